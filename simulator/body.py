@@ -1,0 +1,189 @@
+"""The camera body without its maker's dialect: shutter, card, RAM, live view, battery, clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from . import exposures
+from .card import FILES_PER_FOLDER, Card, StoredFile
+from .exposures import Exposure
+from .faults import Faults, Kind
+from .pictures import Studio
+
+log = logging.getLogger(__name__)
+
+
+class ShutterRefused(Exception):
+    """The shutter does not open. Subclasses say why."""
+
+
+class Exposing(ShutterRefused):
+    """The shot before is not finished."""
+
+
+class CardFull(ShutterRefused):
+    """No room for another shot."""
+
+
+class CardProtected(ShutterRefused):
+    """The card's lock switch is on."""
+
+
+class OutOfFocus(ShutterRefused):
+    """The autofocus found nothing."""
+
+
+class ShutterListener(Protocol):
+    """Who is told about a shot: the maker's dialect, which turns it into events for the driver."""
+
+    def exposure_started(self) -> None:
+        """The shutter opened."""
+
+    def picture_stored(self, stored: StoredFile) -> None:
+        """A picture is on the card."""
+
+    def picture_in_ram(self, stored: StoredFile) -> None:
+        """A picture waits in RAM for the host."""
+
+    def exposure_ended(self) -> None:
+        """The body is free again."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the camera is."""
+
+    model: str
+    serial: str
+
+
+class Body:
+    """State that outlives connections and ends with the process or ``reset``."""
+
+    def __init__(self, identity: Identity, studio: Studio, faults: Faults, fps: float, shutter: float) -> None:
+        """``fps``: live-view frames/s, 0 for as fast as asked. ``shutter``: seconds from press to picture."""
+        self.identity = identity
+        self.studio = studio
+        self.faults = faults
+        self._period = 1 / fps if fps else 0.0
+        self._shutter = shutter
+        self._task: asyncio.Task[None] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Factory state: an empty card, counters at zero, live view off."""
+        self.card = Card()
+        self.ram: dict[int, StoredFile] = {}
+        self.shots = 0
+        self.frames = 0
+        self.battery = 100
+        self.clock_offset = 0.0
+        self.exposing = False
+        self.live_view = False
+        self._next_frame_at = 0.0
+        if self._task:
+            self._task.cancel()
+            self._task = None
+
+    def clock(self) -> float:
+        """The camera's clock in seconds since 1970."""
+        return time.time() + self.clock_offset
+
+    def find(self, handle: int) -> StoredFile | None:
+        """The file or folder with that handle, on the card or in RAM."""
+        return self.ram.get(handle) or self.card.get(handle)
+
+    def switch_live_view(self, on: bool) -> None:
+        """Raise or drop the mirror."""
+        if on and not self.live_view:
+            self._next_frame_at = 0.0
+        self.live_view = on
+
+    async def next_frame(self) -> list[bytes]:
+        """The next live-view frame, as soon as it is due."""
+        now = time.monotonic()
+        if self._next_frame_at > now:
+            await asyncio.sleep(self._next_frame_at - now)
+        # A host that asks late gets its frame at once, but the missed ones are not made up for.
+        self._next_frame_at = max(self._next_frame_at, time.monotonic() - self._period) + self._period
+        self.frames += 1
+        return await self.studio.live_frame(self.frames, self.identity.serial, time.time_ns() // 1000)
+
+    def fire(self, exposure: Exposure, listener: ShutterListener) -> asyncio.Task[None]:
+        """Press the shutter all the way. The task ends when the pictures are stored.
+
+        Raises:
+            ShutterRefused: Nothing happens, and this says why.
+        """
+        if self.exposing:
+            raise Exposing
+        if self.faults.take({Kind.FOCUS_FAILED}):
+            raise OutOfFocus
+        if not exposure.to_host:
+            if self.card.write_protected:
+                raise CardProtected
+            if self.card.free_shots(exposures.size(exposure, self.studio)) < 1:
+                raise CardFull
+        self.exposing = True
+        self.shots += 1
+        listener.exposure_started()
+        self._task = asyncio.create_task(self._expose(exposure, listener, self.shots))
+        self._task.add_done_callback(_report)
+        return self._task
+
+    async def _expose(self, exposure: Exposure, listener: ShutterListener, shot: int) -> None:
+        due = time.monotonic() + self._shutter + exposure.seconds
+        taken = self.clock()
+        try:
+            if self.faults.take({Kind.NO_FILE}):
+                await asyncio.sleep(due - time.monotonic())
+                return
+            pictures = await exposures.develop(exposure, self.studio, self.identity, shot, taken)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self._store(exposure, listener, pictures, shot, taken)
+        finally:
+            self.exposing = False
+            listener.exposure_ended()
+
+    def _store(
+        self,
+        exposure: Exposure,
+        listener: ShutterListener,
+        pictures: Sequence[exposures.Picture],
+        shot: int,
+        taken: float,
+    ) -> None:
+        number = (shot - 1) % FILES_PER_FOLDER + 1
+        if number == 1 and shot > 1:
+            self.card.new_folder(100 + (shot - 1) // FILES_PER_FOLDER)
+        if not exposure.to_host and self.card.free_shots_limit is not None:
+            self.card.free_shots_limit -= 1
+        for picture in pictures:
+            stored = StoredFile(
+                self.card.next_handle(),
+                0 if exposure.to_host else self.card.current_folder,
+                f"IMG_{number:04d}.{picture.extension}",
+                picture.format,
+                taken,
+                picture.content,
+                picture.thumbnail,
+                picture.pixels,
+                shot,
+            )
+            if exposure.to_host:
+                self.ram[stored.handle] = stored
+                listener.picture_in_ram(stored)
+            else:
+                self.card.add(stored)
+                listener.picture_stored(stored)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Log a shot that failed: nobody else waits for it."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a shot failed", exc_info=error)

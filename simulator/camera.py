@@ -1,0 +1,72 @@
+"""One simulated camera: body, dialect and connections put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from .body import Body, Identity
+from .canon import CanonEos
+from .dialect import Dialect
+from .faults import Faults
+from .pictures import Studio
+from .responder import Responder
+
+log = logging.getLogger(__name__)
+
+
+class Camera:
+    """A camera with a power switch. Its state outlives connections and power-off."""
+
+    def __init__(self, identity: Identity, studio: Studio, fps: float, shutter: float, host: str) -> None:
+        """``fps`` and ``shutter`` as for the body; ``host``: the address to listen on."""
+        self.faults = Faults()
+        self.body = Body(identity, studio, self.faults, fps, shutter)
+        self.dialect: Dialect = CanonEos(self.body)
+        self.responder = Responder(self.body, self.dialect, self.faults)
+        self._host = host
+        self._switching: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """The address as libgphoto2 wants it: the same port for commands and events."""
+        return f"ptpip:{self._host}:{self.responder.port}:{self.responder.port}"
+
+    async def power(self, on: bool) -> None:
+        """Switch on or off. Listens on the same port each time, the one of ``start``."""
+        if on and not self.responder.listening:
+            await self.responder.start(self._host, self.responder.port)
+        elif not on:
+            await self.responder.stop()
+        log.info("%s: power %s", self.body.identity.serial, "on" if on else "off")
+
+    def power_after(self, on: bool, seconds: float) -> None:
+        """Switch on or off later; takes the place of a switch that is still to come."""
+
+        async def wait_and_switch() -> None:
+            await asyncio.sleep(seconds)
+            try:
+                await self.power(on)
+            except OSError:
+                log.exception("%s: cannot listen again", self.body.identity.serial)
+
+        if self._switching:
+            self._switching.cancel()
+        self._switching = asyncio.create_task(wait_and_switch())
+
+    async def start(self, port: int) -> None:
+        """Listen on ``port``; 0: the system picks one.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        await self.responder.start(self._host, port)
+
+    def reset(self) -> None:
+        """Factory state; connections and the power switch stay as they are."""
+        if self._switching:
+            self._switching.cancel()
+        self.faults.clear()
+        self.body.reset()
+        self.dialect.reset()
+        self.responder.operations.clear()

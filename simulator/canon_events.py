@@ -1,0 +1,78 @@
+"""The event records of a Canon EOS (operation 0x9116): u32 size, u32 code, payload.
+
+Layouts: the offsets libgphoto2 reads (ptp-pack.c, ptp_unpack_EOS_events).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from .canon_properties import FOCUS_INFO
+from .card import STORAGE, StoredFile
+
+OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST = 0xC181, 0xC182, 0xC186
+VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B
+CODES = (OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST, VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED)
+
+END = struct.pack("<II", 8, 0)
+"""The record that ends every answer."""
+
+_FOCUS_POINTS = 9
+
+
+def _record(code: int, payload: bytes) -> bytes:
+    return struct.pack("<II", 8 + len(payload), code) + payload
+
+
+def _name(text: str) -> bytes:
+    data = text.encode("ascii") + b"\0"
+    return data + b"\0" * (-len(data) % 4)
+
+
+def value_changed(code: int, packed: bytes) -> bytes:
+    """A property has a value."""
+    return _record(VALUE_CHANGED, struct.pack("<I", code) + packed)
+
+
+def choices_changed(code: int, packed: Sequence[bytes]) -> bytes:
+    """A property allows these values. Goes after its value: the driver must know the property."""
+    return _record(CHOICES_CHANGED, struct.pack("<III", code, 3, len(packed)) + b"".join(packed))
+
+
+def status_changed(busy: bool) -> bytes:
+    """The body is busy with a shot, or done with it."""
+    return _record(STATUS_CHANGED, struct.pack("<I", int(busy)))
+
+
+def object_added(stored: StoredFile) -> bytes:
+    """A file is on the card."""
+    numbers = (stored.handle, STORAGE, stored.format, 0, 0, len(stored.content), stored.parent, 0)
+    return _record(OBJECT_ADDED, struct.pack("<8I", *numbers) + _name(stored.name))
+
+
+def object_removed(handle: int) -> bytes:
+    """A file is gone from the card."""
+    return _record(OBJECT_REMOVED, struct.pack("<I", handle))
+
+
+def transfer_request(stored: StoredFile) -> bytes:
+    """A file waits in RAM for the host to fetch it."""
+    numbers = (stored.handle, stored.format, 0, len(stored.content), 0)
+    return _record(TRANSFER_REQUEST, struct.pack("<5I", *numbers) + _name(stored.name))
+
+
+def focus_info(selected: Sequence[int]) -> bytes:
+    """Which of the 9 focus points hold the subject; none after a failure.
+
+    Layout: u32 size, u16 size - 4, u16 version, u16 points, u16 points in use, four u16 picture sizes, then
+    for all points u16 heights, widths, offsets x, offsets y, and a bit for each one that is selected.
+    """
+    points = _FOCUS_POINTS
+    offsets = [300 * (index - points // 2) for index in range(points)]
+    arrays = struct.pack(f"<{4 * points}h", *[120] * (2 * points), *offsets, *[0] * points)
+    bits = sum(1 << index for index in selected).to_bytes(2, "little")
+    tail = arrays + bits + b"\xff\xff"
+    size = 20 + len(tail)
+    head = struct.pack("<I8H", size, size - 4, 1, points, points, 5184, 3456, 5184, 3456)
+    return value_changed(FOCUS_INFO, head + tail)

@@ -1,0 +1,134 @@
+"""The memory card: folders and files by handle, free space, write protection."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .pieces import Pieces
+
+STORAGE = 0x00020001
+"""The id under which EOS bodies offer their card."""
+
+ROOT = 0xFFFFFFFF
+FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2 = 0x3001, 0x3801, 0xB103
+
+CAPACITY = 16 * 10**9
+"""Bytes."""
+
+FILES_PER_FOLDER = 9999
+"""DCF: names run from IMG_0001 to IMG_9999, then the next folder begins."""
+
+_FIRST_FOLDER, _FIRST_FILE = 0x20000000, 0x20001000
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFile:
+    """A file or folder. ``taken``: seconds since 1970. ``parent`` 0 is the root, or the camera's RAM."""
+
+    handle: int
+    parent: int
+    name: str
+    format: int
+    taken: float
+    content: Pieces = field(default_factory=lambda: Pieces(()))
+    thumbnail: bytes = b""
+    pixels: tuple[int, int] = (0, 0)
+    shot: int = 0
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the content."""
+        digest = hashlib.sha256()
+        for part in self.content.parts():
+            digest.update(part)
+        return digest.hexdigest()
+
+
+class Card:
+    """The card in the slot. Handles are never used twice."""
+
+    def __init__(self) -> None:
+        """An empty formatted card."""
+        self.write_protected = False
+        self.free_shots_limit: int | None = None
+        """What the body is to show as free shots; None: as many as fit."""
+        self._handles = iter(range(_FIRST_FILE, 2**31))
+        self._folders = iter(range(_FIRST_FOLDER, _FIRST_FILE))
+        self._objects: dict[int, StoredFile] = {}
+        self._dcim = self._add_folder(0, "DCIM")
+        self._folder: StoredFile | None = None
+        self.new_folder(100)
+
+    def _add_folder(self, parent: int, name: str) -> StoredFile:
+        folder = StoredFile(next(self._folders), parent, name, FORMAT_FOLDER, time.time())
+        self._objects[folder.handle] = folder
+        return folder
+
+    def new_folder(self, number: int) -> StoredFile:
+        """Begin folder ``number``CANON, where later files go."""
+        self._folder = self._add_folder(self._dcim.handle, f"{number}CANON")
+        return self._folder
+
+    @property
+    def current_folder(self) -> int:
+        """The handle of the folder where new files go."""
+        return self._folder.handle if self._folder else 0
+
+    def next_handle(self) -> int:
+        """A handle for a new file, on the card or in RAM."""
+        return next(self._handles)
+
+    def add(self, stored: StoredFile) -> None:
+        """Put a file on the card."""
+        self._objects[stored.handle] = stored
+
+    def get(self, handle: int) -> StoredFile | None:
+        """The file or folder with that handle."""
+        return self._objects.get(handle)
+
+    def remove(self, handle: int) -> None:
+        """Delete a file.
+
+        Raises:
+            KeyError: There is none with that handle.
+        """
+        del self._objects[handle]
+
+    def children(self, parent: int) -> list[StoredFile]:
+        """What is directly in a folder; ``parent`` 0 or ROOT is the root."""
+        wanted = 0 if parent == ROOT else parent
+        return [stored for stored in self._objects.values() if stored.parent == wanted]
+
+    def files(self) -> list[StoredFile]:
+        """All files in the order in which they came."""
+        return [stored for stored in self._objects.values() if stored.format != FORMAT_FOLDER]
+
+    def objects(self) -> list[StoredFile]:
+        """All files and folders."""
+        return list(self._objects.values())
+
+    def path(self, stored: StoredFile) -> str:
+        """The path as libgphoto2 shows it."""
+        names = [stored.name]
+        parent = self._objects.get(stored.parent)
+        while parent:
+            names.append(parent.name)
+            parent = self._objects.get(parent.parent)
+        return "/".join(["", f"store_{STORAGE:08x}", *reversed(names)])
+
+    def find(self, path: str) -> StoredFile | None:
+        """The file with that path."""
+        return next((stored for stored in self.files() if self.path(stored) == path), None)
+
+    def free_bytes(self, shot_size: int) -> int:
+        """Bytes left; ``shot_size``: bytes of the next shot."""
+        if self.free_shots_limit is not None:
+            return self.free_shots_limit * shot_size
+        return max(0, CAPACITY - sum(len(stored.content) for stored in self._objects.values()))
+
+    def free_shots(self, shot_size: int) -> int:
+        """Shots of ``shot_size`` bytes that still fit."""
+        return self.free_bytes(shot_size) // max(1, shot_size)

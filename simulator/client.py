@@ -1,0 +1,144 @@
+"""A blocking client of the control port: ``Control("127.0.0.1:41000").state()``.
+
+From the shell: ``python -m simulator.client 127.0.0.1:41000 '{"do":"state"}'``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+Reply = dict[str, Any]
+
+
+class ControlError(Exception):
+    """The simulator refused a request; the text says what is allowed."""
+
+
+class Control:
+    """One connection to a control port. Each method sends one request; keyword arguments are its members."""
+
+    def __init__(self, address: str, timeout: float = 10.0) -> None:
+        """Connect to ``HOST:PORT``; no answer takes longer than ``timeout`` seconds.
+
+        Raises:
+            OSError: Nobody listens there.
+        """
+        host, _, port = address.rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout)
+        self._lines = self._socket.makefile("rb")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._lines.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def send(self, request: Reply) -> Reply:
+        """Send ``request`` as it is and return the reply, refused or not.
+
+        Raises:
+            OSError: The connection is lost, or no answer came in time.
+        """
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        line = self._lines.readline()
+        if not line:
+            raise ConnectionResetError("the simulator closed the control connection")
+        reply = json.loads(line)
+        assert isinstance(reply, dict)
+        return reply
+
+    def do(self, what: str, camera: int = 0, **arguments: Any) -> Reply:
+        """Have ``what`` done.
+
+        Raises:
+            ControlError: The simulator refused.
+            OSError: The connection is lost, or no answer came in time.
+        """
+        reply = self.send({"do": what, "camera": camera, **arguments})
+        if not reply.get("ok"):
+            raise ControlError(reply.get("error", "no reason given"))
+        return reply
+
+    def state(self, camera: int = 0, sha256: bool = False) -> Reply:
+        """Everything about a camera."""
+        return self.do("state", camera, sha256=sha256)
+
+    def shutter(self, camera: int = 0) -> list[str]:
+        """Press the camera's own button; returns the paths of the new files."""
+        return list(self.do("shutter", camera)["files"])
+
+    def set(self, property: str, value: str | int, camera: int = 0) -> None:
+        """Change a setting on the body."""
+        self.do("set", camera, property=property, value=value)
+
+    def veto(self, property: str, on: bool = True, camera: int = 0) -> None:
+        """Have the body keep its old value when the driver sets ``property``."""
+        self.do("veto", camera, property=property, on=on)
+
+    def battery(self, level: int, camera: int = 0) -> None:
+        """Set the battery to 100, 75, 50, 25 or 0 per cent."""
+        self.do("battery", camera, level=level)
+
+    def power(self, on: bool, after: float = 0.0, camera: int = 0) -> None:
+        """Switch the camera on or off, ``after`` that many seconds."""
+        self.do("power", camera, on=on, after=after)
+
+    def card(self, camera: int = 0, **arguments: Any) -> None:
+        """Set ``full`` or ``free_shots`` of the card."""
+        self.do("card", camera, **arguments)
+
+    def write_protect(self, on: bool = True, camera: int = 0) -> None:
+        """Move the card's lock switch."""
+        self.do("write_protect", camera, on=on)
+
+    def delete(self, path: str, camera: int = 0) -> None:
+        """Delete a file on the body."""
+        self.do("delete", camera, path=path)
+
+    def fault(self, kind: str, operation: str | None = None, camera: int = 0, **arguments: Any) -> None:
+        """Arm a fault; see ``help`` for its arguments."""
+        self.do("fault", camera, kind=kind, operation=operation, **arguments)
+
+    def clear(self, camera: int = 0) -> None:
+        """Disarm all faults."""
+        self.do("clear", camera)
+
+    def reset(self, camera: int = 0) -> None:
+        """Factory state."""
+        self.do("reset", camera)
+
+    def help(self) -> Reply:
+        """What the control port can do."""
+        return self.do("help")
+
+
+def main(arguments: list[str]) -> int:
+    """Send one request and print the reply; returns the exit code."""
+    if len(arguments) != 2:
+        print("""usage: python -m simulator.client HOST:PORT '{"do":"state"}'""", file=sys.stderr)
+        return 2
+    try:
+        with Control(arguments[0]) as control:
+            reply = control.send(json.loads(arguments[1]))
+    except (OSError, ValueError) as error:
+        print(f"python -m simulator.client: error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(reply, indent=2))
+    return 0 if reply.get("ok") else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

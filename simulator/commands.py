@@ -1,0 +1,210 @@
+"""What the control port can do: one function for each command, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from . import exposures
+from .arguments import Arguments
+from .body import CardFull, CardProtected, Exposing, OutOfFocus, ShutterRefused
+from .camera import Camera
+from .dialect import InvalidRequest
+from .faults import BEFORE_OPERATION, IN_DATA, VARIETIES, Fault, Kind
+
+Result = dict[str, object]
+
+_REFUSALS: Mapping[type[ShutterRefused], str] = {
+    Exposing: "the shot before is not finished; allowed once `state` says exposing is false",
+    CardFull: "the card is full; allowed after `card` with full false, or `delete`",
+    CardProtected: "the card is write-protected; allowed after `write_protect` with on false",
+    OutOfFocus: "the autofocus failed; allowed once the fault focus_failed is over",
+}
+_OPERATIONAL = BEFORE_OPERATION | IN_DATA
+"""Faults that can be bound to an operation."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing the control port can do."""
+
+    run: Callable[[Camera, Arguments], Awaitable[Result]]
+    arguments: Mapping[str, str]
+    """Name to meaning."""
+    what: str
+
+
+async def _state(camera: Camera, arguments: Arguments) -> Result:
+    body, dialect = camera.body, camera.dialect
+    with_digest = arguments.flag("sha256", default=False)
+    files: list[Result] = []
+    for stored in body.card.files():
+        entry: Result = {"path": body.card.path(stored), "size": len(stored.content), "shot": stored.shot}
+        files.append(entry | {"sha256": stored.sha256} if with_digest else entry)
+    exposure = dialect.next_exposure()
+    return {
+        "serial": body.identity.serial,
+        "model": body.identity.model,
+        "address": camera.address,
+        "power": camera.responder.listening,
+        "connected": camera.responder.sessions,
+        "live_view": body.live_view,
+        "viewfinder": body.live_view,
+        "exposing": body.exposing,
+        "shots": body.shots,
+        "frames": body.frames,
+        "battery": body.battery,
+        "files": files,
+        "ram_files": len(body.ram),
+        "card_free_shots": body.card.free_shots(exposures.size(exposure, body.studio)),
+        "write_protected": body.card.write_protected,
+        "capture_destination": "host" if exposure.to_host else "card",
+        "operations": {f"0x{code:04x}": count for code, count in sorted(camera.responder.operations.items())},
+        "properties": dialect.properties(),
+        "vetoed": list(dialect.vetoed()),
+        "faults": camera.faults.describe(),
+    }
+
+
+async def _shutter(camera: Camera, arguments: Arguments) -> Result:
+    if not camera.responder.listening:
+        raise InvalidRequest("the camera is off; allowed after `power` with on true")
+    try:
+        stored = await camera.dialect.press_shutter()
+    except ShutterRefused as error:
+        raise InvalidRequest(_REFUSALS[type(error)]) from error
+    return {"files": [camera.body.card.path(one) for one in stored]}
+
+
+async def _set(camera: Camera, arguments: Arguments) -> Result:
+    camera.dialect.change(arguments.text("property"), arguments.any("value"))
+    return {}
+
+
+async def _veto(camera: Camera, arguments: Arguments) -> Result:
+    camera.dialect.veto(arguments.text("property"), arguments.flag("on", default=True))
+    return {}
+
+
+async def _battery(camera: Camera, arguments: Arguments) -> Result:
+    level = arguments.whole("level")
+    if level not in (100, 75, 50, 25, 0):
+        raise InvalidRequest(f"level cannot be {level}; allowed: 100, 75, 50, 25, 0")
+    camera.body.battery = level
+    camera.dialect.battery_changed()
+    return {}
+
+
+async def _power(camera: Camera, arguments: Arguments) -> Result:
+    on, after = arguments.flag("on"), arguments.seconds("after", default=0.0)
+    if after:
+        camera.power_after(on, after)
+    else:
+        try:
+            await camera.power(on)
+        except OSError as error:
+            raise InvalidRequest(f"cannot listen again: {error.strerror}") from error
+    return {}
+
+
+async def _card(camera: Camera, arguments: Arguments) -> Result:
+    if "free_shots" in arguments:
+        camera.body.card.free_shots_limit = arguments.whole("free_shots")
+    else:
+        camera.body.card.free_shots_limit = 0 if arguments.flag("full") else None
+    camera.dialect.card_changed()
+    return {}
+
+
+async def _write_protect(camera: Camera, arguments: Arguments) -> Result:
+    camera.body.card.write_protected = arguments.flag("on", default=True)
+    return {}
+
+
+async def _delete(camera: Camera, arguments: Arguments) -> Result:
+    path = arguments.text("path")
+    stored = camera.body.card.find(path)
+    if not stored:
+        raise InvalidRequest(f"no file {path!r} on the card; allowed: a path that `state` lists")
+    camera.body.card.remove(stored.handle)
+    camera.dialect.file_removed(stored)
+    return {}
+
+
+def _operation(camera: Camera, arguments: Arguments) -> int | None:
+    text = arguments.text_or_none("operation")
+    if text is None:
+        return None
+    by_name = {name.lower(): code for code, name in camera.dialect.names.items()}
+    if text.lower() in by_name:
+        return by_name[text.lower()]
+    try:
+        return int(text, 16)
+    except ValueError:
+        names = ", ".join(sorted(camera.dialect.names.values()))
+        raise InvalidRequest(f"no operation {text!r}; allowed: a code such as 0x9153, or one of {names}") from None
+
+
+async def _fault(camera: Camera, arguments: Arguments) -> Result:
+    kind = Kind(arguments.choice("kind", [str(kind) for kind in Kind]))
+    operation = _operation(camera, arguments)
+    if operation is not None and kind not in _OPERATIONAL:
+        raise InvalidRequest(f"{kind} takes no operation; allowed: {', '.join(sorted(_OPERATIONAL))}")
+    fault = Fault(
+        kind=kind,
+        operation=operation,
+        after=arguments.whole("after", default=0),
+        times=arguments.count_or_none("times", default=1),
+        seconds=arguments.seconds("seconds", default=3.0),
+        variety=arguments.choice("variety", VARIETIES, default=VARIETIES[0]),
+        execute=arguments.flag("execute", default=False),
+    )
+    if kind is Kind.CODE:
+        fault.code = arguments.code("code")
+    camera.faults.add(fault)
+    return {}
+
+
+async def _clear(camera: Camera, arguments: Arguments) -> Result:
+    camera.faults.clear()
+    return {}
+
+
+async def _reset(camera: Camera, arguments: Arguments) -> Result:
+    camera.reset()
+    return {}
+
+
+async def _help(camera: Camera, arguments: Arguments) -> Result:
+    commands = {name: {"what": command.what, "arguments": command.arguments} for name, command in COMMANDS.items()}
+    return {"commands": commands, "fault_kinds": [str(kind) for kind in Kind], "varieties": list(VARIETIES)}
+
+
+COMMANDS: Mapping[str, Command] = {
+    "state": Command(_state, {"sha256": "true: digests of the files too"}, "everything about the camera"),
+    "shutter": Command(_shutter, {}, "press the camera's own shutter button and wait for its files"),
+    "set": Command(_set, {"property": "name or 0x code", "value": "label or number"}, "change a setting on the body"),
+    "veto": Command(_veto, {"property": "name or 0x code", "on": "false ends it"}, "keep the old value when it is set"),
+    "battery": Command(_battery, {"level": "100, 75, 50, 25 or 0"}, "charge or drain the battery"),
+    "power": Command(_power, {"on": "true or false", "after": "seconds from now"}, "the power switch"),
+    "card": Command(_card, {"full": "true or false", "free_shots": "a count"}, "how much fits on the card"),
+    "write_protect": Command(_write_protect, {"on": "true or false"}, "the card's lock switch"),
+    "delete": Command(_delete, {"path": "as `state` lists it"}, "delete a file on the body"),
+    "fault": Command(
+        _fault,
+        {
+            "kind": "see fault_kinds",
+            "operation": "name or 0x code; null: any",
+            "after": "matching operations that pass first (0)",
+            "times": "how often it strikes (1); null: for ever",
+            "seconds": "late: by how much (3)",
+            "code": "code: the PTP response, such as 0x2019",
+            "variety": "malformed_live_view: see varieties",
+            "execute": "silent: true: do it, but do not answer",
+        },
+        "arm a fault",
+    ),
+    "clear": Command(_clear, {}, "disarm all faults"),
+    "reset": Command(_reset, {}, "factory state: files, settings, counters, faults"),
+    "help": Command(_help, {}, "this"),
+}

@@ -1,0 +1,151 @@
+"""PTP data structures as bytes: strings, arrays, device, storage and object info, property descriptions.
+
+Little-endian. Source: ISO 15740 (PTP), clauses 5 and 13.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+UINT8, UINT16, UINT32, STRING = 0x0002, 0x0004, 0x0006, 0xFFFF
+_INTEGERS = {UINT8: "<B", UINT16: "<H", UINT32: "<I"}
+
+
+def string(text: str) -> bytes:
+    """A PTP string: u8 count of UCS-2 units with the NUL, then the units. Empty is one zero byte."""
+    if not text:
+        return b"\0"
+    units = text[:254].encode("utf-16-le") + b"\0\0"
+    return bytes([len(units) // 2]) + units
+
+
+def read_string(data: bytes) -> str:
+    """The text of a PTP string at the start of ``data``."""
+    count = data[0] if data else 0
+    return data[1 : 1 + 2 * count].decode("utf-16-le", "replace").rstrip("\0")
+
+
+def array16(values: Iterable[int]) -> bytes:
+    """A u32 count and u16 values."""
+    items = tuple(values)
+    return struct.pack(f"<I{len(items)}H", len(items), *items)
+
+
+def array32(values: Iterable[int]) -> bytes:
+    """A u32 count and u32 values."""
+    items = tuple(values)
+    return struct.pack(f"<I{len(items)}I", len(items), *items)
+
+
+def timestamp(seconds: float) -> str:
+    """``YYYYMMDDThhmmss`` in local time, from seconds since 1970."""
+    return time.strftime("%Y%m%dT%H%M%S", time.localtime(seconds))
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What a camera says about itself (GetDeviceInfo, 0x1001)."""
+
+    vendor_id: int
+    vendor_version: int
+    vendor_description: str
+    operations: Sequence[int]
+    events: Sequence[int]
+    properties: Sequence[int]
+    capture_formats: Sequence[int]
+    image_formats: Sequence[int]
+    manufacturer: str
+    model: str
+    version: str
+    serial: str
+
+    def pack(self) -> bytes:
+        """The dataset as bytes."""
+        return b"".join(
+            (
+                struct.pack("<HIH", 100, self.vendor_id, self.vendor_version),
+                string(self.vendor_description),
+                struct.pack("<H", 0),
+                *map(array16, (self.operations, self.events, self.properties)),
+                *map(array16, (self.capture_formats, self.image_formats)),
+                *map(string, (self.manufacturer, self.model, self.version, self.serial)),
+            )
+        )
+
+
+def storage_info(capacity: int, free: int, read_only: bool, description: str) -> bytes:
+    """StorageInfo of a removable card (type 4) with a DCIM file system (3); sizes in bytes."""
+    head = struct.pack("<HHHQQI", 4, 3, 1 if read_only else 0, capacity, free, 0xFFFFFFFF)
+    return head + string(description) + string("")
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a camera says about one file or folder (GetObjectInfo, 0x1008). ``taken``: seconds since 1970."""
+
+    storage: int
+    format: int
+    protected: bool
+    size: int
+    thumbnail_size: int
+    thumbnail: tuple[int, int]
+    pixels: tuple[int, int]
+    parent: int
+    name: str
+    taken: float
+
+    def pack(self) -> bytes:
+        """The dataset as bytes."""
+        folder = self.format == 0x3001
+        numbers = struct.pack(
+            "<IHHIHIIIIIIIHII",
+            self.storage, self.format, int(self.protected), min(self.size, 0xFFFFFFFF),
+            0x3808 if self.thumbnail_size else 0, self.thumbnail_size, *self.thumbnail,
+            *self.pixels, 0 if folder else 24, self.parent, int(folder), 0, 0,
+        )  # fmt: skip
+        date = timestamp(self.taken)
+        return numbers + string(self.name) + string(date) + string(date) + string("")
+
+
+@dataclass(frozen=True)
+class Property:
+    """A standard device property: its description and its value."""
+
+    code: int
+    type: int
+    value: int | str
+    writable: bool = False
+    choices: tuple[int, ...] = ()
+    bounds: tuple[int, int, int] | None = None
+
+    def pack_value(self, value: int | str | None = None) -> bytes:
+        """``value`` (or the present one) as GetDevicePropValue sends it."""
+        value = self.value if value is None else value
+        if isinstance(value, str):
+            return string(value)
+        return struct.pack(_INTEGERS[self.type], value)
+
+    def read_value(self, data: bytes) -> int | str | None:
+        """The value in ``data``; None when the bytes are too few or the value is not allowed."""
+        if self.type == STRING:
+            return read_string(data)
+        layout = _INTEGERS[self.type]
+        if len(data) < struct.calcsize(layout):
+            return None
+        value = int(struct.unpack_from(layout, data)[0])
+        if self.bounds and not self.bounds[0] <= value <= self.bounds[1]:
+            return None
+        return None if self.choices and value not in self.choices else value
+
+    def pack_description(self) -> bytes:
+        """The DevicePropDesc dataset as bytes."""
+        head = struct.pack("<HHB", self.code, self.type, int(self.writable))
+        head += self.pack_value() * 2
+        if self.bounds:
+            return head + b"\x01" + b"".join(map(self.pack_value, self.bounds))
+        if self.choices:
+            return head + b"\x02" + struct.pack("<H", len(self.choices)) + b"".join(map(self.pack_value, self.choices))
+        return head + b"\0"

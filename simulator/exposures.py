@@ -1,0 +1,120 @@
+"""From an exposure's settings to its picture files, Exif included."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from . import tiff
+from .card import FORMAT_CR2, FORMAT_JPEG
+from .pictures import RAW_BYTES_PER_PIXEL, Studio, thumbnail
+from .pieces import Pieces
+
+if TYPE_CHECKING:
+    from .body import Identity
+
+_JPEG_BYTES_PER_PIXEL = 0.68
+"""Of a fine still, for the count of free shots (measured)."""
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """One file that a shot yields: raw, or a JPEG smaller than the sensor by ``scale``."""
+
+    raw: bool
+    scale: float = 1
+    compression: str = "fine"
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Everything about a shot that the settings decide. ``seconds``: how much longer than usual it takes."""
+
+    kinds: tuple[FileKind, ...]
+    to_host: bool
+    iso: int
+    shutter: Fraction
+    aperture: Fraction
+    bias: Fraction
+    seconds: float
+    maker: str
+    lens: str
+    artist: str
+    copyright: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished file that has no name yet."""
+
+    extension: str
+    format: int
+    content: Pieces
+    thumbnail: bytes
+    pixels: tuple[int, int]
+
+
+def size(exposure: Exposure, studio: Studio) -> int:
+    """About how many bytes the files of a shot take."""
+    total = 0.0
+    for kind in exposure.kinds:
+        width, height = studio.size(kind.scale)
+        total += width * height * (RAW_BYTES_PER_PIXEL if kind.raw else _JPEG_BYTES_PER_PIXEL)
+    return int(total)
+
+
+def _entries(
+    exposure: Exposure, identity: Identity, pixels: tuple[int, int], taken: float
+) -> tuple[list[tiff.Entry], list[tiff.Entry]]:
+    """The main and the Exif directory."""
+    date = time.strftime("%Y:%m:%d %H:%M:%S", time.localtime(taken))
+    main = [
+        tiff.text(0x010F, exposure.maker),
+        tiff.text(0x0110, identity.model),
+        tiff.short(0x0112, 1),
+        tiff.rational(0x011A, Fraction(72)),
+        tiff.rational(0x011B, Fraction(72)),
+        tiff.short(0x0128, 2),
+        tiff.text(0x0132, date),
+    ]
+    if exposure.artist:
+        main.append(tiff.text(0x013B, exposure.artist))
+    if exposure.copyright:
+        main.append(tiff.text(0x8298, exposure.copyright))
+    exif = [
+        tiff.rational(0x829A, exposure.shutter),
+        tiff.rational(0x829D, exposure.aperture),
+        tiff.short(0x8827, exposure.iso),
+        tiff.raw(0x9000, b"0230"),
+        tiff.text(0x9003, date),
+        tiff.text(0x9004, date),
+        tiff.rational(0x9204, exposure.bias, signed=True),
+        tiff.rational(0x920A, Fraction(35)),
+        tiff.short(0xA001, 1),
+        tiff.long(0xA002, pixels[0]),
+        tiff.long(0xA003, pixels[1]),
+        tiff.text(0xA431, identity.serial),
+        tiff.text(0xA434, exposure.lens),
+    ]
+    return main, exif
+
+
+async def develop(exposure: Exposure, studio: Studio, identity: Identity, shot: int, taken: float) -> list[Picture]:
+    """The files of a shot, in the order in which an EOS writes them."""
+    small = thumbnail(shot, identity.serial)
+    pictures: list[Picture] = []
+    for kind in exposure.kinds:
+        pixels = studio.size(kind.scale)
+        main, exif = _entries(exposure, identity, pixels, taken)
+        if kind.raw:
+            # Signature and version of a CR2, then the offset of the raw data (none here).
+            header = tiff.exif_tiff(main, exif, thumbnail(shot, identity.serial, (640, 424)), b"CR\x02\0\0\0\0\0")
+            pictures.append(Picture("CR2", FORMAT_CR2, studio.raw(header), small, pixels))
+            continue
+        segment = tiff.exif_segment(main, exif, small)
+        scene = studio.still_scene(kind.scale, kind.compression)
+        content = await studio.still(scene, shot, identity.serial, segment)
+        pictures.append(Picture("JPG", FORMAT_JPEG, content, small, pixels))
+    return pictures

@@ -1,0 +1,98 @@
+"""Faults a test can put into a camera, and when each of them strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEVICE_BUSY = 0x2019
+
+
+class Kind(StrEnum):
+    """What can go wrong."""
+
+    SILENT = "silent"
+    LATE = "late"
+    DROP = "drop"
+    DROP_MID_DATA = "drop_mid_data"
+    STALL_MID_DATA = "stall_mid_data"
+    CODE = "code"
+    BUSY = "busy"
+    GARBAGE = "garbage"
+    NO_FILE = "no_file"
+    MALFORMED_LIVE_VIEW = "malformed_live_view"
+    FOCUS_FAILED = "focus_failed"
+    INIT_FAIL = "init_fail"
+    INIT_SILENT = "init_silent"
+
+
+BEFORE_OPERATION = frozenset({Kind.SILENT, Kind.LATE, Kind.DROP, Kind.CODE, Kind.BUSY, Kind.GARBAGE})
+"""Strike as an operation arrives."""
+
+IN_DATA = frozenset({Kind.DROP_MID_DATA, Kind.STALL_MID_DATA})
+"""Strike while an operation sends data to the host; operations without data are passed over."""
+
+AT_INIT = frozenset({Kind.INIT_FAIL, Kind.INIT_SILENT})
+"""Strike as the driver opens a connection."""
+
+VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
+"""How a live-view blob can be malformed; the first is the default. See ``canon_live_view``."""
+
+
+@dataclass
+class Fault:
+    """One fault. ``after`` matching events pass first; then it strikes ``times`` times, None: for ever."""
+
+    kind: Kind
+    operation: int | None = None
+    after: int = 0
+    times: int | None = 1
+    seconds: float = 0.0
+    code: int = DEVICE_BUSY
+    variety: str = VARIETIES[0]
+    execute: bool = False
+
+    def describe(self) -> dict[str, object]:
+        """The fault as the control port shows it."""
+        operation = None if self.operation is None else f"0x{self.operation:04x}"
+        return {"kind": str(self.kind), "operation": operation, "after": self.after, "times": self.times}
+
+
+class Faults:
+    """The faults of one camera that have not struck to the end yet."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Arm ``fault``. Faults strike in the order in which they were added."""
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Disarm all."""
+        self._faults.clear()
+
+    def describe(self) -> list[dict[str, object]]:
+        """The armed faults as the control port shows them."""
+        return [fault.describe() for fault in self._faults]
+
+    def armed(self, kind: Kind) -> bool:
+        """Whether the next event of that kind is struck; counts nothing."""
+        return any(fault.kind == kind and fault.after <= 0 for fault in self._faults)
+
+    def take(self, kinds: Collection[Kind], operation: int | None = None) -> Fault | None:
+        """The fault that strikes now, if one does; counts it."""
+        for fault in self._faults:
+            if fault.kind not in kinds or fault.operation not in (None, operation):
+                continue
+            if fault.after > 0:
+                fault.after -= 1
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._faults.remove(fault)
+            return fault
+        return None

@@ -1,0 +1,75 @@
+"""A simulator as a child process: started, its addresses read, ended. For the demo, tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_ROOT = Path(__file__).resolve().parent.parent
+_STOP_DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCamera:
+    """One camera of a simulator: where libgphoto2 finds it, and who it says it is."""
+
+    index: int
+    address: str
+    serial: str
+    model: str
+
+
+class SimulatorProcess:
+    """A running simulator. Use it as a context manager, or call `stop`.
+
+    Args:
+        *options: of `python -m simulator`, for example "--cameras", "2".
+
+    Raises:
+        RuntimeError: it did not start; its reason is on stderr.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "simulator", "--die-with-parent", *options],
+            cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            # Ctrl-C at the terminal is for the server: it wants to release its cameras first.
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the simulator did not start (exit code {self._process.wait()})")
+        ready = json.loads(line)
+        self.control: str = ready["control"]
+        self.cameras = tuple(SimulatedCamera(**camera) for camera in ready["cameras"])
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it; returns when it is gone."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

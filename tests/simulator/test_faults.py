@@ -1,0 +1,253 @@
+"""Each fault of the simulator: what libgphoto2 reports, and that the camera works again afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from simulator_rig import Driver, DriverError, Simulator
+
+from simulator.client import Control
+
+pytestmark = pytest.mark.timeout(30)
+
+FOLDER = "/store_00020001/DCIM/100CANON"
+NO_ANSWER = {-7, -10}
+"""I/O error and timeout; which of the two comes is not fixed on PTP/IP."""
+
+
+def failure(call: Callable[[], object]) -> int:
+    """The error code of a call that has to fail."""
+    with pytest.raises(DriverError) as caught:
+        call()
+    return caught.value.code
+
+
+@pytest.fixture
+def reopened(simulator: Simulator, new_driver: Callable[..., Driver]) -> Callable[[], Driver]:
+    """Open a new session after a fault, pictures to the card."""
+
+    def reopen() -> Driver:
+        simulator.control.clear()
+        driver = new_driver(simulator.address)
+        driver.set("capturetarget", "Memory card")
+        return driver
+
+    return reopen
+
+
+def works(driver: Driver) -> bool:
+    """Whether live view, a shot and its download come through."""
+    driver.preview(2)
+    path = driver.capture()
+    return path.upper().endswith(".JPG") and bool(driver.info(path)["size"])
+
+
+def test_silent_in_live_view_is_a_timeout(driver: Driver, control: Control, reopened: Callable[[], Driver]) -> None:
+    driver.preview()
+    control.fault("silent", "GetViewFinderData")
+    begin = time.monotonic()
+    assert failure(driver.preview) in NO_ANSWER
+    assert 2 < time.monotonic() - begin < 4
+    assert works(reopened())
+
+
+def test_a_silent_shutter_may_have_fired(driver: Driver, control: Control, reopened: Callable[[], Driver]) -> None:
+    control.fault("silent", "0x9128", after=1, execute=True)
+    assert failure(driver.capture) in NO_ANSWER
+    assert control.state()["shots"] == 1
+    assert works(reopened())
+
+
+def test_a_late_answer_is_waited_for(driver: Driver, control: Control) -> None:
+    control.fault("late", "0x9153", seconds=0.5)
+    assert driver.preview()["seconds"] > 0.5
+    assert works(driver)
+
+
+def test_a_dropped_connection_fails_at_once(driver: Driver, control: Control, reopened: Callable[[], Driver]) -> None:
+    driver.preview()
+    control.fault("drop", "0x9153")
+    begin = time.monotonic()
+    assert failure(driver.preview) == -1
+    assert time.monotonic() - begin < 1
+    assert control.state()["connected"] == 0
+    assert works(reopened())
+
+
+def test_a_connection_dropped_in_a_download(
+    driver: Driver, control: Control, reopened: Callable[[], Driver], tmp_path: Path
+) -> None:
+    path = driver.capture()
+    control.fault("drop_mid_data", "GetObject")
+    assert failure(lambda: driver.download(path, str(tmp_path / "half"))) == -1
+    again = reopened()
+    assert again.download(path, str(tmp_path / "whole"))["size"] == control.state()["files"][0]["size"]
+
+
+def test_a_download_that_stalls(
+    driver: Driver, control: Control, reopened: Callable[[], Driver], tmp_path: Path
+) -> None:
+    path = driver.capture()
+    control.fault("stall_mid_data", "0x1009")
+    assert failure(lambda: driver.download(path, str(tmp_path / "half"))) in NO_ANSWER
+    assert works(reopened())
+
+
+def test_data_faults_without_an_operation_strike_the_next_data(
+    driver: Driver, control: Control, reopened: Callable[[], Driver]
+) -> None:
+    control.fault("drop_mid_data")
+    assert failure(driver.preview) == -1
+    assert works(reopened())
+
+
+@pytest.mark.parametrize(("code", "seen"), [("0x2019", -110), ("0x2002", -1), ("0x200C", -1)])
+def test_a_response_code_at_the_shutter(driver: Driver, control: Control, code: str, seen: int) -> None:
+    control.fault("code", "RemoteReleaseOn", after=1, code=code)
+    assert failure(driver.capture) == seen
+    assert control.state()["shots"] == 0
+    assert works(driver)
+
+
+def test_live_view_that_is_busy_for_a_while_comes_after_all(driver: Driver, control: Control) -> None:
+    driver.preview()
+    control.fault("busy", "0x9153", times=3)
+    assert driver.preview()["size"] > 0
+
+
+def test_live_view_that_stays_busy(driver: Driver, control: Control) -> None:
+    driver.preview()
+    control.fault("busy", "0x9153", times=None)
+    assert failure(driver.preview) == -110
+    control.clear()
+    assert works(driver)
+
+
+def test_garbage_breaks_the_session(driver: Driver, control: Control, reopened: Callable[[], Driver]) -> None:
+    control.fault("garbage", "0x9153")
+    assert failure(driver.preview) == -1
+    assert failure(driver.preview) == -1
+    assert works(reopened())
+
+
+def test_a_shot_without_a_file(driver: Driver, control: Control, reopened: Callable[[], Driver]) -> None:
+    control.fault("no_file")
+    driver.trigger()
+    assert driver.wait_for("complete") == [None]
+    assert driver.wait_for("file", seconds=0.2) == []
+    assert control.state()["shots"] == 1
+    control.fault("no_file")
+    with pytest.raises(TimeoutError):
+        # libgphoto2 gives up after 90 s.
+        driver.call("capture", timeout=0.7)
+    driver.kill()
+    assert works(reopened())
+
+
+@pytest.mark.parametrize("variety", ["zero_length", "too_long"])
+def test_live_view_that_never_ends(
+    driver: Driver, control: Control, reopened: Callable[[], Driver], variety: str
+) -> None:
+    control.fault("malformed_live_view", variety=variety)
+    with pytest.raises(TimeoutError):
+        driver.call("preview", timeout=0.5)
+    driver.kill()
+    assert works(reopened())
+
+
+@pytest.mark.parametrize("variety", ["truncated", "short"])
+def test_live_view_with_half_a_picture(driver: Driver, control: Control, variety: str) -> None:
+    whole = driver.preview()["size"]
+    control.fault("malformed_live_view", variety=variety)
+    assert driver.preview()["size"] < whole
+    assert works(driver)
+
+
+def test_live_view_without_a_picture(driver: Driver, control: Control) -> None:
+    control.fault("malformed_live_view", variety="no_picture")
+    assert failure(driver.preview) == -1
+    assert works(driver)
+
+
+@pytest.mark.parametrize("mode", ["Manual", "One Shot"])
+def test_out_of_focus_is_busy(driver: Driver, control: Control, mode: str) -> None:
+    driver.set("focusmode", mode)
+    control.fault("focus_failed")
+    assert failure(driver.capture) == -110
+    assert control.state()["shots"] == 0
+    assert works(driver)
+
+
+def test_a_refused_init(simulator: Simulator, new_driver: Callable[..., Driver], control: Control) -> None:
+    control.fault("init_fail")
+    assert failure(lambda: new_driver(simulator.address)) == -1
+    assert works(new_driver(simulator.address))
+
+
+def test_a_silent_init(simulator: Simulator, new_driver: Callable[..., Driver], control: Control) -> None:
+    control.fault("init_silent")
+    assert failure(lambda: new_driver(simulator.address)) in NO_ANSWER
+    assert works(new_driver(simulator.address))
+
+
+def test_a_full_card(driver: Driver, control: Control) -> None:
+    control.card(full=True)
+    assert failure(driver.capture) == -1
+    control.card(free_shots=1)
+    assert driver.capture() == f"{FOLDER}/IMG_0001.JPG"
+    assert driver.get("availableshots")["value"] == "0"
+    assert failure(driver.capture) == -1
+    control.card(full=False)
+    assert works(driver)
+
+
+def test_a_full_card_does_not_stop_shots_to_ram(driver: Driver, control: Control) -> None:
+    control.card(full=True)
+    driver.set("capturetarget", "Internal RAM")
+    assert driver.capture() == "/capt0000.jpg"
+
+
+def test_a_write_protected_card(driver: Driver, control: Control) -> None:
+    path = driver.capture()
+    control.write_protect()
+    assert failure(lambda: driver.delete(path)) == -1
+    assert failure(driver.capture) == -1
+    control.write_protect(False)
+    driver.delete(path)
+    assert works(driver)
+
+
+def test_a_vetoed_setting_keeps_its_value_without_an_error(driver: Driver, control: Control) -> None:
+    control.veto("iso")
+    assert driver.set("iso", "800") == "100"
+    control.veto("iso", False)
+    assert driver.set("iso", "800") == "800"
+
+
+def test_power_off_and_on(
+    driver: Driver, control: Control, simulator: Simulator, reopened: Callable[[], Driver]
+) -> None:
+    driver.set("iso", "800")
+    driver.preview()
+    control.power(False)
+    assert failure(driver.preview) in {-1, *NO_ANSWER}
+    state = control.state()
+    assert (state["power"], state["connected"], state["live_view"]) == (False, 0, False)
+    driver.kill()
+    assert failure(reopened) in NO_ANSWER
+    control.power(True)
+    again = reopened()
+    assert again.get("iso")["value"] == "800"
+    assert works(again)
+
+
+def test_power_comes_back_by_itself(control: Control, simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
+    control.power(False)
+    control.power(True, after=0.1)
+    deadline = time.monotonic() + 5
+    while not control.state()["power"] and time.monotonic() < deadline:
+        pass
+    assert works(new_driver(simulator.address))
