@@ -1,0 +1,209 @@
+"""Messages between the server and a camera process: a JSON header, raw bytes and open files over a socketpair.
+
+On the wire a message is `>II` (length of the JSON, length of the bytes), then both. Open files travel beside it
+(SCM_RIGHTS): a picture is written by the camera process into anonymous memory and read from there by the server,
+so its bytes cross no pipe and no heap.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import json
+import os
+import select
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+_LENGTHS = struct.Struct(">II")
+# The largest header is a whole configuration tree (a Nikon's is about 300 KB); the largest payload a live-view frame
+# or a thumbnail. Anything beyond this is a broken peer.
+_LARGEST = 64 * 2**20
+_FDS_A_READ = 8
+_READ_SIZE = 256 * 1024
+
+
+class ChannelClosed(Exception):
+    """The other side is gone; what was under way is lost."""
+
+
+class ChannelBroken(Exception):
+    """The other side sent something that is no message."""
+
+
+@dataclass(slots=True)
+class Message:
+    """What came over the channel: header, raw bytes, open file descriptor (owned by the receiver) if one came."""
+
+    header: dict[str, Any]
+    data: bytes = b""
+    fd: int | None = None
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends: the server's, non-blocking, and the camera process's, with a descriptor above 2."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def _encode(header: dict[str, Any], data: bytes) -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return _LENGTHS.pack(len(text), len(data)) + text
+
+
+class _Decoder:
+    """Turns the bytes and descriptors of a stream back into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._fds: deque[int] = deque()
+
+    def feed(self, data: bytes | memoryview, ancillary: list[tuple[int, int, bytes]]) -> None:
+        for level, kind, raw in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(raw[: len(raw) - len(raw) % fds.itemsize])
+                self._fds.extend(fds)
+        self._buffer += data
+
+    def next(self) -> Message | None:
+        """The next whole message.
+
+        Raises:
+            ChannelBroken: the stream holds something else.
+        """
+        buffer = self._buffer
+        if len(buffer) < _LENGTHS.size:
+            return None
+        text_size, data_size = _LENGTHS.unpack_from(buffer)
+        if text_size + data_size > _LARGEST:
+            raise ChannelBroken(f"a message of {text_size + data_size} bytes")
+        start, end = _LENGTHS.size + text_size, _LENGTHS.size + text_size + data_size
+        if len(buffer) < end:
+            return None
+        with memoryview(buffer) as view:
+            text, data = bytes(view[_LENGTHS.size : start]), bytes(view[start:end])
+        del buffer[:end]
+        try:
+            header = json.loads(text)
+        except ValueError as error:
+            raise ChannelBroken("a header that is no JSON") from error
+        if not isinstance(header, dict):
+            raise ChannelBroken("a header that is no object")
+        fd = None
+        if header.get("fd"):
+            if not self._fds:
+                raise ChannelBroken("a file was announced and none came")
+            fd = self._fds.popleft()
+        return Message(header, data, fd)
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.popleft())
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    data, ancillary, _, _ = sock.recvmsg(_READ_SIZE, socket.CMSG_SPACE(_FDS_A_READ * 4), socket.MSG_CMSG_CLOEXEC)
+    return data, ancillary
+
+
+class BlockingChannel:
+    """The camera process's end. Not thread-safe: the worker has one thread."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._socket.setblocking(True)
+        self._decoder = _Decoder()
+
+    def receive(self, timeout: float) -> Message | None:
+        """The next message, or None when none is there within `timeout` seconds.
+
+        Raises:
+            ChannelClosed: the server is gone.
+        """
+        while (message := self._decoder.next()) is None:
+            if not select.select([self._socket], [], [], timeout)[0]:
+                return None
+            try:
+                data, ancillary = _receive(self._socket)
+            except OSError as error:
+                raise ChannelClosed from error
+            if not data:
+                raise ChannelClosed
+            self._decoder.feed(data, ancillary)
+        return message
+
+    def send(self, header: dict[str, Any], data: bytes = b"", fd: int | None = None) -> None:
+        """Send one message; returns when the kernel has all of it. The caller keeps its own `fd`.
+
+        Raises:
+            ChannelClosed: the server is gone.
+        """
+        if fd is not None:
+            header = {**header, "fd": True}
+        head = _encode(header, data)
+        rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        try:
+            sent = self._socket.sendmsg([head, data], rights)
+            if sent < len(head):
+                self._socket.sendall(head[sent:])
+                sent = len(head)
+            self._socket.sendall(memoryview(data)[sent - len(head) :])
+        except OSError as error:
+            raise ChannelClosed from error
+
+
+class AsyncChannel:
+    """The server's end. Each message goes to `on_message`, in order; `on_lost` is called once when it is over."""
+
+    def __init__(self, sock: socket.socket, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
+        self._socket = sock
+        self._decoder = _Decoder()
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._loop.add_reader(sock, self._readable)
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary = _receive(self._socket)
+            if not data:
+                raise ConnectionResetError
+            self._decoder.feed(data, ancillary)
+            while not self._closed and (message := self._decoder.next()) is not None:
+                self._on_message(message)
+        except BlockingIOError:
+            return
+        except (OSError, ChannelBroken):
+            self.close()
+            self._on_lost()
+
+    async def send(self, header: dict[str, Any]) -> None:
+        """Send one message without bytes.
+
+        Raises:
+            ChannelClosed: the camera process is gone.
+        """
+        if self._closed:
+            raise ChannelClosed
+        try:
+            await self._loop.sock_sendall(self._socket, _encode(header, b""))
+        except OSError as error:
+            raise ChannelClosed from error
+
+    def close(self) -> None:
+        """Close this end and every descriptor that nobody took; `on_lost` is not called."""
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._socket)
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._decoder.close()

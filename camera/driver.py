@@ -1,0 +1,505 @@
+"""Blocking verbs on one open camera: the only file that imports gphoto2. Runs in the camera's own process."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import gphoto2 as gp
+
+from camera import widgets
+from camera.errors import CameraError, CameraIO, ConfigNotFound, InvalidPath, InvalidValue
+from camera.gp_codes import from_gp, shutter_did_not_fire
+from camera.model import (
+    CameraIdentity,
+    Capabilities,
+    CapturedFile,
+    ConfigItem,
+    ConfigRange,
+    ConfigValue,
+    DetectedCamera,
+    Storage,
+    WidgetType,
+    is_camera_path,
+    mimetype_of,
+)
+from camera.quirks import quirks_of
+
+# Deprecated for files in memory, where the return value does as well; it is the only way to have the bytes written
+# to a descriptor instead of 50 MB of heap.
+warnings.filterwarnings("ignore", "In function .* a CameraFile object should not be passed", DeprecationWarning)
+
+_WIDGET_TYPES: dict[int, WidgetType] = {
+    gp.GP_WIDGET_WINDOW: "window",
+    gp.GP_WIDGET_SECTION: "section",
+    gp.GP_WIDGET_TEXT: "text",
+    gp.GP_WIDGET_RANGE: "range",
+    gp.GP_WIDGET_TOGGLE: "toggle",
+    gp.GP_WIDGET_RADIO: "radio",
+    gp.GP_WIDGET_MENU: "menu",
+    gp.GP_WIDGET_BUTTON: "button",
+    gp.GP_WIDGET_DATE: "date",
+}
+# How long to wait for the next file of a shot that makes several, how long once all are there, and at most
+# (a RAW file may be written seconds after the JPEG on a slow card).
+_QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
+# A body shows a new value after a moment; past this it has vetoed it.
+_READ_BACK_S = 1.0
+_READ_BACK_PAUSE_S = 0.02
+_BUSY_RELEASE_S = 2.0
+_BUSY_PREVIEW_S = 3.0
+_PROGRESS_EVERY_S = 0.5
+_PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
+
+Progress = Callable[[], None]
+
+
+def library_version() -> str:
+    """The version of the libgphoto2 in use, for example "2.5.34"."""
+    return str(gp.gp_library_version(gp.GP_VERSION_SHORT)[0])
+
+
+def detect() -> list[DetectedCamera]:
+    """The cameras on USB at this moment. Leaks about 1 KB a call: for a short-lived process."""
+    abilities = gp.CameraAbilitiesList()
+    abilities.load()
+    return [
+        DetectedCamera(model, port, _capabilities(abilities[abilities.lookup_model(model)]))
+        for model, port in gp.check_result(gp.gp_camera_autodetect())
+    ]
+
+
+def _capabilities(abilities: Any) -> Capabilities:
+    operations, files = abilities.operations, abilities.file_operations
+    return Capabilities(
+        capture=bool(operations & gp.GP_OPERATION_CAPTURE_IMAGE),
+        live_view=bool(operations & gp.GP_OPERATION_CAPTURE_PREVIEW),
+        config=bool(operations & gp.GP_OPERATION_CONFIG),
+        delete=bool(files & gp.GP_FILE_OPERATION_DELETE),
+    )
+
+
+class Driver:
+    """One open camera. Every verb blocks, and raises a `CameraError` that says what the caller can do."""
+
+    def __init__(self, port: str, model: str) -> None:
+        """Open the camera on `port` with the driver for `model` (a name of libgphoto2's list).
+
+        Raises:
+            CameraNotFound: no such port or model.
+            CameraClaimed: another program holds it.
+            CameraError: it does not answer.
+        """
+        self._said: list[str] = []
+        self._on_progress: Progress | None = None
+        self._progress_due = 0.0
+        self._context = gp.Context()
+        # The callbacks live as long as these handles do.
+        self._callbacks = (
+            self._context.set_error_func(self._note_error, None),
+            self._context.set_progress_funcs(self._progress_start, self._progress_update, self._progress_stop, None),
+        )
+        self._camera = gp.Camera()
+        ports, drivers = gp.PortInfoList(), gp.CameraAbilitiesList()
+        ports.load()
+        drivers.load()
+        self._call(lambda: self._camera.set_port_info(ports[ports.lookup_path(port)]), "open")
+        self._call(lambda: self._camera.set_abilities(drivers[drivers.lookup_model(model)]), "open")
+        self._call(lambda: self._camera.init(self._context), "open")
+        self._abilities = self._camera.get_abilities()
+        self.identity = self._identify()
+        self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
+        self._pending: list[tuple[str, dict[str, Any]]] = []
+        self._viewfinder_on = False
+
+    # -- who it is
+
+    def _identify(self) -> CameraIdentity:
+        def told(*names: str) -> str:
+            for name in names:
+                try:
+                    value = self.get_config(name).value
+                except CameraError:
+                    continue
+                if isinstance(value, str) and value.strip("0 "):
+                    return value.strip()
+            return ""
+
+        capabilities = _capabilities(self._abilities)
+        if not capabilities.config:
+            return CameraIdentity(str(self._abilities.model), "", "", None, capabilities)
+        return CameraIdentity(
+            model=told("cameramodel") or str(self._abilities.model),
+            manufacturer=told("manufacturer"),
+            version=told("deviceversion"),
+            serial=told("serialnumber", "eosserialnumber") or None,
+            capabilities=capabilities,
+        )
+
+    def storage(self) -> list[Storage]:
+        """The camera's cards; real I/O, so it also tells whether the camera still answers."""
+        cards = self._call(lambda: self._camera.get_storageinfo(self._context), "storage")
+        return [
+            Storage(
+                path=card.basedir if card.fields & gp.GP_STORAGEINFO_BASE else "/",
+                label=card.label if card.fields & gp.GP_STORAGEINFO_LABEL else "",
+                capacity=card.capacitykbytes * 1024 if card.fields & gp.GP_STORAGEINFO_MAXCAPACITY else None,
+                free=card.freekbytes * 1024 if card.fields & gp.GP_STORAGEINFO_FREESPACEKBYTES else None,
+            )
+            for card in cards
+        ]
+
+    # -- configuration
+
+    def get_config(self, name: str) -> ConfigItem:
+        """Read one setting by its bare name or its path.
+
+        Raises:
+            ConfigNotFound: the camera has none of that name; `details.similar` names near ones.
+        """
+        return self._find_widget(name)[0]
+
+    def get_all_config(self) -> list[ConfigItem]:
+        """Every setting of the camera with its path, sections left out, in the camera's order."""
+        root = self._call(lambda: self._camera.get_config(self._context), "get_config")
+        return [item for item, _ in _walk(root, "") if item.type not in ("window", "section")]
+
+    def set_config(self, name: str, wanted: widgets.WantedValue) -> ConfigItem:
+        """Check a value, set it, and read it back from the camera.
+
+        Raises:
+            ConfigNotFound, ConfigReadonly, NotSupported: it cannot be set.
+            InvalidValue: not allowed, or the camera silently kept another value.
+        """
+        item, widget, root = self._find_widget(name)
+        value = widgets.convert(item, wanted)
+        self._write(item, widget, root, value)
+        if item.name == "viewfinder":
+            self._viewfinder_on = value == 1
+            return replace(item, value=value)  # see viewfinder()
+        return self._read_back(item, value)
+
+    def _write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
+        if value is not None:
+            widget.set_value(value)
+        else:
+            widget.set_changed(1)
+        if root is None:
+            self._call(lambda: self._camera.set_single_config(item.name, widget, self._context), "set_config")
+        else:
+            self._call(lambda: self._camera.set_config(root, self._context), "set_config")
+
+    def _read_back(self, before: ConfigItem, value: ConfigValue) -> ConfigItem:
+        deadline = time.monotonic() + _READ_BACK_S
+        while True:
+            after = self.get_config(before.path or before.name)
+            if widgets.same(after, value):
+                return after
+            if time.monotonic() > deadline:
+                raise InvalidValue(
+                    f"The camera kept {before.name} at {after.value}. It may depend on the mode dial or the lens.",
+                    config_name=before.name,
+                    value=after.value,
+                    choices=list(after.choices) or None,
+                )
+            self._pump(int(_READ_BACK_PAUSE_S * 1000))
+            time.sleep(_READ_BACK_PAUSE_S)
+
+    def _find_widget(self, name: str) -> tuple[ConfigItem, Any, Any]:
+        """The item, its widget, and the tree that owns the widget (None where it was read alone)."""
+        bare = name.strip("/").rpartition("/")[2]
+        if bare == name:
+            try:
+                widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
+                return _item(widget, ""), widget, None
+            except CameraError as error:
+                # -2 is an unknown name, but also a setting that this driver only shows in the whole tree.
+                if error.details.get("gp_error") != gp.GP_ERROR_BAD_PARAMETERS:
+                    raise
+        root = self._call(lambda: self._camera.get_config(self._context), "get_config")
+        everything = list(_walk(root, ""))
+        wanted = "/" + name.strip("/")
+        for item, widget in everything:
+            if item.name == name or item.path == wanted or item.path == "/main" + wanted:
+                return item, widget, root
+        names = [item.name for item, _ in everything]
+        similar = [known for known in names if bare.lower() in known.lower() or known.lower() in bare.lower()]
+        raise ConfigNotFound(
+            f"The camera has no setting {name!r}." + (f" Did you mean {', '.join(similar[:5])}?" if similar else "")
+            + " Send get_config without a name for all of them.",
+            config_name=name,
+            similar=similar[:5] or None,
+        )  # fmt: skip
+
+    # -- pictures
+
+    def capture(self, on_release: Callable[[], None]) -> list[CapturedFile]:
+        """Release the shutter once and collect every file of the shot.
+
+        Args:
+            on_release: called just before the shutter may fire, again before a refused release is repeated.
+
+        Raises:
+            CameraError: with `details.fired` False where the shutter provably did not fire.
+        """
+        if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
+            self.viewfinder(False)
+        deadline = time.monotonic() + _BUSY_RELEASE_S
+        while True:
+            on_release()
+            try:
+                first = self._call(lambda: self._camera.capture(gp.GP_CAPTURE_IMAGE, self._context), "capture")
+                break
+            except CameraError as error:
+                if error.details.get("gp_error") == gp.GP_ERROR_NO_MEMORY:
+                    error = from_gp(gp.GP_ERROR_NO_SPACE, str(error.details.get("gp_text", "")), "capture")
+                fired = not shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
+                error.details["fired"] = fired
+                busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
+                if fired or not busy or time.monotonic() > deadline:
+                    raise error from None
+            self._pump(50)
+            time.sleep(_READ_BACK_PAUSE_S)
+        paths = [_join(first.folder, first.name)]
+        paths += self._rest_of_shot(paths[0])
+        return [self._captured(path) for path in paths]
+
+    def _rest_of_shot(self, first: str) -> list[str]:
+        expected = 2 if self._several_files() else 1
+        paths = [first]
+        deadline = time.monotonic() + _ALL_FILES_S
+        while time.monotonic() < deadline:
+            event, data = self._wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
+            if event == gp.GP_EVENT_TIMEOUT and len(paths) >= expected:
+                break
+            if event == gp.GP_EVENT_FILE_ADDED:
+                path = _join(data.folder, data.name)
+                if path not in paths:
+                    paths.append(path)
+            elif event == gp.GP_EVENT_TIMEOUT:
+                expected = len(paths)
+            else:
+                self._remember(event, data)
+        return paths[1:]
+
+    def _several_files(self) -> bool:
+        for name in self.quirks.image_format:
+            try:
+                value = self.get_config(name).value
+            except CameraError:
+                continue
+            return re.search(self.quirks.several_files, str(value)) is not None
+        return False
+
+    def _captured(self, path: str) -> CapturedFile:
+        folder, _, name = path.rpartition("/")
+        try:
+            info = self._call(lambda: self._camera.file_get_info(folder or "/", name, self._context), "file_info")
+        except CameraError:
+            return CapturedFile(path, None, mimetype_of(name))  # the shot is there; its size can wait
+        size = int(info.file.size) if info.file.fields & gp.GP_FILE_INFO_SIZE else None
+        return CapturedFile(path, size, mimetype_of(name))
+
+    def preview(self) -> bytes:
+        """One live-view frame as JPEG. Switches live view on at the camera where the camera needs it.
+
+        Raises:
+            NotSupported: the camera has no live view.
+            CameraBusy: not ready for 3 s.
+        """
+        deadline = time.monotonic() + _BUSY_PREVIEW_S
+        while True:
+            try:
+                file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
+            except CameraError as error:
+                busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(_READ_BACK_PAUSE_S)
+                continue
+            self._viewfinder_on = True
+            # The view dies with `file`: copy while it is held.
+            frame = bytes(file.get_data_and_size())
+            if not frame.startswith(b"\xff\xd8"):
+                raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
+            return frame
+
+    def viewfinder(self, on: bool) -> None:
+        """Switch live view on or off at the camera, where it has a switch for that."""
+        # Cameras without the switch leave live view by themselves. No reading back: a body reports its mirror late.
+        with suppress(ConfigNotFound):
+            self._write(*self._find_widget("viewfinder"), 1 if on else 0)
+        self._viewfinder_on = on
+
+    # -- files
+
+    def fetch(self, path: str, fd: int, on_progress: Progress) -> CapturedFile:
+        """Write a whole file of the camera into `fd` (which stays open), calling `on_progress` as data comes.
+
+        Raises:
+            FileNotFound: no such file.
+            CameraIO: fewer bytes came than the camera announced.
+        """
+        folder, name = self._split(path)
+        self._on_progress = on_progress
+        try:
+            file = gp.CameraFile(os.dup(fd))
+            kind = gp.GP_FILE_TYPE_NORMAL
+            get = partial(gp.gp_camera_file_get, self._camera, folder, name, kind, file, self._context)
+            self._call(lambda: gp.check_result(get()), "download")
+        finally:
+            self._on_progress = None
+        size = os.fstat(fd).st_size
+        told = self._captured(path).size
+        if size == 0 or (told is not None and told != size):
+            raise CameraIO(f"Only {size} of {told} bytes of {path} arrived. Try again.", doing="download")
+        return CapturedFile(path, size, mimetype_of(name))
+
+    def thumbnail(self, path: str) -> bytes:
+        """The small JPEG that the camera keeps of a picture.
+
+        Raises:
+            FileNotFound: no such file.
+            NotSupported: the camera keeps none of this file.
+        """
+        folder, name = self._split(path)
+        kind = gp.GP_FILE_TYPE_PREVIEW
+        file = self._call(lambda: self._camera.file_get(folder, name, kind, None, self._context), "thumbnail")
+        return bytes(file.get_data_and_size())
+
+    def list_files(self, folder: str) -> tuple[list[str], list[CapturedFile]]:
+        """The names of the folders in a folder, and its files with sizes where the camera tells them.
+
+        Raises:
+            FileNotFound: no such folder.
+        """
+        if folder != "/" and not is_camera_path(folder):
+            raise InvalidPath(_PATH_RULE)
+        folders = self._call(lambda: self._camera.folder_list_folders(folder, self._context), "list_files")
+        files = self._call(lambda: self._camera.folder_list_files(folder, self._context), "list_files")
+        names = [str(name) for name, _ in folders]
+        return names, [self._captured(_join(folder, str(name))) for name, _ in files]
+
+    def delete_file(self, path: str) -> None:
+        """Delete one file from the camera's storage.
+
+        Raises:
+            FileNotFound: no such file.
+        """
+        folder, name = self._split(path)
+        self._call(lambda: self._camera.file_delete(folder, name, self._context), "delete_file")
+
+    # -- what the camera says by itself
+
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """What happened at the camera since the last call: (name, values), names as in the protocol."""
+        self._pump(_SETTLED_MS)
+        happened, self._pending = self._pending, []
+        return happened
+
+    def _pump(self, timeout_ms: int) -> None:
+        # A camera in full chatter must not hold the worker here.
+        for _ in range(50):
+            event, data = self._wait(timeout_ms)
+            if event == gp.GP_EVENT_TIMEOUT:
+                return
+            self._remember(event, data)
+
+    def _wait(self, timeout_ms: int) -> tuple[int, Any]:
+        event, data = self._call(lambda: self._camera.wait_for_event(timeout_ms, self._context), "events")
+        return int(event), data
+
+    def _remember(self, event: int, data: Any) -> None:
+        if event == gp.GP_EVENT_FILE_ADDED:
+            self._pending.append(("file_added", {"camera_filepath": _join(data.folder, data.name)}))
+        elif event == gp.GP_EVENT_UNKNOWN and isinstance(data, str) and (changed := _PROPERTY_CHANGED.match(data)):
+            code, name, value = changed.groups()
+            if name:
+                self._pending.append(("config_changed", {"config_name": name, "value": value}))
+            else:
+                self._pending.append(("config_changed", {"config_name": code, "value": None}))
+
+    def close(self) -> None:
+        """Switch live view off and release the camera."""
+        try:
+            if self._viewfinder_on:
+                self.viewfinder(False)
+        finally:
+            self._call(lambda: self._camera.exit(self._context), "close")
+
+    # -- calling libgphoto2
+
+    def _call(self, function: Callable[[], Any], doing: str) -> Any:
+        self._said.clear()
+        try:
+            return function()
+        except gp.GPhoto2Error as error:
+            raise from_gp(error.code, "; ".join(self._said), doing) from None
+
+    def _split(self, path: str) -> tuple[str, str]:
+        if not is_camera_path(path):
+            raise InvalidPath(_PATH_RULE, camera_filepath=path)
+        folder, _, name = path.rpartition("/")
+        return folder or "/", name
+
+    def _note_error(self, _context: Any, text: bytes | str, _data: Any = None) -> None:
+        self._said.append(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
+
+    def _progress_start(self, _context: Any, _target: float, _text: bytes, _data: Any) -> int:
+        return 1
+
+    def _progress_update(self, _context: Any, _id: int, _current: float, _data: Any) -> None:
+        now = time.monotonic()
+        if self._on_progress is not None and now >= self._progress_due:
+            self._progress_due = now + _PROGRESS_EVERY_S
+            self._on_progress()
+
+    def _progress_stop(self, _context: Any, _id: int, _data: Any) -> None:
+        return None
+
+
+_PATH_RULE = (
+    "A path on the camera is absolute and made of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."
+)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def _walk(widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:
+    path = f"{parent}/{widget.get_name()}"
+    yield _item(widget, path), widget
+    for index in range(widget.count_children()):
+        yield from _walk(widget.get_child(index), path)
+
+
+def _item(widget: Any, path: str) -> ConfigItem:
+    kind = _WIDGET_TYPES[widget.get_type()]
+    item = ConfigItem(
+        name=str(widget.get_name()),
+        label=str(widget.get_label()),
+        type=kind,
+        value=None,
+        readonly=bool(widget.get_readonly()),
+        path=path,
+    )
+    if kind in ("window", "section", "button"):
+        return item
+    if kind in ("radio", "menu"):
+        item = replace(item, choices=tuple(str(choice) for choice in widget.get_choices()))
+    if kind == "range":
+        low, high, step = widget.get_range()
+        item = replace(item, range=ConfigRange(low, high, step))
+    try:
+        value = widget.get_value()
+    except (gp.GPhoto2Error, UnicodeDecodeError):
+        return item
+    return replace(item, value=value)

@@ -1,0 +1,102 @@
+"""Files that were fetched from a camera, as anonymous memory: read in pieces, shared, forgotten by age and size."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator
+
+# A client that reads a file in pieces comes back for the next one within seconds; a booth shows the last shot.
+_KEEP_S = 60.0
+_KEEP_BYTES = 64 * 2**20
+# Shots that exist nowhere else (taken to the camera's RAM) are kept longer: until this many bytes came after them.
+_KEEP_ONLY_COPIES_BYTES = 256 * 2**20
+
+
+class FetchedFile:
+    """One file of a camera, whole, in memory outside the heap. It lives as long as somebody holds this object."""
+
+    def __init__(self, fd: int, path: str, size: int, mimetype: str) -> None:
+        self.path = path
+        self.size = size
+        self.mimetype = mimetype
+        self._fd = fd
+        weakref.finalize(self, os.close, fd)
+
+    @property
+    def filename(self) -> str:
+        """The last part of its path on the camera."""
+        return self.path.rpartition("/")[2]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most `length` bytes from `offset`; fewer at the end of the file."""
+        return os.pread(self._fd, length, offset)
+
+    def pieces(self, size: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to `end` (default: all) in pieces of `size` bytes, the last one shorter."""
+        end = self.size if end is None else min(end, self.size)
+        for offset in range(start, end, size):
+            yield self.read(offset, min(size, end - offset))
+
+
+class FetchedFiles:
+    """The fetched files of one camera, newest last."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, tuple[FetchedFile, float]] = OrderedDict()
+        self._only_copies: OrderedDict[str, FetchedFile] = OrderedDict()
+
+    def get(self, path: str) -> FetchedFile | None:
+        """The file of that path, if it is still here."""
+        if path in self._only_copies:
+            return self._only_copies[path]
+        self.forget_old()
+        if path not in self._files:
+            return None
+        file, _ = self._files.pop(path)
+        self._files[path] = (file, time.monotonic())
+        return file
+
+    def add(self, file: FetchedFile) -> None:
+        """Keep a file that the camera still has."""
+        self._files.pop(file.path, None)
+        self._files[file.path] = (file, time.monotonic())
+        self.forget_old()
+
+    def add_only_copy(self, file: FetchedFile) -> str:
+        """Keep a file that the camera has no more; its name there may come again, so it may get another path.
+
+        Returns:
+            The path under which `get` finds it.
+        """
+        stem, dot, ending = file.path.rpartition(".")
+        path, count = file.path, 1
+        while path in self._only_copies:
+            count += 1
+            path = f"{stem}-{count}{dot}{ending}"
+        file.path = path
+        self._only_copies[path] = file
+        while len(self._only_copies) > 1 and sum(f.size for f in self._only_copies.values()) > _KEEP_ONLY_COPIES_BYTES:
+            self._only_copies.popitem(last=False)
+        return path
+
+    def drop(self, path: str) -> bool:
+        """Forget one file; whether it was here."""
+        return self._only_copies.pop(path, None) is not None or self._files.pop(path, None) is not None
+
+    def is_only_copy(self, path: str) -> bool:
+        """Whether the camera has this file no more."""
+        return path in self._only_copies
+
+    def forget_old(self) -> None:
+        """Drop what nobody asked for in a while, and the oldest beyond the size limit (always but the newest)."""
+        oldest_allowed = time.monotonic() - _KEEP_S
+        total = sum(file.size for file, _ in self._files.values())
+        while self._files:
+            path, (file, used) = next(iter(self._files.items()))
+            if used > oldest_allowed and (total <= _KEEP_BYTES or len(self._files) == 1):
+                break
+            total -= file.size
+            del self._files[path]

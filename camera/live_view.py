@@ -1,0 +1,148 @@
+"""Live view of one camera: one producer for everybody, the newest frame for each viewer at its own rate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from camera.errors import CameraError
+from camera.model import Frame
+
+_log = logging.getLogger("camera.live_view")
+
+# A page that is loaded again, or the next guest: the mirror need not go down and up for that.
+_LINGER_S = 1.0
+
+
+class Viewer(Protocol):
+    """Somebody who watches. `fps` is the highest rate wanted, in frames per second."""
+
+    fps: float
+
+    def offer(self, frame: Frame) -> None:
+        """Take a frame, now and without waiting; whoever is not ready loses it."""
+
+    def ended(self, reason: str) -> None:
+        """No more frames will come."""
+
+
+class _Place:
+    """A viewer and when its next frame is due."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self._due = 0.0
+
+    def offer(self, frame: Frame, now: float, period: float) -> None:
+        """Pass the frame on unless it comes more than half a source frame too early for this viewer."""
+        if now + period / 2 < self._due:
+            return
+        # One interval from when it was due keeps the average rate; never from long ago, that would make a burst.
+        self._due = max(self._due, now - period) + 1 / self.viewer.fps
+        self.viewer.offer(frame)
+
+
+class LiveView:
+    """The stream of one camera.
+
+    Args:
+        switch: starts live view at the camera at a rate in frames per second, or ends it (None).
+    """
+
+    def __init__(self, switch: Callable[[float | None], Awaitable[None]]) -> None:
+        self._switch = switch
+        self._places: dict[Viewer, _Place] = {}
+        self._switching = asyncio.Lock()
+        self._fps: float | None = None
+        self._linger: asyncio.Task[None] | None = None
+        self._last_at = 0.0
+        self.last_seq = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether live view is on at the camera, as far as we know."""
+        return self._fps is not None
+
+    @property
+    def viewers(self) -> int:
+        """How many watch."""
+        return len(self._places)
+
+    async def add(self, viewer: Viewer, started: Callable[[], Awaitable[None]]) -> None:
+        """Let somebody watch.
+
+        Args:
+            viewer: gets the frames from now on.
+            started: awaited once live view runs, before the first frame goes to this viewer.
+
+        Raises:
+            CameraError: live view could not be started; nobody was added.
+        """
+        async with self._switching:
+            if self._fps is None or viewer.fps > self._fps:
+                await self._switch(max(viewer.fps, self._wanted() or 0.0))
+                self._fps = max(viewer.fps, self._wanted() or 0.0)
+            await started()
+            self._places[viewer] = _Place(viewer)
+
+    def remove(self, viewer: Viewer) -> None:
+        """Let somebody go; the last one's going switches live view off a second later."""
+        self._places.pop(viewer, None)
+        if not self._places and self.running and (self._linger is None or self._linger.done()):
+            self._linger = asyncio.create_task(self._end_after_a_while(), name="live view linger")
+
+    def publish(self, frame: Frame) -> None:
+        """Offer a new frame to everybody whose turn it is."""
+        self.last_seq = frame.seq
+        now = time.monotonic()
+        period = min(now - self._last_at, 0.2)
+        self._last_at = now
+        for place in tuple(self._places.values()):
+            place.offer(frame, now, period)
+
+    def paused(self) -> None:
+        """The camera is gone for the moment; `resume` follows once it is back."""
+        self._fps = None
+
+    async def resume(self) -> None:
+        """Start again for those who still watch. They are told when the camera cannot any more."""
+        async with self._switching:
+            wanted = self._wanted()
+            if wanted is None or self._fps is not None:
+                return
+            try:
+                await self._switch(wanted)
+            except CameraError as error:
+                _log.warning("live view did not come back: %s", error)
+                self.end("camera_error")
+            else:
+                self._fps = wanted
+
+    def end(self, reason: str) -> None:
+        """Tell every viewer that it is over."""
+        places, self._places = self._places, {}
+        for viewer in places:
+            viewer.ended(reason)
+
+    async def stop(self) -> None:
+        """End the pending switch-off, if any. The camera is released elsewhere."""
+        if self._linger is not None:
+            self._linger.cancel()
+            await asyncio.wait((self._linger,))
+
+    def _wanted(self) -> float | None:
+        return max((viewer.fps for viewer in self._places), default=None)
+
+    async def _end_after_a_while(self) -> None:
+        await asyncio.sleep(_LINGER_S)
+        async with self._switching:
+            if self._places or not self.running:
+                return
+            self._fps = None
+            try:
+                await self._switch(None)
+            except CameraError as error:
+                _log.info("live view was not switched off: %s", error)

@@ -1,0 +1,48 @@
+"""Vendor differences, as data: what a maker's cameras call things and how they want to be treated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How one family of cameras differs.
+
+    Attributes:
+        makers: pattern that the manufacturer or model matches (any case).
+        image_format: settings that tell which files a shot makes.
+        several_files: pattern of the values of those settings that make more than one file.
+        viewfinder_off_before_still: live view has to be off before the shutter is released.
+        busy_means_not_fired: "busy" as the answer to a capture proves that the shutter did not fire, so the
+            release may be tried again.
+    """
+
+    makers: str
+    image_format: tuple[str, ...]
+    several_files: str = r"\+"
+    viewfinder_off_before_still: bool = False
+    busy_means_not_fired: bool = False
+
+
+# Canon: the driver refuses a release while the camera status is busy, before anything is sent, and the body answers
+# Device_Busy (0x2019) to the release operation itself (libgphoto2 camlibs/ptp2/library.c, EOS capture).
+CANON = Quirks(
+    makers=r"canon",
+    image_format=("imageformat", "imageformatsd", "imageformatcf"),
+    viewfinder_off_before_still=True,
+    busy_means_not_fired=True,
+)
+# Nikon: switching the viewfinder off before a still makes double shots on a D810; the driver does what is needed.
+NIKON = Quirks(makers=r"nikon", image_format=("imagequality",))
+SONY = Quirks(makers=r"sony", image_format=("imagequality",))
+OTHER = Quirks(makers=r"", image_format=("imageformat", "imagequality"))
+
+_FAMILIES = (CANON, NIKON, SONY, OTHER)
+
+
+def quirks_of(manufacturer: str, model: str) -> Quirks:
+    """The family that a camera belongs to, by the names it tells."""
+    names = f"{manufacturer} {model}"
+    return next(family for family in _FAMILIES if re.search(family.makers, names, re.IGNORECASE))

@@ -1,0 +1,173 @@
+"""Which cameras exist: detection in a child, hot-plug, one session for each, selection by port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from camera.child import environment
+from camera.errors import CameraNotFound
+from camera.model import CameraEvent, Capabilities, DetectedCamera
+from camera.session import Session, SessionOptions
+
+_log = logging.getLogger("camera.registry")
+
+_DETECTION_DEADLINE_S = 15.0
+# Where the bus cannot be watched, a detection is as old as this at most when a client asks.
+_FRESH_S = 1.0
+_WATCH_EVERY_S = 0.5
+_FORGET_FILES_EVERY_S = 15.0
+_USB_DEVICES = Path("/sys/bus/usb/devices")
+# libgphoto2's generic model for network cameras; the camera tells its real name once it is open.
+_NETWORK_MODEL = "PTP/IP Camera"
+_NETWORK_CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=True)
+
+
+class Registry:
+    """The cameras of this machine and those named by address.
+
+    Args:
+        network: addresses such as "ptpip:192.168.1.10"; from the settings, never from a client.
+        options: for every session.
+        emit: gets every event of every camera.
+    """
+
+    def __init__(self, network: Sequence[str], options: SessionOptions, emit: Callable[[CameraEvent], None]) -> None:
+        self._options = options
+        self._emit = emit
+        self._network = tuple(network)
+        self._sessions: dict[str, Session] = {}
+        self._signature: frozenset[str] | None = None
+        self._detected_at = float("-inf")
+        self._detecting = asyncio.Lock()
+        self._watcher: asyncio.Task[None] | None = None
+        self.library = ""
+
+    async def start(self) -> None:
+        """Open the network cameras and whatever is plugged in; returns after the first detection."""
+        for address in self._network:
+            self._add(DetectedCamera(_NETWORK_MODEL, address, _NETWORK_CAPABILITIES))
+        await self._detect()
+        self._watcher = asyncio.create_task(self._watch(), name="camera watcher")
+
+    async def stop(self) -> None:
+        """Release every camera, side by side."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+        sessions, self._sessions = list(self._sessions.values()), {}
+        await asyncio.gather(*(session.stop() for session in sessions))
+
+    async def cameras(self) -> list[Session]:
+        """Every camera that is there now, in a steady order: network cameras as configured, then USB by port."""
+        if not self._watching and asyncio.get_running_loop().time() - self._detected_at > _FRESH_S:
+            await self._detect()
+        return list(self._sessions.values())
+
+    async def by_port(self, port: str) -> Session:
+        """The camera on a port.
+
+        Raises:
+            CameraNotFound: there is none; `details.ports` names those that are.
+        """
+        if port not in self._sessions:
+            await self.cameras()
+        session = self._sessions.get(port)
+        if session is None:
+            ports = list(self._sessions)
+            known = f"Ports with a camera: {', '.join(ports)}." if ports else "No camera is connected."
+            raise CameraNotFound(f"No camera on port {port[:80]!r}. {known}", ports=ports)
+        return session
+
+    def has(self, session: Session) -> bool:
+        """Whether that camera is still there."""
+        return self._sessions.get(session.port) is session
+
+    @property
+    def _watching(self) -> bool:
+        return self._signature is not None
+
+    async def _watch(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(_WATCH_EVERY_S)
+            ticks += 1
+            if ticks % int(_FORGET_FILES_EVERY_S / _WATCH_EVERY_S) == 0:
+                for session in self._sessions.values():
+                    session.forget_old_files()
+            if self._watching and _usb_signature() != self._signature:
+                await self._detect()
+
+    async def _detect(self) -> None:
+        async with self._detecting:
+            loop = asyncio.get_running_loop()
+            if not self._watching and loop.time() - self._detected_at <= _FRESH_S:
+                return
+            signature = _usb_signature()
+            found = await _detect_in_child()
+            self._signature, self._detected_at = signature, loop.time()
+            if found is None:
+                return
+            self.library, cameras = found
+            await self._apply(cameras)
+
+    async def _apply(self, cameras: list[DetectedCamera]) -> None:
+        present = {camera.port for camera in cameras} | set(self._network)
+        gone = [port for port in self._sessions if port not in present]
+        for port in gone:
+            session = self._sessions.pop(port)
+            _log.info("%s: gone", port)
+            session.live.end("camera_disconnected")
+            await session.stop()
+            self._emit(CameraEvent("camera_disconnected", port))
+        for camera in sorted(cameras, key=lambda camera: camera.port):
+            if camera.port not in self._sessions:
+                self._add(camera)
+
+    def _add(self, camera: DetectedCamera) -> None:
+        session = Session(camera.port, camera.model, camera.capabilities, self._options, self._emit)
+        self._sessions[camera.port] = session
+        _log.info("%s: %s", camera.port, camera.model)
+        session.start()
+        self._emit(CameraEvent("camera_connected", camera.port, {"name": camera.model}))
+
+
+def _usb_signature() -> frozenset[str] | None:
+    """What tells one population of the USB bus from another, None where it cannot be watched."""
+    try:
+        entries = list(_USB_DEVICES.iterdir())
+    except OSError:
+        return None
+    marks = set()
+    for entry in entries:
+        number = ""
+        with suppress(OSError):  # interfaces have none, and a device may leave while we look
+            number = (entry / "devnum").read_text().strip()
+        marks.add(f"{entry.name}:{number}")
+    return frozenset(marks)
+
+
+async def _detect_in_child() -> tuple[str, list[DetectedCamera]] | None:
+    """What libgphoto2 sees on the bus and its version; None where detection failed, which is logged."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "camera.detect",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/",
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(_DETECTION_DEADLINE_S):
+            output, _ = await process.communicate()
+        found = json.loads(output)
+    except (TimeoutError, ValueError) as error:
+        _log.warning("detection failed: %s", type(error).__name__)
+        return None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return found["library"], [DetectedCamera.from_json(camera) for camera in found["cameras"]]

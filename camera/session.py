@@ -1,0 +1,378 @@
+"""The only way to reach a camera: a queue of jobs, a deadline for each, and a new process when one is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from camera.channel import Message
+from camera.child import Child, ChildOptions
+from camera.errors import CameraDisconnected, CameraError, FileNotFound, NotSupported
+from camera.fetched import FetchedFile, FetchedFiles
+from camera.live_view import LiveView
+from camera.model import (
+    CameraEvent,
+    CameraIdentity,
+    Capabilities,
+    CapturedFile,
+    ConfigItem,
+    Frame,
+    State,
+    Storage,
+)
+from camera.widgets import WantedValue
+
+_log = logging.getLogger("camera.session")
+
+# Deadlines in seconds. The longest exposure of a mode dial is 30 s; the driver waits up to 45 s for its file.
+PREVIEW_S, CONFIG_S, TREE_S, CAPTURE_S, FILES_S = 5.0, 10.0, 30.0, 75.0, 30.0
+DOWNLOAD_SILENCE_S = 15.0
+# Between the tries to open a camera that does not open: the first at once, since a new process mends most failures.
+_SLOW_RETRY_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How sessions behave: see CAPTURE_TARGET, MAX_RESTART_ATTEMPTS and RESTART_DELAY (seconds) in .env.example."""
+
+    capture_target: str = "Memory card"
+    max_restart_attempts: int = 3
+    restart_delay: float = 5.0
+
+
+class Session:
+    """One camera, through all its processes. Identity is the serial number; the port is where it is now."""
+
+    def __init__(
+        self,
+        port: str,
+        model: str,
+        capabilities: Capabilities,
+        options: SessionOptions,
+        emit: Callable[[CameraEvent], None],
+    ) -> None:
+        self.port = port
+        self.driver_model = model
+        self.identity: CameraIdentity | None = None
+        self.last_error: CameraError | None = None
+        self.library = ""
+        self.last_image: str | None = None
+        self.live = LiveView(self._switch_live_view)
+        self._capabilities = capabilities
+        self._options = options
+        self._capture_target = options.capture_target
+        self._emit = emit
+        self._child: Child | None = None
+        self._state: State = "opening"
+        self._capturing = False
+        self._turn = asyncio.Lock()
+        self._fetched = FetchedFiles()
+        self._poke = asyncio.Event()
+        self._attempt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._life: asyncio.Task[None] | None = None
+        self._resume: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    # -- what is known of it
+
+    @property
+    def name(self) -> str:
+        """The model as the camera tells it, or as the driver calls it until it was opened."""
+        return self.identity.model if self.identity else self.driver_model
+
+    @property
+    def serial(self) -> str | None:
+        """The serial number, once the camera told it."""
+        return self.identity.serial if self.identity else None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return self.identity.capabilities if self.identity else self._capabilities
+
+    @property
+    def connected(self) -> bool:
+        """Whether the camera is open and answers."""
+        return self._child is not None
+
+    @property
+    def state(self) -> State:
+        """What it is doing."""
+        if self._child is None:
+            return self._state
+        if self._capturing:
+            return "capturing"
+        return "live" if self.live.running else "ready"
+
+    @property
+    def child_pid(self) -> int | None:
+        """The process id of the camera's process, while there is one."""
+        return self._child.pid if self._child else None
+
+    # -- its life
+
+    def start(self) -> None:
+        """Begin to open the camera, and keep it open from now on."""
+        self._life = asyncio.create_task(self._live_on(), name=f"session {self.port}")
+
+    async def stop(self) -> None:
+        """Release the camera and end everything that belongs to it; takes at most the close deadline and 1 s."""
+        self._stopping = True
+        self._poke.set()
+        for task in (self._resume, self._life):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait((task,))
+        await self.live.stop()
+        if self._child is not None:
+            child, self._child = self._child, None
+            await child.close()
+        if not self._attempt.done():
+            self._attempt.set_result(None)
+
+    async def ready(self) -> None:
+        """Wait for the try to open it that is under way, if it is not open.
+
+        Raises:
+            CameraError: it does not open; tries go on.
+        """
+        await self._ready_child()
+
+    async def restart(self) -> None:
+        """Close the camera and open it again; returns when it is ready.
+
+        Raises:
+            CameraError: it does not open; tries go on.
+        """
+        async with self._turn:
+            if self._child is not None:
+                await self._child.close()
+            await self._ready_child(fresh=True)
+
+    async def _live_on(self) -> None:
+        failures = 0
+        while not self._stopping:
+            self._set_state("opening" if self.last_error is None else "recovering")
+            child = Child(ChildOptions(self.port, self.driver_model, self._capture_target), self._on_event)
+            try:
+                await child.open()
+            except CameraError as error:
+                failures += 1
+                self._note_failure(error, failures)
+                await self._wait_for_next_try(failures)
+                continue
+            failures = 0
+            self._child, self.identity, self.library = child, child.identity, child.library
+            self.last_error = None
+            self._finish_attempt()
+            _log.info("%s: open, %s, serial %s", self.port, self.name, self.serial)
+            self._tell_state()
+            self._resume = asyncio.create_task(self.live.resume(), name=f"resume {self.port}")
+            try:
+                reason = await asyncio.shield(child.lost)
+            finally:
+                self._resume.cancel()
+                if not self._stopping:
+                    self._child = None
+            self.last_error = reason
+            self.live.paused()
+            _log.warning("%s: lost: %s", self.port, reason)
+            await child.kill(reason)
+
+    def _note_failure(self, error: CameraError, failures: int) -> None:
+        if self.last_error is None or str(error) != str(self.last_error):
+            _log.warning("%s: could not be opened: %s %s", self.port, error, error.details)
+        self.last_error = error
+        self._set_state("recovering" if failures <= self._options.max_restart_attempts else "needs_attention")
+        self._finish_attempt()
+
+    def _finish_attempt(self) -> None:
+        if not self._attempt.done():
+            self._attempt.set_result(None)
+        self._attempt = asyncio.get_running_loop().create_future()
+
+    async def _wait_for_next_try(self, failures: int) -> None:
+        quick = failures <= self._options.max_restart_attempts
+        delay = 0.0 if failures == 1 else self._options.restart_delay if quick else _SLOW_RETRY_S
+        self._poke.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(delay, 0.2)):
+                await self._poke.wait()
+
+    def _set_state(self, state: State) -> None:
+        if state != self._state:
+            self._state = state
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        self._emit(CameraEvent("camera_state", self.port, {"state": self.state}))
+
+    async def _ready_child(self, *, fresh: bool = False) -> Child:
+        """The open camera's process; where there is none, after the try to open it that is under way or due."""
+        while fresh or self._child is None:
+            if self._stopping:
+                raise CameraDisconnected("The server is shutting down.")
+            attempt = self._attempt
+            self._poke.set()
+            await asyncio.shield(attempt)
+            fresh = False
+            if self._child is None and self.last_error is not None:
+                raise self._unreachable(self.last_error)
+        return self._child
+
+    def _unreachable(self, error: CameraError) -> CameraError:
+        details = {**error.details, "state": self._state}
+        if type(error).__name__ in ("CameraClaimed", "CameraTimeout"):
+            return type(error)(error.message, **details)
+        return CameraDisconnected(
+            f"The camera on port {self.port} does not answer. Plug it in or switch it on. ({error.message})", **details
+        )
+
+    # -- jobs
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[Child]:
+        """The camera for one caller alone, in the order of asking."""
+        async with self._turn:
+            yield await self._ready_child()
+
+    async def _run(self, do: str, deadline: float, **args: Any) -> Message:
+        async with self._my_turn() as child:
+            return await child.call(do, args, deadline)
+
+    async def _ask(self, do: str, deadline: float, **args: Any) -> Message:
+        """Run a job that changes nothing: when the camera's process was lost beneath it, it runs once more."""
+        async with self._my_turn() as child:
+            try:
+                return await child.call(do, args, deadline)
+            except CameraDisconnected:
+                if not child.lost.done():
+                    raise
+            return await (await self._ready_child()).call(do, args, deadline)
+
+    async def get_config(self, name: str) -> ConfigItem:
+        """One setting. Raises ConfigNotFound."""
+        return ConfigItem.from_json((await self._ask("get_config", CONFIG_S, name=name)).header["ok"])
+
+    async def get_all_config(self) -> list[ConfigItem]:
+        """Every setting with its path."""
+        reply = await self._ask("get_all_config", TREE_S)
+        return [ConfigItem.from_json(item) for item in reply.header["ok"]["items"]]
+
+    async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
+        """Set one setting; the item as read back. Raises ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported."""
+        reply = await self._run("set_config", CONFIG_S, name=name, value=value)
+        item = ConfigItem.from_json(reply.header["ok"])
+        if item.name == "capturetarget":
+            self._capture_target = str(item.value)  # a driver setting: it has to outlive the process
+        self._emit(CameraEvent("config_changed", self.port, {"config_name": item.name, "value": item.value}))
+        return item
+
+    async def capture(self) -> list[CapturedFile]:
+        """Take one picture; all its files, the JPEG first where there is one.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired and no file was seen.
+            CameraError: it did not fire.
+        """
+        if not self.capabilities.capture:
+            raise NotSupported(f"{self.name} cannot be released by remote control.")
+        async with self._my_turn() as child:
+            self._capturing = True
+            self._tell_state()
+            try:
+                reply = await child.call("capture", {}, CAPTURE_S)
+                files = [CapturedFile(**file) for file in reply.header["ok"]["files"]]
+                files = [await self._rescue(child, file) for file in files]
+            finally:
+                self._capturing = False
+                self._tell_state()
+        files.sort(key=lambda file: file.mimetype != "image/jpeg")
+        self.last_image = files[0].path
+        for file in files:
+            self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.path}))
+        return files
+
+    async def _rescue(self, child: Child, file: CapturedFile) -> CapturedFile:
+        """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
+        if file.path.count("/") > 1:
+            return file
+        fetched = await self._fetch(child, file.path)
+        path = self._fetched.add_only_copy(fetched)
+        return CapturedFile(path, fetched.size, fetched.mimetype)
+
+    async def preview(self) -> bytes:
+        """One live-view frame as JPEG. Raises NotSupported."""
+        reply = await self._ask("preview", PREVIEW_S)
+        if not self.live.running:
+            await self._run("live_view", CONFIG_S, fps=None, seq=0)
+        return reply.data
+
+    async def fetch(self, path: str | None) -> FetchedFile:
+        """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath."""
+        if path is None:
+            path = self.last_image
+        if path is None:
+            raise FileNotFound("No image was captured yet. Send capture_image, or name a camera_filepath.")
+        async with self._my_turn() as child:
+            file = self._fetched.get(path)
+            if file is None:
+                file = await self._fetch(child, path)
+                self._fetched.add(file)
+            return file
+
+    async def _fetch(self, child: Child, path: str) -> FetchedFile:
+        message = await child.call("fetch", {"path": path}, DOWNLOAD_SILENCE_S)
+        told = message.header["ok"]
+        assert message.fd is not None, "the worker sends a file with every fetch"
+        return FetchedFile(message.fd, told["path"], told["size"], told["mimetype"])
+
+    async def thumbnail(self, path: str) -> bytes:
+        """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
+        return (await self._ask("thumbnail", FILES_S, path=path)).data
+
+    async def list_files(self, folder: str) -> tuple[list[str], list[CapturedFile]]:
+        """Names of folders, and files, in a folder of the camera. Raises FileNotFound, InvalidPath."""
+        listed = (await self._ask("list_files", FILES_S, folder=folder)).header["ok"]
+        return listed["folders"], [CapturedFile(**file) for file in listed["files"]]
+
+    async def delete_file(self, path: str) -> None:
+        """Delete a file from the camera. Raises FileNotFound, InvalidPath."""
+        if self._fetched.is_only_copy(path):
+            self._fetched.drop(path)
+        else:
+            await self._run("delete_file", FILES_S, path=path)
+            self._fetched.drop(path)
+        if self.last_image == path:
+            self.last_image = None
+
+    async def storage(self) -> list[Storage]:
+        """The camera's cards."""
+        reply = await self._ask("storage", FILES_S)
+        return [Storage(**card) for card in reply.header["ok"]["storage"]]
+
+    def forget_old_files(self) -> None:
+        """Give back the memory of files that nobody asked for in a while."""
+        self._fetched.forget_old()
+
+    async def _switch_live_view(self, fps: float | None) -> None:
+        if fps is not None and not self.capabilities.live_view:
+            raise NotSupported(f"{self.name} has no live view.")
+        if fps is None and self._child is None:
+            return
+        await self._run("live_view", CONFIG_S, fps=fps, seq=self.live.last_seq)
+        self._tell_state()
+
+    def _on_event(self, name: str, message: Message) -> None:
+        if name == "frame":
+            header = message.header
+            self.live.publish(Frame(message.data, header["seq"], header["time_us"]))
+            return
+        values = message.header["values"]
+        if name == "file_added":
+            self.last_image = values["camera_filepath"]
+        self._emit(CameraEvent(name, self.port, values))

@@ -1,0 +1,148 @@
+"""A wanted value against a widget: turned into the widget's type and checked before the camera sees it.
+
+libgphoto2 checks nothing (a bad choice fails at the camera with -1, is ignored, or poisons the widget), so all of
+it happens here. Works on `ConfigItem`, without gphoto2.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from camera.errors import ConfigReadonly, InvalidValue, NotSupported
+from camera.model import ConfigItem
+
+WantedValue = str | int | float | bool
+
+_YES = ("1", "true", "on", "yes")
+_NO = ("0", "false", "off", "no")
+# A share of the step by which a value may miss the grid: cameras report thirds as 0.333.
+_STEP_TOLERANCE = 0.02
+# DATE widgets hold a time_t; 2**31 - 1 is as far as the oldest cameras go.
+_LAST_SECOND = 2**31 - 1
+
+
+def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
+    """The value to give to the widget, in the widget's own type; None for a button.
+
+    Raises:
+        ConfigReadonly: the camera does not let the setting be changed now.
+        InvalidValue: not what the setting takes; `details` says what is allowed (choices, range or type).
+        NotSupported: the name is a section or the window, which have no value.
+    """
+    if item.type in ("window", "section"):
+        raise NotSupported(f"{item.name} is a {item.type} and has no value. Set one of the settings in it.")
+    if item.readonly:
+        raise ConfigReadonly(f"{item.name} is read-only on this camera at the moment.", config_name=item.name)
+    match item.type:
+        case "radio" | "menu":
+            return _choice(item, wanted)
+        case "toggle":
+            return _toggle(item, wanted)
+        case "range":
+            return _in_range(item, wanted)
+        case "date":
+            return _date(item, wanted)
+        case "button":
+            if _text(wanted).lower() not in _YES:
+                raise _refuse(item, wanted, "Send true to press it.", type="button")
+            return None
+        case _:
+            return _plain_text(item, wanted)
+
+
+def same(item: ConfigItem, value: str | float | None) -> bool:
+    """Whether what was read back is what was written. Text and dates are the camera's to shape."""
+    if item.type in ("radio", "menu", "toggle"):
+        return item.value == value
+    if item.type == "range" and item.range and isinstance(item.value, int | float) and isinstance(value, float):
+        return abs(item.value - value) <= max(abs(item.range.step) / 2, 1e-6)
+    return True
+
+
+def _text(wanted: WantedValue) -> str:
+    return str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
+
+
+def _number(wanted: WantedValue) -> float | None:
+    if isinstance(wanted, bool):
+        return None
+    try:
+        number = float(wanted)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _choice(item: ConfigItem, wanted: WantedValue) -> str:
+    text = _text(wanted)
+    if text in item.choices:
+        return text
+    if not item.choices and isinstance(wanted, str):
+        return text  # some drivers offer a radio without choices; only the camera knows
+    if isinstance(wanted, bool):
+        words = _YES if wanted else _NO
+        matches = [choice for choice in item.choices if choice.lower() in words]
+    else:
+        matches = [choice for choice in item.choices if choice.lower() == text.lower()]
+        number = _number(wanted)
+        if not matches and number is not None:
+            matches = [choice for choice in item.choices if _number(choice) == number]
+    if len(matches) != 1:
+        raise _refuse(item, wanted, f"Allowed: {_shown(item.choices)}.", choices=list(item.choices))
+    return matches[0]
+
+
+def _toggle(item: ConfigItem, wanted: WantedValue) -> int:
+    text = _text(wanted).lower()
+    if text in _YES or wanted == 1:
+        return 1
+    if text in _NO or wanted == 0:
+        return 0
+    raise _refuse(item, wanted, "Allowed: true or false.", choices=["0", "1"])
+
+
+def _in_range(item: ConfigItem, wanted: WantedValue) -> float:
+    number, limits = _number(wanted), item.range
+    if limits is None:
+        if number is None:
+            raise _refuse(item, wanted, "It takes a number.", type="range")
+        return number
+    allowed = {"min": limits.min, "max": limits.max, "step": limits.step}
+    words = f"Allowed: {limits.min:g} to {limits.max:g} in steps of {limits.step:g}."
+    if number is None or not limits.min <= number <= limits.max:
+        raise _refuse(item, wanted, words, range=allowed)
+    if limits.step > 0:
+        steps = (number - limits.min) / limits.step
+        if abs(steps - round(steps)) > _STEP_TOLERANCE:
+            raise _refuse(item, wanted, words, range=allowed)
+    return number
+
+
+def _date(item: ConfigItem, wanted: WantedValue) -> int:
+    number = _number(wanted)
+    if number is None and isinstance(wanted, str):
+        try:
+            number = datetime.fromisoformat(wanted).timestamp()
+        except (ValueError, OverflowError):
+            number = None
+    if number is None or not 0 <= number <= _LAST_SECOND:
+        raise _refuse(item, wanted, "It takes seconds since 1970 or a date such as 2030-12-24T18:00:00.", type="date")
+    return int(number)
+
+
+def _plain_text(item: ConfigItem, wanted: WantedValue) -> str:
+    text = _text(wanted)
+    if any(character < " " for character in text):
+        raise _refuse(item, wanted, "It takes text without control characters.", type="text")
+    return text
+
+
+def _shown(choices: tuple[str, ...]) -> str:
+    return ", ".join(choices[:12]) + (f" and {len(choices) - 12} more" if len(choices) > 12 else "")
+
+
+def _refuse(item: ConfigItem, wanted: WantedValue, allowed: str, **details: object) -> InvalidValue:
+    shown = _text(wanted)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return InvalidValue(f"{shown!r} is no value for {item.name}. {allowed}", config_name=item.name, **details)

@@ -1,0 +1,252 @@
+"""The camera process: a job, else a live-view frame, else what the camera says by itself, for ever.
+
+Started as `python -m camera.worker FD JSON` by session's child. Lives for one camera session: whatever breaks the
+camera connection ends the process, and the server starts a new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from camera.channel import BlockingChannel, ChannelClosed, Message
+from camera.driver import Driver, library_version
+from camera.errors import (
+    CameraBusy,
+    CameraDisconnected,
+    CameraError,
+    CameraIO,
+    CameraTimeout,
+    CaptureUnknown,
+    InvalidValue,
+    NotSupported,
+)
+from camera.model import to_json
+
+_log = logging.getLogger("camera.worker")
+
+# How often the camera is asked for its own events while nothing else is to do, in seconds. Each asking is one
+# exchange over USB.
+_EVENTS_EVERY_S = 0.1
+# A silent camera process is taken for a hung one: it speaks at least this often (session's watchdog waits 5 s).
+_HEARTBEAT_S = 1.0
+# Live view may stumble (a focusing lens, a menu opened at the body); after this many misses in a row it is over.
+_PREVIEW_MISSES = 8
+_PREVIEW_MISS_PAUSE_S = 0.1
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class _LiveView:
+    interval: float
+    due: float
+    seq: int
+    misses: int = 0
+
+
+Result = tuple[dict[str, Any], bytes, int | None]
+
+
+class Worker:
+    """Carries out jobs on one open camera, one at a time."""
+
+    def __init__(self, channel: BlockingChannel, driver: Driver) -> None:
+        self._channel = channel
+        self._driver = driver
+        self._live: _LiveView | None = None
+        self._job = 0
+        self._events_due = 0.0
+        self._heartbeat_due = 0.0
+        self._jobs: dict[str, Callable[..., Result]] = {
+            "get_config": lambda name: (to_json(driver.get_config(name)), b"", None),
+            "get_all_config": lambda: ({"items": [to_json(item) for item in driver.get_all_config()]}, b"", None),
+            "set_config": lambda name, value: (to_json(driver.set_config(name, value)), b"", None),
+            "capture": self._capture,
+            "preview": lambda: ({}, driver.preview(), None),
+            "fetch": self._fetch,
+            "thumbnail": lambda path: ({}, driver.thumbnail(path), None),
+            "list_files": self._list_files,
+            "delete_file": self._delete_file,
+            "storage": lambda: ({"storage": [to_json(card) for card in driver.storage()]}, b"", None),
+            "live_view": self._live_view,
+        }
+
+    def run(self) -> None:
+        """Work until told to close.
+
+        Raises:
+            ChannelClosed: the server is gone.
+            CameraError: the camera is lost.
+        """
+        while True:
+            message = self._channel.receive(self._pause())
+            if message is None:
+                self._idle()
+            elif message.header["do"] == "close":
+                return
+            else:
+                self._carry_out(message)
+
+    def _pause(self) -> float:
+        """How long to wait for a job before the next thing of our own is due, in seconds."""
+        now = time.monotonic()
+        due = self._live.due if self._live else self._events_due
+        return max(0.0, min(due, self._heartbeat_due) - now)
+
+    def _idle(self) -> None:
+        now = time.monotonic()
+        if self._live and now >= self._live.due:
+            self._frame(self._live)
+        elif not self._live and now >= self._events_due:
+            self._tell_events()
+            self._events_due = time.monotonic() + _EVENTS_EVERY_S
+        if now >= self._heartbeat_due:
+            if self._live:
+                self._tell_events()
+            self._heartbeat_due = now + _HEARTBEAT_S
+            self._channel.send({"event": "alive"})
+
+    def _tell_events(self) -> None:
+        for name, values in self._driver.events():
+            self._channel.send({"event": name, "values": values})
+
+    def _frame(self, live: _LiveView) -> None:
+        started = time.monotonic()
+        try:
+            data = self._driver.preview()
+        except CameraError as error:
+            live.misses += 1
+            if live.misses >= _PREVIEW_MISSES:
+                raise
+            _log.info("live view missed a frame: %s", error)
+            self._check_alive(error)
+            live.due = started + _PREVIEW_MISS_PAUSE_S
+            return
+        live.misses = 0
+        live.seq += 1
+        self._channel.send({"event": "frame", "seq": live.seq, "time_us": time.time_ns() // 1000}, data)
+        # Keeps the average rate where a frame was late, without a burst after a long pause.
+        live.due = max(live.due + live.interval, started)
+
+    def _carry_out(self, message: Message) -> None:
+        header = message.header
+        self._job = header["job"]
+        try:
+            result, data, fd = self._jobs[header["do"]](**header["args"])
+        except CameraError as error:
+            self._channel.send({"job": self._job, "error": error.to_json()})
+            self._check_alive(error)
+            return
+        try:
+            self._channel.send({"job": self._job, "ok": result}, data, fd)
+        finally:
+            if fd is not None:
+                os.close(fd)
+
+    def _check_alive(self, error: CameraError) -> None:
+        """After an error that may mean a dead camera, ask it something that only real I/O can answer.
+
+        A dead camera does not look dead: abilities and configuration are still answered from the driver's cache.
+
+        Raises:
+            CameraError: it does not answer.
+        """
+        if type(error) in (CameraError, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown):
+            self._driver.storage()
+
+    def _progress(self, what: str) -> None:
+        self._channel.send({"job": self._job, "progress": what})
+
+    def _capture(self) -> Result:
+        files = self._driver.capture(lambda: self._progress("released"))
+        return {"files": [to_json(file) for file in files]}, b"", None
+
+    def _fetch(self, path: str) -> Result:
+        fd = os.memfd_create("gphoto-ws", os.MFD_CLOEXEC)
+        try:
+            file = self._driver.fetch(path, fd, lambda: self._progress("data"))
+        except BaseException:
+            os.close(fd)
+            raise
+        return to_json(file), b"", fd
+
+    def _list_files(self, folder: str) -> Result:
+        folders, files = self._driver.list_files(folder)
+        return {"folders": folders, "files": [to_json(file) for file in files]}, b"", None
+
+    def _delete_file(self, path: str) -> Result:
+        self._driver.delete_file(path)
+        return {}, b"", None
+
+    def _live_view(self, fps: float | None, seq: int) -> Result:
+        """Start live view, change its rate or (fps None) end it. Frames are numbered on from `seq`."""
+        if fps is None:
+            if self._live:
+                self._live = None
+                self._driver.viewfinder(False)
+            return {}, b"", None
+        if self._live is None:
+            self._driver.preview()  # raises where there is no live view
+        running = self._live
+        self._live = _LiveView(1 / fps, time.monotonic(), running.seq if running else seq)
+        return {}, b"", None
+
+
+def _die_with_parent(parent: int) -> None:
+    # A process that hangs in C does not see the channel close.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def _open(port: str, model: str, capture_target: str) -> Driver:
+    driver = Driver(port, model)
+    if capture_target:
+        try:
+            driver.set_config("capturetarget", capture_target)
+        except (CameraTimeout, CameraIO, CameraBusy):
+            raise
+        except CameraError as error:
+            if not isinstance(error, InvalidValue | NotSupported):
+                _log.debug("no capture target to set: %s", error)
+            else:
+                _log.warning("CAPTURE_TARGET is not used: %s", error)
+    return driver
+
+
+def main(fd: int, options: dict[str, Any]) -> None:
+    """Open the camera, say so, work, and release the camera whatever happens."""
+    _die_with_parent(options["parent"])
+    # The server's Ctrl-C reaches the whole process group; the server decides when a camera is released.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=options["log_level"], format=options["log_format"], stream=sys.stderr)
+    channel = BlockingChannel(fd)
+    try:
+        try:
+            driver = _open(options["port"], options["model"], options["capture_target"])
+        except CameraError as error:
+            channel.send({"event": "lost", "error": error.to_json()})
+            return
+        channel.send({"event": "opened", "identity": to_json(driver.identity), "library": library_version()})
+        try:
+            Worker(channel, driver).run()
+        except CameraError as error:
+            channel.send({"event": "lost", "error": error.to_json()})
+        finally:
+            driver.close()
+    except ChannelClosed:
+        return
+    except CameraError as error:
+        _log.info("the camera on %s was not released cleanly: %s", options["port"], error)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), json.loads(sys.argv[2]))
