@@ -1,0 +1,1 @@
+"""The wire as typed values: messages in, messages out. No I/O and no camera."""

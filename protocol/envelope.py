@@ -1,0 +1,176 @@
+"""Requests, replies, errors and events: from text to typed values and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import from_json, to_json
+
+from protocol.errors import RequestError
+
+PROTOCOL_VERSION = 1
+MAX_ID_LENGTH = 128
+# Integers beyond this are not safe in other languages' 64-bit numbers.
+_MAX_ID = 2**63 - 1
+
+RequestId = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command as it came, its payload not yet looked at."""
+
+    command: str
+    payload: dict[str, Any]
+    id: RequestId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The first message."""
+
+    token: str
+    protocol: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A viewer has this frame; no reply."""
+
+    stream: int
+    seq: int
+
+
+Inbound = Request | Login | Ack
+
+
+class BadRequest(RequestError):
+    """A message that is no command; with the id and command that could be read from it."""
+
+    id: RequestId | None = None
+    command: str | None = None
+
+
+def parse(text: str | bytes) -> Inbound:
+    """Read one message.
+
+    Raises:
+        BadRequest: not JSON (invalid_json), or no command, token or ack (bad_request).
+    """
+    if isinstance(text, bytes):
+        raise BadRequest("bad_request", "Send text messages; binary messages go from the server to the client only.")
+    try:
+        message = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadRequest("invalid_json", f"This is no JSON: {error}.") from None
+    if not isinstance(message, dict):
+        raise BadRequest("bad_request", f"Send a JSON object, not {_kind(message)}. {_HOW}")
+    if "command" in message:
+        return _request(message)
+    if "token" in message:
+        return _login(message)
+    if "ack" in message:
+        return _ack(message["ack"])
+    raise BadRequest("bad_request", f"There is no command in this message. {_HOW}")
+
+
+def _request(message: dict[str, Any]) -> Request:
+    ident, command, payload = message.get("id"), message["command"], message.get("payload")
+    problem: BadRequest | None = None
+    if not isinstance(command, str):
+        problem = BadRequest("bad_request", f"command has to be a string, not {_kind(command)}. {_HOW}")
+    elif payload is not None and not isinstance(payload, dict):
+        problem = BadRequest("invalid_payload", f"payload has to be an object, not {_kind(payload)}.")
+    elif unknown := sorted(set(message) - {"command", "payload", "id"}):
+        problem = BadRequest(
+            "bad_request",
+            f"Unknown key {unknown[0][:60]!r} beside command, payload and id. Arguments belong into payload.",
+            unknown=[key[:60] for key in unknown[:10]],
+        )
+    if not _is_id(ident):
+        ident = None
+        problem = BadRequest(
+            "bad_request", f"id has to be an integer or a string of at most {MAX_ID_LENGTH} characters."
+        )
+    if problem is not None:
+        problem.id = ident
+        problem.command = command if isinstance(command, str) else None
+        raise problem
+    return Request(command, payload or {}, ident)
+
+
+def _is_id(value: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return -_MAX_ID <= value <= _MAX_ID
+    return isinstance(value, str) and len(value) <= MAX_ID_LENGTH
+
+
+def _login(message: dict[str, Any]) -> Login:
+    token, protocol = message["token"], message.get("protocol")
+    if not isinstance(token, str):
+        raise BadRequest("bad_request", f"token has to be a string, not {_kind(token)}.")
+    if protocol is not None and (not isinstance(protocol, int) or isinstance(protocol, bool)):
+        raise BadRequest("bad_request", f"protocol has to be an integer, not {_kind(protocol)}.")
+    return Login(token, protocol)
+
+
+def _ack(ack: Any) -> Ack:
+    if isinstance(ack, dict) and _plain_int(ack.get("stream")) and _plain_int(ack.get("seq")):
+        return Ack(ack["stream"], ack["seq"])
+    raise BadRequest("bad_request", 'ack has to look like {"ack": {"stream": 1, "seq": 42}}.')
+
+
+def _plain_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
+    return names.get(type(value), "a number")
+
+
+_HOW = 'For example {"command": "list_cameras"}; list_commands tells all.'
+
+
+def reply_head(request_id: RequestId | None, command: str | None) -> dict[str, Any]:
+    """The keys that tie a reply to its request; empty where the request had no id."""
+    return {} if request_id is None else {"id": request_id, "command": command}
+
+
+def encode_reply(reply: BaseModel, request_id: RequestId | None, command: str) -> bytes:
+    """A reply as JSON, without the keys that do not apply."""
+    return _json({"status": "ok", **reply_head(request_id, command), **reply.model_dump(exclude_none=True)})
+
+
+def encode_error(error: RequestError, request_id: RequestId | None = None, command: str | None = None) -> bytes:
+    """An error as JSON."""
+    return _json(
+        {
+            "status": "error",
+            **reply_head(request_id, command),
+            "message": error.message,
+            "code": error.code,
+            "retryable": error.retryable,
+            **({"details": error.details} if error.details else {}),
+        }
+    )
+
+
+def encode_event(name: str, values: dict[str, Any]) -> bytes:
+    """An event as JSON, with the time of now in UTC."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _json({"event": name, "time": now, **values})
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    # A camera's text may hold anything; what is no number in JSON becomes null, what is no character a mark.
+    return to_json(value, inf_nan_mode="null", bytes_mode="utf8")

@@ -1,0 +1,72 @@
+"""Binary messages: the 16-byte header, and a live-view frame encoded once for all its viewers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from camera.model import Frame
+
+FrameFormat = Literal["base64", "binary", "jpeg"]
+
+# kind, flags, stream or transfer, sequence, microseconds since the epoch (frames) or byte offset (pieces of a file)
+HEADER = struct.Struct(">BBHIQ")
+KIND_FRAME, KIND_PIECE = 1, 2
+FLAG_LAST_PIECE, FLAG_DROPPED = 1, 2
+
+
+def iso_time(microseconds: int) -> str:
+    """Microseconds since the epoch as ISO 8601 in UTC, for example 2030-12-24T18:00:00.000000Z."""
+    when = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def encoded(
+    frame: Frame, form: FrameFormat, stream: int, dropped: bool, finish: Callable[[bytes, bool], bytes]
+) -> bytes:
+    """A frame as one ready message, built at the first call and shared by all viewers that need the same.
+
+    Args:
+        frame: what the camera sent.
+        form: how the viewer wants it.
+        stream: the viewer's number for its stream, 1 to 65535.
+        dropped: frames were left out before this one (binary only).
+        finish: turns a payload and "is it text" into what goes to the socket.
+    """
+    dropped = dropped and form == "binary"
+    key = (form, 0 if form == "jpeg" else stream, dropped)
+    message: bytes | None = frame.encodings.get(key)
+    if message is None:
+        message = frame.encodings[key] = finish(_payload(frame, form, stream, dropped), form == "base64")
+    return message
+
+
+def piece(transfer: int, sequence: int, offset: int, data: bytes, last: bool) -> bytes:
+    """One piece of a file as a binary message."""
+    return HEADER.pack(KIND_PIECE, FLAG_LAST_PIECE if last else 0, transfer, sequence, offset) + data
+
+
+def _payload(frame: Frame, form: FrameFormat, stream: int, dropped: bool) -> bytes:
+    match form:
+        case "jpeg":
+            return bytes(frame.data)
+        case "binary":
+            flags = FLAG_DROPPED if dropped else 0
+            return HEADER.pack(KIND_FRAME, flags, stream, frame.seq & 0xFFFFFFFF, frame.time_us) + frame.data
+        case "base64":
+            head = {
+                "event": "live_view_frame",
+                "stream": stream,
+                "seq": frame.seq,
+                "time": iso_time(frame.time_us),
+                "mimetype": "image/jpeg",
+            }
+            # base64 needs no escaping: no JSON encoder has to look at its 130 KB.
+            picture = frame.encodings.get("base64")
+            if picture is None:
+                picture = frame.encodings["base64"] = base64.b64encode(frame.data)
+            return json.dumps(head)[:-1].encode() + b', "image_b64": "' + picture + b'"}'
