@@ -1,0 +1,122 @@
+"""The entry: read settings, build the parts, serve, stop in order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import ssl
+import sys
+import uuid
+from contextlib import ExitStack
+
+import redaction
+from camera.child import LOG_FORMAT
+from camera.session import SessionOptions
+from server.app import App
+from settings import Settings, SettingsError, load
+from simulator.process import SimulatorProcess
+
+VERSION = "0.1.0"
+
+_log = logging.getLogger("gphoto_ws_server")
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="gphoto_ws_server.py",
+        description="Control cameras through libgphoto2 over WebSockets. Settings: see .env.example.",
+    )
+    parser.add_argument("--host", help="address to listen on, in place of WS_HOST")
+    parser.add_argument("--port", type=int, help="port to listen on, in place of WS_PORT; 0 takes a free one")
+    parser.add_argument(
+        "--simulate", type=int, nargs="?", const=1, default=0, metavar="N",
+        help="start N simulated cameras (default 1) beside the real ones",
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=VERSION)
+    arguments = parser.parse_args(argv)
+    if not 0 <= arguments.simulate <= 16:
+        parser.error("--simulate takes a number of cameras from 1 to 16")
+    if arguments.port is not None and not 0 <= arguments.port <= 65535:
+        parser.error("--port takes a number from 0 to 65535")
+    return arguments
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.ws_tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.ws_tls_cert, settings.ws_tls_key)
+    return context
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _serve(settings: Settings, token: str, host: str, port: int, network: tuple[str, ...]) -> None:
+    options = SessionOptions(settings.capture_target, settings.max_restart_attempts, settings.restart_delay)
+    tls = _tls(settings)
+    app = App(token, network, options, settings.preview_fps, VERSION)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        bound = await app.start(host, port, settings.ws_origins, tls)
+        _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
+        await stop.wait()
+        _log.info("stopping")
+    finally:
+        await app.stop()
+    _log.info("stopped")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the server until SIGTERM or SIGINT; returns the exit code (2: bad settings, 1: cannot listen)."""
+    arguments = _arguments(argv)
+    try:
+        settings = load()
+    except SettingsError as error:
+        print(f"gphoto_ws_server: {error}", file=sys.stderr)
+        return 2
+    host = arguments.host or settings.ws_host
+    port = settings.ws_port if arguments.port is None else arguments.port
+    token = settings.api_token or str(uuid.uuid4())
+    redaction.configure(settings.log_level, LOG_FORMAT, token)
+    if not settings.api_token:
+        _log.info("API_TOKEN is not set; the token of this run is %s", token, extra=redaction.SHOW_TOKEN)
+    if not _is_loopback(host) and not settings.ws_tls_cert:
+        _log.warning("listening beyond this machine without TLS: the token can be read on the network")
+    if arguments.simulate and "VCAMERADIR" in os.environ:
+        print("gphoto_ws_server: --simulate and VCAMERADIR exclude each other (one driver set a process)",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    with ExitStack() as stack:
+        network = settings.network_cameras
+        if arguments.simulate:
+            simulator = stack.enter_context(SimulatorProcess("--cameras", str(arguments.simulate)))
+            _log.info("simulated cameras; their control port is %s", simulator.control)
+            network += tuple(camera.address for camera in simulator.cameras)
+        try:
+            asyncio.run(_serve(settings, token, host, port, network))
+        except (OSError, ssl.SSLError) as error:
+            _log.error("cannot serve on %s:%d: %s", _shown(host), port, error)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

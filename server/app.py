@@ -1,0 +1,174 @@
+"""The server: listen, keep the limits, own the connections and what they began, shut down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+import re
+import ssl
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from websockets.asyncio.server import Server as WebSocketServer
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request as HttpRequest
+from websockets.http11 import Response
+from websockets.typing import Origin
+
+from auth import Gate
+from camera.model import CameraEvent
+from camera.registry import Registry
+from camera.session import SessionOptions
+from server import limits
+from server.connection import Client, Handler
+from server.handlers import Handlers
+from server.viewer import FrameConnection
+
+_log = logging.getLogger("server.app")
+
+_PATHS = ("/", "/ws")
+_LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+_CLOSE_HANDSHAKE_S = 1.5
+_STALL_CHECK_S = 1.0
+_TRY_AGAIN_LATER = 1013
+
+
+class App:
+    """Clients on one side, cameras on the other.
+
+    Args:
+        token: what clients have to send first.
+        network: addresses of network cameras.
+        options: for the cameras' sessions.
+        default_fps: live-view rate where a client names none, frames per second.
+        version: of this server.
+    """
+
+    def __init__(
+        self, token: str, network: Sequence[str], options: SessionOptions, default_fps: float, version: str
+    ) -> None:
+        self.gate = Gate(token)
+        self.version = version
+        self._registry = Registry(network, options, self._tell)
+        self.handlers: dict[str, Handler] = Handlers(self._registry, default_fps, version).table()
+        self._clients: set[Client] = set()
+        self._kept: set[asyncio.Task[None]] = set()
+        self._server: WebSocketServer | None = None
+        self._stall_watch: asyncio.Task[None] | None = None
+        self._number = 0
+
+    async def start(self, host: str, port: int, origins: Sequence[str] = (), tls: ssl.SSLContext | None = None) -> int:
+        """Listen, then look for cameras; returns the port when clients are welcome.
+
+        Args:
+            host: name or address to bind.
+            port: 0 takes a free one.
+            origins: of browsers' pages that may connect, beside those of this machine.
+            tls: serve wss with these certificates.
+
+        Raises:
+            OSError: the port is taken or the host is not ours.
+        """
+        self._server = await serve(
+            self._serve,
+            host,
+            port,
+            origins=[None, _LOCAL_ORIGIN, *(Origin(origin) for origin in origins)],
+            compression=None,
+            process_request=self._admit,
+            server_header="gphoto-ws-server",
+            max_size=limits.MESSAGE_BYTES,
+            write_limit=0,
+            close_timeout=_CLOSE_HANDSHAKE_S,
+            create_connection=FrameConnection,
+            ssl=tls,
+        )
+        self._stall_watch = asyncio.create_task(self._watch_for_stalls(), name="stall watch")
+        await self._registry.start()
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    async def stop(self) -> None:
+        """Say good-bye to the clients and release the cameras, side by side; takes below 5 s whatever hangs."""
+        if self._stall_watch is not None:
+            self._stall_watch.cancel()
+            await asyncio.wait((self._stall_watch,))
+        await asyncio.gather(self._close_connections(), self._registry.stop())
+        for task in self._kept:
+            task.cancel()
+        if self._kept:
+            await asyncio.wait(self._kept)
+
+    async def _close_connections(self) -> None:
+        if self._server is None:
+            return
+        self._server.close(code=1001, reason="the server is shutting down")
+        try:
+            async with asyncio.timeout(_CLOSE_HANDSHAKE_S + 0.5):
+                await self._server.wait_closed()
+        except TimeoutError:
+            # A client that does not read keeps close() waiting behind what it did not take.
+            for client in self._clients:
+                client.socket.transport.abort()
+            await self._server.wait_closed()
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that outlives the connection it came from; ended at the latest by `stop`."""
+        task = asyncio.create_task(work)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+        return task
+
+    def _admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path not in _PATHS:
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n")
+        if self._full():
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n")
+        return None
+
+    def _full(self) -> bool:
+        waiting = sum(not client.logged_in for client in self._clients)
+        return len(self._clients) >= limits.CONNECTIONS or waiting >= limits.CONNECTIONS_NOT_LOGGED_IN
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, FrameConnection), "made by create_connection"
+        if self._full():  # others came between the handshake's request and its answer
+            await connection.close(_TRY_AGAIN_LATER, "too many connections")
+            return
+        self._number += 1
+        client = Client(connection, self, self._number)
+        self._clients.add(client)
+        try:
+            await client.serve(_bearer(connection.request))
+        finally:
+            self._clients.discard(client)
+
+    def _tell(self, event: CameraEvent) -> None:
+        for client in self._clients:
+            if event.name in client.subscribed:
+                client.tell(event.name, {"port": event.port, **event.values})
+
+    async def _watch_for_stalls(self) -> None:
+        """Drop clients whose unsent bytes stay the same for too long."""
+        stalled: dict[Client, tuple[int, float]] = {}
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_STALL_CHECK_S)
+            now = loop.time()
+            fresh: dict[Client, tuple[int, float]] = {}
+            for client in tuple(self._clients):
+                unsent = client.socket.unsent
+                if unsent:
+                    before, since = stalled.get(client, (unsent, now))
+                    fresh[client] = (unsent, since if before == unsent else now)
+                    if now - fresh[client][1] > limits.READ_STALL_SECONDS:
+                        del fresh[client]
+                        client.drop()
+            stalled = fresh
+
+
+def _bearer(request: HttpRequest | None) -> str | None:
+    header = request.headers.get("Authorization", "") if request is not None else ""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

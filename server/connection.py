@@ -1,0 +1,360 @@
+"""One client: login, command loop, replies in order, a bounded outgoing queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+from websockets.exceptions import ConnectionClosed
+
+from auth import Gate, TooManyFailures
+from camera.errors import CameraError
+from camera.session import Session
+from protocol.commands import EventName, LoginReply, Payload, find
+from protocol.envelope import (
+    PROTOCOL_VERSION,
+    Ack,
+    BadRequest,
+    Login,
+    Request,
+    RequestId,
+    encode_error,
+    encode_event,
+    encode_reply,
+    parse,
+)
+from protocol.errors import RequestError
+from server import limits
+from server.viewer import FrameConnection, FrameSlot
+
+_log = logging.getLogger("server.connection")
+
+# Events wait here for a client that is slow; one that is slower than that is gone.
+_OUTGOING = 256
+_FLOOD = 200
+
+_GONE = ConnectionClosed(None, None)
+
+Outgoing = bytes | AsyncIterator[bytes]
+Handler = Callable[["Call", Any], Awaitable[BaseModel | None]]
+
+
+class House(Protocol):
+    """What a client needs of the server it is connected to."""
+
+    gate: Gate
+    handlers: dict[str, Handler]
+    version: str
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that outlives the connection."""
+
+
+class Closing(Exception):
+    """The connection has to end, with this close code."""
+
+    def __init__(self, code: int, reason: str, error: RequestError | None = None) -> None:
+        super().__init__(reason)
+        self.code, self.reason, self.error = code, reason, error
+
+
+class Call:
+    """One command under way: who asked, and how to answer."""
+
+    def __init__(self, client: Client, request: Request) -> None:
+        self.client = client
+        self.request = request
+        self._answered = False
+
+    async def reply(self, reply: BaseModel) -> None:
+        """Answer now; returns when the answer was handed to the socket."""
+        self._answered = True
+        await self.client.send(encode_reply(reply, self.request.id, self.request.command))
+
+    async def stream(self, pieces: AsyncIterator[bytes]) -> None:
+        """Answer with one text message that is made piece by piece."""
+        self._answered = True
+        await self.client.send(pieces)
+
+    async def run(self, handler: Handler, payload: Payload) -> None:
+        """Carry out the command and answer it exactly once."""
+        try:
+            reply = await handler(self, payload)
+        except RequestError as error:
+            await self._fail(error)
+        except CameraError as error:
+            await self._fail(RequestError.from_camera(error))
+        except ConnectionClosed:
+            raise
+        except Exception:
+            _log.exception("%s: %s failed", self.client.name, self.request.command)
+            await self._fail(RequestError("internal_error", "The server made a mistake; its log says which."))
+        else:
+            if reply is not None:
+                await self.reply(reply)
+
+    async def _fail(self, error: RequestError) -> None:
+        _log.info("%s: %s: %s: %s", self.client.name, self.request.command, error.code, error.message[:200])
+        if not self._answered:
+            await self.client.send(encode_error(error, self.request.id, self.request.command))
+
+
+class Client:
+    """A connected client.
+
+    Attributes:
+        selected: the camera that its commands are for.
+        subscribed: events it asked for.
+        streams: its live-view streams, by number, with the camera each shows.
+    """
+
+    def __init__(self, socket: FrameConnection, house: House, number: int) -> None:
+        self.socket = socket
+        self.selected: Session | None = None
+        self.subscribed: set[EventName] = set()
+        self.streams: dict[int, tuple[Session, FrameSlot]] = {}
+        self.logged_in = False
+        self._house = house
+        address = socket.remote_address
+        self.address = str(address[0]) if isinstance(address, tuple) else "local"
+        self.name = f"client {number} ({self.address})"
+        self._outgoing: asyncio.Queue[tuple[Outgoing, bool, asyncio.Future[None] | None]] = asyncio.Queue(_OUTGOING)
+        self._ordered: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._over = False
+        self._pending = 0
+        self._bucket = limits.TokenBucket(limits.COMMANDS_A_SECOND, limits.COMMANDS_BURST)
+        self._refused = 0
+        self._transfers = 0
+
+    # -- life
+
+    async def serve(self, bearer: str | None) -> None:
+        """Speak with the client until it leaves; `bearer` is the token of its handshake, if it sent one."""
+        writer = asyncio.create_task(self._write(), name=f"{self.name} writer")
+        worker = asyncio.create_task(self._work_in_order(), name=f"{self.name} worker")
+        try:
+            if bearer is not None:
+                await self._check(bearer)
+                self.logged_in = True
+            else:
+                await self._login()
+            _log.info("%s: logged in", self.name)
+            async for text in self.socket:
+                await self._take(text)
+        except Closing as closing:
+            _log.info("%s: closed with %d, %s", self.name, closing.code, closing.reason)
+            if closing.error is not None:
+                with suppress(ConnectionClosed, TimeoutError):
+                    async with asyncio.timeout(2):
+                        await self.send(encode_error(closing.error))
+            await self.socket.close(closing.code, closing.reason)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.logged_in = False
+            for _, slot in self.streams.values():
+                slot.close()
+            for session, slot in self.streams.values():
+                session.live.remove(slot)
+            self.streams.clear()
+            self._over = True
+            for task in (worker, writer):
+                task.cancel()
+            await asyncio.wait((worker, writer))
+            self._fail_outgoing()
+            while not self._ordered.empty():
+                self._ordered.get_nowait().close()
+            _log.info("%s: gone", self.name)
+
+    async def _login(self) -> None:
+        try:
+            async with asyncio.timeout(limits.LOGIN_SECONDS):
+                text = await self.socket.recv()
+        except TimeoutError:
+            raise Closing(4408, "no login in time", _unauthorized("Send the token within 30 s.")) from None
+        try:
+            message = parse(text)
+        except BadRequest as error:
+            raise Closing(4400, "not a login", _unauthorized(error.message)) from None
+        if not isinstance(message, Login):
+            raise Closing(4400, "not a login", _unauthorized('The first message has to be {"token": "..."}.'))
+        await self._accept(message)
+
+    async def _accept(self, login: Login) -> None:
+        await self._check(login.token)
+        if login.protocol is not None and login.protocol != PROTOCOL_VERSION:
+            raise Closing(
+                4406,
+                "unsupported protocol",
+                RequestError(
+                    "unsupported_protocol",
+                    f"This server speaks protocol {PROTOCOL_VERSION}.",
+                    supported=[PROTOCOL_VERSION],
+                ),
+            )
+        self.logged_in = True
+        if login.protocol is not None:
+            reply = LoginReply(
+                protocol=PROTOCOL_VERSION,
+                server="gphoto-ws-server",
+                version=self._house.version,
+                limits=limits.ALL,
+            )
+            await self.send(encode_reply(reply, None, ""))
+
+    async def _check(self, token: str) -> None:
+        try:
+            right = await self._house.gate.opens(token, self.address)
+        except TooManyFailures:
+            error = RequestError("rate_limited", "Too many wrong tokens from this address. Wait a minute.")
+            raise Closing(4429, "too many wrong tokens", error) from None
+        if not right:
+            raise Closing(4401, "wrong token", _unauthorized(None))
+
+    # -- in
+
+    async def _take(self, text: str | bytes) -> None:
+        try:
+            message = parse(text)
+        except BadRequest as error:
+            self._queue(error.id, self.send(encode_error(error, error.id, error.command)))
+            return
+        match message:
+            case Ack(stream, seq):
+                if stream in self.streams:
+                    self.streams[stream][1].acknowledge(seq)
+            case Login():
+                await self._accept(message)
+            case Request():
+                self._dispatch(message)
+
+    def _dispatch(self, request: Request) -> None:
+        try:
+            if not self._bucket.take():
+                self._refused += 1
+                if self._refused > _FLOOD:
+                    raise Closing(4429, "flood", None)
+                rate = limits.COMMANDS_A_SECOND
+                raise RequestError("rate_limited", f"More than {rate} commands a second. Send fewer.", per_second=rate)
+            if self._pending >= limits.PENDING_COMMANDS:
+                self._refused += 1
+                if self._refused > _FLOOD:
+                    raise Closing(4429, "flood", None)
+                most = limits.PENDING_COMMANDS
+                raise RequestError(
+                    "too_many_pending", f"{most} commands are under way. Wait for replies first.", limit=most
+                )
+            command = find(request.command)
+            payload = command.validate(request.payload)
+        except RequestError as error:
+            self._queue(request.id, self.send(encode_error(error, request.id, request.command)))
+            return
+        self._refused = 0
+        self._pending += 1
+        self._queue(request.id, self._carry_out(request, payload))
+
+    def _queue(self, request_id: RequestId | None, work: Coroutine[Any, Any, None]) -> None:
+        """With an id at once, without one in the order of asking. Begun work outlives the connection."""
+        if request_id is None:
+            self._ordered.put_nowait(work)
+        else:
+            self._house.keep(_quietly(work))
+
+    async def _work_in_order(self) -> None:
+        while True:
+            work = await self._ordered.get()
+            await asyncio.shield(self._house.keep(_quietly(work)))
+
+    async def _carry_out(self, request: Request, payload: Payload) -> None:
+        try:
+            await Call(self, request).run(self._house.handlers[request.command], payload)
+        finally:
+            self._pending -= 1
+
+    # -- out
+
+    async def send(self, message: Outgoing, *, text: bool = True) -> None:
+        """Send one message after those before it; returns when the socket has taken it.
+
+        Raises:
+            ConnectionClosed: the client is gone.
+        """
+        if self._over:
+            raise _GONE
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._outgoing.put((message, text, done))
+        if self._over:
+            self._fail_outgoing()  # the writer left while we waited for a place
+        await done
+
+    def tell(self, name: str, values: dict[str, Any]) -> None:
+        """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
+        try:
+            self._outgoing.put_nowait((encode_event(name, values), True, None))
+        except asyncio.QueueFull:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close with 4413 a client that does not read, and abort when even that cannot be sent."""
+        self._house.keep(self._drop())
+
+    async def _drop(self) -> None:
+        _log.warning("%s: does not read; dropped", self.name)
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(2):
+                await self.socket.close(4413, "does not read")
+        self.socket.transport.abort()
+
+    async def _write(self) -> None:
+        while True:
+            message, text, done = await self._outgoing.get()
+            problem: Exception = _GONE
+            try:
+                await self.socket.send(message, text=text)
+            except (ConnectionClosed, CameraError) as error:
+                problem = error  # a download that breaks in the middle also ends the connection
+            else:
+                if done is not None and not done.done():
+                    done.set_result(None)
+            finally:
+                if done is not None and not done.done():
+                    done.set_exception(problem)
+
+    def _fail_outgoing(self) -> None:
+        while not self._outgoing.empty():
+            _, _, done = self._outgoing.get_nowait()
+            if done is not None and not done.done():
+                done.set_exception(_GONE)
+
+    # -- what handlers ask of it
+
+    def new_stream(self) -> int:
+        """A free stream number.
+
+        Raises:
+            RequestError: this connection has as many streams as it may.
+        """
+        for number in range(1, limits.STREAMS + 1):
+            if number not in self.streams:
+                return number
+        raise RequestError(
+            "too_many_pending", f"This connection has {limits.STREAMS} streams. Stop one first.", limit=limits.STREAMS
+        )
+
+    def new_transfer(self) -> int:
+        """The number of the next binary transfer on this connection."""
+        self._transfers = self._transfers % 65535 + 1
+        return self._transfers
+
+
+def _unauthorized(reason: str | None) -> RequestError:
+    return RequestError("unauthorized", "Unauthorized", reason=reason)
+
+
+async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+    with suppress(ConnectionClosed):
+        await work

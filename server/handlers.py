@@ -1,0 +1,291 @@
+"""One short coroutine for each command."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import cast, get_args
+
+from pydantic import BaseModel
+
+from camera.errors import CameraDisconnected, ConfigNotFound, LiveViewNotRunning, NotSupported
+from camera.fetched import FetchedFile
+from camera.model import CapturedFile
+from camera.registry import Registry
+from camera.session import Session
+from protocol import commands as c
+from protocol.envelope import PROTOCOL_VERSION, encode_reply
+from protocol.errors import RequestError
+from protocol.frames import piece
+from server import limits
+from server.connection import Call, Handler
+from server.viewer import FrameSlot
+
+# A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment.
+_FRAGMENT = 48 * 1024
+_CHUNK = 64 * 1024
+_EVENTS: tuple[c.EventName, ...] = get_args(c.EventName)
+
+
+class Handlers:
+    """The commands, over the cameras of one registry."""
+
+    def __init__(self, registry: Registry, default_fps: float, version: str) -> None:
+        self._registry = registry
+        self._default_fps = default_fps
+        self._version = version
+        self._started = time.monotonic()
+
+    def table(self) -> dict[str, Handler]:
+        """Every command's handler by its name."""
+        return {name: cast(Handler, getattr(self, name)) for name in c.COMMANDS}
+
+    async def _camera(self, call: Call, payload: c.CameraPayload) -> Session:
+        """The camera a command is for: by port, else the selected one, else the only one there is."""
+        if payload.port is not None:
+            return await self._registry.by_port(payload.port)
+        selected = call.client.selected
+        if selected is not None:
+            await self._registry.cameras()
+            if self._registry.has(selected):
+                return selected
+            raise CameraDisconnected(
+                f"The selected camera ({selected.name}) is gone. Plug it in again or select another."
+            )
+        cameras = await self._registry.cameras()
+        connected = [camera for camera in cameras if camera.connected]
+        for only in (connected, cameras):
+            if len(only) == 1:
+                return only[0]
+        ports = [camera.port for camera in cameras]
+        words = f"Send select_camera with one of the ports {', '.join(ports)}." if ports else "No camera is connected."
+        raise RequestError("no_camera_selected", f"No camera is selected. {words}", ports=ports)
+
+    async def list_cameras(self, call: Call, payload: c.Payload) -> c.CameraList:
+        cameras = await self._registry.cameras()
+        return c.CameraList(
+            cameras=[
+                c.ListedCamera(
+                    name=camera.name,
+                    port=camera.port,
+                    index=index,
+                    serial=camera.serial,
+                    state=camera.state,
+                    connected=camera.connected,
+                    can=_can(camera),
+                )
+                for index, camera in enumerate(cameras)
+            ]
+        )
+
+    async def select_camera(self, call: Call, payload: c.SelectCamera) -> c.Done:
+        camera = await self._registry.by_port(payload.port)
+        await camera.ready()
+        call.client.selected = camera
+        return c.Done(message=f"Camera on port {camera.port} selected")
+
+    async def capture_image(self, call: Call, payload: c.CameraPayload) -> c.Captured:
+        files = await (await self._camera(call, payload)).capture()
+        return c.Captured(camera_filepath=files[0].path, files=[_file(file) for file in files])
+
+    async def download_last_image(self, call: Call, payload: c.DownloadLastImage) -> BaseModel | None:
+        camera = await self._camera(call, payload)
+        file = await camera.fetch(payload.camera_filepath)
+        start = payload.offset or 0
+        whole = payload.offset is None and payload.length is None
+        if start > file.size:
+            raise RequestError(
+                "invalid_payload", f"offset {start} is beyond the end of the file ({file.size} bytes).", size=file.size
+            )
+        end = file.size if payload.length is None else min(file.size, start + payload.length)
+        reply = c.Downloaded(
+            filename=file.filename,
+            mimetype=file.mimetype,
+            camera_filepath=file.path,
+            size=file.size,
+            offset=None if whole else start,
+            length=None if whole else end - start,
+            eof=None if whole else end == file.size,
+        )
+        if payload.transfer == "binary":
+            await self._transfer(call, reply, file, start, end)
+        else:
+            head = encode_reply(reply, call.request.id, call.request.command)
+            await call.stream(_with_image(head, file, start, end))
+        return None
+
+    async def _transfer(self, call: Call, reply: c.Downloaded, file: FetchedFile, start: int, end: int) -> None:
+        number = call.client.new_transfer()
+        await call.reply(reply.model_copy(update={"transfer": number, "chunk_bytes": _CHUNK}))
+        digest = hashlib.sha256()
+        offset = start
+        for sequence, data in enumerate(file.pieces(_CHUNK, start, end) if end > start else (b"",)):
+            digest.update(data)
+            last = offset + len(data) >= end
+            await call.client.send(piece(number, sequence, offset, data, last), text=False)
+            offset += len(data)
+            await asyncio.sleep(0)
+        call.client.tell("transfer_complete", {"transfer": number, "size": end - start, "sha256": digest.hexdigest()})
+
+    async def get_config(self, call: Call, payload: c.GetConfig) -> BaseModel:
+        camera = await self._camera(call, payload)
+        if payload.name is None:
+            return c.ConfigTree(configs=[c.Config.of(item) for item in await camera.get_all_config()])
+        return c.ConfigReply.reply(await camera.get_config(payload.name))
+
+    async def set_config(self, call: Call, payload: c.SetConfig) -> c.ConfigReply:
+        item = await (await self._camera(call, payload)).set_config(payload.name, payload.value)
+        return c.ConfigReply.reply(item, message=f"Config {item.name} set to {item.value}")
+
+    async def start_live_view(self, call: Call, payload: c.StartLiveView) -> None:
+        camera = await self._camera(call, payload)
+        client = call.client
+        number = client.new_stream()
+        fps = payload.fps or self._default_fps
+
+        def ended(reason: str) -> None:
+            client.streams.pop(number, None)
+            client.tell("live_view_stopped", {"stream": number, "port": camera.port, "reason": reason})
+
+        slot = FrameSlot(client.socket, number, fps, payload.format, payload.max_in_flight, ended)
+        client.streams[number] = (camera, slot)
+        reply = c.LiveViewStarted(stream=number, fps=fps, format=payload.format, port=camera.port)
+        try:
+            await camera.live.add(slot, lambda: call.reply(reply))
+        except BaseException:
+            client.streams.pop(number, None)
+            raise
+        if client.streams.get(number) != (camera, slot):  # the client left while the camera was starting
+            camera.live.remove(slot)
+
+    async def stop_live_view(self, call: Call, payload: c.StopLiveView) -> c.LiveViewStopped:
+        streams = call.client.streams
+        if payload.stream is not None:
+            chosen = [payload.stream] if payload.stream in streams else []
+        elif payload.port is None and call.client.selected is None:
+            chosen = list(streams)
+        else:
+            camera = await self._camera(call, payload)
+            chosen = [number for number, (shown, _) in streams.items() if shown is camera]
+        if not chosen:
+            raise LiveViewNotRunning(
+                "There is no such live-view stream on this connection. Send start_live_view first."
+            )
+        sent = dropped = 0
+        for number in chosen:
+            camera, slot = streams.pop(number)
+            camera.live.remove(slot)
+            slot.close()
+            sent, dropped = sent + slot.sent, dropped + slot.dropped
+        return c.LiveViewStopped(sent=sent, dropped=dropped)
+
+    async def capture_preview(self, call: Call, payload: c.CameraPayload) -> c.Preview:
+        frame = await (await self._camera(call, payload)).preview()
+        return c.Preview(image_b64=base64.b64encode(frame).decode())
+
+    async def get_camera_info(self, call: Call, payload: c.CameraPayload) -> c.CameraDetails:
+        camera = await self._camera(call, payload)
+        battery = lens = storage = None
+        if camera.connected:
+            battery = await _setting(camera, "batterylevel")
+            lens = await _setting(camera, "lensname")
+            with suppress(NotSupported):
+                storage = [
+                    c.StoredMemory(path=card.path, label=card.label, capacity=card.capacity, free=card.free)
+                    for card in await camera.storage()
+                ]
+        identity = camera.identity
+        return c.CameraDetails(
+            name=camera.name,
+            model=camera.driver_model,
+            manufacturer=identity.manufacturer if identity else None,
+            version=identity.version if identity else None,
+            serial=camera.serial,
+            port=camera.port,
+            state=camera.state,
+            connected=camera.connected,
+            can=_can(camera),
+            viewers=camera.live.viewers,
+            battery=battery,
+            lens=lens,
+            storage=storage,
+            last_error=str(camera.last_error) if camera.last_error else None,
+        )
+
+    async def restart_camera(self, call: Call, payload: c.CameraPayload) -> c.Done:
+        camera = await self._camera(call, payload)
+        await camera.restart()
+        return c.Done(message=f"Camera on port {camera.port} restarted")
+
+    async def list_files(self, call: Call, payload: c.ListFiles) -> c.FileList:
+        folders, files = await (await self._camera(call, payload)).list_files(payload.folder)
+        page = files[payload.offset : payload.offset + payload.limit]
+        return c.FileList(
+            folder=payload.folder, folders=folders, files=[_file(file) for file in page], total=len(files)
+        )
+
+    async def get_thumbnail(self, call: Call, payload: c.OneFile) -> c.Thumbnail:
+        data = await (await self._camera(call, payload)).thumbnail(payload.camera_filepath)
+        name = payload.camera_filepath.rpartition("/")[2]
+        return c.Thumbnail(filename=name, image_b64=base64.b64encode(data).decode())
+
+    async def delete_file(self, call: Call, payload: c.OneFile) -> c.Done:
+        await (await self._camera(call, payload)).delete_file(payload.camera_filepath)
+        return c.Done(message=f"{payload.camera_filepath} deleted")
+
+    async def subscribe(self, call: Call, payload: c.Subscribe) -> c.Subscribed:
+        call.client.subscribed |= _named(payload)
+        return c.Subscribed(events=sorted(call.client.subscribed))
+
+    async def unsubscribe(self, call: Call, payload: c.Subscribe) -> c.Subscribed:
+        call.client.subscribed -= _named(payload)
+        return c.Subscribed(events=sorted(call.client.subscribed))
+
+    async def server_info(self, call: Call, payload: c.Payload) -> c.ServerInfo:
+        return c.ServerInfo(
+            server="gphoto-ws-server",
+            version=self._version,
+            protocol=PROTOCOL_VERSION,
+            libgphoto2=self._registry.library or None,
+            uptime=round(time.monotonic() - self._started, 3),
+            limits=limits.ALL,
+        )
+
+    async def list_commands(self, call: Call, payload: c.Payload) -> c.CommandList:
+        return c.CommandList(commands=[command.schema() for command in c.COMMANDS.values()])
+
+    async def ping(self, call: Call, payload: c.Payload) -> c.Pong:
+        return c.Pong()
+
+
+def _can(camera: Session) -> list[str]:
+    can = camera.capabilities
+    flags = {"capture": can.capture, "live_view": can.live_view, "config": can.config, "delete": can.delete}
+    return [name for name, able in flags.items() if able]
+
+
+def _file(file: CapturedFile) -> c.ImageFile:
+    return c.ImageFile(camera_filepath=file.path, filename=file.filename, mimetype=file.mimetype, size=file.size)
+
+
+def _named(payload: c.Subscribe) -> set[c.EventName]:
+    return set(_EVENTS) if "*" in payload.events else {name for name in _EVENTS if name in payload.events}
+
+
+async def _setting(camera: Session, name: str) -> str | None:
+    with suppress(ConfigNotFound, NotSupported):
+        return str((await camera.get_config(name)).value)
+    return None
+
+
+async def _with_image(head: bytes, file: FetchedFile, start: int, end: int) -> AsyncIterator[bytes]:
+    """A reply with image_b64 as its last key, made in fragments so that the file is never whole in the heap."""
+    yield head[:-1] + b',"image_b64":"'
+    for data in file.pieces(_FRAGMENT, start, end):
+        yield base64.b64encode(data)
+        await asyncio.sleep(0)  # sending does not yield while the socket keeps up
+    yield b'"}'

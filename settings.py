@@ -1,0 +1,106 @@
+"""Frozen settings: the one reader of the environment and of .env."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from camera.model import NETWORK_ADDRESS
+
+
+class SettingsError(Exception):
+    """A setting has a value that it cannot have; the message names it and what is allowed."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Several = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class Settings(BaseModel):
+    """What the operator decides. Field names are the environment's names in lower case."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ws_host: str = Field("localhost", min_length=1)
+    ws_port: int = Field(8765, ge=0, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    api_token: str = ""
+    ws_origins: Several = ()
+    ws_tls_cert: str = ""
+    ws_tls_key: str = ""
+    network_cameras: Several = ()
+    capture_target: str = "Memory card"
+    preview_fps: float = Field(30.0, ge=0.1, le=120)
+    max_restart_attempts: int = Field(3, ge=0, le=1000)
+    restart_delay: float = Field(5.0, ge=0, le=3600)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("network_cameras")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            if not NETWORK_ADDRESS.fullmatch(address):
+                raise ValueError(f"addresses such as ptpip:192.168.1.10 (numeric IPv4), not {address!r}")
+        if len(set(value)) != len(value):
+            raise ValueError("each address once")
+        return value
+
+    @field_validator("ws_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not re.fullmatch(r"null|https?://[^/\s]+", origin):
+                raise ValueError(f"origins such as https://booth.example, not {origin!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Settings:
+        if bool(self.ws_tls_cert) != bool(self.ws_tls_key):
+            raise ValueError("WS_TLS_CERT and WS_TLS_KEY go together: set both or none")
+        for name, path in (("WS_TLS_CERT", self.ws_tls_cert), ("WS_TLS_KEY", self.ws_tls_key)):
+            if path and not Path(path).is_file():
+                raise ValueError(f"{name} names no file: {path}")
+        return self
+
+
+def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
+    """Settings from the environment, then from a .env file, then the defaults. An empty value means the default.
+
+    Args:
+        environment: default the process's.
+        dotenv: default the file .env in the working directory.
+
+    Raises:
+        SettingsError: a value that is not allowed; names the setting.
+    """
+    file = dotenv if dotenv is not None else Path.cwd() / ".env"
+    values = {**dotenv_values(file), **(os.environ if environment is None else environment)}
+    wanted = {name: values.get(name.upper()) for name in Settings.model_fields}
+    try:
+        return Settings.model_validate({name: value for name, value in wanted.items() if value not in (None, "")})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+    words = str(problem["msg"]).removeprefix("Value error, ")
+    if not name:
+        return words + "."
+    return f"{name}={str(problem['input'])[:80]!r} is not allowed: {words}."
