@@ -1,0 +1,88 @@
+"""Fixtures for everything above the simulator: a simulator with two cameras, a server on them, a client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.rig import Client, Server
+
+# Small pictures and a quick shutter; what is tested is not their size.
+QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
+
+
+@pytest.fixture(scope="session")
+def shared_cameras() -> Iterator[SimulatorProcess]:
+    """Two simulated cameras for all tests that need no options of their own."""
+    with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the two cameras."""
+    addresses = ",".join(camera.address for camera in shared_cameras.cameras)
+    server = Server(cwd=tmp_path_factory.mktemp("server"), NETWORK_CAMERAS=addresses, LOG_LEVEL="DEBUG")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
+    """The control port of the two cameras, both in factory state."""
+    with Control(shared_cameras.control) as control:
+        for camera in shared_cameras.cameras:
+            control.clear(camera.index)
+            control.power(True, camera=camera.index)
+            control.reset(camera.index)
+        yield control
+        for camera in shared_cameras.cameras:
+            control.clear(camera.index)
+
+
+@pytest.fixture
+def ports(shared_cameras: SimulatorProcess) -> list[str]:
+    """The ports of the two cameras."""
+    return [camera.address for camera in shared_cameras.cameras]
+
+
+@pytest.fixture
+def server(shared_server: Server, simulator: Control) -> Server:
+    """The shared server, its cameras in factory state."""
+    return shared_server
+
+
+@pytest.fixture
+async def client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
+    """A logged-in client that has selected the first camera."""
+    async with await Client.connect(server) as client:
+        await client.command("select_camera", port=ports[0])
+        yield client
+
+
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers with settings of their own; all are ended after the test."""
+    servers: list[Server] = []
+
+    def start(*options: str, **settings: str) -> Server:
+        servers.append(Server(*options, cwd=tmp_path, **settings))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one picture, for libgphoto2's virtual camera (VCAMERADIR)."""
+    folder = tmp_path_factory.mktemp("vcamera")
+    Image.effect_noise((640, 480), 60).save(folder / "picture.jpg")
+    return folder

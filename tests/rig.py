@@ -1,0 +1,187 @@
+"""What the tests talk to: the server as a process, and a client that sends commands over a real websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from websockets.asyncio.client import ClientConnection, connect
+
+ROOT = Path(__file__).resolve().parent.parent
+TOKEN = "a-token-for-the-tests-7c1f"
+START_S, STOP_S, REPLY_S = 20.0, 10.0, 20.0
+
+Json = dict[str, Any]
+
+
+class Server:
+    """`python gphoto_ws_server.py` on a free port, with its log collected.
+
+    Args:
+        *options: command-line options.
+        cwd: where it is started (a .env there would be read).
+        **settings: environment variables; API_TOKEN is TOKEN unless given.
+    """
+
+    def __init__(self, *options: str, cwd: Path, **settings: str) -> None:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment |= {"API_TOKEN": TOKEN, "WS_HOST": "127.0.0.1", "WS_PORT": "0"} | settings
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *options],
+            cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            line = self.wait_for_log(r"gphoto_ws_server: listening on \S+", START_S)
+        except AssertionError:
+            self.kill()
+            raise
+        self.uri = line.rpartition(" ")[2]
+        self.token = environment["API_TOKEN"]
+
+    @property
+    def log(self) -> str:
+        """Everything it logged so far."""
+        with self._changed:
+            return "".join(self._lines)
+
+    def wait_for_log(self, pattern: str, timeout: float = 10.0) -> str:
+        """The first log line that matches, already there or still to come."""
+        found: list[str] = []
+
+        def there() -> bool:
+            found.extend(line.rstrip("\n") for line in self._lines if re.search(pattern, line))
+            return bool(found) or not self._reader.is_alive()
+
+        with self._changed:
+            self._changed.wait_for(there, timeout)
+            assert found, f"no line like {pattern!r} in:\n{''.join(self._lines)}"
+        return found[0]
+
+    def children(self) -> list[psutil.Process]:
+        """Its processes."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> int:
+        """Ask it to end; its exit code. Fails when a process of it stays behind."""
+        children = self.children() if self.process.poll() is None else []
+        self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        self._reader.join(5)
+        _, alive = psutil.wait_procs(children, 3)
+        for process in alive:
+            process.kill()
+        assert not alive, f"left behind: {alive}"
+        return code
+
+    def kill(self) -> None:
+        """End it as kill -9 does; its children end by themselves."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(5)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for line in stream:
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+
+class CommandError(Exception):
+    """An error reply; `reply` is all of it."""
+
+    def __init__(self, reply: Json) -> None:
+        super().__init__(f"{reply['code']}: {reply['message']}")
+        self.reply = reply
+        self.code: str = reply["code"]
+        self.details: Json = reply.get("details", {})
+
+
+class Client:
+    """A logged-in client. Events and frames that come between are kept in `events` and `binary`."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.events: list[Json] = []
+        self.binary: list[bytes] = []
+
+    @classmethod
+    async def connect(cls, server: Server, token: str | None = None, **options: Any) -> Self:
+        """Connect and log in (in silence)."""
+        socket = await connect(server.uri, max_size=None, **options)
+        await socket.send(json.dumps({"token": server.token if token is None else token}))
+        return cls(socket)
+
+    async def command(self, command: str, timeout: float = REPLY_S, **payload: Any) -> Json:
+        """Send a command without an id; its reply.
+
+        Raises:
+            CommandError: it was an error reply.
+        """
+        await self.socket.send(json.dumps({"command": command, "payload": payload}))
+        return await self.reply(timeout)
+
+    async def reply(self, timeout: float = REPLY_S) -> Json:
+        """The next reply; events and binary messages before it are kept."""
+        while True:
+            message = await self.receive(timeout)
+            if isinstance(message, dict) and "status" in message:
+                if message["status"] == "error":
+                    raise CommandError(message)
+                return message
+
+    async def event(self, wanted: str | Callable[[Json], bool], timeout: float = REPLY_S) -> Json:
+        """The next event of that name, or for which `wanted` is true; kept ones count."""
+        fits = (lambda event: event["event"] == wanted) if isinstance(wanted, str) else wanted
+        async with asyncio.timeout(timeout):
+            while True:
+                for event in self.events:
+                    if fits(event):
+                        self.events.remove(event)
+                        return event
+                await self.receive(timeout)
+
+    async def receive(self, timeout: float = REPLY_S) -> Json | bytes:
+        """The next message, whatever it is."""
+        async with asyncio.timeout(timeout):
+            message = await self.socket.recv()
+        if isinstance(message, bytes):
+            self.binary.append(message)
+            return message
+        value = json.loads(message)
+        assert isinstance(value, dict)
+        if "event" in value:
+            self.events.append(value)
+        return value
+
+    async def close(self) -> None:
+        """Leave."""
+        await self.socket.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
