@@ -11,6 +11,7 @@ import signal
 import ssl
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import redaction
@@ -66,10 +67,8 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _serve(settings: Settings, token: str, host: str, port: int, network: tuple[str, ...]) -> None:
-    options = SessionOptions(settings.capture_target, settings.max_restart_attempts, settings.restart_delay)
+async def _serve(app: App, settings: Settings, host: str, port: int) -> None:
     tls = _tls(settings)
-    app = App(token, network, options, settings.preview_fps, VERSION)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,7 +83,7 @@ async def _serve(settings: Settings, token: str, host: str, port: int, network: 
     _log.info("stopped")
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
     """Run the server until SIGTERM or SIGINT; returns the exit code (2: bad settings, 1: cannot listen)."""
     arguments = _arguments(argv)
     try:
@@ -110,8 +109,13 @@ def main(argv: list[str] | None = None) -> int:
             simulator = stack.enter_context(SimulatorProcess("--cameras", str(arguments.simulate)))
             _log.info("simulated cameras; their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
+        options = SessionOptions(settings.capture_target, settings.max_restart_attempts, settings.restart_delay)
+
+        async def serve() -> None:
+            await _serve(make(token, network, options, settings.preview_fps, VERSION), settings, host, port)
+
         try:
-            asyncio.run(_serve(settings, token, host, port, network))
+            asyncio.run(serve())
         except (OSError, ssl.SSLError) as error:
             _log.error("cannot serve on %s:%d: %s", _shown(host), port, error)
             return 1

@@ -73,7 +73,8 @@ class Child:
         self._on_event = on_event
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job = 0
-        self._replies: dict[int, asyncio.Future[Message]] = {}
+        # None as a result: the process was lost before it answered.
+        self._replies: dict[int, asyncio.Future[Message | None]] = {}
         self._progress: Callable[[str], None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._channel: AsyncChannel | None = None
@@ -132,7 +133,7 @@ class Child:
             raise self.lost.result() if self.lost.done() else CameraDisconnected("The camera is not open.")
         self._job += 1
         job, released = self._job, False
-        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
         self._replies[job] = reply
 
         def progressed(what: str) -> None:
@@ -146,7 +147,7 @@ class Child:
         try:
             async with asyncio.timeout(deadline) as timer:
                 await self._channel.send({"job": job, "do": do, "args": args})
-                await asyncio.wait((reply, self.lost), return_when=asyncio.FIRST_COMPLETED)
+                await reply
         except TimeoutError:
             _log.warning("%s: %s did not end within %.0f s; ending its process", self.options.port, do, deadline)
             await self.kill(CameraTimeout(
@@ -157,12 +158,12 @@ class Child:
         finally:
             self._progress = None
             self._replies.pop(job, None)
-        if not reply.done():
+        message = None if reply.cancelled() or not reply.done() else reply.result()
+        if message is None:
             reason = self.lost.result()
             if released:
                 raise CaptureUnknown(_UNKNOWN, doing=do, reason=reason.message)
             raise type(reason)(reason.message, **{**reason.details, "doing": do})
-        message = reply.result()
         if "error" in message.header:
             raise CameraError.from_json(message.header["error"])
         return message
@@ -196,6 +197,9 @@ class Child:
     def _lose(self, reason: CameraError, *, disconnect: bool = True) -> None:
         if not self.lost.done():
             self.lost.set_result(reason)
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_result(None)
         if disconnect and self._channel is not None:
             self._channel.close()
 

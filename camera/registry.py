@@ -20,6 +20,7 @@ _log = logging.getLogger("camera.registry")
 _DETECTION_DEADLINE_S = 15.0
 # Where the bus cannot be watched, a detection is as old as this at most when a client asks.
 _FRESH_S = 1.0
+_FIRST_TRY_S = 0.5
 _WATCH_EVERY_S = 0.5
 _FORGET_FILES_EVERY_S = 15.0
 _USB_DEVICES = Path("/sys/bus/usb/devices")
@@ -67,6 +68,15 @@ class Registry:
         """Every camera that is there now, in a steady order: network cameras as configured, then USB by port."""
         if not self._watching and asyncio.get_running_loop().time() - self._detected_at > _FRESH_S:
             await self._detect()
+        # A camera that was just found is about to tell its name and serial.
+        first_tries = [session.first_try for session in self._sessions.values() if not session.first_try.done()]
+        if first_tries:
+            await asyncio.wait(first_tries, timeout=_FIRST_TRY_S)
+        return self.known
+
+    @property
+    def known(self) -> list[Session]:
+        """The cameras of the last detection, in the order of `cameras`."""
         return list(self._sessions.values())
 
     async def by_port(self, port: str) -> Session:

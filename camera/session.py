@@ -73,6 +73,7 @@ class Session:
         self._fetched = FetchedFiles()
         self._poke = asyncio.Event()
         self._attempt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.first_try = self._attempt
         self._life: asyncio.Task[None] | None = None
         self._resume: asyncio.Task[None] | None = None
         self._stopping = False

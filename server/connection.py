@@ -1,4 +1,4 @@
-"""One client: login, command loop, replies in order, a bounded outgoing queue."""
+"""One client: login, command loop, replies in order, a bounded queue of events."""
 
 from __future__ import annotations
 
@@ -34,10 +34,8 @@ from server.viewer import FrameConnection, FrameSlot
 _log = logging.getLogger("server.connection")
 
 # Events wait here for a client that is slow; one that is slower than that is gone.
-_OUTGOING = 256
+_EVENTS = 256
 _FLOOD = 200
-
-_GONE = ConnectionClosed(None, None)
 
 Outgoing = bytes | AsyncIterator[bytes]
 Handler = Callable[["Call", Any], Awaitable[BaseModel | None]]
@@ -122,9 +120,8 @@ class Client:
         address = socket.remote_address
         self.address = str(address[0]) if isinstance(address, tuple) else "local"
         self.name = f"client {number} ({self.address})"
-        self._outgoing: asyncio.Queue[tuple[Outgoing, bool, asyncio.Future[None] | None]] = asyncio.Queue(_OUTGOING)
+        self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS)
         self._ordered: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
-        self._over = False
         self._pending = 0
         self._bucket = limits.TokenBucket(limits.COMMANDS_A_SECOND, limits.COMMANDS_BURST)
         self._refused = 0
@@ -134,7 +131,7 @@ class Client:
 
     async def serve(self, bearer: str | None) -> None:
         """Speak with the client until it leaves; `bearer` is the token of its handshake, if it sent one."""
-        writer = asyncio.create_task(self._write(), name=f"{self.name} writer")
+        events = asyncio.create_task(self._write_events(), name=f"{self.name} events")
         worker = asyncio.create_task(self._work_in_order(), name=f"{self.name} worker")
         try:
             if bearer is not None:
@@ -161,11 +158,9 @@ class Client:
             for session, slot in self.streams.values():
                 session.live.remove(slot)
             self.streams.clear()
-            self._over = True
-            for task in (worker, writer):
+            for task in (worker, events):
                 task.cancel()
-            await asyncio.wait((worker, writer))
-            self._fail_outgoing()
+            await asyncio.wait((worker, events))
             while not self._ordered.empty():
                 self._ordered.get_nowait().close()
             _log.info("%s: gone", self.name)
@@ -278,23 +273,17 @@ class Client:
     # -- out
 
     async def send(self, message: Outgoing, *, text: bool = True) -> None:
-        """Send one message after those before it; returns when the socket has taken it.
+        """Send one message; returns when the socket has taken it. Pieces of one message are never mixed with others.
 
         Raises:
             ConnectionClosed: the client is gone.
         """
-        if self._over:
-            raise _GONE
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._outgoing.put((message, text, done))
-        if self._over:
-            self._fail_outgoing()  # the writer left while we waited for a place
-        await done
+        await self.socket.send(message, text=text)
 
     def tell(self, name: str, values: dict[str, Any]) -> None:
         """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
         try:
-            self._outgoing.put_nowait((encode_event(name, values), True, None))
+            self._events.put_nowait(encode_event(name, values))
         except asyncio.QueueFull:
             self.drop()
 
@@ -309,26 +298,10 @@ class Client:
                 await self.socket.close(4413, "does not read")
         self.socket.transport.abort()
 
-    async def _write(self) -> None:
-        while True:
-            message, text, done = await self._outgoing.get()
-            problem: Exception = _GONE
-            try:
-                await self.socket.send(message, text=text)
-            except (ConnectionClosed, CameraError) as error:
-                problem = error  # a download that breaks in the middle also ends the connection
-            else:
-                if done is not None and not done.done():
-                    done.set_result(None)
-            finally:
-                if done is not None and not done.done():
-                    done.set_exception(problem)
-
-    def _fail_outgoing(self) -> None:
-        while not self._outgoing.empty():
-            _, _, done = self._outgoing.get_nowait()
-            if done is not None and not done.done():
-                done.set_exception(_GONE)
+    async def _write_events(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await self.send(await self._events.get())
 
     # -- what handlers ask of it
 

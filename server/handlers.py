@@ -50,13 +50,12 @@ class Handlers:
             return await self._registry.by_port(payload.port)
         selected = call.client.selected
         if selected is not None:
-            await self._registry.cameras()
             if self._registry.has(selected):
                 return selected
             raise CameraDisconnected(
                 f"The selected camera ({selected.name}) is gone. Plug it in again or select another."
             )
-        cameras = await self._registry.cameras()
+        cameras = self._registry.known or await self._registry.cameras()
         connected = [camera for camera in cameras if camera.connected]
         for only in (connected, cameras):
             if len(only) == 1:

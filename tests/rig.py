@@ -134,38 +134,38 @@ class Client:
         await socket.send(json.dumps({"token": server.token if token is None else token}))
         return cls(socket)
 
-    async def command(self, command: str, timeout: float = REPLY_S, **payload: Any) -> Json:
+    async def command(self, command: str, within: float = REPLY_S, **payload: Any) -> Json:
         """Send a command without an id; its reply.
 
         Raises:
             CommandError: it was an error reply.
         """
         await self.socket.send(json.dumps({"command": command, "payload": payload}))
-        return await self.reply(timeout)
+        return await self.reply(within)
 
-    async def reply(self, timeout: float = REPLY_S) -> Json:
+    async def reply(self, within: float = REPLY_S) -> Json:
         """The next reply; events and binary messages before it are kept."""
         while True:
-            message = await self.receive(timeout)
+            message = await self.receive(within)
             if isinstance(message, dict) and "status" in message:
                 if message["status"] == "error":
                     raise CommandError(message)
                 return message
 
-    async def event(self, wanted: str | Callable[[Json], bool], timeout: float = REPLY_S) -> Json:
+    async def event(self, wanted: str | Callable[[Json], bool], within: float = REPLY_S) -> Json:
         """The next event of that name, or for which `wanted` is true; kept ones count."""
         fits = (lambda event: event["event"] == wanted) if isinstance(wanted, str) else wanted
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within):
             while True:
                 for event in self.events:
                     if fits(event):
                         self.events.remove(event)
                         return event
-                await self.receive(timeout)
+                await self.receive(within)
 
-    async def receive(self, timeout: float = REPLY_S) -> Json | bytes:
+    async def receive(self, within: float = REPLY_S) -> Json | bytes:
         """The next message, whatever it is."""
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within):
             message = await self.socket.recv()
         if isinstance(message, bytes):
             self.binary.append(message)

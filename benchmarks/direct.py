@@ -1,0 +1,67 @@
+"""The same calls without a server: a process with the driver alone, which times one call for each line it reads.
+
+`python -m benchmarks.direct PORT`; lines are "get_config", "capture"; answers are seconds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from camera.child import environment
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Direct:
+    """A running process of this module."""
+
+    def __init__(self, port: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.direct", port],
+            cwd=_ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._answer()
+
+    def seconds(self, call: str) -> float:
+        """How long one call takes."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(call + "\n")
+        self._process.stdin.flush()
+        return float(self._answer())
+
+    def close(self) -> None:
+        """Release the camera and end the process."""
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the direct driver ended; see its traceback above")
+        return line
+
+
+def main(port: str) -> None:
+    """Open the camera and time calls until the input ends."""
+    from camera.driver import Driver  # loads libgphoto2: not in the process that starts this one
+
+    driver = Driver(port, "PTP/IP Camera")
+    driver.set_config("capturetarget", "Memory card")
+    calls: dict[str, Callable[[], object]] = {
+        "get_config": lambda: driver.get_config("iso"),
+        "capture": lambda: driver.capture(lambda: None),
+    }
+    print("ready", flush=True)
+    for line in sys.stdin:
+        started = time.perf_counter()
+        calls[line.strip()]()
+        print(time.perf_counter() - started, flush=True)
+    driver.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,135 @@
+"""Every snippet of the README is run: the two commands, the Python client, the wscat session, the unit file."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from websockets.asyncio.client import connect
+
+from protocol.commands import COMMANDS
+from protocol.errors import ERROR_CODES
+from settings import Settings
+from tests.rig import ROOT, Server
+
+README = (ROOT / "README.md").read_text()
+_DEMO_S = 40.0
+
+
+def snippets(language: str) -> list[str]:
+    """The README's code blocks in one language ("" for the wscat session)."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for marked, text in blocks if marked == language]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """`make demo` as a new user runs it, on a free port: its address and the token that its log tells."""
+    environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"} | {"WS_PORT": "0"}
+    process = subprocess.Popen(
+        ["make", "demo"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    watchdog = threading.Timer(_DEMO_S, os.killpg, (process.pid, signal.SIGKILL))
+    watchdog.start()
+    assert process.stdout is not None
+    token = uri = ""
+    for line in process.stdout:
+        token = token or "".join(re.findall(r"the token of this run is (\S+)", line))
+        if "gphoto_ws_server: listening on" in line:
+            uri = line.split()[-1]
+            break
+    watchdog.cancel()
+    assert token, "make demo printed no token"
+    assert uri, "make demo printed no address"
+    yield uri, token
+    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C at a terminal goes to make and to the server
+    process.communicate(timeout=10)
+
+
+def test_the_python_client_saves_a_picture(demo: tuple[str, str], tmp_path: Path) -> None:
+    uri, token = demo
+    (source,) = snippets("python")
+    assert "ws://localhost:8765" in source
+    assert "mysecrettoken" in source
+    program = tmp_path / "client.py"
+    program.write_text(source.replace("ws://localhost:8765", uri).replace("mysecrettoken", token))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program.name], cwd=tmp_path, timeout=40, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^frame \d+ \d+ characters$", done.stdout, re.MULTILINE)) == 10
+    (picture,) = tmp_path.glob("IMG_*.JPG")
+    with Image.open(picture) as image:
+        assert image.size == (5184, 3456)
+
+
+def _shape(value: object) -> object:
+    """What of a reply has to be as in the README: keys, types and words, without numbers that differ by run."""
+    if isinstance(value, dict):
+        return {key: _shape(entry) for key, entry in value.items() if key not in ("image_b64", "choices")}
+    if isinstance(value, list):
+        return [_shape(entry) for entry in value]
+    return re.sub(r"\d+", "#", value) if isinstance(value, str) else type(value)
+
+
+async def test_the_wscat_session_goes_as_shown(server: Server, ports: list[str]) -> None:
+    (session,) = snippets("")
+    lines = [line for line in session.splitlines() if line]
+    shown_port = re.findall(r"ptpip:[\d.:]+", session)[0]
+    async with connect(server.uri, max_size=None) as socket:
+        for line in lines:
+            message = json.loads(line[2:].replace(shown_port, ports[0]))
+            if line.startswith("> "):
+                if "token" in message:
+                    message["token"] = server.token
+                await socket.send(json.dumps(message))
+                continue
+            reply = json.loads(await socket.recv())
+            while reply.get("event") == "live_view_frame":
+                reply = json.loads(await socket.recv())
+            if "cameras" in message:
+                reply["cameras"] = reply["cameras"][:1]  # the tests have a second camera
+            assert _shape(reply) == _shape(message)
+
+
+def test_the_error_example_is_one_the_server_knows() -> None:
+    for snippet in snippets("json"):
+        assert json.loads(snippet)["code"] in ERROR_CODES
+
+
+def test_the_command_table_is_complete() -> None:
+    table = README[README.index("| command |") : README.index("Errors look the same")]
+    assert set(
+        re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
+    ) == set(COMMANDS)
+
+
+def test_the_settings_named_exist() -> None:
+    table = README[README.index("## Settings") : README.index("## As a service")]
+    named = {name for name in re.findall(r"`([A-Z_]+)`", table) if name != "VCAMERADIR"}
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
+def test_the_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)(?:`|\s+#)", README)) - {"python3"} <= targets
+
+
+def test_the_unit_file_starts_the_server() -> None:
+    (text,) = snippets("ini")
+    unit = configparser.ConfigParser()
+    unit.read_string(text)
+    _, program = unit["Service"]["execstart"].split()
+    assert (ROOT / Path(program).name).is_file()
