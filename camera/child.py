@@ -73,6 +73,7 @@ class Child:
         self._on_event = on_event
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job = 0
+        self._closing = False
         # None as a result: the process was lost before it answered.
         self._replies: dict[int, asyncio.Future[Message | None]] = {}
         self._progress: Callable[[str], None] | None = None
@@ -105,7 +106,7 @@ class Child:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-X", "faulthandler", "-m", "camera.worker", str(theirs.fileno()), json.dumps(options),
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
-                env=environment(), cwd="/",
+                env=environment(), cwd="/", start_new_session=True,
             )  # fmt: skip
         try:
             async with asyncio.timeout(OPEN_DEADLINE_S):
@@ -129,8 +130,10 @@ class Child:
             CameraError: what the camera said; or CameraTimeout, CameraDisconnected, or (where the shutter was
                 released) CaptureUnknown when the process had to be killed or died. After those the process is gone.
         """
-        if self.lost.done() or self._channel is None:
-            raise self.lost.result() if self.lost.done() else CameraDisconnected("The camera is not open.")
+        if self.lost.done():
+            raise self.lost.result()
+        if self._channel is None or self._closing:
+            raise CameraDisconnected("The camera is not open.")
         self._job += 1
         job, released = self._job, False
         reply: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
@@ -170,13 +173,13 @@ class Child:
 
     async def close(self, grace: float = CLOSE_DEADLINE_S) -> None:
         """Let the camera go in order: live view off, camera released, process gone; killed after `grace` seconds."""
-        self._lose(CameraDisconnected("The camera is being closed."), disconnect=False)
+        self._closing = True
         if self._channel is not None and self._process is not None and self._process.returncode is None:
             with suppress(ChannelClosed, TimeoutError):
                 async with asyncio.timeout(grace):
                     await self._channel.send({"job": 0, "do": "close"})
                     await self._process.wait()
-        await self._reap()
+        await self.kill(CameraDisconnected("The camera was closed."))
 
     async def kill(self, reason: CameraError) -> None:
         """End the process at once; `lost` gives `reason`."""

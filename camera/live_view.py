@@ -85,7 +85,11 @@ class LiveView:
             if self._fps is None or viewer.fps > self._fps:
                 await self._switch(max(viewer.fps, self._wanted() or 0.0))
                 self._fps = max(viewer.fps, self._wanted() or 0.0)
-            await started()
+            try:
+                await started()
+            except BaseException:
+                self.remove(viewer)  # nobody may be left to watch what was just started
+                raise
             self._places[viewer] = _Place(viewer)
 
     def remove(self, viewer: Viewer) -> None:

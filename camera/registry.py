@@ -49,11 +49,10 @@ class Registry:
         self._watcher: asyncio.Task[None] | None = None
         self.library = ""
 
-    async def start(self) -> None:
-        """Open the network cameras and whatever is plugged in; returns after the first detection."""
+    def start(self) -> None:
+        """Begin to open the network cameras and whatever is plugged in."""
         for address in self._network:
             self._add(DetectedCamera(_NETWORK_MODEL, address, _NETWORK_CAPABILITIES))
-        await self._detect()
         self._watcher = asyncio.create_task(self._watch(), name="camera watcher")
 
     async def stop(self) -> None:
@@ -66,7 +65,7 @@ class Registry:
 
     async def cameras(self) -> list[Session]:
         """Every camera that is there now, in a steady order: network cameras as configured, then USB by port."""
-        if not self._watching and asyncio.get_running_loop().time() - self._detected_at > _FRESH_S:
+        if not self._watching:
             await self._detect()
         # A camera that was just found is about to tell its name and serial.
         first_tries = [session.first_try for session in self._sessions.values() if not session.first_try.done()]
@@ -103,6 +102,7 @@ class Registry:
         return self._signature is not None
 
     async def _watch(self) -> None:
+        await self._detect()
         ticks = 0
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
@@ -116,13 +116,17 @@ class Registry:
     async def _detect(self) -> None:
         async with self._detecting:
             loop = asyncio.get_running_loop()
-            if not self._watching and loop.time() - self._detected_at <= _FRESH_S:
-                return
             signature = _usb_signature()
-            found = await _detect_in_child()
-            self._signature, self._detected_at = signature, loop.time()
-            if found is None:
+            if signature is None and loop.time() - self._detected_at <= _FRESH_S:
                 return
+            if signature is not None and signature == self._signature:
+                return
+            found = await _detect_in_child()
+            self._detected_at = loop.time()
+            if found is None:
+                self._signature = None  # look again when somebody asks
+                return
+            self._signature = signature
             self.library, cameras = found
             await self._apply(cameras)
 
@@ -166,7 +170,7 @@ async def _detect_in_child() -> tuple[str, list[DetectedCamera]] | None:
     """What libgphoto2 sees on the bus and its version; None where detection failed, which is logged."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "camera.detect",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/", start_new_session=True,
     )  # fmt: skip
     try:
         async with asyncio.timeout(_DETECTION_DEADLINE_S):

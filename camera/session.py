@@ -119,6 +119,7 @@ class Session:
     def start(self) -> None:
         """Begin to open the camera, and keep it open from now on."""
         self._life = asyncio.create_task(self._live_on(), name=f"session {self.port}")
+        self._life.add_done_callback(_complain)
 
     async def stop(self) -> None:
         """Release the camera and end everything that belongs to it; takes at most the close deadline and 1 s."""
@@ -377,3 +378,9 @@ class Session:
         if name == "file_added":
             self.last_image = values["camera_filepath"]
         self._emit(CameraEvent(name, self.port, values))
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """Say it loudly when a task that should never end has ended by a mistake of ours."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("%s broke; its camera is lost until a restart", task.get_name(), exc_info=error)

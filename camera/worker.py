@@ -225,8 +225,6 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
 def main(fd: int, options: dict[str, Any]) -> None:
     """Open the camera, say so, work, and release the camera whatever happens."""
     _die_with_parent(options["parent"])
-    # The server's Ctrl-C reaches the whole process group; the server decides when a camera is released.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=options["log_level"], format=options["log_format"], stream=sys.stderr)
     channel = BlockingChannel(fd)
     try:

@@ -59,7 +59,7 @@ class App:
         self._number = 0
 
     async def start(self, host: str, port: int, origins: Sequence[str] = (), tls: ssl.SSLContext | None = None) -> int:
-        """Listen, then look for cameras; returns the port when clients are welcome.
+        """Listen and begin to look for cameras; returns the port.
 
         Args:
             host: name or address to bind.
@@ -85,7 +85,7 @@ class App:
             ssl=tls,
         )
         self._stall_watch = asyncio.create_task(self._watch_for_stalls(), name="stall watch")
-        await self._registry.start()
+        self._registry.start()
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def stop(self) -> None:
@@ -150,7 +150,7 @@ class App:
                 client.tell(event.name, {"port": event.port, **event.values})
 
     async def _watch_for_stalls(self) -> None:
-        """Drop clients whose unsent bytes stay the same for too long."""
+        """Drop clients whose unsent bytes do not become fewer for too long."""
         stalled: dict[Client, tuple[int, float]] = {}
         loop = asyncio.get_running_loop()
         while True:
@@ -161,7 +161,7 @@ class App:
                 unsent = client.socket.unsent
                 if unsent:
                     before, since = stalled.get(client, (unsent, now))
-                    fresh[client] = (unsent, since if before == unsent else now)
+                    fresh[client] = (unsent, since if unsent >= before else now)
                     if now - fresh[client][1] > limits.READ_STALL_SECONDS:
                         del fresh[client]
                         client.drop()
