@@ -7,7 +7,6 @@ import hmac
 import time
 from collections import OrderedDict, deque
 
-LOGIN_DEADLINE_S = 30.0
 FAILURES_A_MINUTE = 5
 _WINDOW_S = 60.0
 _DELAY_S = 1.0

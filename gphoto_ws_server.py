@@ -40,7 +40,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=VERSION)
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.simulate <= 16:
-        parser.error("--simulate takes a number of cameras from 1 to 16")
+        parser.error("--simulate takes a number of cameras from 0 to 16")
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         parser.error("--port takes a number from 0 to 65535")
     return arguments

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from urllib.parse import quote
 
 SHOW_TOKEN = {"show_token": True}
 _MARK = "[token]"
+# Log lines shorten what clients sent, so the end of a token may be cut off. As many characters at its start give it
+# away; fewer than that could be any word.
+_GIVEN_AWAY = 8
 
 
 class _Formatter(logging.Formatter):
     def __init__(self, text: str, token: str) -> None:
         super().__init__(text)
-        # As it is, and as it stands in JSON and in a repr.
-        forms = {token, json.dumps(token)[1:-1], repr(token)[1:-1]}
+        # As it is, and as it stands in JSON, in a repr (with either kind of quotes around it) and in a URL.
+        forms = {token, json.dumps(token)[1:-1], json.dumps(token, ensure_ascii=False)[1:-1], quote(token)}
+        for plain in (repr(token)[1:-1], ascii(token)[1:-1]):
+            forms |= {plain, plain.replace("\\'", "'"), plain.replace("\\'", "'").replace("'", "\\'")}
         self._forms = sorted((form for form in forms if form), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -22,8 +28,21 @@ class _Formatter(logging.Formatter):
         line = super().format(record)
         if not getattr(record, "show_token", False):
             for form in self._forms:
-                line = line.replace(form, _MARK)
+                line = _without(line, form)
         return line
+
+
+def _without(line: str, form: str) -> str:
+    """The line with the mark in place of the form, and of as much of its beginning as stands there."""
+    start = form[:_GIVEN_AWAY]
+    at = line.find(start)
+    while at >= 0:
+        length = len(start)
+        while length < len(form) and line.startswith(form[length], at + length):
+            length += 1
+        line = line[:at] + _MARK + line[at + length :]
+        at = line.find(start, at + len(_MARK))
+    return line
 
 
 def configure(level: str, text: str, token: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -51,11 +52,20 @@ class Settings(BaseModel):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("api_token")
+    @classmethod
+    def _text(cls, value: str) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("text in UTF-8") from None
+        return value
+
     @field_validator("network_cameras")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
-            if not NETWORK_ADDRESS.fullmatch(address):
+            if not _is_network_address(address):
                 raise ValueError(f"addresses such as ptpip:192.168.1.10 (numeric IPv4), not {address!r}")
         if len(set(value)) != len(value):
             raise ValueError("each address once")
@@ -79,6 +89,17 @@ class Settings(BaseModel):
         return self
 
 
+def _is_network_address(address: str) -> bool:
+    if not NETWORK_ADDRESS.fullmatch(address):
+        return False
+    _, host, *ports = address.split(":")
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return all(0 < int(port) <= 65535 for port in ports)
+
+
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
     """Settings from the environment, then from a .env file, then the defaults. An empty value means the default.
 
@@ -87,10 +108,16 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         dotenv: default the file .env in the working directory.
 
     Raises:
-        SettingsError: a value that is not allowed; names the setting.
+        SettingsError: a value that is not allowed; names the setting. Or a .env file that cannot be read.
     """
     file = dotenv if dotenv is not None else Path.cwd() / ".env"
-    values = {**dotenv_values(file), **(os.environ if environment is None else environment)}
+    try:
+        from_file = dotenv_values(file, interpolate=False)  # a token may hold ${
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not allowed: it has to be text in UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+    values = {**from_file, **(os.environ if environment is None else environment)}
     wanted = {name: values.get(name.upper()) for name in Settings.model_fields}
     try:
         return Settings.model_validate({name: value for name, value in wanted.items() if value not in (None, "")})
@@ -103,4 +130,5 @@ def _sentence(problem: ErrorDetails) -> str:
     words = str(problem["msg"]).removeprefix("Value error, ")
     if not name:
         return words + "."
-    return f"{name}={str(problem['input'])[:80]!r} is not allowed: {words}."
+    shown = "..." if name == "API_TOKEN" else repr(str(problem["input"])[:80])
+    return f"{name}={shown} is not allowed: {words}."

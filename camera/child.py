@@ -15,7 +15,7 @@ from typing import Any
 
 from camera import channel
 from camera.channel import AsyncChannel, ChannelClosed, Message
-from camera.errors import CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
+from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
 from camera.model import CameraIdentity
 
 _log = logging.getLogger("camera.child")
@@ -92,6 +92,26 @@ class Child:
         Raises:
             CameraError: the camera could not be opened; the process is gone.
         """
+        try:
+            await self._spawn()
+        except OSError as error:  # out of descriptors, memory or processes: none of it lasts for ever
+            if self._channel is not None:
+                self._channel.close()
+            raise CameraError(f"The camera's process could not be started ({error}).") from error
+        try:
+            async with asyncio.timeout(OPEN_DEADLINE_S):
+                await asyncio.wait((self._opened, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            await self.kill(CameraTimeout(f"The camera did not open within {OPEN_DEADLINE_S:.0f} s. Is it awake?"))
+        except asyncio.CancelledError:
+            await self.kill(CameraDisconnected("The server is shutting down."))
+            raise
+        if self.lost.done():
+            await self._reap()
+            raise self.lost.result()
+        self._watchdog = asyncio.create_task(self._watch(), name=f"watchdog {self.options.port}")
+
+    async def _spawn(self) -> None:
         ours, theirs = channel.pair()
         with theirs:
             self._channel = AsyncChannel(ours, self._heard, self._channel_lost)
@@ -108,18 +128,6 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
                 env=environment(), cwd="/", start_new_session=True,
             )  # fmt: skip
-        try:
-            async with asyncio.timeout(OPEN_DEADLINE_S):
-                await asyncio.wait((self._opened, self.lost), return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            await self.kill(CameraTimeout(f"The camera did not open within {OPEN_DEADLINE_S:.0f} s. Is it awake?"))
-        except asyncio.CancelledError:
-            await self.kill(CameraDisconnected("The server is shutting down."))
-            raise
-        if self.lost.done():
-            await self._reap()
-            raise self.lost.result()
-        self._watchdog = asyncio.create_task(self._watch(), name=f"watchdog {self.options.port}")
 
     async def call(
         self, do: str, args: dict[str, Any], deadline: float, on_progress: Callable[[str], None] | None = None
@@ -165,7 +173,7 @@ class Child:
         if message is None:
             reason = self.lost.result()
             if released:
-                raise CaptureUnknown(_UNKNOWN, doing=do, reason=reason.message)
+                raise CaptureUnknown(CAPTURE_UNKNOWN, doing=do, reason=reason.message)
             raise type(reason)(reason.message, **{**reason.details, "doing": do})
         if "error" in message.header:
             raise CameraError.from_json(message.header["error"])
@@ -218,6 +226,8 @@ class Child:
                     self._progress(header["progress"])
             elif (reply := self._replies.get(header["job"])) and not reply.done():
                 reply.set_result(message)
+                if header.get("lost"):
+                    self._lose(CameraError.from_json(header["error"]), disconnect=False)
             elif message.fd is not None:
                 os.close(message.fd)
             return
@@ -243,9 +253,3 @@ class Child:
             elif loop.time() - self.last_heard > _SILENCE_S:
                 _log.warning("%s: silent for %.0f s; ending its process", self.options.port, _SILENCE_S)
                 await self.kill(CameraTimeout("The camera stopped answering; it is being opened again."))
-
-
-_UNKNOWN = (
-    "The shutter may have fired, but its picture was not seen. Look at the camera's storage (list_files) "
-    "before you shoot again."
-)

@@ -15,7 +15,15 @@ from typing import Any
 import gphoto2 as gp
 
 from camera import widgets
-from camera.errors import CameraError, CameraIO, ConfigNotFound, InvalidPath, InvalidValue
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    CameraError,
+    CameraIO,
+    CaptureUnknown,
+    ConfigNotFound,
+    InvalidPath,
+    InvalidValue,
+)
 from camera.gp_codes import from_gp, shutter_did_not_fire
 from camera.model import (
     CameraIdentity,
@@ -87,7 +95,11 @@ def _capabilities(abilities: Any) -> Capabilities:
 
 
 class Driver:
-    """One open camera. Every verb blocks, and raises a `CameraError` that says what the caller can do."""
+    """One open camera. Every verb blocks, and raises a `CameraError` that says what the caller can do.
+
+    Attributes:
+        has_more_events: the last call of `events` left some for the next.
+    """
 
     def __init__(self, port: str, model: str) -> None:
         """Open the camera on `port` with the driver for `model` (a name of libgphoto2's list).
@@ -118,6 +130,7 @@ class Driver:
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._viewfinder_on = False
+        self.has_more_events = False
 
     # -- who it is
 
@@ -215,7 +228,7 @@ class Driver:
     def _find_widget(self, name: str) -> tuple[ConfigItem, Any, Any]:
         """The item, its widget, and the tree that owns the widget (None where it was read alone)."""
         bare = name.strip("/").rpartition("/")[2]
-        if bare == name:
+        if bare == name and "\0" not in name:  # C would read no further
             try:
                 widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
                 return _item(widget, ""), widget, None
@@ -230,7 +243,9 @@ class Driver:
             if item.name == name or item.path == wanted or item.path == "/main" + wanted:
                 return item, widget, root
         names = [item.name for item, _ in everything]
-        similar = [known for known in names if bare.lower() in known.lower() or known.lower() in bare.lower()]
+        similar = [
+            known for known in names if bare and (bare.lower() in known.lower() or known.lower() in bare.lower())
+        ]
         raise ConfigNotFound(
             f"The camera has no setting {name!r}." + (f" Did you mean {', '.join(similar[:5])}?" if similar else "")
             + " Send get_config without a name for all of them.",
@@ -247,8 +262,12 @@ class Driver:
             on_release: called just before the shutter may fire, again before a refused release is repeated.
 
         Raises:
-            CameraError: with `details.fired` False where the shutter provably did not fire.
+            CaptureUnknown: the shutter may have fired, and no file was seen.
+            CameraError: it provably did not fire.
         """
+        # The driver throws away what the camera said before a release: a shot of the camera's own button, or that
+        # files are gone, whose names it may give to new ones.
+        self._pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
             self.viewfinder(False)
         deadline = time.monotonic() + _BUSY_RELEASE_S
@@ -260,20 +279,20 @@ class Driver:
             except CameraError as error:
                 if error.details.get("gp_error") == gp.GP_ERROR_NO_MEMORY:
                     error = from_gp(gp.GP_ERROR_NO_SPACE, str(error.details.get("gp_text", "")), "capture")
-                fired = not shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
-                error.details["fired"] = fired
+                if not shutter_did_not_fire(error, self.quirks.busy_means_not_fired):
+                    raise CaptureUnknown(CAPTURE_UNKNOWN, **error.details, reason=error.message) from None
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
-                if fired or not busy or time.monotonic() > deadline:
+                if not busy or time.monotonic() > deadline:
                     raise error from None
             self._pump(50)
             time.sleep(_READ_BACK_PAUSE_S)
         paths = [_join(first.folder, first.name)]
-        paths += self._rest_of_shot(paths[0])
+        with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
+            self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
 
-    def _rest_of_shot(self, first: str) -> list[str]:
+    def _rest_of_shot(self, paths: list[str]) -> None:
         expected = 2 if self._several_files() else 1
-        paths = [first]
         deadline = time.monotonic() + _ALL_FILES_S
         while time.monotonic() < deadline:
             event, data = self._wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
@@ -287,7 +306,6 @@ class Driver:
                 expected = len(paths)
             else:
                 self._remember(event, data)
-        return paths[1:]
 
     def _several_files(self) -> bool:
         for name in self.quirks.image_format:
@@ -330,6 +348,11 @@ class Driver:
             if not frame.startswith(b"\xff\xd8"):
                 raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
             return frame
+
+    @property
+    def viewfinder_on(self) -> bool:
+        """Whether live view is on at the camera, as far as we know."""
+        return self._viewfinder_on
 
     def viewfinder(self, on: bool) -> None:
         """Switch live view on or off at the camera, where it has a switch for that."""
@@ -400,17 +423,18 @@ class Driver:
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """What happened at the camera since the last call: (name, values), names as in the protocol."""
-        self._pump(_SETTLED_MS)
+        self.has_more_events = self._pump(_SETTLED_MS)
         happened, self._pending = self._pending, []
         return happened
 
-    def _pump(self, timeout_ms: int) -> None:
+    def _pump(self, timeout_ms: int) -> bool:
         # A camera in full chatter must not hold the worker here.
         for _ in range(50):
             event, data = self._wait(timeout_ms)
             if event == gp.GP_EVENT_TIMEOUT:
-                return
+                return False
             self._remember(event, data)
+        return True
 
     def _wait(self, timeout_ms: int) -> tuple[int, Any]:
         event, data = self._call(lambda: self._camera.wait_for_event(timeout_ms, self._context), "events")

@@ -87,6 +87,12 @@ class CaptureUnknown(CameraError):
     """The shutter may have fired and its file was not seen. Never fire again without asking."""
 
 
+CAPTURE_UNKNOWN = (
+    "The shutter may have fired, but its picture was not seen. Look at the camera's storage (list_files) "
+    "before you shoot again."
+)
+
+
 class ConfigNotFound(CameraError):
     """The camera has no setting of that name."""
 

@@ -47,6 +47,8 @@ class FetchedFiles:
     def __init__(self) -> None:
         self._files: OrderedDict[str, tuple[FetchedFile, float]] = OrderedDict()
         self._only_copies: OrderedDict[str, FetchedFile] = OrderedDict()
+        # How often a name came: one that was given to a client never means another picture later.
+        self._names: dict[str, int] = {}
 
     def get(self, path: str) -> FetchedFile | None:
         """The file of that path, if it is still here."""
@@ -72,10 +74,8 @@ class FetchedFiles:
             The path under which `get` finds it.
         """
         stem, dot, ending = file.path.rpartition(".")
-        path, count = file.path, 1
-        while path in self._only_copies:
-            count += 1
-            path = f"{stem}-{count}{dot}{ending}"
+        count = self._names[file.path] = self._names.get(file.path, 0) + 1
+        path = file.path if count == 1 else f"{stem}-{count}{dot}{ending}"
         file.path = path
         self._only_copies[path] = file
         while len(self._only_copies) > 1 and sum(f.size for f in self._only_copies.values()) > _KEEP_ONLY_COPIES_BYTES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from camera import errors
 from camera.errors import CameraError
 
@@ -57,6 +59,11 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
 
 # Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
 _NOT_FIRED = ("press failed", "auto-focus failed", "does not support", "initiatecapture")
+# PTP results 0x02xx are libgphoto2's own: no answer came, so the camera may well have done what it was asked. Only
+# the half press fires in no case.
+# 0x2002, General Error, is also what the driver says of rubbish.
+_ANSWER = re.compile(r"\(0x(?:20(?!02)|a[01])[0-9a-f]{2}\b")
+_NO_ANSWER = re.compile(r"\(0x02[0-9a-f]{2}\b")
 
 
 def from_gp(code: int, text: str, doing: str) -> CameraError:
@@ -75,6 +82,16 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
     return kind(words, gp_error=code, gp_text=text or None, doing=doing)
 
 
+def transfer_broke(error: CameraError) -> bool:
+    """Whether the driver lost step with the camera: no answer came, or half of one."""
+    return error.details.get("gp_error") in (-7, -10, -34, -52)
+
+
+def camera_answered(error: CameraError) -> bool:
+    """Whether an error is an answer of the camera itself (a PTP response code), so that it is there and in step."""
+    return _ANSWER.search(str(error.details.get("gp_text", "")).lower()) is not None
+
+
 def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool:
     """Whether a failed capture provably took no picture.
 
@@ -85,4 +102,6 @@ def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool
     if isinstance(error, errors.NotSupported | errors.CardFull):
         return True
     text = str(error.details.get("gp_text", "")).lower()
+    if _NO_ANSWER.search(text):
+        return "half-press failed" in text
     return any(mark in text for mark in _NOT_FIRED)

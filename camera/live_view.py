@@ -34,6 +34,8 @@ class _Place:
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
+        self.ready = False
+        self.over: str | None = None
         self._due = 0.0
 
     def offer(self, frame: Frame, now: float, period: float) -> None:
@@ -59,6 +61,7 @@ class LiveView:
         self._fps: float | None = None
         self._linger: asyncio.Task[None] | None = None
         self._last_at = 0.0
+        self._left_at = 0.0
         self.last_seq = 0
 
     @property
@@ -85,16 +88,21 @@ class LiveView:
             if self._fps is None or viewer.fps > self._fps:
                 await self._switch(max(viewer.fps, self._wanted() or 0.0))
                 self._fps = max(viewer.fps, self._wanted() or 0.0)
-            try:
-                await started()
-            except BaseException:
-                self.remove(viewer)  # nobody may be left to watch what was just started
-                raise
-            self._places[viewer] = _Place(viewer)
+            place = self._places[viewer] = _Place(viewer)
+        # Outside: a client that is slow to take its reply must not keep others from starting.
+        try:
+            await started()
+        except BaseException:
+            self.remove(viewer)  # nobody may be left to watch what was just started
+            raise
+        if place.over is not None:
+            viewer.ended(place.over)
+        place.ready = True
 
     def remove(self, viewer: Viewer) -> None:
         """Let somebody go; the last one's going switches live view off a second later."""
         self._places.pop(viewer, None)
+        self._left_at = time.monotonic()
         if not self._places and self.running and (self._linger is None or self._linger.done()):
             self._linger = asyncio.create_task(self._end_after_a_while(), name="live view linger")
 
@@ -105,7 +113,8 @@ class LiveView:
         period = min(now - self._last_at, 0.2)
         self._last_at = now
         for place in tuple(self._places.values()):
-            place.offer(frame, now, period)
+            if place.ready:
+                place.offer(frame, now, period)
 
     def paused(self) -> None:
         """The camera is gone for the moment; `resume` follows once it is back."""
@@ -128,8 +137,11 @@ class LiveView:
     def end(self, reason: str) -> None:
         """Tell every viewer that it is over."""
         places, self._places = self._places, {}
-        for viewer in places:
-            viewer.ended(reason)
+        for viewer, place in places.items():
+            if place.ready:
+                viewer.ended(reason)
+            else:
+                place.over = reason  # told once it knows that it began
 
     async def stop(self) -> None:
         """End the pending switch-off, if any. The camera is released elsewhere."""
@@ -141,7 +153,10 @@ class LiveView:
         return max((viewer.fps for viewer in self._places), default=None)
 
     async def _end_after_a_while(self) -> None:
-        await asyncio.sleep(_LINGER_S)
+        rest = _LINGER_S
+        while rest > 0:  # somebody may have come and gone meanwhile
+            await asyncio.sleep(rest)
+            rest = self._left_at + _LINGER_S - time.monotonic()
         async with self._switching:
             if self._places or not self.running:
                 return

@@ -23,6 +23,7 @@ from camera.model import (
     Frame,
     State,
     Storage,
+    mimetype_of,
 )
 from camera.widgets import WantedValue
 
@@ -76,6 +77,7 @@ class Session:
         self.first_try = self._attempt
         self._life: asyncio.Task[None] | None = None
         self._resume: asyncio.Task[None] | None = None
+        self._rescues: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     # -- what is known of it
@@ -125,7 +127,7 @@ class Session:
         """Release the camera and end everything that belongs to it; takes at most the close deadline and 1 s."""
         self._stopping = True
         self._poke.set()
-        for task in (self._resume, self._life):
+        for task in (self._resume, self._life, *self._rescues):
             if task is not None:
                 task.cancel()
                 await asyncio.wait((task,))
@@ -170,6 +172,7 @@ class Session:
             failures = 0
             self._child, self.identity, self.library = child, child.identity, child.library
             self.last_error = None
+            self._state = "ready"
             self._finish_attempt()
             _log.info("%s: open, %s, serial %s", self.port, self.name, self.serial)
             self._tell_state()
@@ -215,7 +218,7 @@ class Session:
 
     async def _ready_child(self, *, fresh: bool = False) -> Child:
         """The open camera's process; where there is none, after the try to open it that is under way or due."""
-        while fresh or self._child is None:
+        while fresh or self._child is None or self._child.lost.done():
             if self._stopping:
                 raise CameraDisconnected("The server is shutting down.")
             attempt = self._attempt
@@ -301,7 +304,8 @@ class Session:
 
     async def _rescue(self, child: Child, file: CapturedFile) -> CapturedFile:
         """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
-        if file.path.count("/") > 1:
+        if not _in_ram(file.path):
+            self._fetched.drop(file.path)  # of a file that had this name before, on a card that was formatted
             return file
         fetched = await self._fetch(child, file.path)
         path = self._fetched.add_only_copy(fetched)
@@ -309,10 +313,7 @@ class Session:
 
     async def preview(self) -> bytes:
         """One live-view frame as JPEG. Raises NotSupported."""
-        reply = await self._ask("preview", PREVIEW_S)
-        if not self.live.running:
-            await self._run("live_view", CONFIG_S, fps=None, seq=0)
-        return reply.data
+        return (await self._ask("preview", PREVIEW_S)).data
 
     async def fetch(self, path: str | None) -> FetchedFile:
         """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath."""
@@ -346,6 +347,8 @@ class Session:
         """Delete a file from the camera. Raises FileNotFound, InvalidPath."""
         if self._fetched.is_only_copy(path):
             self._fetched.drop(path)
+            with suppress(CameraError):  # the driver may still remember what it gave us
+                await self._run("delete_file", FILES_S, path=path)
         else:
             await self._run("delete_file", FILES_S, path=path)
             self._fetched.drop(path)
@@ -367,7 +370,7 @@ class Session:
         if fps is None and self._child is None:
             return
         await self._run("live_view", CONFIG_S, fps=fps, seq=self.live.last_seq)
-        self._tell_state()
+        self._emit(CameraEvent("camera_state", self.port, {"state": "ready" if fps is None else "live"}))
 
     def _on_event(self, name: str, message: Message) -> None:
         if name == "frame":
@@ -376,8 +379,31 @@ class Session:
             return
         values = message.header["values"]
         if name == "file_added":
-            self.last_image = values["camera_filepath"]
+            path = values["camera_filepath"]
+            if _in_ram(path):
+                task = asyncio.create_task(self._rescue_own_shot(path), name=f"rescue {self.port}")
+                self._rescues.add(task)
+                task.add_done_callback(self._rescues.discard)
+                return
+            self._fetched.drop(path)
+            self.last_image = path
         self._emit(CameraEvent(name, self.port, values))
+
+    async def _rescue_own_shot(self, path: str) -> None:
+        """Fetch a picture taken with the camera's own button into its RAM, and only then tell of it."""
+        try:
+            async with self._my_turn() as child:
+                file = await self._rescue(child, CapturedFile(path, None, mimetype_of(path)))
+        except CameraError as error:
+            _log.warning("%s: %s is lost: %s", self.port, path, error)
+            return
+        self.last_image = file.path
+        self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.path}))
+
+
+def _in_ram(path: str) -> bool:
+    """Whether the driver shows a shot at the root: where it puts what the camera has only in its RAM."""
+    return path.count("/") == 1
 
 
 def _complain(task: asyncio.Task[None]) -> None:

@@ -29,6 +29,7 @@ from camera.errors import (
     InvalidValue,
     NotSupported,
 )
+from camera.gp_codes import camera_answered, transfer_broke
 from camera.model import to_json
 
 _log = logging.getLogger("camera.worker")
@@ -70,7 +71,7 @@ class Worker:
             "get_all_config": lambda: ({"items": [to_json(item) for item in driver.get_all_config()]}, b"", None),
             "set_config": lambda name, value: (to_json(driver.set_config(name, value)), b"", None),
             "capture": self._capture,
-            "preview": lambda: ({}, driver.preview(), None),
+            "preview": self._preview,
             "fetch": self._fetch,
             "thumbnail": lambda path: ({}, driver.thumbnail(path), None),
             "list_files": self._list_files,
@@ -107,7 +108,7 @@ class Worker:
             self._frame(self._live)
         elif not self._live and now >= self._events_due:
             self._tell_events()
-            self._events_due = time.monotonic() + _EVENTS_EVERY_S
+            self._events_due = time.monotonic() + (0 if self._driver.has_more_events else _EVENTS_EVERY_S)
         if now >= self._heartbeat_due:
             if self._live:
                 self._tell_events()
@@ -142,8 +143,13 @@ class Worker:
         try:
             result, data, fd = self._jobs[header["do"]](**header["args"])
         except CameraError as error:
+            try:
+                self._check_alive(error)
+            except CameraError:
+                # In one message: the next job must not be given to this process any more.
+                self._channel.send({"job": self._job, "error": error.to_json(), "lost": True})
+                raise
             self._channel.send({"job": self._job, "error": error.to_json()})
-            self._check_alive(error)
             return
         try:
             self._channel.send({"job": self._job, "ok": result}, data, fd)
@@ -155,12 +161,27 @@ class Worker:
         """After an error that may mean a dead camera, ask it something that only real I/O can answer.
 
         A dead camera does not look dead: abilities and configuration are still answered from the driver's cache.
+        After a transfer that broke, what comes next may be the answer to what was asked before: only a new session
+        is sure to be in step.
 
         Raises:
-            CameraError: it does not answer.
+            CameraError: it does not answer, or not in step.
         """
-        if type(error) in (CameraError, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown):
+        if type(error) not in (CameraError, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown):
+            return
+        if transfer_broke(error):
+            raise error
+        if not camera_answered(error):
+            self._probe()
+
+    def _probe(self) -> None:
+        try:
             self._driver.storage()
+        except (NotSupported, CameraBusy):
+            return
+        except CameraError as error:
+            if not camera_answered(error):
+                raise
 
     def _progress(self, what: str) -> None:
         self._channel.send({"job": self._job, "progress": what})
@@ -168,6 +189,14 @@ class Worker:
     def _capture(self) -> Result:
         files = self._driver.capture(lambda: self._progress("released"))
         return {"files": [to_json(file) for file in files]}, b"", None
+
+    def _preview(self) -> Result:
+        """One frame. The mirror is left as it was: in the same job, so that no stream can start in between."""
+        was_on = self._live is not None or self._driver.viewfinder_on
+        data = self._driver.preview()
+        if not was_on:
+            self._driver.viewfinder(False)
+        return {}, data, None
 
     def _fetch(self, path: str) -> Result:
         fd = os.memfd_create("gphoto-ws", os.MFD_CLOEXEC)

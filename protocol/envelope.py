@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from protocol.errors import RequestError
 
@@ -173,4 +173,19 @@ def encode_event(name: str, values: dict[str, Any]) -> bytes:
 
 def _json(value: dict[str, Any]) -> bytes:
     # A camera's text may hold anything; what is no number in JSON becomes null, what is no character a mark.
-    return to_json(value, inf_nan_mode="null", bytes_mode="utf8")
+    try:
+        return to_json(value, inf_nan_mode="null", bytes_mode="utf8")
+    except PydanticSerializationError:
+        return to_json(_whole_characters(value), inf_nan_mode="null", bytes_mode="utf8")
+
+
+def _whole_characters(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_whole_characters(key): _whole_characters(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_whole_characters(item) for item in value]
+        case _:
+            return value

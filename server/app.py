@@ -79,7 +79,8 @@ class App:
             process_request=self._admit,
             server_header="gphoto-ws-server",
             max_size=limits.MESSAGE_BYTES,
-            write_limit=0,
+            # asyncio's TLS takes "at or above" for "above": with 0 it would call every empty buffer full.
+            write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
             create_connection=FrameConnection,
             ssl=tls,
@@ -171,4 +172,11 @@ class App:
 def _bearer(request: HttpRequest | None) -> str | None:
     header = request.headers.get("Authorization", "") if request is not None else ""
     scheme, _, token = header.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() != "bearer":
+        return None
+    token = token.strip()
+    try:
+        # Headers are read as Latin-1; what most clients send beyond ASCII is UTF-8.
+        return token.encode("latin-1").decode()
+    except UnicodeError:
+        return token

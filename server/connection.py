@@ -70,8 +70,9 @@ class Call:
 
     async def reply(self, reply: BaseModel) -> None:
         """Answer now; returns when the answer was handed to the socket."""
+        message = encode_reply(reply, self.request.id, self.request.command)
         self._answered = True
-        await self.client.send(encode_reply(reply, self.request.id, self.request.command))
+        await self.client.send(message)
 
     async def stream(self, pieces: AsyncIterator[bytes]) -> None:
         """Answer with one text message that is made piece by piece."""
@@ -82,6 +83,8 @@ class Call:
         """Carry out the command and answer it exactly once."""
         try:
             reply = await handler(self, payload)
+            if reply is not None:
+                await self.reply(reply)
         except RequestError as error:
             await self._fail(error)
         except CameraError as error:
@@ -91,9 +94,6 @@ class Call:
         except Exception:
             _log.exception("%s: %s failed", self.client.name, self.request.command)
             await self._fail(RequestError("internal_error", "The server made a mistake; its log says which."))
-        else:
-            if reply is not None:
-                await self.reply(reply)
 
     async def _fail(self, error: RequestError) -> None:
         _log.info("%s: %s: %s: %s", self.client.name, self.request.command, error.code, error.message[:200])
@@ -216,7 +216,7 @@ class Client:
         try:
             message = parse(text)
         except BadRequest as error:
-            self._queue(error.id, self.send(encode_error(error, error.id, error.command)))
+            self._refuse(error, error.id, error.command)
             return
         match message:
             case Ack(stream, seq):
@@ -227,18 +227,36 @@ class Client:
             case Request():
                 self._dispatch(message)
 
+    def _refuse(self, problem: BadRequest, request_id: RequestId | None, command: str | None) -> None:
+        error: RequestError = problem
+        try:
+            self._count()
+        except RequestError as limited:
+            error = limited
+        self._queue(request_id, self.send(encode_error(error, request_id, command)))
+
+    def _count(self) -> None:
+        """Count one message against the rate.
+
+        Raises:
+            RequestError: too many a second.
+            Closing: and no end of it.
+        """
+        if not self._bucket.take():
+            self._note_refusal()
+            rate = limits.COMMANDS_A_SECOND
+            raise RequestError("rate_limited", f"More than {rate} commands a second. Send fewer.", per_second=rate)
+
+    def _note_refusal(self) -> None:
+        self._refused += 1
+        if self._refused > _FLOOD:
+            raise Closing(4429, "flood", None)
+
     def _dispatch(self, request: Request) -> None:
         try:
-            if not self._bucket.take():
-                self._refused += 1
-                if self._refused > _FLOOD:
-                    raise Closing(4429, "flood", None)
-                rate = limits.COMMANDS_A_SECOND
-                raise RequestError("rate_limited", f"More than {rate} commands a second. Send fewer.", per_second=rate)
+            self._count()
             if self._pending >= limits.PENDING_COMMANDS:
-                self._refused += 1
-                if self._refused > _FLOOD:
-                    raise Closing(4429, "flood", None)
+                self._note_refusal()
                 most = limits.PENDING_COMMANDS
                 raise RequestError(
                     "too_many_pending", f"{most} commands are under way. Wait for replies first.", limit=most
@@ -248,7 +266,8 @@ class Client:
         except RequestError as error:
             self._queue(request.id, self.send(encode_error(error, request.id, request.command)))
             return
-        self._refused = 0
+        # One step back for each that is carried out: a flood does not hide behind those that still pass.
+        self._refused = max(0, self._refused - 1)
         self._pending += 1
         self._queue(request.id, self._carry_out(request, payload))
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from .body import Identity
 from .camera import Camera
 from .control import ControlServer
+from .makers import MAKERS
 from .pictures import Studio
 
 _PR_SET_PDEATHSIG = 1
@@ -82,11 +83,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--shutter", type=_seconds, default=0.15, help="seconds from press to picture (0.15)")
     parser.add_argument("--still", type=_size, default=(5184, 3456), help="pixels of a still (5184x3456)")
     parser.add_argument("--frame", type=_size, default=(1056, 704), help="pixels of a live-view frame (1056x704)")
-    parser.add_argument("--model", type=_printable(60, "a model name"), default="Canon EOS 550D", help="model name")
+    parser.add_argument("--maker", choices=sorted(MAKERS), default="canon", help="whose cameras they are (canon)")
+    parser.add_argument("--model", type=_printable(60, "a model name"), help="model name (one of the maker's)")
     parser.add_argument("--serial", type=_printable(20, "a serial prefix"), default="SIM", help="serial prefix (SIM)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the parent process ends (Linux)")
     options = parser.parse_args(arguments)
+    options.model = options.model or MAKERS[options.maker].model
     if options.port and options.port + options.cameras - 1 > 65535:
         last = options.port + options.cameras - 1
         parser.error(f"argument --port: {options.cameras} cameras need ports up to {last}, and the last one is 65535")
@@ -111,7 +114,14 @@ async def _serve(options: argparse.Namespace) -> int:
     studio = Studio(options.still, options.frame)
     serials = [f"{options.serial}{index + 1:07d}" for index in range(options.cameras)]
     cameras = [
-        Camera(Identity(options.model, serial), studio, options.fps, options.shutter, options.host)
+        Camera(
+            MAKERS[options.maker],
+            Identity(options.model, serial),
+            studio,
+            options.fps,
+            options.shutter,
+            options.host,
+        )
         for serial in serials
     ]
     control = ControlServer(cameras)

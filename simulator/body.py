@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from . import exposures
-from .card import FILES_PER_FOLDER, Card, StoredFile
+from .card import FILES_PER_FOLDER, Card, Layout, StoredFile
 from .exposures import Exposure
 from .faults import Faults, Kind
 from .pictures import Studio
@@ -65,9 +65,12 @@ class Identity:
 class Body:
     """State that outlives connections and ends with the process or ``reset``."""
 
-    def __init__(self, identity: Identity, studio: Studio, faults: Faults, fps: float, shutter: float) -> None:
+    def __init__(
+        self, identity: Identity, layout: Layout, studio: Studio, faults: Faults, fps: float, shutter: float
+    ) -> None:
         """``fps``: live-view frames/s, 0 for as fast as asked. ``shutter``: seconds from press to picture."""
         self.identity = identity
+        self._layout = layout
         self.studio = studio
         self.faults = faults
         self._period = 1 / fps if fps else 0.0
@@ -77,7 +80,7 @@ class Body:
 
     def reset(self) -> None:
         """Factory state: an empty card, counters at zero, live view off."""
-        self.card = Card()
+        self.card = Card(self._layout)
         self.ram: dict[int, StoredFile] = {}
         self.shots = 0
         self.frames = 0
@@ -136,6 +139,19 @@ class Body:
         self._task.add_done_callback(_report)
         return self._task
 
+    async def press(self, exposure: Exposure, listener: ShutterListener) -> list[StoredFile]:
+        """Press the shutter and wait for the pictures, which come back.
+
+        Raises:
+            ShutterRefused: Nothing happens, and this says why.
+        """
+        before = {stored.handle for stored in self._stored()}
+        await asyncio.shield(self.fire(exposure, listener))
+        return [stored for stored in self._stored() if stored.handle not in before]
+
+    def _stored(self) -> list[StoredFile]:
+        return [*self.card.files(), *self.ram.values()]
+
     async def _expose(self, exposure: Exposure, listener: ShutterListener, shot: int) -> None:
         due = time.monotonic() + self._shutter + exposure.seconds
         taken = self.clock()
@@ -167,7 +183,7 @@ class Body:
             stored = StoredFile(
                 self.card.next_handle(),
                 0 if exposure.to_host else self.card.current_folder,
-                f"IMG_{number:04d}.{picture.extension}",
+                f"{self._layout.file}{number:04d}.{picture.extension}",
                 picture.format,
                 taken,
                 picture.content,

@@ -6,9 +6,9 @@ import asyncio
 import logging
 
 from .body import Body, Identity
-from .canon import CanonEos
 from .dialect import Dialect
 from .faults import Faults
+from .makers import Maker
 from .pictures import Studio
 from .responder import Responder
 
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 class Camera:
     """A camera with a power switch. Its state outlives connections and power-off."""
 
-    def __init__(self, identity: Identity, studio: Studio, fps: float, shutter: float, host: str) -> None:
+    def __init__(self, maker: Maker, identity: Identity, studio: Studio, fps: float, shutter: float, host: str) -> None:
         """``fps`` and ``shutter`` as for the body; ``host``: the address to listen on."""
         self.faults = Faults()
-        self.body = Body(identity, studio, self.faults, fps, shutter)
-        self.dialect: Dialect = CanonEos(self.body)
+        self.body = Body(identity, maker.layout, studio, self.faults, fps, shutter)
+        self.dialect: Dialect = maker.dialect(self.body)
         self.responder = Responder(self.body, self.dialect, self.faults)
         self._host = host
         self._switching: asyncio.Task[None] | None = None

@@ -254,12 +254,7 @@ class CanonEos:
 
     async def press_shutter(self) -> list[StoredFile]:
         """The camera's own button."""
-        before = {stored.handle for stored in self._stored()}
-        await asyncio.shield(self._body.fire(self.settings.exposure(), self))
-        return [stored for stored in self._stored() if stored.handle not in before]
-
-    def _stored(self) -> list[StoredFile]:
-        return [*self._body.card.files(), *self._body.ram.values()]
+        return await self._body.press(self.settings.exposure(), self)
 
     def battery_changed(self) -> None:
         """Tell the host."""

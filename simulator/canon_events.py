@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 
 from .canon_properties import FOCUS_INFO
-from .card import STORAGE, StoredFile
+from .card import EOS_LAYOUT, StoredFile
 
 OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST = 0xC181, 0xC182, 0xC186
 VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B
@@ -47,7 +47,7 @@ def status_changed(busy: bool) -> bytes:
 
 def object_added(stored: StoredFile) -> bytes:
     """A file is on the card."""
-    numbers = (stored.handle, STORAGE, stored.format, 0, 0, len(stored.content), stored.parent, 0)
+    numbers = (stored.handle, EOS_LAYOUT.storage, stored.format, 0, 0, len(stored.content), stored.parent, 0)
     return _record(OBJECT_ADDED, struct.pack("<8I", *numbers) + _name(stored.name))
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from . import canon_properties as props
 from .canon_properties import Value
-from .exposures import Exposure, FileKind
+from .exposures import CR2, Exposure, FileKind
 
 _SCALES: dict[int, float] = {0: 1, 1: 2 / 3, 2: 1 / 2}
 _COMPRESSIONS = {2: "normal", 3: "fine"}
@@ -35,6 +35,7 @@ def make_exposure(value: Callable[[int], Value], label: Callable[[int], Value]) 
         bias=props.as_fraction(label(props.EXPOSURE_COMPENSATION)),
         seconds=float(shutter) + _TIMER_SECONDS.get(value(props.DRIVE_MODE), 0.0),
         maker="Canon",
+        raw=CR2,
         lens=str(value(props.LENS_NAME)),
         artist=str(value(props.ARTIST)),
         copyright=str(value(props.COPYRIGHT)),

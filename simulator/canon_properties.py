@@ -177,8 +177,6 @@ SETTINGS: dict[int, Setting] = {
     )
 }
 
-BY_NAME = {setting.name: setting for setting in SETTINGS.values()}
-
 
 def fixed_by_mode(mode: Value) -> frozenset[int]:
     """The settings that the body chooses itself in an exposure mode, so that they offer no choice."""

@@ -10,8 +10,8 @@ from . import canon_properties as props
 from . import exposures, standard
 from .body import Body
 from .canon_exposure import make_exposure
-from .canon_properties import BY_NAME, SETTINGS, Kind, Setting, Value
-from .dialect import InvalidRequest
+from .canon_properties import SETTINGS, Kind, Setting, Value
+from .dialect import InvalidRequest, lookup
 from .exposures import Exposure
 from .ptpip import OK
 
@@ -172,16 +172,7 @@ class CanonSettings:
     # The control port
 
     def _setting(self, name: str) -> Setting:
-        setting = BY_NAME.get(name)
-        if not setting and name.lower().startswith("0x"):
-            try:
-                setting = SETTINGS.get(int(name, 16))
-            except ValueError:
-                setting = None
-        if not setting:
-            names = ", ".join(sorted(BY_NAME))
-            raise InvalidRequest(f"no property {name!r}; allowed: a code such as 0xd103, or one of {names}")
-        return setting
+        return lookup(SETTINGS, name, props.ISO)
 
     def change(self, name: str, value: object) -> None:
         """Change a property on the body; ``value`` is a label, or a number."""

@@ -9,11 +9,9 @@ from functools import cached_property
 
 from .pieces import Pieces
 
-STORAGE = 0x00020001
-"""The id under which EOS bodies offer their card."""
-
 ROOT = 0xFFFFFFFF
-FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2 = 0x3001, 0x3801, 0xB103
+FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2, FORMAT_NEF = 0x3001, 0x3801, 0xB103, 0x3000
+"""A Nikon calls its raw files "undefined"."""
 
 CAPACITY = 16 * 10**9
 """Bytes."""
@@ -22,6 +20,24 @@ FILES_PER_FOLDER = 9999
 """DCF: names run from IMG_0001 to IMG_9999, then the next folder begins."""
 
 _FIRST_FOLDER, _FIRST_FILE = 0x20000000, 0x20001000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a maker's bodies use a card.
+
+    Attributes:
+        storage: the id under which they offer it.
+        folder: what follows the number in a folder's name.
+        file: what goes before the number in a file's name.
+    """
+
+    storage: int
+    folder: str
+    file: str
+
+
+EOS_LAYOUT = Layout(0x00020001, "CANON", "IMG_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +66,9 @@ class StoredFile:
 class Card:
     """The card in the slot. Handles are never used twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
         """An empty formatted card."""
+        self.layout = layout
         self.write_protected = False
         self.free_shots_limit: int | None = None
         """What the body is to show as free shots; None: as many as fit."""
@@ -68,8 +85,8 @@ class Card:
         return folder
 
     def new_folder(self, number: int) -> StoredFile:
-        """Begin folder ``number``CANON, where later files go."""
-        self._folder = self._add_folder(self._dcim.handle, f"{number}CANON")
+        """Begin folder ``number``, where later files go."""
+        self._folder = self._add_folder(self._dcim.handle, f"{number}{self.layout.folder}")
         return self._folder
 
     @property
@@ -117,7 +134,7 @@ class Card:
         while parent:
             names.append(parent.name)
             parent = self._objects.get(parent.parent)
-        return "/".join(["", f"store_{STORAGE:08x}", *reversed(names)])
+        return "/".join(["", f"store_{self.layout.storage:08x}", *reversed(names)])
 
     def find(self, path: str) -> StoredFile | None:
         """The file with that path."""

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-UINT8, UINT16, UINT32, STRING = 0x0002, 0x0004, 0x0006, 0xFFFF
-_INTEGERS = {UINT8: "<B", UINT16: "<H", UINT32: "<I"}
+INT8, UINT8, INT16, UINT16, UINT32, STRING = 0x0001, 0x0002, 0x0003, 0x0004, 0x0006, 0xFFFF
+_INTEGERS = {INT8: "<b", UINT8: "<B", INT16: "<h", UINT16: "<H", UINT32: "<I"}
 
 
 def string(text: str) -> bytes:
@@ -118,7 +118,7 @@ class Property:
     type: int
     value: int | str
     writable: bool = False
-    choices: tuple[int, ...] = ()
+    choices: tuple[int | str, ...] = ()
     bounds: tuple[int, int, int] | None = None
 
     def pack_value(self, value: int | str | None = None) -> bytes:
@@ -131,7 +131,8 @@ class Property:
     def read_value(self, data: bytes) -> int | str | None:
         """The value in ``data``; None when the bytes are too few or the value is not allowed."""
         if self.type == STRING:
-            return read_string(data)
+            text = read_string(data)
+            return None if self.choices and text not in self.choices else text
         layout = _INTEGERS[self.type]
         if len(data) < struct.calcsize(layout):
             return None

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from . import tiff
-from .card import FORMAT_CR2, FORMAT_JPEG
+from .card import FORMAT_CR2, FORMAT_JPEG, FORMAT_NEF
 from .pictures import RAW_BYTES_PER_PIXEL, Studio, thumbnail
 from .pieces import Pieces
 
@@ -29,6 +29,20 @@ class FileKind:
 
 
 @dataclass(frozen=True)
+class RawFormat:
+    """A maker's raw files. ``signature`` stands between the TIFF header and the first directory."""
+
+    extension: str
+    format: int
+    signature: bytes
+
+
+CR2 = RawFormat("CR2", FORMAT_CR2, b"CR\x02\0\0\0\0\0")
+"""Its signature: magic and version, then the offset of the raw data (none here)."""
+NEF = RawFormat("NEF", FORMAT_NEF, b"")
+
+
+@dataclass(frozen=True)
 class Exposure:
     """Everything about a shot that the settings decide. ``seconds``: how much longer than usual it takes."""
 
@@ -40,6 +54,7 @@ class Exposure:
     bias: Fraction
     seconds: float
     maker: str
+    raw: RawFormat
     lens: str
     artist: str
     copyright: str
@@ -102,16 +117,16 @@ def _entries(
 
 
 async def develop(exposure: Exposure, studio: Studio, identity: Identity, shot: int, taken: float) -> list[Picture]:
-    """The files of a shot, in the order in which an EOS writes them."""
+    """The files of a shot, in the order in which a camera writes them."""
     small = thumbnail(shot, identity.serial)
     pictures: list[Picture] = []
     for kind in exposure.kinds:
         pixels = studio.size(kind.scale)
         main, exif = _entries(exposure, identity, pixels, taken)
         if kind.raw:
-            # Signature and version of a CR2, then the offset of the raw data (none here).
-            header = tiff.exif_tiff(main, exif, thumbnail(shot, identity.serial, (640, 424)), b"CR\x02\0\0\0\0\0")
-            pictures.append(Picture("CR2", FORMAT_CR2, studio.raw(header), small, pixels))
+            raw = exposure.raw
+            header = tiff.exif_tiff(main, exif, thumbnail(shot, identity.serial, (640, 424)), raw.signature)
+            pictures.append(Picture(raw.extension, raw.format, studio.raw(header), small, pixels))
             continue
         segment = tiff.exif_segment(main, exif, small)
         scene = studio.still_scene(kind.scale, kind.compression)

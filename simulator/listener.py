@@ -46,9 +46,21 @@ class Listener:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server:
+            # Accepted by the kernel just before the end.
+            writer.transport.abort()
+            return
         task = asyncio.create_task(self._run(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            # Not in the task itself: one that is cancelled before its first step runs nothing. Does nothing after
+            # close(): what was written still goes out.
+            if not writer.is_closing():
+                writer.transport.abort()
+
+        task.add_done_callback(done)
 
     async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -58,7 +70,3 @@ class Listener:
             log.debug("%s: the other side hung up", self._what)
         except Exception:
             log.exception("%s: the simulator failed", self._what)
-        finally:
-            # Does nothing after close(): what was written still goes out.
-            if not writer.is_closing():
-                writer.transport.abort()

@@ -111,6 +111,7 @@ class Studio:
     def __init__(self, still: tuple[int, int], frame: tuple[int, int]) -> None:
         """``still`` and ``frame``: pixels of the largest still and of a live-view frame."""
         self.still_size = still
+        self.frame_size = frame
         self._live_scene = Scene(*frame, LIVE_SIGMA, LIVE_QUALITY, moving=True)
         self._ready: dict[Scene, Numbered] = {}
         self._pending: dict[Scene, asyncio.Future[Numbered]] = {}

@@ -93,7 +93,7 @@ class Responder:
         elif first.type == PacketType.INIT_EVENT_REQUEST:
             self._event = stream
             await stream.write(ptpip.packet(PacketType.INIT_EVENT_ACK))
-            # An EOS tells its events in operation 0x9116; this connection stays silent.
+            # An EOS tells its events in operation 0x9116, a Nikon in 0x90C7; this connection stays silent.
             await stream.wait_closed_by_peer()
         else:
             raise NotPtpIp(f"a packet of type {first.type} to begin with")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from . import datasets
 from .body import Body
-from .card import CAPACITY, FORMAT_FOLDER, ROOT, STORAGE, StoredFile
+from .card import CAPACITY, EOS_LAYOUT, FORMAT_FOLDER, ROOT, StoredFile
 from .datasets import DeviceInfo, ObjectInfo, Property
 from .dialect import Handler
 from .exposures import Exposure, size
@@ -72,7 +72,7 @@ class StandardOperations:
 
     async def get_storage_ids(self, request: Request) -> Reply:
         """The one card."""
-        return Reply(data=datasets.array32([STORAGE]))
+        return Reply(data=datasets.array32([self._body.card.layout.storage]))
 
     async def get_storage_info(self, request: Request) -> Reply:
         """Size and free space of the card."""
@@ -96,7 +96,7 @@ class StandardOperations:
     def info(self, stored: StoredFile) -> ObjectInfo:
         """The object info of a file or folder."""
         return ObjectInfo(
-            storage=STORAGE,
+            storage=self._body.card.layout.storage,
             format=stored.format,
             protected=self._body.card.write_protected,
             size=len(stored.content),
@@ -172,6 +172,6 @@ def folder_entries(children: Sequence[StoredFile]) -> bytes:
     entries = [struct.pack("<I", len(children))]
     for stored in children:
         name = stored.name.encode("ascii")[:15]
-        head = (56, stored.handle, STORAGE, stored.format, 0, 0, 0, len(stored.content), 0, stored.parent)
+        head = (56, stored.handle, EOS_LAYOUT.storage, stored.format, 0, 0, 0, len(stored.content), 0, stored.parent)
         entries.append(struct.pack("<IIIHHIIIII16sI", *head, name, int(stored.taken)))
     return b"".join(entries)

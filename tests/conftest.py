@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
     assert server.stop() == 0
 
 
+@pytest.fixture(scope="session")
+def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without cameras, for what concerns connections only."""
+    server = Server(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
+    yield server
+    assert server.stop() == 0
+
+
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
     """The control port of the two cameras, both in factory state."""
@@ -39,10 +48,18 @@ def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
         for camera in shared_cameras.cameras:
             control.clear(camera.index)
             control.power(True, camera=camera.index)
+            _wait_for_the_mirror(control, camera.index)
             control.reset(camera.index)
         yield control
         for camera in shared_cameras.cameras:
             control.clear(camera.index)
+
+
+def _wait_for_the_mirror(control: Control, camera: int) -> None:
+    """Live view ends a second after its last viewer; a reset before that takes it away from under the driver."""
+    deadline = time.monotonic() + 5
+    while control.state(camera)["live_view"] and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 @pytest.fixture

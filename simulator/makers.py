@@ -1,0 +1,28 @@
+"""The makers whose cameras can be simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .body import Body
+from .canon import CanonEos
+from .card import EOS_LAYOUT, Layout
+from .dialect import Dialect
+from .nikon import LAYOUT as NIKON_LAYOUT
+from .nikon import NikonDslr
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What differs between makers. ``model``: what the camera calls itself unless it is told another name."""
+
+    model: str
+    layout: Layout
+    dialect: Callable[[Body], Dialect]
+
+
+MAKERS: Mapping[str, Maker] = {
+    "canon": Maker("Canon EOS 550D", EOS_LAYOUT, CanonEos),
+    "nikon": Maker("D7100", NIKON_LAYOUT, NikonDslr),
+}

@@ -1,0 +1,297 @@
+"""What every camera does through the server: one suite over the simulator and over libgphoto2's virtual camera."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.marks import decoded, from_base64
+from tests.rig import Client, CommandError, Json, Server
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A camera under test, and what is known of it beforehand.
+
+    Attributes:
+        sha256: digest of what the camera holds under a path.
+        changes: for each type of setting that can be changed, its name, what a client sends, what is read then.
+        refused: names and values that are not allowed, and what the error's details have to say.
+        types: the types of all its settings.
+    """
+
+    server: Server
+    port: str
+    name: str
+    sha256: Callable[[str], str]
+    changes: dict[str, tuple[str, str | int | float | bool, str | int | float]]
+    refused: dict[str, tuple[str, str | int | float | bool, Json]]
+    types: set[str]
+    readonly: str = "batterylevel"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
+
+        def sha256(path: str) -> str:
+            files = control.state(sha256=True)["files"]
+            return next(str(file["sha256"]) for file in files if file["path"] == path)
+
+        address = simulator.cameras[0].address
+        server = Server(cwd=tmp_path_factory.mktemp("simulated"), NETWORK_CAMERAS=address)
+        yield Subject(
+            server=server, port=address, name="Canon EOS 550D", sha256=sha256,
+            changes={
+                "text": ("ownername", "Ada Lovelace", "Ada Lovelace"),
+                "radio": ("iso", 400, "400"),
+                "toggle": ("viewfinder", True, 1),
+                "range": ("d303", "25", 25.0),
+                "date": ("datetime", "2030-01-02T03:04:05+00:00", 1893553445),
+            },
+            refused={
+                "radio": ("iso", "123", {"choices": ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]}),
+                "range": ("d303", 200.5, {"range": {"min": 0, "max": 200, "step": 1}}),
+                "toggle": ("viewfinder", "maybe", {"choices": ["0", "1"]}),
+                "date": ("datetime", "tomorrow", {"type": "date"}),
+                "text": ("ownername", "two\nlines", {"type": "text"}),
+            },
+            types={"text", "radio", "menu", "toggle", "range", "date"},
+        )  # fmt: skip
+        assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def virtual(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    folder = tmp_path_factory.mktemp("virtual-camera")
+    for picture in picture_folder.glob("*.jpg"):
+        shutil.copy(picture, folder / "picture.jpg")
+    digest = hashlib.sha256((folder / "picture.jpg").read_bytes()).hexdigest()
+    server = Server(cwd=tmp_path_factory.mktemp("virtual"), VCAMERADIR=str(folder))
+    yield Subject(
+        server=server, port="usb:001,001", name="VC", sha256=lambda _: digest,
+        changes={
+            "radio": ("f-number", "f/4", "f/4"),
+            "menu": ("500d", 500, "500"),
+            "toggle": ("fastfs", "off", 0),
+        },
+        refused={
+            "radio": ("thumbsize", "huge", {"choices": ["normal", "large"]}),
+            "menu": ("500d", "7", {"choices": ["10000", "1000", "500", "200", "100", "50", "25", "12", "1"]}),
+            "toggle": ("fastfs", 2, {"choices": ["0", "1"]}),
+            "date": ("datetime", -1, {"type": "date"}),
+            "text": ("controlmode", "a\x00b", {"type": "text"}),
+        },
+        types={"text", "radio", "menu", "toggle", "date"},
+    )  # fmt: skip
+    assert server.stop() == 0
+
+
+@pytest.fixture(params=["simulated", "virtual"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Subject)
+    return found
+
+
+@pytest.fixture
+async def camera(subject: Subject) -> AsyncIterator[Client]:
+    """A client that has selected the camera."""
+    async with await Client.connect(subject.server) as client:
+        await client.command("select_camera", port=subject.port)
+        yield client
+
+
+async def refused(client: Client, command: str, **payload: object) -> CommandError:
+    with pytest.raises(CommandError) as caught:
+        await client.command(command, **payload)
+    return caught.value
+
+
+async def test_it_is_listed_under_its_own_name_and_port(camera: Client, subject: Subject) -> None:
+    (listed,) = (await camera.command("list_cameras"))["cameras"]
+    assert (listed["name"], listed["port"], listed["index"]) == (subject.name, subject.port, 0)
+    assert (listed["state"], listed["connected"]) == ("ready", True)
+
+
+async def test_selecting_it_is_confirmed_by_its_port(camera: Client, subject: Subject) -> None:
+    reply = await camera.command("select_camera", port=subject.port)
+    assert reply == {"status": "ok", "message": f"Camera on port {subject.port} selected"}
+
+
+async def test_a_port_without_a_camera_is_refused_and_the_selection_stays(camera: Client, subject: Subject) -> None:
+    error = await refused(camera, "select_camera", port="usb:009,009")
+    assert (error.code, error.details["ports"]) == ("camera_not_found", [subject.port])
+    assert (await camera.command("get_camera_info"))["port"] == subject.port
+
+
+async def test_a_downloaded_picture_is_what_the_camera_holds(camera: Client, subject: Subject) -> None:
+    captured = await camera.command("capture_image")
+    path = captured["camera_filepath"]
+    downloaded = await camera.command("download_last_image", camera_filepath=path)
+    picture = from_base64(downloaded["image_b64"])
+    assert hashlib.sha256(picture).hexdigest() == subject.sha256(path)
+    assert (downloaded["filename"], downloaded["mimetype"]) == (path.rpartition("/")[2], "image/jpeg")
+    assert downloaded["size"] == captured["files"][0]["size"] == len(picture)
+    decoded(picture)
+
+
+async def test_without_a_path_the_last_image_is_downloaded(camera: Client) -> None:
+    await camera.command("capture_image")
+    last = (await camera.command("capture_image"))["camera_filepath"]
+    assert (await camera.command("download_last_image"))["camera_filepath"] == last
+
+
+# Which types there are to set: the simulator's menu is read-only, the virtual camera ignores text and dates.
+CHANGES = [
+    ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
+    ("simulated", "date"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
+]  # fmt: skip
+REFUSALS = [
+    ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
+    ("simulated", "date"), ("virtual", "text"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
+    ("virtual", "date"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "widget_type"), CHANGES, indirect=["subject"])
+async def test_a_setting_of_each_type_is_changed_and_read_back(
+    camera: Client, subject: Subject, widget_type: str
+) -> None:
+    name, sent, expected = subject.changes[widget_type]
+    changed = await camera.command("set_config", name=name, value=sent)
+    assert (changed["message"], changed["config_name"]) == (f"Config {name} set to {expected}", name)
+    assert (changed["type"], changed["value"]) == (widget_type, expected)
+
+
+@pytest.mark.parametrize(("subject", "widget_type"), REFUSALS, indirect=["subject"])
+async def test_a_value_that_is_not_allowed_is_refused_with_what_is_and_changes_nothing(
+    camera: Client, subject: Subject, widget_type: str
+) -> None:
+    name, sent, allowed = subject.refused[widget_type]
+    before = await camera.command("get_config", name=name)
+    error = await refused(camera, "set_config", name=name, value=sent)
+    assert error.code == "invalid_value"
+    assert error.details == {"config_name": name} | allowed
+    assert name in str(error)
+    after = await camera.command("get_config", name=name)
+    if widget_type == "date":
+        assert 0 <= after["value"] - before["value"] < 60  # a clock goes on
+    else:
+        assert after == before
+
+
+async def test_a_read_only_setting_says_so(camera: Client, subject: Subject) -> None:
+    before = await camera.command("get_config", name=subject.readonly)
+    assert before["readonly"] is True
+    assert (await refused(camera, "set_config", name=subject.readonly, value="1%")).code == "config_readonly"
+    assert (await camera.command("get_config", name=subject.readonly))["value"] == before["value"]
+
+
+async def test_an_unknown_setting_names_near_ones(camera: Client) -> None:
+    error = await refused(camera, "get_config", name="battery")
+    assert error.code == "config_not_found"
+    assert "batterylevel" in error.details["similar"]
+    assert (await refused(camera, "set_config", name="battery", value="1")).code == "config_not_found"
+
+
+async def test_a_section_of_the_settings_has_no_value_to_set(camera: Client) -> None:
+    assert (await refused(camera, "set_config", name="settings", value="1")).code == "not_supported"
+
+
+async def test_the_whole_tree_gives_every_setting_with_its_path_type_and_value(
+    camera: Client, subject: Subject
+) -> None:
+    configs = (await camera.command("get_config"))["configs"]
+    assert {config["type"] for config in configs} == subject.types
+    for config in configs:
+        assert config["path"].startswith("/main/")
+        assert config["path"].endswith("/" + config["config_name"])
+        assert isinstance(config["readonly"], bool)
+        assert isinstance(config["label"], str)
+        values: dict[str, type] = {"toggle": int, "date": int, "range": float}
+        assert isinstance(config["value"], values.get(config["type"], str)), config
+        assert bool(config["choices"]) == (config["type"] in ("radio", "menu")), config
+        assert ("range" in config) == (config["type"] == "range"), config
+
+
+async def test_a_setting_can_be_named_by_its_path(camera: Client, subject: Subject) -> None:
+    name, sent, expected = subject.changes["radio"]
+    tree = (await camera.command("get_config"))["configs"]
+    path = next(config["path"] for config in tree if config["config_name"] == name)
+    assert (await camera.command("set_config", name=path, value=sent))["value"] == expected
+    assert (await camera.command("get_config", name=path))["value"] == expected
+
+
+async def test_a_captured_file_is_listed_and_gone_after_it_was_deleted(camera: Client) -> None:
+    path = (await camera.command("capture_image"))["camera_filepath"]
+    folder = path.rpartition("/")[0]
+    listed = await camera.command("list_files", folder=folder)
+    assert path in [file["camera_filepath"] for file in listed["files"]]
+    assert (await camera.command("delete_file", camera_filepath=path))["message"] == f"{path} deleted"
+    after = await camera.command("list_files", folder=folder)
+    assert path not in [file["camera_filepath"] for file in after["files"]]
+    assert after["total"] == listed["total"] - 1
+    assert (await refused(camera, "download_last_image", camera_filepath=path)).code == "file_not_found"
+
+
+async def test_every_folder_can_be_walked_from_the_root(camera: Client) -> None:
+    path = (await camera.command("capture_image"))["camera_filepath"]
+    folder = ""
+    for part in path.split("/")[1:-1]:
+        assert part in (await camera.command("list_files", folder=folder or "/"))["folders"]
+        folder += "/" + part
+
+
+@pytest.mark.parametrize("command", ["download_last_image", "get_thumbnail", "delete_file"])
+async def test_an_unknown_file_is_not_found(camera: Client, command: str) -> None:
+    folder = (await camera.command("capture_image"))["camera_filepath"].rpartition("/")[0]
+    for path in (f"{folder}/NOBODY.JPG", "/nowhere/NOBODY.JPG"):
+        assert (await refused(camera, command, camera_filepath=path)).code == "file_not_found"
+    assert (await camera.command("capture_image"))["status"] == "ok"
+
+
+@pytest.mark.parametrize("path", ["IMG_0001.JPG", "/../etc/passwd", "/a//b.jpg", "/a/./b.jpg", "/a/", "/a\u0000b.jpg"])
+async def test_a_path_that_is_none_never_reaches_the_camera(camera: Client, path: str) -> None:
+    for command in ("download_last_image", "get_thumbnail", "delete_file"):
+        assert (await refused(camera, command, camera_filepath=path)).code == "invalid_path"
+    assert (await refused(camera, "list_files", folder=path)).code == "invalid_path"
+
+
+@pytest.mark.parametrize("subject", ["simulated"], indirect=True)
+async def test_live_view_streams_where_there_is_one(camera: Client) -> None:
+    await camera.command("start_live_view")
+    decoded(from_base64((await camera.event("live_view_frame"))["image_b64"]))
+    assert (await camera.command("stop_live_view"))["sent"] >= 1
+    decoded(from_base64((await camera.command("capture_preview"))["image_b64"]))
+
+
+@pytest.mark.parametrize("subject", ["virtual"], indirect=True)
+@pytest.mark.parametrize("command", ["start_live_view", "capture_preview"])
+async def test_live_view_is_not_supported_where_there_is_none(camera: Client, command: str) -> None:
+    error = await refused(camera, command)
+    assert (error.code, error.reply["retryable"]) == ("not_supported", False)
+    assert (await refused(camera, "stop_live_view")).code == "live_view_not_running"
+    assert (await camera.command("capture_image"))["status"] == "ok"
+
+
+async def test_it_can_be_restarted(camera: Client, subject: Subject) -> None:
+    reply = await camera.command("restart_camera")
+    assert reply["message"] == f"Camera on port {subject.port} restarted"
+    assert (await camera.command("capture_image"))["status"] == "ok"
+
+
+@pytest.mark.parametrize("subject", ["virtual"], indirect=True)
+async def test_the_virtual_cameras_own_button_is_heard(camera: Client) -> None:
+    await camera.command("subscribe", events=["file_added"])
+    await camera.command("set_config", name="opcode", value="0x9999,0x0,0x64")
+    added = await camera.event("file_added")
+    assert (await camera.command("download_last_image"))["camera_filepath"] == added["camera_filepath"]

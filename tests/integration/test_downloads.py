@@ -1,0 +1,174 @@
+"""Downloads of a full-size picture: whole, in pieces, as binary messages; Exif and thumbnails."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import struct
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.marks import decoded, from_base64, mark
+from tests.rig import Client, CommandError, Server
+
+HEADER = struct.Struct(">BBHIQ")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture of 18 megapixels on a camera's card."""
+
+    server: Server
+    port: str
+    path: str
+    size: int
+    sha256: str
+
+
+@pytest.fixture(scope="module")
+def shot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shot]:
+    with SimulatorProcess("--shutter", "0.02") as simulator, Control(simulator.control) as control:
+        address = simulator.cameras[0].address
+        server = Server(cwd=tmp_path_factory.mktemp("full-size"), NETWORK_CAMERAS=address)
+
+        async def take() -> str:
+            async with await Client.connect(server) as client:
+                return str((await client.command("capture_image", port=address))["camera_filepath"])
+
+        path = asyncio.run(take())
+        (held,) = control.state(sha256=True)["files"]
+        assert held["path"] == path
+        yield Shot(server, address, path, held["size"], held["sha256"])
+        assert server.stop() == 0
+
+
+@pytest.fixture
+async def reader(shot: Shot) -> AsyncIterator[Client]:
+    async with await Client.connect(shot.server) as client:
+        await client.command("select_camera", port=shot.port)
+        yield client
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def test_twelve_megabytes_come_whole(reader: Client, shot: Shot) -> None:
+    reply = await reader.command("download_last_image", camera_filepath=shot.path)
+    picture = from_base64(reply["image_b64"])
+    assert shot.size > 10_000_000
+    assert (reply["size"], len(picture)) == (shot.size, shot.size)
+    assert sha256(picture) == shot.sha256
+
+
+async def test_the_picture_carries_exif_and_its_number(reader: Client, shot: Shot) -> None:
+    reply = await reader.command("download_last_image", camera_filepath=shot.path)
+    picture = from_base64(reply["image_b64"])
+    exif = decoded(picture).getexif()
+    assert (exif[0x010F], exif[0x0110]) == ("Canon", "Canon EOS 550D")
+    assert exif.get_ifd(0x8769)[0x8827] == 100  # ISO
+    assert mark(picture, "shot") == 1
+
+
+async def test_pieces_of_a_client_with_a_message_limit_join_to_the_whole(shot: Shot) -> None:
+    async with await Client.connect(shot.server) as client:
+        parts: list[bytes] = []
+        offset, eof = 0, False
+        while not eof:
+            reply = await client.command(
+                "download_last_image", port=shot.port, camera_filepath=shot.path, offset=offset, length=2**20
+            )
+            parts.append(from_base64(reply["image_b64"]))
+            assert (reply["offset"], reply["length"], reply["size"]) == (offset, len(parts[-1]), shot.size)
+            offset, eof = offset + reply["length"], reply["eof"]
+        assert offset == shot.size
+        assert all(len(part) == 2**20 for part in parts[:-1])
+        assert sha256(b"".join(parts)) == shot.sha256
+
+
+async def test_a_piece_at_the_end_is_shorter_and_the_last(reader: Client, shot: Shot) -> None:
+    reply = await reader.command("download_last_image", camera_filepath=shot.path, offset=shot.size - 10, length=100)
+    assert (reply["length"], reply["eof"]) == (10, True)
+    reply = await reader.command("download_last_image", camera_filepath=shot.path, offset=shot.size, length=100)
+    assert (reply["length"], reply["eof"], reply["image_b64"]) == (0, True, "")
+
+
+async def test_an_offset_without_a_length_gives_the_rest(reader: Client, shot: Shot) -> None:
+    reply = await reader.command("download_last_image", camera_filepath=shot.path, offset=shot.size - 1000)
+    assert (reply["length"], reply["eof"]) == (1000, True)
+
+
+async def test_an_offset_beyond_the_end_is_refused(reader: Client, shot: Shot) -> None:
+    with pytest.raises(CommandError) as caught:
+        await reader.command("download_last_image", camera_filepath=shot.path, offset=shot.size + 1)
+    assert (caught.value.code, caught.value.details["size"]) == ("invalid_payload", shot.size)
+
+
+async def test_binary_messages_carry_their_place_and_end_with_the_digest(reader: Client, shot: Shot) -> None:
+    reply = await reader.command("download_last_image", camera_filepath=shot.path, transfer="binary")
+    assert "image_b64" not in reply
+    complete = await reader.event("transfer_complete")
+    picture = bytearray()
+    for number, message in enumerate(reader.binary):
+        kind, flags, transfer, sequence, offset = HEADER.unpack_from(message)
+        assert (kind, transfer, sequence, offset) == (2, reply["transfer"], number, len(picture))
+        assert flags == (1 if number == len(reader.binary) - 1 else 0)
+        picture += message[HEADER.size :]
+    assert all(len(message) == reply["chunk_bytes"] + HEADER.size for message in reader.binary[:-1])
+    assert len(picture) == reply["size"] == shot.size
+    assert sha256(bytes(picture)) == complete["sha256"] == shot.sha256
+    assert complete["transfer"] == reply["transfer"]
+
+
+async def test_a_piece_can_come_as_binary_messages(reader: Client, shot: Shot) -> None:
+    reply = await reader.command(
+        "download_last_image", camera_filepath=shot.path, transfer="binary", offset=1000, length=200_000
+    )
+    await reader.event("transfer_complete")
+    offsets = [HEADER.unpack_from(message)[4] for message in reader.binary]
+    assert offsets[0] == 1000
+    assert sum(len(message) - HEADER.size for message in reader.binary) == reply["length"] == 200_000
+
+
+async def test_two_transfers_on_one_connection_have_different_numbers(reader: Client, shot: Shot) -> None:
+    numbers = set()
+    for _ in range(2):
+        reply = await reader.command(
+            "download_last_image", camera_filepath=shot.path, transfer="binary", offset=0, length=1000
+        )
+        await reader.event("transfer_complete")
+        numbers.add(reply["transfer"])
+    assert len(numbers) == 2
+
+
+async def test_live_view_and_other_commands_go_on_during_a_download(reader: Client, shot: Shot) -> None:
+    async with await Client.connect(shot.server) as viewer:
+        await viewer.command("start_live_view", port=shot.port)
+        first = await viewer.event("live_view_frame")
+        downloads = [
+            reader.command("download_last_image", camera_filepath=shot.path),
+            viewer.event(lambda event: event.get("seq", 0) > first["seq"] + 5),
+        ]
+        reply, _ = await asyncio.gather(*downloads)
+        assert sha256(from_base64(reply["image_b64"])) == shot.sha256
+
+
+async def test_a_thumbnail_is_a_small_picture(reader: Client, shot: Shot) -> None:
+    reply = await reader.command("get_thumbnail", camera_filepath=shot.path)
+    assert (reply["filename"], reply["mimetype"]) == ("IMG_0001.JPG", "image/jpeg")
+    assert decoded(from_base64(reply["image_b64"])).size == (160, 120)
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_download_harms_nobody(reader: Client, shot: Shot) -> None:
+    for transfer in ("base64", "binary"):
+        leaver = await Client.connect(shot.server)
+        await leaver.socket.send(
+            f'{{"command": "download_last_image", "payload": {{"port": "{shot.port}", "transfer": "{transfer}"}}}}'
+        )
+        leaver.socket.transport.abort()
+    reply = await reader.command("download_last_image", camera_filepath=shot.path)
+    assert sha256(from_base64(reply["image_b64"])) == shot.sha256

@@ -1,0 +1,67 @@
+"""Settings through the server: vetoes by the camera, changes at the camera, events."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from simulator.client import Control
+from tests.rig import Client, CommandError, Server
+
+
+async def test_a_change_by_one_client_is_told_to_subscribers(client: Client, server: Server) -> None:
+    async with await Client.connect(server) as listener:
+        await listener.command("subscribe", events=["config_changed"])
+        await client.command("set_config", name="iso", value="800")
+        changed = await listener.event(lambda event: event["config_name"] == "iso")
+        assert (changed["event"], changed["value"]) == ("config_changed", "800")
+
+
+async def test_a_dial_turned_at_the_camera_is_read_afterwards(client: Client, simulator: Control) -> None:
+    await client.command("get_config", name="iso")
+    await asyncio.to_thread(simulator.set, "iso", "1600")
+    async with asyncio.timeout(10):
+        while (await client.command("get_config", name="iso"))["value"] != "1600":
+            pass
+
+
+async def test_a_vetoed_value_names_what_the_camera_kept(client: Client, simulator: Control) -> None:
+    simulator.veto("iso")
+    with pytest.raises(CommandError) as caught:
+        await client.command("set_config", name="iso", value="800")
+    assert caught.value.code == "invalid_value"
+    assert (caught.value.details["config_name"], caught.value.details["value"]) == ("iso", "100")
+    assert "100" in str(caught.value)
+    simulator.veto("iso", on=False)
+    assert (await client.command("set_config", name="iso", value="800"))["value"] == "800"
+
+
+async def test_a_setting_that_the_mode_dial_decides_offers_only_what_it_is(client: Client) -> None:
+    await client.command("set_config", name="autoexposuremode", value="P")
+    async with asyncio.timeout(10):
+        while (await client.command("get_config", name="aperture"))["choices"] != ["5.6"]:
+            pass
+    with pytest.raises(CommandError) as caught:
+        await client.command("set_config", name="aperture", value="8")
+    assert (caught.value.code, caught.value.details["choices"]) == ("invalid_value", ["5.6"])
+
+
+async def test_a_refused_value_never_reaches_the_camera(client: Client, simulator: Control) -> None:
+    await client.command("get_config", name="iso")
+    before = simulator.state()["operations"].get("0x9110", 0)
+    with pytest.raises(CommandError, match="invalid_value"):
+        await client.command("set_config", name="iso", value="123")
+    assert simulator.state()["operations"].get("0x9110", 0) == before
+
+
+async def test_settings_outlive_the_cameras_process(client: Client) -> None:
+    await client.command("set_config", name="iso", value="3200")
+    await client.command("restart_camera")
+    assert (await client.command("get_config", name="iso"))["value"] == "3200"
+
+
+async def test_a_restart_releases_the_camera_in_order(client: Client, simulator: Control) -> None:
+    closed = simulator.state()["operations"].get("0x1003", 0)
+    await client.command("restart_camera")
+    assert simulator.state()["operations"]["0x1003"] == closed + 1

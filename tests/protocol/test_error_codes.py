@@ -1,0 +1,127 @@
+"""Error codes: every camera error and every libgphoto2 number has its own, and a reply carries it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import get_args
+
+import pytest
+
+from camera import errors
+from camera.errors import CameraError
+from camera.gp_codes import from_gp
+from protocol.envelope import encode_error
+from protocol.errors import ErrorCode, RequestError
+
+CAMERA_ERRORS = {
+    "CameraError": "camera_error",
+    "CameraBusy": "camera_busy",
+    "CameraTimeout": "camera_timeout",
+    "CameraIO": "camera_io",
+    "CameraNotFound": "camera_not_found",
+    "CameraDisconnected": "camera_disconnected",
+    "CameraClaimed": "camera_claimed",
+    "NotSupported": "not_supported",
+    "Cancelled": "cancelled",
+    "CaptureUnknown": "capture_unknown",
+    "ConfigNotFound": "config_not_found",
+    "ConfigReadonly": "config_readonly",
+    "InvalidValue": "invalid_value",
+    "FileNotFound": "file_not_found",
+    "InvalidPath": "invalid_path",
+    "CardFull": "card_full",
+    "LiveViewNotRunning": "live_view_not_running",
+}
+NUMBERS = {
+    -6: "not_supported", -20: "not_supported", -21: "not_supported",
+    -7: "camera_io", -31: "camera_io", -34: "camera_io", -35: "camera_io", -37: "camera_io", -41: "camera_io",
+    -51: "camera_io", -102: "camera_io",
+    -10: "camera_timeout",
+    -52: "camera_disconnected",
+    -53: "camera_claimed", -60: "camera_claimed",
+    -105: "camera_not_found", -5: "camera_not_found",
+    -107: "file_not_found", -108: "file_not_found",
+    -110: "camera_busy",
+    -111: "invalid_path",
+    -112: "cancelled",
+    -115: "card_full",
+}  # fmt: skip
+RETRYABLE = {
+    "rate_limited", "too_many_pending", "shutting_down", "camera_disconnected", "camera_busy", "camera_timeout",
+    "camera_io",
+}  # fmt: skip
+
+
+def test_every_camera_error_is_in_this_list() -> None:
+    kinds = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CameraError)}
+    assert kinds == set(CAMERA_ERRORS)
+
+
+@pytest.mark.parametrize(("name", "code"), CAMERA_ERRORS.items(), ids=CAMERA_ERRORS)
+def test_a_camera_error_becomes_its_code_with_its_words_and_facts(name: str, code: str) -> None:
+    error: CameraError = getattr(errors, name)("What happened.", gp_error=-1, choices=["a"])
+    request = RequestError.from_camera(error)
+    assert (request.code, request.message, request.details) == (
+        code, "What happened.", {"gp_error": -1, "choices": ["a"]},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CAMERA_ERRORS)
+def test_a_camera_error_survives_the_way_from_the_camera_process(name: str) -> None:
+    error: CameraError = getattr(errors, name)("What happened.", gp_error=-1, left_out=None)
+    rebuilt = CameraError.from_json(json.loads(json.dumps(error.to_json())))
+    assert type(rebuilt) is type(error)
+    assert (rebuilt.message, rebuilt.details) == ("What happened.", {"gp_error": -1})
+
+
+@pytest.mark.parametrize(("number", "code"), NUMBERS.items())
+def test_a_libgphoto2_number_becomes_its_code(number: int, code: str) -> None:
+    request = RequestError.from_camera(from_gp(number, "", "testing"))
+    assert request.code == code
+    assert request.details == {"gp_error": number, "doing": "testing"}
+
+
+def test_any_other_libgphoto2_number_is_a_camera_error() -> None:
+    for number in set(range(-200, 0)) - set(NUMBERS):
+        assert RequestError.from_camera(from_gp(number, "", "testing")).code == "camera_error"
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, -1, -2, -113])
+def test_the_words_of_the_driver_stand_in_the_details(number: int) -> None:
+    error = from_gp(number, "Canon EOS Half-Press failed (0x2002: PTP General Error)", "capture")
+    assert error.details["gp_text"] == "Canon EOS Half-Press failed (0x2002: PTP General Error)"
+    assert error.message.endswith((".", "volume-monitor"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Canon EOS Full-Press failed (0x200c: PTP Store Full)", "card_full"),
+        ("Canon EOS Full-Press failed (0x2019: PTP Device Busy)", "camera_busy"),
+        ("PTP Invalid Object Handle (0x2009)", "file_not_found"),
+        ("PTP Operation Not Supported (0x2005)", "not_supported"),
+        ("PTP General Error (0x2002)", "camera_error"),
+    ],
+)
+def test_a_general_error_is_told_apart_by_its_text(text: str, code: str) -> None:
+    assert RequestError.from_camera(from_gp(-1, text, "capture")).code == code
+
+
+def test_a_claimed_camera_names_the_volume_monitor_and_how_to_stop_it() -> None:
+    assert "systemctl --user stop gvfs-gphoto2-volume-monitor" in str(from_gp(-53, "", "open"))
+
+
+@pytest.mark.parametrize("code", get_args(ErrorCode))
+def test_an_error_reply_says_whether_trying_again_may_help(code: ErrorCode) -> None:
+    assert json.loads(encode_error(RequestError(code, "No."))) == {
+        "status": "error", "message": "No.", "code": code, "retryable": code in RETRYABLE,
+    }  # fmt: skip
+
+
+def test_an_error_reply_is_flat_with_its_details_last() -> None:
+    error = RequestError("camera_busy", "Camera is busy.", gp_error=-110, nothing=None)
+    assert encode_error(error, 17, "capture_image") == (
+        b'{"status":"error","id":17,"command":"capture_image","message":"Camera is busy.","code":"camera_busy",'
+        b'"retryable":true,"details":{"gp_error":-110}}'
+    )

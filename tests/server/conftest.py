@@ -1,0 +1,17 @@
+"""A client of the server without cameras."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.rig import Client, Server
+from tests.server.wire import logged_in
+
+
+@pytest.fixture
+async def visitor(bare_server: Server) -> AsyncIterator[Client]:
+    """A client of the server without cameras, logged in."""
+    async with await logged_in(bare_server) as client:
+        yield client

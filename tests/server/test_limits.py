@@ -1,0 +1,158 @@
+"""Limits: who asks for too much is told so or closed, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from server import limits
+from server.limits import TokenBucket
+from simulator.client import Control
+from tests.rig import Client, Server
+from tests.server.wire import answers, codes, last_words, logged_in, say, still_answers, stranger
+
+# The simulated camera's release of the shutter.
+RELEASE = "0x9128"
+
+
+async def test_server_info_tells_every_limit(visitor: Client) -> None:
+    assert (await visitor.command("server_info"))["limits"] == {
+        "message_bytes": 65536,
+        "connections": 64,
+        "connections_not_logged_in": 16,
+        "pending_commands": 32,
+        "commands_a_second": 100,
+        "commands_burst": 200,
+        "login_seconds": 30,
+        "read_stall_seconds": 15,
+        "streams": 16,
+    }
+
+
+async def test_more_than_32_commands_under_way_are_too_many(client: Client, simulator: Control) -> None:
+    simulator.fault("late", RELEASE, seconds=1.5)
+    await say(client, {"command": "capture_image"})
+    for _ in range(limits.PENDING_COMMANDS):
+        await say(client, {"command": "ping"})
+    captured, *others = await answers(client, limits.PENDING_COMMANDS + 1)
+    assert captured["message"] == "Image captured successfully"
+    assert codes(others) == ["ok"] * (limits.PENDING_COMMANDS - 1) + ["too_many_pending"]
+    assert (others[-1]["retryable"], others[-1]["details"]) == (True, {"limit": limits.PENDING_COMMANDS})
+    await still_answers(client)
+
+
+async def test_more_than_100_commands_a_second_are_refused_after_a_burst_of_200(visitor: Client) -> None:
+    count = limits.COMMANDS_BURST + 150
+    for _ in range(count):
+        await say(visitor, {"command": "nothing"})
+    met = codes(await answers(visitor, count))
+    assert set(met[: limits.COMMANDS_BURST]) == {"unknown_command"}
+    assert "rate_limited" in met[limits.COMMANDS_BURST :]
+
+
+async def test_messages_that_are_no_commands_count_as_well(visitor: Client) -> None:
+    count = limits.COMMANDS_BURST + 150
+    for _ in range(count):
+        await say(visitor, "no JSON")
+    met = codes(await answers(visitor, count))
+    assert set(met[: limits.COMMANDS_BURST]) == {"invalid_json"}
+    assert "rate_limited" in met[limits.COMMANDS_BURST :]
+
+
+async def test_whoever_was_refused_may_go_on_a_moment_later(visitor: Client) -> None:
+    count = limits.COMMANDS_BURST + 150
+    for _ in range(count):
+        await say(visitor, {"command": "nothing"})
+    await answers(visitor, count)
+    async with asyncio.timeout(10):
+        while True:
+            await say(visitor, {"command": "ping"})
+            if codes(await answers(visitor, 1)) == ["ok"]:
+                return
+
+
+@pytest.mark.parametrize("message", ['{"command":"ping","id":1}', "no JSON"])
+async def test_a_flood_closes_with_4429_and_nobody_else_notices(
+    bare_server: Server, visitor: Client, message: str
+) -> None:
+    async with await logged_in(bare_server) as flooder:
+        with suppress(ConnectionClosed):
+            for _ in range(2000):
+                await say(flooder, message)
+        _, code = await last_words(flooder.socket)
+    assert code == 4429
+    await still_answers(visitor)
+
+
+def test_a_token_bucket_lets_a_burst_pass_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    bucket = TokenBucket(rate=10, burst=3)
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    now += 0.1
+    assert [bucket.take() for _ in range(2)] == [True, False]
+    now += 60
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+async def test_the_65th_connection_gets_503_until_one_leaves(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    async with AsyncExitStack() as stack:
+        clients = []
+        for _ in range(limits.CONNECTIONS):
+            clients.append(await stack.enter_async_context(await logged_in(server)))
+            await still_answers(clients[-1])
+        with pytest.raises(InvalidStatus) as refusal:
+            await stranger(server)
+        assert refusal.value.response.status_code == 503
+        await clients[0].close()
+        newcomer = await stack.enter_async_context(await _let_in(server))
+        await still_answers(newcomer)
+        await still_answers(clients[-1])
+
+
+async def test_the_17th_connection_that_has_not_logged_in_gets_503_until_one_does(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server()
+    async with AsyncExitStack() as stack:
+        member = await stack.enter_async_context(await logged_in(server))
+        await still_answers(member)
+        waiting = [
+            await stack.enter_async_context(await stranger(server)) for _ in range(limits.CONNECTIONS_NOT_LOGGED_IN)
+        ]
+        with pytest.raises(InvalidStatus) as refusal:
+            await stranger(server)
+        assert refusal.value.response.status_code == 503
+        await waiting[0].send(f'{{"token": "{server.token}"}}')
+        await still_answers(Client(waiting[0]))
+        newcomer = await stack.enter_async_context(await _let_in(server))
+        await still_answers(newcomer)
+        await still_answers(member)
+
+
+async def _let_in(server: Server) -> Client:
+    """A client on a server that may need a moment to see that another one left."""
+    refusals: Counter[int] = Counter()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await logged_in(server)
+            except InvalidStatus as error:
+                refusals[error.response.status_code] += 1
+                assert set(refusals) == {503}
+
+
+async def test_the_17th_stream_on_a_connection_is_too_many(client: Client) -> None:
+    for _ in range(limits.STREAMS):
+        await client.command("start_live_view", fps=1)
+    await say(client, {"command": "start_live_view", "payload": {"fps": 1}, "id": "more"})
+    while (message := await client.receive()) and not (isinstance(message, dict) and message.get("id") == "more"):
+        pass
+    assert isinstance(message, dict)
+    assert message["code"] == "too_many_pending"

@@ -1,0 +1,64 @@
+"""wss: the same server behind TLS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidMessage
+
+from tests.rig import Client, Server
+from tests.server.wire import still_answers
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody trusts but these tests."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def certified(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
+    """The two settings of a server with a certificate for 127.0.0.1."""
+    issued = authority.issue_cert("127.0.0.1")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    for pem in issued.cert_chain_pems:
+        pem.write_to_path(chain, append=True)
+    issued.private_key_pem.write_to_path(key)
+    return {"WS_TLS_CERT": str(chain), "WS_TLS_KEY": str(key)}
+
+
+async def test_a_server_with_a_certificate_speaks_wss(
+    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+) -> None:
+    server = new_server("--simulate", **certified)
+    assert server.uri.startswith("wss://")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with await Client.connect(server, ssl=trusting) as client:
+        await still_answers(client)
+        await client.command("start_live_view", fps=30)
+        for _ in range(20):
+            await client.event("live_view_frame", within=10)
+        await client.command("stop_live_view")
+    assert server.stop() == 0
+
+
+async def test_a_client_that_does_not_know_the_certificate_refuses_it(
+    new_server: Callable[..., Server], certified: dict[str, str]
+) -> None:
+    server = new_server(**certified)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await connect(server.uri)
+    assert server.stop() == 0
+
+
+async def test_a_client_without_tls_is_not_let_in(new_server: Callable[..., Server], certified: dict[str, str]) -> None:
+    server = new_server(**certified)
+    with pytest.raises((InvalidMessage, ConnectionError)):
+        await connect(server.uri.replace("wss:", "ws:"))
+    assert server.stop() == 0

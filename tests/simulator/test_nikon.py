@@ -1,0 +1,395 @@
+"""The real libgphoto2 drives the simulated Nikon: what differs from a Canon, and the faults that come out differently."""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from simulator_rig import Driver, DriverError, Simulator, running_simulator
+
+from simulator.client import Control, ControlError
+
+pytestmark = pytest.mark.timeout(20)
+
+FOLDER = "/store_00010001/DCIM/100D7100"
+
+SETTINGS = {
+    "iso": "800",
+    "f-number": "f/8",
+    "shutterspeed": "0.0040s",
+    "shutterspeed2": "1/500",
+    "imagequality": "NEF+Fine",
+    "imagesize": "976x640",
+    "whitebalance": "Cloudy",
+    "exposurecompensation": "-1.333",
+    "exposuremetermode": "Center Spot",
+    "flashmode": "Auto Slow Sync",
+    "focusmode2": "AF-C",
+    "colorspace": "AdobeRGB",
+    "autoiso": "On",
+    "artist": "An Artist",
+    "copyright": "CC0",
+    "imagecomment": "a comment",
+    "flexibleprogram": -4.0,
+    "capturetarget": "Memory card",
+    "datetime": 1700000000,
+}
+
+
+@pytest.fixture(scope="module")
+def shared_simulator() -> Iterator[Simulator]:
+    """One Nikon for all tests of this module; small pictures, fast."""
+    small = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
+    with running_simulator("--maker", "nikon", *small) as simulator:
+        yield simulator
+
+
+def failure(call: Callable[[], object]) -> int:
+    """The error code of a call that has to fail."""
+    with pytest.raises(DriverError) as caught:
+        call()
+    return caught.value.code
+
+
+def works(driver: Driver) -> bool:
+    """Whether live view, a shot and its file come through."""
+    driver.preview(2)
+    return bool(driver.info(driver.capture())["size"])
+
+
+def opened(path: Path) -> Image.Image:
+    """The picture, decoded; a damaged one raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = Image.open(io.BytesIO(path.read_bytes()))
+        image.load()
+    return image
+
+
+def catch_up(driver: Driver) -> None:
+    """Have the driver take all events, so that it forgets the properties it remembers."""
+    driver.wait_for("unknown", count=99, seconds=0.1)
+
+
+def test_the_ready_line_and_the_state_name_the_model(simulator: Simulator, control: Control) -> None:
+    assert [camera["model"] for camera in simulator.ready["cameras"]] == ["D7100"]
+    state = control.state()
+    assert (state["model"], state["serial"]) == ("D7100", "SIM0000001")
+    assert state["properties"]["f-number"] == "f/5.6"
+
+
+def test_the_driver_takes_it_for_a_nikon(driver: Driver) -> None:
+    summary = driver.summary()
+    assert "Vendor Extension ID: 0xa (1.0)" in summary
+    assert "Nikon Capture 3" in summary
+    tree = driver.tree()
+    names = ("manufacturer", "cameramodel", "serialnumber", "deviceversion")
+    assert [tree[name]["value"] for name in names] == ["Nikon Corporation", "D7100", "SIM0000001", "V1.00"]
+    assert driver.storage()["base"] == "/store_00010001"
+
+
+def test_the_wlan_model_works_too(simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
+    assert new_driver(simulator.address, "Nikon DSLR (WLAN)").get("iso")["value"] == "100"
+
+
+def test_the_configuration_has_nikons_names(driver: Driver, control: Control) -> None:
+    control.battery(75)
+    tree = driver.tree()
+    assert {item["type"] for item in tree.values()} >= {"text", "radio", "menu", "toggle", "date", "range"}
+    assert not {"aperture", "imageformat", "shuttercounter"} & tree.keys()
+    assert tree["imagequality"]["choices"][-4:] == ["NEF (Raw)", "NEF+Basic", "NEF+Normal", "NEF+Fine"]
+    assert tree["imagesize"]["choices"] == ["1296x864", "976x640", "640x432"]
+    assert tree["capturetarget"]["choices"] == ["Internal RAM", "Memory card"]
+    assert tree["batterylevel"] == {"type": "text", "read_only": True, "value": "75%"}
+    assert tree["lensname"]["value"] == "AF-S Nikkor 18-55mm 1:3.5-F5.6G DX VR"
+    assert tree["minfocallength"]["value"] == "18 mm"
+    assert tree["availableshots"]["value"] > 100
+
+
+def test_settings_are_read_back(driver: Driver) -> None:
+    assert {name: driver.set(name, value) for name, value in SETTINGS.items()} == SETTINGS
+    tree = driver.tree()
+    expected = SETTINGS | {"shutterspeed": "0.0020s", "focusmode": "AF-C"}
+    assert {name: tree[name]["value"] for name in expected} == expected
+
+
+def test_every_choice_is_accepted_and_read_back(driver: Driver) -> None:
+    skipped = {"opcode", "thumbsize", "autofocus", "capturetarget"}
+    for name, item in driver.tree().items():
+        if item["type"] == "radio" and not item["read_only"] and name not in skipped:
+            assert {choice: driver.set(name, choice) for choice in item["choices"]} == {
+                choice: choice for choice in item["choices"]
+            }, name
+
+
+def test_the_mode_dial_decides_what_may_be_set(driver: Driver, control: Control) -> None:
+    control.set("expprogram", "A")
+    catch_up(driver)
+    assert driver.get("shutterspeed")["read_only"]
+    # Read-only or not allowed: the driver looks for another property of that name and finds none.
+    assert failure(lambda: driver.set("shutterspeed", "0.0040s")) == -2
+    assert driver.set("f-number", "f/11") == "f/11"
+    assert failure(lambda: driver.set("iso", "123")) == -2
+
+
+def test_the_mode_itself_may_be_set_in_control_mode(driver: Driver) -> None:
+    assert driver.get("expprogram")["read_only"]
+    driver.set("controlmode", "1")
+    catch_up(driver)
+    assert driver.set("expprogram", "S") == "S"
+    catch_up(driver)
+    assert driver.get("f-number")["read_only"]
+
+
+def test_a_change_on_the_body_is_an_event(driver: Driver, control: Control) -> None:
+    control.set("iso", "400")
+    assert driver.wait_for("unknown") == ['PTP Property 0000500f changed, "iso" to "400"']
+    control.set("focusmode", "AF-S")
+    catch_up(driver)
+    assert driver.get("focusmode2")["value"] == "AF-S"
+    control.veto("iso")
+    assert driver.set("iso", "800") == "400"
+    for name, value in (("iso", "123"), ("liveviewstatus", 1), ("taste", 1)):
+        with pytest.raises(ControlError, match=r"allowed|follows"):
+            control.set(name, value)
+
+
+def test_capture_to_the_card(driver: Driver, control: Control, tmp_path: Path) -> None:
+    path = driver.capture()
+    assert path == f"{FOLDER}/DSC_0001.JPG"
+    assert driver.capture() == f"{FOLDER}/DSC_0002.JPG"
+    assert driver.list(FOLDER)["files"] == ["DSC_0001.JPG", "DSC_0002.JPG"]
+    (listed, _) = control.state(sha256=True)["files"]
+    assert (listed["path"], listed["sha256"]) == (path, driver.download(path, str(tmp_path / "still.jpg"))["sha256"])
+    image = opened(tmp_path / "still.jpg")
+    assert (image.size, image.info["comment"]) == ((1296, 864), b"shot=1 serial=SIM0000001")
+    assert image.getexif()[0x010F] == "NIKON CORPORATION"
+    details = image.getexif().get_ifd(0x8769)
+    assert (float(details[0x829A]), float(details[0x829D]), details[0x8827]) == (1 / 125, 5.6, 100)
+    driver.download(path, str(tmp_path / "thumb.jpg"), preview=True)
+    assert opened(tmp_path / "thumb.jpg").size == (160, 120)
+    driver.delete(path)
+    assert driver.list(FOLDER)["files"] == ["DSC_0002.JPG"]
+    control.delete(f"{FOLDER}/DSC_0002.JPG")
+    catch_up(driver)
+    assert driver.list(FOLDER)["files"] == []
+
+
+def test_raw_and_jpeg_are_two_files(driver: Driver, tmp_path: Path) -> None:
+    driver.set("imagequality", "NEF+Fine")
+    driver.set("imagesize", "640x432")
+    files = {driver.capture(), *driver.wait_for("file")}
+    assert files == {f"{FOLDER}/DSC_0001.NEF", f"{FOLDER}/DSC_0001.JPG"}
+    driver.download(f"{FOLDER}/DSC_0001.NEF", str(tmp_path / "raw.nef"))
+    head = (tmp_path / "raw.nef").read_bytes()[:300]
+    assert head.startswith(b"II*\0\x08\0\0\0")
+    assert b"NIKON CORPORATION\0" in head
+    raw, jpeg = (driver.info(f"{FOLDER}/DSC_0001.{extension}") for extension in ("NEF", "JPG"))
+    assert raw["size"] > jpeg["size"]
+    assert (jpeg["width"], jpeg["height"]) == (640, 432)
+
+
+def test_capture_to_ram_hands_the_files_over(driver: Driver, control: Control, tmp_path: Path) -> None:
+    driver.set("capturetarget", "Internal RAM")
+    assert driver.capture() == "/capt0000.jpg"
+    driver.download("/capt0000.jpg", str(tmp_path / "ram.jpg"))
+    assert opened(tmp_path / "ram.jpg").info["comment"] == b"shot=1 serial=SIM0000001"
+    driver.set("imagequality", "NEF+Basic")
+    assert [driver.capture(), *driver.wait_for("file")] == ["/capt0001.nef", "/capt0002.jpg"]
+    driver.trigger()
+    assert driver.wait_for("file", count=2) == ["/capt0003.nef", "/capt0004.jpg"]
+    state = control.state()
+    assert (state["files"], state["ram_files"], state["shots"]) == ([], 0, 3)
+
+
+def test_the_cameras_own_button_is_an_event(driver: Driver, control: Control) -> None:
+    assert driver.wait_for("file", seconds=0.1) == []
+    control.set("imagequality", "NEF+Normal")
+    paths = control.shutter()
+    assert paths == [f"{FOLDER}/DSC_0001.NEF", f"{FOLDER}/DSC_0001.JPG"]
+    assert driver.wait_for("file", count=2) == paths
+    assert driver.wait_for("complete") == [None]
+
+
+def test_live_view_is_switched_on_and_off(driver: Driver, control: Control, tmp_path: Path) -> None:
+    # The driver throws the first frame away (library.c: some bodies send a damaged one).
+    comments = driver.preview(3, str(tmp_path / "frame.jpg"))["comments"]
+    assert [comment.split()[0] for comment in comments] == ["frame=2", "frame=3", "frame=4"]
+    assert opened(tmp_path / "frame.jpg").size == (480, 320)
+    assert control.state()["live_view"]
+    assert driver.set("viewfinder", 0) == 0
+    assert not control.state()["live_view"]
+    assert driver.set("viewfinder", 1) == 1
+    assert control.state()["live_view"]
+    driver.close()
+    assert not control.state()["live_view"]
+
+
+def test_live_view_goes_on_after_a_still(driver: Driver, control: Control) -> None:
+    driver.preview(2)
+    assert driver.capture() == f"{FOLDER}/DSC_0001.JPG"
+    assert control.state()["live_view"]
+    driver.preview(2)
+    driver.trigger()
+    assert not control.state()["live_view"]
+    assert driver.wait_for("file") == [f"{FOLDER}/DSC_0002.JPG"]
+    assert driver.wait_for("complete") == [None]
+    assert control.state()["live_view"]
+    assert control.state()["shots"] == 2
+
+
+def test_the_own_button_in_live_view_shoots_to_ram(driver: Driver, control: Control) -> None:
+    driver.preview()
+    control.shutter()
+    assert control.state()["ram_files"] == 1
+    assert failure(driver.preview) == -1
+    assert driver.wait_for("file") == ["/capt0000.jpg"]
+    assert driver.preview()["size"] > 0
+
+
+def test_a_picture_in_ram_ends_with_the_session(
+    driver: Driver, control: Control, simulator: Simulator, new_driver: Callable[..., Driver]
+) -> None:
+    driver.preview()
+    control.shutter()
+    driver.kill()
+    again = new_driver(simulator.address)
+    again.set("capturetarget", "Memory card")
+    assert works(again)
+    state = control.state()
+    assert (state["ram_files"], len(state["files"])) == (0, 1)
+
+
+def test_an_empty_battery_forbids_live_view(driver: Driver, control: Control) -> None:
+    control.battery(0)
+    assert failure(driver.preview) == -1
+    assert driver.get("liveviewprohibit")["value"] == "Live View prohibit conditions: Battery exhausted"
+    control.battery(100)
+    assert works(driver)
+
+
+def test_live_view_that_is_busy_comes_out_empty(driver: Driver, control: Control) -> None:
+    driver.preview()
+    control.fault("busy", "GetLiveViewImg", times=19)
+    assert driver.preview()["size"] > 0
+    # The driver asks 20 times in 0.2 s, then it says that all is well, with a file without a byte.
+    control.fault("busy", "GetLiveViewImg", times=20)
+    assert driver.preview()["size"] == 0
+    assert works(driver)
+
+
+def test_live_view_that_ended_by_itself_begins_again(driver: Driver, control: Control) -> None:
+    driver.preview()
+    control.fault("code", "GetLiveViewImg", code="0xA00B")
+    assert driver.preview()["size"] > 0
+    control.fault("code", "GetLiveViewImg", code="0xA004")
+    assert failure(driver.preview) == -1
+    assert works(driver)
+
+
+def test_malformed_live_view_is_an_error(driver: Driver, control: Control) -> None:
+    driver.preview()
+    for variety in ("zero_length", "truncated", "short", "no_picture"):
+        control.fault("malformed_live_view", variety=variety)
+        assert failure(driver.preview) == -1, variety
+    control.fault("malformed_live_view", variety="too_long")
+    assert driver.preview()["size"] > 0
+    assert works(driver)
+
+
+def test_response_codes_at_the_shutter(driver: Driver, control: Control) -> None:
+    for code, seen in (("0x2019", -110), ("0xA004", -1), ("0x200C", -1), ("0x2002", -1)):
+        control.fault("code", "InitiateCaptureRecInMedia", code=code, times=None)
+        assert failure(driver.capture) == seen, code
+        control.clear()
+    assert control.state()["shots"] == 0
+    # The driver tries these again, for 0.2 s.
+    for code in ("0x2019", "0xA004"):
+        control.fault("code", "InitiateCaptureRecInMedia", code=code, times=3)
+        driver.capture()
+    assert control.state()["shots"] == 2
+    assert works(driver)
+
+
+def test_a_trigger_that_is_busy_says_it_fired(driver: Driver, control: Control) -> None:
+    control.fault("busy", "InitiateCaptureRecInMedia", times=None)
+    driver.trigger()
+    assert control.state()["shots"] == 0
+    control.clear()
+    assert works(driver)
+
+
+def test_a_shot_that_fails_after_the_release_has_its_file(driver: Driver, control: Control) -> None:
+    control.fault("code", "DeviceReady", code="0xA004")
+    assert failure(driver.capture) == -1
+    assert driver.wait_for("file") == [f"{FOLDER}/DSC_0001.JPG"]
+    assert works(driver)
+
+
+def test_out_of_focus_is_told_when_it_is_asked_for(driver: Driver, control: Control) -> None:
+    driver.set("focusmode2", "AF-S")
+    for call in (driver.capture, driver.trigger, lambda: driver.set("autofocusdrive", 1)):
+        control.fault("focus_failed")
+        assert failure(call) == -1
+        control.clear()
+    assert control.state()["shots"] == 0
+    driver.set("autofocusdrive", 1)
+    assert works(driver)
+
+
+def test_a_full_and_a_locked_card(driver: Driver, control: Control) -> None:
+    control.card(free_shots=1)
+    path = driver.capture()
+    assert failure(driver.capture) == -1
+    driver.set("capturetarget", "Internal RAM")
+    assert driver.capture() == "/capt0000.jpg"
+    driver.set("capturetarget", "Memory card")
+    control.card(full=False)
+    control.write_protect()
+    assert failure(driver.capture) == -1
+    assert failure(lambda: driver.delete(path)) == -1
+    control.write_protect(False)
+    assert works(driver)
+
+
+def test_a_shot_without_a_file(driver: Driver, control: Control) -> None:
+    control.fault("no_file")
+    driver.trigger()
+    assert driver.wait_for("complete") == [None]
+    assert driver.wait_for("file", seconds=0.2) == []
+    assert control.state()["shots"] == 1
+    control.fault("no_file")
+    with pytest.raises(TimeoutError):
+        # libgphoto2 gives up after 20 s.
+        driver.call("capture", timeout=0.7)
+
+
+def test_a_dropped_connection_fails_at_once(
+    driver: Driver, control: Control, simulator: Simulator, new_driver: Callable[..., Driver]
+) -> None:
+    driver.preview()
+    control.fault("drop", "GetLiveViewImg")
+    begin = time.monotonic()
+    assert failure(driver.preview) == -1
+    assert time.monotonic() - begin < 1
+    # Unlike a Canon's, a Nikon's configuration is asked for, not remembered.
+    assert failure(lambda: driver.get("iso")) == -2
+    again = new_driver(simulator.address)
+    again.set("capturetarget", "Memory card")
+    assert works(again)
+
+
+def test_power_off_and_on(
+    driver: Driver, control: Control, simulator: Simulator, new_driver: Callable[..., Driver]
+) -> None:
+    driver.set("iso", "800")
+    driver.preview()
+    control.power(False)
+    assert failure(driver.preview) in {-1, -7, -10}
+    control.power(True)
+    assert new_driver(simulator.address).get("iso")["value"] == "800"

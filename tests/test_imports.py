@@ -1,0 +1,91 @@
+"""Who loads what while it runs: the server no libgphoto2, the camera process no websockets and no pydantic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import psutil
+import pytest
+
+from simulator.process import SimulatorProcess
+from tests.rig import ROOT, Client, Server
+
+# Names in the paths of what a process has mapped: compiled modules and shared libraries.
+CAMERA_LIBRARIES = ("libgphoto2", "_gphoto2", "/gphoto2/")
+SERVER_LIBRARIES = ("pydantic", "websockets")
+
+
+def _mapped(process: psutil.Process, names: tuple[str, ...]) -> set[str]:
+    """The mapped files of a process that have one of the names in their path."""
+    lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+    paths = {line.split(maxsplit=5)[5] for line in lines if len(line.split(maxsplit=5)) == 6}
+    return {path for path in paths if any(name in path for name in names)}
+
+
+def _workers(server: Server) -> list[psutil.Process]:
+    return [child for child in server.children() if "camera.worker" in child.cmdline()]
+
+
+async def test_the_server_never_loads_libgphoto2(shared_server: Server, client: Client) -> None:
+    await client.command("list_cameras")
+    await client.command("capture_image")
+    await client.command("capture_preview")
+    await client.command("restart_camera")
+    server = psutil.Process(shared_server.process.pid)
+    assert _mapped(server, CAMERA_LIBRARIES) == set()
+    assert _mapped(server, SERVER_LIBRARIES)  # so that the look would see what is there
+
+
+async def test_the_camera_process_has_libgphoto2_and_nothing_of_the_server(
+    shared_server: Server, client: Client
+) -> None:
+    await client.command("get_config", name="iso")
+    workers = _workers(shared_server)
+    assert workers
+    for worker in workers:
+        assert _mapped(worker, CAMERA_LIBRARIES)
+        assert _mapped(worker, SERVER_LIBRARIES) == set()
+
+
+def test_the_simulator_has_nothing_of_either(shared_cameras: SimulatorProcess) -> None:
+    simulator = psutil.Process(shared_cameras.pid)
+    assert _mapped(simulator, (*CAMERA_LIBRARIES, *SERVER_LIBRARIES)) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        ("gphoto_ws_server", ("gphoto2", "camera.driver", "camera.worker")),
+        ("server.app", ("gphoto2", "camera.driver", "simulator")),
+        ("protocol.commands", ("gphoto2", "camera.session", "camera.driver", "websockets", "server")),
+        ("camera.registry", ("gphoto2", "camera.driver", "websockets", "pydantic", "protocol", "server")),
+        ("camera.worker", ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator")),
+        ("camera.detect", ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator")),
+        ("simulator.__main__", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),
+        ("simulator.process", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),
+    ],
+)
+def test_a_module_does_not_bring_along_what_it_must_not_know(module: str, never: tuple[str, ...]) -> None:
+    program = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program, module], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    ).stdout.split()
+    assert module in loaded
+    assert [name for name in never if name in loaded] == []
+
+
+def test_the_driver_is_the_only_file_that_imports_gphoto2() -> None:
+    ours = [*ROOT.glob("*.py"), *(file for room in ("camera", "protocol", "server", "simulator")
+                                  for file in (ROOT / room).rglob("*.py"))]  # fmt: skip
+    importing = [file.relative_to(ROOT).as_posix() for file in ours if "import gphoto2" in file.read_text()]
+    assert importing == ["camera/driver.py"]
+
+
+def test_the_lint_holds_the_same_rules() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    forbidden = {module for contract in contracts for module in contract.get("forbidden_modules", ())}
+    assert {"gphoto2", "websockets", "pydantic"} <= forbidden
+    assert {"layers", "forbidden"} <= {contract["type"] for contract in contracts}

@@ -1,0 +1,160 @@
+"""Settings: the environment, then .env, then the defaults; a bad value is named with what is allowed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from settings import Settings, SettingsError, load
+from tests.rig import ROOT
+
+EXAMPLE = ROOT / ".env.example"
+NOTHING = Path("/nonexistent/.env")
+
+
+def test_the_example_names_every_setting_and_no_other() -> None:
+    assert list(dotenv_values(EXAMPLE)) == [name.upper() for name in Settings.model_fields]
+
+
+def test_the_example_holds_the_defaults() -> None:
+    assert load({}, EXAMPLE) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [("WS_HOST", "localhost"), ("WS_PORT", "8765"), ("LOG_LEVEL", "INFO"), ("API_TOKEN", ""), ("PREVIEW_FPS", "30"),
+     ("CAPTURE_TARGET", "Memory card"), ("MAX_RESTART_ATTEMPTS", "3"), ("RESTART_DELAY", "5")],
+)  # fmt: skip
+def test_the_example_shows_the_promised_default(name: str, default: str) -> None:
+    assert dotenv_values(EXAMPLE)[name] == default
+
+
+def test_the_example_has_a_line_of_words_for_every_setting() -> None:
+    text = EXAMPLE.read_text()
+    described = re.findall(r"^# .+\n(?:# .+\n)*((?:[A-Z_]+=.*\n)+)", text, re.MULTILINE)
+    assert [line.partition("=")[0] for block in described for line in block.splitlines()] == list(
+        dotenv_values(EXAMPLE)
+    )
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load({}, NOTHING) == Settings()
+
+
+def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text('WS_PORT=9000\nexport LOG_LEVEL="debug"\n# WS_HOST=elsewhere\nNOT_OURS=1\n')
+    assert load({}, file) == Settings(ws_port=9000, log_level="DEBUG")
+
+
+def test_the_dotenv_file_of_the_working_directory_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("WS_PORT=9000\n")
+    monkeypatch.chdir(tmp_path)
+    assert load({}).ws_port == 9000
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("WS_PORT=9000\nPREVIEW_FPS=10\n")
+    settings = load({"WS_PORT": "9001"}, file)
+    assert (settings.ws_port, settings.preview_fps) == (9001, 10)
+
+
+def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WS_PORT", "9002")
+    assert load(dotenv=NOTHING).ws_port == 9002
+
+
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_an_empty_value_means_the_default(name: str) -> None:
+    assert load({name: ""}, NOTHING) == Settings()
+
+
+def test_lists_are_comma_separated() -> None:
+    settings = load(
+        {"NETWORK_CAMERAS": "ptpip:192.168.1.20, ptpip:192.168.1.21:15740:15741,",
+         "WS_ORIGINS": "https://booth.example,http://10.0.0.2:8080"},
+        NOTHING,
+    )  # fmt: skip
+    assert settings.network_cameras == ("ptpip:192.168.1.20", "ptpip:192.168.1.21:15740:15741")
+    assert settings.ws_origins == ("https://booth.example", "http://10.0.0.2:8080")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().ws_port = 1
+
+
+BAD = [
+    ("WS_PORT", "http", "integer"),
+    ("WS_PORT", "-1", "0"),
+    ("WS_PORT", "65536", "65535"),
+    ("WS_PORT", "8765.5", "integer"),
+    ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+    ("PREVIEW_FPS", "0", "0.1"),
+    ("PREVIEW_FPS", "1000", "120"),
+    ("PREVIEW_FPS", "nan", "120"),
+    ("PREVIEW_FPS", "fast", "number"),
+    ("MAX_RESTART_ATTEMPTS", "-1", "0"),
+    ("MAX_RESTART_ATTEMPTS", "some", "integer"),
+    ("RESTART_DELAY", "-0.1", "0"),
+    ("RESTART_DELAY", "inf", "3600"),
+    ("NETWORK_CAMERAS", "192.168.1.10", "ptpip:192.168.1.10"),
+    ("NETWORK_CAMERAS", "ptpip:camera.local", "numeric IPv4"),
+    ("NETWORK_CAMERAS", "ptpip:192.168.1.300", "numeric IPv4"),
+    ("NETWORK_CAMERAS", "ptpip:192.168.1.10:99999", "ptpip:192.168.1.10"),
+    ("NETWORK_CAMERAS", "ptpip:192.168.1.10,ptpip:192.168.1.10", "each address once"),
+    ("NETWORK_CAMERAS", "usb:001,003", "ptpip:192.168.1.10"),
+    ("WS_ORIGINS", "booth.example", "https://booth.example"),
+    ("WS_ORIGINS", "https://booth.example/page", "https://booth.example"),
+    ("WS_ORIGINS", "*", "https://booth.example"),
+    ("WS_TLS_CERT", "/nonexistent/chain.pem", "WS_TLS_KEY"),
+    ("WS_TLS_KEY", "/nonexistent/key.pem", "WS_TLS_CERT"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), BAD)
+def test_a_bad_value_is_named_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load({name: value}, NOTHING)
+    assert name in str(refusal.value)
+    assert allowed in str(refusal.value)
+
+
+def test_every_bad_value_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load({"WS_PORT": "x", "LOG_LEVEL": "x", "PREVIEW_FPS": "x"}, NOTHING)
+    assert [line.partition("=")[0] for line in str(refusal.value).splitlines()] == [
+        "WS_PORT", "LOG_LEVEL", "PREVIEW_FPS",
+    ]  # fmt: skip
+
+
+def test_a_certificate_that_is_no_file_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.touch()
+    with pytest.raises(SettingsError, match="WS_TLS_CERT names no file"):
+        load({"WS_TLS_CERT": str(tmp_path / "chain.pem"), "WS_TLS_KEY": str(key)}, NOTHING)
+
+
+def test_a_token_that_is_no_text_is_refused_without_being_shown() -> None:
+    with pytest.raises(SettingsError, match="API_TOKEN") as refusal:
+        load({"API_TOKEN": "secret-\udcff"}, NOTHING)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"API_TOKEN=secret-\xff\n")
+    with pytest.raises(SettingsError, match=re.escape(str(file))) as refusal:
+        load({}, file)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_token_may_hold_any_text(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("API_TOKEN='$HOME ${HOME} \u00e4\"#=\U0001f4f7'\n")
+    assert load({}, file).api_token == '$HOME ${HOME} \u00e4"#=\U0001f4f7'
