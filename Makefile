@@ -16,7 +16,7 @@ run: $(VENV)/.run  ## serve the cameras that are plugged in
 	$(BIN)/python gphoto_ws_server.py
 
 test: lint  ## every check and test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -267,7 +267,8 @@ class Driver:
         """
         # The driver throws away what the camera said before a release: a shot of the camera's own button, or that
         # files are gone, whose names it may give to new ones.
-        self._pump(0)
+        with suppress(CameraError):
+            self._pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
             self.viewfinder(False)
         deadline = time.monotonic() + _BUSY_RELEASE_S

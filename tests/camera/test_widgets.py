@@ -1,0 +1,111 @@
+"""A wanted value against a widget, type by type: what reaches the camera, and what is refused and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from camera.errors import ConfigReadonly, InvalidValue, NotSupported
+from camera.model import ConfigItem, ConfigRange, WidgetType
+from camera.widgets import WantedValue, convert, same
+
+
+def item(kind: WidgetType, **values: Any) -> ConfigItem:
+    return ConfigItem(**{"name": "it", "label": "It", "type": kind, "value": None, "readonly": False} | values)
+
+
+ISO = item("radio", choices=("Auto", "100", "200", "6400"))
+SPEED = item("menu", choices=("1/125", "1/60", "0.5", "30", "bulb"))
+APERTURE = item("radio", choices=("f/2.8", "f/4"))
+SWITCH = item("radio", choices=("On", "Off"))
+CASES = item("radio", choices=("RAW", "raw"))
+OPEN_END = item("radio")
+LEVEL = item("range", range=ConfigRange(-2.0, 2.0, 0.333))
+COUNT = item("range", range=ConfigRange(0, 200, 1))
+TOGGLE, DATE, TEXT, BUTTON = item("toggle"), item("date"), item("text"), item("button")
+
+
+@pytest.mark.parametrize(
+    ("widget", "wanted", "value"),
+    [
+        (ISO, "200", "200"), (ISO, 200, "200"), (ISO, 200.0, "200"), (ISO, "auto", "Auto"), (ISO, "AUTO", "Auto"),
+        (SPEED, "1/125", "1/125"), (SPEED, 0.5, "0.5"), (SPEED, "0.50", "0.5"), (SPEED, 30, "30"),
+        (APERTURE, "F/4", "f/4"), (SWITCH, True, "On"), (SWITCH, False, "Off"), (CASES, "raw", "raw"),
+        (OPEN_END, "anything", "anything"),
+        (TOGGLE, True, 1), (TOGGLE, 1, 1), (TOGGLE, "on", 1), (TOGGLE, "YES", 1), (TOGGLE, 0, 0), (TOGGLE, "off", 0),
+        (TOGGLE, False, 0), (TOGGLE, 1.0, 1),
+        (LEVEL, 0, 0.0), (LEVEL, "-2", -2.0), (LEVEL, -1.667, -1.667), (COUNT, 200, 200.0), (COUNT, "7", 7.0),
+        (item("range"), "3.5", 3.5), (item("range", range=ConfigRange(0, 1, 0)), 0.123, 0.123),
+        (DATE, 0, 0), (DATE, "1700000000", 1700000000), (DATE, 2**31 - 1, 2**31 - 1),
+        (DATE, "2030-01-01T00:00:00+00:00", 1893456000),
+        (TEXT, "Ada", "Ada"), (TEXT, "", ""), (TEXT, 5, "5"), (TEXT, True, "true"), (TEXT, "Zoë", "Zoë"),
+        (BUTTON, True, None), (BUTTON, "1", None), (BUTTON, 1, None),
+    ],
+)  # fmt: skip
+def test_a_value_is_turned_into_the_widgets_own_type(
+    widget: ConfigItem, wanted: WantedValue, value: str | float | None
+) -> None:
+    converted = convert(widget, wanted)
+    assert (type(converted), converted) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("widget", "wanted", "allowed"),
+    [
+        (ISO, "201", {"choices": ["Auto", "100", "200", "6400"]}), (ISO, True, {"choices": list(ISO.choices)}),
+        (ISO, "", {"choices": list(ISO.choices)}), (CASES, "Raw", {"choices": ["RAW", "raw"]}),
+        (OPEN_END, 5, {"choices": []}),
+        (TOGGLE, 2, {"choices": ["0", "1"]}), (TOGGLE, "maybe", {"choices": ["0", "1"]}),
+        (COUNT, 201, {"range": {"min": 0, "max": 200, "step": 1}}),
+        (COUNT, -1, {"range": {"min": 0, "max": 200, "step": 1}}),
+        (COUNT, 0.5, {"range": {"min": 0, "max": 200, "step": 1}}),
+        (COUNT, "many", {"range": {"min": 0, "max": 200, "step": 1}}),
+        (COUNT, True, {"range": {"min": 0, "max": 200, "step": 1}}),
+        (COUNT, "nan", {"range": {"min": 0, "max": 200, "step": 1}}),
+        (COUNT, 10**400, {"range": {"min": 0, "max": 200, "step": 1}}),
+        (item("range"), "inf", {"type": "range"}),
+        (DATE, -1, {"type": "date"}), (DATE, 2**31, {"type": "date"}), (DATE, "soon", {"type": "date"}),
+        (DATE, True, {"type": "date"}), (DATE, "0001-01-01T00:00:00+00:00", {"type": "date"}),
+        (TEXT, "two\nlines", {"type": "text"}), (TEXT, "nul\0", {"type": "text"}),
+        (BUTTON, False, {"type": "button"}), (BUTTON, "press", {"type": "button"}),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_allowed_is_refused_with_what_is(
+    widget: ConfigItem, wanted: WantedValue, allowed: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        convert(widget, wanted)
+    assert caught.value.details == {"config_name": "it"} | allowed
+
+
+def test_a_long_value_is_shortened_in_the_message() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        convert(ISO, "x" * 10_000)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("kind", ["text", "radio", "menu", "toggle", "range", "date", "button"])
+def test_a_read_only_widget_is_not_set(kind: WidgetType) -> None:
+    with pytest.raises(ConfigReadonly):
+        convert(item(kind, readonly=True), 1)
+
+
+@pytest.mark.parametrize("kind", ["window", "section"])
+def test_what_holds_widgets_has_no_value(kind: WidgetType) -> None:
+    with pytest.raises(NotSupported):
+        convert(item(kind), 1)
+
+
+@pytest.mark.parametrize(
+    ("after", "value", "expected"),
+    [
+        (item("radio", value="200"), "200", True), (item("radio", value="100"), "200", False),
+        (item("toggle", value=1), 1, True), (item("toggle", value=2), 1, False),
+        (item("range", value=1.4, range=ConfigRange(0, 5, 1)), 1.0, True),
+        (item("range", value=2.0, range=ConfigRange(0, 5, 1)), 1.0, False),
+        (item("text", value="ADA"), "Ada", True),
+    ],
+)  # fmt: skip
+def test_a_value_read_back_is_compared_by_its_type(after: ConfigItem, value: str | float, expected: bool) -> None:
+    assert same(after, value) is expected

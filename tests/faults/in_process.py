@@ -1,0 +1,32 @@
+"""The server inside the test's process: for deadlines that are too long to wait for, and for a look at its memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Self
+
+from websockets.asyncio.client import connect
+
+from camera.session import SessionOptions
+from server.app import App
+from tests.rig import TOKEN, Client
+
+
+class InProcess:
+    """A running App with a real socket and real camera processes."""
+
+    def __init__(self, app: App, uri: str) -> None:
+        self.app = app
+        self.uri = uri
+
+    @classmethod
+    async def start(cls, *addresses: str) -> Self:
+        """Serve the cameras at these addresses, or those on the bus."""
+        app = App(TOKEN, addresses, SessionOptions(restart_delay=0.3), 30.0, "test")
+        return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
+
+    async def connect(self) -> Client:
+        """A client that is logged in."""
+        socket = await connect(self.uri, max_size=None, close_timeout=0.5)
+        await socket.send(json.dumps({"token": TOKEN}))
+        return Client(socket)
