@@ -145,7 +145,9 @@ class Worker:
         except CameraError as error:
             try:
                 self._check_alive(error)
-            except CameraError:
+            except CameraError as dead:
+                if type(error) is CameraError:  # what a driver says of a camera that is gone means nothing
+                    error = type(dead)(dead.message, **error.details)
                 # In one message: the next job must not be given to this process any more.
                 self._channel.send({"job": self._job, "error": error.to_json(), "lost": True})
                 raise
