@@ -76,11 +76,13 @@ class Body:
         self._period = 1 / fps if fps else 0.0
         self._shutter = shutter
         self._task: asyncio.Task[None] | None = None
+        self.card = Card(layout)
         self.reset()
 
     def reset(self) -> None:
         """Factory state: an empty card, counters at zero, live view off."""
-        self.card = Card(self._layout)
+        # Handles go on: a host that is connected remembers the old ones.
+        self.card = Card(self._layout, self.card.next_handle())
         self.ram: dict[int, StoredFile] = {}
         self.shots = 0
         self.frames = 0

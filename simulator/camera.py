@@ -67,6 +67,8 @@ class Camera:
         if self._switching:
             self._switching.cancel()
         self.faults.clear()
+        for stored in self.body.card.files():  # a driver that is connected has to hear of it: names come again
+            self.dialect.file_removed(stored)
         self.body.reset()
         self.dialect.reset()
         self.responder.operations.clear()

@@ -66,13 +66,13 @@ class StoredFile:
 class Card:
     """The card in the slot. Handles are never used twice."""
 
-    def __init__(self, layout: Layout) -> None:
-        """An empty formatted card."""
+    def __init__(self, layout: Layout, first_file: int = _FIRST_FILE) -> None:
+        """An empty formatted card; handles of files begin at ``first_file``."""
         self.layout = layout
         self.write_protected = False
         self.free_shots_limit: int | None = None
         """What the body is to show as free shots; None: as many as fit."""
-        self._handles = iter(range(_FIRST_FILE, 2**31))
+        self._handles = iter(range(first_file, 2**31))
         self._folders = iter(range(_FIRST_FOLDER, _FIRST_FILE))
         self._objects: dict[int, StoredFile] = {}
         self._dcim = self._add_folder(0, "DCIM")
