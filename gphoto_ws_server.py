@@ -13,10 +13,13 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import redaction
 from camera.child import LOG_FORMAT
+from camera.photos import PhotoFolder
 from camera.session import SessionOptions
+from camera.turn import Turn
 from server.app import App
 from settings import Settings, SettingsError, load
 from simulator.process import SimulatorProcess
@@ -109,10 +112,24 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
             simulator = stack.enter_context(SimulatorProcess("--cameras", str(arguments.simulate)))
             _log.info("simulated cameras; their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
-        options = SessionOptions(settings.capture_target, settings.max_restart_attempts, settings.restart_delay)
+        photos = PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name)
+        if swept := photos.sweep():
+            _log.info("removed %d half-written files from %s", swept, photos.folder)
+        options = SessionOptions(
+            capture_target=settings.capture_target,
+            max_restart_attempts=settings.max_restart_attempts,
+            restart_delay=settings.restart_delay,
+            preview_iso=settings.preview_iso,
+            capture_iso=settings.capture_iso,
+            capture_turn=Turn(settings.capture_rotation, settings.capture_flip),
+            photos=photos,
+        )
+        preview_turn = Turn(settings.preview_rotation, settings.preview_flip)
 
         async def serve() -> None:
-            await _serve(make(token, network, options, settings.preview_fps, VERSION), settings, host, port)
+            await _serve(
+                make(token, network, options, settings.preview_fps, preview_turn, VERSION), settings, host, port
+            )
 
         try:
             asyncio.run(serve())

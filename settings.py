@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from camera.model import NETWORK_ADDRESS
+from camera.photos import check_template
+from camera.turn import ROTATIONS
 
 
 class SettingsError(Exception):
@@ -44,6 +46,14 @@ class Settings(BaseModel):
     network_cameras: Several = ()
     capture_target: str = "Memory card"
     preview_fps: float = Field(30.0, ge=0.1, le=120)
+    preview_iso: str = ""
+    capture_iso: str = ""
+    preview_rotation: int = 0
+    capture_rotation: int = 0
+    preview_flip: bool = False
+    capture_flip: bool = False
+    photo_dir: str = "photos"
+    photo_name: str = "{date}_{time}_{original}"
     max_restart_attempts: int = Field(3, ge=0, le=1000)
     restart_delay: float = Field(5.0, ge=0, le=3600)
 
@@ -60,6 +70,18 @@ class Settings(BaseModel):
         except UnicodeEncodeError:
             raise ValueError("text in UTF-8") from None
         return value
+
+    @field_validator("preview_rotation", "capture_rotation")
+    @classmethod
+    def _quarter_turns(cls, value: int) -> int:
+        if value not in ROTATIONS:
+            raise ValueError(f"one of {', '.join(map(str, ROTATIONS))} (degrees clockwise)")
+        return value
+
+    @field_validator("photo_name")
+    @classmethod
+    def _name_template(cls, value: str) -> str:
+        return check_template(value)
 
     @field_validator("network_cameras")
     @classmethod

@@ -6,7 +6,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -126,8 +126,11 @@ class Driver:
         self._call(lambda: self._camera.set_abilities(drivers[drivers.lookup_model(model)]), "open")
         self._call(lambda: self._camera.init(self._context), "open")
         self._abilities = self._camera.get_abilities()
+        self._other_names: Mapping[str, str] = {}
+        self._paths: frozenset[str] = frozenset()
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
+        self._other_names = self.quirks.names
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._viewfinder_on = False
         self.has_more_events = False
@@ -227,31 +230,34 @@ class Driver:
 
     def _find_widget(self, name: str) -> tuple[ConfigItem, Any, Any]:
         """The item, its widget, and the tree that owns the widget (None where it was read alone)."""
+        try:
+            return self._find_by_own_name(name)
+        except ConfigNotFound:
+            folder, slash, bare = name.rpartition("/")
+            if bare not in self._other_names:
+                raise
+            return self._find_by_own_name(f"{folder}{slash}{self._other_names[bare]}")
+
+    def _find_by_own_name(self, name: str) -> tuple[ConfigItem, Any, Any]:
         bare = name.strip("/").rpartition("/")[2]
-        if bare == name and "\0" not in name:  # C would read no further
+        wanted = "/" + name.strip("/")
+        wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
+        # A path costs reading the whole tree once; after that its place is known.
+        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would read no further
             try:
                 widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
-                return _item(widget, ""), widget, None
+                return _item(widget, wanted if bare != name else ""), widget, None
             except CameraError as error:
                 # -2 is an unknown name, but also a setting that this driver only shows in the whole tree.
                 if error.details.get("gp_error") != gp.GP_ERROR_BAD_PARAMETERS:
                     raise
         root = self._call(lambda: self._camera.get_config(self._context), "get_config")
         everything = list(_walk(root, ""))
-        wanted = "/" + name.strip("/")
+        self._paths = frozenset(item.path for item, _ in everything)
         for item, widget in everything:
-            if item.name == name or item.path == wanted or item.path == "/main" + wanted:
+            if item.path == wanted or (bare == name and item.name == name):
                 return item, widget, root
-        names = [item.name for item, _ in everything]
-        similar = [
-            known for known in names if bare and (bare.lower() in known.lower() or known.lower() in bare.lower())
-        ]
-        raise ConfigNotFound(
-            f"The camera has no setting {name!r}." + (f" Did you mean {', '.join(similar[:5])}?" if similar else "")
-            + " Send get_config without a name for all of them.",
-            config_name=name,
-            similar=similar[:5] or None,
-        )  # fmt: skip
+        raise _not_found(name, bare, [item for item, _ in everything])
 
     # -- pictures
 
@@ -346,6 +352,9 @@ class Driver:
             self._viewfinder_on = True
             # The view dies with `file`: copy while it is held.
             frame = bytes(file.get_data_and_size())
+            if not frame and time.monotonic() < deadline:  # how a Nikon that stays busy comes out
+                time.sleep(_READ_BACK_PAUSE_S)
+                continue
             if not frame.startswith(b"\xff\xd8"):
                 raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
             return frame
@@ -383,7 +392,9 @@ class Driver:
         size = os.fstat(fd).st_size
         told = self._captured(path).size
         if size == 0 or (told is not None and told != size):
-            raise CameraIO(f"Only {size} of {told} bytes of {path} arrived. Try again.", doing="download")
+            # Or the driver remembers another file of that name, from before the card was formatted.
+            words = f"{size} bytes of {path} arrived where {told} were announced. Try again."
+            raise CameraIO(words, doing="download", out_of_step=True)
         return CapturedFile(path, size, mimetype_of(name))
 
     def thumbnail(self, path: str) -> bytes:
@@ -493,6 +504,23 @@ class Driver:
 _PATH_RULE = (
     "A path on the camera is absolute and made of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."
 )
+
+
+def _not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
+    elsewhere = [item.path.removeprefix("/main/") for item in everything if item.name == bare]
+    near = [
+        item.name
+        for item in everything
+        if bare and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
+    ]
+    similar = list(dict.fromkeys(elsewhere or near))[:5]
+    return ConfigNotFound(
+        f"The camera has no setting {name!r}."
+        + (f" Did you mean {', '.join(similar)}?" if similar else "")
+        + " Send get_config without a name for all of them.",
+        config_name=name,
+        similar=similar or None,
+    )
 
 
 def _join(folder: str, name: str) -> str:

@@ -117,6 +117,10 @@ class CardFull(CameraError):
     """No room for another shot."""
 
 
+class DiskFull(CameraError):
+    """The server has no room for the picture, or may not write it."""
+
+
 class LiveViewNotRunning(CameraError):
     """There is no stream to stop."""
 
@@ -126,6 +130,6 @@ _KINDS = {
     for kind in (
         CameraBusy, CameraTimeout, CameraIO, CameraNotFound, CameraDisconnected, CameraClaimed, NotSupported,
         Cancelled, CaptureUnknown, ConfigNotFound, ConfigReadonly, InvalidValue, FileNotFound, InvalidPath,
-        CardFull, LiveViewNotRunning,
+        CardFull, DiskFull, LiveViewNotRunning,
     )
 }  # fmt: skip

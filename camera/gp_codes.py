@@ -55,10 +55,16 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("0x200e", errors.CameraError, "The card is write-protected."),
     ("0x2013", errors.CameraError, "The camera has no card."),
     ("auto-focus failed", errors.CameraError, _UNFOCUSED),
+    # Nikon's capture tells words without a number.
+    ("out of focus", errors.CameraError, _UNFOCUSED),
+    ("store read only", errors.CameraError, "The card is write-protected."),
+    ("device busy", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
 )  # fmt: skip
 
 # Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
-_NOT_FIRED = ("press failed", "auto-focus failed", "does not support", "initiatecapture")
+_NOT_FIRED = (
+    "press failed", "auto-focus failed", "does not support", "initiatecapture", "out of focus", "store read only",
+)  # fmt: skip
 # PTP results 0x02xx are libgphoto2's own: no answer came, so the camera may well have done what it was asked. Only
 # the half press fires in no case.
 # 0x2002, General Error, is also what the driver says of rubbish.
@@ -83,8 +89,8 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
 
 
 def transfer_broke(error: CameraError) -> bool:
-    """Whether the driver lost step with the camera: no answer came, or half of one."""
-    return error.details.get("gp_error") in (-7, -10, -34, -52)
+    """Whether the driver lost step with the camera: no answer came, half of one, or its memory of files is wrong."""
+    return error.details.get("gp_error") in (-7, -10, -34, -52) or "out_of_step" in error.details
 
 
 def camera_answered(error: CameraError) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from camera.errors import CameraError
 from camera.model import Frame
+from camera.turn import Turn
 
 _log = logging.getLogger("camera.live_view")
 
@@ -17,10 +19,23 @@ _log = logging.getLogger("camera.live_view")
 _LINGER_S = 1.0
 
 
-class Viewer(Protocol):
-    """Somebody who watches. `fps` is the highest rate wanted, in frames per second."""
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What the camera process is asked for: frames a second at most, and each frame turned in these ways."""
 
     fps: float
+    turns: frozenset[Turn]
+
+    def serves(self, other: Feed) -> bool:
+        """Whether everything the other one wants is in this one."""
+        return self.fps >= other.fps and self.turns >= other.turns
+
+
+class Viewer(Protocol):
+    """Somebody who watches. `fps` is the highest rate wanted, in frames per second; `turn` how the picture is wanted."""
+
+    fps: float
+    turn: Turn
 
     def offer(self, frame: Frame) -> None:
         """Take a frame, now and without waiting; whoever is not ready loses it."""
@@ -51,23 +66,23 @@ class LiveView:
     """The stream of one camera.
 
     Args:
-        switch: starts live view at the camera at a rate in frames per second, or ends it (None).
+        switch: starts or changes live view at the camera, or ends it (None).
     """
 
-    def __init__(self, switch: Callable[[float | None], Awaitable[None]]) -> None:
+    def __init__(self, switch: Callable[[Feed | None], Awaitable[None]]) -> None:
         self._switch = switch
         self._places: dict[Viewer, _Place] = {}
         self._switching = asyncio.Lock()
-        self._fps: float | None = None
+        self._feed: Feed | None = None
         self._linger: asyncio.Task[None] | None = None
-        self._last_at = 0.0
+        self._last_at: dict[Turn, float] = {}
         self._left_at = 0.0
         self.last_seq = 0
 
     @property
     def running(self) -> bool:
         """Whether live view is on at the camera, as far as we know."""
-        return self._fps is not None
+        return self._feed is not None
 
     @property
     def viewers(self) -> int:
@@ -85,9 +100,10 @@ class LiveView:
             CameraError: live view could not be started; nobody was added.
         """
         async with self._switching:
-            if self._fps is None or viewer.fps > self._fps:
-                await self._switch(max(viewer.fps, self._wanted() or 0.0))
-                self._fps = max(viewer.fps, self._wanted() or 0.0)
+            wanted = _feed_of((*self._places, viewer))
+            if self._feed is None or not self._feed.serves(wanted):
+                await self._switch(wanted)
+                self._feed = wanted
             place = self._places[viewer] = _Place(viewer)
         # Outside: a client that is slow to take its reply must not keep others from starting.
         try:
@@ -100,39 +116,39 @@ class LiveView:
         place.ready = True
 
     def remove(self, viewer: Viewer) -> None:
-        """Let somebody go; the last one's going switches live view off a second later."""
+        """Let somebody go; a second later the camera does no more than the others need, without any it is off."""
         self._places.pop(viewer, None)
         self._left_at = time.monotonic()
-        if not self._places and self.running and (self._linger is None or self._linger.done()):
-            self._linger = asyncio.create_task(self._end_after_a_while(), name="live view linger")
+        if self.running and (self._linger is None or self._linger.done()):
+            self._linger = asyncio.create_task(self._settle(), name="live view linger")
 
     def publish(self, frame: Frame) -> None:
-        """Offer a new frame to everybody whose turn it is."""
+        """Offer a new frame to everybody who wants it turned like this and whose turn it is."""
         self.last_seq = frame.seq
         now = time.monotonic()
-        period = min(now - self._last_at, 0.2)
-        self._last_at = now
+        period = min(now - self._last_at.get(frame.turn, 0.0), 0.2)
+        self._last_at[frame.turn] = now
         for place in tuple(self._places.values()):
-            if place.ready:
+            if place.ready and place.viewer.turn == frame.turn:
                 place.offer(frame, now, period)
 
     def paused(self) -> None:
         """The camera is gone for the moment; `resume` follows once it is back."""
-        self._fps = None
+        self._feed = None
 
     async def resume(self) -> None:
         """Start again for those who still watch. They are told when the camera cannot any more."""
         async with self._switching:
-            wanted = self._wanted()
-            if wanted is None or self._fps is not None:
+            if not self._places or self._feed is not None:
                 return
+            wanted = _feed_of(self._places)
             try:
                 await self._switch(wanted)
             except CameraError as error:
                 _log.warning("live view did not come back: %s", error)
                 self.end("camera_error")
             else:
-                self._fps = wanted
+                self._feed = wanted
 
     def end(self, reason: str) -> None:
         """Tell every viewer that it is over."""
@@ -149,19 +165,23 @@ class LiveView:
             self._linger.cancel()
             await asyncio.wait((self._linger,))
 
-    def _wanted(self) -> float | None:
-        return max((viewer.fps for viewer in self._places), default=None)
-
-    async def _end_after_a_while(self) -> None:
+    async def _settle(self) -> None:
         rest = _LINGER_S
         while rest > 0:  # somebody may have come and gone meanwhile
             await asyncio.sleep(rest)
             rest = self._left_at + _LINGER_S - time.monotonic()
         async with self._switching:
-            if self._places or not self.running:
+            wanted = _feed_of(self._places) if self._places else None
+            if self._feed is None or wanted == self._feed:
                 return
-            self._fps = None
+            self._feed = wanted
             try:
-                await self._switch(None)
+                await self._switch(wanted)
             except CameraError as error:
-                _log.info("live view was not switched off: %s", error)
+                _log.info("live view was not switched to %s: %s", wanted, error)
+
+
+def _feed_of(viewers: Iterable[Viewer]) -> Feed:
+    """What all of them need together."""
+    everybody = tuple(viewers)
+    return Feed(max(viewer.fps for viewer in everybody), frozenset(viewer.turn for viewer in everybody))

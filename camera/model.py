@@ -6,6 +6,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from camera.turn import AS_IS, Turn
+
 WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
 ConfigValue = str | int | float | None
 State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
@@ -125,12 +127,14 @@ class Frame:
         data: the JPEG as the camera sent it.
         seq: counts the frames of one camera since the server started, from 1.
         time_us: when the camera process had it, microseconds since the epoch.
+        turn: how it was turned on its way here.
         encodings: messages built from this frame, kept with it so that each is built once for all viewers.
     """
 
     data: bytes | memoryview
     seq: int
     time_us: int
+    turn: Turn = AS_IS
     encodings: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

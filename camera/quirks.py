@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Quirks:
         image_format: settings that tell which files a shot makes.
         several_files: pattern of the values of those settings that make more than one file.
         viewfinder_off_before_still: live view has to be off before the shutter is released.
+        names: what other makers call a setting, and this one calls it.
         busy_means_not_fired: "busy" as the answer to a capture proves that the shutter did not fire, so the
             release may be tried again.
     """
@@ -24,6 +26,7 @@ class Quirks:
     several_files: str = r"\+"
     viewfinder_off_before_still: bool = False
     busy_means_not_fired: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 # Canon: the driver refuses a release while the camera status is busy, before anything is sent, and the body answers
@@ -33,10 +36,12 @@ CANON = Quirks(
     image_format=("imageformat", "imageformatsd", "imageformatcf"),
     viewfinder_off_before_still=True,
     busy_means_not_fired=True,
+    names={"f-number": "aperture", "imagequality": "imageformat"},
 )
 # Nikon: switching the viewfinder off before a still makes double shots on a D810; the driver does what is needed.
-NIKON = Quirks(makers=r"nikon", image_format=("imagequality",))
-SONY = Quirks(makers=r"sony", image_format=("imagequality",))
+_ONE_NAME = {"aperture": "f-number", "imageformat": "imagequality"}
+NIKON = Quirks(makers=r"nikon", image_format=("imagequality",), names=_ONE_NAME)
+SONY = Quirks(makers=r"sony", image_format=("imagequality",), names=_ONE_NAME)
 OTHER = Quirks(makers=r"", image_format=("imageformat", "imagequality"))
 
 _FAMILIES = (CANON, NIKON, SONY, OTHER)
@@ -46,3 +51,16 @@ def quirks_of(manufacturer: str, model: str) -> Quirks:
     """The family that a camera belongs to, by the names it tells."""
     names = f"{manufacturer} {model}"
     return next(family for family in _FAMILIES if re.search(family.makers, names, re.IGNORECASE))
+
+
+# The same value in the words of several makers (capturetarget).
+SAME_VALUES: tuple[frozenset[str], ...] = (
+    frozenset(("memory card", "card")),
+    frozenset(("internal ram", "sdram", "ram")),
+)
+
+
+def same_value(one: str, other: str) -> bool:
+    """Whether two makers' words mean the same value; f/5.6 and 5.6 do."""
+    first, second = one.lower().removeprefix("f/"), other.lower().removeprefix("f/")
+    return first == second or any({first, second} <= words for words in SAME_VALUES)

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from camera import widgets
 from camera.channel import Message
 from camera.child import Child, ChildOptions
-from camera.errors import CameraDisconnected, CameraError, FileNotFound, NotSupported
+from camera.errors import (
+    CameraDisconnected,
+    CameraError,
+    CameraIO,
+    ConfigNotFound,
+    ConfigReadonly,
+    FileNotFound,
+    InvalidValue,
+    NotSupported,
+)
 from camera.fetched import FetchedFile, FetchedFiles
-from camera.live_view import LiveView
+from camera.live_view import Feed, LiveView
 from camera.model import (
     CameraEvent,
     CameraIdentity,
     Capabilities,
     CapturedFile,
     ConfigItem,
+    ConfigValue,
     Frame,
     State,
     Storage,
     mimetype_of,
 )
+from camera.photos import PhotoFolder
+from camera.shot import Order, Shot, take
+from camera.turn import AS_IS, Turn
 from camera.widgets import WantedValue
 
 _log = logging.getLogger("camera.session")
@@ -38,11 +54,15 @@ _SLOW_RETRY_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How sessions behave: see CAPTURE_TARGET, MAX_RESTART_ATTEMPTS and RESTART_DELAY (seconds) in .env.example."""
+    """How sessions behave; each is a setting of .env.example (the delay in seconds)."""
 
     capture_target: str = "Memory card"
     max_restart_attempts: int = 3
     restart_delay: float = 5.0
+    preview_iso: str = ""
+    capture_iso: str = ""
+    capture_turn: Turn = AS_IS
+    photos: PhotoFolder = field(default_factory=lambda: PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
 
 
 class Session:
@@ -79,6 +99,7 @@ class Session:
         self._resume: asyncio.Task[None] | None = None
         self._rescues: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._iso_before_preview: ConfigValue = None
 
     # -- what is known of it
 
@@ -144,7 +165,7 @@ class Session:
         Raises:
             CameraError: it does not open; tries go on.
         """
-        await self._ready_child()
+        await self.child()
 
     async def restart(self) -> None:
         """Close the camera and open it again; returns when it is ready.
@@ -155,7 +176,7 @@ class Session:
         async with self._turn:
             if self._child is not None:
                 await self._child.close()
-            await self._ready_child(fresh=True)
+            await self.child(fresh=True)
 
     async def _live_on(self) -> None:
         failures = 0
@@ -216,7 +237,7 @@ class Session:
     def _tell_state(self) -> None:
         self._emit(CameraEvent("camera_state", self.port, {"state": self.state}))
 
-    async def _ready_child(self, *, fresh: bool = False) -> Child:
+    async def child(self, *, fresh: bool = False) -> Child:
         """The open camera's process; where there is none, after the try to open it that is under way or due."""
         while fresh or self._child is None or self._child.lost.done():
             if self._stopping:
@@ -243,7 +264,7 @@ class Session:
     async def _my_turn(self) -> AsyncIterator[Child]:
         """The camera for one caller alone, in the order of asking."""
         async with self._turn:
-            yield await self._ready_child()
+            yield await self.child()
 
     async def _run(self, do: str, deadline: float, **args: Any) -> Message:
         async with self._my_turn() as child:
@@ -257,7 +278,7 @@ class Session:
             except CameraDisconnected:
                 if not child.lost.done():
                     raise
-            return await (await self._ready_child()).call(do, args, deadline)
+            return await (await self.child()).call(do, args, deadline)
 
     async def get_config(self, name: str) -> ConfigItem:
         """One setting. Raises ConfigNotFound."""
@@ -277,8 +298,8 @@ class Session:
         self._emit(CameraEvent("config_changed", self.port, {"config_name": item.name, "value": item.value}))
         return item
 
-    async def capture(self) -> list[CapturedFile]:
-        """Take one picture; all its files, the JPEG first where there is one.
+    async def capture(self, order: Order) -> Shot:
+        """Take one photo as ordered. Live view pauses meanwhile and goes on by itself.
 
         Raises:
             CaptureUnknown: the shutter may have fired and no file was seen.
@@ -286,23 +307,39 @@ class Session:
         """
         if not self.capabilities.capture:
             raise NotSupported(f"{self.name} cannot be released by remote control.")
+        started = time.monotonic()
         async with self._my_turn() as child:
+            capture_iso = None if "iso" in order.settings else await self._own_iso(child, self._options.capture_iso)
+            if capture_iso is not None:
+                order = replace(order, settings={"iso": capture_iso, **order.settings})
             self._capturing = True
             self._tell_state()
             try:
-                reply = await child.call("capture", {}, CAPTURE_S)
-                files = [CapturedFile(**file) for file in reply.header["ok"]["files"]]
-                files = [await self._rescue(child, file) for file in files]
+                shot = await take(_Hands(self), order, started, self._options.photos, self.name, self.serial)
             finally:
                 self._capturing = False
                 self._tell_state()
-        files.sort(key=lambda file: file.mimetype != "image/jpeg")
-        self.last_image = files[0].path
-        for file in files:
-            self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.path}))
-        return files
+        self.last_image = shot.files[0].file.path
+        for file in shot.files:
+            self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.file.path}))
+            if file.saved_path is not None:
+                told = {"camera_filepath": file.file.path, "saved_path": file.saved_path}
+                self._emit(CameraEvent("capture_saved", self.port, told))
+        return shot
 
-    async def _rescue(self, child: Child, file: CapturedFile) -> CapturedFile:
+    async def _own_iso(self, child: Child, wanted: str) -> str | None:
+        """The operator's ISO where this camera takes it; a wrong one in the settings must not stop the booth."""
+        if not wanted:
+            return None
+        try:
+            item = ConfigItem.from_json((await child.call("get_config", {"name": "iso"}, CONFIG_S)).header["ok"])
+            widgets.convert(item, wanted)
+        except (ConfigNotFound, ConfigReadonly, InvalidValue) as error:
+            _log.warning("%s: PREVIEW_ISO or CAPTURE_ISO is not used: %s", self.port, error)
+            return None
+        return None if widgets.same(item, wanted) else wanted
+
+    async def rescue(self, child: Child, file: CapturedFile) -> CapturedFile:
         """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
         if not _in_ram(file.path):
             self._fetched.drop(file.path)  # of a file that had this name before, on a card that was formatted
@@ -311,9 +348,9 @@ class Session:
         path = self._fetched.add_only_copy(fetched)
         return CapturedFile(path, fetched.size, fetched.mimetype)
 
-    async def preview(self) -> bytes:
+    async def preview(self, turn: Turn) -> bytes:
         """One live-view frame as JPEG. Raises NotSupported."""
-        return (await self._ask("preview", PREVIEW_S)).data
+        return (await self._ask("preview", PREVIEW_S, rotation=turn.rotation, flip=turn.flip)).data
 
     async def fetch(self, path: str | None) -> FetchedFile:
         """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath."""
@@ -322,14 +359,25 @@ class Session:
         if path is None:
             raise FileNotFound("No image was captured yet. Send capture_image, or name a camera_filepath.")
         async with self._my_turn() as child:
-            file = self._fetched.get(path)
-            if file is None:
-                file = await self._fetch(child, path)
-                self._fetched.add(file)
-            return file
+            return await self.fetch_with(child, path)
+
+    async def fetch_with(self, child: Child, path: str) -> FetchedFile:
+        """The same for whoever has the camera already."""
+        file = self._fetched.get(path)
+        if file is None:
+            file = await self._fetch(child, path)
+            self._fetched.add(file)
+        return file
 
     async def _fetch(self, child: Child, path: str) -> FetchedFile:
-        message = await child.call("fetch", {"path": path}, DOWNLOAD_SILENCE_S)
+        turn = self._options.capture_turn
+        args = {"path": path, "rotation": turn.rotation, "flip": turn.flip}
+        try:
+            message = await child.call("fetch", args, DOWNLOAD_SILENCE_S)
+        except (CameraIO, CameraDisconnected):
+            if not child.lost.done():
+                raise
+            message = await (await self.child()).call("fetch", args, DOWNLOAD_SILENCE_S)
         told = message.header["ok"]
         assert message.fd is not None, "the worker sends a file with every fetch"
         return FetchedFile(message.fd, told["path"], told["size"], told["mimetype"])
@@ -345,13 +393,17 @@ class Session:
 
     async def delete_file(self, path: str) -> None:
         """Delete a file from the camera. Raises FileNotFound, InvalidPath."""
-        if self._fetched.is_only_copy(path):
-            self._fetched.drop(path)
-            with suppress(CameraError):  # the driver may still remember what it gave us
-                await self._run("delete_file", FILES_S, path=path)
-        else:
-            await self._run("delete_file", FILES_S, path=path)
-            self._fetched.drop(path)
+        async with self._my_turn() as child:
+            await self.delete_with(child, path)
+
+    async def delete_with(self, child: Child, path: str) -> None:
+        """The same for whoever has the camera already."""
+        try:
+            await child.call("delete_file", {"path": path}, FILES_S)
+        except CameraError:
+            if not self._fetched.is_only_copy(path):  # those the driver may still remember, the camera does not
+                raise
+        self._fetched.drop(path)
         if self.last_image == path:
             self.last_image = None
 
@@ -364,18 +416,38 @@ class Session:
         """Give back the memory of files that nobody asked for in a while."""
         self._fetched.forget_old()
 
-    async def _switch_live_view(self, fps: float | None) -> None:
-        if fps is not None and not self.capabilities.live_view:
+    async def _switch_live_view(self, feed: Feed | None) -> None:
+        if feed is not None and not self.capabilities.live_view:
             raise NotSupported(f"{self.name} has no live view.")
-        if fps is None and self._child is None:
+        if feed is None and self._child is None:
             return
-        await self._run("live_view", CONFIG_S, fps=fps, seq=self.live.last_seq)
-        self._emit(CameraEvent("camera_state", self.port, {"state": "ready" if fps is None else "live"}))
+        async with self._my_turn() as child:
+            if feed is None:
+                await child.call("live_view", {"fps": None, "seq": 0, "turns": []}, CONFIG_S)
+                await self._put_iso_back(child)
+            else:
+                turns = [(turn.rotation, turn.flip) for turn in feed.turns]
+                args = {"fps": feed.fps, "seq": self.live.last_seq, "turns": turns}
+                await child.call("live_view", args, CONFIG_S)
+                await self._set_preview_iso(child)
+        self._emit(CameraEvent("camera_state", self.port, {"state": "ready" if feed is None else "live"}))
+
+    async def _set_preview_iso(self, child: Child) -> None:
+        if self._iso_before_preview is None and (iso := await self._own_iso(child, self._options.preview_iso)):
+            before = ConfigItem.from_json((await child.call("get_config", {"name": "iso"}, CONFIG_S)).header["ok"])
+            await child.call("set_config", {"name": "iso", "value": iso}, CONFIG_S)
+            self._iso_before_preview = before.value
+
+    async def _put_iso_back(self, child: Child) -> None:
+        iso, self._iso_before_preview = self._iso_before_preview, None
+        if iso is not None:
+            await child.call("set_config", {"name": "iso", "value": iso}, CONFIG_S)
 
     def _on_event(self, name: str, message: Message) -> None:
         if name == "frame":
             header = message.header
-            self.live.publish(Frame(message.data, header["seq"], header["time_us"]))
+            turn = Turn(header["rotation"], header["flip"])
+            self.live.publish(Frame(message.data, header["seq"], header["time_us"], turn))
             return
         values = message.header["values"]
         if name == "file_added":
@@ -393,12 +465,48 @@ class Session:
         """Fetch a picture taken with the camera's own button into its RAM, and only then tell of it."""
         try:
             async with self._my_turn() as child:
-                file = await self._rescue(child, CapturedFile(path, None, mimetype_of(path)))
+                file = await self.rescue(child, CapturedFile(path, None, mimetype_of(path)))
         except CameraError as error:
             _log.warning("%s: %s is lost: %s", self.port, path, error)
             return
         self.last_image = file.path
         self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.path}))
+
+
+class _Hands:
+    """The camera in the hands of one photo (see shot.Hands), through a new process where one is lost."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, name: str) -> ConfigItem:
+        return ConfigItem.from_json((await self._call("get_config", CONFIG_S, name=name)).header["ok"])
+
+    async def set(self, name: str, value: WantedValue) -> ConfigItem:
+        return ConfigItem.from_json((await self._call("set_config", CONFIG_S, name=name, value=value)).header["ok"])
+
+    async def release(self, on_release: Callable[[], None]) -> list[CapturedFile]:
+        def progressed(what: str) -> None:
+            if what == "released":
+                on_release()
+
+        child = await self._session.child()
+        reply = await child.call("capture", {}, CAPTURE_S, progressed)
+        files = [CapturedFile(**file) for file in reply.header["ok"]["files"]]
+        files = [await self._session.rescue(child, file) for file in files]
+        return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
+
+    async def fetch(self, path: str) -> FetchedFile:
+        return await self._session.fetch_with(await self._session.child(), path)
+
+    async def thumbnail(self, path: str) -> bytes:
+        return (await self._call("thumbnail", FILES_S, path=path)).data
+
+    async def delete(self, path: str) -> None:
+        await self._session.delete_with(await self._session.child(), path)
+
+    async def _call(self, do: str, deadline: float, **args: Any) -> Message:
+        return await (await self._session.child()).call(do, args, deadline)
 
 
 def _in_ram(path: str) -> bool:

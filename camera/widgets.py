@@ -11,6 +11,7 @@ from datetime import datetime
 
 from camera.errors import ConfigReadonly, InvalidValue, NotSupported
 from camera.model import ConfigItem
+from camera.quirks import same_value
 
 WantedValue = str | int | float | bool
 
@@ -84,7 +85,7 @@ def _choice(item: ConfigItem, wanted: WantedValue) -> str:
         words = _YES if wanted else _NO
         matches = [choice for choice in item.choices if choice.lower() in words]
     else:
-        matches = [choice for choice in item.choices if choice.lower() == text.lower()]
+        matches = [choice for choice in item.choices if same_value(choice, text)]
         number = _number(wanted)
         if not matches and number is not None:
             matches = [choice for choice in item.choices if _number(choice) == number]

@@ -14,7 +14,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from camera.channel import BlockingChannel, ChannelClosed, Message
@@ -30,7 +31,9 @@ from camera.errors import (
     NotSupported,
 )
 from camera.gp_codes import camera_answered, transfer_broke
+from camera.jpeg import turned, upright
 from camera.model import to_json
+from camera.turn import Turn
 
 _log = logging.getLogger("camera.worker")
 
@@ -50,6 +53,7 @@ class _LiveView:
     interval: float
     due: float
     seq: int
+    turns: tuple[Turn, ...]
     misses: int = 0
 
 
@@ -133,7 +137,14 @@ class Worker:
             return
         live.misses = 0
         live.seq += 1
-        self._channel.send({"event": "frame", "seq": live.seq, "time_us": time.time_ns() // 1000}, data)
+        told = {"event": "frame", "seq": live.seq, "time_us": time.time_ns() // 1000}
+        for turn in live.turns:
+            try:
+                picture = turned(data, turn)
+            except ValueError as error:
+                _log.info("a live-view frame was not turned: %s", error)
+                continue
+            self._channel.send({**told, "rotation": turn.rotation, "flip": turn.flip}, picture)
         # Keeps the average rate where a frame was late, without a burst after a long pause.
         live.due = max(live.due + live.interval, started)
 
@@ -192,18 +203,23 @@ class Worker:
         files = self._driver.capture(lambda: self._progress("released"))
         return {"files": [to_json(file) for file in files]}, b"", None
 
-    def _preview(self) -> Result:
+    def _preview(self, rotation: int, flip: bool) -> Result:
         """One frame. The mirror is left as it was: in the same job, so that no stream can start in between."""
         was_on = self._live is not None or self._driver.viewfinder_on
         data = self._driver.preview()
         if not was_on:
             self._driver.viewfinder(False)
+        with suppress(ValueError):
+            data = turned(data, Turn(rotation, flip))
         return {}, data, None
 
-    def _fetch(self, path: str) -> Result:
+    def _fetch(self, path: str, rotation: int, flip: bool) -> Result:
         fd = os.memfd_create("gphoto-ws", os.MFD_CLOEXEC)
         try:
             file = self._driver.fetch(path, fd, lambda: self._progress("data"))
+            turn = Turn(rotation, flip)
+            if turn and file.mimetype == "image/jpeg":
+                file = replace(file, size=_turn_file(fd, turn))
         except BaseException:
             os.close(fd)
             raise
@@ -217,8 +233,8 @@ class Worker:
         self._driver.delete_file(path)
         return {}, b"", None
 
-    def _live_view(self, fps: float | None, seq: int) -> Result:
-        """Start live view, change its rate or (fps None) end it. Frames are numbered on from `seq`."""
+    def _live_view(self, fps: float | None, seq: int, turns: list[tuple[int, bool]]) -> Result:
+        """Start live view, change its rate or turns, or (fps None) end it. Frames are numbered on from `seq`."""
         if fps is None:
             if self._live:
                 self._live = None
@@ -227,8 +243,25 @@ class Worker:
         if self._live is None:
             self._driver.preview()  # raises where there is no live view
         running = self._live
-        self._live = _LiveView(1 / fps, time.monotonic(), running.seq if running else seq)
+        wanted = tuple(Turn(rotation, flip) for rotation, flip in turns)
+        due = running.due if running else time.monotonic()
+        self._live = _LiveView(1 / fps, due, running.seq if running else seq, wanted)
         return {}, b"", None
+
+
+def _turn_file(fd: int, turn: Turn) -> int:
+    """Turn the JPEG in a file; its new size in bytes. A picture that cannot be read stays as it is."""
+    data = os.pread(fd, os.fstat(fd).st_size, 0)
+    try:
+        new = upright(data, turn)
+    except ValueError as error:
+        _log.warning("a picture was not turned: %s", error)
+        return len(data)
+    os.ftruncate(fd, 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(new)
+    return len(new)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camera.model import ConfigItem, State, WidgetType
 from protocol.errors import RequestError
-from protocol.frames import FrameFormat
+from protocol.frames import StreamFormat
 
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
@@ -76,12 +76,42 @@ class ImageFile(BaseModel):
     filename: str
     mimetype: str
     size: int | None = Field(None, description="Bytes; missing where the camera does not tell.")
+    saved_path: str | None = Field(None, description="Where it was saved on the server.")
+
+
+class CaptureImage(CameraPayload):
+    settings: dict[ConfigName, str | int | float | bool] = Field(
+        default_factory=dict, max_length=32, description="Settings for this shot; put back after it."
+    )
+    download: Literal["none", "thumbnail", "full"] = Field("none", description="What of the picture the reply holds.")
+    save: bool = Field(False, description="Save every file of the shot to the photo folder.")
+    filename: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Name for the saved files, in place of PHOTO_NAME; goes with save."
+    )
+    keep_on_camera: bool = Field(True, description="False deletes the files on the camera once they are saved.")
+
+    @model_validator(mode="after")
+    def _goes_with_save(self) -> CaptureImage:
+        if not self.save and (self.filename is not None or not self.keep_on_camera):
+            raise ValueError("filename and keep_on_camera: false go with save: true")
+        return self
+
+
+class Timing(BaseModel):
+    shutter_ms: float = Field(description="From the request to the shutter, milliseconds.")
+    file_known_ms: float = Field(description="To the file known to be on the camera.")
+    file_here_ms: float | None = Field(None, description="To the file here, where it was fetched.")
 
 
 class Captured(Reply):
     message: str = "Image captured successfully"
     camera_filepath: str
     files: list[ImageFile] = Field(description="Every file of the shot (RAW and JPEG), the JPEG first.")
+    timing: Timing
+    warnings: list[str] | None = Field(None, description="What did not go as ordered after the shutter.")
+    filename: str | None = Field(None, description="Of the picture in this reply (download).")
+    mimetype: str | None = Field(None, description="Of the picture in this reply.")
+    image_b64: str | None = Field(None, description="The picture (full) or its thumbnail, as base64.")
 
 
 class DownloadLastImage(CameraPayload):
@@ -173,7 +203,13 @@ class StartLiveView(CameraPayload):
     fps: Annotated[float, Field(ge=0.1, le=120)] | None = Field(
         None, description="Highest rate wanted, frames per second; left out: PREVIEW_FPS."
     )
-    format: FrameFormat = Field("base64", description="base64 in JSON, binary with a header, or bare jpeg.")
+    format: StreamFormat = Field(
+        "base64", description="base64 in JSON, binary with a header, bare jpeg, or frames of the Photonic dialect."
+    )
+    rotation: Literal[0, 90, 180, 270] | None = Field(
+        None, description="Degrees clockwise; left out: PREVIEW_ROTATION."
+    )
+    flip: bool | None = Field(None, description="Mirror left and right; left out: PREVIEW_FLIP.")
     max_in_flight: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None, description="Send no more than this many frames that were not acknowledged with an ack message."
     )
@@ -183,7 +219,9 @@ class LiveViewStarted(Reply):
     message: str = "Live view started"
     stream: int = Field(description="Number of the stream on this connection.")
     fps: float
-    format: FrameFormat
+    format: StreamFormat
+    rotation: int
+    flip: bool
     port: str
 
 
@@ -215,10 +253,10 @@ class CameraDetails(Reply):
     connected: bool
     can: list[str]
     viewers: int
-    battery: str | None
-    lens: str | None
-    storage: list[StoredMemory] | None
-    last_error: str | None
+    battery: str | None = None
+    lens: str | None = None
+    storage: list[StoredMemory] | None = None
+    last_error: str | None = None
 
 
 class ListFiles(CameraPayload):
@@ -331,7 +369,8 @@ COMMANDS: dict[str, Command] = {
         Command("list_cameras", Payload, CameraList, "Every camera that is there now.", {}),
         Command("select_camera", SelectCamera, Done, "Choose the camera for this connection's commands.",
                 {"port": "usb:001,003"}),
-        Command("capture_image", CameraPayload, Captured, "Take one picture.", {}),
+        Command("capture_image", CaptureImage, Captured, "Take one picture; with settings, download and save in one go.",
+                {"settings": {"iso": "400"}, "download": "full", "save": True}),
         Command("download_last_image", DownloadLastImage, Downloaded, "A picture of the camera, whole or in pieces.",
                 {"camera_filepath": _PATH}),
         Command("get_config", GetConfig, ConfigReply, "One setting, or all of them.", {"name": "iso"}),

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from protocol import photonic
 from protocol.errors import RequestError
 
 PROTOCOL_VERSION = 1
@@ -26,6 +27,7 @@ class Request:
     command: str
     payload: dict[str, Any]
     id: RequestId | None = None
+    dialect: dict[str, Any] | None = None  # the message itself, where it was in the Photonic dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class BadRequest(RequestError):
 
     id: RequestId | None = None
     command: str | None = None
+    photonic: bool = False
 
 
 def parse(text: str | bytes) -> Inbound:
@@ -72,6 +75,8 @@ def parse(text: str | bytes) -> Inbound:
         return _request(message)
     if "token" in message:
         return _login(message)
+    if "type" in message:
+        return _photonic(message)
     if "ack" in message:
         return _ack(message["ack"])
     raise BadRequest("bad_request", f"There is no command in this message. {_HOW}")
@@ -100,6 +105,22 @@ def _request(message: dict[str, Any]) -> Request:
         problem.command = command if isinstance(command, str) else None
         raise problem
     return Request(command, payload or {}, ident)
+
+
+def _photonic(message: dict[str, Any]) -> Request:
+    ident = message.get("requestId")
+    try:
+        if not _is_id(ident):
+            ident = None
+            raise RequestError(
+                "bad_request", f"requestId has to be an integer or a string of at most {MAX_ID_LENGTH} characters."
+            )
+        command, payload = photonic.to_command(message)
+    except RequestError as error:
+        problem = BadRequest(error.code, error.message, **error.details)
+        problem.id, problem.photonic = ident, True
+        raise problem from None
+    return Request(command, payload, ident, message)
 
 
 def _is_id(value: Any) -> bool:
@@ -146,13 +167,46 @@ def reply_head(request_id: RequestId | None, command: str | None) -> dict[str, A
     return {} if request_id is None else {"id": request_id, "command": command}
 
 
-def encode_reply(reply: BaseModel, request_id: RequestId | None, command: str) -> bytes:
-    """A reply as JSON, without the keys that do not apply."""
-    return _json({"status": "ok", **reply_head(request_id, command), **reply.model_dump(exclude_none=True)})
+def encode_reply(reply: BaseModel, request: Request) -> bytes:
+    """A reply as JSON, without the keys that do not apply, in the language of the request."""
+    values = _values(reply)
+    if request.dialect is not None:
+        return _json(photonic.to_reply(request.dialect, values) | _stamp(request.id))
+    return _json({"status": "ok", **reply_head(request.id, request.command), **values})
 
 
-def encode_error(error: RequestError, request_id: RequestId | None = None, command: str | None = None) -> bytes:
-    """An error as JSON."""
+def _values(model: BaseModel) -> dict[str, Any]:
+    """The model's fields without those that do not apply: optional ones that are None. A required None stays null."""
+    fields = type(model).model_fields
+    values = ((name, getattr(model, name)) for name in fields)
+    return {name: _plain(value) for name, value in values if value is not None or fields[name].is_required()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _values(value)
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _stamp(request_id: RequestId | None) -> dict[str, Any]:
+    """What every message of the Photonic dialect ends with."""
+    return ({} if request_id is None else {"requestId": request_id}) | {"timestamp": _now()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def encode_error(
+    error: RequestError,
+    request_id: RequestId | None = None,
+    command: str | None = None,
+    *,
+    dialect: bool = False,
+) -> bytes:
+    """An error as JSON, in the Photonic dialect where the request was."""
+    if dialect:
+        return _json(photonic.to_error(error) | _stamp(request_id))
     return _json(
         {
             "status": "error",
@@ -167,8 +221,7 @@ def encode_error(error: RequestError, request_id: RequestId | None = None, comma
 
 def encode_event(name: str, values: dict[str, Any]) -> bytes:
     """An event as JSON, with the time of now in UTC."""
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return _json({"event": name, "time": now, **values})
+    return _json({"event": name, "time": _now(), **values})
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -39,6 +39,7 @@ _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
     camera.FileNotFound: "file_not_found",
     camera.InvalidPath: "invalid_path",
     camera.CardFull: "card_full",
+    camera.DiskFull: "disk_full",
     camera.LiveViewNotRunning: "live_view_not_running",
 }
 

@@ -7,11 +7,13 @@ import json
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from camera.model import Frame
 
 FrameFormat = Literal["base64", "binary", "jpeg"]
+# What a stream may be in: those, and the frame message of the Photonic dialect.
+StreamFormat = Literal["base64", "binary", "jpeg", "photonic"]
 
 # kind, flags, stream or transfer, sequence, microseconds since the epoch (frames) or byte offset (pieces of a file)
 HEADER = struct.Struct(">BBHIQ")
@@ -26,7 +28,7 @@ def iso_time(microseconds: int) -> str:
 
 
 def encoded(
-    frame: Frame, form: FrameFormat, stream: int, dropped: bool, finish: Callable[[bytes, bool], bytes]
+    frame: Frame, form: StreamFormat, stream: int, dropped: bool, finish: Callable[[bytes, bool], bytes]
 ) -> bytes:
     """A frame as one ready message, built at the first call and shared by all viewers that need the same.
 
@@ -38,10 +40,10 @@ def encoded(
         finish: turns a payload and "is it text" into what goes to the socket.
     """
     dropped = dropped and form == "binary"
-    key = (form, 0 if form == "jpeg" else stream, dropped)
+    key = (form, stream if form in ("base64", "binary") else 0, dropped)
     message: bytes | None = frame.encodings.get(key)
     if message is None:
-        message = frame.encodings[key] = finish(_payload(frame, form, stream, dropped), form == "base64")
+        message = frame.encodings[key] = finish(_payload(frame, form, stream, dropped), form in ("base64", "photonic"))
     return message
 
 
@@ -50,7 +52,7 @@ def piece(transfer: int, sequence: int, offset: int, data: bytes, last: bool) ->
     return HEADER.pack(KIND_PIECE, FLAG_LAST_PIECE if last else 0, transfer, sequence, offset) + data
 
 
-def _payload(frame: Frame, form: FrameFormat, stream: int, dropped: bool) -> bytes:
+def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> bytes:
     match form:
         case "jpeg":
             return bytes(frame.data)
@@ -65,8 +67,15 @@ def _payload(frame: Frame, form: FrameFormat, stream: int, dropped: bool) -> byt
                 "time": iso_time(frame.time_us),
                 "mimetype": "image/jpeg",
             }
-            # base64 needs no escaping: no JSON encoder has to look at its 130 KB.
-            picture = frame.encodings.get("base64")
-            if picture is None:
-                picture = frame.encodings["base64"] = base64.b64encode(frame.data)
-            return json.dumps(head)[:-1].encode() + b', "image_b64": "' + picture + b'"}'
+            return _with_picture(head, "image_b64", frame)
+        case "photonic":
+            told = {"type": "preview_frame", "timestamp": iso_time(frame.time_us), "frame_number": frame.seq}
+            return _with_picture(told, "data", frame)
+
+
+def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> bytes:
+    """The message with the picture under `key`. base64 needs no escaping: no encoder looks at its 130 KB."""
+    picture = frame.encodings.get("base64")
+    if picture is None:
+        picture = frame.encodings["base64"] = base64.b64encode(frame.data)
+    return json.dumps(head)[:-1].encode() + f', "{key}": "'.encode() + picture + b'"}'

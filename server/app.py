@@ -16,13 +16,16 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 from websockets.typing import Origin
 
-from auth import Gate
+from auth import Gate, TooManyFailures
 from camera.model import CameraEvent
 from camera.registry import Registry
 from camera.session import SessionOptions
+from camera.turn import Turn
+from protocol.errors import RequestError
 from server import limits
 from server.connection import Client, Handler
 from server.handlers import Handlers
+from server.http import Pages, bearer, is_upgrade
 from server.viewer import FrameConnection
 
 _log = logging.getLogger("server.app")
@@ -42,16 +45,25 @@ class App:
         network: addresses of network cameras.
         options: for the cameras' sessions.
         default_fps: live-view rate where a client names none, frames per second.
+        preview_turn: how live view is turned where a client does not say.
         version: of this server.
     """
 
     def __init__(
-        self, token: str, network: Sequence[str], options: SessionOptions, default_fps: float, version: str
+        self,
+        token: str,
+        network: Sequence[str],
+        options: SessionOptions,
+        default_fps: float,
+        preview_turn: Turn,
+        version: str,
     ) -> None:
         self.gate = Gate(token)
         self.version = version
         self._registry = Registry(network, options, self._tell)
-        self.handlers: dict[str, Handler] = Handlers(self._registry, default_fps, version).table()
+        desk = Handlers(self._registry, default_fps, preview_turn, version)
+        self.handlers: dict[str, Handler] = desk.table()
+        self._pages = Pages(desk, self._token_opens)
         self._clients: set[Client] = set()
         self._kept: set[asyncio.Task[None]] = set()
         self._server: WebSocketServer | None = None
@@ -120,13 +132,21 @@ class App:
         task.add_done_callback(self._kept.discard)
         return task
 
-    def _admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        path = request.path.partition("?")[0]
-        if path not in _PATHS:
+    async def _admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        """Let a WebSocket handshake pass, answer anything else."""
+        if not is_upgrade(request):
+            return await self._pages.answer(request, _address(connection))
+        if request.path.partition("?")[0] not in _PATHS:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n")
         if self._full():
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n")
         return None
+
+    async def _token_opens(self, token: str, address: str) -> bool:
+        try:
+            return await self.gate.opens(token, address)
+        except TooManyFailures:
+            raise RequestError("rate_limited", "Too many wrong tokens from this address. Wait a minute.") from None
 
     def _full(self) -> bool:
         waiting = sum(not client.logged_in for client in self._clients)
@@ -141,7 +161,7 @@ class App:
         client = Client(connection, self, self._number)
         self._clients.add(client)
         try:
-            await client.serve(_bearer(connection.request))
+            await client.serve(bearer(connection.request))
         finally:
             self._clients.discard(client)
 
@@ -169,14 +189,6 @@ class App:
             stalled = fresh
 
 
-def _bearer(request: HttpRequest | None) -> str | None:
-    header = request.headers.get("Authorization", "") if request is not None else ""
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    token = token.strip()
-    try:
-        # Headers are read as Latin-1; what most clients send beyond ASCII is UTF-8.
-        return token.encode("latin-1").decode()
-    except UnicodeError:
-        return token
+def _address(connection: ServerConnection) -> str:
+    address = connection.remote_address
+    return str(address[0]) if isinstance(address, tuple) else "local"

@@ -29,6 +29,7 @@ from protocol.envelope import (
 )
 from protocol.errors import RequestError
 from server import limits
+from server.streaming import Placeholder
 from server.viewer import FrameConnection, FrameSlot
 
 _log = logging.getLogger("server.connection")
@@ -70,14 +71,15 @@ class Call:
 
     async def reply(self, reply: BaseModel) -> None:
         """Answer now; returns when the answer was handed to the socket."""
-        message = encode_reply(reply, self.request.id, self.request.command)
+        message = encode_reply(reply, self.request)
         self._answered = True
         await self.client.send(message)
 
-    async def stream(self, pieces: AsyncIterator[bytes]) -> None:
-        """Answer with one text message that is made piece by piece."""
+    async def reply_with(self, reply: BaseModel, picture: Placeholder) -> None:
+        """Answer with one text message in which the placeholder's text gives way to its picture."""
+        message = encode_reply(reply, self.request)
         self._answered = True
-        await self.client.send(pieces)
+        await self.client.send(picture.fill(message))
 
     async def run(self, handler: Handler, payload: Payload) -> None:
         """Carry out the command and answer it exactly once."""
@@ -98,7 +100,12 @@ class Call:
     async def _fail(self, error: RequestError) -> None:
         _log.info("%s: %s: %s: %s", self.client.name, self.request.command, error.code, error.message[:200])
         if not self._answered:
-            await self.client.send(encode_error(error, self.request.id, self.request.command))
+            await self.client.send(encode_error_to(self.request, error))
+
+
+def encode_error_to(request: Request, error: RequestError) -> bytes:
+    """An error in the language of the request."""
+    return encode_error(error, request.id, request.command, dialect=request.dialect is not None)
 
 
 class Client:
@@ -121,7 +128,7 @@ class Client:
         self.address = str(address[0]) if isinstance(address, tuple) else "local"
         self.name = f"client {number} ({self.address})"
         self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS)
-        self._ordered: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._ordered: asyncio.Queue[Coroutine[Any, Any, None] | None] = asyncio.Queue()
         self._pending = 0
         self._bucket = limits.TokenBucket(limits.COMMANDS_A_SECOND, limits.COMMANDS_BURST)
         self._refused = 0
@@ -132,7 +139,7 @@ class Client:
     async def serve(self, bearer: str | None) -> None:
         """Speak with the client until it leaves; `bearer` is the token of its handshake, if it sent one."""
         events = asyncio.create_task(self._write_events(), name=f"{self.name} events")
-        worker = asyncio.create_task(self._work_in_order(), name=f"{self.name} worker")
+        self._house.keep(self._work_in_order())
         try:
             if bearer is not None:
                 await self._check(bearer)
@@ -158,11 +165,10 @@ class Client:
             for session, slot in self.streams.values():
                 session.live.remove(slot)
             self.streams.clear()
-            for task in (worker, events):
-                task.cancel()
-            await asyncio.wait((worker, events))
-            while not self._ordered.empty():
-                self._ordered.get_nowait().close()
+            events.cancel()
+            await asyncio.wait((events,))
+            # What was received before is carried out: whether a shot is taken must not hang on a race.
+            self._ordered.put_nowait(None)
             _log.info("%s: gone", self.name)
 
     async def _login(self) -> None:
@@ -199,7 +205,7 @@ class Client:
                 version=self._house.version,
                 limits=limits.ALL,
             )
-            await self.send(encode_reply(reply, None, ""))
+            await self.send(encode_reply(reply, Request("", {})))
 
     async def _check(self, token: str) -> None:
         try:
@@ -233,7 +239,7 @@ class Client:
             self._count()
         except RequestError as limited:
             error = limited
-        self._queue(request_id, self.send(encode_error(error, request_id, command)))
+        self._queue(request_id, self.send(encode_error(error, request_id, command, dialect=problem.photonic)))
 
     def _count(self) -> None:
         """Count one message against the rate.
@@ -264,12 +270,12 @@ class Client:
             command = find(request.command)
             payload = command.validate(request.payload)
         except RequestError as error:
-            self._queue(request.id, self.send(encode_error(error, request.id, request.command)))
+            self._queue(_order(request), self.send(encode_error_to(request, error)))
             return
         # One step back for each that is carried out: a flood does not hide behind those that still pass.
         self._refused = max(0, self._refused - 1)
         self._pending += 1
-        self._queue(request.id, self._carry_out(request, payload))
+        self._queue(_order(request), self._carry_out(request, payload))
 
     def _queue(self, request_id: RequestId | None, work: Coroutine[Any, Any, None]) -> None:
         """With an id at once, without one in the order of asking. Begun work outlives the connection."""
@@ -279,9 +285,8 @@ class Client:
             self._house.keep(_quietly(work))
 
     async def _work_in_order(self) -> None:
-        while True:
-            work = await self._ordered.get()
-            await asyncio.shield(self._house.keep(_quietly(work)))
+        while (work := await self._ordered.get()) is not None:
+            await _quietly(work)
 
     async def _carry_out(self, request: Request, payload: Payload) -> None:
         try:
@@ -341,6 +346,11 @@ class Client:
         """The number of the next binary transfer on this connection."""
         self._transfers = self._transfers % 65535 + 1
         return self._transfers
+
+
+def _order(request: Request) -> RequestId | None:
+    """What decides whether a command may overtake: the Photonic seed answers in order, whatever the requestId."""
+    return request.id if request.dialect is None else None
 
 
 def _unauthorized(reason: str | None) -> RequestError:

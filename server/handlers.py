@@ -6,9 +6,8 @@ import asyncio
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel
 
@@ -17,26 +16,29 @@ from camera.fetched import FetchedFile
 from camera.model import CapturedFile
 from camera.registry import Registry
 from camera.session import Session
+from camera.shot import Order
+from camera.turn import Turn
 from protocol import commands as c
-from protocol.envelope import PROTOCOL_VERSION, encode_reply
+from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
 from protocol.frames import piece
 from server import limits
 from server.connection import Call, Handler
+from server.streaming import Placeholder
 from server.viewer import FrameSlot
 
-# A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment.
-_FRAGMENT = 48 * 1024
 _CHUNK = 64 * 1024
+_FIRST_TRY_S = 2.0
 _EVENTS: tuple[c.EventName, ...] = get_args(c.EventName)
 
 
 class Handlers:
     """The commands, over the cameras of one registry."""
 
-    def __init__(self, registry: Registry, default_fps: float, version: str) -> None:
+    def __init__(self, registry: Registry, default_fps: float, preview_turn: Turn, version: str) -> None:
         self._registry = registry
         self._default_fps = default_fps
+        self._preview_turn = preview_turn
         self._version = version
         self._started = time.monotonic()
 
@@ -44,11 +46,32 @@ class Handlers:
         """Every command's handler by its name."""
         return {name: cast(Handler, getattr(self, name)) for name in c.COMMANDS}
 
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether there is a camera to work with, and what to say of it to anybody."""
+        cameras = self._registry.known
+        connected = sum(camera.connected for camera in cameras)
+        good = connected > 0
+        words = "ok" if good and connected == len(cameras) else "degraded" if good else "unavailable"
+        told: dict[str, Any] = {
+            "status": words,
+            "version": self._version,
+            "uptime": round(time.monotonic() - self._started, 3),
+            "cameras": [{"name": camera.name, "state": camera.state} for camera in cameras],
+        }
+        return good, told if good else told | {"reason": "no camera is connected"}
+
     async def _camera(self, call: Call, payload: c.CameraPayload) -> Session:
-        """The camera a command is for: by port, else the selected one, else the only one there is."""
-        if payload.port is not None:
-            return await self._registry.by_port(payload.port)
-        selected = call.client.selected
+        return await self.camera_for(payload.port, call.client.selected)
+
+    async def camera_for(self, port: str | None, selected: Session | None) -> Session:
+        """The camera a request is for: by port, else the selected one, else the only one there is.
+
+        Raises:
+            RequestError: no_camera_selected.
+            CameraError: there is none on that port, or the selected one is gone.
+        """
+        if port is not None:
+            return await self._registry.by_port(port)
         if selected is not None:
             if self._registry.has(selected):
                 return selected
@@ -87,11 +110,35 @@ class Handlers:
         call.client.selected = camera
         return c.Done(message=f"Camera on port {camera.port} selected")
 
-    async def capture_image(self, call: Call, payload: c.CameraPayload) -> c.Captured:
-        files = await (await self._camera(call, payload)).capture()
-        return c.Captured(camera_filepath=files[0].path, files=[_file(file) for file in files])
+    async def capture_image(self, call: Call, payload: c.CaptureImage) -> BaseModel | None:
+        order = Order(
+            settings=payload.settings,
+            download=payload.download,
+            save=payload.save,
+            filename=payload.filename,
+            keep_on_camera=payload.keep_on_camera,
+        )
+        shot = await (await self._camera(call, payload)).capture(order)
+        files = [_file(one.file, one.saved_path) for one in shot.files]
+        reply = c.Captured(
+            camera_filepath=files[0].camera_filepath,
+            files=files,
+            timing=c.Timing(**shot.timing),
+            warnings=list(shot.warnings) or None,
+        )
+        if shot.thumbnail is not None:
+            small = base64.b64encode(shot.thumbnail).decode()
+            return reply.model_copy(
+                update={"filename": files[0].filename, "mimetype": "image/jpeg", "image_b64": small}
+            )
+        if shot.picture is None:
+            return reply
+        picture = Placeholder(shot.picture)
+        told = {"filename": files[0].filename, "mimetype": files[0].mimetype, "image_b64": picture.text}
+        await call.reply_with(reply.model_copy(update=told), picture)
+        return None
 
-    async def download_last_image(self, call: Call, payload: c.DownloadLastImage) -> BaseModel | None:
+    async def download_last_image(self, call: Call, payload: c.DownloadLastImage) -> None:
         camera = await self._camera(call, payload)
         file = await camera.fetch(payload.camera_filepath)
         start = payload.offset or 0
@@ -113,9 +160,8 @@ class Handlers:
         if payload.transfer == "binary":
             await self._transfer(call, reply, file, start, end)
         else:
-            head = encode_reply(reply, call.request.id, call.request.command)
-            await call.stream(_with_image(head, file, start, end))
-        return None
+            picture = Placeholder(file, start, end)
+            await call.reply_with(reply.model_copy(update={"image_b64": picture.text}), picture)
 
     async def _transfer(self, call: Call, reply: c.Downloaded, file: FetchedFile, start: int, end: int) -> None:
         number = call.client.new_transfer()
@@ -140,26 +186,40 @@ class Handlers:
         item = await (await self._camera(call, payload)).set_config(payload.name, payload.value)
         return c.ConfigReply.reply(item, message=f"Config {item.name} set to {item.value}")
 
-    async def start_live_view(self, call: Call, payload: c.StartLiveView) -> None:
+    async def start_live_view(self, call: Call, payload: c.StartLiveView) -> c.LiveViewStarted | None:
         camera = await self._camera(call, payload)
         client = call.client
-        number = client.new_stream()
         fps = payload.fps or self._default_fps
+        turn = Turn(
+            self._preview_turn.rotation if payload.rotation is None else payload.rotation,
+            self._preview_turn.flip if payload.flip is None else payload.flip,
+        )
+
+        def reply(number: int) -> c.LiveViewStarted:
+            return c.LiveViewStarted(
+                stream=number, fps=fps, format=payload.format, rotation=turn.rotation, flip=turn.flip, port=camera.port
+            )
+
+        if payload.format == "photonic":  # its frames name no stream: one for each camera and client
+            for number, (shown, slot) in client.streams.items():
+                if shown is camera and slot.form == "photonic":
+                    return reply(number)
+        number = client.new_stream()
 
         def ended(reason: str) -> None:
             client.streams.pop(number, None)
             client.tell("live_view_stopped", {"stream": number, "port": camera.port, "reason": reason})
 
-        slot = FrameSlot(client.socket, number, fps, payload.format, payload.max_in_flight, ended)
+        slot = FrameSlot(client.socket, number, fps, payload.format, turn, payload.max_in_flight, ended)
         client.streams[number] = (camera, slot)
-        reply = c.LiveViewStarted(stream=number, fps=fps, format=payload.format, port=camera.port)
         try:
-            await camera.live.add(slot, lambda: call.reply(reply))
+            await camera.live.add(slot, lambda: call.reply(reply(number)))
         except BaseException:
             client.streams.pop(number, None)
             raise
         if client.streams.get(number) != (camera, slot):  # the client left while the camera was starting
             camera.live.remove(slot)
+        return None
 
     async def stop_live_view(self, call: Call, payload: c.StopLiveView) -> c.LiveViewStopped:
         streams = call.client.streams
@@ -170,6 +230,8 @@ class Handlers:
         else:
             camera = await self._camera(call, payload)
             chosen = [number for number, (shown, _) in streams.items() if shown is camera]
+        if not chosen and call.request.dialect is not None:
+            return c.LiveViewStopped(sent=0, dropped=0)  # its clients stop what may not run
         if not chosen:
             raise LiveViewNotRunning(
                 "There is no such live-view stream on this connection. Send start_live_view first."
@@ -183,11 +245,16 @@ class Handlers:
         return c.LiveViewStopped(sent=sent, dropped=dropped)
 
     async def capture_preview(self, call: Call, payload: c.CameraPayload) -> c.Preview:
-        frame = await (await self._camera(call, payload)).preview()
+        frame = await (await self._camera(call, payload)).preview(self._preview_turn)
         return c.Preview(image_b64=base64.b64encode(frame).decode())
 
     async def get_camera_info(self, call: Call, payload: c.CameraPayload) -> c.CameraDetails:
-        camera = await self._camera(call, payload)
+        return await self.details(await self._camera(call, payload))
+
+    async def details(self, camera: Session) -> c.CameraDetails:
+        """Who a camera is and how it is."""
+        if not camera.first_try.done():  # just found: about to tell its name and serial
+            await asyncio.wait((camera.first_try,), timeout=_FIRST_TRY_S)
         battery = lens = storage = None
         if camera.connected:
             battery = await _setting(camera, "batterylevel")
@@ -267,8 +334,14 @@ def _can(camera: Session) -> list[str]:
     return [name for name, able in flags.items() if able]
 
 
-def _file(file: CapturedFile) -> c.ImageFile:
-    return c.ImageFile(camera_filepath=file.path, filename=file.filename, mimetype=file.mimetype, size=file.size)
+def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
+    return c.ImageFile(
+        camera_filepath=file.path,
+        filename=file.filename,
+        mimetype=file.mimetype,
+        size=file.size,
+        saved_path=saved_path,
+    )
 
 
 def _named(payload: c.Subscribe) -> set[c.EventName]:
@@ -279,12 +352,3 @@ async def _setting(camera: Session, name: str) -> str | None:
     with suppress(ConfigNotFound, NotSupported):
         return str((await camera.get_config(name)).value)
     return None
-
-
-async def _with_image(head: bytes, file: FetchedFile, start: int, end: int) -> AsyncIterator[bytes]:
-    """A reply with image_b64 as its last key, made in fragments so that the file is never whole in the heap."""
-    yield head[:-1] + b',"image_b64":"'
-    for data in file.pieces(_FRAGMENT, start, end):
-        yield base64.b64encode(data)
-        await asyncio.sleep(0)  # sending does not yield while the socket keeps up
-    yield b'"}'

@@ -16,7 +16,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
 from camera.model import Frame
-from protocol.frames import FrameFormat, encoded
+from camera.turn import Turn
+from protocol.frames import StreamFormat, encoded
 
 # What the kernel may hold unsent for one client: without it 40 frames wait there and the picture is seconds old.
 _UNSENT_BYTES = 64 * 1024
@@ -82,6 +83,8 @@ class FrameSlot:
 
     Attributes:
         fps: the highest rate wanted.
+        turn: how the picture is wanted.
+        form: how frames are written.
         sent: frames written to the socket.
         dropped: frames that came while the client was not ready.
     """
@@ -91,16 +94,18 @@ class FrameSlot:
         connection: FrameConnection,
         stream: int,
         fps: float,
-        form: FrameFormat,
+        form: StreamFormat,
+        turn: Turn,
         max_in_flight: int | None,
         on_end: Callable[[str], None],
     ) -> None:
         self.stream = stream
         self.fps = fps
+        self.turn = turn
         self.sent = 0
         self.dropped = 0
         self._connection = connection
-        self._form: FrameFormat = form
+        self.form: StreamFormat = form
         self._credit = max_in_flight
         self._in_flight: list[int] = []
         self._newest: Frame | None = None
@@ -133,7 +138,7 @@ class FrameSlot:
         frame, self._newest = self._newest, None
         if frame is None:
             return
-        message = encoded(frame, self._form, self.stream, self._skipped, wire_message)
+        message = encoded(frame, self.form, self.stream, self._skipped, wire_message)
         self._connection.transport.write(message)
         self._skipped = False
         self.sent += 1

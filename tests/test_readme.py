@@ -35,7 +35,8 @@ def snippets(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """`make demo` as a new user runs it, on a free port: its address and the token that its log tells."""
-    environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"} | {"WS_PORT": "0"}
+    own = {"WS_PORT": "0", "PREVIEW_FLIP": "true", "PHOTO_DIR": str(tmp_path_factory.mktemp("photos"))}
+    environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"} | own
     process = subprocess.Popen(
         ["make", "demo"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -57,9 +58,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     process.communicate(timeout=10)
 
 
-def test_the_python_client_saves_a_picture(demo: tuple[str, str], tmp_path: Path) -> None:
+def run_client(demo: tuple[str, str], source: str, tmp_path: Path) -> str:
+    """Run a client of the README against the demo; what it printed."""
     uri, token = demo
-    (source,) = snippets("python")
     assert "ws://localhost:8765" in source
     assert "mysecrettoken" in source
     program = tmp_path / "client.py"
@@ -69,8 +70,22 @@ def test_the_python_client_saves_a_picture(demo: tuple[str, str], tmp_path: Path
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^frame \d+ \d+ characters$", done.stdout, re.MULTILINE)) == 10
+    return done.stdout
+
+
+def test_the_python_client_saves_a_picture(demo: tuple[str, str], tmp_path: Path) -> None:
+    printed = run_client(demo, snippets("python")[0], tmp_path)
+    assert len(re.findall(r"^frame \d+ \d+ characters$", printed, re.MULTILINE)) == 10
     (picture,) = tmp_path.glob("IMG_*.JPG")
+    with Image.open(picture) as image:
+        assert image.size == (5184, 3456)
+
+
+def test_the_photobooths_client_gets_and_saves_a_photo(demo: tuple[str, str], tmp_path: Path) -> None:
+    printed = run_client(demo, snippets("python")[1], tmp_path)
+    (saved,) = re.findall(r"^saved on the server as (.+)$", printed, re.MULTILINE)
+    (picture,) = tmp_path.glob("*_IMG_*.jpg")
+    assert Path(saved).read_bytes() == picture.read_bytes()
     with Image.open(picture) as image:
         assert image.size == (5184, 3456)
 

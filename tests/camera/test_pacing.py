@@ -8,8 +8,9 @@ import pytest
 
 from camera import live_view
 from camera.errors import CameraBusy, CameraError
-from camera.live_view import LiveView
+from camera.live_view import Feed, LiveView
 from camera.model import Frame
+from camera.turn import AS_IS
 from tests.waiting import until
 
 
@@ -18,6 +19,7 @@ class Viewer:
 
     def __init__(self, fps: float) -> None:
         self.fps = fps
+        self.turn = AS_IS
         self.seen: list[int] = []
         self.reasons: list[str] = []
 
@@ -35,11 +37,11 @@ class Switch:
         self.rates: list[float | None] = []
         self.error: CameraError | None = None
 
-    async def __call__(self, fps: float | None) -> None:
+    async def __call__(self, feed: Feed | None) -> None:
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
-        self.rates.append(fps)
+        self.rates.append(feed.fps if feed else None)
 
 
 async def at_once() -> None:

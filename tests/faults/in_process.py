@@ -8,6 +8,7 @@ from typing import Self
 from websockets.asyncio.client import connect
 
 from camera.session import SessionOptions
+from camera.turn import AS_IS
 from server.app import App
 from tests.rig import TOKEN, Client
 
@@ -22,7 +23,7 @@ class InProcess:
     @classmethod
     async def start(cls, *addresses: str) -> Self:
         """Serve the cameras at these addresses, or those on the bus."""
-        app = App(TOKEN, addresses, SessionOptions(restart_delay=0.3), 30.0, "test")
+        app = App(TOKEN, addresses, SessionOptions(restart_delay=0.3), 30.0, AS_IS, "test")
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
 
     async def connect(self) -> Client:

@@ -31,6 +31,7 @@ CAMERA_ERRORS = {
     "FileNotFound": "file_not_found",
     "InvalidPath": "invalid_path",
     "CardFull": "card_full",
+    "DiskFull": "disk_full",
     "LiveViewNotRunning": "live_view_not_running",
 }
 NUMBERS = {

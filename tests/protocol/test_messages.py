@@ -62,7 +62,7 @@ def test_anything_is_either_read_or_a_bad_request(text: str | bytes) -> None:
 
 
 def test_a_reply_without_an_id_has_neither_id_nor_command() -> None:
-    assert json.loads(encode_reply(Pong(), None, "ping")) == {"status": "ok", "message": "pong"}
+    assert json.loads(encode_reply(Pong(), Request("ping", {}))) == {"status": "ok", "message": "pong"}
 
 
 def test_a_reply_leaves_out_what_does_not_apply() -> None:
@@ -70,7 +70,7 @@ def test_a_reply_leaves_out_what_does_not_apply() -> None:
         here: int = 0
         gone: str | None = None
 
-    assert json.loads(encode_reply(Partly(), 0, "partly")) == {
+    assert json.loads(encode_reply(Partly(), Request("partly", {}, 0))) == {
         "status": "ok", "id": 0, "command": "partly", "here": 0,
     }  # fmt: skip
 
@@ -88,6 +88,6 @@ def test_what_is_no_number_in_json_becomes_null() -> None:
 
 
 def test_half_a_character_in_a_cameras_text_becomes_a_mark() -> None:
-    assert json.loads(encode_reply(Done.model_construct(message="Jos\udce9"), None, "x"))["message"] == "Jos?"
+    assert json.loads(encode_reply(Done.model_construct(message="Jos\udce9"), Request("x", {})))["message"] == "Jos?"
     event = json.loads(encode_event("x", {"\ud800": [{"text": "\u00e9\udc80"}], "n": math.nan}))
     assert (event["?"], event["n"]) == ([{"text": "\u00e9?"}], None)

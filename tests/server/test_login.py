@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 import auth
 from auth import Gate, TooManyFailures
 from camera.session import SessionOptions
+from camera.turn import AS_IS
 from server import limits
 from server.app import App
 from tests.rig import TOKEN, Client, Server
@@ -173,7 +174,7 @@ async def test_the_brake_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch
 async def impatient(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The address of a server in this process that waits 0.2 s for a login."""
     monkeypatch.setattr(limits, "LOGIN_SECONDS", 0.2)
-    app = App(TOKEN, (), SessionOptions(), 30.0, "0")
+    app = App(TOKEN, (), SessionOptions(), 30.0, AS_IS, "0")
     port = await app.start("127.0.0.1", 0)
     yield f"ws://127.0.0.1:{port}"
     await app.stop()

@@ -1,0 +1,236 @@
+"""Turning a JPEG: lossless through libjpeg-turbo where the system has it, through Pillow otherwise.
+
+libjpeg-turbo's transform moves the blocks of the picture without decoding them. That cannot move a partial block to
+an edge where no partial block may be, so sizes that are no multiple of the block go through Pillow for the turns
+that would need it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import io
+import logging
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image
+
+from camera.turn import AS_IS, BY_EXIF, Turn
+
+_log = logging.getLogger("camera.jpeg")
+
+# turbojpeg.h, 2.x and 3.x: enum TJXOP by what it does; option bit 0 (TJXOPT_PERFECT) refuses partial blocks.
+_TJXOP = {
+    Turn(0, True): 1,
+    Turn(180, True): 2,
+    Turn(90, True): 3,
+    Turn(270, True): 4,
+    Turn(90): 5,
+    Turn(180): 6,
+    Turn(270): 7,
+}
+_TJXOPT_PERFECT = 1
+_PILLOW = {
+    Turn(0, True): Image.Transpose.FLIP_LEFT_RIGHT,
+    Turn(180, True): Image.Transpose.FLIP_TOP_BOTTOM,
+    Turn(90, True): Image.Transpose.TRANSPOSE,
+    Turn(270, True): Image.Transpose.TRANSVERSE,
+    Turn(90): Image.Transpose.ROTATE_270,  # Pillow turns counter-clockwise
+    Turn(180): Image.Transpose.ROTATE_180,
+    Turn(270): Image.Transpose.ROTATE_90,
+}
+_QUALITY = 92
+_EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and is at most 64 KB long
+_ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
+    0x0112,
+    0x0201,
+    0x0202,
+    0x8769,
+    0xA002,
+    0xA003,
+)
+
+
+class _Transform(ctypes.Structure):
+    """tjtransform of turbojpeg.h."""
+
+    _fields_ = (
+        ("x", ctypes.c_int),
+        ("y", ctypes.c_int),
+        ("w", ctypes.c_int),
+        ("h", ctypes.c_int),
+        ("op", ctypes.c_int),
+        ("options", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+        ("custom_filter", ctypes.c_void_p),
+    )
+
+
+class TurboJpeg:
+    """The one call of libjpeg-turbo that this needs. Releases the GIL while it works."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._transform = library.tjTransform
+        self._transform.argtypes = [
+            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_int,
+            ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_ulong), ctypes.POINTER(_Transform), ctypes.c_int,
+        ]  # fmt: skip
+        self._free = library.tjFree
+        self._free.argtypes = [ctypes.c_void_p]
+        self._free.restype = None
+        library.tjInitTransform.restype = ctypes.c_void_p
+        self._handle = library.tjInitTransform()
+
+    def turned(self, data: bytes, turn: Turn) -> bytes | None:
+        """The picture with its blocks moved and every marker kept; None where the size or the data forbid it."""
+        out, size = ctypes.c_void_p(), ctypes.c_ulong()
+        transform = _Transform(0, 0, 0, 0, _TJXOP[turn], _TJXOPT_PERFECT, None, None)
+        failed = self._transform(
+            self._handle, data, len(data), 1, ctypes.byref(out), ctypes.byref(size), ctypes.byref(transform), 0
+        )
+        try:
+            return None if failed or not out else ctypes.string_at(out, size.value)
+        finally:
+            self._free(out)
+
+
+@cache
+def turbojpeg() -> TurboJpeg | None:
+    """The system's libjpeg-turbo, None where there is none."""
+    name = ctypes.util.find_library("turbojpeg") or "libturbojpeg.so.0"
+    try:
+        return TurboJpeg(ctypes.CDLL(name))
+    except (OSError, AttributeError):
+        _log.info("no libturbojpeg: pictures are turned by Pillow (Debian: apt-get install libturbojpeg0)")
+        return None
+
+
+def turned(data: bytes, turn: Turn) -> bytes:
+    """The picture turned, its metadata as they are.
+
+    Raises:
+        ValueError: this is no JPEG.
+    """
+    if not turn:
+        return data
+    turbo = turbojpeg()
+    lossless = turbo.turned(data, turn) if turbo else None
+    return lossless if lossless is not None else _by_pillow(data, turn)
+
+
+def _by_pillow(data: bytes, turn: Turn) -> bytes:
+    out = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
+            image.transpose(_PILLOW[turn]).save(out, "JPEG", quality=_QUALITY, **kept)
+    except OSError as error:
+        raise ValueError(f"this is no JPEG that can be read: {error}") from error
+    return out.getvalue()
+
+
+def upright(data: bytes, turn: Turn) -> bytes:
+    """A still turned as its viewer sees it: the EXIF orientation is carried out too and set to 1.
+
+    Everything else in the EXIF stays where it is (the maker's notes point into it); its width, height and thumbnail
+    follow the picture.
+
+    Raises:
+        ValueError: this is no JPEG.
+    """
+    exif = _exif(bytearray(data[:_EXIF_WITHIN]))
+    orientation = exif.first(_ORIENTATION) if exif else None
+    whole = BY_EXIF.get(orientation or 1, AS_IS).then(turn)
+    if not whole and orientation in (None, 1):
+        return data
+    picture = bytearray(turned(data, whole))
+    exif = _exif(picture)
+    if exif is not None:
+        exif.put(_ORIENTATION, 1)
+        with Image.open(io.BytesIO(picture), formats=["JPEG"]) as image:
+            width, height = image.size
+        exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
+        exif.put(_HEIGHT, height)
+        _turn_thumbnail(exif, whole)
+    return bytes(picture)
+
+
+def _turn_thumbnail(exif: _Exif, turn: Turn) -> None:
+    at, size = exif.first(_THUMBNAIL_AT), exif.first(_THUMBNAIL_SIZE)
+    if at is None or size is None or exif.start + at + size > len(exif.data):
+        return
+    start = exif.start + at
+    try:
+        new = turned(bytes(exif.data[start : start + size]), turn)
+        quality = _QUALITY
+        while len(new) > size and quality > 20:  # it has to fit where the old one was
+            quality -= 12
+            out = io.BytesIO()
+            with Image.open(io.BytesIO(new)) as image:
+                image.save(out, "JPEG", quality=quality)
+            new = out.getvalue()
+    except (ValueError, OSError):
+        return  # a thumbnail that cannot be read is no reason to refuse the picture
+    if len(new) <= size:
+        exif.data[start : start + size] = new + bytes(size - len(new))
+        exif.put(_THUMBNAIL_SIZE, len(new))
+
+
+@dataclass(frozen=True, slots=True)
+class _Exif:
+    """The EXIF of a JPEG, read and changed in place. `start` is where its TIFF header begins."""
+
+    data: bytearray
+    start: int
+    order: str
+
+    def first(self, tag: int) -> int | None:
+        """The first number of a SHORT or LONG tag, wherever it stands."""
+        for _, kind, place in self._entries(tag):
+            return int(struct.unpack_from(self.order + kind, self.data, place)[0])
+        return None
+
+    def put(self, tag: int, value: int) -> None:
+        """Overwrite the first number of a tag that is there."""
+        for _, kind, place in self._entries(tag):
+            if value < 1 << (16 if kind == "H" else 32):
+                struct.pack_into(self.order + kind, self.data, place, value)
+            return
+
+    def _entries(self, wanted: int) -> Iterator[tuple[int, str, int]]:
+        todo, seen = [self._u32(self.start + 4)], set[int]()
+        while todo:
+            directory = self.start + todo.pop(0)
+            if directory in seen or not self.start < directory <= len(self.data) - 2:
+                continue
+            seen.add(directory)
+            count = struct.unpack_from(self.order + "H", self.data, directory)[0]
+            end = directory + 2 + count * 12
+            if end + 4 > len(self.data):
+                continue
+            for entry in range(directory + 2, end, 12):
+                tag, kind = struct.unpack_from(self.order + "HH", self.data, entry)
+                if tag == wanted and kind in (3, 4):
+                    yield tag, "H" if kind == 3 else "I", entry + 8
+                if tag == _EXIF_IFD:
+                    todo.append(self._u32(entry + 8))
+            todo.append(self._u32(end))
+
+    def _u32(self, place: int) -> int:
+        return int(struct.unpack_from(self.order + "I", self.data, place)[0])
+
+
+def _exif(data: bytearray) -> _Exif | None:
+    """Where the EXIF is; None where there is none (JPEG markers: ITU T.81, EXIF in APP1: CIPA DC-008)."""
+    place = 2
+    while place + 10 < len(data) and data[place] == 0xFF and data[place + 1] not in (0xDA, 0xD9):
+        size = int.from_bytes(data[place + 2 : place + 4], "big")
+        if data[place + 1] == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
+            start = place + 10
+            order = {b"II": "<", b"MM": ">"}.get(bytes(data[start : start + 2]))
+            return _Exif(data, start, order) if order and start + 8 <= len(data) else None
+        place += 2 + size
+    return None

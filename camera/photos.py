@@ -1,0 +1,207 @@
+"""The photo folder: names by a template, and saves that are whole or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from string import Formatter
+
+from camera.errors import CameraIO, DiskFull, InvalidPath
+
+NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
+# Room that has to stay free beside the picture: a full disk stops more than the booth.
+_RESERVE_BYTES = 32 * 2**20
+_LONGEST_NAME = 200
+_PARTIAL = ".partial"
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
+
+
+def check_template(template: str) -> str:
+    """The template as it is.
+
+    Raises:
+        ValueError: unknown fields, or characters that a file name cannot have; says what is allowed.
+    """
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        shown = template.format(**dict.fromkeys(NAME_FIELDS, 1))
+    except (ValueError, KeyError, IndexError, AttributeError):
+        fields = [""]
+        shown = ""
+    if not set(fields) <= set(NAME_FIELDS) or not shown.strip(". ") or _FORBIDDEN.search(shown):
+        allowed = ", ".join("{" + name + "}" for name in NAME_FIELDS)
+        raise ValueError(f"a file name without slashes, made of text and {allowed}")
+    return template
+
+
+def check_name(name: str) -> str:
+    """A client's file name, as it is.
+
+    Raises:
+        InvalidPath: it is no plain file name.
+    """
+    plain = name.strip(". ") != "" and not name.startswith(".") and not _FORBIDDEN.search(name)
+    if not plain or len(name.encode("utf-8", "replace")) > _LONGEST_NAME or name.endswith(_PARTIAL):
+        raise InvalidPath(
+            f"{name[:60]!r} is no file name: no slashes or other special characters, no dot in front, "
+            f"at most {_LONGEST_NAME} bytes.",
+            filename=name[:200],
+        )
+    return name
+
+
+class PhotoFolder:
+    """A folder that pictures are saved to.
+
+    Args:
+        folder: made where it is not there.
+        template: see `check_template`; the original's ending is put behind it.
+    """
+
+    def __init__(self, folder: Path, template: str) -> None:
+        self.folder = folder
+        self._template = check_template(template)
+        self._numbered = re.compile(_pattern(template))
+        self._counter: int | None = None
+
+    def check_room(self, size: int) -> None:
+        """Make the folder, and see that a picture of `size` bytes fits.
+
+        Raises:
+            DiskFull: it does not, or the folder cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.folder).free
+            writable = os.access(self.folder, os.W_OK)
+        except OSError as error:
+            raise DiskFull(f"The photo folder cannot be used: {error.strerror}.") from error
+        if not writable:
+            raise DiskFull("The photo folder cannot be written to. Check its owner and its file system.")
+        if free < size + _RESERVE_BYTES:
+            raise DiskFull(
+                f"The disk of the photo folder is full ({free // 2**20} MB free). Make room, then shoot again.",
+                free=free,
+            )
+
+    def name(self, original: str, camera: str, serial: str | None, when: datetime) -> str:
+        """The name without an ending that the template gives a new picture."""
+        stem = original.rpartition(".")[0] or original
+        values = {
+            "date": when.strftime("%Y-%m-%d"),
+            "time": when.strftime("%H-%M-%S"),
+            "counter": f"{self._next_counter():05d}",
+            "camera": camera,
+            "serial": serial or "unknown",
+            "original": stem,
+        }
+        return self._template.format(**{key: _harmless(value) for key, value in values.items()})[:_LONGEST_NAME]
+
+    def save(self, name: str, ending: str, size: int, pieces: Callable[[], Iterable[bytes]]) -> Path:
+        """Write a picture; when this returns, it is whole, on the disk and under its name. Blocks.
+
+        Args:
+            name: without ending; where it is taken, "-2", "-3" … is added: nothing is ever overwritten.
+            ending: with its dot.
+            size: bytes that have to arrive.
+            pieces: the bytes.
+
+        Raises:
+            DiskFull: it did not fit; nothing of it is left.
+            CameraIO: not as many bytes as there should be; nothing of it is left.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{secrets.token_hex(8)}{_PARTIAL}"
+        try:
+            with temporary.open("xb") as file:
+                for piece in pieces():
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+                written = file.tell()
+            if written != size:
+                raise CameraIO(f"Only {written} of {size} bytes were saved.")
+            saved = self._place(temporary, name, ending)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error
+            raise CameraIO(f"The picture could not be saved: {error.strerror}.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(self.folder)
+        return saved
+
+    def sweep(self) -> int:
+        """Remove what a killed server left half written; how many files that were."""
+        removed = 0
+        if self.folder.is_dir():
+            for left in self.folder.glob(f".*{_PARTIAL}"):
+                with suppress(OSError):
+                    left.unlink()
+                    removed += 1
+        return removed
+
+    def _place(self, temporary: Path, name: str, ending: str) -> Path:
+        """Give the file its name. A hard link fails where the name is taken, so two saves cannot meet."""
+        for attempt in range(1, 100_000):
+            target = self.folder / (f"{name}{ending}" if attempt == 1 else f"{name}-{attempt}{ending}")
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                # vfat, exfat and some network folders have no links: claim the name, then move over the claim.
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                    raise
+                try:
+                    target.touch(exist_ok=False)
+                except FileExistsError:
+                    continue
+                temporary.replace(target)
+            return target
+        raise CameraIO(f"No free name like {name}{ending} in the photo folder.")
+
+    def _next_counter(self) -> int:
+        """One more than the highest number that the folder's names have in the counter's place."""
+        if self._counter is None:
+            numbers = [0]
+            if "{counter" in self._template and self.folder.is_dir():
+                matches = (self._numbered.match(path.name) for path in self.folder.iterdir())
+                numbers += [int(match.group(1)) for match in matches if match]
+            self._counter = max(numbers)
+        self._counter += 1
+        return self._counter
+
+
+def _pattern(template: str) -> str:
+    """A regular expression for names that the template makes, with the (first) counter as its group."""
+    parts, counted = [], False
+    for text, field, _, _ in Formatter().parse(template):
+        parts.append(re.escape(text))
+        if field == "counter" and not counted:
+            parts.append(r"(\d+)")
+            counted = True
+        elif field is not None:
+            parts.append(".*?")
+    return "".join(parts)
+
+
+def _harmless(text: str) -> str:
+    """Text from a camera, fit for a file name."""
+    return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:80] or "_"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some network file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,159 @@
+"""Plain HTTP on the same port: status, health, camera information, restart."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from camera.errors import CameraError
+from camera.session import Session
+from protocol.errors import ErrorCode, RequestError
+
+# What an error code is in HTTP; the rest is 502: the camera behind this server failed.
+_STATUS: dict[ErrorCode, http.HTTPStatus] = {
+    "unauthorized": http.HTTPStatus.UNAUTHORIZED,
+    "rate_limited": http.HTTPStatus.TOO_MANY_REQUESTS,
+    "camera_not_found": http.HTTPStatus.NOT_FOUND,
+    "no_camera_selected": http.HTTPStatus.CONFLICT,
+    "camera_busy": http.HTTPStatus.CONFLICT,
+    "camera_disconnected": http.HTTPStatus.SERVICE_UNAVAILABLE,
+    "camera_timeout": http.HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+class Desk(Protocol):
+    """What the pages need of the commands."""
+
+    async def camera_for(self, port: str | None, selected: Session | None) -> Session:
+        """The camera a request is for."""
+
+    async def details(self, camera: Session) -> BaseModel:
+        """Who the camera is and how it is."""
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether the server can do its job, and what to say of it."""
+
+
+class Pages:
+    """The pages.
+
+    Args:
+        desk: what they tell.
+        check: whether a token from an address opens; raises RequestError when it may not even be tried.
+    """
+
+    def __init__(self, desk: Desk, check: Callable[[str, str], Awaitable[bool]]) -> None:
+        self._desk = desk
+        self._check = check
+
+    async def answer(self, request: Request, address: str) -> Response:
+        """The response to a request that is no WebSocket handshake."""
+        path = urlsplit(request.path).path
+        routes: dict[str, dict[str, Callable[[Request, str], Awaitable[Response]]]] = {
+            "/": {"GET": self._status},
+            "/health": {"GET": self._health},
+            "/camera/info": {"GET": self._info},
+            "/camera/restart": {"POST": self._restart},
+        }
+        if path == "/ws":
+            return _text(http.HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket.\n", Upgrade="websocket")
+        if path not in routes:
+            return _text(
+                http.HTTPStatus.NOT_FOUND, f"Not found. There are {', '.join(routes)} and the WebSocket /ws.\n"
+            )
+        method = "GET" if request.method == "HEAD" and "GET" in routes[path] else request.method
+        if method not in routes[path]:
+            allowed = ", ".join((*routes[path], *(["HEAD"] if "GET" in routes[path] else [])))
+            return _text(http.HTTPStatus.METHOD_NOT_ALLOWED, f"Allowed: {allowed}.\n", Allow=allowed)
+        try:
+            response = await routes[path][method](request, address)
+        except CameraError as error:
+            response = _failed(RequestError.from_camera(error))
+        except RequestError as error:
+            response = _failed(error)
+        if request.method == "HEAD":
+            response.body = b""  # its Content-Length stays that of the GET
+        return response
+
+    async def _status(self, request: Request, address: str) -> Response:
+        _, told = self._desk.health()
+        return _json(http.HTTPStatus.OK, {"service": "gphoto-ws-server", **told, "websocket": "/ws"})
+
+    async def _health(self, request: Request, address: str) -> Response:
+        good, told = self._desk.health()
+        return _json(http.HTTPStatus.OK if good else http.HTTPStatus.SERVICE_UNAVAILABLE, told)
+
+    async def _info(self, request: Request, address: str) -> Response:
+        camera = await self._camera(request, address)
+        details = await self._desk.details(camera)
+        return _json(http.HTTPStatus.OK, {"status": "ok", **details.model_dump(exclude_none=True)})
+
+    async def _restart(self, request: Request, address: str) -> Response:
+        camera = await self._camera(request, address)
+        await camera.restart()
+        return _json(http.HTTPStatus.OK, {"status": "ok", "message": f"Camera on port {camera.port} restarted"})
+
+    async def _camera(self, request: Request, address: str) -> Session:
+        """The camera that `?port=` names, or the only one; for those with the token."""
+        token = bearer(request)
+        if token is None or not await self._check(token, address):
+            raise RequestError("unauthorized", "Unauthorized", reason="Send the header Authorization: Bearer TOKEN.")
+        port = parse_qs(urlsplit(request.path).query).get("port", [None])[0]
+        return await self._desk.camera_for(port, None)
+
+
+def bearer(request: Request | None) -> str | None:
+    """The token of an Authorization header, None without one."""
+    header = request.headers.get("Authorization", "") if request is not None else ""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    token = token.strip()
+    try:
+        # Headers are read as Latin-1; what most clients send beyond ASCII is UTF-8.
+        return token.encode("latin-1").decode()
+    except UnicodeError:
+        return token
+
+
+def is_upgrade(request: Request) -> bool:
+    """Whether a request wants to become a WebSocket."""
+    return request.method == "GET" and "websocket" in request.headers.get("Upgrade", "").lower()
+
+
+def _failed(error: RequestError) -> Response:
+    value = {"status": "error", "message": error.message, "code": error.code, "retryable": error.retryable}
+    response = _json(_STATUS.get(error.code, http.HTTPStatus.BAD_GATEWAY), value | {"details": error.details})
+    if error.code == "unauthorized":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _json(status: http.HTTPStatus, value: dict[str, Any]) -> Response:
+    return _response(status, to_json(value, inf_nan_mode="null"), "application/json", {})
+
+
+def _text(status: http.HTTPStatus, text: str, **headers: str) -> Response:
+    return _response(status, text.encode(), "text/plain; charset=utf-8", headers)
+
+
+def _response(status: http.HTTPStatus, body: bytes, kind: str, more: dict[str, str]) -> Response:
+    headers = Headers(
+        {
+            "Date": formatdate(usegmt=True),
+            "Connection": "close",
+            "Content-Length": str(len(body)),
+            "Content-Type": kind,
+            "Cache-Control": "no-store",
+            **more,
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)

@@ -1,0 +1,33 @@
+"""Replies with pictures in them, made piece by piece so that no picture is ever whole in the heap."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import AsyncIterator
+
+from camera.fetched import FetchedFile
+
+# A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment.
+_FRAGMENT = 48 * 1024
+
+
+class Placeholder:
+    """Stands in a reply for the base64 of a file, or of a part of it."""
+
+    def __init__(self, file: FetchedFile, start: int = 0, end: int | None = None) -> None:
+        self._file, self._start, self._end = file, start, end
+        # Random: nothing that a camera or a client chose can be taken for it.
+        self.text = f"picture-{secrets.token_hex(16)}"
+
+    async def fill(self, message: bytes) -> AsyncIterator[bytes]:
+        """The message with the picture in its place, in fragments."""
+        before, mark, after = message.partition(self.text.encode())
+        if not mark:
+            raise ValueError("the reply does not hold its picture")
+        yield before
+        for data in self._file.pieces(_FRAGMENT, self._start, self._end):
+            yield base64.b64encode(data)
+            await asyncio.sleep(0)  # sending does not yield while the socket keeps up
+        yield after

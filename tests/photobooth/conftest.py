@@ -1,0 +1,58 @@
+"""A server set up as a photobooth: photos in a folder of the test, a simulated camera of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.rig import Client, Server
+
+# 432 is no multiple of 16: turning it needs more than moving blocks.
+PICTURES = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
+
+
+@pytest.fixture(scope="session")
+def booth_camera() -> Iterator[SimulatorProcess]:
+    """One simulated camera."""
+    with SimulatorProcess(*PICTURES) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def camera(booth_camera: SimulatorProcess) -> Iterator[Control]:
+    """Its control port, the camera in factory state."""
+    with Control(booth_camera.control) as control:
+        control.clear()
+        control.power(True)
+        control.reset()
+        yield control
+        control.clear()
+
+
+@pytest.fixture
+def new_booth(
+    booth_camera: SimulatorProcess, camera: Control, new_server: Callable[..., Server], tmp_path: Path
+) -> Callable[..., Server]:
+    """Start a booth with settings of its own; its photos go to `photos` below tmp_path."""
+
+    def start(**settings: str) -> Server:
+        return new_server(NETWORK_CAMERAS=booth_camera.cameras[0].address, **settings)
+
+    return start
+
+
+@pytest.fixture
+async def guest(new_booth: Callable[..., Server]) -> AsyncIterator[Client]:
+    """A client of a booth with the default settings."""
+    async with await Client.connect(new_booth()) as client:
+        yield client
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Where the booth saves."""
+    return tmp_path / "photos"

@@ -1,0 +1,97 @@
+"""The pages on the same port: status, health, camera information, restart."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from simulator.client import Control
+from tests.rig import TOKEN, Client, Server
+
+Answer = tuple[int, dict[str, str], bytes]
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def ask(server: Server, method: str, path: str, headers: dict[str, str] | None = None) -> Answer:
+    connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=10)
+    try:
+        connection.request(method, path, headers=headers or {})
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+async def booth(new_booth: Callable[..., Server]) -> Server:
+    server = new_booth()
+    async with await Client.connect(server) as client:
+        await client.command("list_cameras")  # the camera is open
+    return server
+
+
+def test_health_is_good_with_a_camera(booth: Server) -> None:
+    status, headers, body = ask(booth, "GET", "/health")
+    told = json.loads(body)
+    assert (status, told["status"], headers["content-type"]) == (200, "ok", "application/json")
+    assert told["cameras"] == [{"name": "Canon EOS 550D", "state": "ready"}]
+    assert b"ptpip" not in body
+
+
+def test_head_has_the_headers_of_get_and_no_body(booth: Server) -> None:
+    status, headers, body = ask(booth, "HEAD", "/health")
+    assert (status, body) == (200, b"")
+    assert int(headers["content-length"]) > 10
+
+
+def test_health_is_bad_without_a_camera(new_server: Callable[..., Server]) -> None:
+    status, _, body = ask(new_server(), "GET", "/health")
+    assert (status, json.loads(body)["reason"]) == (503, "no camera is connected")
+
+
+def test_the_status_page_names_the_service(booth: Server) -> None:
+    status, _, body = ask(booth, "GET", "/")
+    assert (status, json.loads(body)["service"]) == (200, "gphoto-ws-server")
+
+
+def test_camera_information_wants_the_token(booth: Server) -> None:
+    status, headers, body = ask(booth, "GET", "/camera/info")
+    assert (status, headers["www-authenticate"]) == (401, "Bearer")
+    assert b"Canon" not in body
+    assert ask(booth, "GET", "/camera/info", {"Authorization": "Bearer wrong"})[0] == 401
+    status, _, body = ask(booth, "GET", "/camera/info", BEARER)
+    assert (status, json.loads(body)["serial"]) == (200, "SIM0000001")
+
+
+def test_a_camera_can_be_named(booth: Server) -> None:
+    assert ask(booth, "GET", f"/camera/info?port={quote('usb:009,009')}", BEARER)[0] == 404
+
+
+def test_restart_opens_the_camera_again(booth: Server, camera: Control) -> None:
+    opened = camera.state()["operations"].get("0x1002", 0)
+    assert ask(booth, "POST", "/camera/restart")[0] == 401
+    status, _, body = ask(booth, "POST", "/camera/restart", BEARER)
+    assert (status, json.loads(body)["status"]) == (200, "ok")
+    assert camera.state()["operations"]["0x1002"] == opened + 1
+    assert ask(booth, "GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", "/health", 405),
+        ("GET", "/camera/restart", 405),
+        ("DELETE", "/", 405),
+        ("GET", "/nope", 404),
+        ("GET", "/ws", 426),
+    ],
+)
+def test_other_requests_are_told_what_there_is(booth: Server, method: str, path: str, expected: int) -> None:
+    status, headers, body = ask(booth, method, path)
+    assert status == expected
+    assert body
+    assert status != 405 or headers["allow"]

@@ -1,0 +1,169 @@
+"""Rotation and mirror: the live view's and the pictures', in pixels, lossless or not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from camera import jpeg
+from camera.turn import BY_EXIF, Turn
+from simulator.client import Control
+from tests.rig import Client, CommandError, Server
+
+TURNS = [Turn(rotation, flip) for rotation in (0, 90, 180, 270) for flip in (False, True)]
+# The simulator's corners, in order: top left, top right, bottom right, bottom left.
+CORNERS = ("red", "green", "yellow", "blue")
+
+
+def corners(image: Image.Image) -> tuple[str, ...]:
+    """The colours of a picture's corners, clockwise from the top left."""
+    image = image.convert("RGB")
+    right, bottom = image.width - 6, image.height - 6
+    return tuple(_colour(image.getpixel(place)) for place in ((5, 5), (right, 5), (right, bottom), (5, bottom)))
+
+
+def _colour(pixel: object) -> str:
+    assert isinstance(pixel, tuple)
+    names = {(True, False, False): "red", (False, True, False): "green", (False, False, True): "blue"}
+    return names.get(tuple(value > 128 for value in pixel[:3]), "yellow")
+
+
+def turned_corners(turn: Turn) -> tuple[str, ...]:
+    """Where the corners belong after a turn: what rotating clockwise and then mirroring means."""
+    steps = turn.rotation // 90
+    order = CORNERS[-steps:] + CORNERS[:-steps] if steps else CORNERS
+    return (order[1], order[0], order[3], order[2]) if turn.flip else order
+
+
+def by_hand(image: Image.Image, turn: Turn) -> Image.Image:
+    """The same turn by Pillow's rotate and mirror."""
+    image = image.rotate(-turn.rotation, expand=True)
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if turn.flip else image
+
+
+def sample(width: int, height: int, subsampling: int) -> bytes:
+    out = io.BytesIO()
+    picture = Image.merge("RGB", [Image.effect_noise((width, height), 40 + 20 * band) for band in range(3)])
+    picture.save(out, "JPEG", quality=95, subsampling=subsampling)
+    return out.getvalue()
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """The mean difference of two pictures, 0 to 255."""
+    histogram = ImageChops.difference(one.convert("L"), other.convert("L")).histogram()
+    return sum(value * count for value, count in enumerate(histogram)) / (one.width * one.height)
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+@pytest.mark.parametrize(("width", "height", "subsampling"), [(64, 48, 0), (64, 48, 2), (61, 47, 2), (72, 40, 1)])
+def test_a_turned_jpeg_shows_every_pixel_in_its_place(turn: Turn, width: int, height: int, subsampling: int) -> None:
+    data = sample(width, height, subsampling)
+    expected = by_hand(Image.open(io.BytesIO(data)), turn)
+    result = Image.open(io.BytesIO(jpeg.turned(data, turn)))
+    assert result.size == expected.size
+    assert difference(result, expected) < 4  # encoding again, where blocks cannot be moved, costs a little
+
+
+@pytest.mark.skipif(jpeg.turbojpeg() is None, reason="no libturbojpeg on this machine; apt-get install libturbojpeg0")
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+def test_whole_blocks_are_turned_without_loss(turn: Turn) -> None:
+    data = sample(64, 48, 2)
+    there = jpeg.turned(data, turn)
+    # Mirrored pictures turn the other way: undo the mirror first.
+    back = jpeg.turned(jpeg.turned(there, Turn(0, turn.flip)), Turn(-turn.rotation % 360))
+    assert difference(Image.open(io.BytesIO(back)), Image.open(io.BytesIO(data))) == 0
+
+
+def test_pillow_does_it_where_there_is_no_libjpeg_turbo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "turbojpeg", lambda: None)
+    data = sample(64, 48, 2)
+    for turn in TURNS:
+        expected = by_hand(Image.open(io.BytesIO(data)), turn)
+        assert difference(Image.open(io.BytesIO(jpeg.turned(data, turn))), expected) < 4
+
+
+@pytest.mark.parametrize("first", TURNS, ids=str)
+@pytest.mark.parametrize("second", TURNS, ids=str)
+def test_two_turns_are_one(first: Turn, second: Turn) -> None:
+    image = Image.effect_noise((12, 8), 80)
+    assert by_hand(by_hand(image, first), second).tobytes() == by_hand(image, first.then(second)).tobytes()
+
+
+@pytest.mark.parametrize("orientation", BY_EXIF)
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+def test_a_still_looks_the_same_to_those_who_heed_exif_and_those_who_do_not(orientation: int, turn: Turn) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Maker"
+    out = io.BytesIO()
+    Image.effect_noise((64, 48), 80).save(out, "JPEG", quality=95, exif=exif)
+    seen = by_hand(Image.open(io.BytesIO(out.getvalue())), BY_EXIF[orientation])
+    result = Image.open(io.BytesIO(jpeg.upright(out.getvalue(), turn)))
+    assert result.getexif().get(0x0112, 1) == 1
+    assert result.getexif()[0x010F] == "Maker"
+    assert difference(result, by_hand(seen, turn)) < 4
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8\xff\xd9", b"no picture at all", b"\xff\xd8" + b"\xff\xe1\xff\xff" * 9]
+)
+def test_what_is_no_jpeg_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no JPEG"):
+        jpeg.turned(data, Turn(90))
+
+
+async def frame(client: Client) -> Image.Image:
+    event = await client.event("live_view_frame")
+    return Image.open(io.BytesIO(base64.b64decode(event["image_b64"])))
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+async def test_each_stream_is_turned_as_its_viewer_wants(guest: Client, camera: Control, turn: Turn) -> None:
+    await guest.command("start_live_view", rotation=turn.rotation, flip=turn.flip)
+    assert corners(await frame(guest)) == turned_corners(turn)
+
+
+async def test_viewers_of_one_camera_have_their_own_turns_and_share_its_frames(
+    new_booth: Callable[..., Server], camera: Control
+) -> None:
+    server = new_booth(PREVIEW_ROTATION="90", PREVIEW_FLIP="true")
+    async with await Client.connect(server) as one, await Client.connect(server) as other:
+        await one.command("start_live_view")
+        await other.command("start_live_view", rotation=180, flip=False)
+        ones, others = await frame(one), await frame(other)
+    assert corners(ones) == turned_corners(Turn(90, True))
+    assert corners(others) == turned_corners(Turn(180))
+
+
+@pytest.mark.parametrize("turn", [Turn(90), Turn(180), Turn(270, True)], ids=str)
+async def test_saved_and_sent_pictures_are_turned_and_the_cameras_is_not(
+    new_booth: Callable[..., Server], camera: Control, turn: Turn
+) -> None:
+    server = new_booth(CAPTURE_ROTATION=str(turn.rotation), CAPTURE_FLIP=str(turn.flip).lower())
+    async with await Client.connect(server) as client:
+        reply = await client.command("capture_image", save=True, download="full")
+        sent = base64.b64decode(reply["image_b64"])
+        downloaded = await client.command("download_last_image")
+    saved = Path(reply["files"][0]["saved_path"]).read_bytes()
+    assert saved == sent == base64.b64decode(downloaded["image_b64"])
+    with Image.open(io.BytesIO(saved)) as image:
+        assert corners(image) == turned_corners(turn)
+        exif = image.getexif()
+        assert exif[0x0112] == 1
+        assert exif.get_ifd(0x8769)[0xA002] == image.width
+        assert exif[0x010F].startswith("Canon")
+    (held,) = camera.state()["files"]
+    assert held["size"] != len(saved)
+
+
+@pytest.mark.parametrize("rotation", [45, -90, 360, "90", True])
+async def test_a_rotation_that_is_no_quarter_turn_is_refused(guest: Client, camera: Control, rotation: object) -> None:
+    with pytest.raises(CommandError) as refused:
+        await guest.command("start_live_view", rotation=rotation)
+    assert refused.value.code == "invalid_payload"
+    assert "0, 90, 180 or 270" in str(refused.value)
