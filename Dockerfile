@@ -1,0 +1,32 @@
+# The server with everything it needs. Build: docker build -t gphoto-ws-server .
+FROM python:3.13-slim-bookworm
+
+# libturbojpeg turns pictures without loss; without it Pillow does.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libturbojpeg0=1:2.1.* \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 1000 booth \
+    && useradd --uid 1000 --gid booth --no-create-home --home-dir /nonexistent booth \
+    && mkdir -p /app/photos \
+    && chown booth:booth /app/photos
+
+WORKDIR /app
+COPY requirements.txt ./
+RUN pip install --no-cache-dir --requirement requirements.txt
+COPY gphoto_ws_server.py auth.py settings.py redaction.py LICENSE ./
+COPY camera camera/
+COPY protocol protocol/
+COPY server server/
+COPY simulator simulator/
+
+ENV WS_HOST=0.0.0.0 \
+    WS_PORT=8080 \
+    PHOTO_DIR=/app/photos \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 1000:1000
+EXPOSE 8080
+VOLUME /app/photos
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
+ENTRYPOINT ["python", "gphoto_ws_server.py"]
