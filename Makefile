@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run test lint bench clean
+.PHONY: demo run test lint first-light photobooth-bench clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "Try it in another terminal; the token stands in the log below unless API_TOKEN is set. Ctrl-C ends."
@@ -26,6 +26,9 @@ lint: $(VENV)/.dev
 
 first-light: $(VENV)/.dev  ## the figures of the first issue: rates, latencies, memory
 	$(BIN)/python -m benchmarks.first_light
+
+photobooth-bench: $(VENV)/.dev  ## the figures of the photobooth: turned previews, photos in one command
+	$(BIN)/python -m benchmarks.photobooth
 
 $(VENV)/.run: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv"; exit 1; }

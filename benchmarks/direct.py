@@ -1,10 +1,11 @@
 """The same calls without a server: a process with the driver alone, which times one call for each line it reads.
 
-`python -m benchmarks.direct PORT`; lines are "get_config", "capture"; answers are seconds.
+`python -m benchmarks.direct PORT`; lines are "get_config", "capture", "capture_and_get"; answers are seconds.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -51,9 +52,17 @@ def main(port: str) -> None:
 
     driver = Driver(port, "PTP/IP Camera")
     driver.set_config("capturetarget", "Memory card")
+
+    def capture_and_get() -> None:
+        (file,) = driver.capture(lambda: None)
+        descriptor = os.memfd_create("direct")
+        driver.fetch(file.path, descriptor, lambda: None)
+        os.close(descriptor)
+
     calls: dict[str, Callable[[], object]] = {
         "get_config": lambda: driver.get_config("iso"),
         "capture": lambda: driver.capture(lambda: None),
+        "capture_and_get": capture_and_get,
     }
     print("ready", flush=True)
     for line in sys.stdin:

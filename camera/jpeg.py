@@ -118,10 +118,15 @@ def turned(data: bytes, turn: Turn) -> bytes:
         return data
     turbo = turbojpeg()
     lossless = turbo.turned(data, turn) if turbo else None
-    return lossless if lossless is not None else _by_pillow(data, turn)
+    return lossless if lossless is not None else by_pillow(data, turn)
 
 
-def _by_pillow(data: bytes, turn: Turn) -> bytes:
+def by_pillow(data: bytes, turn: Turn) -> bytes:
+    """The picture decoded, turned and encoded again, its metadata kept.
+
+    Raises:
+        ValueError: this is no JPEG.
+    """
     out = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:

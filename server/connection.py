@@ -129,6 +129,7 @@ class Client:
         self.name = f"client {number} ({self.address})"
         self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS)
         self._ordered: asyncio.Queue[Coroutine[Any, Any, None] | None] = asyncio.Queue()
+        self._working = False
         self._pending = 0
         self._bucket = limits.TokenBucket(limits.COMMANDS_A_SECOND, limits.COMMANDS_BURST)
         self._refused = 0
@@ -167,8 +168,7 @@ class Client:
             self.streams.clear()
             events.cancel()
             await asyncio.wait((events,))
-            # What was received before is carried out: whether a shot is taken must not hang on a race.
-            self._ordered.put_nowait(None)
+            self._drop_what_has_not_begun()
             _log.info("%s: gone", self.name)
 
     async def _login(self) -> None:
@@ -286,7 +286,23 @@ class Client:
 
     async def _work_in_order(self) -> None:
         while (work := await self._ordered.get()) is not None:
+            self._working = True
             await _quietly(work)
+            self._working = False
+
+    def _drop_what_has_not_begun(self) -> None:
+        """End the worker after the command under way.
+
+        A command that had nothing before it counts as begun, even where the client was gone before the worker's
+        turn: whether a shot is taken must not hang on that.
+        """
+        waiting = [self._ordered.get_nowait() for _ in range(self._ordered.qsize())]
+        if waiting and not self._working:
+            self._ordered.put_nowait(waiting.pop(0))
+        for work in waiting:
+            if work is not None:
+                work.close()
+        self._ordered.put_nowait(None)
 
     async def _carry_out(self, request: Request, payload: Payload) -> None:
         try:

@@ -86,6 +86,7 @@ async def test_events_reach_those_who_subscribed_to_them_and_nobody_else(
         await for_settings.command("subscribe", events=["config_changed"])
         await no_more.command("subscribe", events=["*"])
         await no_more.command("unsubscribe", events=["*"])
+        no_more.events.clear()
         simulator.shutter()
         await for_files.event("file_added")
         await client.command("set_config", name="iso", value="1600")
