@@ -34,6 +34,12 @@ class FetchedFile:
         """At most `length` bytes from `offset`; fewer at the end of the file."""
         return os.pread(self._fd, length, offset)
 
+    def copy_to(self, descriptor: int) -> None:
+        """Write the whole file to an open descriptor, inside the kernel. Blocks."""
+        offset = 0
+        while offset < self.size and (sent := os.sendfile(descriptor, self._fd, offset, self.size - offset)):
+            offset += sent
+
     def pieces(self, size: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to `end` (default: all) in pieces of `size` bytes, the last one shorter."""
         end = self.size if end is None else min(end, self.size)

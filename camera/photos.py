@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -104,14 +104,14 @@ class PhotoFolder:
         }
         return self._template.format(**{key: _harmless(value) for key, value in values.items()})[:_LONGEST_NAME]
 
-    def save(self, name: str, ending: str, size: int, pieces: Callable[[], Iterable[bytes]]) -> Path:
+    def save(self, name: str, ending: str, size: int, copy_to: Callable[[int], None]) -> Path:
         """Write a picture; when this returns, it is whole, on the disk and under its name. Blocks.
 
         Args:
             name: without ending; where it is taken, "-2", "-3" … is added: nothing is ever overwritten.
             ending: with its dot.
             size: bytes that have to arrive.
-            pieces: the bytes.
+            copy_to: writes them to an open descriptor.
 
         Raises:
             DiskFull: it did not fit; nothing of it is left.
@@ -121,11 +121,9 @@ class PhotoFolder:
         temporary = self.folder / f".{secrets.token_hex(8)}{_PARTIAL}"
         try:
             with temporary.open("xb") as file:
-                for piece in pieces():
-                    file.write(piece)
-                file.flush()
+                copy_to(file.fileno())
                 os.fsync(file.fileno())
-                written = file.tell()
+                written = os.fstat(file.fileno()).st_size
             if written != size:
                 raise CameraIO(f"Only {written} of {size} bytes were saved.")
             saved = self._place(temporary, name, ending)

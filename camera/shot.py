@@ -18,7 +18,6 @@ from camera.widgets import WantedValue
 
 _log = logging.getLogger("camera.shot")
 
-_PIECE = 2**20
 # The largest files of a shot that are common in 2026 (a 60-megapixel RAW and its JPEG); has to fit before the shutter.
 EXPECTED_BYTES = 160 * 2**20
 
@@ -195,4 +194,4 @@ async def _bring(
 
 def _save(photos: PhotoFolder, name: str, file: FetchedFile) -> str:
     _, dot, ending = file.filename.rpartition(".")
-    return str(photos.save(name, f"{dot}{ending.lower()}", file.size, lambda: file.pieces(_PIECE)))
+    return str(photos.save(name, f"{dot}{ending.lower()}", file.size, file.copy_to))
