@@ -12,6 +12,7 @@ import ctypes.util
 import io
 import logging
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,8 @@ _PILLOW = {
     Turn(270): Image.Transpose.ROTATE_90,
 }
 _QUALITY = 92
+_MOST_PIXELS = 250_000_000
+_MOST_DIRECTORIES = 8
 _EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and is at most 64 KB long
 _ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
     0x0112,
@@ -116,6 +119,7 @@ def turned(data: bytes, turn: Turn) -> bytes:
     """
     if not turn:
         return data
+    _check_size(data)
     turbo = turbojpeg()
     lossless = turbo.turned(data, turn) if turbo else None
     return lossless if lossless is not None else by_pillow(data, turn)
@@ -132,9 +136,28 @@ def by_pillow(data: bytes, turn: Turn) -> bytes:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
             image.transpose(_PILLOW[turn]).save(out, "JPEG", quality=_QUALITY, **kept)
-    except OSError as error:
+    except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError(f"this is no JPEG that can be read: {error}") from error
     return out.getvalue()
+
+
+def _check_size(data: bytes) -> tuple[int, int]:
+    """Width and height as the header tells them.
+
+    Raises:
+        ValueError: this is no JPEG, or it says that it is larger than any camera's: a header of a few bytes can keep
+            a decoder busy for minutes.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+                width, height = image.size
+    except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise ValueError(f"this is no JPEG that can be read: {error}") from error
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels")
+    return width, height
 
 
 def upright(data: bytes, turn: Turn) -> bytes:
@@ -155,8 +178,7 @@ def upright(data: bytes, turn: Turn) -> bytes:
     exif = _exif(picture)
     if exif is not None:
         exif.put(_ORIENTATION, 1)
-        with Image.open(io.BytesIO(picture), formats=["JPEG"]) as image:
-            width, height = image.size
+        width, height = _check_size(bytes(picture))
         exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
         exif.put(_HEIGHT, height)
         _turn_thumbnail(exif, whole)
@@ -165,7 +187,7 @@ def upright(data: bytes, turn: Turn) -> bytes:
 
 def _turn_thumbnail(exif: _Exif, turn: Turn) -> None:
     at, size = exif.first(_THUMBNAIL_AT), exif.first(_THUMBNAIL_SIZE)
-    if at is None or size is None or exif.start + at + size > len(exif.data):
+    if at is None or size is None or exif.start + at + size > exif.end:
         return
     start = exif.start + at
     try:
@@ -177,7 +199,7 @@ def _turn_thumbnail(exif: _Exif, turn: Turn) -> None:
             with Image.open(io.BytesIO(new)) as image:
                 image.save(out, "JPEG", quality=quality)
             new = out.getvalue()
-    except (ValueError, OSError):
+    except (ValueError, OSError, SyntaxError):
         return  # a thumbnail that cannot be read is no reason to refuse the picture
     if len(new) <= size:
         exif.data[start : start + size] = new + bytes(size - len(new))
@@ -186,10 +208,11 @@ def _turn_thumbnail(exif: _Exif, turn: Turn) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Exif:
-    """The EXIF of a JPEG, read and changed in place. `start` is where its TIFF header begins."""
+    """The EXIF of a JPEG, read and changed in place, from `start` (its TIFF header) to `end`."""
 
     data: bytearray
     start: int
+    end: int
     order: str
 
     def first(self, tag: int) -> int | None:
@@ -206,15 +229,16 @@ class _Exif:
             return
 
     def _entries(self, wanted: int) -> Iterator[tuple[int, str, int]]:
+        # A hostile file may point in circles and claim a million entries: few directories, within the EXIF alone.
         todo, seen = [self._u32(self.start + 4)], set[int]()
-        while todo:
+        while todo and len(seen) < _MOST_DIRECTORIES:
             directory = self.start + todo.pop(0)
-            if directory in seen or not self.start < directory <= len(self.data) - 2:
+            if directory in seen or not self.start < directory <= self.end - 2:
                 continue
             seen.add(directory)
             count = struct.unpack_from(self.order + "H", self.data, directory)[0]
             end = directory + 2 + count * 12
-            if end + 4 > len(self.data):
+            if end + 4 > self.end:
                 continue
             for entry in range(directory + 2, end, 12):
                 tag, kind = struct.unpack_from(self.order + "HH", self.data, entry)
@@ -236,6 +260,7 @@ def _exif(data: bytearray) -> _Exif | None:
         if data[place + 1] == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
             start = place + 10
             order = {b"II": "<", b"MM": ">"}.get(bytes(data[start : start + 2]))
-            return _Exif(data, start, order) if order and start + 8 <= len(data) else None
+            end = min(place + 2 + size, len(data))
+            return _Exif(data, start, end, order) if order and start + 8 <= end else None
         place += 2 + size
     return None

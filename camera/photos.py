@@ -7,7 +7,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
 _RESERVE_BYTES = 32 * 2**20
 _LONGEST_NAME = 200
 _PARTIAL = ".partial"
+_LEFT_OVER_S = 3600.0
+_MOST_NAMES = 100_000
+_SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 
 
@@ -30,8 +34,9 @@ def check_template(template: str) -> str:
         ValueError: unknown fields, or characters that a file name cannot have; says what is allowed.
     """
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
-        shown = template.format(**dict.fromkeys(NAME_FIELDS, 1))
+        parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+        fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
+        shown = template.format(**dict.fromkeys(NAME_FIELDS, "1"))
     except (ValueError, KeyError, IndexError, AttributeError):
         fields = [""]
         shown = ""
@@ -102,7 +107,16 @@ class PhotoFolder:
             "serial": serial or "unknown",
             "original": stem,
         }
-        return self._template.format(**{key: _harmless(value) for key, value in values.items()})[:_LONGEST_NAME]
+        return _shortened(self._template.format(**{key: _harmless(value) for key, value in values.items()}))
+
+    def free_name(self, name: str, endings: Iterable[str]) -> str:
+        """The name, with "-2", "-3" … where one with any of these endings is taken: the files of a shot stay together."""
+        endings = tuple(endings)
+        for attempt in range(1, _MOST_NAMES):
+            wanted = name if attempt == 1 else f"{name}-{attempt}"
+            if not any((self.folder / f"{wanted}{ending}").exists() for ending in endings):
+                return wanted
+        return name
 
     def save(self, name: str, ending: str, size: int, copy_to: Callable[[int], None]) -> Path:
         """Write a picture; when this returns, it is whole, on the disk and under its name. Blocks.
@@ -117,9 +131,9 @@ class PhotoFolder:
             DiskFull: it did not fit; nothing of it is left.
             CameraIO: not as many bytes as there should be; nothing of it is left.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{secrets.token_hex(8)}{_PARTIAL}"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as file:
                 copy_to(file.fileno())
                 os.fsync(file.fileno())
@@ -127,28 +141,30 @@ class PhotoFolder:
             if written != size:
                 raise CameraIO(f"Only {written} of {size} bytes were saved.")
             saved = self._place(temporary, name, ending)
+            _sync_folder(self.folder)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error
             raise CameraIO(f"The picture could not be saved: {error.strerror}.") from error
         finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(self.folder)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return saved
 
     def sweep(self) -> int:
-        """Remove what a killed server left half written; how many files that were."""
+        """Remove what a killed server left half written an hour ago or longer; how many files that were."""
         removed = 0
         if self.folder.is_dir():
             for left in self.folder.glob(f".*{_PARTIAL}"):
                 with suppress(OSError):
-                    left.unlink()
-                    removed += 1
+                    if left.stat().st_mtime < time.time() - _LEFT_OVER_S:  # younger ones another server may be writing
+                        left.unlink()
+                        removed += 1
         return removed
 
     def _place(self, temporary: Path, name: str, ending: str) -> Path:
         """Give the file its name. A hard link fails where the name is taken, so two saves cannot meet."""
-        for attempt in range(1, 100_000):
+        for attempt in range(1, _MOST_NAMES):
             target = self.folder / (f"{name}{ending}" if attempt == 1 else f"{name}-{attempt}{ending}")
             try:
                 os.link(temporary, target)
@@ -162,7 +178,11 @@ class PhotoFolder:
                     target.touch(exist_ok=False)
                 except FileExistsError:
                     continue
-                temporary.replace(target)
+                try:
+                    temporary.replace(target)
+                except OSError:
+                    target.unlink(missing_ok=True)
+                    raise
             return target
         raise CameraIO(f"No free name like {name}{ending} in the photo folder.")
 
@@ -184,16 +204,26 @@ def _pattern(template: str) -> str:
     for text, field, _, _ in Formatter().parse(template):
         parts.append(re.escape(text))
         if field == "counter" and not counted:
-            parts.append(r"(\d+)")
+            parts.append(r"(\d{5,})")
             counted = True
         elif field is not None:
-            parts.append(".*?")
-    return "".join(parts)
+            parts.append(_SHAPES.get(field, ".*?"))
+    return "".join(parts) + r"(?:-\d+)?(?:\.[^.]*)?$"
+
+
+def _shortened(name: str) -> str:
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore")
 
 
 def _harmless(text: str) -> str:
     """Text from a camera, fit for a file name."""
     return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:80] or "_"
+
+
+def ending_of(filename: str) -> str:
+    """A camera file's ending with its dot, fit for a file name; empty where it has none."""
+    ending = re.sub(r"[^a-z0-9]", "", filename.rpartition(".")[2].lower())[:8] if "." in filename else ""
+    return f".{ending}" if ending else ""
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from camera.errors import CameraError
+from camera.errors import CameraError, ConfigReadonly, InvalidValue, NotSupported
 from camera.fetched import FetchedFile
 from camera.model import CapturedFile, ConfigItem
-from camera.photos import PhotoFolder, check_name
+from camera.photos import PhotoFolder, check_name, ending_of
 from camera.widgets import WantedValue
 
 _log = logging.getLogger("camera.shot")
@@ -45,10 +45,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class ShotFile:
-    """One file of a shot, and where it was saved."""
+    """One file of a shot, where it was saved, and whether the camera still has it."""
 
     file: CapturedFile
     saved_path: str | None = None
+    on_camera: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,19 @@ async def take(
 
     try:
         for name, value in order.settings.items():
-            before.setdefault(name, await hands.get(name))
-            await hands.set(name, value)
+            item = await hands.get(name)
+            try:
+                await hands.set(name, value)
+            except (ConfigReadonly, NotSupported):  # refused before the camera saw it: nothing to put back
+                raise
+            except InvalidValue as error:
+                if "value" in error.details:  # the camera had its own mind
+                    before.setdefault(name, item)
+                raise
+            except CameraError:
+                before.setdefault(name, item)
+                raise
+            before.setdefault(name, item)
         captured = await hands.release(lambda: lap("shutter_ms"))
         lap("file_known_ms")
     except CameraError as error:
@@ -164,9 +176,13 @@ async def _bring(
     picture: FetchedFile | None = None
     thumbnail: bytes | None = None
     files: list[ShotFile] = []
-    name = order.filename.rpartition(".")[0] or order.filename if order.filename is not None else None
+    name = ""
+    if order.save:
+        endings = [ending_of(file.filename) for file in captured]
+        name = await asyncio.to_thread(_name, photos, order, captured[0].filename, endings, camera, serial)
     for index, file in enumerate(captured):
         saved: str | None = None
+        on_camera = True
         wanted = order.save or (index == 0 and order.download == "full")
         try:
             fetched = await hands.fetch(file.path) if wanted else None
@@ -176,14 +192,14 @@ async def _bring(
                     lap("file_here_ms")
                     picture = fetched if order.download == "full" else None
             if order.save and fetched is not None:
-                name = name or photos.name(file.filename, camera, serial, datetime.now())
                 saved = await asyncio.to_thread(_save, photos, name, fetched)
                 if not order.keep_on_camera:
                     await hands.delete(file.path)
+                    on_camera = False
         except CameraError as error:
             words = "is still on the camera" if saved is None else f"was saved as {saved}"
             warnings.append(f"{file.filename} {words}: {error}")
-        files.append(ShotFile(file, saved))
+        files.append(ShotFile(file, saved, on_camera))
     if order.download == "thumbnail":
         try:
             thumbnail = await hands.thumbnail(captured[0].path)
@@ -192,6 +208,13 @@ async def _bring(
     return Shot(tuple(files), picture, thumbnail, timing, tuple(warnings))
 
 
+def _name(photos: PhotoFolder, order: Order, original: str, endings: list[str], camera: str, serial: str | None) -> str:
+    if order.filename is not None:
+        wanted = order.filename.rpartition(".")[0] or order.filename
+    else:
+        wanted = photos.name(original, camera, serial, datetime.now())
+    return photos.free_name(wanted, endings)
+
+
 def _save(photos: PhotoFolder, name: str, file: FetchedFile) -> str:
-    _, dot, ending = file.filename.rpartition(".")
-    return str(photos.save(name, f"{dot}{ending.lower()}", file.size, file.copy_to))
+    return str(photos.save(name, ending_of(file.filename), file.size, file.copy_to))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import struct
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from camera.model import Frame
+from protocol.base64 import b64encode
 
 FrameFormat = Literal["base64", "binary", "jpeg"]
 # What a stream may be in: those, and the frame message of the Photonic dialect.
@@ -77,5 +77,5 @@ def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> bytes:
     """The message with the picture under `key`. base64 needs no escaping: no encoder looks at its 130 KB."""
     picture = frame.encodings.get("base64")
     if picture is None:
-        picture = frame.encodings["base64"] = base64.b64encode(frame.data)
+        picture = frame.encodings["base64"] = b64encode(frame.data)
     return json.dumps(head)[:-1].encode() + f', "{key}": "'.encode() + picture + b'"}'

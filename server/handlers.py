@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from camera.session import Session
 from camera.shot import Order
 from camera.turn import Turn
 from protocol import commands as c
+from protocol.base64 import b64encode
 from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
 from protocol.frames import piece
@@ -127,7 +127,7 @@ class Handlers:
             warnings=list(shot.warnings) or None,
         )
         if shot.thumbnail is not None:
-            small = base64.b64encode(shot.thumbnail).decode()
+            small = b64encode(shot.thumbnail).decode()
             return reply.model_copy(
                 update={"filename": files[0].filename, "mimetype": "image/jpeg", "image_b64": small}
             )
@@ -246,7 +246,7 @@ class Handlers:
 
     async def capture_preview(self, call: Call, payload: c.CameraPayload) -> c.Preview:
         frame = await (await self._camera(call, payload)).preview(self._preview_turn)
-        return c.Preview(image_b64=base64.b64encode(frame).decode())
+        return c.Preview(image_b64=b64encode(frame).decode())
 
     async def get_camera_info(self, call: Call, payload: c.CameraPayload) -> c.CameraDetails:
         return await self.details(await self._camera(call, payload))
@@ -297,7 +297,7 @@ class Handlers:
     async def get_thumbnail(self, call: Call, payload: c.OneFile) -> c.Thumbnail:
         data = await (await self._camera(call, payload)).thumbnail(payload.camera_filepath)
         name = payload.camera_filepath.rpartition("/")[2]
-        return c.Thumbnail(filename=name, image_b64=base64.b64encode(data).decode())
+        return c.Thumbnail(filename=name, image_b64=b64encode(data).decode())
 
     async def delete_file(self, call: Call, payload: c.OneFile) -> c.Done:
         await (await self._camera(call, payload)).delete_file(payload.camera_filepath)
