@@ -21,7 +21,7 @@ from camera.model import CameraIdentity
 _log = logging.getLogger("camera.child")
 
 OPEN_DEADLINE_S = 35.0
-CLOSE_DEADLINE_S = 3.0
+CLOSE_DEADLINE_S = 2.0
 # The worker speaks every second, but one silent exchange over PTP/IP takes 2.5 s and a busy preview 3 s.
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5

@@ -96,6 +96,10 @@ class FetchedFiles:
         """Whether the camera has this file no more."""
         return path in self._only_copies
 
+    def forget_copies(self) -> None:
+        """Drop everything that the camera has as well: it may be another card by now."""
+        self._files.clear()
+
     def forget_old(self) -> None:
         """Drop what nobody asked for in a while, and the oldest beyond the size limit (always but the newest)."""
         oldest_allowed = time.monotonic() - _KEEP_S

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from camera.errors import CameraError
+from camera.errors import CameraError, NotSupported
 from camera.model import Frame
 from camera.turn import Turn
 
@@ -17,6 +17,7 @@ _log = logging.getLogger("camera.live_view")
 
 # A page that is loaded again, or the next guest: the mirror need not go down and up for that.
 _LINGER_S = 1.0
+_RESUME_TRIES, _RESUME_PAUSE_S = 5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +143,18 @@ class LiveView:
             if not self._places or self._feed is not None:
                 return
             wanted = _feed_of(self._places)
-            try:
-                await self._switch(wanted)
-            except CameraError as error:
-                _log.warning("live view did not come back: %s", error)
-                self.end("camera_error")
-            else:
-                self._feed = wanted
+            for attempt in range(1, _RESUME_TRIES + 1):
+                try:
+                    await self._switch(wanted)
+                except CameraError as error:
+                    _log.warning("live view did not come back: %s", error)
+                    if isinstance(error, NotSupported) or attempt == _RESUME_TRIES:
+                        break
+                    await asyncio.sleep(_RESUME_PAUSE_S)  # a camera that is lost again ends this task here
+                else:
+                    self._feed = wanted
+                    return
+            self.end("camera_error")
 
     def end(self, reason: str) -> None:
         """Tell every viewer that it is over."""

@@ -21,6 +21,7 @@ _DETECTION_DEADLINE_S = 15.0
 # Where the bus cannot be watched, a detection is as old as this at most when a client asks.
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
+_MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
 _FORGET_FILES_EVERY_S = 15.0
 _USB_DEVICES = Path("/sys/bus/usb/devices")
@@ -43,6 +44,7 @@ class Registry:
         self._emit = emit
         self._network = tuple(network)
         self._sessions: dict[str, Session] = {}
+        self._absent: list[Session] = []
         self._signature: frozenset[str] | None = None
         self._detected_at = float("-inf")
         self._detecting = asyncio.Lock()
@@ -60,8 +62,18 @@ class Registry:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait((self._watcher,))
-        sessions, self._sessions = list(self._sessions.values()), {}
+        sessions = [*self._sessions.values(), *self._absent]
+        self._sessions, self._absent = {}, []
         await asyncio.gather(*(session.stop() for session in sessions))
+
+    async def finish(self, seconds: float) -> None:
+        """Give the jobs under way that long to end."""
+        if self._sessions:
+            waiting = [asyncio.create_task(session.finish()) for session in self._sessions.values()]
+            _, late = await asyncio.wait(waiting, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.wait(waiting)
 
     async def cameras(self) -> list[Session]:
         """Every camera that is there now, in a steady order: network cameras as configured, then USB by port."""
@@ -110,7 +122,7 @@ class Registry:
             if ticks % int(_FORGET_FILES_EVERY_S / _WATCH_EVERY_S) == 0:
                 for session in self._sessions.values():
                     session.forget_old_files()
-            if self._watching and _usb_signature() != self._signature:
+            if _usb_signature() != self._signature:  # also after a detection that failed
                 await self._detect()
 
     async def _detect(self) -> None:
@@ -136,19 +148,47 @@ class Registry:
         for port in gone:
             session = self._sessions.pop(port)
             _log.info("%s: gone", port)
-            session.live.end("camera_disconnected")
-            await session.stop()
+            await session.unplug()
+            self._absent.append(session)
             self._emit(CameraEvent("camera_disconnected", port))
         for camera in sorted(cameras, key=lambda camera: camera.port):
-            if camera.port not in self._sessions:
+            if camera.port in self._sessions:
+                continue
+            back = self._who_is_back(camera)
+            if back is None:
                 self._add(camera)
+            else:
+                _log.info("%s: %s is back, was on %s", camera.port, back.name, back.port)
+                self._absent.remove(back)
+                self._sessions[camera.port] = back
+                back.replug(camera.port)
+                self._emit(CameraEvent("camera_connected", camera.port, {"name": back.name}))
+        while len(self._absent) > _MOST_ABSENT:
+            forgotten = self._absent.pop(0)
+            forgotten.live.end("camera_disconnected")
+            await forgotten.stop()
+
+    def _who_is_back(self, camera: DetectedCamera) -> Session | None:
+        """The unplugged camera that this one is: by its serial, or as the only one of its model where USB tells none."""
+        if camera.serial is not None:
+            known = [session for session in self._absent if _same_serial(camera.serial, session)]
+        else:
+            known = [session for session in self._absent if session.driver_model == camera.model]
+        return known[0] if len(known) == 1 else None
 
     def _add(self, camera: DetectedCamera) -> None:
         session = Session(camera.port, camera.model, camera.capabilities, self._options, self._emit)
+        session.usb_serial = camera.serial
         self._sessions[camera.port] = session
         _log.info("%s: %s", camera.port, camera.model)
         session.start()
         self._emit(CameraEvent("camera_connected", camera.port, {"name": camera.model}))
+
+
+def _same_serial(serial: str, session: Session) -> bool:
+    """USB and PTP tell the same number, one of them with zeros in front."""
+    known = {known.lstrip("0") for known in (session.usb_serial, session.serial) if known}
+    return serial.lstrip("0") in known
 
 
 def _usb_signature() -> frozenset[str] | None:
@@ -168,10 +208,15 @@ def _usb_signature() -> frozenset[str] | None:
 
 async def _detect_in_child() -> tuple[str, list[DetectedCamera]] | None:
     """What libgphoto2 sees on the bus and its version; None where detection failed, which is logged."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "camera.detect",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/", start_new_session=True,
-    )  # fmt: skip
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "camera.detect",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/",
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:  # out of descriptors, memory or processes: none of it lasts for ever
+        _log.warning("detection failed: %s", error)
+        return None
     try:
         async with asyncio.timeout(_DETECTION_DEADLINE_S):
             output, _ = await process.communicate()

@@ -15,9 +15,11 @@ from camera import widgets
 from camera.channel import Message
 from camera.child import Child, ChildOptions
 from camera.errors import (
+    CAPTURE_UNKNOWN,
     CameraDisconnected,
     CameraError,
     CameraIO,
+    CaptureUnknown,
     ConfigNotFound,
     ConfigReadonly,
     FileNotFound,
@@ -46,6 +48,7 @@ from camera.widgets import WantedValue
 _log = logging.getLogger("camera.session")
 
 # Deadlines in seconds. The longest exposure of a mode dial is 30 s; the driver waits up to 45 s for its file.
+_LAST_WISH_S = 1.0
 PREVIEW_S, CONFIG_S, TREE_S, CAPTURE_S, FILES_S = 5.0, 10.0, 30.0, 75.0, 30.0
 DOWNLOAD_SILENCE_S = 15.0
 # Between the tries to open a camera that does not open: the first at once, since a new process mends most failures.
@@ -82,6 +85,7 @@ class Session:
         self.last_error: CameraError | None = None
         self.library = ""
         self.last_image: str | None = None
+        self.usb_serial: str | None = None
         self.live = LiveView(self._switch_live_view)
         self._capabilities = capabilities
         self._options = options
@@ -99,6 +103,9 @@ class Session:
         self._resume: asyncio.Task[None] | None = None
         self._rescues: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._plugged = asyncio.Event()
+        self._plugged.set()
+        # What the camera had before PREVIEW_ISO; outlives processes, so that it is put back in any case.
         self._iso_before_preview: ConfigValue = None
 
     # -- what is known of it
@@ -133,6 +140,11 @@ class Session:
         return "live" if self.live.running else "ready"
 
     @property
+    def capture_turn(self) -> Turn:
+        """How pictures are turned on their way here."""
+        return self._options.capture_turn
+
+    @property
     def child_pid(self) -> int | None:
         """The process id of the camera's process, while there is one."""
         return self._child.pid if self._child else None
@@ -145,7 +157,10 @@ class Session:
         self._life.add_done_callback(_complain)
 
     async def stop(self) -> None:
-        """Release the camera and end everything that belongs to it; takes at most the close deadline and 1 s."""
+        """Release the camera and end everything that belongs to it; takes at most the close deadline and 1.5 s."""
+        if self._child is not None and not self._turn.locked() and self._iso_before_preview is not None:
+            async with self._turn:
+                await self._put_iso_back(self._child, _LAST_WISH_S)
         self._stopping = True
         self._poke.set()
         for task in (self._resume, self._life, *self._rescues):
@@ -158,6 +173,23 @@ class Session:
             await child.close()
         if not self._attempt.done():
             self._attempt.set_result(None)
+
+    async def finish(self) -> None:
+        """Wait for the job under way and those that wait for it."""
+        async with self._turn:
+            return
+
+    async def unplug(self) -> None:
+        """The camera left its port: end its process and wait for `replug`. Viewers keep their streams."""
+        self._plugged.clear()
+        self._poke.set()
+        if self._child is not None:
+            await self._child.kill(CameraDisconnected("The camera was unplugged."))
+
+    def replug(self, port: str) -> None:
+        """The camera is back, maybe on another port."""
+        self.port = port
+        self._plugged.set()
 
     async def ready(self) -> None:
         """Wait for the try to open it that is under way, if it is not open.
@@ -181,6 +213,11 @@ class Session:
     async def _live_on(self) -> None:
         failures = 0
         while not self._stopping:
+            if not self._plugged.is_set():
+                self._set_state("absent")
+                self._finish_attempt()
+                await self._plugged.wait()
+                failures = 0
             self._set_state("opening" if self.last_error is None else "recovering")
             child = Child(ChildOptions(self.port, self.driver_model, self._capture_target), self._on_event)
             try:
@@ -197,7 +234,7 @@ class Session:
             self._finish_attempt()
             _log.info("%s: open, %s, serial %s", self.port, self.name, self.serial)
             self._tell_state()
-            self._resume = asyncio.create_task(self.live.resume(), name=f"resume {self.port}")
+            self._resume = asyncio.create_task(self._take_up_again(child), name=f"resume {self.port}")
             try:
                 reason = await asyncio.shield(child.lost)
             finally:
@@ -206,8 +243,16 @@ class Session:
                     self._child = None
             self.last_error = reason
             self.live.paused()
+            self._fetched.forget_copies()  # the card may be another one
             _log.warning("%s: lost: %s", self.port, reason)
             await child.kill(reason)
+
+    async def _take_up_again(self, child: Child) -> None:
+        """What a newly opened camera has to go on with: streams, or the ISO from before the last one."""
+        await self.live.resume()
+        if not self.live.viewers and self._iso_before_preview is not None:
+            async with self._turn:
+                await self._put_iso_back(child, CONFIG_S)
 
     def _note_failure(self, error: CameraError, failures: int) -> None:
         if self.last_error is None or str(error) != str(self.last_error):
@@ -242,6 +287,8 @@ class Session:
         while fresh or self._child is None or self._child.lost.done():
             if self._stopping:
                 raise CameraDisconnected("The server is shutting down.")
+            if not self._plugged.is_set():
+                raise CameraDisconnected(f"{self.name} was unplugged. Plug it in again.", state="absent")
             attempt = self._attempt
             self._poke.set()
             await asyncio.shield(attempt)
@@ -293,6 +340,8 @@ class Session:
         """Set one setting; the item as read back. Raises ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported."""
         reply = await self._run("set_config", CONFIG_S, name=name, value=value)
         item = ConfigItem.from_json(reply.header["ok"])
+        if item.name == "iso":
+            self._iso_before_preview = None  # an explicit wish outlives the preview
         if item.name == "capturetarget":
             self._capture_target = str(item.value)  # a driver setting: it has to outlive the process
         self._emit(CameraEvent("config_changed", self.port, {"config_name": item.name, "value": item.value}))
@@ -309,9 +358,9 @@ class Session:
             raise NotSupported(f"{self.name} cannot be released by remote control.")
         started = time.monotonic()
         async with self._my_turn() as child:
-            capture_iso = None if "iso" in order.settings else await self._own_iso(child, self._options.capture_iso)
-            if capture_iso is not None:
-                order = replace(order, settings={"iso": capture_iso, **order.settings})
+            iso = await self._own_iso(child, self._options.capture_iso) or self._iso_before_preview
+            if iso is not None and "iso" not in order.settings:
+                order = replace(order, preferred={"iso": iso})
             self._capturing = True
             self._tell_state()
             try:
@@ -319,9 +368,11 @@ class Session:
             finally:
                 self._capturing = False
                 self._tell_state()
-        self.last_image = shot.files[0].file.path
+        if shot.files[0].on_camera:
+            self.last_image = shot.files[0].file.path
         for file in shot.files:
-            self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.file.path}))
+            if file.on_camera:
+                self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.file.path}))
             if file.saved_path is not None:
                 told = {"camera_filepath": file.file.path, "saved_path": file.saved_path}
                 self._emit(CameraEvent("capture_saved", self.port, told))
@@ -337,7 +388,7 @@ class Session:
         except (ConfigNotFound, ConfigReadonly, InvalidValue) as error:
             _log.warning("%s: PREVIEW_ISO or CAPTURE_ISO is not used: %s", self.port, error)
             return None
-        return None if widgets.same(item, wanted) else wanted
+        return wanted
 
     async def rescue(self, child: Child, file: CapturedFile) -> CapturedFile:
         """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
@@ -384,7 +435,8 @@ class Session:
 
     async def thumbnail(self, path: str) -> bytes:
         """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
-        return (await self._ask("thumbnail", FILES_S, path=path)).data
+        turn = self._options.capture_turn
+        return (await self._ask("thumbnail", FILES_S, path=path, rotation=turn.rotation, flip=turn.flip)).data
 
     async def list_files(self, folder: str) -> tuple[list[str], list[CapturedFile]]:
         """Names of folders, and files, in a folder of the camera. Raises FileNotFound, InvalidPath."""
@@ -424,7 +476,7 @@ class Session:
         async with self._my_turn() as child:
             if feed is None:
                 await child.call("live_view", {"fps": None, "seq": 0, "turns": []}, CONFIG_S)
-                await self._put_iso_back(child)
+                await self._put_iso_back(child, CONFIG_S)
             else:
                 turns = [(turn.rotation, turn.flip) for turn in feed.turns]
                 args = {"fps": feed.fps, "seq": self.live.last_seq, "turns": turns}
@@ -433,15 +485,27 @@ class Session:
         self._emit(CameraEvent("camera_state", self.port, {"state": "ready" if feed is None else "live"}))
 
     async def _set_preview_iso(self, child: Child) -> None:
-        if self._iso_before_preview is None and (iso := await self._own_iso(child, self._options.preview_iso)):
-            before = ConfigItem.from_json((await child.call("get_config", {"name": "iso"}, CONFIG_S)).header["ok"])
-            await child.call("set_config", {"name": "iso", "value": iso}, CONFIG_S)
-            self._iso_before_preview = before.value
+        """Best effort: a camera that refuses the operator's ISO (mode dial) is watched all the same."""
+        if self._iso_before_preview is not None or not self._options.preview_iso:
+            return
+        try:
+            iso = await self._own_iso(child, self._options.preview_iso)
+            if iso is not None:
+                before = ConfigItem.from_json((await child.call("get_config", {"name": "iso"}, CONFIG_S)).header["ok"])
+                await child.call("set_config", {"name": "iso", "value": iso}, CONFIG_S)
+                self._iso_before_preview = before.value
+        except CameraError as error:
+            _log.warning("%s: PREVIEW_ISO is not used: %s", self.port, error)
 
-    async def _put_iso_back(self, child: Child) -> None:
+    async def _put_iso_back(self, child: Child, deadline: float) -> None:
         iso, self._iso_before_preview = self._iso_before_preview, None
-        if iso is not None:
-            await child.call("set_config", {"name": "iso", "value": iso}, CONFIG_S)
+        if iso is None:
+            return
+        try:
+            await child.call("set_config", {"name": "iso", "value": iso}, deadline)
+        except CameraError as error:
+            _log.warning("%s: the ISO was not put back to %s: %s", self.port, iso, error)
+            self._iso_before_preview = iso  # after the next opening
 
     def _on_event(self, name: str, message: Message) -> None:
         if name == "frame":
@@ -493,14 +557,18 @@ class _Hands:
         child = await self._session.child()
         reply = await child.call("capture", {}, CAPTURE_S, progressed)
         files = [CapturedFile(**file) for file in reply.header["ok"]["files"]]
-        files = [await self._session.rescue(child, file) for file in files]
+        try:
+            files = [await self._session.rescue(child, file) for file in files]
+        except CameraError as error:  # it fired, and where the file was it is no more
+            raise CaptureUnknown(CAPTURE_UNKNOWN, **error.details, reason=error.message) from None
         return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
 
     async def fetch(self, path: str) -> FetchedFile:
         return await self._session.fetch_with(await self._session.child(), path)
 
     async def thumbnail(self, path: str) -> bytes:
-        return (await self._call("thumbnail", FILES_S, path=path)).data
+        turn = self._session.capture_turn
+        return (await self._call("thumbnail", FILES_S, path=path, rotation=turn.rotation, flip=turn.flip)).data
 
     async def delete(self, path: str) -> None:
         await self._session.delete_with(await self._session.child(), path)

@@ -30,6 +30,7 @@ class Order:
 
     Attributes:
         settings: for this shot; put back after it.
+        preferred: the operator's settings for every shot; one that the camera refuses is a warning, not an error.
         download: whether the picture is fetched: not at all, the camera's thumbnail of it, the file.
         save: whether all files go to the photo folder.
         filename: for the saved files, in place of the template; an ending is replaced by the file's own.
@@ -37,6 +38,7 @@ class Order:
     """
 
     settings: Mapping[str, WantedValue] = field(default_factory=dict)
+    preferred: Mapping[str, WantedValue] = field(default_factory=dict)
     download: Download = "none"
     save: bool = False
     filename: str | None = None
@@ -121,6 +123,13 @@ async def take(
         timing[name] = round((time.monotonic() - started) * 1000, 1)
 
     try:
+        for name, value in order.preferred.items():
+            try:
+                item = await hands.get(name)
+                await hands.set(name, value)
+                before.setdefault(name, item)
+            except CameraError as error:
+                warnings.append(f"{name} was not set to {value}: {error}")
         for name, value in order.settings.items():
             item = await hands.get(name)
             try:

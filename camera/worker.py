@@ -77,7 +77,7 @@ class Worker:
             "capture": self._capture,
             "preview": self._preview,
             "fetch": self._fetch,
-            "thumbnail": lambda path: ({}, driver.thumbnail(path), None),
+            "thumbnail": self._thumbnail,
             "list_files": self._list_files,
             "delete_file": self._delete_file,
             "storage": lambda: ({"storage": [to_json(card) for card in driver.storage()]}, b"", None),
@@ -209,6 +209,12 @@ class Worker:
         data = self._driver.preview()
         if not was_on:
             self._driver.viewfinder(False)
+        with suppress(ValueError):
+            data = turned(data, Turn(rotation, flip))
+        return {}, data, None
+
+    def _thumbnail(self, path: str, rotation: int, flip: bool) -> Result:
+        data = self._driver.thumbnail(path)
         with suppress(ValueError):
             data = turned(data, Turn(rotation, flip))
         return {}, data, None

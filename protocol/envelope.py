@@ -219,6 +219,11 @@ def encode_error(
     )
 
 
+def encode_in_dialect(kind: str, values: dict[str, Any]) -> bytes:
+    """A message of the Photonic dialect that answers nothing."""
+    return _json({"type": kind, **values} | _stamp(None))
+
+
 def encode_event(name: str, values: dict[str, Any]) -> bytes:
     """An event as JSON, with the time of now in UTC."""
     return _json({"event": name, "time": _now(), **values})

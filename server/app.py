@@ -8,6 +8,7 @@ import logging
 import re
 import ssl
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from websockets.asyncio.server import Server as WebSocketServer
@@ -34,6 +35,7 @@ _PATHS = ("/", "/ws")
 _LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 _CLOSE_HANDSHAKE_S = 1.5
 _STALL_CHECK_S = 1.0
+_FINISH_S = 1.2
 _TRY_AGAIN_LATER = 1013
 
 
@@ -63,7 +65,7 @@ class App:
         self._registry = Registry(network, options, self._tell)
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
-        self._pages = Pages(desk, self._token_opens)
+        self._pages = Pages(desk, self._token_opens, self.keep)
         self._clients: set[Client] = set()
         self._kept: set[asyncio.Task[None]] = set()
         self._server: WebSocketServer | None = None
@@ -106,6 +108,7 @@ class App:
         if self._stall_watch is not None:
             self._stall_watch.cancel()
             await asyncio.wait((self._stall_watch,))
+        await self._registry.finish(_FINISH_S)  # a shot under way gets its answer
         await asyncio.gather(self._close_connections(), self._registry.stop())
         for task in self._kept:
             task.cancel()
@@ -123,7 +126,10 @@ class App:
             # A client that does not read keeps close() waiting behind what it did not take.
             for client in self._clients:
                 client.socket.transport.abort()
-            await self._server.wait_closed()
+            # Who waits for its turn to guess a token is left to the loop's end.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await self._server.wait_closed()
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something that outlives the connection it came from; ended at the latest by `stop`."""

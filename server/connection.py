@@ -24,6 +24,7 @@ from protocol.envelope import (
     RequestId,
     encode_error,
     encode_event,
+    encode_in_dialect,
     encode_reply,
     parse,
 )
@@ -322,8 +323,15 @@ class Client:
 
     def tell(self, name: str, values: dict[str, Any]) -> None:
         """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
+        self._tell(encode_event(name, values))
+
+    def tell_in_dialect(self, kind: str, values: dict[str, Any]) -> None:
+        """The same for a frontend that speaks the Photonic dialect."""
+        self._tell(encode_in_dialect(kind, values))
+
+    def _tell(self, message: bytes) -> None:
         try:
-            self._events.put_nowait(encode_event(name, values))
+            self._events.put_nowait(message)
         except asyncio.QueueFull:
             self.drop()
 

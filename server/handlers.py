@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from contextlib import suppress
+from functools import cache
 from typing import Any, cast, get_args
 
 from pydantic import BaseModel
@@ -203,12 +204,20 @@ class Handlers:
         if payload.format == "photonic":  # its frames name no stream: one for each camera and client
             for number, (shown, slot) in client.streams.items():
                 if shown is camera and slot.form == "photonic":
-                    return reply(number)
+                    if (slot.fps, slot.turn) == (fps, turn):
+                        return reply(number)
+                    del client.streams[number]
+                    slot.close()
+                    camera.live.remove(slot)
+                    break
         number = client.new_stream()
 
         def ended(reason: str) -> None:
             client.streams.pop(number, None)
-            client.tell("live_view_stopped", {"stream": number, "port": camera.port, "reason": reason})
+            if payload.format == "photonic":
+                client.tell_in_dialect("preview_stopped", {"reason": reason})
+            else:
+                client.tell("live_view_stopped", {"stream": number, "port": camera.port, "reason": reason})
 
         slot = FrameSlot(client.socket, number, fps, payload.format, turn, payload.max_in_flight, ended)
         client.streams[number] = (camera, slot)
@@ -322,10 +331,15 @@ class Handlers:
         )
 
     async def list_commands(self, call: Call, payload: c.Payload) -> c.CommandList:
-        return c.CommandList(commands=[command.schema() for command in c.COMMANDS.values()])
+        return c.CommandList(commands=_schemas())
 
     async def ping(self, call: Call, payload: c.Payload) -> c.Pong:
         return c.Pong()
+
+
+@cache
+def _schemas() -> list[dict[str, Any]]:
+    return [command.schema() for command in c.COMMANDS.values()]
 
 
 def _can(camera: Session) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import http
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,8 @@ from camera.errors import CameraError
 from camera.session import Session
 from protocol.errors import ErrorCode, RequestError
 
+# Below the library's 10 s for a handshake, after which it would hang up without a word.
+_ANSWER_S = 8.0
 # What an error code is in HTTP; the rest is 502: the camera behind this server failed.
 _STATUS: dict[ErrorCode, http.HTTPStatus] = {
     "unauthorized": http.HTTPStatus.UNAUTHORIZED,
@@ -48,15 +51,25 @@ class Pages:
     Args:
         desk: what they tell.
         check: whether a token from an address opens; raises RequestError when it may not even be tried.
+        keep: runs what must not end with the request.
     """
 
-    def __init__(self, desk: Desk, check: Callable[[str, str], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        check: Callable[[str, str], Awaitable[bool]],
+        keep: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._keep = keep
         self._desk = desk
         self._check = check
 
     async def answer(self, request: Request, address: str) -> Response:
         """The response to a request that is no WebSocket handshake."""
-        path = urlsplit(request.path).path
+        try:
+            path = urlsplit(request.path).path
+        except ValueError:
+            return _text(http.HTTPStatus.BAD_REQUEST, "This is no path.\n")
         routes: dict[str, dict[str, Callable[[Request, str], Awaitable[Response]]]] = {
             "/": {"GET": self._status},
             "/health": {"GET": self._health},
@@ -74,7 +87,11 @@ class Pages:
             allowed = ", ".join((*routes[path], *(["HEAD"] if "GET" in routes[path] else [])))
             return _text(http.HTTPStatus.METHOD_NOT_ALLOWED, f"Allowed: {allowed}.\n", Allow=allowed)
         try:
-            response = await routes[path][method](request, address)
+            async with asyncio.timeout(_ANSWER_S):
+                response = await routes[path][method](request, address)
+        except TimeoutError:
+            words = "The camera is still busy with this or something else. Ask again."
+            response = _failed(RequestError("camera_timeout", words))
         except CameraError as error:
             response = _failed(RequestError.from_camera(error))
         except RequestError as error:
@@ -98,7 +115,9 @@ class Pages:
 
     async def _restart(self, request: Request, address: str) -> Response:
         camera = await self._camera(request, address)
-        await camera.restart()
+        restarting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._keep(_restart(camera, restarting))
+        await asyncio.shield(restarting)
         return _json(http.HTTPStatus.OK, {"status": "ok", "message": f"Camera on port {camera.port} restarted"})
 
     async def _camera(self, request: Request, address: str) -> Session:
@@ -108,6 +127,17 @@ class Pages:
             raise RequestError("unauthorized", "Unauthorized", reason="Send the header Authorization: Bearer TOKEN.")
         port = parse_qs(urlsplit(request.path).query).get("port", [None])[0]
         return await self._desk.camera_for(port, None)
+
+
+async def _restart(camera: Session, done: asyncio.Future[None]) -> None:
+    """Half a restart is none: it goes on when the request is given up."""
+    try:
+        await camera.restart()
+    except CameraError as error:
+        done.set_exception(error)
+        done.exception()  # nobody may be left to hear it
+    else:
+        done.set_result(None)
 
 
 def bearer(request: Request | None) -> str | None:
