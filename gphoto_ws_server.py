@@ -70,7 +70,7 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _serve(app: App, settings: Settings, host: str, port: int) -> None:
+async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
     tls = _tls(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,6 +79,8 @@ async def _serve(app: App, settings: Settings, host: str, port: int) -> None:
     try:
         bound = await app.start(host, port, settings.ws_origins, tls)
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
+        if swept := await asyncio.to_thread(photos.sweep):
+            _log.info("removed %d half-written files from %s", swept, photos.folder)
         await stop.wait()
         _log.info("stopping")
     finally:
@@ -113,8 +115,6 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
             _log.info("simulated cameras; their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
         photos = PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name)
-        if swept := photos.sweep():
-            _log.info("removed %d half-written files from %s", swept, photos.folder)
         options = SessionOptions(
             capture_target=settings.capture_target,
             max_restart_attempts=settings.max_restart_attempts,
@@ -128,13 +128,13 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
 
         async def serve() -> None:
             await _serve(
-                make(token, network, options, settings.preview_fps, preview_turn, VERSION), settings, host, port
+                make(token, network, options, settings.preview_fps, preview_turn, VERSION), settings, photos, host, port
             )
 
         try:
             asyncio.run(serve())
         except (OSError, ssl.SSLError) as error:
-            _log.error("cannot serve on %s:%d: %s", _shown(host), port, error)
+            _log.error("cannot serve on %s:%d: %s. Another port: WS_PORT or --port.", _shown(host), port, error)
             return 1
     return 0
 

@@ -147,9 +147,12 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
 
 
+_ALLOWED = {"bool_parsing": "true or false", "int_parsing": "an integer", "float_parsing": "a number"}
+
+
 def _sentence(problem: ErrorDetails) -> str:
     name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-    words = str(problem["msg"]).removeprefix("Value error, ")
+    words = _ALLOWED.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
     if not name:
         return words + "."
     shown = "..." if name == "API_TOKEN" else repr(str(problem["input"])[:80])

@@ -133,7 +133,8 @@ def by_pillow(data: bytes, turn: Turn) -> bytes:
     """
     out = io.BytesIO()
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            warnings.simplefilter("ignore")
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
             image.transpose(_PILLOW[turn]).save(out, "JPEG", quality=_QUALITY, **kept)
     except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
@@ -150,7 +151,7 @@ def _check_size(data: bytes) -> tuple[int, int]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of what is wrong in the EXIF; the picture is judged here
             with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
                 width, height = image.size
     except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:

@@ -88,6 +88,7 @@ def test_restart_opens_the_camera_again(booth: Server, camera: Control) -> None:
         ("DELETE", "/", 405),
         ("GET", "/nope", 404),
         ("GET", "/ws", 426),
+        ("GET", "//[", 400),
     ],
 )
 def test_other_requests_are_told_what_there_is(booth: Server, method: str, path: str, expected: int) -> None:

@@ -74,6 +74,16 @@ async def test_starting_twice_gives_one_stream_and_stopping_twice_is_no_error(fr
     assert (await frontend.ask("stop_preview"))["type"] == "preview_stopped"
 
 
+async def test_starting_again_with_other_wishes_gives_what_was_answered(frontend: Frontend) -> None:
+    await frontend.ask("start_preview", fps=5)
+    assert (await frontend.ask("start_preview", rotation=90))["fps"] == 30
+    frontend.frames.clear()
+    while not frontend.frames:
+        await frontend.receive()
+    with Image.open(io.BytesIO(base64.b64decode(frontend.frames[0]["data"]))) as image:
+        assert image.size == (320, 480)
+
+
 async def test_a_photo_is_taken_with_its_settings_saved_and_sent(
     frontend: Frontend, camera: Control, photos: Path
 ) -> None:

@@ -1,0 +1,132 @@
+"""A camera that is unplugged and comes back on another port: the same one for its clients and viewers.
+
+What USB tells is played by the test, there is no bus here; the cameras and their processes are the simulator's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from camera import registry
+from camera.errors import CameraDisconnected
+from camera.model import CameraEvent, Capabilities, DetectedCamera, Frame
+from camera.registry import Registry
+from camera.session import SessionOptions
+from camera.turn import AS_IS
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.waiting import until
+
+ABLE = Capabilities(capture=True, live_view=True, config=True, delete=True)
+
+
+class Bus:
+    """What detection finds, and what it looks like from outside."""
+
+    def __init__(self) -> None:
+        self.cameras: list[DetectedCamera] = []
+
+    def plug(self, port: str, serial: str | None) -> None:
+        self.cameras = [DetectedCamera("PTP/IP Camera", port, ABLE, serial)]
+
+    async def detect(self) -> tuple[str, list[DetectedCamera]]:
+        return "2.5.34", list(self.cameras)
+
+    def signature(self) -> frozenset[str]:
+        return frozenset(camera.port for camera in self.cameras)
+
+
+class Viewer:
+    fps = 30.0
+    turn = AS_IS
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.reasons: list[str] = []
+
+    def offer(self, frame: Frame) -> None:
+        self.frames += 1
+
+    def ended(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@pytest.fixture(scope="module")
+def two_ports() -> Iterator[tuple[str, str]]:
+    """Two simulators with the same serial: one camera, here and there."""
+    with SimulatorProcess(*QUICK) as here, SimulatorProcess(*QUICK) as there:
+        yield here.cameras[0].address, there.cameras[0].address
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
+    bus = Bus()
+    monkeypatch.setattr(registry, "_detect_in_child", bus.detect)
+    monkeypatch.setattr(registry, "_usb_signature", bus.signature)
+    return bus
+
+
+@pytest.fixture
+async def cameras(bus: Bus) -> AsyncIterator[tuple[Registry, list[CameraEvent]]]:
+    events: list[CameraEvent] = []
+    cameras = Registry((), SessionOptions(), events.append)
+    yield cameras, events
+    await cameras.stop()
+
+
+async def started() -> None:
+    """The viewer knows."""
+
+
+@pytest.mark.parametrize("serial", ["000SIM0000001", None])
+async def test_the_same_camera_on_another_port_keeps_its_clients_and_streams(
+    two_ports: tuple[str, str], bus: Bus, cameras: tuple[Registry, list[CameraEvent]], serial: str | None
+) -> None:
+    here, there = two_ports
+    known, events = cameras
+    bus.plug(here, serial)
+    known.start()
+    await until(lambda: bool(known.known))
+    camera = await known.by_port(here)
+    await camera.ready()
+    viewer = Viewer()
+    await camera.live.add(viewer, started)
+    await until(lambda: viewer.frames > 2)
+
+    bus.cameras = []
+    await until(lambda: camera.state == "absent")
+    assert not known.has(camera)
+    with pytest.raises(CameraDisconnected, match="unplugged"):
+        await camera.get_config("iso")
+
+    bus.plug(there, serial)
+    await until(lambda: camera.connected)
+    assert known.has(camera)
+    assert await known.by_port(there) is camera
+    seen = viewer.frames
+    await until(lambda: viewer.frames > seen + 2)
+    assert viewer.reasons == []
+    told = [
+        (event.name, event.port) for event in events if event.name.startswith("camera_") and "state" not in event.name
+    ]
+    assert told == [("camera_connected", here), ("camera_disconnected", here), ("camera_connected", there)]
+
+
+async def test_another_serial_is_another_camera(
+    two_ports: tuple[str, str], bus: Bus, cameras: tuple[Registry, list[CameraEvent]]
+) -> None:
+    here, there = two_ports
+    known, _ = cameras
+    bus.plug(here, "one")
+    known.start()
+    await until(lambda: bool(known.known))
+    first = await known.by_port(here)
+    bus.cameras = []
+    await until(lambda: first.state == "absent")
+    bus.plug(there, "other")
+    await until(lambda: bool(known.known))
+    assert await known.by_port(there) is not first
+    await asyncio.sleep(0)

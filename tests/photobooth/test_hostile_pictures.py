@@ -1,0 +1,92 @@
+"""Pictures and names that no honest camera sends: refused in time, and nothing else happens."""
+
+from __future__ import annotations
+
+import io
+import struct
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from camera import jpeg
+from camera.photos import PhotoFolder, check_template, ending_of
+from camera.turn import Turn
+
+
+def with_size(width: int, height: int) -> bytes:
+    """A small JPEG whose header tells another size."""
+    out = io.BytesIO()
+    Image.new("L", (16, 16)).save(out, "JPEG")
+    data = bytearray(out.getvalue())
+    start = data.index(b"\xff\xc0")
+    struct.pack_into(">HH", data, start + 5, height, width)
+    return bytes(data)
+
+
+def with_exif(directories: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (16, 16)).save(out, "JPEG")
+    exif = b"Exif\0\0II*\0" + directories
+    return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + out.getvalue()[2:]
+
+
+@pytest.mark.parametrize("size", [(65000, 65000), (30000, 30000)])
+def test_a_header_that_promises_too_much_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="no JPEG"):
+        jpeg.upright(with_size(*size), Turn(90))
+
+
+@pytest.mark.parametrize(
+    "directories",
+    [
+        struct.pack("<IH", 8, 0xFFFF) + bytes(60000),
+        struct.pack("<IHI", 8, 0, 8),
+        b"".join(struct.pack("<IHI", 8 + 6 * n, 0, 14 + 6 * n) for n in range(6000)),
+        struct.pack("<I", 0xFFFFFFFF),
+        b"",
+    ],
+    ids=["count", "circle", "chain", "outside", "none"],
+)
+def test_exif_that_leads_nowhere_does_not_hold_the_camera(directories: bytes) -> None:
+    picture = jpeg.upright(with_exif(directories), Turn(180))
+    assert picture.startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    "template", ["{counter:04d}", "{date!r}", "{time:>9}", "{nothing}", "a/{date}", "{date", "..", ""]
+)
+def test_a_template_that_could_fail_later_stops_the_start(template: str) -> None:
+    with pytest.raises(ValueError, match="counter"):
+        check_template(template)
+
+
+def test_whatever_a_camera_is_called_its_photos_get_a_name_that_fits(tmp_path: Path) -> None:
+    folder = PhotoFolder(tmp_path / "photos", "{camera}{serial}{original}{counter}")
+    name = folder.name("\u76f8" * 90 + ".JPG", "../" * 30 + "\u6a5f" * 90, "\0\n" + "\u756a" * 90, datetime.now())
+    path = folder.save(
+        name, ".jpg", 3, lambda descriptor: Path(f"/proc/self/fd/{descriptor}").write_bytes(b"abc") and None
+    )
+    assert path.parent == tmp_path / "photos"
+    assert path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"), [("A.JPG", ".jpg"), ("A", ""), ("A.J:P?G\x7f", ".jpg"), ("A./../x", ".x"), ("A.", "")]
+)
+def test_an_ending_is_letters_and_digits(name: str, ending: str) -> None:
+    assert ending_of(name) == ending
+
+
+def test_the_counter_goes_on_where_the_folder_ends(tmp_path: Path) -> None:
+    for name in ("IMG_0412_00007.jpg", "IMG_0500_00009-2.cr2", "photo99999.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    folder = PhotoFolder(tmp_path, "{original}_{counter}")
+    assert folder.name("IMG_0600.JPG", "x", None, datetime.now()) == "IMG_0600_00010"
+
+
+def test_the_files_of_a_shot_keep_together(tmp_path: Path) -> None:
+    (tmp_path / "guest.jpg").touch()
+    assert PhotoFolder(tmp_path, "{date}").free_name("guest", [".jpg", ".cr2"]) == "guest-2"
+    assert PhotoFolder(tmp_path, "{date}").free_name("guest", [".cr2"]) == "guest"
