@@ -48,6 +48,7 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
     simulator = Simulator(*SMALL)
     begin = time.monotonic()
     simulator.process.send_signal(number)
+    simulator.process.wait(5)  # a second signal on its way out would end it as any program
     errors = simulator.stop()
     assert time.monotonic() - begin < 1
     assert (simulator.process.returncode, errors) == (0, "")
