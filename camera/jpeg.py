@@ -142,23 +142,24 @@ def by_pillow(data: bytes, turn: Turn) -> bytes:
     return out.getvalue()
 
 
-def _check_size(data: bytes) -> tuple[int, int]:
-    """Width and height as the header tells them.
+def _check_size(data: bytes | bytearray) -> tuple[int, int]:
+    """Width and height as the frame header tells them (ITU T.81, B.2.2).
 
     Raises:
         ValueError: this is no JPEG, or it says that it is larger than any camera's: a header of a few bytes can keep
             a decoder busy for minutes.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is wrong in the EXIF; the picture is judged here
-            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-                width, height = image.size
-    except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise ValueError(f"this is no JPEG that can be read: {error}") from error
-    if width * height > _MOST_PIXELS:
-        raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels")
-    return width, height
+    place = 2
+    while data[:2] == b"\xff\xd8" and place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            if not 0 < width * height <= _MOST_PIXELS:
+                raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels")
+            return width, height
+        # A marker may be padded with any number of FF.
+        place += 1 if marker == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    raise ValueError("this is no JPEG: it has no frame header")
 
 
 def upright(data: bytes, turn: Turn) -> bytes:
@@ -179,7 +180,7 @@ def upright(data: bytes, turn: Turn) -> bytes:
     exif = _exif(picture)
     if exif is not None:
         exif.put(_ORIENTATION, 1)
-        width, height = _check_size(bytes(picture))
+        width, height = _check_size(picture)
         exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
         exif.put(_HEIGHT, height)
         _turn_thumbnail(exif, whole)
