@@ -84,11 +84,6 @@ class Child:
         self._channel: AsyncChannel | None = None
         self._watchdog: asyncio.Task[None] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """The process id, None before the start."""
-        return self._process.pid if self._process else None
-
     async def open(self) -> None:
         """Start the process and wait until it has opened the camera.
 

@@ -144,11 +144,6 @@ class Session:
         """How pictures are turned on their way here."""
         return self._options.capture_turn
 
-    @property
-    def child_pid(self) -> int | None:
-        """The process id of the camera's process, while there is one."""
-        return self._child.pid if self._child else None
-
     # -- its life
 
     def start(self) -> None:
@@ -358,9 +353,11 @@ class Session:
             raise NotSupported(f"{self.name} cannot be released by remote control.")
         started = time.monotonic()
         async with self._my_turn() as child:
-            iso = await self._own_iso(child, self._options.capture_iso) or self._iso_before_preview
-            if iso is not None and "iso" not in order.settings:
-                order = replace(order, preferred={"iso": iso})
+            if "iso" not in order.settings:
+                own = self._options.capture_iso
+                iso = own if await self._iso_that_takes(child, own) else self._iso_before_preview
+                if iso is not None:
+                    order = replace(order, preferred={"iso": iso})
             self._capturing = True
             self._tell_state()
             try:
@@ -378,8 +375,8 @@ class Session:
                 self._emit(CameraEvent("capture_saved", self.port, told))
         return shot
 
-    async def _own_iso(self, child: Child, wanted: str) -> str | None:
-        """The operator's ISO where this camera takes it; a wrong one in the settings must not stop the booth."""
+    async def _iso_that_takes(self, child: Child, wanted: str) -> ConfigItem | None:
+        """The camera's ISO as it is, where it could take the operator's; a wrong one must not stop the booth."""
         if not wanted:
             return None
         try:
@@ -388,7 +385,7 @@ class Session:
         except (ConfigNotFound, ConfigReadonly, InvalidValue) as error:
             _log.warning("%s: PREVIEW_ISO or CAPTURE_ISO is not used: %s", self.port, error)
             return None
-        return wanted
+        return item
 
     async def rescue(self, child: Child, file: CapturedFile) -> CapturedFile:
         """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
@@ -489,10 +486,9 @@ class Session:
         if self._iso_before_preview is not None or not self._options.preview_iso:
             return
         try:
-            iso = await self._own_iso(child, self._options.preview_iso)
-            if iso is not None:
-                before = ConfigItem.from_json((await child.call("get_config", {"name": "iso"}, CONFIG_S)).header["ok"])
-                await child.call("set_config", {"name": "iso", "value": iso}, CONFIG_S)
+            before = await self._iso_that_takes(child, self._options.preview_iso)
+            if before is not None:
+                await child.call("set_config", {"name": "iso", "value": self._options.preview_iso}, CONFIG_S)
                 self._iso_before_preview = before.value
         except CameraError as error:
             _log.warning("%s: PREVIEW_ISO is not used: %s", self.port, error)
