@@ -26,6 +26,7 @@ _LENGTHS = struct.Struct(">II")
 _LARGEST = 64 * 2**20
 _FDS_A_READ = 8
 _READ_SIZE = 256 * 1024
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ChannelClosed(Exception):
@@ -53,7 +54,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _encode(header: dict[str, Any], data: bytes) -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _JSON(header).encode()
     return _LENGTHS.pack(len(text), len(data)) + text
 
 
@@ -154,7 +155,8 @@ class BlockingChannel:
             if sent < len(head):
                 self._socket.sendall(head[sent:])
                 sent = len(head)
-            self._socket.sendall(memoryview(data)[sent - len(head) :])
+            if sent < len(head) + len(data):
+                self._socket.sendall(memoryview(data)[sent - len(head) :])
         except OSError as error:
             raise ChannelClosed from error
 
@@ -193,8 +195,12 @@ class AsyncChannel:
         """
         if self._closed:
             raise ChannelClosed
+        message = _encode(header, b"")
         try:
-            await self._loop.sock_sendall(self._socket, _encode(header, b""))
+            with suppress(BlockingIOError):
+                message = message[self._socket.send(message) :]  # mostly all of it, without a turn of the loop
+            if message:
+                await self._loop.sock_sendall(self._socket, message)
         except OSError as error:
             raise ChannelClosed from error
 

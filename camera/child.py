@@ -7,24 +7,28 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from camera import channel
+from camera import channel, library
 from camera.channel import AsyncChannel, ChannelClosed, Message
+from camera.ending import end
 from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
 from camera.model import CameraIdentity
 
 _log = logging.getLogger("camera.child")
 
 OPEN_DEADLINE_S = 35.0
-CLOSE_DEADLINE_S = 2.0
+CLOSE_DEADLINE_S = 5.0
 # The worker speaks every second, but one silent exchange over PTP/IP takes 2.5 s and a busy preview 3 s.
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5
+# What a process may ask for beside a deadline: the longest exposure.
+_MOST_NEEDED_S = 900.0
 _ROOT = Path(__file__).resolve().parent.parent
 # What a camera process may see of our environment: no token, no certificate paths.
 _PASSED_ON = (
@@ -42,7 +46,6 @@ _PASSED_ON = (
 # Turning a frame takes and gives back some 3 MB; glibc would return them to the kernel and fault them in again for
 # every frame, which costs as much as the turning itself (measured: 6.5 ms against 3.0 at 1280x720).
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(16 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20)}
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def environment() -> dict[str, str]:
@@ -65,7 +68,15 @@ class ChildOptions:
 
 
 class Child:
-    """A running camera process. `lost` completes, with the reason, once it is of no use any more."""
+    """A running camera process.
+
+    Attributes:
+        lost: completes, with the reason, once the process is of no use any more.
+        identity: the camera, once it is open.
+        library: version of the libgphoto2 in the process.
+        last_heard: when the process last spoke, in the loop's time.
+        last_io: when the camera last did what it was asked, seconds since the epoch.
+    """
 
     def __init__(self, options: ChildOptions, on_event: Callable[[str, Message], None]) -> None:
         self.options = options
@@ -73,16 +84,27 @@ class Child:
         self.identity: CameraIdentity | None = None
         self.library = ""
         self.last_heard = 0.0
+        self.last_io = time.time()
         self._on_event = on_event
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job = 0
         self._closing = False
         # None as a result: the process was lost before it answered.
         self._replies: dict[int, asyncio.Future[Message | None]] = {}
-        self._progress: Callable[[str], None] | None = None
+        self._progress: Callable[[str, float], None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._channel: AsyncChannel | None = None
         self._watchdog: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    @property
+    def closed_in_order(self) -> bool:
+        """Whether it was told to let the camera go."""
+        return self._closing
 
     async def open(self) -> None:
         """Start the process and wait until it has opened the camera.
@@ -119,7 +141,6 @@ class Child:
                 "capture_target": self.options.capture_target,
                 "parent": os.getpid(),
                 "log_level": logging.getLogger().getEffectiveLevel(),
-                "log_format": LOG_FORMAT,
             }
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-X", "faulthandler", "-m", "camera.worker", str(theirs.fileno()), json.dumps(options),
@@ -130,7 +151,7 @@ class Child:
     async def call(
         self, do: str, args: dict[str, Any], deadline: float, on_progress: Callable[[str], None] | None = None
     ) -> Message:
-        """Carry out one job; each sign of progress gives it `deadline` seconds more.
+        """Carry out one job; each sign of progress gives it `deadline` seconds more, and what it says it needs.
 
         Raises:
             CameraError: what the camera said; or CameraTimeout, CameraDisconnected, or (where the shutter was
@@ -145,10 +166,10 @@ class Child:
         reply: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
         self._replies[job] = reply
 
-        def progressed(what: str) -> None:
+        def progressed(what: str, needs: float) -> None:
             nonlocal released
             released = released or what == "released"
-            timer.reschedule(asyncio.get_running_loop().time() + deadline)
+            timer.reschedule(asyncio.get_running_loop().time() + deadline + min(needs, _MOST_NEEDED_S))
             if on_progress:
                 on_progress(what)
 
@@ -196,10 +217,8 @@ class Child:
         if self._watchdog is not None and self._watchdog is not asyncio.current_task():
             self._watchdog.cancel()
             await asyncio.wait((self._watchdog,))
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        if self._process is not None:
+            await end(self._process)
         if self._channel is not None:
             self._channel.close()
 
@@ -221,9 +240,11 @@ class Child:
         if "job" in header:
             if "progress" in header:
                 if self._progress and header["job"] == self._job:
-                    self._progress(header["progress"])
+                    self._progress(header["progress"], header.get("needs", 0.0))
             elif (reply := self._replies.get(header["job"])) and not reply.done():
                 reply.set_result(message)
+                if "ok" in header:
+                    self.last_io = time.time()
                 if header.get("lost"):
                     self._lose(CameraError.from_json(header["error"]), disconnect=False)
             elif message.fd is not None:
@@ -235,11 +256,13 @@ class Child:
             case "opened":
                 self.identity = CameraIdentity.from_json(header["identity"])
                 self.library = header["library"]
+                library.warn_of(self.library)
                 if not self._opened.done():
                     self._opened.set_result(None)
             case "lost":
                 self._lose(CameraError.from_json(header["error"]), disconnect=False)
             case event:
+                self.last_io = time.time()
                 self._on_event(event, message)
 
     async def _watch(self) -> None:

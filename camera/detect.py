@@ -7,30 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from camera.driver import detect, library_version
 from camera.model import DetectedCamera, to_json
-
-USB_DEVICES = Path("/sys/bus/usb/devices")
-
-
-def _serial_of(port: str) -> str | None:
-    """The serial number that USB tells for a port such as usb:001,004, without opening the camera."""
-    bus, _, device = port.removeprefix("usb:").partition(",")
-    if not USB_DEVICES.is_dir() or not (bus.isdigit() and device.isdigit()):
-        return None
-    for entry in USB_DEVICES.iterdir():
-        try:
-            if int((entry / "busnum").read_text()) == int(bus) and int((entry / "devnum").read_text()) == int(device):
-                return (entry / "serial").read_text().strip() or None
-        except (OSError, ValueError):
-            continue
-    return None
+from camera.usb import serial_of
 
 
 def _with_serial(camera: DetectedCamera) -> DetectedCamera:
-    return DetectedCamera(camera.model, camera.port, camera.capabilities, _serial_of(camera.port))
+    return DetectedCamera(camera.model, camera.port, camera.capabilities, serial_of(camera.port))
 
 
 if __name__ == "__main__":

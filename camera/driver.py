@@ -6,7 +6,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,53 +14,42 @@ from typing import Any
 
 import gphoto2 as gp
 
-from camera import widgets
+from camera.configuration import Configuration
 from camera.errors import (
     CAPTURE_UNKNOWN,
+    CameraBusy,
     CameraError,
     CameraIO,
     CaptureUnknown,
     ConfigNotFound,
     InvalidPath,
-    InvalidValue,
 )
+from camera.exposure import LONGEST_S, seconds
 from camera.gp_codes import from_gp, shutter_did_not_fire
 from camera.model import (
     CameraIdentity,
     Capabilities,
     CapturedFile,
     ConfigItem,
-    ConfigRange,
-    ConfigValue,
     DetectedCamera,
     Storage,
-    WidgetType,
     is_camera_path,
     mimetype_of,
 )
-from camera.quirks import quirks_of
+from camera.quirks import ORDERS, quirks_of
+from camera.widgets import WantedValue, convert
 
 # Deprecated for files in memory, where the return value does as well; it is the only way to have the bytes written
 # to a descriptor instead of 50 MB of heap.
 warnings.filterwarnings("ignore", "In function .* a CameraFile object should not be passed", DeprecationWarning)
 
-_WIDGET_TYPES: dict[int, WidgetType] = {
-    gp.GP_WIDGET_WINDOW: "window",
-    gp.GP_WIDGET_SECTION: "section",
-    gp.GP_WIDGET_TEXT: "text",
-    gp.GP_WIDGET_RANGE: "range",
-    gp.GP_WIDGET_TOGGLE: "toggle",
-    gp.GP_WIDGET_RADIO: "radio",
-    gp.GP_WIDGET_MENU: "menu",
-    gp.GP_WIDGET_BUTTON: "button",
-    gp.GP_WIDGET_DATE: "date",
-}
 # How long to wait for the next file of a shot that makes several, how long once all are there, and at most
 # (a RAW file may be written seconds after the JPEG on a slow card).
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
-# A body shows a new value after a moment; past this it has vetoed it.
-_READ_BACK_S = 1.0
-_READ_BACK_PAUSE_S = 0.02
+_BUSY_PAUSE_S = 0.02
+# A body that writes its last shot refuses everything for a moment.
+_BUSY_S = 2.0
+_REPEATABLE = frozenset(("get_config", "set_config", "storage", "list_files", "thumbnail", "file_info"))
 _BUSY_RELEASE_S = 2.0
 _BUSY_PREVIEW_S = 3.0
 _PROGRESS_EVERY_S = 0.5
@@ -126,11 +115,10 @@ class Driver:
         self._call(lambda: self._camera.set_abilities(drivers[drivers.lookup_model(model)]), "open")
         self._call(lambda: self._camera.init(self._context), "open")
         self._abilities = self._camera.get_abilities()
-        self._other_names: Mapping[str, str] = {}
-        self._paths: frozenset[str] = frozenset()
+        self._settings = Configuration(self._camera, self._context, self._call)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
-        self._other_names = self.quirks.names
+        self._settings.other_names = self.quirks.names
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._viewfinder_on = False
         self.has_more_events = False
@@ -175,97 +163,41 @@ class Driver:
     # -- configuration
 
     def get_config(self, name: str) -> ConfigItem:
-        """Read one setting by its bare name or its path.
-
-        Raises:
-            ConfigNotFound: the camera has none of that name; `details.similar` names near ones.
-        """
-        return self._find_widget(name)[0]
+        """See `Configuration.get`."""
+        return self._settings.get(name)
 
     def get_all_config(self) -> list[ConfigItem]:
-        """Every setting of the camera with its path, sections left out, in the camera's order."""
-        root = self._call(lambda: self._camera.get_config(self._context), "get_config")
-        return [item for item, _ in _walk(root, "") if item.type not in ("window", "section")]
+        """See `Configuration.get_all`."""
+        return self._settings.get_all()
 
-    def set_config(self, name: str, wanted: widgets.WantedValue) -> ConfigItem:
-        """Check a value, set it, and read it back from the camera.
-
-        Raises:
-            ConfigNotFound, ConfigReadonly, NotSupported: it cannot be set.
-            InvalidValue: not allowed, or the camera silently kept another value.
-        """
-        item, widget, root = self._find_widget(name)
-        value = widgets.convert(item, wanted)
-        self._write(item, widget, root, value)
+    def set_config(self, name: str, wanted: WantedValue) -> ConfigItem:
+        """See `Configuration.set`."""
+        item, widget, root = self._settings.find(name)
+        value = convert(item, wanted)
+        self._settings.write(item, widget, root, value)
         if item.name == "viewfinder":
             self._viewfinder_on = value == 1
             return replace(item, value=value)  # see viewfinder()
-        return self._read_back(item, value)
+        if item.name in ORDERS:
+            return replace(item, value=value)
+        return self._settings.read_back(item, value, self._pump)
 
-    def _write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
-        if value is not None:
-            widget.set_value(value)
-        else:
-            widget.set_changed(1)
-        if root is None:
-            self._call(lambda: self._camera.set_single_config(item.name, widget, self._context), "set_config")
-        else:
-            self._call(lambda: self._camera.set_config(root, self._context), "set_config")
-
-    def _read_back(self, before: ConfigItem, value: ConfigValue) -> ConfigItem:
-        deadline = time.monotonic() + _READ_BACK_S
-        while True:
-            after = self.get_config(before.path or before.name)
-            if widgets.same(after, value):
-                return after
-            if time.monotonic() > deadline:
-                raise InvalidValue(
-                    f"The camera kept {before.name} at {after.value}. It may depend on the mode dial or the lens.",
-                    config_name=before.name,
-                    value=after.value,
-                    choices=list(after.choices) or None,
-                )
-            self._pump(int(_READ_BACK_PAUSE_S * 1000))
-            time.sleep(_READ_BACK_PAUSE_S)
-
-    def _find_widget(self, name: str) -> tuple[ConfigItem, Any, Any]:
-        """The item, its widget, and the tree that owns the widget (None where it was read alone)."""
-        try:
-            return self._find_by_own_name(name)
-        except ConfigNotFound:
-            folder, slash, bare = name.rpartition("/")
-            if bare not in self._other_names:
-                raise
-            return self._find_by_own_name(f"{folder}{slash}{self._other_names[bare]}")
-
-    def _find_by_own_name(self, name: str) -> tuple[ConfigItem, Any, Any]:
-        bare = name.strip("/").rpartition("/")[2]
-        wanted = "/" + name.strip("/")
-        wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
-        # A path costs reading the whole tree once; after that its place is known.
-        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would read no further
-            try:
-                widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
-                return _item(widget, wanted if bare != name else ""), widget, None
-            except CameraError as error:
-                # -2 is an unknown name, but also a setting that this driver only shows in the whole tree.
-                if error.details.get("gp_error") != gp.GP_ERROR_BAD_PARAMETERS:
-                    raise
-        root = self._call(lambda: self._camera.get_config(self._context), "get_config")
-        everything = list(_walk(root, ""))
-        self._paths = frozenset(item.path for item, _ in everything)
-        for item, widget in everything:
-            if item.path == wanted or (bare == name and item.name == name):
-                return item, widget, root
-        raise _not_found(name, bare, [item for item, _ in everything])
+    def keep_alive(self) -> None:
+        """Do something that the camera takes for use: its own operation for that where there is one, else real I/O."""
+        if self.quirks.keep_alive:
+            with suppress(CameraError):
+                self._settings.write(*self._settings.find("opcode"), self.quirks.keep_alive)
+                return
+        self.storage()
 
     # -- pictures
 
-    def capture(self, on_release: Callable[[], None]) -> list[CapturedFile]:
+    def capture(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
         """Release the shutter once and collect every file of the shot.
 
         Args:
-            on_release: called just before the shutter may fire, again before a refused release is repeated.
+            on_release: called with the exposure in seconds just before the shutter may fire, again before a refused
+                release is repeated.
 
         Raises:
             CaptureUnknown: the shutter may have fired, and no file was seen.
@@ -277,9 +209,10 @@ class Driver:
             self._pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
             self.viewfinder(False)
+        exposure = self._exposure()
         deadline = time.monotonic() + _BUSY_RELEASE_S
         while True:
-            on_release()
+            on_release(exposure)
             try:
                 first = self._call(lambda: self._camera.capture(gp.GP_CAPTURE_IMAGE, self._context), "capture")
                 break
@@ -292,11 +225,17 @@ class Driver:
                 if not busy or time.monotonic() > deadline:
                     raise error from None
             self._pump(50)
-            time.sleep(_READ_BACK_PAUSE_S)
+            time.sleep(_BUSY_PAUSE_S)
         paths = [_join(first.folder, first.name)]
         with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
+
+    def _exposure(self) -> float:
+        try:
+            return seconds(str(self.get_config(self.quirks.shutter_speed).value))
+        except CameraError:
+            return LONGEST_S
 
     def _rest_of_shot(self, paths: list[str]) -> None:
         expected = 2 if self._several_files() else 1
@@ -347,13 +286,13 @@ class Driver:
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
                 if not busy or time.monotonic() > deadline:
                     raise
-                time.sleep(_READ_BACK_PAUSE_S)
+                time.sleep(_BUSY_PAUSE_S)
                 continue
             self._viewfinder_on = True
             # The view dies with `file`: copy while it is held.
             frame = bytes(file.get_data_and_size())
             if not frame and time.monotonic() < deadline:  # how a Nikon that stays busy comes out
-                time.sleep(_READ_BACK_PAUSE_S)
+                time.sleep(_BUSY_PAUSE_S)
                 continue
             if not frame.startswith(b"\xff\xd8"):
                 raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
@@ -368,7 +307,7 @@ class Driver:
         """Switch live view on or off at the camera, where it has a switch for that."""
         # Cameras without the switch leave live view by themselves. No reading back: a body reports its mirror late.
         with suppress(ConfigNotFound):
-            self._write(*self._find_widget("viewfinder"), 1 if on else 0)
+            self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
         self._viewfinder_on = on
 
     # -- files
@@ -417,10 +356,22 @@ class Driver:
         """
         if folder != "/" and not is_camera_path(folder):
             raise InvalidPath(_PATH_RULE)
+        folders, files = self.list_names(folder)
+        return folders, [self._captured(_join(folder, name)) for name in files]
+
+    def list_names(self, folder: str) -> tuple[list[str], list[str]]:
+        """The same without sizes, each of which may cost an exchange.
+
+        Raises:
+            FileNotFound: no such folder.
+        """
         folders = self._call(lambda: self._camera.folder_list_folders(folder, self._context), "list_files")
         files = self._call(lambda: self._camera.folder_list_files(folder, self._context), "list_files")
-        names = [str(name) for name, _ in folders]
-        return names, [self._captured(_join(folder, str(name))) for name, _ in files]
+        if self._said:  # it reports success also where the camera did not answer
+            raise CameraIO(
+                "The folder could not be read. Try again.", doing="list_files", gp_text="; ".join(self._said)
+            )
+        return [str(name) for name, _ in folders], [str(name) for name, _ in files]
 
     def delete_file(self, path: str) -> None:
         """Delete one file from the camera's storage.
@@ -473,11 +424,17 @@ class Driver:
     # -- calling libgphoto2
 
     def _call(self, function: Callable[[], Any], doing: str) -> Any:
-        self._said.clear()
-        try:
-            return function()
-        except gp.GPhoto2Error as error:
-            raise from_gp(error.code, "; ".join(self._said), doing) from None
+        """Call libgphoto2. What does no harm when it is repeated is repeated for a moment while the body is busy."""
+        deadline = time.monotonic() + (_BUSY_S if doing in _REPEATABLE else 0)
+        while True:
+            self._said.clear()
+            try:
+                return function()
+            except gp.GPhoto2Error as error:
+                told = from_gp(error.code, "; ".join(self._said), doing)
+                if not isinstance(told, CameraBusy) or time.monotonic() >= deadline:
+                    raise told from None
+            time.sleep(_BUSY_PAUSE_S)
 
     def _split(self, path: str) -> tuple[str, str]:
         if not is_camera_path(path):
@@ -506,53 +463,5 @@ _PATH_RULE = (
 )
 
 
-def _not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
-    elsewhere = [item.path.removeprefix("/main/") for item in everything if item.name == bare]
-    near = [
-        item.name
-        for item in everything
-        if bare and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
-    ]
-    similar = list(dict.fromkeys(elsewhere or near))[:5]
-    return ConfigNotFound(
-        f"The camera has no setting {name!r}."
-        + (f" Did you mean {', '.join(similar)}?" if similar else "")
-        + " Send get_config without a name for all of them.",
-        config_name=name,
-        similar=similar or None,
-    )
-
-
 def _join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
-
-
-def _walk(widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:
-    path = f"{parent}/{widget.get_name()}"
-    yield _item(widget, path), widget
-    for index in range(widget.count_children()):
-        yield from _walk(widget.get_child(index), path)
-
-
-def _item(widget: Any, path: str) -> ConfigItem:
-    kind = _WIDGET_TYPES[widget.get_type()]
-    item = ConfigItem(
-        name=str(widget.get_name()),
-        label=str(widget.get_label()),
-        type=kind,
-        value=None,
-        readonly=bool(widget.get_readonly()),
-        path=path,
-    )
-    if kind in ("window", "section", "button"):
-        return item
-    if kind in ("radio", "menu"):
-        item = replace(item, choices=tuple(str(choice) for choice in widget.get_choices()))
-    if kind == "range":
-        low, high, step = widget.get_range()
-        item = replace(item, range=ConfigRange(low, high, step))
-    try:
-        value = widget.get_value()
-    except (gp.GPhoto2Error, UnicodeDecodeError):
-        return item
-    return replace(item, value=value)

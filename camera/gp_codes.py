@@ -7,7 +7,7 @@ import re
 from camera import errors
 from camera.errors import CameraError
 
-_CLAIMED = (
+CLAIMED = (
     "Another program holds the camera, usually the desktop's volume monitor. "
     "Stop it with: systemctl --user stop gvfs-gphoto2-volume-monitor"
 )
@@ -30,8 +30,8 @@ _BY_CODE: dict[int, tuple[type[CameraError], str]] = {
     -41: (errors.CameraIO, "The USB port could not be cleared. Unplug the camera for a moment."),
     -51: (errors.CameraIO, "The USB device could not be found any more. Check the cable."),
     -52: (errors.CameraDisconnected, "The camera is gone. Plug it in or switch it on."),
-    -53: (errors.CameraClaimed, _CLAIMED),
-    -60: (errors.CameraClaimed, _CLAIMED),
+    -53: (errors.CameraClaimed, CLAIMED),
+    -60: (errors.CameraClaimed, CLAIMED),
     -102: (errors.CameraIO, "The camera sent data that cannot be read. Try again."),
     -105: (errors.CameraNotFound, "No such camera. Check the port with list_cameras."),
     -107: (errors.FileNotFound, "The camera has no such folder."),

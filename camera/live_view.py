@@ -176,15 +176,19 @@ class LiveView:
         while rest > 0:  # somebody may have come and gone meanwhile
             await asyncio.sleep(rest)
             rest = self._left_at + _LINGER_S - time.monotonic()
-        async with self._switching:
-            wanted = _feed_of(self._places) if self._places else None
-            if self._feed is None or wanted == self._feed:
-                return
-            self._feed = wanted
-            try:
-                await self._switch(wanted)
-            except CameraError as error:
-                _log.info("live view was not switched to %s: %s", wanted, error)
+        for _ in range(_RESUME_TRIES):
+            async with self._switching:
+                wanted = _feed_of(self._places) if self._places else None
+                if self._feed is None or wanted == self._feed:
+                    return
+                try:
+                    await self._switch(wanted)
+                except CameraError as error:  # busy: the mirror must not stay up for ever
+                    _log.info("live view was not switched to %s: %s", wanted, error)
+                else:
+                    self._feed = wanted
+                    return
+            await asyncio.sleep(_RESUME_PAUSE_S)
 
 
 def _feed_of(viewers: Iterable[Viewer]) -> Feed:

@@ -87,9 +87,11 @@ class PhotoFolder:
             free = shutil.disk_usage(self.folder).free
             writable = os.access(self.folder, os.W_OK)
         except OSError as error:
-            raise DiskFull(f"The photo folder cannot be used: {error.strerror}.") from error
+            raise DiskFull(
+                f"The photo folder {self.folder} cannot be used: {error.strerror}. See PHOTO_DIR."
+            ) from error
         if not writable:
-            raise DiskFull("The photo folder cannot be written to. Check its owner and its file system.")
+            raise DiskFull(f"The photo folder {self.folder} cannot be written to. Check its owner and its file system.")
         if free < size + _RESERVE_BYTES:
             raise DiskFull(
                 f"The disk of the photo folder is full ({free // 2**20} MB free). Make room, then shoot again.",
@@ -131,7 +133,7 @@ class PhotoFolder:
             DiskFull: it did not fit; nothing of it is left.
             CameraIO: not as many bytes as there should be; nothing of it is left.
         """
-        temporary = self.folder / f".{secrets.token_hex(8)}{_PARTIAL}"
+        temporary = self.folder / f".{os.getpid()}-{secrets.token_hex(8)}{_PARTIAL}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as file:
@@ -152,12 +154,15 @@ class PhotoFolder:
         return saved
 
     def sweep(self) -> int:
-        """Remove what a killed server left half written an hour ago or longer; how many files that were."""
+        """Remove what a killed server left half written, before the first save; how many files that were."""
         removed = 0
         if self.folder.is_dir():
             for left in self.folder.glob(f".*{_PARTIAL}"):
                 with suppress(OSError):
-                    if left.stat().st_mtime < time.time() - _LEFT_OVER_S:  # younger ones another server may be writing
+                    # Another server may be writing it. One of our own number is from before: we have not begun.
+                    number = left.name[1:].partition("-")[0]
+                    theirs = number.isdigit() and int(number) != os.getpid() and Path(f"/proc/{number}").exists()
+                    if not theirs or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
                         left.unlink()
                         removed += 1
         return removed

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 
-from camera.child import environment
+from camera import detection, library, usb
 from camera.errors import CameraNotFound
 from camera.model import CameraEvent, Capabilities, DetectedCamera
-from camera.session import Session, SessionOptions
+from camera.options import SessionOptions
+from camera.session import Session
 
 _log = logging.getLogger("camera.registry")
 
-_DETECTION_DEADLINE_S = 15.0
 # Where the bus cannot be watched, a detection is as old as this at most when a client asks.
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
-_FORGET_FILES_EVERY_S = 15.0
-_USB_DEVICES = Path("/sys/bus/usb/devices")
 # libgphoto2's generic model for network cameras; the camera tells its real name once it is open.
 _NETWORK_MODEL = "PTP/IP Camera"
 _NETWORK_CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=True)
+
+
+def network_camera(address: str) -> DetectedCamera:
+    """What is known of a camera before it is opened, by its address alone."""
+    return DetectedCamera(_NETWORK_MODEL, address, _NETWORK_CAPABILITIES)
 
 
 class Registry:
@@ -54,7 +53,7 @@ class Registry:
     def start(self) -> None:
         """Begin to open the network cameras and whatever is plugged in."""
         for address in self._network:
-            self._add(DetectedCamera(_NETWORK_MODEL, address, _NETWORK_CAPABILITIES))
+            self._add(network_camera(address))
         self._watcher = asyncio.create_task(self._watch(), name="camera watcher")
 
     async def stop(self) -> None:
@@ -80,7 +79,9 @@ class Registry:
         if not self._watching:
             await self._detect()
         # A camera that was just found is about to tell its name and serial.
-        first_tries = [session.first_try for session in self._sessions.values() if not session.first_try.done()]
+        first_tries = [
+            session.life.first_try for session in self._sessions.values() if not session.life.first_try.done()
+        ]
         if first_tries:
             await asyncio.wait(first_tries, timeout=_FIRST_TRY_S)
         return self.known
@@ -115,31 +116,27 @@ class Registry:
 
     async def _watch(self) -> None:
         await self._detect()
-        ticks = 0
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
-            ticks += 1
-            if ticks % int(_FORGET_FILES_EVERY_S / _WATCH_EVERY_S) == 0:
-                for session in self._sessions.values():
-                    session.forget_old_files()
-            if _usb_signature() != self._signature:  # also after a detection that failed
+            if usb.signature() != self._signature:  # also after a detection that failed
                 await self._detect()
 
     async def _detect(self) -> None:
         async with self._detecting:
             loop = asyncio.get_running_loop()
-            signature = _usb_signature()
+            signature = usb.signature()
             if signature is None and loop.time() - self._detected_at <= _FRESH_S:
                 return
             if signature is not None and signature == self._signature:
                 return
-            found = await _detect_in_child()
+            found = await detection.detect()
             self._detected_at = loop.time()
             if found is None:
                 self._signature = None  # look again when somebody asks
                 return
             self._signature = signature
             self.library, cameras = found
+            library.warn_of(self.library)
             await self._apply(cameras)
 
     async def _apply(self, cameras: list[DetectedCamera]) -> None:
@@ -148,9 +145,8 @@ class Registry:
         for port in gone:
             session = self._sessions.pop(port)
             _log.info("%s: gone", port)
-            await session.unplug()
+            await session.life.unplug()
             self._absent.append(session)
-            self._emit(CameraEvent("camera_disconnected", port))
         for camera in sorted(cameras, key=lambda camera: camera.port):
             if camera.port in self._sessions:
                 continue
@@ -161,8 +157,7 @@ class Registry:
                 _log.info("%s: %s is back, was on %s", camera.port, back.name, back.port)
                 self._absent.remove(back)
                 self._sessions[camera.port] = back
-                back.replug(camera.port)
-                self._emit(CameraEvent("camera_connected", camera.port, {"name": back.name}))
+                back.life.replug(camera.port)
         while len(self._absent) > _MOST_ABSENT:
             forgotten = self._absent.pop(0)
             forgotten.live.end("camera_disconnected")
@@ -173,7 +168,7 @@ class Registry:
         if camera.serial is not None:
             known = [session for session in self._absent if _same_serial(camera.serial, session)]
         else:
-            known = [session for session in self._absent if session.driver_model == camera.model]
+            known = [session for session in self._absent if session.life.driver_model == camera.model]
         return known[0] if len(known) == 1 else None
 
     def _add(self, camera: DetectedCamera) -> None:
@@ -189,44 +184,3 @@ def _same_serial(serial: str, session: Session) -> bool:
     """USB and PTP tell the same number, one of them with zeros in front."""
     known = {known.lstrip("0") for known in (session.usb_serial, session.serial) if known}
     return serial.lstrip("0") in known
-
-
-def _usb_signature() -> frozenset[str] | None:
-    """What tells one population of the USB bus from another, None where it cannot be watched."""
-    try:
-        entries = list(_USB_DEVICES.iterdir())
-    except OSError:
-        return None
-    marks = set()
-    for entry in entries:
-        number = ""
-        with suppress(OSError):  # interfaces have none, and a device may leave while we look
-            number = (entry / "devnum").read_text().strip()
-        marks.add(f"{entry.name}:{number}")
-    return frozenset(marks)
-
-
-async def _detect_in_child() -> tuple[str, list[DetectedCamera]] | None:
-    """What libgphoto2 sees on the bus and its version; None where detection failed, which is logged."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "camera.detect",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/",
-            start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:  # out of descriptors, memory or processes: none of it lasts for ever
-        _log.warning("detection failed: %s", error)
-        return None
-    try:
-        async with asyncio.timeout(_DETECTION_DEADLINE_S):
-            output, _ = await process.communicate()
-        found = json.loads(output)
-    except (TimeoutError, ValueError) as error:
-        _log.warning("detection failed: %s", type(error).__name__)
-        return None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    return found["library"], [DetectedCamera.from_json(camera) for camera in found["cameras"]]

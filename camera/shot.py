@@ -73,6 +73,10 @@ class Shot:
     warnings: tuple[str, ...]
 
 
+# Called with what is known of the shot and its picture, once that is here.
+OnPicture = Callable[[Shot, FetchedFile], None]
+
+
 class Hands(Protocol):
     """What a photo needs of its camera, which is nobody else's meanwhile."""
 
@@ -96,7 +100,13 @@ class Hands(Protocol):
 
 
 async def take(
-    hands: Hands, order: Order, started: float, photos: PhotoFolder, camera: str, serial: str | None
+    hands: Hands,
+    order: Order,
+    started: float,
+    photos: PhotoFolder,
+    camera: str,
+    serial: str | None,
+    on_picture: OnPicture,
 ) -> Shot:
     """Take one photo as ordered. After the shutter nothing fails any more: what goes wrong is told in `warnings`.
 
@@ -104,6 +114,7 @@ async def take(
         started: when the request came, monotonic seconds.
         photos: where saved files go.
         camera, serial: for their names.
+        on_picture: gets the picture, where one is ordered, before it is saved.
 
     Raises:
         DiskFull, InvalidPath: refused before the shutter.
@@ -154,7 +165,7 @@ async def take(
             error.details["warnings"] = warnings
         raise
     await _put_back(hands, before, warnings)
-    return await _bring(hands, order, captured, photos, camera, serial, lap, timing, warnings)
+    return await _bring(hands, order, captured, photos, camera, serial, on_picture, lap, timing, warnings)
 
 
 async def _put_back(hands: Hands, before: Mapping[str, ConfigItem], warnings: list[str]) -> list[str]:
@@ -177,6 +188,7 @@ async def _bring(
     photos: PhotoFolder,
     camera: str,
     serial: str | None,
+    on_picture: OnPicture,
     lap: Callable[[str], None],
     timing: dict[str, float],
     warnings: list[str],
@@ -185,35 +197,44 @@ async def _bring(
     picture: FetchedFile | None = None
     thumbnail: bytes | None = None
     files: list[ShotFile] = []
-    name = ""
-    if order.save:
+    name, save = "", order.save
+    if save:
         endings = [ending_of(file.filename) for file in captured]
-        name = await asyncio.to_thread(_name, photos, order, captured[0].filename, endings, camera, serial)
+        try:
+            name = await asyncio.to_thread(_name, photos, order, captured[0].filename, endings, camera, serial)
+        except OSError as error:  # a network folder that went away
+            warnings.append(f"the photo folder cannot be read: {error.strerror}")
+            save = False
     for index, file in enumerate(captured):
         saved: str | None = None
         on_camera = True
-        wanted = order.save or (index == 0 and order.download == "full")
+        wanted = save or (index == 0 and order.download == "full")
         try:
             fetched = await hands.fetch(file.path) if wanted else None
             if fetched is not None:
                 file = CapturedFile(file.path, fetched.size, file.mimetype)
                 if index == 0:
                     lap("file_here_ms")
-                    picture = fetched if order.download == "full" else None
-            if order.save and fetched is not None:
+                    if order.download == "full":
+                        picture = fetched
+                        known = tuple(ShotFile(one) for one in (file, *captured[1:]))
+                        on_picture(Shot(known, picture, None, dict(timing), ()), picture)
+            if save and fetched is not None:
                 saved = await asyncio.to_thread(_save, photos, name, fetched)
-                if not order.keep_on_camera:
-                    await hands.delete(file.path)
-                    on_camera = False
         except CameraError as error:
-            words = "is still on the camera" if saved is None else f"was saved as {saved}"
-            warnings.append(f"{file.filename} {words}: {error}")
+            warnings.append(f"{file.filename} is still on the camera: {error}")
+        if index == 0 and order.download == "thumbnail":  # before the file is deleted: the camera makes it of that
+            try:
+                thumbnail = await hands.thumbnail(file.path)
+            except CameraError as error:
+                warnings.append(f"no thumbnail: {error}")
+        if saved is not None and not order.keep_on_camera:
+            try:
+                await hands.delete(file.path)
+                on_camera = False
+            except CameraError as error:
+                warnings.append(f"{file.filename} was saved as {saved}: {error}")
         files.append(ShotFile(file, saved, on_camera))
-    if order.download == "thumbnail":
-        try:
-            thumbnail = await hands.thumbnail(captured[0].path)
-        except CameraError as error:
-            warnings.append(f"no thumbnail: {error}")
     return Shot(tuple(files), picture, thumbnail, timing, tuple(warnings))
 
 

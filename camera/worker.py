@@ -10,6 +10,7 @@ import ctypes
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -27,11 +28,13 @@ from camera.errors import (
     CameraIO,
     CameraTimeout,
     CaptureUnknown,
+    ConfigNotFound,
     InvalidValue,
     NotSupported,
 )
 from camera.gp_codes import camera_answered, transfer_broke
 from camera.jpeg import turned, upright
+from camera.log_lines import LOG_FORMAT, OneLine
 from camera.model import to_json
 from camera.turn import Turn
 
@@ -46,6 +49,8 @@ _HEARTBEAT_S = 1.0
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
 _PR_SET_PDEATHSIG = 1
+# Turning a picture of 60 megapixels takes 600 MB; address space, of which libraries take their part.
+_MOST_MEMORY_BYTES = 3 * 2**30
 
 
 @dataclass(slots=True)
@@ -56,6 +61,8 @@ class _LiveView:
     turns: tuple[Turn, ...]
     misses: int = 0
 
+
+_MAYBE_DEAD = (CameraError, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown, ConfigNotFound)
 
 Result = tuple[dict[str, Any], bytes, int | None]
 
@@ -79,6 +86,8 @@ class Worker:
             "fetch": self._fetch,
             "thumbnail": self._thumbnail,
             "list_files": self._list_files,
+            "list_names": self._list_names,
+            "keep_alive": self._keep_alive,
             "delete_file": self._delete_file,
             "storage": lambda: ({"storage": [to_json(card) for card in driver.storage()]}, b"", None),
             "live_view": self._live_view,
@@ -180,7 +189,8 @@ class Worker:
         Raises:
             CameraError: it does not answer, or not in step.
         """
-        if type(error) not in (CameraError, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown):
+        # ConfigNotFound: so it looks when a camera leaves while its settings are read.
+        if type(error) not in _MAYBE_DEAD:
             return
         if transfer_broke(error):
             raise error
@@ -196,11 +206,11 @@ class Worker:
             if not camera_answered(error):
                 raise
 
-    def _progress(self, what: str) -> None:
-        self._channel.send({"job": self._job, "progress": what})
+    def _progress(self, what: str, needs: float = 0.0) -> None:
+        self._channel.send({"job": self._job, "progress": what, "needs": needs})
 
     def _capture(self) -> Result:
-        files = self._driver.capture(lambda: self._progress("released"))
+        files = self._driver.capture(lambda exposure: self._progress("released", exposure))
         return {"files": [to_json(file) for file in files]}, b"", None
 
     def _preview(self, rotation: int, flip: bool) -> Result:
@@ -235,6 +245,14 @@ class Worker:
         folders, files = self._driver.list_files(folder)
         return {"folders": folders, "files": [to_json(file) for file in files]}, b"", None
 
+    def _list_names(self, folder: str) -> Result:
+        folders, files = self._driver.list_names(folder)
+        return {"folders": folders, "files": files}, b"", None
+
+    def _keep_alive(self) -> Result:
+        self._driver.keep_alive()
+        return {}, b"", None
+
     def _delete_file(self, path: str) -> Result:
         self._driver.delete_file(path)
         return {}, b"", None
@@ -242,8 +260,8 @@ class Worker:
     def _live_view(self, fps: float | None, seq: int, turns: list[tuple[int, bool]]) -> Result:
         """Start live view, change its rate or turns, or (fps None) end it. Frames are numbered on from `seq`."""
         if fps is None:
-            if self._live:
-                self._live = None
+            self._live = None
+            if self._driver.viewfinder_on:  # also where switching it off was refused before
                 self._driver.viewfinder(False)
             return {}, b"", None
         if self._live is None:
@@ -277,6 +295,13 @@ def _die_with_parent(parent: int) -> None:
         sys.exit(0)
 
 
+def _limit_itself() -> None:
+    """What a camera can make its process take: a hostile one sends data without end."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (memory // 2, memory // 2))  # files on their way are in memory
+
+
 def _open(port: str, model: str, capture_target: str) -> Driver:
     driver = Driver(port, model)
     if capture_target:
@@ -295,7 +320,10 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
 def main(fd: int, options: dict[str, Any]) -> None:
     """Open the camera, say so, work, and release the camera whatever happens."""
     _die_with_parent(options["parent"])
-    logging.basicConfig(level=options["log_level"], format=options["log_format"], stream=sys.stderr)
+    _limit_itself()
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(OneLine(LOG_FORMAT))
+    logging.basicConfig(level=options["log_level"], handlers=[log])
     channel = BlockingChannel(fd)
     try:
         try:

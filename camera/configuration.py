@@ -1,0 +1,184 @@
+"""The settings of an open camera: found by name or path, read, written, and read back. In the camera's process.
+
+Works on the driver's camera object and its widgets without importing gphoto2: what fails comes as a `CameraError`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from camera import widgets
+from camera.errors import CameraError, CameraIO, ConfigNotFound, InvalidValue
+from camera.model import ConfigItem, ConfigRange, ConfigValue, WidgetType
+
+# GP_WIDGET_WINDOW = 0 and so on (libgphoto2 gphoto2/gphoto2-widget.h, CameraWidgetType).
+_WIDGET_TYPES: tuple[WidgetType, ...] = (
+    "window", "section", "text", "range", "toggle", "radio", "menu", "button", "date",
+)  # fmt: skip
+_BAD_PARAMETERS = -2
+# A body shows a new value after a moment; past this it has vetoed it.
+_READ_BACK_S = 1.0
+_READ_BACK_PAUSE_S = 0.02
+
+# Runs a call of the driver; what it raises becomes a CameraError. With it goes what was tried, in a word.
+Call = Callable[[Callable[[], Any], str], Any]
+
+
+class Configuration:
+    """The tree of settings.
+
+    Args:
+        camera, context: the driver's.
+        call: how the driver is called.
+
+    Attributes:
+        other_names: what other makers call a setting, and this camera calls it.
+    """
+
+    def __init__(self, camera: Any, context: Any, call: Call) -> None:
+        self.other_names: Mapping[str, str] = {}
+        self._camera = camera
+        self._context = context
+        self._call = call
+        self._paths: frozenset[str] = frozenset()
+
+    def get(self, name: str) -> ConfigItem:
+        """Read one setting by its bare name or its path.
+
+        Raises:
+            ConfigNotFound: the camera has none of that name; `details.similar` names near ones.
+        """
+        return self.find(name)[0]
+
+    def get_all(self) -> list[ConfigItem]:
+        """Every setting of the camera with its path, sections left out, in the camera's order."""
+        root = self._tree()
+        return [item for item, _ in self._walk(root, "") if item.type not in ("window", "section")]
+
+    def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
+        """Give a value, checked before, to the camera; what `find` gave goes with it."""
+        if value is not None:
+            widget.set_value(value)
+        else:
+            widget.set_changed(1)
+        if root is None:
+            self._call(lambda: self._camera.set_single_config(item.name, widget, self._context), "set_config")
+        else:
+            self._call(lambda: self._camera.set_config(root, self._context), "set_config")
+
+    def read_back(self, before: ConfigItem, value: ConfigValue, pump: Callable[[int], object]) -> ConfigItem:
+        """The setting as the camera has it after a write.
+
+        Args:
+            before: as it was.
+            value: as it was written.
+            pump: lets the camera speak for so many milliseconds; some tell of a new value only then.
+
+        Raises:
+            InvalidValue: the camera silently kept another value.
+        """
+        deadline = time.monotonic() + _READ_BACK_S
+        while True:
+            after = self.get(before.path or before.name)
+            if widgets.same(after, value):
+                return after
+            if time.monotonic() > deadline:
+                raise InvalidValue(
+                    f"The camera kept {before.name} at {after.value}. It may depend on the mode dial or the lens.",
+                    config_name=before.name,
+                    value=after.value,
+                    choices=list(after.choices) or None,
+                )
+            pump(int(_READ_BACK_PAUSE_S * 1000))
+            time.sleep(_READ_BACK_PAUSE_S)
+
+    def find(self, name: str) -> tuple[ConfigItem, Any, Any]:
+        """The item, its widget, and the tree that owns the widget (None where it was read alone).
+
+        Raises:
+            ConfigNotFound: the camera has none of that name.
+        """
+        try:
+            return self._find_by_own_name(name)
+        except ConfigNotFound:
+            folder, slash, bare = name.rpartition("/")
+            if bare not in self.other_names:
+                raise
+            return self._find_by_own_name(f"{folder}{slash}{self.other_names[bare]}")
+
+    def _find_by_own_name(self, name: str) -> tuple[ConfigItem, Any, Any]:
+        bare = name.strip("/").rpartition("/")[2]
+        wanted = "/" + name.strip("/")
+        wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
+        # A path costs reading the whole tree once; after that its place is known.
+        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would read no further
+            try:
+                widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
+                if widget is not None:  # a camera whose settings make no sense: success, and nothing
+                    return self._item(widget, wanted if bare != name else ""), widget, None
+            except CameraError as error:
+                # -2 is an unknown name, but also a setting that this driver only shows in the whole tree.
+                if error.details.get("gp_error") != _BAD_PARAMETERS:
+                    raise
+        root = self._tree()
+        everything = list(self._walk(root, ""))
+        self._paths = frozenset(item.path for item, _ in everything)
+        for item, widget in everything:
+            if item.path == wanted or (bare == name and item.name == name):
+                return item, widget, root
+        raise _not_found(name, bare, [item for item, _ in everything])
+
+    def _tree(self) -> Any:
+        root = self._call(lambda: self._camera.get_config(self._context), "get_config")
+        if root is None:
+            raise CameraIO("The camera sent no settings. Try again.", doing="get_config")
+        return root
+
+    def _walk(self, widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:
+        path = f"{parent}/{widget.get_name()}"
+        yield self._item(widget, path), widget
+        for index in range(widget.count_children()):
+            yield from self._walk(widget.get_child(index), path)
+
+    def _item(self, widget: Any, path: str) -> ConfigItem:
+        kind = _WIDGET_TYPES[widget.get_type()]
+        item = ConfigItem(
+            name=str(widget.get_name()),
+            label=str(widget.get_label()),
+            type=kind,
+            value=None,
+            readonly=bool(widget.get_readonly()),
+            path=path,
+        )
+        if kind in ("window", "section", "button"):
+            return item
+        if kind in ("radio", "menu"):
+            item = replace(item, choices=tuple(str(choice) for choice in widget.get_choices()))
+        if kind == "range":
+            low, high, step = widget.get_range()
+            item = replace(item, range=ConfigRange(low, high, step))
+        try:
+            value = self._call(widget.get_value, "get_config")
+        except (CameraError, UnicodeDecodeError):
+            return item
+        return replace(item, value=value)
+
+
+def _not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
+    elsewhere = [item.path.removeprefix("/main/") for item in everything if item.name == bare]
+    near = [
+        item.name
+        for item in everything
+        if bare and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
+    ]
+    similar = list(dict.fromkeys(elsewhere or near))[:5]
+    return ConfigNotFound(
+        f"The camera has no setting {name!r}."
+        + (f" Did you mean {', '.join(similar)}?" if similar else "")
+        + " Send get_config without a name for all of them.",
+        config_name=name,
+        similar=similar or None,
+    )
