@@ -13,7 +13,7 @@ from protocol.frames import StreamFormat
 
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
-    "live_view_stopped",
+    "capture_checked", "camera_warning", "live_view_stopped",
 ]  # fmt: skip
 
 # Pieces of a file: 256 KiB raw is 350 KB as base64, well below the 1 MiB message limit of Python clients.
@@ -41,7 +41,7 @@ class Reply(BaseModel):
 
 
 class Done(Reply):
-    message: str
+    message: str = Field(description="What was done, for a person.")
 
 
 CameraFilepath = Annotated[
@@ -54,17 +54,17 @@ ConfigName = Annotated[
 
 
 class ListedCamera(BaseModel):
-    name: str
-    port: str
-    index: int
-    serial: str | None
-    state: State
-    connected: bool
+    name: str = Field(description="The model, as the camera tells it.")
+    port: str = Field(description="Where it is now; what select_camera takes.")
+    index: int = Field(description="Its place in this list, from 0.")
+    serial: str | None = Field(description="Its serial number; null where it tells none.")
+    state: State = Field(description="What it does now.")
+    connected: bool = Field(description="Whether it is open and answers.")
     can: list[str] = Field(description="What it can do: capture, live_view, config, delete.")
 
 
 class CameraList(Reply):
-    cameras: list[ListedCamera]
+    cameras: list[ListedCamera] = Field(description="Those that are there, in a steady order.")
 
 
 class SelectCamera(Payload):
@@ -72,9 +72,9 @@ class SelectCamera(Payload):
 
 
 class ImageFile(BaseModel):
-    camera_filepath: str
-    filename: str
-    mimetype: str
+    camera_filepath: str = Field(description="Absolute path on the camera.")
+    filename: str = Field(description="The last part of the path.")
+    mimetype: str = Field(description="By the name's ending, for example image/jpeg.")
     size: int | None = Field(None, description="Bytes; missing where the camera does not tell.")
     saved_path: str | None = Field(None, description="Where it was saved on the server.")
 
@@ -104,14 +104,15 @@ class Timing(BaseModel):
 
 
 class Captured(Reply):
-    message: str = "Image captured successfully"
-    camera_filepath: str
-    files: list[ImageFile] = Field(description="Every file of the shot (RAW and JPEG), the JPEG first.")
-    timing: Timing
-    warnings: list[str] | None = Field(None, description="What did not go as ordered after the shutter.")
+    message: str = Field("Image captured successfully", description="What was done, for a person.")
+    camera_filepath: str = Field(description="The first of `files`.")
+    # The picture stands before what is known last, so that it is on its way while it is being saved.
     filename: str | None = Field(None, description="Of the picture in this reply (download).")
     mimetype: str | None = Field(None, description="Of the picture in this reply.")
     image_b64: str | None = Field(None, description="The picture (full) or its thumbnail, as base64.")
+    files: list[ImageFile] = Field(description="Every file of the shot (RAW and JPEG), the JPEG first.")
+    timing: Timing = Field(description="How long it took.")
+    warnings: list[str] | None = Field(None, description="What did not go as ordered after the shutter.")
 
 
 class DownloadLastImage(CameraPayload):
@@ -122,12 +123,12 @@ class DownloadLastImage(CameraPayload):
 
 
 class Downloaded(Reply):
-    message: str = "Image downloaded successfully"
-    filename: str
-    mimetype: str
-    camera_filepath: str
+    message: str = Field("Image downloaded successfully", description="What was done, for a person.")
+    filename: str = Field(description="The last part of the path.")
+    mimetype: str = Field(description="For example image/jpeg.")
+    camera_filepath: str = Field(description="Absolute path on the camera.")
     size: int = Field(description="Bytes of the whole file.")
-    offset: int | None = None
+    offset: int | None = Field(None, description="First byte of this piece.")
     length: int | None = Field(None, description="Bytes in this piece.")
     eof: bool | None = Field(None, description="Whether this piece is the last.")
     transfer: int | None = Field(None, description="Number in the binary messages that follow (transfer binary).")
@@ -136,9 +137,9 @@ class Downloaded(Reply):
 
 
 class Preview(Reply):
-    message: str = "Preview captured successfully"
-    mimetype: str = "image/jpeg"
-    image_b64: str
+    message: str = Field("Preview captured successfully", description="What was done, for a person.")
+    mimetype: str = Field("image/jpeg", description="Of the frame.")
+    image_b64: str = Field(description="The frame, a JPEG as base64.")
 
 
 class GetConfig(CameraPayload):
@@ -151,20 +152,22 @@ class SetConfig(CameraPayload):
 
 
 class Range(BaseModel):
-    min: float
-    max: float
-    step: float
+    min: float = Field(description="Lowest value, in the setting's own unit.")
+    max: float = Field(description="Highest value.")
+    step: float = Field(description="From one value to the next.")
 
 
 class Config(BaseModel):
-    config_name: str
-    label: str
-    type: WidgetType
-    value: str | int | float | None
-    readonly: bool
+    config_name: str = Field(description="Its name, for get_config and set_config.")
+    label: str = Field(description="The driver's words for it.")
+    type: WidgetType = Field(description="The kind of control that fits it.")
+    value: str | int | float | None = Field(
+        description="Text of text, radio and menu; 0, 1 or 2 (unknown) of toggle; a number of range; Unix seconds of date."
+    )
+    readonly: bool = Field(description="Whether the camera refuses to change it now.")
     choices: list[str] = Field(description="What is allowed; empty where the type has no choices.")
-    range: Range | None = None
-    path: str | None = None
+    range: Range | None = Field(None, description="Of a range only.")
+    path: str | None = Field(None, description="Its place in the tree; in the list of all settings only.")
 
     @classmethod
     def of(cls, item: ConfigItem) -> Config:
@@ -173,7 +176,7 @@ class Config(BaseModel):
 
 
 class ConfigReply(Reply, Config):
-    message: str | None = None
+    message: str | None = Field(None, description="What was done, for a person (set_config).")
 
     @classmethod
     def reply(cls, item: ConfigItem, message: str | None = None) -> ConfigReply:
@@ -196,7 +199,7 @@ def _config_values(item: ConfigItem) -> dict[str, Any]:
 
 
 class ConfigTree(Reply):
-    configs: list[Config]
+    configs: list[Config] = Field(description="Every setting.")
 
 
 class StartLiveView(CameraPayload):
@@ -216,13 +219,13 @@ class StartLiveView(CameraPayload):
 
 
 class LiveViewStarted(Reply):
-    message: str = "Live view started"
+    message: str = Field("Live view started", description="What was done, for a person.")
     stream: int = Field(description="Number of the stream on this connection.")
-    fps: float
-    format: StreamFormat
-    rotation: int
-    flip: bool
-    port: str
+    fps: float = Field(description="Highest rate, frames per second.")
+    format: StreamFormat = Field(description="How the frames come.")
+    rotation: int = Field(description="Degrees clockwise.")
+    flip: bool = Field(description="Whether left and right are mirrored.")
+    port: str = Field(description="The camera's port.")
 
 
 class StopLiveView(CameraPayload):
@@ -230,33 +233,48 @@ class StopLiveView(CameraPayload):
 
 
 class LiveViewStopped(Reply):
-    message: str = "Live view stopped"
+    message: str = Field("Live view stopped", description="What was done, for a person.")
     sent: int = Field(description="Frames sent.")
     dropped: int = Field(description="Frames left out because the client was not ready for them.")
 
 
 class StoredMemory(BaseModel):
-    path: str
-    label: str
-    capacity: int | None = Field(description="Bytes.")
-    free: int | None = Field(description="Bytes.")
+    path: str = Field(description="The folder it is, for list_files.")
+    label: str = Field(description="The camera's name for it.")
+    capacity: int | None = Field(description="Bytes; null where the camera does not tell.")
+    free: int | None = Field(description="Bytes; null where the camera does not tell.")
+
+
+class CheckedCapture(BaseModel):
+    """What the camera's card said about the last shot whose outcome was not known."""
+
+    at: str = Field(description="When it was asked for, ISO 8601 in UTC.")
+    files: list[str] | None = Field(description="What the card had more than before; null where that is not known.")
+    message: str = Field(description="The same for a person.")
 
 
 class CameraDetails(Reply):
-    name: str
-    model: str
-    manufacturer: str | None
-    version: str | None
-    serial: str | None
-    port: str
-    state: State
-    connected: bool
-    can: list[str]
-    viewers: int
-    battery: str | None = None
-    lens: str | None = None
-    storage: list[StoredMemory] | None = None
-    last_error: str | None = None
+    name: str = Field(description="The model, as the camera tells it.")
+    model: str = Field(description="libgphoto2's name of its driver.")
+    manufacturer: str | None = Field(description="As the camera tells it.")
+    version: str | None = Field(description="Of its firmware, as the camera tells it.")
+    serial: str | None = Field(description="Its serial number; null where it tells none.")
+    port: str = Field(description="Where it is now.")
+    state: State = Field(description="What it does now.")
+    connected: bool = Field(description="Whether it is open and answers.")
+    can: list[str] = Field(description="What it can do: capture, live_view, config, delete.")
+    viewers: int = Field(description="Live-view streams of all clients.")
+    battery: str | None = Field(None, description="In the camera's words, for example 50%.")
+    lens: str | None = Field(None, description="Its name, where the camera tells.")
+    storage: list[StoredMemory] | None = Field(None, description="Its cards.")
+    file_count: int | None = Field(None, description="Files on it, once they were counted.")
+    attempts: int | None = Field(None, description="Tries to open it that failed, since it was open last.")
+    last_error: str | None = Field(None, description="Why it is not open.")
+    last_io: str | None = Field(None, description="When it last did what it was asked, ISO 8601 in UTC.")
+    warnings: list[str] | None = Field(None, description="What will stop it soon: battery, card.")
+    last_unknown_capture: CheckedCapture | None = Field(
+        None, description="The last shot of unknown outcome, once the card was looked at."
+    )
 
 
 class ListFiles(CameraPayload):
@@ -266,9 +284,9 @@ class ListFiles(CameraPayload):
 
 
 class FileList(Reply):
-    folder: str
-    folders: list[str]
-    files: list[ImageFile]
+    folder: str = Field(description="The folder that was listed.")
+    folders: list[str] = Field(description="Names of the folders in it.")
+    files: list[ImageFile] = Field(description="The files of the page.")
     total: int = Field(description="Files in the folder.")
 
 
@@ -277,9 +295,9 @@ class OneFile(CameraPayload):
 
 
 class Thumbnail(Reply):
-    filename: str
-    mimetype: str = "image/jpeg"
-    image_b64: str
+    filename: str = Field(description="Of the picture.")
+    mimetype: str = Field("image/jpeg", description="Of the thumbnail.")
+    image_b64: str = Field(description="The thumbnail as base64.")
 
 
 class Subscribe(Payload):
@@ -291,28 +309,31 @@ class Subscribed(Reply):
 
 
 class ServerInfo(Reply):
-    server: str
-    version: str
-    protocol: int
-    libgphoto2: str | None
-    uptime: float = Field(description="Seconds.")
-    limits: dict[str, int | float]
+    server: str = Field(description="Always gphoto-ws-server.")
+    version: str = Field(description="Of the server.")
+    protocol: int = Field(description="Number of this protocol.")
+    libgphoto2: str | None = Field(description="Its version; null until a camera was looked for.")
+    uptime: float = Field(description="Seconds since the server started.")
+    time: str = Field(description="The server's clock, ISO 8601 in UTC: with it a client can tell how old a frame is.")
+    limits: dict[str, int | float] = Field(description="Every limit by its name.")
 
 
 class CommandList(Reply):
-    commands: list[dict[str, Any]]
+    commands: list[dict[str, Any]] = Field(
+        description="Each with `command`, `summary`, `payload` and `reply` (JSON Schemas), `example`."
+    )
 
 
 class Pong(Reply):
-    message: str = "pong"
+    message: str = Field("pong", description="What was done, for a person.")
 
 
 class LoginReply(Reply):
-    message: str = "Authenticated"
-    protocol: int
-    server: str
-    version: str
-    limits: dict[str, int | float]
+    message: str = Field("Authenticated", description="What was done, for a person.")
+    protocol: int = Field(description="Number of this protocol.")
+    server: str = Field(description="Always gphoto-ws-server.")
+    version: str = Field(description="Of the server.")
+    limits: dict[str, int | float] = Field(description="Every limit by its name.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +394,7 @@ COMMANDS: dict[str, Command] = {
                 {"settings": {"iso": "400"}, "download": "full", "save": True}),
         Command("download_last_image", DownloadLastImage, Downloaded, "A picture of the camera, whole or in pieces.",
                 {"camera_filepath": _PATH}),
-        Command("get_config", GetConfig, ConfigReply, "One setting, or all of them.", {"name": "iso"}),
+        Command("get_config", GetConfig, ConfigReply, "One setting; without a name all of them, as the list `configs`.", {"name": "iso"}),
         Command("set_config", SetConfig, ConfigReply, "Change a setting; answers it as read back.",
                 {"name": "iso", "value": "200"}),
         Command("start_live_view", StartLiveView, LiveViewStarted, "Frames from the camera, until stopped.",
@@ -382,7 +403,8 @@ COMMANDS: dict[str, Command] = {
         Command("capture_preview", CameraPayload, Preview, "One live-view frame.", {}),
         Command("get_camera_info", CameraPayload, CameraDetails, "Who the camera is and how it is.", {}),
         Command("restart_camera", CameraPayload, Done, "Close the camera and open it again.", {}),
-        Command("list_files", ListFiles, FileList, "Folders and files on the camera.", {"folder": "/"}),
+        Command("list_files", ListFiles, FileList, "Folders and files on the camera.",
+                {"folder": _PATH.rpartition("/")[0]}),
         Command("get_thumbnail", OneFile, Thumbnail, "The camera's small picture of a file.",
                 {"camera_filepath": _PATH}),
         Command("delete_file", OneFile, Done, "Delete a file from the camera.", {"camera_filepath": _PATH}),

@@ -164,7 +164,10 @@ _HOW = 'For example {"command": "list_cameras"}; list_commands tells all.'
 
 def reply_head(request_id: RequestId | None, command: str | None) -> dict[str, Any]:
     """The keys that tie a reply to its request; empty where the request had no id."""
-    return {} if request_id is None else {"id": request_id, "command": command}
+    if request_id is None:
+        return {}
+    # A name that is no command may be as long as a message; its echoes would pile up.
+    return {"id": request_id, "command": command and command[:MAX_ID_LENGTH]}
 
 
 def encode_reply(reply: BaseModel, request: Request) -> bytes:

@@ -16,6 +16,40 @@ ErrorCode = Literal[
 ]  # fmt: skip
 ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
 
+# What happened and what to do, in one line; a reply's message says more.
+MEANINGS: dict[ErrorCode, str] = {
+    "bad_request": "The message is no command. Mend it.",
+    "invalid_json": "The message is no JSON. Mend it.",
+    "unauthorized": "The token is missing or wrong.",
+    "unsupported_protocol": "The server does not speak that protocol number; `details.supported` says which.",
+    "unknown_command": "There is no such command; `details.commands` says which there are.",
+    "invalid_payload": "The payload does not fit the command; `details.errors` says where, `details.allowed` what it takes.",
+    "rate_limited": "Too many commands a second, or wrong tokens a minute. Send fewer.",
+    "too_many_pending": "Too many commands or streams are under way. Wait for replies first.",
+    "too_large": "Kept for messages that are too large; at present their connection is closed with 1009.",
+    "shutting_down": "Kept for a server that shuts down; at present connections are closed with 1001.",
+    "internal_error": "The server made a mistake; its log says which.",
+    "no_camera_selected": "There are several cameras or none; `details.ports` says which. Select one.",
+    "camera_not_found": "No camera is on that port. Look at list_cameras.",
+    "camera_disconnected": "The camera is gone or does not answer. Plug it in or switch it on.",
+    "camera_claimed": "Another program holds the camera. End it.",
+    "camera_busy": "The camera does something else, and nothing was done. Wait a moment.",
+    "camera_timeout": "The camera did not answer in time; it is being opened again.",
+    "camera_io": "The transfer broke. Check cable and permissions.",
+    "camera_error": "The camera refused for another reason; `message` has its words.",
+    "not_supported": "This camera or its driver cannot do that. Do not try again.",
+    "cancelled": "It was called off at the camera.",
+    "capture_unknown": "The shutter may have fired and no file was seen. Look at the card before you shoot again.",
+    "config_not_found": "The camera has no setting of that name. Look at get_config without a name.",
+    "config_readonly": "The camera does not let the setting be changed now. Change its mode first.",
+    "invalid_value": "The setting does not take that value; `details.choices` or `details.range` says what it takes.",
+    "file_not_found": "The camera has no such file or folder.",
+    "invalid_path": "The path is no absolute path of plain names.",
+    "card_full": "The card has no room. Delete files or change it.",
+    "disk_full": "The server's disk has no room, or may not be written to.",
+    "live_view_not_running": "There is no such stream to stop.",
+}
+
 # Where trying the same again may help, without anybody changing anything first.
 _RETRYABLE: frozenset[ErrorCode] = frozenset(
     ("rate_limited", "too_many_pending", "shutting_down", "camera_disconnected", "camera_busy", "camera_timeout",

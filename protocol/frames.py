@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,8 +16,27 @@ FrameFormat = Literal["base64", "binary", "jpeg"]
 # What a stream may be in: those, and the frame message of the Photonic dialect.
 StreamFormat = Literal["base64", "binary", "jpeg", "photonic"]
 
-# kind, flags, stream or transfer, sequence, microseconds since the epoch (frames) or byte offset (pieces of a file)
-HEADER = struct.Struct(">BBHIQ")
+# Parts of a payload: joined once, by who adds the last head, so that the picture is copied once.
+Parts = Sequence[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """One field of the header: its name, its letter for struct, what it holds."""
+
+    name: str
+    letter: str
+    holds: str
+
+
+HEADER_FIELDS: tuple[HeaderField, ...] = (
+    HeaderField("kind", "B", "1 a live-view frame, 2 a piece of a file"),
+    HeaderField("flags", "B", "bit 0: the last piece of the file; bit 1: frames were left out before this one"),
+    HeaderField("number", "H", "of the stream (1) or of the transfer (2)"),
+    HeaderField("sequence", "I", "frames of the camera (1, modulo 2**32) or pieces of the file from 0 (2)"),
+    HeaderField("place", "Q", "microseconds since the epoch (1) or the piece's first byte in the file (2)"),
+)
+HEADER = struct.Struct(">" + "".join(field.letter for field in HEADER_FIELDS))
 KIND_FRAME, KIND_PIECE = 1, 2
 FLAG_LAST_PIECE, FLAG_DROPPED = 1, 2
 
@@ -28,7 +48,7 @@ def iso_time(microseconds: int) -> str:
 
 
 def encoded(
-    frame: Frame, form: StreamFormat, stream: int, dropped: bool, finish: Callable[[bytes, bool], bytes]
+    frame: Frame, form: StreamFormat, stream: int, dropped: bool, finish: Callable[[Parts, bool], bytes]
 ) -> bytes:
     """A frame as one ready message, built at the first call and shared by all viewers that need the same.
 
@@ -37,14 +57,19 @@ def encoded(
         form: how the viewer wants it.
         stream: the viewer's number for its stream, 1 to 65535.
         dropped: frames were left out before this one (binary only).
-        finish: turns a payload and "is it text" into what goes to the socket.
+        finish: joins the parts of a payload to what goes to the socket; its other argument: is it text.
     """
     dropped = dropped and form == "binary"
     key = (form, stream if form in ("base64", "binary") else 0, dropped)
     message: bytes | None = frame.encodings.get(key)
     if message is None:
-        message = frame.encodings[key] = finish(_payload(frame, form, stream, dropped), form in ("base64", "photonic"))
+        message = frame.encodings[key] = finish(_payload(frame, form, stream, dropped), is_text(form))
     return message
+
+
+def is_text(form: StreamFormat) -> bool:
+    """Whether frames of that form are text messages."""
+    return form in ("base64", "photonic")
 
 
 def piece(transfer: int, sequence: int, offset: int, data: bytes, last: bool) -> bytes:
@@ -52,30 +77,31 @@ def piece(transfer: int, sequence: int, offset: int, data: bytes, last: bool) ->
     return HEADER.pack(KIND_PIECE, FLAG_LAST_PIECE if last else 0, transfer, sequence, offset) + data
 
 
-def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> bytes:
+def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> Parts:
     match form:
         case "jpeg":
-            return bytes(frame.data)
+            return (frame.data,)
         case "binary":
             flags = FLAG_DROPPED if dropped else 0
-            return HEADER.pack(KIND_FRAME, flags, stream, frame.seq & 0xFFFFFFFF, frame.time_us) + frame.data
+            head = HEADER.pack(KIND_FRAME, flags, stream, frame.seq & 0xFFFFFFFF, frame.time_us)
+            return head, frame.data
         case "base64":
-            head = {
+            event = {
                 "event": "live_view_frame",
                 "stream": stream,
                 "seq": frame.seq,
                 "time": iso_time(frame.time_us),
                 "mimetype": "image/jpeg",
             }
-            return _with_picture(head, "image_b64", frame)
+            return _with_picture(event, "image_b64", frame)
         case "photonic":
             told = {"type": "preview_frame", "timestamp": iso_time(frame.time_us), "frame_number": frame.seq}
             return _with_picture(told, "data", frame)
 
 
-def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> bytes:
+def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> Parts:
     """The message with the picture under `key`. base64 needs no escaping: no encoder looks at its 130 KB."""
     picture = frame.encodings.get("base64")
     if picture is None:
         picture = frame.encodings["base64"] = b64encode(frame.data)
-    return json.dumps(head)[:-1].encode() + f', "{key}": "'.encode() + picture + b'"}'
+    return f'{json.dumps(head)[:-1]}, "{key}": "'.encode(), picture, b'"}'

@@ -47,10 +47,11 @@ def _photo(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     (picture, *_) = reply["files"]
     told: dict[str, Any] = {key: reply[key] for key in ("files", "timing", "warnings") if key in reply}
     return {
+        "mimetype": reply.get("mimetype"),
+        "image": reply.get("image_b64"),  # before what is known last, see commands.Captured
         "filename": (picture.get("saved_path") or picture["filename"]).rpartition("/")[2],
         "filepath": picture.get("saved_path"),
         **told,
-        "image": reply.get("image_b64"),
     }
 
 

@@ -1,0 +1,38 @@
+"""Every close code of the server: when it is sent, and whether it is of use to connect again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SHUTTING_DOWN = 1001
+MESSAGE_TOO_BIG = 1009
+NO_ROOM = 1013
+NO_LOGIN = 4400
+WRONG_TOKEN = 4401
+UNSUPPORTED_PROTOCOL = 4406
+LOGIN_TIMEOUT = 4408
+DOES_NOT_READ = 4413
+FLOOD = 4429
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCode:
+    """One code, when it is sent, and whether a client should try again."""
+
+    code: int
+    when: str
+    again: Literal["yes", "later", "no"]
+
+
+CLOSE_CODES: tuple[CloseCode, ...] = (
+    CloseCode(SHUTTING_DOWN, "The server is shutting down.", "yes"),
+    CloseCode(MESSAGE_TOO_BIG, "A message was longer than the limit.", "no"),
+    CloseCode(NO_ROOM, "There are too many connections.", "later"),
+    CloseCode(NO_LOGIN, "The first message was no JSON object with a string token.", "no"),
+    CloseCode(WRONG_TOKEN, "The token is wrong.", "no"),
+    CloseCode(UNSUPPORTED_PROTOCOL, "The server does not speak the wanted protocol number.", "no"),
+    CloseCode(LOGIN_TIMEOUT, "No first message came in time.", "yes"),
+    CloseCode(DOES_NOT_READ, "The client does not take what was sent to it.", "yes"),
+    CloseCode(FLOOD, "The client sent far too much, or too many wrong tokens came from its address.", "later"),
+)

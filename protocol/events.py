@@ -1,0 +1,138 @@
+"""Every event, declared once: its name, what it holds, when it comes, an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from camera.model import State
+
+
+class Event(BaseModel):
+    """What an event holds beside its name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: str = Field(description="When it was sent, ISO 8601 in UTC.")
+
+
+class OfCamera(Event):
+    """What every event of a camera holds."""
+
+    port: str = Field(description="The camera's port.")
+
+
+class CameraConnected(OfCamera):
+    name: str = Field(description="The camera's model.")
+
+
+class CameraDisconnected(OfCamera):
+    pass
+
+
+class CameraState(OfCamera):
+    state: State = Field(description="What it does now.")
+    attempts: int | None = Field(None, description="Tries to open it that failed; only while it is not open.")
+    last_error: str | None = Field(None, description="Why it is not open, for a person; only while it is not open.")
+
+
+class CameraWarning(OfCamera):
+    warnings: list[str] = Field(description="All that will stop it soon (battery, card); empty when all is well again.")
+
+
+class FileAdded(OfCamera):
+    camera_filepath: str = Field(description="Absolute path on the camera, for download_last_image.")
+
+
+class CaptureSaved(OfCamera):
+    camera_filepath: str = Field(description="Absolute path on the camera.")
+    saved_path: str = Field(description="Where it was saved on the server.")
+
+
+class CaptureChecked(OfCamera):
+    at: str = Field(description="When the shot was asked for, ISO 8601 in UTC.")
+    files: list[str] | None = Field(description="What the card had more than before; null where that is not known.")
+    message: str = Field(description="The same for a person.")
+
+
+class ConfigChanged(OfCamera):
+    config_name: str = Field(description="The setting; the camera's own number for one that the driver does not know.")
+    value: str | int | float | None = Field(description="What it is now; null where the camera did not tell.")
+
+
+class LiveViewEnded(OfCamera):
+    stream: int = Field(description="Number of the stream on this connection.")
+    reason: Literal["camera_disconnected", "camera_error"] = Field(description="Why it ended.")
+
+
+class LiveViewFrame(Event):
+    stream: int = Field(description="Number of the stream on this connection.")
+    seq: int = Field(description="Counts the camera's frames since the server started; a gap is a frame left out.")
+    mimetype: Literal["image/jpeg"] = Field(description="Of the frame.")
+    image_b64: str = Field(description="The frame, a JPEG as base64.")
+
+
+class TransferComplete(Event):
+    transfer: int = Field(description="Number of the transfer, as in the reply of download_last_image.")
+    size: int = Field(description="Bytes that were sent.")
+    sha256: str = Field(description="Of those bytes, in hexadecimal.")
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One event.
+
+    Attributes:
+        name: the value of its key `event`.
+        holds: its other keys.
+        when: in one sentence.
+        example: values of the keys that `holds` adds to `time`.
+    """
+
+    name: str
+    holds: type[Event]
+    when: str
+    example: dict[str, Any]
+
+    def message(self) -> dict[str, Any]:
+        """The example as a client receives it."""
+        return {"event": self.name, "time": "2030-12-24T18:00:00.000000Z", **self.example}
+
+
+_PORT = {"port": "usb:001,003"}
+_PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
+
+# For those who subscribed to them, by subscribe.
+ON_SUBSCRIPTION: tuple[EventKind, ...] = (
+    EventKind("camera_connected", CameraConnected, "A camera was found, or is back.", _PORT | {"name": "Canon EOS 550D"}),
+    EventKind("camera_disconnected", CameraDisconnected, "A camera is gone, or does not answer any more.", _PORT),
+    EventKind("camera_state", CameraState, "A camera does something else than before.",
+              _PORT | {"state": "recovering", "attempts": 1,
+                       "last_error": "The camera is gone. Plug it in or switch it on."}),
+    EventKind("camera_warning", CameraWarning, "Something will stop the camera soon.",
+              _PORT | {"warnings": ["The camera's battery is at 5%. Charge it or change it soon."]}),
+    EventKind("file_added", FileAdded, "The camera has a new picture, by a command or by its own shutter button.",
+              _PORT | {"camera_filepath": _PATH}),
+    EventKind("capture_saved", CaptureSaved, "A picture was saved on the server, complete and under its name.",
+              _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}),
+    EventKind("capture_checked", CaptureChecked, "The card was looked at after a shot of unknown outcome.",
+              _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
+                       "message": f"The shot of 2030-12-24T17:59:50.000+00:00, whose outcome was not known, or what came after it, made {_PATH}."}),
+    EventKind("config_changed", ConfigChanged, "A setting was changed, by a command or at the camera.",
+              _PORT | {"config_name": "iso", "value": "200"}),
+)  # fmt: skip
+
+# For who began what they belong to, without a subscription.
+UNASKED: tuple[EventKind, ...] = (
+    EventKind("live_view_frame", LiveViewFrame, "A frame of a stream with the format base64.",
+              {"stream": 1, "seq": 42, "mimetype": "image/jpeg", "image_b64": "/9j/4AAQ…"}),
+    EventKind("live_view_stopped", LiveViewEnded, "The camera ended a stream. There is none after stop_live_view.",
+              {"stream": 1, **_PORT, "reason": "camera_disconnected"}),
+    EventKind("transfer_complete", TransferComplete, "The last piece of a binary transfer was sent.",
+              {"transfer": 1, "size": 11839412,
+               "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}),
+)  # fmt: skip
+
+EVENTS: dict[str, EventKind] = {kind.name: kind for kind in (*ON_SUBSCRIPTION, *UNASKED)}
