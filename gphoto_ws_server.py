@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import os
+import resource
 import signal
 import ssl
 import sys
@@ -15,18 +15,24 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import exposure
 import redaction
-from camera.child import LOG_FORMAT
+from camera.journal import Journal
+from camera.log_lines import LOG_FORMAT
+from camera.options import SessionOptions
 from camera.photos import PhotoFolder
-from camera.session import SessionOptions
 from camera.turn import Turn
 from server.app import App
-from settings import Settings, SettingsError, load
+from server.heap import keep_freed_memory
+from server.notify import Notifier
+from settings import Settings, SettingsError, load, remarks, service_manager, state_folder
 from simulator.process import SimulatorProcess
 
 VERSION = "0.1.0"
 
 _log = logging.getLogger("gphoto_ws_server")
+
+_DESCRIPTORS = 16384
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -37,25 +43,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", help="address to listen on, in place of WS_HOST")
     parser.add_argument("--port", type=int, help="port to listen on, in place of WS_PORT; 0 takes a free one")
     parser.add_argument(
-        "--simulate", type=int, nargs="?", const=1, default=0, metavar="N",
+        "--simulate", type=int, nargs="?", const=1, metavar="N",
         help="start N simulated cameras (default 1) beside the real ones",
     )  # fmt: skip
+    parser.add_argument("--doctor", action="store_true", help="say what is wrong and what mends it, and end")
     parser.add_argument("--version", action="version", version=VERSION)
     arguments = parser.parse_args(argv)
-    if not 0 <= arguments.simulate <= 16:
-        parser.error("--simulate takes a number of cameras from 0 to 16")
+    if arguments.simulate is not None and not 1 <= arguments.simulate <= 16:
+        parser.error("--simulate takes a number of cameras from 1 to 16; leave it out for none")
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         parser.error("--port takes a number from 0 to 65535")
     return arguments
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
@@ -66,44 +64,66 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as this process may have: clients must not take those that cameras and pictures need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
     tls = _tls(settings)
+    manager = service_manager()
+    notifier = Notifier(manager.address, manager.watchdog_s)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    beat = asyncio.create_task(notifier.beat(app.summary), name="beat")
     try:
         bound = await app.start(host, port, settings.ws_origins, tls)
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
+        notifier.ready()
         if swept := await asyncio.to_thread(photos.sweep):
             _log.info("removed %d half-written files from %s", swept, photos.folder)
         await stop.wait()
         _log.info("stopping")
+        notifier.stopping()
     finally:
         await app.stop()
+        beat.cancel()
+        await asyncio.wait((beat,))
     _log.info("stopped")
 
 
 def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
     """Run the server until SIGTERM or SIGINT; returns the exit code (2: bad settings, 1: cannot listen)."""
     arguments = _arguments(argv)
+    if arguments.doctor:
+        from doctor import report  # what it needs, the server does not
+
+        return report.run(arguments.host, arguments.port)
     try:
         settings = load()
+        host = arguments.host or settings.ws_host
+        warnings = [*remarks(), *exposure.check(host, settings)]
     except SettingsError as error:
         print(f"gphoto_ws_server: {error}", file=sys.stderr)
         return 2
-    host = arguments.host or settings.ws_host
     port = settings.ws_port if arguments.port is None else arguments.port
     token = settings.api_token or str(uuid.uuid4())
+    keep_freed_memory()
+    _raise_descriptor_limit()
     redaction.configure(settings.log_level, LOG_FORMAT, token)
     if not settings.api_token:
         _log.info("API_TOKEN is not set; the token of this run is %s", token, extra=redaction.SHOW_TOKEN)
-    if not _is_loopback(host) and not settings.ws_tls_cert:
-        _log.warning("listening beyond this machine without TLS: the token can be read on the network")
+    for warning in warnings:
+        _log.warning("%s", warning)
     if arguments.simulate and "VCAMERADIR" in os.environ:
         print("gphoto_ws_server: --simulate and VCAMERADIR exclude each other (one driver set a process)",
               file=sys.stderr)  # fmt: skip
@@ -123,6 +143,8 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
             capture_iso=settings.capture_iso,
             capture_turn=Turn(settings.capture_rotation, settings.capture_flip),
             photos=photos,
+            journal=Journal(state_folder(settings) / "shots"),
+            keep_alive=settings.keep_alive,
         )
         preview_turn = Turn(settings.preview_rotation, settings.preview_flip)
 
@@ -134,7 +156,12 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
         try:
             asyncio.run(serve())
         except (OSError, ssl.SSLError) as error:
-            _log.error("cannot serve on %s:%d: %s. Another port: WS_PORT or --port.", _shown(host), port, error)
+            _log.error(
+                "cannot serve on %s:%d: %s. Another port: WS_PORT or --port. --doctor tells more.",
+                _shown(host),
+                port,
+                error,
+            )
             return 1
     return 0
 

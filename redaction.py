@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from urllib.parse import quote
+
+from camera.log_lines import OneLine
 
 SHOW_TOKEN = {"show_token": True}
 _MARK = "[token]"
 # Log lines shorten what clients sent, so the end of a token may be cut off. As many characters at its start give it
-# away; fewer than that could be any word.
+# away; fewer than that could be any word, so a token that short is only taken out where it stands in quotes.
 _GIVEN_AWAY = 8
 
 
-class _Formatter(logging.Formatter):
+class _Formatter(OneLine):
     def __init__(self, text: str, token: str) -> None:
         super().__init__(text)
         # As it is, and as it stands in JSON, in a repr (with either kind of quotes around it) and in a URL.
@@ -34,6 +37,8 @@ class _Formatter(logging.Formatter):
 
 def _without(line: str, form: str) -> str:
     """The line with the mark in place of the form, and of as much of its beginning as stands there."""
+    if len(form) < _GIVEN_AWAY:
+        return re.sub(rf"""(?<=["'`]){re.escape(form)}(?=\\*["'`])""", _MARK, line)
     start = form[:_GIVEN_AWAY]
     at = line.find(start)
     while at >= 0:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,8 +56,10 @@ class Settings(BaseModel):
     capture_flip: bool = False
     photo_dir: str = "photos"
     photo_name: str = "{date}_{time}_{original}"
+    state_dir: str = ""
     max_restart_attempts: int = Field(3, ge=0, le=1000)
     restart_delay: float = Field(5.0, ge=0, le=3600)
+    keep_alive: float = Field(0.0, ge=0, le=3600)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -122,29 +126,104 @@ def _is_network_address(address: str) -> bool:
     return all(0 < int(port) <= 65535 for port in ports)
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """Who started this process and wants to hear how it is; sd_notify(3).
+
+    Attributes:
+        address: of its socket, a path or "@" and an abstract name; "" where there is none.
+        watchdog_s: it ends a process that is silent for as many seconds; 0 where it does not watch.
+    """
+
+    address: str = ""
+    watchdog_s: float = 0.0
+
+
+def service_manager(environment: Mapping[str, str] | None = None) -> ServiceManager:
+    """What systemd (or who speaks like it) told this process in the environment, default the process's."""
+    told = os.environ if environment is None else environment
+    microseconds = told.get("WATCHDOG_USEC", "")
+    meant_for_us = told.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    watched = meant_for_us and microseconds.isascii() and microseconds.isdigit()
+    return ServiceManager(told.get("NOTIFY_SOCKET", ""), int(microseconds) / 1e6 if watched else 0.0)
+
+
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
     """Settings from the environment, then from a .env file, then the defaults. An empty value means the default.
+
+    A token that neither sets is read from the systemd credential api_token, where there is one.
 
     Args:
         environment: default the process's.
         dotenv: default the file .env in the working directory.
 
     Raises:
-        SettingsError: a value that is not allowed; names the setting. Or a .env file that cannot be read.
+        SettingsError: a value that is not allowed; names the setting. Or a file that cannot be read.
     """
-    file = dotenv if dotenv is not None else Path.cwd() / ".env"
-    try:
-        from_file = dotenv_values(file, interpolate=False)  # a token may hold ${
-    except UnicodeDecodeError:
-        raise SettingsError(f"{file} is not allowed: it has to be text in UTF-8.") from None
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
-    values = {**from_file, **(os.environ if environment is None else environment)}
+    told = os.environ if environment is None else environment
+    values = {**_from_file(dotenv), **told}
     wanted = {name: values.get(name.upper()) for name in Settings.model_fields}
+    if not wanted["api_token"]:
+        wanted["api_token"] = _token_credential(told)
     try:
         return Settings.model_validate({name: value for name, value in wanted.items() if value not in (None, "")})
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def state_folder(settings: Settings) -> Path:
+    """STATE_DIR, or where systemd wants a service's state, or where a user's programs keep theirs (XDG)."""
+    if given := settings.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(given).absolute()
+    home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME") or "/nonexistent") / ".local/state"
+    return Path(home) / "gphoto-ws-server"
+
+
+def remarks(dotenv: Path | None = None) -> list[str]:
+    """A sentence for each name in the .env file (default that of the working directory) that is no setting.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    sentences = []
+    for name in _from_file(dotenv):
+        if name not in known:
+            nearest = difflib.get_close_matches(name.upper(), known, 1)
+            hint = f"did you mean {nearest[0]}?" if nearest else ".env.example lists those that are."
+            sentences.append(f"{name} in {_file(dotenv)} is no setting; {hint}")
+    return sentences
+
+
+def _file(dotenv: Path | None) -> Path:
+    return dotenv if dotenv is not None else Path.cwd() / ".env"
+
+
+def _from_file(dotenv: Path | None) -> dict[str, str | None]:
+    file = _file(dotenv)
+    try:
+        return dotenv_values(file, interpolate=False)  # a token may hold ${
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not allowed: it has to be text in UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _token_credential(environment: Mapping[str, str]) -> str:
+    """The token that systemd hands over (LoadCredential=api_token:…), "" where there is none."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder or "/nonexistent", "api_token")
+    try:
+        token = file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise SettingsError(f"The credential {file} is not allowed: it has to be text in UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"The credential {file} cannot be read: {error.strerror}.") from None
+    if not token:
+        raise SettingsError(f"The credential {file} is empty: it has to be the token that clients send.")
+    return token
 
 
 _ALLOWED = {"bool_parsing": "true or false", "int_parsing": "an integer", "float_parsing": "a number"}

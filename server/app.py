@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-import re
 import ssl
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -15,28 +14,29 @@ from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
-from websockets.typing import Origin
 
 from auth import Gate, TooManyFailures
 from camera.model import CameraEvent
+from camera.options import SessionOptions
 from camera.registry import Registry
-from camera.session import SessionOptions
 from camera.turn import Turn
+from protocol import closing
 from protocol.errors import RequestError
 from server import limits
 from server.connection import Client, Handler
 from server.handlers import Handlers
 from server.http import Pages, bearer, is_upgrade
+from server.lobby import who_makes_room
+from server.origins import Origins
 from server.viewer import FrameConnection
 
 _log = logging.getLogger("server.app")
 
 _PATHS = ("/", "/ws")
-_LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 _CLOSE_HANDSHAKE_S = 1.5
 _STALL_CHECK_S = 1.0
 _FINISH_S = 1.2
-_TRY_AGAIN_LATER = 1013
+_LOGIN_GRACE_S = 1.0
 
 
 class App:
@@ -66,7 +66,9 @@ class App:
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
         self._pages = Pages(desk, self._token_opens, self.keep)
-        self._clients: set[Client] = set()
+        self._origins = Origins(())
+        self._clients: dict[Client, None] = {}  # in the order in which they came
+        self._opening: dict[FrameConnection, None] = {}
         self._kept: set[asyncio.Task[None]] = set()
         self._server: WebSocketServer | None = None
         self._stall_watch: asyncio.Task[None] | None = None
@@ -78,17 +80,24 @@ class App:
         Args:
             host: name or address to bind.
             port: 0 takes a free one.
-            origins: of browsers' pages that may connect, beside those of this machine.
+            origins: of browsers' pages that may connect, beside our own and those of this machine.
             tls: serve wss with these certificates.
 
         Raises:
             OSError: the port is taken or the host is not ours.
         """
+        self._origins = Origins(origins)
+        arrived = self._arrived
+
+        class Connection(FrameConnection):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                super().connection_made(transport)
+                arrived(self)
+
         self._server = await serve(
             self._serve,
             host,
             port,
-            origins=[None, _LOCAL_ORIGIN, *(Origin(origin) for origin in origins)],
             compression=None,
             process_request=self._admit,
             server_header="gphoto-ws-server",
@@ -96,15 +105,18 @@ class App:
             # asyncio's TLS takes "at or above" for "above": with 0 it would call every empty buffer full.
             write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
-            create_connection=FrameConnection,
+            create_connection=Connection,
+            ping_interval=limits.PING_SECONDS,
+            ping_timeout=limits.PONG_SECONDS,
             ssl=tls,
+            ssl_handshake_timeout=limits.TLS_HANDSHAKE_SECONDS if tls else None,
         )
         self._stall_watch = asyncio.create_task(self._watch_for_stalls(), name="stall watch")
         self._registry.start()
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def stop(self) -> None:
-        """Say good-bye to the clients and release the cameras, side by side; takes below 5 s whatever hangs."""
+        """Say good-bye to the clients and release the cameras, side by side; takes below 10 s whatever hangs."""
         if self._stall_watch is not None:
             self._stall_watch.cancel()
             await asyncio.wait((self._stall_watch,))
@@ -118,7 +130,7 @@ class App:
     async def _close_connections(self) -> None:
         if self._server is None:
             return
-        self._server.close(code=1001, reason="the server is shutting down")
+        self._server.close(code=closing.SHUTTING_DOWN, reason="the server is shutting down")
         try:
             async with asyncio.timeout(_CLOSE_HANDSHAKE_S + 0.5):
                 await self._server.wait_closed()
@@ -131,6 +143,13 @@ class App:
                 async with asyncio.timeout(0.3):
                     await self._server.wait_closed()
 
+    def summary(self) -> str:
+        """Who is there now, in words."""
+        cameras = self._registry.known
+        ready = sum(camera.connected for camera in cameras)
+        clients = sum(client.logged_in for client in self._clients)
+        return f"cameras: {len(cameras)}, open: {ready}, clients: {clients}"
+
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something that outlives the connection it came from; ended at the latest by `stop`."""
         task = asyncio.create_task(work)
@@ -141,10 +160,14 @@ class App:
     async def _admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Let a WebSocket handshake pass, answer anything else."""
         if not is_upgrade(request):
-            return await self._pages.answer(request, _address(connection))
+            assert isinstance(connection, FrameConnection), "made by create_connection"
+            return await self._pages.answer(request, connection.address)
         if request.path.partition("?")[0] not in _PATHS:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n")
-        if self._full():
+        if not self._origins.let_in(request.headers):
+            words = "This page may not connect. The setting WS_ORIGINS lets in pages from elsewhere.\n"
+            return connection.respond(http.HTTPStatus.FORBIDDEN, words)
+        if self.full():
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n")
         return None
 
@@ -154,22 +177,45 @@ class App:
         except TooManyFailures:
             raise RequestError("rate_limited", "Too many wrong tokens from this address. Wait a minute.") from None
 
-    def _full(self) -> bool:
-        waiting = sum(not client.logged_in for client in self._clients)
-        return len(self._clients) >= limits.CONNECTIONS or waiting >= limits.CONNECTIONS_NOT_LOGGED_IN
+    def full(self) -> bool:
+        """Whether as many clients are logged in as may be."""
+        return sum(client.logged_in for client in self._clients) >= limits.CONNECTIONS
+
+    def _arrived(self, connection: FrameConnection) -> None:
+        """Keep the number of those low that connect and say nothing, not even what they want."""
+        self._opening = {other: None for other in (*self._opening, connection) if other.opening}
+        if len(self._opening) > limits.CONNECTIONS_OPENING:
+            silent = who_makes_room(self._opening, lambda other: other.address)
+            if silent is not None:
+                silent.transport.abort()
+
+    def _make_room(self) -> None:
+        """Have one that has not logged in leave, where the next one would be too many."""
+        waiting = [client for client in self._clients if not client.logged_in and not client.leaving]
+        leaving = [client for client in self._clients if client.leaving]
+        # Whoever sends a token does so at once: a second is enough, however many come in it.
+        late = asyncio.get_running_loop().time() - _LOGIN_GRACE_S
+        slow = waiting if len(waiting) >= limits.CONNECTIONS else [guest for guest in waiting if guest.since < late]
+        if len(waiting) >= limits.CONNECTIONS_NOT_LOGGED_IN:
+            guest = who_makes_room(slow, lambda client: client.address)
+            if guest is not None:
+                guest.turn_away()
+        if len(leaving) > limits.CONNECTIONS_NOT_LOGGED_IN:
+            leaving[0].socket.transport.abort()  # a good-bye takes seconds where nobody listens
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, FrameConnection), "made by create_connection"
-        if self._full():  # others came between the handshake's request and its answer
-            await connection.close(_TRY_AGAIN_LATER, "too many connections")
+        if self.full():  # others came between the handshake's request and its answer
+            await connection.close(closing.NO_ROOM, "too many connections")
             return
+        self._make_room()
         self._number += 1
         client = Client(connection, self, self._number)
-        self._clients.add(client)
+        self._clients[client] = None
         try:
             await client.serve(bearer(connection.request))
         finally:
-            self._clients.discard(client)
+            self._clients.pop(client, None)
 
     def _tell(self, event: CameraEvent) -> None:
         for client in self._clients:
@@ -193,8 +239,3 @@ class App:
                         del fresh[client]
                         client.drop()
             stalled = fresh
-
-
-def _address(connection: ServerConnection) -> str:
-    address = connection.remote_address
-    return str(address[0]) if isinstance(address, tuple) else "local"

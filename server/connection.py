@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from auth import Gate, TooManyFailures
 from camera.errors import CameraError
 from camera.session import Session
+from protocol import closing
 from protocol.commands import EventName, LoginReply, Payload, find
 from protocol.envelope import (
     PROTOCOL_VERSION,
@@ -38,6 +39,8 @@ _log = logging.getLogger("server.connection")
 # Events wait here for a client that is slow; one that is slower than that is gone.
 _EVENTS = 256
 _FLOOD = 200
+# Bytes; the answers to a burst of mistakes are half of it.
+_UNSENT_REFUSALS = 512 * 1024
 
 Outgoing = bytes | AsyncIterator[bytes]
 Handler = Callable[["Call", Any], Awaitable[BaseModel | None]]
@@ -52,6 +55,9 @@ class House(Protocol):
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something that outlives the connection."""
+
+    def full(self) -> bool:
+        """Whether as many clients are logged in as may be."""
 
 
 class Closing(Exception):
@@ -82,6 +88,13 @@ class Call:
         self._answered = True
         await self.client.send(picture.fill(message))
 
+    def begin_reply_with(self, reply: BaseModel, picture: Placeholder) -> BegunReply:
+        """The same for a picture that is here before the rest is known: it goes on its way at once."""
+        whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answered = True
+        sending = self.client.send(picture.fill(encode_reply(reply, self.request), whole))
+        return BegunReply(self.request, picture, whole, self.client.keep(_quietly(sending)))
+
     async def run(self, handler: Handler, payload: Payload) -> None:
         """Carry out the command and answer it exactly once."""
         try:
@@ -104,6 +117,29 @@ class Call:
             await self.client.send(encode_error_to(self.request, error))
 
 
+class Abandoned(Exception):
+    """A reply that was begun has no end."""
+
+
+class BegunReply:
+    """A reply whose picture is on its way."""
+
+    def __init__(
+        self, request: Request, picture: Placeholder, whole: asyncio.Future[bytes], sending: asyncio.Task[None]
+    ) -> None:
+        self.picture = picture
+        self._request, self._whole, self._sending = request, whole, sending
+
+    async def finish(self, reply: BaseModel) -> None:
+        """Say the rest; returns when the socket has taken it or the client is gone."""
+        self._whole.set_result(encode_reply(reply, self._request))
+        await asyncio.wait((self._sending,))
+
+    def abandon(self) -> None:
+        """There is no rest: the connection ends in the middle of the message, so that nobody takes it for whole."""
+        self._whole.set_exception(Abandoned())
+
+
 def encode_error_to(request: Request, error: RequestError) -> bytes:
     """An error in the language of the request."""
     return encode_error(error, request.id, request.command, dialect=request.dialect is not None)
@@ -116,6 +152,9 @@ class Client:
         selected: the camera that its commands are for.
         subscribed: events it asked for.
         streams: its live-view streams, by number, with the camera each shows.
+        logged_in: whether it sent the right token.
+        since: when it connected, by the loop's clock, in seconds.
+        leaving: whether its connection is over or being closed; it can no longer be turned away.
     """
 
     def __init__(self, socket: FrameConnection, house: House, number: int) -> None:
@@ -124,17 +163,21 @@ class Client:
         self.subscribed: set[EventName] = set()
         self.streams: dict[int, tuple[Session, FrameSlot]] = {}
         self.logged_in = False
+        self.leaving = False
+        self.since = asyncio.get_running_loop().time()
         self._house = house
-        address = socket.remote_address
-        self.address = str(address[0]) if isinstance(address, tuple) else "local"
+        self.address = socket.address
         self.name = f"client {number} ({self.address})"
         self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS)
         self._ordered: asyncio.Queue[Coroutine[Any, Any, None] | None] = asyncio.Queue()
         self._working = False
         self._pending = 0
         self._bucket = limits.TokenBucket(limits.COMMANDS_A_SECOND, limits.COMMANDS_BURST)
+        self._acks = limits.TokenBucket(limits.ACKS_A_SECOND, limits.ACKS_A_SECOND / 2)
         self._refused = 0
         self._transfers = 0
+        self._unsent_refusals = 0
+        self._stay = asyncio.timeout(None)  # ends early for those that are turned away
 
     # -- life
 
@@ -143,24 +186,22 @@ class Client:
         events = asyncio.create_task(self._write_events(), name=f"{self.name} events")
         self._house.keep(self._work_in_order())
         try:
-            if bearer is not None:
-                await self._check(bearer)
-                self.logged_in = True
-            else:
-                await self._login()
+            await self._enter(bearer)
             _log.info("%s: logged in", self.name)
             async for text in self.socket:
                 await self._take(text)
-        except Closing as closing:
-            _log.info("%s: closed with %d, %s", self.name, closing.code, closing.reason)
-            if closing.error is not None:
+        except Closing as end:
+            self.leaving = True
+            _log.info("%s: closed with %d, %s", self.name, end.code, end.reason)
+            if end.error is not None:
                 with suppress(ConnectionClosed, TimeoutError):
                     async with asyncio.timeout(2):
-                        await self.send(encode_error(closing.error))
-            await self.socket.close(closing.code, closing.reason)
+                        await self.send(encode_error(end.error))
+            await self.socket.close(end.code, end.reason)
         except ConnectionClosed:
             pass
         finally:
+            self.leaving = True
             self.logged_in = False
             for _, slot in self.streams.values():
                 slot.close()
@@ -172,25 +213,45 @@ class Client:
             self._drop_what_has_not_begun()
             _log.info("%s: gone", self.name)
 
+    def turn_away(self) -> None:
+        """Have a client leave that has not logged in; others need its place."""
+        self._stay.reschedule(asyncio.get_running_loop().time())
+        self.leaving = True
+
+    async def _enter(self, bearer: str | None) -> None:
+        try:
+            async with self._stay:
+                if bearer is not None:
+                    await self._check(bearer)
+                    self._join()
+                else:
+                    await self._login()
+        except TimeoutError:
+            raise Closing(closing.NO_ROOM, "too many connections that have not logged in") from None
+
     async def _login(self) -> None:
         try:
             async with asyncio.timeout(limits.LOGIN_SECONDS):
                 text = await self.socket.recv()
         except TimeoutError:
-            raise Closing(4408, "no login in time", _unauthorized("Send the token within 30 s.")) from None
+            raise Closing(
+                closing.LOGIN_TIMEOUT, "no login in time", _unauthorized("Send the token within 30 s.")
+            ) from None
         try:
             message = parse(text)
         except BadRequest as error:
-            raise Closing(4400, "not a login", _unauthorized(error.message)) from None
+            raise Closing(closing.NO_LOGIN, "not a login", _unauthorized(error.message)) from None
         if not isinstance(message, Login):
-            raise Closing(4400, "not a login", _unauthorized('The first message has to be {"token": "..."}.'))
+            raise Closing(
+                closing.NO_LOGIN, "not a login", _unauthorized('The first message has to be {"token": "..."}.')
+            )
         await self._accept(message)
 
     async def _accept(self, login: Login) -> None:
         await self._check(login.token)
         if login.protocol is not None and login.protocol != PROTOCOL_VERSION:
             raise Closing(
-                4406,
+                closing.UNSUPPORTED_PROTOCOL,
                 "unsupported protocol",
                 RequestError(
                     "unsupported_protocol",
@@ -198,7 +259,7 @@ class Client:
                     supported=[PROTOCOL_VERSION],
                 ),
             )
-        self.logged_in = True
+        self._join()
         if login.protocol is not None:
             reply = LoginReply(
                 protocol=PROTOCOL_VERSION,
@@ -208,14 +269,19 @@ class Client:
             )
             await self.send(encode_reply(reply, Request("", {})))
 
+    def _join(self) -> None:
+        if not self.logged_in and self._house.full():
+            raise Closing(closing.NO_ROOM, "too many connections")
+        self.logged_in = True
+
     async def _check(self, token: str) -> None:
         try:
             right = await self._house.gate.opens(token, self.address)
         except TooManyFailures:
             error = RequestError("rate_limited", "Too many wrong tokens from this address. Wait a minute.")
-            raise Closing(4429, "too many wrong tokens", error) from None
+            raise Closing(closing.FLOOD, "too many wrong tokens", error) from None
         if not right:
-            raise Closing(4401, "wrong token", _unauthorized(None))
+            raise Closing(closing.WRONG_TOKEN, "wrong token", _unauthorized(None))
 
     # -- in
 
@@ -227,7 +293,9 @@ class Client:
             return
         match message:
             case Ack(stream, seq):
-                if stream in self.streams:
+                if not self._acks.take():
+                    self._note_refusal()
+                elif stream in self.streams:
                     self.streams[stream][1].acknowledge(seq)
             case Login():
                 await self._accept(message)
@@ -240,7 +308,7 @@ class Client:
             self._count()
         except RequestError as limited:
             error = limited
-        self._queue(request_id, self.send(encode_error(error, request_id, command, dialect=problem.photonic)))
+        self._queue_refusal(request_id, encode_error(error, request_id, command, dialect=problem.photonic))
 
     def _count(self) -> None:
         """Count one message against the rate.
@@ -257,7 +325,7 @@ class Client:
     def _note_refusal(self) -> None:
         self._refused += 1
         if self._refused > _FLOOD:
-            raise Closing(4429, "flood", None)
+            raise Closing(closing.FLOOD, "flood", None)
 
     def _dispatch(self, request: Request) -> None:
         try:
@@ -271,7 +339,7 @@ class Client:
             command = find(request.command)
             payload = command.validate(request.payload)
         except RequestError as error:
-            self._queue(_order(request), self.send(encode_error_to(request, error)))
+            self._queue_refusal(_order(request), encode_error_to(request, error))
             return
         # One step back for each that is carried out: a flood does not hide behind those that still pass.
         self._refused = max(0, self._refused - 1)
@@ -284,6 +352,19 @@ class Client:
             self._ordered.put_nowait(work)
         else:
             self._house.keep(_quietly(work))
+
+    def _queue_refusal(self, request_id: RequestId | None, message: bytes) -> None:
+        # They cost memory as long as they are not taken, and nothing else holds back who makes mistakes only.
+        self._unsent_refusals += len(message)
+        if self._unsent_refusals > _UNSENT_REFUSALS:
+            raise Closing(closing.FLOOD, "flood", None)
+        self._queue(request_id, self._send_refusal(message))
+
+    async def _send_refusal(self, message: bytes) -> None:
+        try:
+            await self.send(message)
+        finally:
+            self._unsent_refusals -= len(message)
 
     async def _work_in_order(self) -> None:
         while (work := await self._ordered.get()) is not None:
@@ -321,6 +402,10 @@ class Client:
         """
         await self.socket.send(message, text=text)
 
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that outlives the connection."""
+        return self._house.keep(work)
+
     def tell(self, name: str, values: dict[str, Any]) -> None:
         """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
         self._tell(encode_event(name, values))
@@ -333,7 +418,8 @@ class Client:
         try:
             self._events.put_nowait(message)
         except asyncio.QueueFull:
-            self.drop()
+            if not self.leaving:
+                self.drop()
 
     def drop(self) -> None:
         """Close with 4413 a client that does not read, and abort when even that cannot be sent."""
@@ -343,7 +429,7 @@ class Client:
         _log.warning("%s: does not read; dropped", self.name)
         with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(2):
-                await self.socket.close(4413, "does not read")
+                await self.socket.close(closing.DOES_NOT_READ, "does not read")
         self.socket.transport.abort()
 
     async def _write_events(self) -> None:
@@ -382,5 +468,5 @@ def _unauthorized(reason: str | None) -> RequestError:
 
 
 async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    with suppress(ConnectionClosed):
+    with suppress(ConnectionClosed, Abandoned):
         await work

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast, get_args
 
@@ -16,7 +17,7 @@ from camera.fetched import FetchedFile
 from camera.model import CapturedFile
 from camera.registry import Registry
 from camera.session import Session
-from camera.shot import Order
+from camera.shot import Order, Shot
 from camera.turn import Turn
 from protocol import commands as c
 from protocol.base64 import b64encode
@@ -24,7 +25,7 @@ from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
 from protocol.frames import piece
 from server import limits
-from server.connection import Call, Handler
+from server.connection import BegunReply, Call, Handler
 from server.streaming import Placeholder
 from server.viewer import FrameSlot
 
@@ -57,7 +58,7 @@ class Handlers:
             "status": words,
             "version": self._version,
             "uptime": round(time.monotonic() - self._started, 3),
-            "cameras": [{"name": camera.name, "state": camera.state} for camera in cameras],
+            "cameras": [_fitness(camera) for camera in cameras],
         }
         return good, told if good else told | {"reason": "no camera is connected"}
 
@@ -119,25 +120,23 @@ class Handlers:
             filename=payload.filename,
             keep_on_camera=payload.keep_on_camera,
         )
-        shot = await (await self._camera(call, payload)).capture(order)
-        files = [_file(one.file, one.saved_path) for one in shot.files]
-        reply = c.Captured(
-            camera_filepath=files[0].camera_filepath,
-            files=files,
-            timing=c.Timing(**shot.timing),
-            warnings=list(shot.warnings) or None,
-        )
-        if shot.thumbnail is not None:
-            small = b64encode(shot.thumbnail).decode()
-            return reply.model_copy(
-                update={"filename": files[0].filename, "mimetype": "image/jpeg", "image_b64": small}
-            )
-        if shot.picture is None:
-            return reply
-        picture = Placeholder(shot.picture)
-        told = {"filename": files[0].filename, "mimetype": files[0].mimetype, "image_b64": picture.text}
-        await call.reply_with(reply.model_copy(update=told), picture)
-        return None
+        begun: list[BegunReply] = []
+
+        def here(shot: Shot, picture: FetchedFile) -> None:
+            place = Placeholder(picture)
+            begun.append(call.begin_reply_with(_captured(shot, place.text), place))
+
+        try:
+            shot = await (await self._camera(call, payload)).capture(order, here)
+        except BaseException:
+            for reply in begun:
+                reply.abandon()
+            raise
+        for reply in begun:
+            await reply.finish(_captured(shot, reply.picture.text))
+        if begun:
+            return None
+        return _captured(shot, None if shot.thumbnail is None else b64encode(shot.thumbnail).decode())
 
     async def download_last_image(self, call: Call, payload: c.DownloadLastImage) -> None:
         camera = await self._camera(call, payload)
@@ -262,8 +261,9 @@ class Handlers:
 
     async def details(self, camera: Session) -> c.CameraDetails:
         """Who a camera is and how it is."""
-        if not camera.first_try.done():  # just found: about to tell its name and serial
-            await asyncio.wait((camera.first_try,), timeout=_FIRST_TRY_S)
+        life = camera.life
+        if not life.first_try.done():  # just found: about to tell its name and serial
+            await asyncio.wait((life.first_try,), timeout=_FIRST_TRY_S)
         battery = lens = storage = None
         if camera.connected:
             battery = await _setting(camera, "batterylevel")
@@ -273,10 +273,10 @@ class Handlers:
                     c.StoredMemory(path=card.path, label=card.label, capacity=card.capacity, free=card.free)
                     for card in await camera.storage()
                 ]
-        identity = camera.identity
+        identity, finding = life.identity, camera.card.finding
         return c.CameraDetails(
             name=camera.name,
-            model=camera.driver_model,
+            model=life.driver_model,
             manufacturer=identity.manufacturer if identity else None,
             version=identity.version if identity else None,
             serial=camera.serial,
@@ -288,12 +288,21 @@ class Handlers:
             battery=battery,
             lens=lens,
             storage=storage,
-            last_error=str(camera.last_error) if camera.last_error else None,
+            file_count=camera.card.files,
+            attempts=life.attempts or None,
+            last_error=str(life.last_error) if life.last_error else None,
+            last_io=_iso(life.last_io),
+            warnings=list(camera.care.warnings) or None,
+            last_unknown_capture=None
+            if finding is None
+            else c.CheckedCapture(
+                at=finding.at, files=None if finding.files is None else list(finding.files), message=finding.message
+            ),
         )
 
     async def restart_camera(self, call: Call, payload: c.CameraPayload) -> c.Done:
         camera = await self._camera(call, payload)
-        await camera.restart()
+        await camera.renew()
         return c.Done(message=f"Camera on port {camera.port} restarted")
 
     async def list_files(self, call: Call, payload: c.ListFiles) -> c.FileList:
@@ -327,6 +336,7 @@ class Handlers:
             protocol=PROTOCOL_VERSION,
             libgphoto2=self._registry.library or None,
             uptime=round(time.monotonic() - self._started, 3),
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             limits=limits.ALL,
         )
 
@@ -348,6 +358,20 @@ def _can(camera: Session) -> list[str]:
     return [name for name, able in flags.items() if able]
 
 
+def _captured(shot: Shot, image_b64: str | None) -> c.Captured:
+    files = [_file(one.file, one.saved_path) for one in shot.files]
+    first = files[0]
+    return c.Captured(
+        camera_filepath=first.camera_filepath,
+        filename=first.filename if image_b64 else None,
+        mimetype=None if not image_b64 else "image/jpeg" if shot.thumbnail is not None else first.mimetype,
+        image_b64=image_b64,
+        files=files,
+        timing=c.Timing(**shot.timing),
+        warnings=list(shot.warnings) or None,
+    )
+
+
 def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
     return c.ImageFile(
         camera_filepath=file.path,
@@ -356,6 +380,20 @@ def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
         size=file.size,
         saved_path=saved_path,
     )
+
+
+def _fitness(camera: Session) -> dict[str, Any]:
+    """How a camera is, for anybody: no port, path or serial in it."""
+    life = camera.life
+    told: dict[str, Any] = {"name": camera.name, "state": camera.state, "last_io": _iso(life.last_io)}
+    if life.last_error is not None:
+        told |= {"attempts": life.attempts, "last_error": RequestError.from_camera(life.last_error).code}
+    return told
+
+
+def _iso(seconds: float | None) -> str | None:
+    """A time since the epoch as ISO 8601 in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _named(payload: c.Subscribe) -> set[c.EventName]:

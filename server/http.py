@@ -1,4 +1,4 @@
-"""Plain HTTP on the same port: status, health, camera information, restart."""
+"""Plain HTTP on the same port: status, health, camera information, restart, the console page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 from camera.errors import CameraError
 from camera.session import Session
 from protocol.errors import ErrorCode, RequestError
+from server.console_page import ConsolePage
 
 # Below the library's 10 s for a handshake, after which it would hang up without a word.
 _ANSWER_S = 8.0
@@ -63,6 +64,7 @@ class Pages:
         self._keep = keep
         self._desk = desk
         self._check = check
+        self._console_page = ConsolePage()
 
     async def answer(self, request: Request, address: str) -> Response:
         """The response to a request that is no WebSocket handshake."""
@@ -75,6 +77,7 @@ class Pages:
             "/health": {"GET": self._health},
             "/camera/info": {"GET": self._info},
             "/camera/restart": {"POST": self._restart},
+            "/console": {"GET": self._console},
         }
         if path == "/ws":
             return _text(http.HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket.\n", Upgrade="websocket")
@@ -120,6 +123,13 @@ class Pages:
         await asyncio.shield(restarting)
         return _json(http.HTTPStatus.OK, {"status": "ok", "message": f"Camera on port {camera.port} restarted"})
 
+    async def _console(self, request: Request, address: str) -> Response:
+        """The page asks for the token itself; there is nothing of this server in it."""
+        page = self._console_page
+        if page.etag in request.headers.get_all("If-None-Match"):
+            return _response(http.HTTPStatus.NOT_MODIFIED, b"", page.kind, page.headers)
+        return _response(http.HTTPStatus.OK, page.body, page.kind, page.headers)
+
     async def _camera(self, request: Request, address: str) -> Session:
         """The camera that `?port=` names, or the only one; for those with the token."""
         token = bearer(request)
@@ -132,7 +142,7 @@ class Pages:
 async def _restart(camera: Session, done: asyncio.Future[None]) -> None:
     """Half a restart is none: it goes on when the request is given up."""
     try:
-        await camera.restart()
+        await camera.renew()
     except CameraError as error:
         done.set_exception(error)
         done.exception()  # nobody may be left to hear it

@@ -7,23 +7,59 @@ import time
 MESSAGE_BYTES = 64 * 1024
 CONNECTIONS = 64
 CONNECTIONS_NOT_LOGGED_IN = 16
+CONNECTIONS_OPENING = 128
 PENDING_COMMANDS = 32
 COMMANDS_A_SECOND = 100
 COMMANDS_BURST = 200
 LOGIN_SECONDS = 30
 READ_STALL_SECONDS = 15
+# A connection costs half a megabyte meanwhile, and is not counted before it is over.
+TLS_HANDSHAKE_SECONDS = 3
+# A dead peer that has nothing to read is found by pings: gone after both, below 20 s with the closing.
+PING_SECONDS = 5
+PONG_SECONDS = 12
 STREAMS = 16
+# One for each frame of all streams at the highest rate, and some more.
+ACKS_A_SECOND = 2000
+# Of the WebSocket protocol: fragments of messages, and pings and pongs.
+FRAMES_A_SECOND = 2500
+CONTROL_FRAMES_A_SECOND = 50
 
 ALL: dict[str, int | float] = {
     "message_bytes": MESSAGE_BYTES,
     "connections": CONNECTIONS,
     "connections_not_logged_in": CONNECTIONS_NOT_LOGGED_IN,
+    "connections_opening": CONNECTIONS_OPENING,
     "pending_commands": PENDING_COMMANDS,
     "commands_a_second": COMMANDS_A_SECOND,
     "commands_burst": COMMANDS_BURST,
     "login_seconds": LOGIN_SECONDS,
     "read_stall_seconds": READ_STALL_SECONDS,
+    "acks_a_second": ACKS_A_SECOND,
+    "frames_a_second": FRAMES_A_SECOND,
+    "control_frames_a_second": CONTROL_FRAMES_A_SECOND,
+    "ping_seconds": PING_SECONDS,
+    "pong_seconds": PONG_SECONDS,
     "streams": STREAMS,
+}
+
+# The same in words, with units.
+MEANINGS: dict[str, str] = {
+    "message_bytes": "longest message from a client, bytes; beyond it the connection is closed with 1009",
+    "connections": "clients that are logged in; the next gets HTTP 503",
+    "connections_not_logged_in": "clients that have not logged in; the slowest makes room",
+    "connections_opening": "connections that have not said what they want",
+    "pending_commands": "commands under way on one connection; the next gets `too_many_pending`",
+    "commands_a_second": "commands a second on one connection, for ever; more get `rate_limited`",
+    "commands_burst": "commands at once after a pause",
+    "login_seconds": "seconds until the token has to be there",
+    "read_stall_seconds": "seconds that a client may take nothing of what was sent to it",
+    "acks_a_second": "ack messages a second on one connection",
+    "frames_a_second": "WebSocket frames a second on one connection",
+    "control_frames_a_second": "pings and pongs a second from one connection",
+    "ping_seconds": "seconds between two pings of the server",
+    "pong_seconds": "seconds in which a ping has to be answered",
+    "streams": "live-view streams on one connection",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 from camera.fetched import FetchedFile
 from protocol.base64 import b64encode
@@ -22,13 +22,26 @@ class Placeholder:
         # Random: nothing that a camera or a client chose can be taken for it.
         self.text = f"picture-{secrets.token_hex(16)}"
 
-    async def fill(self, message: bytes) -> AsyncIterator[bytes]:
-        """The message with the picture in its place, in fragments."""
-        before, mark, after = message.partition(self.text.encode())
-        if not mark:
-            raise ValueError("the reply does not hold its picture")
+    async def fill(self, message: bytes, whole: Awaitable[bytes] | None = None) -> AsyncIterator[bytes]:
+        """The message with the picture in its place, in fragments.
+
+        Args:
+            message: all of it, or as far as the picture is all that is known.
+            whole: then gives all of it, the same up to the picture.
+        """
+        before, after = self._around(message)
         yield before
         for data in self._file.pieces(_FRAGMENT, self._start, self._end):
             yield b64encode(data)
             await asyncio.sleep(0)  # sending does not yield while the socket keeps up
+        if whole is not None:
+            said, after = self._around(await whole)
+            if said != before:
+                raise ValueError("the reply changed after its picture was sent")
         yield after
+
+    def _around(self, message: bytes) -> tuple[bytes, bytes]:
+        before, mark, after = message.partition(self.text.encode())
+        if not mark:
+            raise ValueError("the reply does not hold its picture")
+        return before, after

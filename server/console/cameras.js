@@ -1,0 +1,182 @@
+// Which cameras there are, which one is used, and how it is.
+
+const STATE_WORDS = {
+  opening: "Opening…", ready: "Ready", live: "Live view", capturing: "Taking a picture", recovering: "Lost, looking for it",
+  needs_attention: "Needs attention", absent: "Gone",
+};
+
+/** Who a camera is, wherever it is plugged in. */
+const keyOf = (camera) => camera.serial ?? camera.port;
+
+/** Events of it: "selected" (another camera), "back" (the selected one works again), "changed" (its state did). */
+class Cameras extends EventTarget {
+  #wire;
+  #list = [];
+  #key = null;
+  #last = null;
+  #wasThere = false;
+  #shownFor = null;
+  #toldAbout = "";
+
+  constructor(wire) {
+    super();
+    this.#wire = wire;
+    this.refreshSoon = calmed(() => this.refresh(), 150);
+    this.askAboutSoon = calmed(() => this.#about(), 1_500);
+    byId("cameras").addEventListener("change", ({ target }) => this.#select(target.value));
+    byId("restart-camera").addEventListener("click", () => this.#restart());
+  }
+
+  /** The selected camera as it was listed last; undefined where it is gone. */
+  get selected() {
+    return this.#list.find((camera) => keyOf(camera) === this.#key);
+  }
+
+  /** Whether the selected camera can do what it is asked now. */
+  get there() {
+    return this.#wire.open && this.selected?.connected === true;
+  }
+
+  /** A command for the selected camera. */
+  command(name, payload = {}) {
+    return this.#wire.command(name, this.#addressed(payload));
+  }
+
+  /** A file of the selected camera. */
+  download(path, progress) {
+    return this.#wire.download(this.#addressed({ camera_filepath: path }), progress);
+  }
+
+  /** Whether an event is about the selected camera. */
+  concerns(event) {
+    return event.port === this.selected?.port;
+  }
+
+  /** The name of the camera on a port, for people. */
+  nameOf(port) {
+    return this.#list.find((camera) => camera.port === port)?.name ?? `The camera on ${port}`;
+  }
+
+  async refresh() {
+    if (!this.#wire.open) return;
+    try {
+      this.#list = (await this.#wire.command("list_cameras")).cameras;
+    } catch (error) {
+      if (error.code !== "connection_lost") complain(error);
+      return;
+    }
+    this.#last = this.selected ?? this.#last;
+    this.#render();
+    if (this.#key === null && this.#list.length) {
+      this.#select(keyOf(this.#list.find((camera) => camera.connected) ?? this.#list[0]));
+    } else {
+      this.#notice();
+    }
+  }
+
+  /** Nothing is known while there is no server. */
+  lost() {
+    this.#wasThere = false;
+    this.#toldAbout = "";
+    this.#sayTrouble("");
+  }
+
+  #addressed(payload) {
+    const port = this.selected?.port ?? this.#last?.port;
+    return port ? { ...payload, port } : payload;
+  }
+
+  #select(key) {
+    this.#key = key;
+    this.#last = this.selected;
+    this.#wasThere = false;
+    this.#render();
+    this.dispatchEvent(new Event("selected"));
+    this.#notice();
+  }
+
+  #notice() {
+    const there = this.there;
+    if (there && !this.#wasThere) {
+      this.dispatchEvent(new Event("back"));
+    }
+    this.#wasThere = there;
+    this.dispatchEvent(new Event("changed"));
+    // Asking costs the camera a moment: not at every shot and every start of live view.
+    const about = JSON.stringify([this.#key, there, there ? null : this.selected?.state]);
+    if (about !== this.#toldAbout) this.#about();
+    this.#toldAbout = about;
+  }
+
+  async #about() {
+    const camera = this.selected;
+    if (!camera) {
+      byId("camera-facts").replaceChildren();
+      const name = this.#last?.name;
+      this.#sayTrouble(name ? `${name} is gone. Plug it in and switch it on, or choose another; this page goes on by itself.` : "");
+      return;
+    }
+    if (!camera.connected && this.#shownFor !== camera.port) this.#sayTrouble(this.#lostWords(camera, null));
+    try {
+      const info = await this.command("get_camera_info");
+      if (camera.port !== this.selected?.port) return;
+      this.#showFacts(info);
+      if (!info.connected) this.#sayTrouble(this.#lostWords(info, info.last_error));
+      else this.#sayTrouble((info.warnings ?? []).join(" "));
+    } catch (error) {
+      this.#sayTrouble(camera.connected || error.code === "connection_lost" ? "" : this.#lostWords(camera, error.message));
+    }
+  }
+
+  #lostWords(camera, reason) {
+    if (camera.state === "opening") return `${camera.name} is being opened.`;
+    const why = reason ? ` (${reason})` : "";
+    return `${camera.name} does not answer. Switch it on and plug it in; this page goes on by itself.${why}`;
+  }
+
+  #sayTrouble(words) {
+    this.#shownFor = words ? this.selected?.port : null;
+    if (byId("camera-trouble").textContent !== words) byId("camera-trouble").textContent = words;
+  }
+
+  #showFacts(info) {
+    const cards = (info.storage ?? []).filter((card) => card.capacity);
+    const facts = [
+      ["Battery", info.battery],
+      ["Lens", info.lens],
+      ["Card", cards.map((card) => `${sizeWords(card.free)} of ${sizeWords(card.capacity)} free`).join(", ")],
+      ["Port", info.port],
+    ];
+    const rows = facts.filter(([, value]) => value).map(([name, value]) =>
+      make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value })));
+    byId("camera-facts").replaceChildren(...rows);
+  }
+
+  #render() {
+    const focused = document.activeElement?.name === "camera";
+    for (const old of byId("cameras").querySelectorAll("label")) old.remove();
+    byId("cameras").append(...this.#list.map((camera) => this.#choice(camera)));
+    byId("no-cameras").hidden = this.#list.length > 0;
+    byId("restart-camera").hidden = this.selected === undefined;
+    if (focused) byId("cameras").querySelector(":checked")?.focus();
+  }
+
+  #choice(camera) {
+    const input = make("input", { type: "radio", name: "camera", value: keyOf(camera), checked: keyOf(camera) === this.#key });
+    const words = make("span", {}, make("strong", { textContent: camera.name }),
+      make("span", { className: "muted", textContent: camera.serial ?? camera.port }));
+    const state = make("span", { className: "state", textContent: STATE_WORDS[camera.state] ?? camera.state });
+    return make("label", { className: "camera", "data-state": camera.state }, input, words, state);
+  }
+
+  async #restart() {
+    const name = this.selected?.name;
+    say(`${name} is being restarted…`);
+    try {
+      await this.command("restart_camera");
+      say(`${name} was restarted.`);
+    } catch (error) {
+      complain(error);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// What happened: one line that goes, problems that stay until read, and the log.
+
+const NOTICE_MS = 5_000;
+const LOG_LINES = 200;
+
+let noticeTimer;
+
+/** Tell in passing. */
+function say(words) {
+  clearTimeout(noticeTimer);
+  byId("notice").textContent = words;
+  noticeTimer = setTimeout(() => { byId("notice").textContent = ""; }, NOTICE_MS);
+}
+
+/** Tell what went wrong; stays until closed or until something else goes wrong. */
+function complain(error) {
+  if (!(error instanceof CommandError)) console.error(error);
+  byId("notice").textContent = "";
+  byId("problem").textContent = error.message;
+  byId("problem-box").dataset.code = error.code ?? "";
+  byId("problem-box").hidden = false;
+  log(error.message);
+}
+
+/** What went wrong is over: those of these codes need not be read any more. */
+function forgive(...codes) {
+  if (codes.includes(byId("problem-box").dataset.code)) byId("problem-box").hidden = true;
+}
+
+/** A line in the log. */
+function log(words, when = new Date()) {
+  const time = make("time", { dateTime: when.toISOString(), textContent: when.toLocaleTimeString([], { hour12: false }) });
+  byId("events").prepend(make("li", {}, time, make("span", { textContent: words })));
+  while (byId("events").childElementCount > LOG_LINES) byId("events").lastElementChild.remove();
+}
+
+/** What an event means, for people; null for what need not be told. */
+function eventWords(event, cameras, settings) {
+  const camera = cameras.nameOf(event.port);
+  switch (event.event) {
+    case "camera_connected": return `${camera} is there.`;
+    case "camera_disconnected": return `${camera} is gone.`;
+    case "camera_state": return `${camera}: ${STATE_WORDS[event.state] ?? event.state}.`;
+    case "camera_warning": return event.warnings.length ? `${camera}: ${event.warnings.join(" ")}` : null;
+    case "file_added": return `New on the camera: ${event.camera_filepath.split("/").at(-1)}.`;
+    case "capture_saved": return `Saved on the server as ${event.saved_path}.`;
+    case "capture_checked": return event.message ?? `${camera}: the card was looked at after a shot of unknown outcome.`;
+    case "live_view_stopped": return `Live view of ${camera} stopped: ${event.reason.replaceAll("_", " ")}.`;
+    case "config_changed": return configWords(event, cameras, settings);
+    default: return event.event.replaceAll("_", " ");
+  }
+}
+
+/** Cameras repeat all their settings when they are opened: only what is news to the page is told. */
+function configWords(event, cameras, settings) {
+  const shown = cameras.concerns(event) ? settings.shown(event.config_name) : undefined;
+  if (!shown || event.value === null || String(event.value) === String(shown.value)) return null;
+  return `${shown.label}: ${plainWords({ ...shown, value: event.value })}.`;
+}

@@ -1,0 +1,173 @@
+// Live view: frames as they come, their rate and age; on again by itself whatever happened in between.
+
+const IN_FLIGHT = 2;
+const RATE_WINDOW_MS = 2_000;
+const STALE_MS = 1_500;
+const AGAIN_MS = 2_000;
+
+class LiveView {
+  #wire;
+  #cameras;
+  #canvas = byId("live");
+  #wanted = false;
+  #running = null; // {stream, order} of what the server sends
+  #settling = false;
+  #again;
+  #arrivals = [];
+  #ageMs = 0;
+  #count = 0;
+  #held = null;
+
+  constructor(wire, cameras) {
+    this.#wire = wire;
+    this.#cameras = cameras;
+    wire.addEventListener("frame", ({ detail }) => this.#take(detail));
+    byId("live-toggle").addEventListener("click", () => this.#toggle());
+    for (const id of ["rotation", "fps", "flip"]) {
+      byId(id).addEventListener("change", ({ target }) => {
+        target.dataset.chosen = "yes";
+        this.settle();
+      });
+    }
+    document.addEventListener("visibilitychange", () => this.#release());
+    setInterval(() => this.#figures(), 500);
+  }
+
+  /** The connection is gone, and every stream with it. */
+  lost() {
+    this.#running = null;
+    this.#held = null;
+    this.#figures();
+  }
+
+  /** The server ended a stream. */
+  stopped({ stream }) {
+    if (this.#running?.stream !== stream) return;
+    this.#running = null;
+    this.settle();
+  }
+
+  /** Make what runs what is wanted. */
+  async settle() {
+    if (this.#settling) return;
+    this.#settling = true;
+    clearTimeout(this.#again);
+    try {
+      while (this.#running?.order !== this.#order()) {
+        if (this.#running) await this.#end();
+        else await this.#start(this.#order());
+      }
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#settling = false;
+      this.#figures();
+    }
+  }
+
+  #toggle() {
+    this.#wanted = !this.#wanted;
+    byId("live-toggle").textContent = this.#wanted ? "Stop live view" : "Start live view";
+    this.settle();
+  }
+
+  /** What to ask the server for now, as text so that it can be compared; undefined for nothing. */
+  #order() {
+    if (!this.#wanted || !this.#wire.open || !this.#cameras.selected) return undefined;
+    // A stream outlives its camera's absence; a new one cannot begin in it.
+    if (!this.#running && !this.#cameras.there) return undefined;
+    const order = { format: "binary", max_in_flight: IN_FLIGHT, port: this.#cameras.selected.port };
+    if (byId("rotation").value) order.rotation = Number(byId("rotation").value);
+    if (byId("fps").value) order.fps = Number(byId("fps").value);
+    if (byId("flip").dataset.chosen) order.flip = byId("flip").checked;
+    return JSON.stringify(order);
+  }
+
+  async #start(order) {
+    const reply = await this.#wire.command("start_live_view", JSON.parse(order));
+    this.#running = { stream: reply.stream, order };
+    if (!byId("flip").dataset.chosen) byId("flip").checked = reply.flip;
+    byId("rotation").options[0].textContent = `as set${byId("rotation").value ? "" : ` (${reply.rotation}°)`}`;
+  }
+
+  async #end() {
+    const { stream } = this.#running;
+    this.#running = null;
+    try {
+      await this.#wire.command("stop_live_view", { stream });
+    } catch (error) {
+      if (error.code !== "live_view_not_running") throw error;
+    }
+  }
+
+  #failed(error) {
+    if (error.code === "connection_lost") return;
+    if (error.retryable) {
+      this.#again = setTimeout(() => this.settle(), AGAIN_MS);
+    } else {
+      this.#wanted = false;
+      byId("live-toggle").textContent = "Start live view";
+      complain(error);
+    }
+  }
+
+  async #take({ stream, seq, takenMs, jpeg }) {
+    if (this.#running?.stream === stream) {
+      try {
+        this.#draw(await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })));
+        this.#note(takenMs);
+      } catch {
+        // A picture that cannot be read is left out; the next one comes at once.
+      }
+    }
+    if (document.hidden) this.#held = { stream, seq };
+    else this.#wire.acknowledge(stream, seq);
+  }
+
+  /** Nobody looks at a hidden page: it takes no frames until it is shown again. */
+  #release() {
+    if (document.hidden || !this.#held) return;
+    this.#wire.acknowledge(this.#held.stream, this.#held.seq);
+    this.#held = null;
+  }
+
+  #draw(picture) {
+    const canvas = this.#canvas;
+    if (canvas.width !== picture.width || canvas.height !== picture.height) {
+      canvas.width = picture.width;
+      canvas.height = picture.height;
+    }
+    canvas.getContext("2d", { alpha: false }).drawImage(picture, 0, 0);
+    picture.close();
+  }
+
+  #note(takenMs) {
+    const now = performance.now();
+    this.#arrivals.push(now);
+    this.#ageMs = Math.max(0, this.#wire.serverNow() - takenMs);
+    this.#count += 1;
+    if (this.#arrivals.length < 3) this.#figures();
+  }
+
+  #figures() {
+    const now = performance.now();
+    const newest = this.#arrivals.at(-1);
+    this.#arrivals = this.#arrivals.filter((at) => now - at < RATE_WINDOW_MS);
+    const fresh = this.#wanted && newest !== undefined && now - newest < STALE_MS;
+    const span = Math.max(500, now - (this.#arrivals[0] ?? now));
+    byId("live-rate").textContent = fresh ? `${(this.#arrivals.length * 1000 / span).toFixed(1)} frames/s` : "";
+    byId("live-age").textContent = fresh ? `${Math.round(this.#ageMs)} ms old` : "";
+    byId("live-count").textContent = this.#count ? `${this.#count} shown` : "";
+    byId("screen").classList.toggle("asleep", !fresh);
+    const words = fresh ? "" : this.#wordsWithoutFrames();
+    if (byId("live-words").textContent !== words) byId("live-words").textContent = words;
+    if (newest !== undefined && this.#arrivals.length === 0) this.#arrivals = [newest];
+  }
+
+  #wordsWithoutFrames() {
+    if (!this.#wanted) return "Live view is off.";
+    if (!this.#wire.open) return "No server. Live view goes on when it is back.";
+    if (!this.#cameras.there) return "No camera. Live view goes on when it is back.";
+    return "Waiting for the camera…";
+  }
+}

@@ -1,0 +1,257 @@
+// The connection: login, commands and their replies, events, frames, files; opened again by itself.
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 8_000;
+const LATER_MS = 20_000;
+const PING_MS = 4_000;
+const SILENCE_MS = 12_000;
+const HEADER_BYTES = 16;
+const KIND_FRAME = 1;
+const KIND_PIECE = 2;
+
+// Close codes after which trying again cannot help.
+const FINAL_CODES = new Set([4400, 4401, 4406]);
+const TOO_MUCH = 4429;
+const CLOSE_WORDS = {
+  1001: "The server was stopped.",
+  1012: "The server is starting again.",
+  1013: "The server has as many connections as it takes.",
+  4408: "The login took too long.",
+  4413: "This page could not keep up.",
+  4429: "The server asks for a pause.",
+};
+
+/** An error reply of the server; the message is for people. */
+class CommandError extends Error {
+  constructor({ message, code, retryable = false, details = {} }) {
+    super(message);
+    Object.assign(this, { code, retryable, details });
+  }
+}
+
+const lostConnection = () =>
+  new CommandError({ message: "The connection was lost before the answer came.", code: "connection_lost", retryable: true });
+
+/**
+ * Events of it: "state" ({state, words, retryMs}), "event" (what the server tells), "frame" ({stream, seq, takenMs, jpeg}).
+ * States: connecting, open, waiting (tries again by itself), refused (does not), off.
+ */
+class Wire extends EventTarget {
+  #url;
+  #token = null;
+  #socket = null;
+  #open = false;
+  #number = 0;
+  #pending = new Map();
+  #transfers = new Map();
+  #waitMs = FIRST_WAIT_MS;
+  #retry;
+  #heartbeat;
+  #askedAt = 0;
+  #heardAt = 0;
+  #refusal = null;
+  #clocks = [];
+
+  constructor(url) {
+    super();
+    this.#url = url;
+    addEventListener("online", () => this.tryNow());
+    document.addEventListener("visibilitychange", () => document.hidden || this.tryNow());
+  }
+
+  get open() {
+    return this.#open;
+  }
+
+  /** Connect, and stay connected until `leave`. */
+  connect(token) {
+    this.leave();
+    this.#token = token;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#dial();
+  }
+
+  leave() {
+    this.#token = null;
+    clearTimeout(this.#retry);
+    this.#drop();
+    this.#tell("off", "Not connected");
+  }
+
+  /** Do not wait for the next try. */
+  tryNow() {
+    if (this.#token !== null && this.#socket === null) this.#dial();
+  }
+
+  /** The reply to a command. Throws CommandError. */
+  command(name, payload = {}) {
+    if (!this.#open) {
+      return Promise.reject(new CommandError({ message: "There is no connection to the server at the moment.", code: "connection_lost", retryable: true }));
+    }
+    const id = ++this.#number;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#say({ command: name, payload, id });
+    });
+  }
+
+  /** A file of the camera as a blob; `progress` is told the part that is here, 0 to 1. */
+  async download(payload, progress = () => {}) {
+    const reply = await this.command("download_last_image", { ...payload, transfer: "binary" });
+    const transfer = this.#transfer(reply.transfer);
+    transfer.progress = (bytes) => progress(reply.size ? bytes / reply.size : 1);
+    await transfer.done;
+    return { blob: new Blob(transfer.pieces, { type: reply.mimetype }), filename: reply.filename };
+  }
+
+  /** Tell the server that a frame was taken. */
+  acknowledge(stream, seq) {
+    if (this.#open) this.#say({ ack: { stream, seq } });
+  }
+
+  /** On a connection that is closing nothing can be said; what waits for an answer is told when it is closed. */
+  #say(message) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** What the server's clock shows now, milliseconds since 1970; by the quickest of the last pings. */
+  serverNow() {
+    const best = this.#clocks.reduce((a, b) => (b.tripMs < a.tripMs ? b : a), { tripMs: Infinity, aheadMs: 0 });
+    return Date.now() + best.aheadMs;
+  }
+
+  #dial() {
+    clearTimeout(this.#retry);
+    this.#tell("connecting", "Connecting…");
+    this.#refusal = null;
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket.send(JSON.stringify({ token: this.#token, protocol: 1 }));
+    socket.onmessage = ({ data }) => this.#hear(data);
+    socket.onclose = ({ code }) => this.#closed(code);
+    // Also where the network swallows the first packet: the browser alone would wait for minutes.
+    this.#askedAt = performance.now();
+    this.#heartbeat = setInterval(() => this.#beat(), PING_MS);
+  }
+
+  /** Silence counts from a question on, not from the last message: browsers slow the timers of hidden pages. */
+  #beat() {
+    const now = performance.now();
+    const answered = this.#heardAt >= this.#askedAt;
+    if (!answered && now - this.#askedAt > SILENCE_MS) this.#closed(1006);
+    if (!answered || !this.#open) return;
+    this.#askedAt = now;
+    this.#readClock();
+  }
+
+  async #readClock() {
+    const sentMs = Date.now();
+    try {
+      const { time } = await this.command("server_info");
+      const tripMs = Date.now() - sentMs;
+      this.#clocks.push({ tripMs, aheadMs: Date.parse(time) - sentMs - tripMs / 2 });
+      this.#clocks = this.#clocks.slice(-15);
+    } catch {
+      // The close that follows says why.
+    }
+  }
+
+  #drop() {
+    clearInterval(this.#heartbeat);
+    if (this.#socket) {
+      this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+      this.#socket.close();
+      this.#socket = null;
+    }
+    this.#open = false;
+    for (const { reject } of this.#pending.values()) reject(lostConnection());
+    this.#pending.clear();
+    for (const { reject } of this.#transfers.values()) reject(lostConnection());
+    this.#transfers.clear();
+  }
+
+  #closed(code) {
+    const loggedIn = this.#open;
+    this.#drop();
+    if (FINAL_CODES.has(code) || (code === TOO_MUCH && !loggedIn)) {
+      this.#token = null;
+      this.#tell("refused", this.#refusalWords(code));
+      return;
+    }
+    const retryMs = code === TOO_MUCH ? LATER_MS : this.#waitMs;
+    this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
+    this.#retry = setTimeout(() => this.tryNow(), retryMs);
+    this.#tell("waiting", CLOSE_WORDS[code] ?? "The server does not answer.", retryMs);
+  }
+
+  #refusalWords(code) {
+    if (code === 4401) return "This is not the server's token. Look into the server's log, or at its setting API_TOKEN.";
+    return this.#refusal ?? `The server closed the connection (${code}).`;
+  }
+
+  #hear(data) {
+    this.#heardAt = performance.now();
+    if (data instanceof ArrayBuffer) this.#hearBinary(data);
+    else this.#hearText(JSON.parse(data));
+  }
+
+  #hearText(message) {
+    if (message.event === "transfer_complete") this.#complete(message);
+    else if (message.event) this.dispatchEvent(new CustomEvent("event", { detail: message }));
+    else if (message.id !== undefined) this.#answered(message);
+    else if (message.status === "ok") this.#loggedIn();
+    else this.#refusal = message.message;
+  }
+
+  #loggedIn() {
+    this.#open = true;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#clocks = [];
+    this.#readClock();
+    this.#tell("open", "Connected");
+  }
+
+  #answered(reply) {
+    const waiting = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (reply.status === "ok") waiting?.resolve(reply);
+    else waiting?.reject(new CommandError(reply));
+  }
+
+  #hearBinary(buffer) {
+    const header = new DataView(buffer, 0, HEADER_BYTES);
+    const [kind, number, big] = [header.getUint8(0), header.getUint16(2), Number(header.getBigUint64(8))];
+    const bytes = new Uint8Array(buffer, HEADER_BYTES);
+    if (kind === KIND_FRAME) {
+      const detail = { stream: number, seq: header.getUint32(4), takenMs: big / 1000, jpeg: bytes };
+      this.dispatchEvent(new CustomEvent("frame", { detail }));
+    } else if (kind === KIND_PIECE) {
+      const transfer = this.#transfer(number);
+      transfer.pieces.push(bytes);
+      transfer.bytes += bytes.length;
+      transfer.progress(transfer.bytes);
+    }
+  }
+
+  #transfer(number) {
+    if (!this.#transfers.has(number)) {
+      const transfer = { pieces: [], bytes: 0, progress: () => {} };
+      transfer.done = new Promise((resolve, reject) => Object.assign(transfer, { resolve, reject }));
+      transfer.done.catch(() => {}); // whoever waits hears of it
+      this.#transfers.set(number, transfer);
+    }
+    return this.#transfers.get(number);
+  }
+
+  #complete({ transfer: number, size }) {
+    const transfer = this.#transfer(number);
+    this.#transfers.delete(number);
+    if (transfer.bytes === size) transfer.resolve();
+    else transfer.reject(new CommandError({ message: "The file did not arrive whole. Try again.", code: "incomplete" }));
+  }
+
+  #tell(state, words, retryMs = null) {
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, words, retryMs } }));
+  }
+}

@@ -1,0 +1,41 @@
+"""Which web pages may connect: those of this machine, those of the settings, and our own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from websockets.datastructures import Headers
+
+_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+
+
+class Origins:
+    """The pages that are let in. Programs send no Origin and are let in too; everybody needs the token.
+
+    Args:
+        more: origins from the settings, such as "https://booth.example".
+    """
+
+    def __init__(self, more: Sequence[str]) -> None:
+        self._more = frozenset(more)
+
+    def let_in(self, headers: Headers) -> bool:
+        """Whether a handshake with these headers comes from a page that may connect."""
+        origins = headers.get_all("Origin")
+        if not origins:
+            return True
+        if len(origins) > 1:
+            return False
+        origin = origins[0]
+        return origin in self._more or _LOCAL.fullmatch(origin) is not None or _is_ours(origin, headers)
+
+
+def _is_ours(origin: str, headers: Headers) -> bool:
+    """Whether the page came from where it connects to, as the console does from another machine.
+
+    The scheme is not compared: a proxy in front of this server may speak https.
+    """
+    scheme, _, place = origin.partition("://")
+    hosts = headers.get_all("Host")
+    return scheme in ("http", "https") and len(hosts) == 1 and place.lower() == hosts[0].lower()
