@@ -86,6 +86,13 @@ class Arguments:
             raise self._wrong(name, "seconds from 0 to a day")
         return float(value)
 
+    def share(self, name: str, default: float) -> float:
+        """A number from 0 to 1."""
+        value = self._values.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self._wrong(name, "a number from 0 to 1")
+        return float(value)
+
     def code(self, name: str) -> int:
         """A PTP response code, as a number or as hexadecimal text."""
         value = self._values.get(name)

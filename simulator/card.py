@@ -63,6 +63,16 @@ class StoredFile:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class DeletedFile:
+    """What is remembered of a file that was deleted: whoever deleted it should have saved these bytes before."""
+
+    path: str
+    size: int
+    shot: int
+    sha256: str
+
+
 class Card:
     """The card in the slot. Handles are never used twice."""
 
@@ -72,6 +82,8 @@ class Card:
         self.write_protected = False
         self.free_shots_limit: int | None = None
         """What the body is to show as free shots; None: as many as fit."""
+        self.deleted: list[DeletedFile] = []
+        """What was on the card and is no more, in the order of leaving."""
         self._handles = iter(range(first_file, 2**31))
         self._folders = iter(range(_FIRST_FOLDER, _FIRST_FILE))
         self._objects: dict[int, StoredFile] = {}
@@ -112,6 +124,9 @@ class Card:
         Raises:
             KeyError: There is none with that handle.
         """
+        stored = self._objects[handle]
+        if stored.format != FORMAT_FOLDER:
+            self.deleted.append(DeletedFile(self.path(stored), len(stored.content), stored.shot, stored.sha256))
         del self._objects[handle]
 
     def children(self, parent: int) -> list[StoredFile]:

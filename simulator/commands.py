@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from . import exposures
 from .arguments import Arguments
 from .body import CardFull, CardProtected, Exposing, OutOfFocus, ShutterRefused
 from .camera import Camera
 from .dialect import InvalidRequest
-from .faults import BEFORE_OPERATION, IN_DATA, VARIETIES, Fault, Kind
+from .faults import BEFORE_OPERATION, IN_DATA, ON_REPLY, VARIETIES, Fault, Kind
+from .mutation import WAYS, Mutator
 
 Result = dict[str, object]
 
@@ -20,7 +21,7 @@ _REFUSALS: Mapping[type[ShutterRefused], str] = {
     CardProtected: "the card is write-protected; allowed after `write_protect` with on false",
     OutOfFocus: "the autofocus failed; allowed once the fault focus_failed is over",
 }
-_OPERATIONAL = BEFORE_OPERATION | IN_DATA
+_OPERATIONAL = BEFORE_OPERATION | IN_DATA | ON_REPLY
 """Faults that can be bound to an operation."""
 
 
@@ -55,6 +56,7 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "frames": body.frames,
         "battery": body.battery,
         "files": files,
+        "deleted": [asdict(one) for one in body.card.deleted],
         "ram_files": len(body.ram),
         "card_free_shots": body.card.free_shots(exposures.size(exposure, body.studio)),
         "write_protected": body.card.write_protected,
@@ -161,6 +163,10 @@ async def _fault(camera: Camera, arguments: Arguments) -> Result:
     )
     if kind is Kind.CODE:
         fault.code = arguments.code("code")
+    if kind is Kind.MUTATE:
+        way = arguments.choice("way", ("any", *WAYS), default="any")
+        share = arguments.share("share", default=0.1)
+        fault.mutator = Mutator(arguments.whole("seed", default=0), share, None if way == "any" else way)
     camera.faults.add(fault)
     return {}
 
@@ -177,7 +183,12 @@ async def _reset(camera: Camera, arguments: Arguments) -> Result:
 
 async def _help(camera: Camera, arguments: Arguments) -> Result:
     commands = {name: {"what": command.what, "arguments": command.arguments} for name, command in COMMANDS.items()}
-    return {"commands": commands, "fault_kinds": [str(kind) for kind in Kind], "varieties": list(VARIETIES)}
+    return {
+        "commands": commands,
+        "fault_kinds": [str(kind) for kind in Kind],
+        "varieties": list(VARIETIES),
+        "mutations": list(WAYS),
+    }
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -201,6 +212,9 @@ COMMANDS: Mapping[str, Command] = {
             "code": "code: the PTP response, such as 0x2019",
             "variety": "malformed_live_view: see varieties",
             "execute": "silent: true: do it, but do not answer",
+            "seed": "mutate: the same seed breaks the same replies (0)",
+            "share": "mutate: of the replies, 0 to 1 (0.1)",
+            "way": "mutate: see mutations (any)",
         },
         "arm a fault",
     ),

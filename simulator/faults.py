@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .mutation import Mutator
+
 DEVICE_BUSY = 0x2019
 
 
@@ -25,6 +27,7 @@ class Kind(StrEnum):
     FOCUS_FAILED = "focus_failed"
     INIT_FAIL = "init_fail"
     INIT_SILENT = "init_silent"
+    MUTATE = "mutate"
 
 
 BEFORE_OPERATION = frozenset({Kind.SILENT, Kind.LATE, Kind.DROP, Kind.CODE, Kind.BUSY, Kind.GARBAGE})
@@ -32,6 +35,9 @@ BEFORE_OPERATION = frozenset({Kind.SILENT, Kind.LATE, Kind.DROP, Kind.CODE, Kind
 
 IN_DATA = frozenset({Kind.DROP_MID_DATA, Kind.STALL_MID_DATA})
 """Strike while an operation sends data to the host; operations without data are passed over."""
+
+ON_REPLY = frozenset({Kind.MUTATE})
+"""Strike as an operation is answered; see ``mutation``."""
 
 AT_INIT = frozenset({Kind.INIT_FAIL, Kind.INIT_SILENT})
 """Strike as the driver opens a connection."""
@@ -53,6 +59,7 @@ class Fault:
     code: int = DEVICE_BUSY
     variety: str = VARIETIES[0]
     execute: bool = False
+    mutator: Mutator | None = None
 
     def describe(self) -> dict[str, object]:
         """The fault as the control port shows it."""

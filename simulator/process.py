@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class SimulatorProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "simulator", "--die-with-parent", *options],
             cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            env={name: value for name, value in os.environ.items() if name != "API_TOKEN"},
             # Ctrl-C at the terminal is for the server: it wants to release its cameras first.
             start_new_session=True,
         )  # fmt: skip

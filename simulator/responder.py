@@ -10,7 +10,7 @@ from collections import Counter
 from . import ptpip
 from .body import Body
 from .dialect import Dialect
-from .faults import AT_INIT, BEFORE_OPERATION, IN_DATA, Fault, Faults, Kind
+from .faults import AT_INIT, BEFORE_OPERATION, IN_DATA, ON_REPLY, Fault, Faults, Kind
 from .listener import Listener
 from .ptpip import NotPtpIp, PacketStream, PacketType, Reply, Request
 
@@ -162,6 +162,13 @@ class Responder:
         return await handler(request)
 
     async def _send(self, stream: PacketStream, request: Request, reply: Reply) -> None:
+        mutation = self._faults.take(ON_REPLY, request.operation)
+        if mutation and mutation.mutator:
+            broken = mutation.mutator.broken(request.operation, request.transaction, reply)
+            if broken is not None:
+                for piece in broken:
+                    await stream.write(piece)
+                return
         end = ptpip.response(request.transaction, reply.code, reply.parameters)
         if reply.data is None:
             await stream.write(end)
