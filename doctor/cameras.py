@@ -1,0 +1,69 @@
+"""Each camera: may it be used, does it open, will it last."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from camera import usb
+from camera.care import battery_warnings, card_warnings
+from camera.child import Child, ChildOptions
+from camera.errors import CameraClaimed, CameraError
+from camera.library import warn_of
+from camera.model import DetectedCamera, Storage
+from doctor.findings import Finding
+
+_JOB_S = 15.0
+
+
+async def examine(camera: DetectedCamera) -> list[Finding]:
+    """Open a camera in a process of its own, look, and let it go."""
+    findings = sleep(camera.port)
+    child = Child(ChildOptions(camera.port, camera.model, ""), lambda event, message: None)
+    try:
+        await child.open()
+    except CameraError as error:
+        plain = usb.explained(camera.port, error)
+        return [*findings, Finding("problem", f"{camera.model} on {camera.port}: {plain.message}", _fix(plain))]
+    try:
+        warn_of(child.library)
+        identity = child.identity
+        name = identity.model if identity else camera.model
+        serial = f", serial {identity.serial}" if identity and identity.serial else ""
+        findings.append(Finding("ok", f"{name} on {camera.port}{serial} opens and answers"))
+        findings += [Finding("note", f"{name}: {words}") for words in await _warnings(child)]
+    finally:
+        await child.close()
+    return findings
+
+
+def sleep(port: str) -> list[Finding]:
+    """Whether the kernel may put the camera to sleep."""
+    asleep = usb.suspends(port)
+    if asleep is None:
+        return []
+    words = f"{port}: the kernel may put this camera to sleep (USB autosuspend)"
+    return [Finding("note", words, f"echo on | sudo tee {asleep}   (for good: deploy/70-gphoto-ws-server.rules)")]
+
+
+def _fix(error: CameraError) -> str:
+    node = error.details.get("node")
+    if node:
+        return f"sudo usermod -aG $(stat -c %G {node}) {os.environ.get('USER') or os.getuid()}, then log in again"
+    if isinstance(error, CameraClaimed):
+        return "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
+    return ""
+
+
+async def _warnings(child: Child) -> list[str]:
+    warnings: list[str] = []
+    with suppress(CameraError):  # many tell no battery
+        level = (await child.call("get_config", {"name": "batterylevel"}, _JOB_S)).header["ok"]["value"]
+        warnings += battery_warnings(str(level))
+    try:
+        cards = (await child.call("storage", {}, _JOB_S)).header["ok"]["storage"]
+        warnings += card_warnings([Storage(**card) for card in cards])
+        warnings += [] if cards else ["There is no card in it."]
+    except CameraError as error:
+        warnings.append(f"Its storage cannot be read: {error.message}")
+    return warnings

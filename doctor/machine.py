@@ -1,0 +1,99 @@
+"""The machine below the server: who has the port, who takes cameras away, folders, libraries."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from importlib.metadata import version
+from pathlib import Path
+
+from camera import jpeg, library, usb
+from camera.errors import CameraError
+from camera.photos import PhotoFolder
+from camera.shot import EXPECTED_BYTES
+from doctor.findings import Finding
+
+_MONITORS = ("gvfs-gphoto2-volume-monitor", "gvfsd-gphoto2")
+_STOP_MONITOR = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service; pkill -f gvfsd-gphoto2"
+
+
+def port(host: str, number: int) -> Finding:
+    """Whether the server's port is free."""
+    try:
+        places = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Finding("problem", f"{host} is no address of this machine: {error.strerror}", "set WS_HOST=localhost")
+    for family, kind, protocol, _, address in places:
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(address)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return Finding("problem", f"port {number} is taken", f"sudo ss -ltnp 'sport = :{number}'")
+                if error.errno == errno.EACCES:
+                    return Finding("problem", f"port {number} needs root", "set WS_PORT to 1024 or more")
+                if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
+                    continue  # no IPv6 here
+                return Finding("problem", f"cannot listen on {host}: {error.strerror}", "set WS_HOST=localhost")
+    return Finding("ok", f"port {number} is free")
+
+
+def volume_monitors() -> list[Finding]:
+    """The desktop's programs that claim every camera that is plugged in, by name and number."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                name = (entry / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace").rpartition("/")[2]
+            except OSError:
+                continue
+            if name in _MONITORS:
+                words = f"{name} (process {entry.name}) takes every camera that is plugged in"
+                found.append(Finding("problem", words, _STOP_MONITOR))
+    return found
+
+
+def folders(photos: Path, state: Path) -> list[Finding]:
+    """Whether pictures can be saved, and shots under way be remembered."""
+    findings = []
+    there = _nearest(photos)  # looking changes nothing
+    try:
+        PhotoFolder(there, "{original}").check_room(EXPECTED_BYTES)
+        findings.append(Finding("ok", f"photos go to {photos}"))
+    except CameraError as error:
+        findings.append(Finding("problem", error.message, f"sudo install -d -o {os.getuid()} {photos}"))
+    if not os.access(_nearest(state), os.W_OK):
+        words = f"{state} cannot be written to: shots under way are not remembered over a restart"
+        findings.append(Finding("note", words, "set STATE_DIR to a folder of the server's user"))
+    return findings
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(there for there in (folder, *folder.parents) if there.exists())
+
+
+def libraries(libgphoto2: str) -> list[Finding]:
+    """The libraries that matter, by version; `libgphoto2` as the detection process told it."""
+    findings = [Finding("ok", f"libgphoto2 {libgphoto2} (python-gphoto2 {version('gphoto2')})")]
+    if library.is_old(libgphoto2):
+        words = f"libgphoto2 {libgphoto2} has known faults in its parsers; {'.'.join(map(str, library.OLDEST))} has not"
+        findings = [Finding("problem", words, ".venv/bin/pip install --upgrade 'gphoto2>=2.6.4'")]
+    if jpeg.turbojpeg() is None:
+        words = "libturbojpeg is not installed: turned previews cost twice the CPU"
+        findings.append(Finding("note", words, "sudo apt-get install libturbojpeg0"))
+    return findings
+
+
+def bus(seen: int) -> list[Finding]:
+    """What the kernel shows on USB, beside the number of cameras that libgphoto2 sees there."""
+    on_bus = usb.cameras()
+    if len(on_bus) > seen:
+        words = f"on USB are {', '.join(on_bus)}, but libgphoto2 sees {seen or 'no'} camera{'s'[: seen != 1]}"
+        return [Finding("problem", words, "set the camera's USB mode to PTP (not mass storage, not webcam)")]
+    if not usb.DEVICES.is_dir():
+        return [Finding("note", "there is no USB bus here (a container without /dev/bus/usb?)", "see compose.yaml")]
+    return []

@@ -1,0 +1,85 @@
+"""The whole examination, line by line as it goes: `python gphoto_ws_server.py --doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import exposure
+import healthcheck
+from camera import detection
+from camera.registry import network_camera
+from doctor import cameras, machine
+from doctor.findings import Finding
+from settings import Settings, SettingsError, load, remarks, state_folder
+
+
+def run(host: str | None, port: int | None) -> int:
+    """Print what is found; the exit code is 1 where something has to be mended."""
+    return asyncio.run(_print(host, port))
+
+
+async def _print(host: str | None, port: int | None) -> int:
+    problems = 0
+    async for finding in _examine(host, port):
+        problems += finding.level == "problem"
+        print(finding, flush=True)
+    print("Nothing to mend." if not problems else f"{problems} to mend.")
+    return 1 if problems else 0
+
+
+async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]:
+    try:
+        settings = load()
+        for words in remarks():
+            yield Finding("note", words)
+    except SettingsError as error:
+        yield Finding("problem", str(error), "correct it in .env or the environment; .env.example explains each")
+        return
+    host, port = host or settings.ws_host, settings.ws_port if port is None else port
+    for finding in _reach(host, settings):
+        yield finding
+    free = machine.port(host, port)
+    running = await asyncio.to_thread(_running, settings) if free.level == "problem" else ""
+    if running:
+        free = Finding("ok", f"port {port}: this server is running")
+    yield free
+    for finding in machine.folders(Path(settings.photo_dir), state_folder(settings)):
+        yield finding
+    for finding in machine.volume_monitors():
+        yield finding
+    if running:
+        yield Finding("note", f"its cameras are left to it. It says: {running}")
+        return
+    found = await detection.detect()
+    if found is None:
+        yield Finding("problem", "libgphoto2 could not be loaded", ".venv/bin/pip install -r requirements.txt")
+        return
+    libgphoto2, on_bus = found
+    for finding in (*machine.libraries(libgphoto2), *machine.bus(len(on_bus))):
+        yield finding
+    network = [network_camera(address) for address in settings.network_cameras]
+    for camera in (*on_bus, *network):
+        for finding in await cameras.examine(camera):
+            yield finding
+    if not on_bus and not network:
+        words = "no camera is seen: none on USB, none in NETWORK_CAMERAS"
+        yield Finding("problem", words, "switch the camera on and plug it in; without one: make demo")
+
+
+def _reach(host: str, settings: Settings) -> list[Finding]:
+    try:
+        return [Finding("note", words) for words in exposure.check(host, settings)]
+    except SettingsError as error:
+        return [Finding("problem", str(error), 'echo "API_TOKEN=$(cat /proc/sys/kernel/random/uuid)" >> .env')]
+
+
+def _running(settings: Settings) -> str:
+    """What /health of a running server says; empty where that is no server of ours."""
+    try:
+        _, body = healthcheck.ask(settings)
+    except (OSError, http.client.HTTPException):
+        return ""
+    return body if '"cameras"' in body else ""
