@@ -13,8 +13,9 @@ RUN apt-get update \
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --requirement requirements.txt
-COPY gphoto_ws_server.py auth.py settings.py redaction.py LICENSE ./
+COPY gphoto_ws_server.py auth.py exposure.py healthcheck.py settings.py redaction.py LICENSE ./
 COPY camera camera/
+COPY doctor doctor/
 COPY protocol protocol/
 COPY server server/
 COPY simulator simulator/
@@ -22,11 +23,12 @@ COPY simulator simulator/
 ENV WS_HOST=0.0.0.0 \
     WS_PORT=8080 \
     PHOTO_DIR=/app/photos \
+    STATE_DIR=/app/photos/.state \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER 1000:1000
 EXPOSE 8080
 VOLUME /app/photos
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
+    CMD ["python", "healthcheck.py"]
 ENTRYPOINT ["python", "gphoto_ws_server.py"]
