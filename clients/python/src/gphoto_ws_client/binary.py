@@ -1,0 +1,62 @@
+"""Binary messages: a frame of live view, or a piece of a file, behind a 16-byte header (see docs/protocol.md)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from gphoto_ws_client.errors import UnexpectedReply
+
+# kind, flags, stream or transfer, sequence, microseconds since the epoch (frames) or byte offset (pieces)
+_HEADER = struct.Struct(">BBHIQ")
+_FRAME, _PIECE = 1, 2
+_LAST, _DROPPED = 1, 2
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One live-view picture.
+
+    Attributes:
+        jpeg: the picture.
+        seq: counts the frames of the camera since the server started.
+        time: when the server had it, in UTC.
+        dropped: frames were left out before this one: the network or this program was slower than the camera.
+        stream: the server's number for the stream.
+    """
+
+    jpeg: bytes = field(repr=False)
+    seq: int
+    time: datetime
+    dropped: bool
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of a file that is being transferred, from `offset` on."""
+
+    transfer: int
+    offset: int
+    last: bool
+    data: bytes = field(repr=False)
+
+
+def parse_binary(message: bytes) -> Frame | Piece:
+    """Read a binary message.
+
+    Raises:
+        UnexpectedReply: it is neither.
+    """
+    if len(message) < _HEADER.size:
+        raise UnexpectedReply(f"The server sent a binary message of {len(message)} bytes.")
+    kind, flags, number, sequence, position = _HEADER.unpack_from(message)
+    body = message[_HEADER.size :]
+    if kind == _FRAME:
+        time = _EPOCH + timedelta(microseconds=position)
+        return Frame(body, sequence, time, bool(flags & _DROPPED), number)
+    if kind == _PIECE:
+        return Piece(number, position, bool(flags & _LAST), body)
+    raise UnexpectedReply(f"The server sent a binary message of kind {kind}, which this version does not know.")

@@ -1,0 +1,169 @@
+"""The options of gphoto-ws, and where its token comes from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gphoto_ws_client
+from gphoto_ws_client.cli import pictures, queries
+from gphoto_ws_client.cli.words import UsageError
+from gphoto_ws_client.client import DEFAULT_URL
+from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
+
+_EPILOG = """\
+The token comes from GPHOTO_WS_TOKEN or API_TOKEN in the environment, or from --token-file.
+
+exit codes: 0 done (also when the reader of a pipe has had enough), 1 the server, the camera or the disk refused,
+2 wrong usage (also: the file exists), 3 no connection or a wrong token, 130 stopped with Ctrl-C, 143 with SIGTERM
+"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; exits with 2 where it is wrong.
+
+    Returns:
+        The options; `work` is the coroutine function to run with a client and the options, `check`, if there is one,
+        looks at the options first.
+    """
+    parser = argparse.ArgumentParser(
+        prog="gphoto-ws",
+        description="Cameras over the network, through gphoto-ws-server.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gphoto-ws {gphoto_ws_client.__version__}")
+    _common(parser, {"url": os.environ.get("GPHOTO_WS_URL") or DEFAULT_URL, "token_file": None, "port": None,
+                     "json": False, "reconnect": 30.0})  # fmt: skip
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    _command(commands, "cameras", queries.cameras, "list the cameras")
+    _command(commands, "info", queries.info, "who the camera is and how it is: state, battery, lens, storage")
+
+    capture = _command(commands, "capture", pictures.capture, "take a picture", pictures.check_capture)
+    capture.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="save it here; a folder gets every file of the shot (RAW and JPEG), - is stdout",
+    )
+    capture.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a setting for this shot, for example iso=200; may be given several times",
+    )
+    _force(capture)
+
+    live = _command(
+        commands, "live", pictures.live, "live view: pictures to files, or to stdout as MJPEG", pictures.check_live
+    )
+    live.add_argument(
+        "-o",
+        "--output",
+        metavar="PATTERN",
+        required=True,
+        help="files with a number, for example frame-%%05d.jpg; - is stdout: gphoto-ws live -o - | ffplay -f mjpeg -",
+    )
+    live.add_argument("--fps", type=float, help="pictures a second at most")
+    live.add_argument("--count", type=_count, help="end after so many pictures")
+    live.add_argument("--rotation", type=int, choices=(0, 90, 180, 270), help="degrees clockwise")
+    live.add_argument("--flip", action="store_const", const=True, help="mirror left and right")
+    _force(live)
+
+    config = commands.add_parser("config", help="get, set or list settings", description="Settings of the camera.")
+    settings = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _command(settings, "get", queries.config_get, "the value of a setting").add_argument("name", metavar="NAME")
+    change = _command(settings, "set", queries.config_set, "change a setting")
+    change.add_argument("name", metavar="NAME")
+    change.add_argument("value", metavar="VALUE")
+    _command(settings, "list", queries.config_list, "every setting, its value and what is allowed")
+
+    files = _command(commands, "files", queries.files, "list files on the camera")
+    files.add_argument("folder", metavar="FOLDER", nargs="?", default="/")
+    files.add_argument("-r", "--recursive", action="store_true", help="with all folders below")
+
+    get = _command(commands, "get", pictures.get, "download a file of the camera", pictures.check_get)
+    get.add_argument("path", metavar="PATH", help="as files shows it")
+    get.add_argument("-o", "--output", metavar="FILE", help="save it here; without it under its own name, - is stdout")
+    _force(get)
+
+    watch = _command(commands, "watch", queries.watch, "print events as they happen", queries.check_watch)
+    watch.add_argument(
+        "events", metavar="EVENT", nargs="*", help=f"only these: {', '.join((*EVENT_NAMES, RECONNECTED))}"
+    )
+    watch.add_argument("--count", type=_count, help="end after so many events")
+    return parser.parse_args(argv)
+
+
+def token(token_file: str | None, environment: Mapping[str, str]) -> str:
+    """The token, from the file if one is given, else from the environment.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if token_file is not None:
+        try:
+            found = Path(token_file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--token-file {token_file} cannot be read: {error}.") from None
+        if not found:
+            raise UsageError(f"--token-file {token_file} is empty.")
+        return found
+    found = environment.get("GPHOTO_WS_TOKEN") or environment.get("API_TOKEN") or ""
+    if not found:
+        raise UsageError("There is no token. Set GPHOTO_WS_TOKEN to the server's API_TOKEN, or use --token-file.")
+    return found
+
+
+def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
+    """The options that every command takes, before its name or after it."""
+
+    def default(name: str) -> Any:
+        return defaults.get(name, argparse.SUPPRESS)
+
+    group = parser.add_argument_group("connection")
+    group.add_argument("--url", default=default("url"), help=f"address of the server (GPHOTO_WS_URL; {DEFAULT_URL})")
+    group.add_argument("--token-file", metavar="FILE", default=default("token_file"), help="file that holds the token")
+    group.add_argument("--port", default=default("port"), help="the camera's port, as cameras shows it")
+    group.add_argument("--json", action="store_true", default=default("json"), help="JSON; one line for each event")
+    group.add_argument("--reconnect", type=_seconds, metavar="SECONDS", default=default("reconnect"),
+                       help="try so long for a lost connection (30)")  # fmt: skip
+
+
+def _command(
+    commands: Any,
+    name: str,
+    work: Callable[..., Any],
+    what: str,
+    check: Callable[[argparse.Namespace], None] | None = None,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    parser.set_defaults(work=work, check=check)
+    _common(parser, {})
+    return parser
+
+
+def _force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="write over files that exist")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds

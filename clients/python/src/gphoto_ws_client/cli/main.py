@@ -1,0 +1,75 @@
+"""gphoto-ws: one command, from its options to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gphoto_ws_client.cli import words
+from gphoto_ws_client.cli.arguments import parse, token
+from gphoto_ws_client.cli.output import note
+from gphoto_ws_client.client import Client
+from gphoto_ws_client.errors import GphotoWsError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: without the program's name; left out: of this process.
+
+    Returns:
+        The exit code; see --help.
+    """
+    options = parse(argv)
+    logging.basicConfig(format="gphoto-ws: %(message)s", stream=sys.stderr)
+    logging.getLogger("gphoto_ws_client").setLevel(logging.INFO)
+    try:
+        if options.check is not None:
+            options.check(options)
+        code = asyncio.run(_run(options, token(options.token_file, os.environ)))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read has had enough. Python would say so once more when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return words.OK
+    except KeyboardInterrupt:
+        return words.INTERRUPTED
+    except (GphotoWsError, words.UsageError, OSError) as error:
+        if options.json:
+            print(words.as_json(error), file=sys.stderr)
+        else:
+            note(words.words(error))
+        return words.exit_code(error)
+
+
+async def _run(options: Namespace, secret: str) -> int:
+    work = asyncio.ensure_future(_work(options, secret))
+    terminated = False
+
+    def terminate() -> None:
+        nonlocal terminated
+        terminated = True
+        work.cancel()
+
+    with suppress(NotImplementedError):  # Windows has no signals to handle
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not terminated:  # Ctrl-C
+            raise
+        return words.TERMINATED
+    return words.OK
+
+
+async def _work(options: Namespace, secret: str) -> None:
+    async with Client(options.url, secret, reconnect_for=options.reconnect) as client:
+        await options.work(client, options)

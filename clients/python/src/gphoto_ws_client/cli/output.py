@@ -1,0 +1,108 @@
+"""What goes to stdout: lines, tables, JSON and pictures; and the progress bar on stderr."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+
+def show(text: str) -> None:
+    """One line on stdout, at once."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """One line for the person at the terminal."""
+    print(f"gphoto-ws: {text}", file=sys.stderr, flush=True)
+
+
+def show_json(value: Any) -> None:
+    """A reply as one line of JSON."""
+    show(json.dumps(plain(value)))
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as JSON-ready values, without the pictures in it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        entries = {one.name: getattr(value, one.name) for one in fields(value)}
+        return {name: plain(entry) for name, entry in entries.items() if not isinstance(entry, bytes)}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value if isinstance(value, (str, int, float, bool, dict)) or value is None else str(value)
+
+
+def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns under their names, each as wide as it has to be."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def size_words(size: int | None) -> str:
+    """A size in bytes for a person, for example 11.8 MB."""
+    if size is None:
+        return "?"
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for one download: the function takes the bytes that are here and the size.
+
+    There is none where stderr is no terminal, or rich (the extra `cli`) is not installed.
+    """
+    if not sys.stderr.isatty():
+        yield lambda here, size: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    except ImportError:
+        yield lambda here, size: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda here, size: progress.update(task, completed=here, total=size)
+
+
+async def write_stdout(data: bytes) -> None:
+    """Write bytes to stdout; whoever reads slowly holds up nothing but this.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+    """
+    descriptor = sys.stdout.fileno()
+    blocking = os.get_blocking(descriptor)
+    os.set_blocking(descriptor, False)
+    try:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                await _writable(descriptor)
+    finally:
+        os.set_blocking(descriptor, blocking)
+
+
+async def _writable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_writer(descriptor, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_writer(descriptor)

@@ -1,0 +1,193 @@
+"""The commands that fetch pictures: capture, get, live. Files are checked before anything is sent."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import sys
+from pathlib import Path
+
+from gphoto_ws_client.binary import Frame
+from gphoto_ws_client.cli.output import note, plain, progress_bar, show, show_json, write_stdout
+from gphoto_ws_client.cli.words import UsageError
+from gphoto_ws_client.client import Client
+from gphoto_ws_client.download import PIECE_BYTES, SavedFile
+from gphoto_ws_client.errors import GphotoWsError
+from gphoto_ws_client.live_view import LiveView
+from gphoto_ws_client.replies import Captured, ImageFile
+
+STDOUT = "-"
+_QUIET_S = 3.0
+
+
+def check_capture(options: argparse.Namespace) -> None:
+    """Refuse what would fail after the shutter has fired."""
+    for setting in options.settings:
+        name, equals, _ = setting.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--set takes NAME=VALUE, for example iso=200, not {setting!r}.")
+    if options.output is not None and not Path(options.output).is_dir():
+        _check_target(options.output, options)
+
+
+def check_get(options: argparse.Namespace) -> None:
+    """Refuse a target that is there, or has no folder."""
+    name = options.path.rstrip("/").rpartition("/")[2]
+    if not name or not options.path.startswith("/"):
+        raise UsageError(f"{options.path!r} is no file of a camera. Paths look as files shows them.")
+    options.output = options.output or name
+    if options.output != STDOUT and Path(options.output).is_dir():
+        options.output = str(Path(options.output) / name)
+    _check_target(options.output, options)
+
+
+def check_live(options: argparse.Namespace) -> None:
+    """Refuse a pattern that gives every picture the same name."""
+    if options.output != STDOUT:
+        first = _numbered(options.output, 1)
+        if first == _numbered(options.output, 2) and options.count != 1:
+            raise UsageError("Every picture needs a name of its own: put %05d into the pattern, or use --count 1.")
+        _check_target(first, options)
+    else:
+        _check_target(STDOUT, options)
+
+
+async def capture(client: Client, options: argparse.Namespace) -> None:
+    """Take a picture, and fetch it where that is wanted."""
+    settings = dict(setting.split("=", 1) for setting in options.settings)
+    shot = await client.capture_image(settings=settings or None, port=options.port)
+    for warning in shot.warnings or ():
+        note(warning)
+    saved = await _fetch_shot(client, shot, options) if options.output is not None else []
+    if options.output == STDOUT:
+        return
+    if options.json:
+        show_json({**plain(shot), "saved": [plain(file) for file in saved]})
+    elif saved:
+        for file in saved:
+            show(str(file.path))
+    else:
+        for image in shot.files:
+            show(image.camera_filepath)
+
+
+async def get(client: Client, options: argparse.Namespace) -> None:
+    """Download a file."""
+    if options.output == STDOUT:
+        await _to_stdout(client, options.path, options.port)
+        return
+    saved = await _save(client, options.path, Path(options.output), options)
+    if options.json:
+        show_json(saved)
+    else:
+        show(str(saved.path))
+
+
+async def live(client: Client, options: argparse.Namespace) -> None:
+    """Live view, until so many pictures came or Ctrl-C."""
+    count = 0
+    async with client.live_view(
+        fps=options.fps, rotation=options.rotation, flip=options.flip, port=options.port
+    ) as view:
+        while count != options.count:
+            frame = await _next_frame(client, view, options.port)
+            count += 1
+            if options.output == STDOUT:
+                await write_stdout(frame.jpeg)
+                continue
+            path = Path(_numbered(options.output, count))
+            await asyncio.to_thread(_write, path, frame.jpeg, options.force)
+            if options.json:
+                show_json(
+                    {"path": str(path), "seq": frame.seq, "time": frame.time.isoformat(), "dropped": frame.dropped}
+                )
+            else:
+                show(str(path))
+
+
+async def _next_frame(client: Client, view: LiveView, port: str | None) -> Frame:
+    """The next frame; says why where none comes for a while."""
+    waiting = asyncio.ensure_future(anext(view))
+    try:
+        while True:
+            done, _ = await asyncio.wait((waiting,), timeout=_QUIET_S)
+            if done:
+                return waiting.result()
+            if client.connected:
+                await _tell_why(client, port)
+    finally:
+        waiting.cancel()
+
+
+async def _tell_why(client: Client, port: str | None) -> None:
+    try:
+        told = await client.get_camera_info(port=port)
+    except GphotoWsError as error:
+        note(f"no picture at the moment: {error.message}")
+    else:
+        note(f"no picture at the moment; the camera is {told.state}. {told.last_error or ''}".rstrip())
+
+
+async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespace) -> list[SavedFile]:
+    if options.output == STDOUT:
+        await _to_stdout(client, shot.camera_filepath, options.port)
+        return []
+    pairs = _places(Path(options.output), shot)
+    try:
+        return [await _save(client, file.camera_filepath, path, options) for file, path in pairs]
+    except (OSError, GphotoWsError, asyncio.CancelledError):
+        note(f"the picture is on the camera: {', '.join(file.camera_filepath for file in shot.files)}")
+        raise
+
+
+def _places(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
+    """Which files of the shot go where."""
+    if target.is_dir():
+        return [(file, target / Path(file.filename).name) for file in shot.files]
+    return [(shot.files[0], target)]
+
+
+async def _save(client: Client, camera_filepath: str, target: Path, options: argparse.Namespace) -> SavedFile:
+    with progress_bar(target.name) as progress:
+        return await client.download(
+            target, camera_filepath, port=options.port, overwrite=options.force, progress=progress
+        )
+
+
+async def _to_stdout(client: Client, camera_filepath: str, port: str | None) -> None:
+    offset = 0
+    while True:
+        piece = await client.download_last_image(camera_filepath, offset=offset, length=PIECE_BYTES, port=port)
+        await write_stdout(piece.image or b"")
+        offset += len(piece.image or b"")
+        if piece.eof or not piece.image:
+            return
+
+
+def _write(path: Path, data: bytes, force: bool) -> None:
+    with path.open("wb" if force else "xb") as file:
+        file.write(data)
+
+
+def _check_target(output: str, options: argparse.Namespace) -> None:
+    if output == STDOUT:
+        if sys.stdout.isatty():
+            raise UsageError("A picture is nothing for a terminal. Send stdout to a file or a program.")
+        if options.json:
+            raise UsageError("--json and -o - exclude each other: both want stdout.")
+        return
+    target = Path(output)
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.")
+    if target.exists() and not options.force:
+        raise FileExistsError(errno.EEXIST, "File exists", str(target))
+
+
+def _numbered(pattern: str, number: int) -> str:
+    try:
+        return pattern % number if "%" in pattern else pattern
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The pattern {pattern!r} is no name with a number such as frame-%05d.jpg: {error}.") from None

@@ -1,0 +1,143 @@
+"""The commands that tell: cameras, info, config, files, watch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator
+
+from gphoto_ws_client.cli.output import plain, show, show_json, show_table, size_words
+from gphoto_ws_client.cli.words import UsageError
+from gphoto_ws_client.client import Client
+from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
+from gphoto_ws_client.replies import Config, ImageFile
+
+_PAGE = 500
+
+
+async def cameras(client: Client, options: argparse.Namespace) -> None:
+    """List the cameras."""
+    found = (await client.list_cameras()).cameras
+    if options.json:
+        show_json(found)
+    elif not found:
+        show("No camera is connected.")
+    else:
+        rows = [(one.port, one.name, one.serial or "-", one.state, " ".join(one.can)) for one in found]
+        show_table(("PORT", "NAME", "SERIAL", "STATE", "CAN"), rows)
+
+
+async def info(client: Client, options: argparse.Namespace) -> None:
+    """Who the camera is and how it is."""
+    told = await client.get_camera_info(port=options.port)
+    if options.json:
+        show_json(told)
+        return
+    for name in ("name", "manufacturer", "version", "serial", "port", "state", "battery", "lens", "last_error"):
+        if (value := getattr(told, name)) is not None:
+            show(f"{name.replace('_', ' ')}: {value}")
+    show(f"can: {', '.join(told.can)}")
+    for warning in told.warnings or ():
+        show(f"warning: {warning}")
+    for card in told.storage or ():
+        show(f"storage: {card.label or card.path}, {size_words(card.free)} free of {size_words(card.capacity)}")
+
+
+async def config_get(client: Client, options: argparse.Namespace) -> None:
+    """The value of a setting."""
+    setting = await client.get_config(options.name, port=options.port)
+    if options.json:
+        show_json(setting)
+    else:
+        show(_value(setting))
+
+
+async def config_set(client: Client, options: argparse.Namespace) -> None:
+    """Change a setting."""
+    setting = await client.set_config(options.name, options.value, port=options.port)
+    if options.json:
+        show_json(setting)
+    else:
+        show(f"{setting.config_name} = {_value(setting)}")
+
+
+async def config_list(client: Client, options: argparse.Namespace) -> None:
+    """Every setting, its value and what is allowed."""
+    settings = (await client.get_all_config(port=options.port)).configs
+    if options.json:
+        show_json(settings)
+        return
+    rows = [(one.config_name, _value(one), _allowed(one)) for one in settings if one.type not in ("window", "section")]
+    show_table(("NAME", "VALUE", "ALLOWED"), rows)
+
+
+async def files(client: Client, options: argparse.Namespace) -> None:
+    """List files on the camera."""
+    found = [entry async for entry in _entries(client, options.folder, options.port, options.recursive)]
+    if options.json:
+        show_json([entry for entry in found if isinstance(entry, ImageFile)])
+        return
+    for entry in found:
+        show(entry if isinstance(entry, str) else f"{entry.camera_filepath}  {size_words(entry.size)}")
+
+
+def check_watch(options: argparse.Namespace) -> None:
+    """Refuse events that do not exist."""
+    known = (*EVENT_NAMES, RECONNECTED)
+    for name in options.events:
+        if name not in known:
+            raise UsageError(f"There is no event {name!r}. Events: {', '.join(known)}.")
+
+
+async def watch(client: Client, options: argparse.Namespace) -> None:
+    """Print events as they happen."""
+    count = 0
+    async with client.events(*options.events) as events:
+        async for event in events:
+            if options.json:
+                show_json(event)
+            else:
+                show(_event_words(event))
+            count += 1
+            if count == options.count:
+                return
+
+
+async def _entries(client: Client, folder: str, port: str | None, recursive: bool) -> AsyncIterator[str | ImageFile]:
+    """Folders (with a slash at the end) and files, page by page."""
+    offset = 0
+    folders: tuple[str, ...] = ()
+    while True:
+        page = await client.list_files(folder, offset=offset, limit=_PAGE, port=port)
+        folders = page.folders
+        for file in page.files:
+            yield file
+        offset += len(page.files)
+        if offset >= page.total or not page.files:
+            break
+    for name in folders:
+        path = f"{folder.rstrip('/')}/{name}"
+        yield f"{path}/"
+        if recursive:
+            async for entry in _entries(client, path, port, recursive):
+                yield entry
+
+
+def _value(setting: Config) -> str:
+    value = setting.value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value)
+
+
+def _allowed(setting: Config) -> str:
+    if setting.readonly:
+        return "(read only)"
+    if setting.range is not None:
+        return f"{setting.range.min:g} to {setting.range.max:g}, step {setting.range.step:g}"
+    return ", ".join(setting.choices)
+
+
+def _event_words(event: Event) -> str:
+    told = {name: value for name, value in plain(event).items() if name not in ("event", "time", "port")}
+    facts = " ".join(f"{name}={value}" for name, value in told.items() if value not in (None, ""))
+    return "  ".join(part for part in (event.time, event.event, event.port, facts) if part)

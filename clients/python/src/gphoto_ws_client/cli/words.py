@@ -1,0 +1,44 @@
+"""What went wrong, in words for a person, and the exit code for a script."""
+
+from __future__ import annotations
+
+import json
+
+from gphoto_ws_client.errors import ConnectionFailed, GphotoWsError, Unauthorized
+
+OK, FAILED, USAGE, NOT_CONNECTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+
+class UsageError(Exception):
+    """What was asked for cannot be begun; nothing was sent to the server."""
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code for an error."""
+    if isinstance(error, (ConnectionFailed, Unauthorized)):
+        return NOT_CONNECTED
+    return USAGE if isinstance(error, (UsageError, FileExistsError)) else FAILED
+
+
+def words(error: Exception) -> str:
+    """What happened and what to do."""
+    if isinstance(error, Unauthorized):
+        return "The server refused the token. Set GPHOTO_WS_TOKEN to the server's API_TOKEN; its log tells one that it made itself."
+    if isinstance(error, FileExistsError):
+        return f"{error.filename} is there already. Another name, or --force to write over it."
+    if isinstance(error, GphotoWsError):
+        if error.code == "no_camera_selected" and error.details.get("ports"):
+            return f"There are several cameras. Choose one with --port: {', '.join(error.details['ports'])}."
+        return error.message
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
+def as_json(error: Exception) -> str:
+    """The error as one line of JSON."""
+    if isinstance(error, GphotoWsError):
+        facts = {"code": error.code, "retryable": error.retryable, "details": error.details}
+    else:
+        facts = {"code": "usage" if exit_code(error) == USAGE else "local", "retryable": False, "details": {}}
+    return json.dumps({"error": words(error), **facts})

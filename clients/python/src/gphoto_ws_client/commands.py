@@ -1,0 +1,227 @@
+"""Every command of the server as a method. Arguments that are None are left out, and the server's default holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from gphoto_ws_client.connection import Connection
+from gphoto_ws_client.decode import decode
+from gphoto_ws_client.events import EventName
+from gphoto_ws_client.live_view import LiveView, live_view_payload
+from gphoto_ws_client.replies import (
+    CameraDetails,
+    CameraList,
+    Captured,
+    CommandList,
+    Config,
+    ConfigTree,
+    Done,
+    Downloaded,
+    FileList,
+    LiveViewStopped,
+    Pong,
+    Preview,
+    ServerInfo,
+    Subscribed,
+    Thumbnail,
+    Value,
+)
+from gphoto_ws_client.transfer import fetch
+
+R = TypeVar("R")
+
+Rotation = Literal[0, 90, 180, 270]
+
+
+class Commands:
+    """The commands. All raise ServerError for an error reply and ConnectionFailed where there is no server.
+
+    `port` is a camera's port, in place of the selected camera; with one camera connected none need be selected.
+    Commands that change nothing are sent again after a reconnect; the others raise ConnectionLost, and
+    capture_image raises CaptureUnknown.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._views: set[LiveView] = set()
+
+    async def list_cameras(self) -> CameraList:
+        """Every camera that is there now."""
+        return await self._ask(CameraList, "list_cameras", for_camera=False)
+
+    async def select_camera(self, port: str) -> Done:
+        """Choose the camera for the commands that name no port; kept through reconnects."""
+        done = await self._ask(Done, "select_camera", for_camera=False, port=port)
+        self._connection.selected = port
+        return done
+
+    async def capture_image(
+        self,
+        *,
+        settings: Mapping[str, Value] | None = None,
+        download: Literal["none", "thumbnail", "full"] | None = None,
+        save: bool | None = None,
+        filename: str | None = None,
+        keep_on_camera: bool | None = None,
+        port: str | None = None,
+    ) -> Captured:
+        """Take one picture. Never sent twice.
+
+        Args:
+            settings: for this shot; put back after it.
+            download: what of the picture comes in `image`; for big files `Client.download` after it is better.
+            save: save every file of the shot to the server's photo folder.
+            filename: name for the saved files; goes with save.
+            keep_on_camera: False deletes the files on the camera once they are saved.
+            port: the camera.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired and nobody saw the file.
+            ServerError: it did not fire.
+        """
+        return await self._do(
+            Captured, "capture_image", settings=None if settings is None else dict(settings), download=download,
+            save=save, filename=filename, keep_on_camera=keep_on_camera, port=port,
+        )  # fmt: skip
+
+    async def download_last_image(
+        self,
+        camera_filepath: str | None = None,
+        *,
+        offset: int | None = None,
+        length: int | None = None,
+        port: str | None = None,
+    ) -> Downloaded:
+        """A file of the camera in memory, whole or a piece of it (bytes); without a path the last one captured."""
+        payload = {"camera_filepath": camera_filepath, "offset": offset, "length": length, "port": port}
+        return await fetch(self._connection, _given(payload))
+
+    async def get_config(self, name: str, *, port: str | None = None) -> Config:
+        """One setting, by its name or path."""
+        return await self._ask(Config, "get_config", name=name, port=port)
+
+    async def get_all_config(self, *, port: str | None = None) -> ConfigTree:
+        """Every setting, with its path. Takes a second or more with a real camera."""
+        return await self._ask(ConfigTree, "get_config", port=port)
+
+    async def set_config(self, name: str, value: Value, *, port: str | None = None) -> Config:
+        """Change a setting; the setting as read back. Never sent twice: some settings fire the shutter."""
+        return await self._do(Config, "set_config", name=name, value=value, port=port)
+
+    async def start_live_view(
+        self,
+        *,
+        fps: float | None = None,
+        rotation: Rotation | None = None,
+        flip: bool | None = None,
+        max_in_flight: int | None = 2,
+        port: str | None = None,
+    ) -> LiveView:
+        """Frames that run already; see `Client.live_view`, which also ends them."""
+        view = self.live_view(fps=fps, rotation=rotation, flip=flip, max_in_flight=max_in_flight, port=port)
+        await view.start()
+        return view
+
+    def live_view(
+        self,
+        *,
+        fps: float | None = None,
+        rotation: Rotation | None = None,
+        flip: bool | None = None,
+        max_in_flight: int | None = 2,
+        port: str | None = None,
+    ) -> LiveView:
+        """Frames of a camera, from `async with` on until its end.
+
+        Args:
+            fps: highest rate wanted, frames per second, 0.1 to 120.
+            rotation: degrees clockwise.
+            flip: mirror left and right.
+            max_in_flight: frames on their way at most, 1 to 64; None leaves it to the network, which may hold many.
+            port: the camera.
+        """
+        view = LiveView(
+            self._connection,
+            live_view_payload(fps=fps, rotation=rotation, flip=flip, max_in_flight=max_in_flight, port=port),
+            self._views,
+        )
+        return view
+
+    async def stop_live_view(self, *, stream: int | None = None, port: str | None = None) -> LiveViewStopped:
+        """End one stream by its number, or every stream of the camera on this connection."""
+        views = [view for view in self._views if self._is_meant(view, stream, port)]
+        stopped = await self._do(LiveViewStopped, "stop_live_view", stream=stream, port=port)
+        for view in views:
+            view.over()
+        return stopped
+
+    async def capture_preview(self, *, port: str | None = None) -> Preview:
+        """One live-view frame."""
+        return await self._ask(Preview, "capture_preview", port=port)
+
+    async def get_camera_info(self, *, port: str | None = None) -> CameraDetails:
+        """Who the camera is and how it is."""
+        return await self._ask(CameraDetails, "get_camera_info", port=port)
+
+    async def restart_camera(self, *, port: str | None = None) -> Done:
+        """Close the camera and open it again."""
+        return await self._do(Done, "restart_camera", port=port)
+
+    async def list_files(
+        self, folder: str = "/", *, offset: int | None = None, limit: int | None = None, port: str | None = None
+    ) -> FileList:
+        """Folders and a page of the files (1 to 1000, usually 200) of a folder on the camera."""
+        return await self._ask(FileList, "list_files", folder=folder, offset=offset, limit=limit, port=port)
+
+    async def get_thumbnail(self, camera_filepath: str, *, port: str | None = None) -> Thumbnail:
+        """The camera's small picture of a file."""
+        return await self._ask(Thumbnail, "get_thumbnail", camera_filepath=camera_filepath, port=port)
+
+    async def delete_file(self, camera_filepath: str, *, port: str | None = None) -> Done:
+        """Delete a file from the camera."""
+        return await self._do(Done, "delete_file", camera_filepath=camera_filepath, port=port)
+
+    async def subscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
+        """Ask for events, which `Client.events` gives; kept through reconnects."""
+        subscribed = await self._ask(Subscribed, "subscribe", for_camera=False, events=events)
+        self._connection.subscribed = set(subscribed.events)
+        return subscribed
+
+    async def unsubscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
+        """No more of these events."""
+        subscribed = await self._ask(Subscribed, "unsubscribe", for_camera=False, events=events)
+        self._connection.subscribed = set(subscribed.events)
+        return subscribed
+
+    async def server_info(self) -> ServerInfo:
+        """Versions and limits of the server."""
+        return await self._ask(ServerInfo, "server_info", for_camera=False)
+
+    async def list_commands(self) -> CommandList:
+        """Every command with its JSON Schemas."""
+        return await self._ask(CommandList, "list_commands", for_camera=False)
+
+    async def ping(self) -> Pong:
+        """Whether the server answers."""
+        return await self._ask(Pong, "ping", for_camera=False)
+
+    def _is_meant(self, view: LiveView, stream: int | None, port: str | None) -> bool:
+        if view.started is None:
+            return False
+        if stream is not None:
+            return view.started.stream == stream
+        wanted = port or self._connection.selected
+        return wanted is None or view.started.port == wanted
+
+    async def _ask(self, kind: type[R], command: str, *, for_camera: bool = True, **payload: Any) -> R:
+        """A command that may be sent again."""
+        return decode(kind, await self._connection.call(command, _given(payload), again=True, for_camera=for_camera))
+
+    async def _do(self, kind: type[R], command: str, **payload: Any) -> R:
+        """A command that is sent once."""
+        return decode(kind, await self._connection.call(command, _given(payload), again=False))
+
+
+def _given(payload: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if value is not None}

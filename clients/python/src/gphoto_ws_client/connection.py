@@ -1,0 +1,207 @@
+"""A connection that comes back: commands wait for it, and none that may fire the shutter is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gphoto_ws_client.errors import CaptureUnknown, ConnectionFailed, ConnectionLost, GphotoWsError, NoReply
+from gphoto_ws_client.link import Claim, Json, Link, NotSent
+from gphoto_ws_client.login import Address
+
+_log = logging.getLogger("gphoto_ws_client")
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_FLOODED, _PAUSE_AFTER_FLOOD_S = 4429, 10.0
+_TRIES = 3
+
+
+class Connection:
+    """Keeps one link to the server, and makes a new one when it is lost.
+
+    Args:
+        address: where the server is.
+        reconnect_for: seconds to try for after a loss; 0 never tries, math.inf never gives up.
+        reply_timeout: seconds until a command without an answer is given up.
+        on_event: gets every event message, and {"event": "reconnected"} after a loss.
+        on_over: told why once there will be no connection any more.
+
+    Attributes:
+        selected: the port to select on every link before the first command that needs a camera.
+        subscribed: events to subscribe to on every link.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        reconnect_for: float,
+        reply_timeout: float,
+        on_event: Callable[[Json], None],
+        on_over: Callable[[GphotoWsError], None],
+    ) -> None:
+        self.reconnect_for = reconnect_for
+        self.selected: str | None = None
+        self.subscribed: set[str] = set()
+        self._address = address
+        self._reply_timeout = reply_timeout
+        self._on_event = on_event
+        self._on_over = on_over
+        self._link: Link | None = None
+        self._over: GphotoWsError | None = ConnectionFailed("The client is not connected: use it with `async with`.")
+        self._news = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._link is not None and not self._link.lost.done()
+
+    async def open(self) -> None:
+        """Connect once.
+
+        Raises:
+            GphotoWsError: see Link.open.
+        """
+        self._link = await Link.open(self._address, self._on_event)
+        self._over = None
+        self._keeper = asyncio.create_task(self._keep(self._link), name="gphoto-ws keeper")
+
+    async def close(self) -> None:
+        """Leave for good."""
+        self._end(ConnectionFailed("The client was closed."))
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait((self._keeper,))
+        if self._link is not None:
+            await self._link.close()
+
+    async def link(self) -> Link:
+        """The connection; while there is none, after it came back.
+
+        Raises:
+            GphotoWsError: it will not come back.
+        """
+        while True:
+            if self._over is not None:
+                raise self._over.with_traceback(None)
+            if self._link is not None and not self._link.lost.done():
+                return self._link
+            self._news.clear()
+            await self._news.wait()
+
+    async def call(
+        self,
+        command: str,
+        payload: Mapping[str, Any],
+        *,
+        again: bool,
+        for_camera: bool = True,
+        claim: Claim | None = None,
+    ) -> Json:
+        """Send a command and wait for its reply.
+
+        Args:
+            command: its name.
+            payload: its arguments.
+            again: send it again after a loss: it changes nothing, or the same for good.
+            for_camera: it needs the selected camera where the payload names no port.
+            claim: see Link.request.
+
+        Raises:
+            ServerError: an error reply.
+            CaptureUnknown: the connection was lost, or there was no answer, while a shot was under way.
+            ConnectionLost, NoReply: the same for any other command that is not sent again.
+        """
+        tries = 0
+        while True:
+            link = await self.link()
+            try:
+                async with asyncio.timeout(self._reply_timeout):
+                    if for_camera and "port" not in payload:
+                        await self._select(link)
+                    return await link.request(command, payload, claim)
+            except NotSent:
+                await asyncio.wait((link.lost,))
+            except ConnectionLost as lost:
+                tries += 1
+                if command == "capture_image":
+                    raise _unknown("The connection was lost while a picture was taken") from lost
+                if not again or tries >= _TRIES:
+                    raise
+            except TimeoutError as late:
+                if command == "capture_image":
+                    raise _unknown(f"There was no answer to capture_image for {self._reply_timeout:g} s") from late
+                raise NoReply(f"No answer to {command} for {self._reply_timeout:g} s.", retryable=again) from late
+
+    async def _select(self, link: Link) -> None:
+        if self.selected is not None and link.selected != self.selected:
+            port = self.selected
+            try:
+                await link.request("select_camera", {"port": port})
+            except ConnectionLost as lost:
+                raise NotSent(lost.message) from lost
+            link.selected = port
+
+    async def _keep(self, link: Link) -> None:
+        while True:
+            lost = await asyncio.shield(link.lost)
+            if lost.retryable and self.reconnect_for > 0:
+                _log.info("%s Trying again for %g s.", lost.message, self.reconnect_for)
+            try:
+                link = await self._come_back(lost)
+            except GphotoWsError as error:
+                self._end(error)
+                return
+            self._link = link
+            self._news.set()
+            _log.info("Connected again.")
+            self._on_event({"event": "reconnected"})
+
+    async def _come_back(self, lost: ConnectionLost) -> Link:
+        """A new link, with its subscriptions.
+
+        Raises:
+            GphotoWsError: the close code or the server forbids it, or it took too long.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self.reconnect_for
+        pause = _PAUSE_AFTER_FLOOD_S if lost.close_code == _FLOODED else _FIRST_PAUSE_S
+        error: GphotoWsError = lost
+        while error.retryable:
+            rest = give_up_at - loop.time()
+            if rest <= 0:
+                break
+            # Not all clients of a server that was restarted at the same moment.
+            await asyncio.sleep(min(rest, pause * random.uniform(0.7, 1.3)))
+            pause = min(pause * 2, max(pause, _LONGEST_PAUSE_S))
+            try:
+                return await self._open_again()
+            except GphotoWsError as failure:
+                error = failure
+        raise error
+
+    async def _open_again(self) -> Link:
+        link = await Link.open(self._address, self._on_event)
+        try:
+            if self.subscribed:
+                async with asyncio.timeout(self._reply_timeout):
+                    await link.request("subscribe", {"events": sorted(self.subscribed)})
+        except BaseException as error:
+            await link.close()
+            if isinstance(error, TimeoutError):
+                raise NoReply("No answer to subscribe.", retryable=True) from error
+            raise
+        return link
+
+    def _end(self, error: GphotoWsError) -> None:
+        if self._over is None:
+            self._over = error
+            self._news.set()
+            self._on_over(error)
+
+
+def _unknown(what: str) -> CaptureUnknown:
+    return CaptureUnknown(f"{what}: the shutter may have fired. Look at the card before you shoot again.")

@@ -1,0 +1,189 @@
+"""What happens to the cameras, as frozen dataclasses and an asynchronous iterator over them."""
+
+from __future__ import annotations
+
+from asyncio import Event as Flag
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self, get_args
+
+from gphoto_ws_client.decode import decode
+from gphoto_ws_client.errors import GphotoWsError, UnexpectedReply
+from gphoto_ws_client.link import Json
+from gphoto_ws_client.replies import State
+
+EventName = Literal[
+    "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
+    "capture_checked", "camera_warning", "live_view_stopped",
+]  # fmt: skip
+EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+RECONNECTED = "reconnected"
+
+# So many wait for a slow reader; then the oldest give way, and `missed` counts them.
+_MOST_WAITING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        event: its name, as it was asked for.
+        time: when the server told it, ISO 8601 in UTC; None for `reconnected`, which the server does not tell.
+        port: of the camera.
+    """
+
+    event: str
+    time: str | None = None
+    port: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConnected(Event):
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraDisconnected(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState(Event):
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileAdded(Event):
+    """A new picture, by this server or by the camera's own button."""
+
+    camera_filepath: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanged(Event):
+    """A setting changed, here or on the body. A camera that does not tell the value gives None."""
+
+    config_name: str = ""
+    value: str | int | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSaved(Event):
+    """A picture was saved on the server."""
+
+    camera_filepath: str = ""
+    saved_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureChecked(Event):
+    """What the card said about a shot whose outcome was not known; `files` None where that is not known."""
+
+    at: str = ""
+    files: tuple[str, ...] | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraWarning(Event):
+    """What will stop the camera soon, in words; empty when nothing will any more."""
+
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveViewEnded(Event):
+    """The server ended a stream of this connection; `reason` is an error code."""
+
+    stream: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected(Event):
+    """The connection was lost and is back: what happened in between was not told."""
+
+
+_KINDS: Mapping[str, type[Event]] = {
+    "camera_connected": CameraConnected,
+    "camera_disconnected": CameraDisconnected,
+    "camera_state": CameraState,
+    "file_added": FileAdded,
+    "config_changed": ConfigChanged,
+    "capture_saved": CaptureSaved,
+    "capture_checked": CaptureChecked,
+    "camera_warning": CameraWarning,
+    "live_view_stopped": LiveViewEnded,
+    RECONNECTED: Reconnected,
+}
+
+
+def parse_event(message: Json) -> Event:
+    """The event of a message; one that this version does not know becomes a plain Event."""
+    try:
+        return decode(_KINDS.get(message["event"], Event), message)
+    except UnexpectedReply:
+        return decode(Event, {"event": message["event"], "time": message.get("time")})
+
+
+class Events:
+    """Events of the given names: `async with client.events("file_added") as events: async for event in events: ...`.
+
+    Attributes:
+        missed: events that gave way because this program did not take them in time.
+    """
+
+    def __init__(
+        self,
+        names: frozenset[str],
+        enter: Callable[[Events], Awaitable[None]],
+        leave: Callable[[Events], Awaitable[None]],
+    ) -> None:
+        self.names = names
+        self.missed = 0
+        self._enter, self._leave = enter, leave
+        self._waiting: deque[Event] = deque()
+        self._end: GphotoWsError | None = None
+        self._news = Flag()
+
+    async def __aenter__(self) -> Self:
+        await self._enter(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._leave(self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event.
+
+        Raises:
+            GphotoWsError: the connection does not come back.
+        """
+        while not self._waiting:
+            if self._end is not None:
+                raise self._end
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft()
+
+    def take(self, event: Event) -> None:
+        """An event came."""
+        if event.event in self.names:
+            if len(self._waiting) >= _MOST_WAITING:
+                self._waiting.popleft()
+                self.missed += 1
+            self._waiting.append(event)
+            self._news.set()
+
+    def over(self, error: GphotoWsError) -> None:
+        """None will come any more."""
+        self._end = error
+        self._news.set()

@@ -1,0 +1,157 @@
+"""Live view as an asynchronous iterator: always the newest frame, through losses of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from gphoto_ws_client.binary import Frame
+from gphoto_ws_client.connection import Connection
+from gphoto_ws_client.decode import decode
+from gphoto_ws_client.errors import CameraError, GphotoWsError, NoReply, from_reply
+from gphoto_ws_client.link import Json, Link
+from gphoto_ws_client.replies import LiveViewStarted, LiveViewStopped
+
+# Nobody wants to wait long for the end.
+_STOP_S = 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
+# After a restart of the server its cameras may not have been found yet.
+_NOT_YET = ("camera_not_found", "no_camera_selected")
+
+
+class LiveView:
+    """Frames of one camera: `async with client.live_view(fps=15) as view: async for frame in view: ...`.
+
+    Whoever is slow gets the newest frame and misses those in between; the first frame after a gap says so in
+    `dropped`. When the connection is lost, the stream goes on after it came back. Iteration ends after `stop`.
+
+    Attributes:
+        started: what the server answered to the latest start.
+    """
+
+    def __init__(self, connection: Connection, payload: Json, running: set[LiveView]) -> None:
+        self.started: LiveViewStarted | None = None
+        self._connection = connection
+        self._payload = payload
+        self._running = running
+        self._link: Link | None = None
+        self._newest: Frame | None = None
+        self._skipped = False
+        self._stopped = False
+        self._end: GphotoWsError | None = None
+        self._news = asyncio.Event()
+
+    async def start(self) -> LiveViewStarted:
+        """Ask for the frames; returns when live view runs.
+
+        Raises:
+            GphotoWsError: it could not be started.
+        """
+        reply = await self._connection.call("start_live_view", self._payload, again=True, claim=self._claim)
+        self.started = decode(LiveViewStarted, reply)
+        return self.started
+
+    async def stop(self) -> LiveViewStopped | None:
+        """Ask for no more frames; the server's counts, or None where it does not run any more."""
+        link, self._link = self._link, None
+        running = link is not None and not link.lost.done() and not self._stopped and self._end is None
+        self.over()
+        if not running or link is None or self.started is None:
+            return None
+        number = self.started.stream
+        try:
+            async with asyncio.timeout(_STOP_S):
+                reply = await link.request("stop_live_view", {"stream": number})
+        except TimeoutError:
+            raise NoReply(f"No answer to stop_live_view for {_STOP_S:g} s.", retryable=True) from None
+        finally:
+            link.streams.pop(number, None)
+        return decode(LiveViewStopped, reply)
+
+    def over(self) -> None:
+        """End the iteration."""
+        self._running.discard(self)
+        self._stopped = True
+        self._newest = None
+        self._news.set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.stop()
+        except GphotoWsError:
+            if error is None and self._connection.connected:
+                raise
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        """The newest frame, as soon as there is one that was not given yet.
+
+        Raises:
+            GphotoWsError: the camera or the connection does not come back.
+        """
+        while not self._stopped:
+            if self._newest is not None:
+                frame, self._newest = self._newest, None
+                skipped, self._skipped = self._skipped, False
+                return replace(frame, dropped=True) if skipped else frame
+            if self._end is not None:
+                raise self._end
+            if self._link is None:
+                await (self.start() if self.started is None else self._start_again())
+                continue
+            self._news.clear()
+            await self._news.wait()
+        raise StopAsyncIteration
+
+    async def _start_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._connection.reconnect_for
+        pause = _FIRST_PAUSE_S
+        while not self._stopped:
+            try:
+                await self.start()
+                return
+            except CameraError as error:
+                if not (error.retryable or error.code in _NOT_YET) or loop.time() > give_up_at:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    # -- what the link calls
+
+    def _claim(self, link: Link, reply: Json) -> None:
+        self._link = link
+        self._running.add(self)
+        link.streams[reply["stream"]] = self
+
+    def frame(self, frame: Frame) -> None:
+        """A frame came."""
+        self._skipped = self._skipped or frame.dropped or self._newest is not None
+        self._newest = frame
+        self._news.set()
+
+    def ended(self, reason: str) -> None:
+        """The server ended the stream."""
+        self._end = from_reply({"code": reason, "message": f"Live view ended: {reason.replace('_', ' ')}."})
+        self._news.set()
+
+    def lost(self) -> None:
+        """The connection is gone; the next frame will be one after a gap."""
+        self._link = None
+        self._skipped = True
+        self._news.set()
+
+
+def live_view_payload(**values: Any) -> Json:
+    """What start_live_view is sent: binary frames, and only what was given."""
+    return {"format": "binary", **{name: value for name, value in values.items() if value is not None}}

@@ -1,0 +1,239 @@
+"""What the commands answer, as frozen dataclasses with the protocol's names. Sizes are bytes, `image` is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gphoto_ws_client.decode import picture, required_picture
+
+State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
+WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera of list_cameras. `can`: capture, live_view, config, delete."""
+
+    name: str
+    port: str
+    index: int
+    serial: str | None
+    state: State
+    connected: bool
+    can: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraList:
+    cameras: tuple[Camera, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file on a camera. `size` is None where the camera does not tell; `saved_path` is on the server."""
+
+    camera_filepath: str
+    filename: str
+    mimetype: str
+    size: int | None = None
+    saved_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds from the request: to the shutter, to the file known, to the file fetched."""
+
+    shutter_ms: float
+    file_known_ms: float
+    file_here_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One shot. `files` holds all of them (RAW and JPEG), the JPEG first; `image` what `download` asked for."""
+
+    message: str
+    camera_filepath: str
+    files: tuple[ImageFile, ...]
+    timing: Timing
+    warnings: tuple[str, ...] | None = None
+    filename: str | None = None
+    mimetype: str | None = None
+    image: bytes | None = picture()
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file of the camera, or a piece of it (then with offset, length and eof). `size` is of the whole file."""
+
+    message: str
+    filename: str
+    mimetype: str
+    camera_filepath: str
+    size: int
+    offset: int | None = None
+    length: int | None = None
+    eof: bool | None = None
+    image: bytes | None = picture()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    message: str
+    mimetype: str
+    image: bytes = required_picture()
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    min: float
+    max: float
+    step: float
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A setting. `choices` is empty where the type has none; `path` is there where all settings were asked for."""
+
+    config_name: str
+    label: str
+    type: WidgetType
+    value: str | int | float | None
+    readonly: bool
+    choices: tuple[str, ...]
+    range: Range | None = None
+    path: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigTree:
+    configs: tuple[Config, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveViewStarted:
+    message: str
+    stream: int
+    fps: float
+    format: str
+    rotation: int
+    flip: bool
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveViewStopped:
+    """Frames that the server sent, and those it left out because this client was not ready."""
+
+    message: str
+    sent: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMemory:
+    path: str
+    label: str
+    capacity: int | None
+    free: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCapture:
+    """What the card said about the last shot whose outcome was not known; `files` None where that is not known."""
+
+    at: str
+    files: tuple[str, ...] | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraDetails:
+    """Who a camera is and how it is. `state` needs_attention comes with a `last_error` to read.
+
+    `files` are those on it, once counted; `attempts` the tries to open it that failed; `last_io` when it last did what
+    it was asked; `warnings` what will stop it soon (battery, card).
+    """
+
+    name: str
+    model: str
+    manufacturer: str | None
+    version: str | None
+    serial: str | None
+    port: str
+    state: State
+    connected: bool
+    can: tuple[str, ...]
+    viewers: int
+    battery: str | None = None
+    lens: str | None = None
+    storage: tuple[StoredMemory, ...] | None = None
+    file_count: int | None = None
+    attempts: int | None = None
+    last_error: str | None = None
+    last_io: str | None = None
+    warnings: tuple[str, ...] | None = None
+    last_unknown_capture: CheckedCapture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """A page of a folder; `total` counts the folder's files."""
+
+    folder: str
+    folders: tuple[str, ...]
+    files: tuple[ImageFile, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    filename: str
+    mimetype: str
+    image: bytes = required_picture()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    server: str
+    version: str
+    protocol: int
+    libgphoto2: str | None
+    time: str
+    uptime: float
+    limits: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDescription:
+    """A command of the server with its JSON Schemas."""
+
+    command: str
+    summary: str
+    payload: Mapping[str, Any]
+    reply: Mapping[str, Any]
+    example: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandList:
+    commands: tuple[CommandDescription, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    message: str

@@ -1,0 +1,112 @@
+"""Bytes of a file by binary messages: collected in order, checked against the server's digest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gphoto_ws_client.binary import Piece
+from gphoto_ws_client.connection import Connection
+from gphoto_ws_client.decode import decode
+from gphoto_ws_client.errors import ConnectionLost, UnexpectedReply
+from gphoto_ws_client.link import Json, Link
+from gphoto_ws_client.replies import Downloaded
+
+_TRIES = 3
+# The server's read deadline is 15 s for a camera that says nothing; after it an error comes.
+_SILENCE_S = 30.0
+
+Progress = Callable[[int, int], None]
+
+
+class _Transfer:
+    """Takes what follows one reply of download_last_image."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Piece | str | ConnectionLost] = asyncio.Queue()
+        self._link: Link | None = None
+        self._number = 0
+
+    def claim(self, link: Link, reply: Json) -> None:
+        self._link, self._number = link, reply["transfer"]
+        link.transfers[self._number] = self
+
+    def piece(self, piece: Piece) -> None:
+        self._queue.put_nowait(piece)
+
+    def complete(self, size: int, sha256: str) -> None:
+        self._queue.put_nowait(sha256)
+
+    def lost(self, error: ConnectionLost) -> None:
+        self._queue.put_nowait(error)
+
+    def release(self) -> None:
+        """Have pieces that still come passed over."""
+        if self._link is not None and self._link.transfers.get(self._number) is self:
+            del self._link.transfers[self._number]
+
+    async def collect(self, start: int, progress: Callable[[int], None]) -> bytes:
+        """All bytes from offset `start` on; `progress` gets how many there are so far.
+
+        Raises:
+            ConnectionLost: the connection was lost in the middle.
+            UnexpectedReply: bytes are missing, damaged, or no more of them come.
+        """
+        data = bytearray()
+        while True:
+            try:
+                async with asyncio.timeout(_SILENCE_S):
+                    item = await self._queue.get()
+            except TimeoutError:
+                raise UnexpectedReply("The file stopped coming.", retryable=True) from None
+            if isinstance(item, ConnectionLost):
+                raise item
+            if isinstance(item, str):
+                if hashlib.sha256(data).hexdigest() != item:
+                    raise UnexpectedReply("The file came damaged.", retryable=True)
+                return bytes(data)
+            if item.offset != start + len(data):
+                raise UnexpectedReply("A piece of the file is missing.", retryable=True)
+            data += item.data
+            progress(len(data))
+
+
+async def fetch(connection: Connection, payload: dict[str, Any], progress: Progress | None = None) -> Downloaded:
+    """A file, or the piece that the payload names, whole and undamaged.
+
+    A piece that was lost with the connection, or came damaged, is fetched again.
+
+    Raises:
+        ServerError: the server does not give it.
+        GphotoWsError: it did not come whole in three tries, or the connection does not come back.
+    """
+    tries = 0
+    while True:
+        transfer = _Transfer()
+        try:
+            reply = decode(
+                Downloaded,
+                await connection.call(
+                    "download_last_image", {**payload, "transfer": "binary"}, again=True, claim=transfer.claim
+                ),
+            )
+            start = reply.offset or 0
+            image = await transfer.collect(start, _relative(progress, start, reply.size))
+            return replace(reply, image=image)
+        except (ConnectionLost, UnexpectedReply) as error:
+            tries += 1
+            if tries >= _TRIES or not error.retryable:
+                raise
+        finally:
+            transfer.release()
+
+
+def _relative(progress: Progress | None, start: int, size: int) -> Callable[[int], None]:
+    def told(count: int) -> None:
+        if progress is not None:
+            progress(start + count, size)
+
+    return told
