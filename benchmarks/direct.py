@@ -54,14 +54,14 @@ def main(port: str) -> None:
     driver.set_config("capturetarget", "Memory card")
 
     def capture_and_get() -> None:
-        (file,) = driver.capture(lambda: None)
+        (file,) = driver.capture(lambda _: None)
         descriptor = os.memfd_create("direct")
         driver.fetch(file.path, descriptor, lambda: None)
         os.close(descriptor)
 
     calls: dict[str, Callable[[], object]] = {
         "get_config": lambda: driver.get_config("iso"),
-        "capture": lambda: driver.capture(lambda: None),
+        "capture": lambda: driver.capture(lambda _: None),
         "capture_and_get": capture_and_get,
     }
     print("ready", flush=True)

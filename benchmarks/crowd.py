@@ -1,0 +1,126 @@
+"""Clients that ask too much of a server: those of `make load` and of the tests of load."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+_PATIENCE_S = 20.0
+
+
+@dataclass(slots=True)
+class Visits:
+    """How visits went: answered in full, refused with 503 or a close code, broken off in any other way."""
+
+    answered: int = 0
+    refused: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+async def log_in(uri: str, token: str) -> ClientConnection:
+    """A logged-in client."""
+    socket = await connect(uri, max_size=None, compression=None, close_timeout=2)
+    await socket.send(json.dumps({"token": token}))
+    return socket
+
+
+async def visit(uri: str, token: str, visits: Visits) -> None:
+    """Connect, log in, ask for the cameras, leave."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S), await log_in(uri, token) as socket:
+            await socket.send('{"command": "list_cameras"}')
+            if json.loads(await socket.recv())["status"] != "ok":
+                raise ValueError("list_cameras failed")
+    except (ConnectionClosed, InvalidHandshake):
+        visits.refused += 1
+    except (OSError, TimeoutError, ValueError) as error:
+        visits.broken.append(repr(error))
+    else:
+        visits.answered += 1
+
+
+async def come_and_go(uri: str, token: str, rate: float, seconds: float) -> Visits:
+    """Visits at a steady rate a second; a visit does not wait for the one before."""
+    visits, loop = Visits(), asyncio.get_running_loop()
+    begun = loop.time()
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, begun + number / rate - loop.time()))
+            group.create_task(visit(uri, token, visits))
+    return visits
+
+
+async def keep_silent(uri: str, seconds: float) -> Counter[int | None]:
+    """Connect again a second after each close and never log in; the close codes that were met."""
+    met: Counter[int | None] = Counter()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    async with connect(uri, compression=None, close_timeout=0.1) as socket:
+                        await socket.wait_closed()
+                        met[socket.close_code] += 1
+                except (OSError, InvalidHandshake):
+                    met[None] += 1
+                await asyncio.sleep(1)
+    return met
+
+
+async def shout(uri: str, token: str, seconds: float, message: str, rate: float) -> Counter[int | None]:
+    """Send a message so many times a second, read every answer, and come back when closed; the close codes met."""
+    met: Counter[int | None] = Counter()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                async with await log_in(uri, token) as socket:
+                    reading = asyncio.create_task(_swallow(socket))
+                    try:
+                        while True:
+                            await socket.send(message)
+                            await asyncio.sleep(1 / rate)
+                    except ConnectionClosed:
+                        met[socket.close_code] += 1
+                    finally:
+                        reading.cancel()
+                await asyncio.sleep(0.05)
+    return met
+
+
+async def _swallow(socket: ClientConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            await socket.recv()
+
+
+@asynccontextmanager
+async def deaf(uri: str, token: str, *messages: str) -> AsyncIterator[ClientConnection]:
+    """A client that sends these messages after its login and from then on reads nothing, pings neither."""
+    socket = await log_in(uri, token)
+    try:
+        for message in messages:
+            await socket.send(message)
+        socket.transport.pause_reading()
+        yield socket
+    finally:
+        socket.transport.abort()
+
+
+async def watch(uri: str, token: str, port: str, seconds: float) -> float:
+    """Frames a second that a viewer of 30 frames/s received."""
+    async with await log_in(uri, token) as socket:
+        await socket.send(json.dumps({"command": "start_live_view", "payload": {"port": port, "format": "binary"}}))
+        await socket.recv()
+        await socket.recv()
+        frames, loop = 0, asyncio.get_running_loop()
+        begun = loop.time()
+        while loop.time() < begun + seconds:
+            await socket.recv()
+            frames += 1
+        return frames / (loop.time() - begun)

@@ -1,0 +1,120 @@
+"""Figures and verdicts: ratios of paired measurements, their spread, and the table of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal[
+    "reached",
+    "MISSED",
+    "spread too wide",
+    "spread too wide (each round reached it)",
+    "spread too wide (each round missed it)",
+    "for information",
+]
+# Rounds that differ by more than this have measured the machine, not the programs.
+_WIDEST = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        row: the group it belongs to.
+        what: what was measured.
+        value: the figure, with the lowest and the highest of the rounds.
+        beside: what it was compared with in the same run, in words.
+        reach: the limit in words, empty for one without.
+        verdict: on which side of the limit it is.
+    """
+
+    row: str
+    what: str
+    value: str
+    beside: str
+    reach: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What has to be reached: at most (or at least) this, in this unit."""
+
+    value: float
+    unit: str
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        return f"at {'least' if self.at_least else 'most'} {self.value:g} {self.unit}"
+
+
+def judged(row: str, what: str, rounds: Sequence[float], beside: str, limit: Limit, *, digits: int = 2) -> Figure:
+    """A figure from its rounds: the median decides, unless the rounds differ by more than a quarter.
+
+    A ratio ("x") is measured against its own median. A difference may be near 0, where every spread would be wide:
+    it is measured against its limit, if that is larger.
+    """
+    middle = statistics.median(rounds)
+    scale = abs(middle) if limit.unit == "x" else max(abs(middle), limit.value)
+    wide = max(rounds) - min(rounds) > _WIDEST * scale
+    reached = [value >= limit.value if limit.at_least else value <= limit.value for value in rounds]
+    good = middle >= limit.value if limit.at_least else middle <= limit.value
+    verdict: Verdict
+    if not wide:
+        verdict = "reached" if good else "MISSED"
+    elif all(reached):
+        verdict = "spread too wide (each round reached it)"
+    elif not any(reached):
+        verdict = "spread too wide (each round missed it)"
+    else:
+        verdict = "spread too wide"
+    return Figure(row, what, spelled(rounds, limit.unit, digits), beside, str(limit), verdict)
+
+
+def told(row: str, what: str, rounds: Sequence[float], unit: str, beside: str = "", *, digits: int = 2) -> Figure:
+    """A figure without a limit."""
+    return Figure(row, what, spelled(rounds, unit, digits), beside, "", "for information")
+
+
+def spelled(rounds: Sequence[float], unit: str, digits: int = 2) -> str:
+    """The median with its unit, and the range of the rounds where there were several."""
+    words = f"{statistics.median(rounds):.{digits}f} {unit}"
+    return words if len(rounds) == 1 else f"{words} ({min(rounds):.{digits}f} to {max(rounds):.{digits}f})"
+
+
+def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
+    """Ratios of what was measured in the same round."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
+def as_text(figures: Sequence[Figure]) -> str:
+    """The table for a terminal, a line for each figure."""
+    wide = max(len(figure.what) for figure in figures)
+    value = max(len(figure.value) for figure in figures)
+    reach = max(len(figure.reach) for figure in figures)
+    lines, row = [], ""
+    for figure in figures:
+        if figure.row != row:
+            row = figure.row
+            lines.append(row)
+        beside = f"  [{figure.beside}]" if figure.beside else ""
+        lines.append(
+            f"  {figure.what:<{wide}}  {figure.value:<{value}}  {figure.reach:<{reach}}  {figure.verdict}{beside}"
+        )
+    return "\n".join(lines)
+
+
+def as_markdown(figures: Sequence[Figure]) -> str:
+    """The table for a document."""
+    lines = ["| | measured | beside | to reach | |", "|---|---|---|---|---|"]
+    row = ""
+    for figure in figures:
+        if figure.row != row:
+            row = figure.row
+            lines.append(f"| **{row}** | | | | |")
+        lines.append(f"| {figure.what} | {figure.value} | {figure.beside} | {figure.reach} | {figure.verdict} |")
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""Processes under measurement: started, asked, ended; what they cost in CPU and memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+_STOP_S = 10.0
+
+
+class Running:
+    """A Python module as a process; it answers each line on its input with one on its output.
+
+    Args:
+        *command: the module and its arguments.
+        environment: for the process; default ours.
+        log: where its stderr goes; default ours.
+
+    Raises:
+        RuntimeError: it ended before it said its first line.
+    """
+
+    def __init__(
+        self, *command: str, environment: dict[str, str] | None = None, log: Path | None = None, hello: bool = True
+    ) -> None:
+        self.command = command
+        self._log = None if log is None else log.open("w")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
+        )  # fmt: skip
+        self.hello = self.read() if hello else ""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def ask(self, line: str) -> str:
+        """Say something and wait for the answer."""
+        self.say(line)
+        return self.read()
+
+    def say(self, line: str) -> None:
+        """Say something."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def read(self) -> str:
+        """The next line it says."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{' '.join(self.command)} ended with {self._process.wait()}")
+        return line.rstrip("\n")
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """End it; returns when it is gone."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)  # it may stand still
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core (counted from either end of those there are), so that rounds are alike."""
+    os.sched_setaffinity(pid, {sorted(os.sched_getaffinity(0))[core]})
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """CPU of all threads of some processes, in seconds, as the scheduler counts it (nanoseconds)."""
+    total = 0
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def waited_seconds(pids: Sequence[int]) -> float:
+    """How long the first threads of some processes were ready and waited for a core, in seconds."""
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
+
+
+def memory(pid: int) -> float:
+    """What a process holds in MB: its share of pages that others have too (PSS)."""
+    return float(psutil.Process(pid).memory_full_info().pss) / 1e6
+
+
+class Peak:
+    """The highest memory of a process since `reset`, and what it had then; in MB of resident pages."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path(f"/proc/{pid}")
+        self.before = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew from what it holds now."""
+        (self._folder / "clear_refs").write_text("5")
+        self.before = self._field("VmRSS")
+
+    def more(self) -> float:
+        """How far it went above what it held at `reset`, in MB."""
+        return self._field("VmHWM") - self.before
+
+    def _field(self, name: str) -> float:
+        for line in (self._folder / "status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024 / 1e6
+        raise RuntimeError(f"no {name} in {self._folder}/status")
+
+
+class Window:
+    """The CPU of processes from now on."""
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = pids
+        self._cpu, self._at = cpu_seconds(pids), time.perf_counter()
+
+    def cpu(self) -> float:
+        """CPU seconds since the start."""
+        return cpu_seconds(self._pids) - self._cpu
+
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._at

@@ -1,0 +1,45 @@
+"""docs/performance.md between its marks, and docs/performance.svg."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import plot
+from benchmarks.figures import Figure, as_markdown
+from benchmarks.live_view import Samples
+from benchmarks.processes import ROOT
+
+_BEGIN, _END = "<!-- figures: written by make bench-full -->", "<!-- end of figures -->"
+_DOCUMENT, _PICTURE = ROOT / "docs/performance.md", ROOT / "docs/performance.svg"
+_VERSIONS = ("websockets", "pybase64", "aiohttp", "starlette", "uvicorn", "uvloop", "pillow", "gphoto2")
+
+
+def write(figures: Sequence[Figure], plotted: dict[int, Samples]) -> None:
+    """Put the table into the document, and draw the picture where there is something to draw."""
+    text = _DOCUMENT.read_text()
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    _DOCUMENT.write_text(f"{before}{_BEGIN}\n\n{machine()}\n\n{as_markdown(figures)}\n\n{_END}{after}")
+    if plotted:
+        plot.draw(plotted, _PICTURE)
+
+
+def machine() -> str:
+    """What it was measured on, in one paragraph."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    versions = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
+    busy = os.getloadavg()[2]
+    return (
+        f"{len(os.sched_getaffinity(0))} cores of {model}, Linux {platform.release().partition('-')[0]}, "
+        f"Python {platform.python_version()}, {versions}; {datetime.now(UTC):%Y-%m-%d}, "
+        f"load of the last 15 minutes {busy:.1f}."
+    )

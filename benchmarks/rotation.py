@@ -1,0 +1,110 @@
+"""A turned live view: its CPU beside Pillow's decode, turn and encode, and whether many viewers still get each frame."""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from PIL import Image
+
+from benchmarks.effort import Effort
+from benchmarks.figures import Figure, Limit, judged, ratios, told
+from benchmarks.served import Served, live_view
+from benchmarks.viewers import Viewers, Wanted
+from camera import jpeg
+from camera.child import environment
+from camera.turn import Turn
+from simulator.process import SimulatorProcess
+
+_TURNS = (Turn(90), Turn(180), Turn(270), Turn(0, True))
+_FRAMES, _VIEWERS = 20, 16
+
+
+def run(effort: Effort) -> list[Figure]:
+    """All lines of turned previews."""
+    return [*_turning(effort), *_served(effort)]
+
+
+def _sample() -> bytes:
+    """A preview of 1280x720 and about 100 KB, as in all rows."""
+    picture = Image.merge("RGB", [Image.effect_noise((40, 24), 90) for _ in range(3)])
+    picture = picture.resize((1280, 720), Image.Resampling.BICUBIC)
+    picture = Image.blend(picture, Image.effect_noise((1280, 720), 40).convert("RGB"), 0.1)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=68)
+    return out.getvalue()
+
+
+def _milliseconds(data: bytes, turn: Turn, by_pillow: bool, frames: int) -> float:
+    """CPU of one frame, median of a run, in a process that does nothing else: as in a camera's process."""
+    work = jpeg.by_pillow if by_pillow else jpeg.turned
+    took = []
+    for _ in range(frames):
+        started = time.process_time()
+        work(data, turn)
+        took.append((time.process_time() - started) * 1000)
+    return statistics.median(took)
+
+
+def _turning(effort: Effort) -> list[Figure]:
+    row = "turned preview, 1280x720: CPU of one frame"
+    if jpeg.turbojpeg() is None:
+        return [Figure(row, "all turns", "no libturbojpeg here", "Pillow", "at most 0.5 x", "for information")]
+    data = _sample()
+    figures = []
+    frames = min(_FRAMES, 4 * effort.calls)
+    for turn in _TURNS:
+        with _alone(environment()) as ours, _alone({}) as theirs, _alone(environment()) as tuned:
+            rounds = [
+                (
+                    ours.submit(_milliseconds, data, turn, False, frames).result(),
+                    theirs.submit(_milliseconds, data, turn, True, frames).result(),
+                    tuned.submit(_milliseconds, data, turn, True, frames).result(),
+                )
+                for _ in range(effort.parts + 1)
+            ]
+        quick, plain, kept = zip(*rounds, strict=True)
+        what = f"turned {turn.rotation}{' and mirrored' if turn.flip else ''} / Pillow"
+        beside = f"{statistics.median(quick):.1f} / {statistics.median(plain):.1f} ms"
+        figures.append(judged(row, what, ratios(quick, plain), beside, Limit(0.5, "x")))
+        figures.append(told(row, "the same with our memory settings for Pillow too", ratios(quick, kept), "x"))
+    return figures
+
+
+@contextmanager
+def _alone(settings: dict[str, str]) -> Iterator[ProcessPoolExecutor]:
+    """A process of its own: ours with the memory settings of camera processes, Pillow's as anybody runs it."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(os.getpid).result()  # started with these
+            yield pool
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _served(effort: Effort) -> list[Figure]:
+    with SimulatorProcess("--frame", "1280x720") as simulator, Served(simulator.cameras[0].address) as served:
+        viewers = Viewers()
+        viewers.connect(
+            Wanted(served.port, _VIEWERS, messages=live_view(format="binary", rotation=90), how="numbers")
+        )  # fmt: skip
+        time.sleep(0.5)
+        viewers.seen()
+        rates = []
+        for _ in range(effort.parts):
+            started = time.monotonic()
+            time.sleep(effort.watch_s)
+            seen = viewers.seen()
+            rates.append(min(one.frames for one in seen) / (time.monotonic() - started))
+        viewers.stop()
+    what = f"{_VIEWERS} viewers of a turned stream at 30 frames/s, the slowest"
+    return [judged("turned preview, served", what, rates, "", Limit(29, "frames/s", at_least=True), digits=1)]

@@ -1,0 +1,97 @@
+"""The server under measurement, as a process on a free port, with its log in a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from benchmarks import wire
+from benchmarks.processes import Running
+
+_START_S = 30.0
+
+
+class Served:
+    """A running server.
+
+    Args:
+        module: what is run: the server itself, or one of ours around it.
+        *cameras: addresses of its cameras.
+        **settings: its environment beside that.
+    """
+
+    def __init__(self, *cameras: str, module: str = "gphoto_ws_server", **settings: str) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="benchmark-")
+        self._log = Path(self.folder.name) / "log"
+        own = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": ",".join(cameras), "PHOTO_DIR": self.folder.name}
+        own["STATE_DIR"] = self.folder.name + "/state"
+        self.process = Running(
+            module, "--host", "127.0.0.1", "--port", "0",
+            environment=os.environ | own | settings, log=self._log, hello=False,
+        )  # fmt: skip
+        self.pid = self.process.pid
+        self.port = self._listening()
+        if cameras:
+            self._wait_until_ready(cameras)
+
+    def client(self) -> wire.Client:
+        """A logged-in client."""
+        return wire.Client(self.port)
+
+    def children(self, *ports: str) -> list[int]:
+        """The camera processes, or those of some cameras."""
+        workers = [child for child in psutil.Process(self.pid).children() if "camera.worker" in child.cmdline()]
+        wanted = [f'"{port}"' for port in ports] or [""]
+        return [worker.pid for worker in workers if any(port in worker.cmdline()[-1] for port in wanted)]
+
+    @property
+    def log(self) -> str:
+        """What it logged so far."""
+        return self._log.read_text()
+
+    def longest_stall(self) -> float:
+        """Of a monitored server: the longest stall of its loop since the last call, in milliseconds."""
+        self.process.signal(signal.SIGUSR1)
+        return float(self.process.read())
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.stop()
+        self.folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _listening(self) -> int:
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            found = re.search(r"gphoto_ws_server: listening on ws://\S+:(\d+)", self._log.read_text())
+            if found:
+                return int(found[1])
+            time.sleep(0.01)
+        raise RuntimeError(f"the server did not start:\n{self._log.read_text()}")
+
+    def _wait_until_ready(self, cameras: tuple[str, ...]) -> None:
+        client = self.client()
+        for camera in cameras:
+            client.command("select_camera", port=camera)
+        client.close()
+
+
+def live_view(port: str | None = None, **payload: object) -> tuple[str, ...]:
+    """What a viewer sends first: its login and the wish to watch."""
+    wanted = payload if port is None else {"port": port, **payload}
+    return wire.login(), wire.request("start_live_view", **wanted)

@@ -1,0 +1,184 @@
+"""Viewers in a process of their own: `python -m benchmarks.viewers`. One request in JSON a line, one answer each.
+
+Most discard what they get, inside the kernel (MSG_TRUNC), so that no server waits for them. Others read every
+message: its age and its number, or whether each byte of it is right. One may be slow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from benchmarks import reading, wire
+from benchmarks.processes import Running
+
+How = Literal["discard", "numbers", "exact"]
+_CHUNK = 1024 * 1024
+_TICK_S = 0.005
+# Who discards looks this often, so that no send of a server has to wake anybody: the clients of a real server sleep on
+# machines of their own, and here waking them cost the server more than sending (and most of the spread).
+_NAP_S = 0.0002
+_ADMISSION_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Some viewers of one server.
+
+    Attributes:
+        port: of the server.
+        count: how many viewers.
+        hello: HTTP request that comes first; "" for a server that sends at once.
+        messages: text messages that each of them sends then.
+        how: what they do with what they get.
+        bytes_a_second: what they read at most; 0 for no limit.
+    """
+
+    port: int
+    count: int
+    hello: str = wire.HELLO.format(path="/")
+    messages: tuple[str, ...] = ()
+    how: How = "discard"
+    bytes_a_second: int = 0
+
+
+class Viewers:
+    """The process: viewers come, are counted, and leave all at once."""
+
+    def __init__(self) -> None:
+        self._process = Running("benchmarks.viewers")
+        self.pid = self._process.pid
+
+    def connect(self, wanted: Wanted) -> None:
+        """Let viewers come; returns when each has sent its messages."""
+        self._process.ask(json.dumps(asdict(wanted)))
+
+    def say(self, message: str) -> None:
+        """Have each viewer send a text message."""
+        self._process.ask(json.dumps(["say", message]))
+
+    def count(self) -> list[int]:
+        """The bytes that each viewer got so far."""
+        counts: list[int] = json.loads(self._process.ask('"count"'))
+        return counts
+
+    def seen(self) -> list[reading.Seen]:
+        """What those who read saw since they came or since the last call, a value for each."""
+        return [reading.Seen(**one) for one in json.loads(self._process.ask('"seen"'))]
+
+    def leave(self) -> None:
+        """Close every connection."""
+        self._process.ask('"leave"')
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.stop()
+
+
+class _Viewer:
+    def __init__(self, wanted: Wanted) -> None:
+        # A slow link holds little: without this the client's own kernel would keep megabytes.
+        self.socket = wire.connected(wanted.port, wanted.hello, 32 * 1024 if wanted.bytes_a_second else None)
+        if wanted.messages:
+            self.socket.sendall(b"".join(wire.masked(text) for text in wanted.messages))
+        self.socket.setblocking(False)
+        self.rate = wanted.bytes_a_second
+        self.bytes = 0
+        self.reader = None if wanted.how == "discard" else reading.Reader(exact=wanted.how == "exact")
+        self._allowed_at = time.monotonic()
+
+    def readable(self, buffer: memoryview) -> bool:
+        """Read what is there; whether the connection is still open."""
+        size = len(buffer)
+        if self.rate:
+            now = time.monotonic()
+            size = min(size, int((now - self._allowed_at) * self.rate))
+            self._allowed_at = now
+            if size == 0:
+                return True
+        try:
+            got = self.socket.recv_into(buffer, size, 0 if self.reader else socket.MSG_TRUNC)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        self.bytes += got
+        if self.reader is not None:
+            for ping in self.reader.feed(buffer[:got]):
+                self.socket.send(wire.pong(ping))
+        return got > 0
+
+
+def _admitted(wanted: Wanted) -> _Viewer:
+    """A viewer; tries again where the server has as many as it takes: some may be about to leave or to log in."""
+    deadline = time.monotonic() + _ADMISSION_S
+    while True:
+        try:
+            return _Viewer(wanted)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_TICK_S)
+
+
+class _Crowd:
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._epoll.register(0, select.EPOLLIN)
+        self._viewers: dict[int, _Viewer] = {}
+        self._buffer = memoryview(bytearray(_CHUNK))
+        self._input = b""
+
+    def run(self) -> None:
+        while True:
+            slow = [viewer for viewer in self._viewers.values() if viewer.rate]
+            discarding = any(viewer.reader is None for viewer in self._viewers.values())
+            if discarding:
+                time.sleep(_NAP_S)
+            for fd, _ in self._epoll.poll(0 if discarding else _TICK_S if slow else None):
+                if fd == 0:
+                    data = os.read(0, 65536)
+                    if not data:
+                        return
+                    self._input += data
+                elif fd in self._viewers and not self._viewers[fd].readable(self._buffer):
+                    self._epoll.unregister(fd)
+            for viewer in slow:
+                viewer.readable(self._buffer)
+            while b"\n" in self._input:
+                line, _, self._input = self._input.partition(b"\n")
+                print(json.dumps(self._answer(json.loads(line))), flush=True)
+
+    def _answer(self, request: object) -> object:
+        match request:
+            case "count":
+                return [viewer.bytes for viewer in self._viewers.values()]
+            case "seen":
+                return [asdict(viewer.reader.report()) for viewer in self._viewers.values() if viewer.reader]
+            case "leave":
+                for viewer in self._viewers.values():
+                    viewer.socket.close()
+                self._viewers.clear()
+            case ["say", str(message)]:
+                for viewer in self._viewers.values():
+                    viewer.socket.send(wire.masked(message))
+            case dict():
+                wanted = Wanted(**request)
+                for _ in range(wanted.count):
+                    viewer = _admitted(wanted)
+                    self._viewers[viewer.socket.fileno()] = viewer
+                    if not viewer.rate:
+                        self._epoll.register(viewer.socket.fileno(), select.EPOLLIN)
+        return None
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)
+    _Crowd().run()
+    sys.exit(0)
