@@ -17,6 +17,11 @@ from tests.rig import Client, Server
 QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that the others run beside it."""
+    items.sort(key=lambda item: "test_soak" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def shared_cameras() -> Iterator[SimulatorProcess]:
     """Two simulated cameras for all tests that need no options of their own."""

@@ -17,6 +17,8 @@ from typing import Any, Self
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
+from protocol.events import EVENTS
+
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "a-token-for-the-tests-7c1f"
 START_S, STOP_S, REPLY_S = 20.0, 10.0, 20.0
@@ -35,7 +37,8 @@ class Server:
 
     def __init__(self, *options: str, cwd: Path, **settings: str) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        environment |= {"API_TOKEN": TOKEN, "WS_HOST": "127.0.0.1", "WS_PORT": "0"} | settings
+        environment |= {"API_TOKEN": TOKEN, "WS_HOST": "127.0.0.1", "WS_PORT": "0", "STATE_DIR": str(cwd / "state")}
+        environment |= settings
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
@@ -109,6 +112,12 @@ class Server:
             self._changed.notify_all()
 
 
+def _is_as_declared(event: Json) -> None:
+    """Fails on an event that is not what protocol/events.py, and so the documents, say of it."""
+    values = {key: value for key, value in event.items() if key != "event"}
+    EVENTS[event["event"]].holds.model_validate(values)
+
+
 class CommandError(Exception):
     """An error reply; `reply` is all of it."""
 
@@ -173,6 +182,7 @@ class Client:
         value = json.loads(message)
         assert isinstance(value, dict)
         if "event" in value:
+            _is_as_declared(value)
             self.events.append(value)
         return value
 

@@ -1,8 +1,7 @@
-"""Every snippet of the README is run: the two commands, the Python client, the wscat session, the unit file."""
+"""Every snippet of the README and of the photobooth's page is run: the two commands, the Python client, the wscat session."""
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 import re
@@ -23,12 +22,13 @@ from settings import Settings
 from tests.rig import ROOT, Server
 
 README = (ROOT / "README.md").read_text()
+PHOTOBOOTH = (ROOT / "docs" / "photobooth.md").read_text()
 _DEMO_S = 40.0
 
 
-def snippets(language: str) -> list[str]:
-    """The README's code blocks in one language ("" for the wscat session)."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def snippets(language: str, page: str = README) -> list[str]:
+    """A page's code blocks in one language ("" for the wscat session)."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     return [text for marked, text in blocks if marked == language]
 
 
@@ -82,7 +82,7 @@ def test_the_python_client_saves_a_picture(demo: tuple[str, str], tmp_path: Path
 
 
 def test_the_photobooths_client_gets_and_saves_a_photo(demo: tuple[str, str], tmp_path: Path) -> None:
-    printed = run_client(demo, snippets("python")[1], tmp_path)
+    printed = run_client(demo, snippets("python", PHOTOBOOTH)[0], tmp_path)
     (saved,) = re.findall(r"^saved on the server as (.+)$", printed, re.MULTILINE)
     (picture,) = tmp_path.glob("*_IMG_*.jpg")
     assert Path(saved).read_bytes() == picture.read_bytes()
@@ -140,11 +140,3 @@ def test_the_settings_named_exist() -> None:
 def test_the_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z-]+)(?:`|\s+#)", README)) - {"python3"} <= targets
-
-
-def test_the_unit_file_starts_the_server() -> None:
-    (text,) = snippets("ini")
-    unit = configparser.ConfigParser()
-    unit.read_string(text)
-    _, program = unit["Service"]["execstart"].split()
-    assert (ROOT / Path(program).name).is_file()

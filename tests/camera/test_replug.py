@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from camera import registry
+from camera import detection, usb
 from camera.errors import CameraDisconnected
 from camera.model import CameraEvent, Capabilities, DetectedCamera, Frame
+from camera.options import SessionOptions
 from camera.registry import Registry
-from camera.session import SessionOptions
 from camera.turn import AS_IS
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
@@ -64,8 +64,8 @@ def two_ports() -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
     bus = Bus()
-    monkeypatch.setattr(registry, "_detect_in_child", bus.detect)
-    monkeypatch.setattr(registry, "_usb_signature", bus.signature)
+    monkeypatch.setattr(detection, "detect", bus.detect)
+    monkeypatch.setattr(usb, "signature", bus.signature)
     return bus
 
 

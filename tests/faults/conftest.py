@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from in_process import InProcess
@@ -33,8 +34,8 @@ async def in_process() -> AsyncIterator[Callable[..., Awaitable[InProcess]]]:
     """Start servers inside the test's own process, where deadlines can be lowered; all are ended after the test."""
     running: list[InProcess] = []
 
-    async def start(*addresses: str) -> InProcess:
-        running.append(await InProcess.start(*addresses))
+    async def start(*addresses: str, **options: Any) -> InProcess:
+        running.append(await InProcess.start(*addresses, **options))
         return running[-1]
 
     yield start

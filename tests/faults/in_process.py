@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Self
+from typing import Any, Self
 
 from websockets.asyncio.client import connect
 
-from camera.session import SessionOptions
+from camera.options import SessionOptions
 from camera.turn import AS_IS
 from server.app import App
 from tests.rig import TOKEN, Client
@@ -21,9 +21,9 @@ class InProcess:
         self.uri = uri
 
     @classmethod
-    async def start(cls, *addresses: str) -> Self:
-        """Serve the cameras at these addresses, or those on the bus."""
-        app = App(TOKEN, addresses, SessionOptions(restart_delay=0.3), 30.0, AS_IS, "test")
+    async def start(cls, *addresses: str, **options: Any) -> Self:
+        """Serve the cameras at these addresses, or those on the bus, with other options than the usual."""
+        app = App(TOKEN, addresses, SessionOptions(**{"restart_delay": 0.3, **options}), 30.0, AS_IS, "test")
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
 
     async def connect(self) -> Client:

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from in_process import InProcess
 
-import camera.session
+import camera.deadlines
 from simulator.client import Control
 from tests.marks import decoded, from_base64, mark
 from tests.rig import Client, CommandError, Server
+from tests.waiting import until
 
 CAPTURE, FULL_PRESS = "0x9128", 1  # a half press comes first
 SPARE = 2  # the camera that the shared server does not have
@@ -178,6 +179,17 @@ async def test_a_shutter_that_is_busy_for_a_moment_fires_once_it_can(
     await works()
 
 
+async def test_a_setting_waits_for_a_body_that_is_busy_for_a_moment(
+    client: Client, simulator: Control, works: Works
+) -> None:
+    simulator.fault("busy", "0x9110", times=3)
+    assert (await client.command("set_config", name="iso", value="400"))["value"] == "400"
+    simulator.fault("busy", "0x9110", times=None)
+    assert (await failure(client, "set_config", name="iso", value="800")).code == "camera_busy"
+    simulator.clear()
+    await works()
+
+
 async def test_a_shutter_that_stays_busy(client: Client, simulator: Control, works: Works) -> None:
     simulator.fault("busy", CAPTURE, times=None)
     error = await failure(client, "capture_image")
@@ -224,7 +236,7 @@ async def test_a_shot_whose_file_never_appears_is_unknown(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(camera.session, "CAPTURE_S", 1.0)
+    monkeypatch.setattr(camera.deadlines, "CAPTURE_S", 1.0)
     running = await in_process(ports[SPARE])
     async with await running.connect() as impatient:
         await impatient.command("get_config", name="iso")
@@ -244,6 +256,7 @@ async def test_a_frame_that_makes_the_driver_loop_for_ever(
     variety: str,
 ) -> None:
     monkeypatch.setattr("camera.child._SILENCE_S", 1.5)
+    monkeypatch.setattr(camera.deadlines, "CARD_S", 1.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as viewer:
         await viewer.command("start_live_view")
@@ -261,7 +274,7 @@ async def test_a_preview_that_makes_the_driver_loop_for_ever_is_a_timeout(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(camera.session, "PREVIEW_S", 1.5)
+    monkeypatch.setattr(camera.deadlines, "PREVIEW_S", 1.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as impatient:
         await impatient.command("get_config", name="iso")
@@ -349,4 +362,15 @@ async def test_a_write_protected_card(client: Client, simulator: Control, works:
     assert len(simulator.state()["files"]) == 1
     simulator.write_protect(False)
     await client.command("delete_file", camera_filepath=path)
+    await works()
+
+
+async def test_a_mirror_that_could_not_be_lowered_is_lowered_later(
+    client: Client, simulator: Control, works: Works
+) -> None:
+    await client.command("start_live_view")
+    await client.event("live_view_frame")
+    simulator.fault("code", "0x9110", code=0x2002, times=1)
+    await client.command("stop_live_view")
+    await until(lambda: not simulator.state()["live_view"])
     await works()

@@ -66,3 +66,9 @@ async def test_a_restart_releases_the_camera_in_order(client: Client, simulator:
     closed = simulator.state()["operations"].get("0x1003", 0)
     await client.command("restart_camera")
     assert simulator.state()["operations"]["0x1003"] == closed + 1
+
+
+@pytest.mark.parametrize("value", [1, True, "on"])
+async def test_an_order_that_the_driver_shows_as_a_switch_is_given(client: Client, value: object) -> None:
+    assert (await client.command("set_config", name="autofocusdrive", value=value))["value"] == 1
+    assert (await client.command("get_config", name="autofocusdrive"))["value"] == 0

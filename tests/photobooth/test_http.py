@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -38,7 +39,9 @@ def test_health_is_good_with_a_camera(booth: Server) -> None:
     status, headers, body = ask(booth, "GET", "/health")
     told = json.loads(body)
     assert (status, told["status"], headers["content-type"]) == (200, "ok", "application/json")
-    assert told["cameras"] == [{"name": "Canon EOS 550D", "state": "ready"}]
+    (camera,) = told["cameras"]
+    assert (camera["name"], camera["state"]) == ("Canon EOS 550D", "ready")
+    assert datetime.fromisoformat(camera["last_io"]) <= datetime.now(UTC)
     assert b"ptpip" not in body
 
 

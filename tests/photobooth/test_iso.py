@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from simulator.client import Control
-from tests.rig import Client, Server
+from tests.rig import Client, CommandError, Server
 from tests.waiting import until
 
 
@@ -78,3 +79,15 @@ async def test_a_stream_outlives_a_camera_that_drops_twice(new_booth: Callable[.
         while len(client.binary) < 5:
             await client.receive()
     assert not [event for event in client.events if event["event"] == "live_view_stopped"]
+
+
+async def test_a_camera_that_is_lost_while_its_preview_iso_is_set_shows_its_frames_once_it_is_back(
+    new_booth: Callable[..., Server], camera: Control
+) -> None:
+    async with await Client.connect(new_booth(PREVIEW_ISO="800", RESTART_DELAY="0.3")) as client:
+        await client.command("get_config", name="iso")
+        camera.fault("silent", "0x9110")
+        with suppress(CommandError):
+            await client.command("start_live_view")
+        await client.command("start_live_view")
+        await client.event("live_view_frame")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,23 @@ async def test_a_saved_picture_is_what_the_camera_took(guest: Client, camera: Co
     assert [path.name for path in photos.iterdir()] == [saved.name]
 
 
+async def test_a_client_that_leaves_in_the_middle_of_its_picture_loses_no_photo(
+    new_booth: Callable[..., Server], camera: Control, photos: Path
+) -> None:
+    booth = new_booth()
+    leaver = await Client.connect(booth)
+    payload = {"download": "full", "save": True}
+    await leaver.socket.send(json.dumps({"command": "capture_image", "payload": payload}))
+    async for _ in leaver.socket.recv_streaming():
+        leaver.socket.transport.abort()
+        break
+    async with await Client.connect(booth) as client:  # a camera does one thing at a time: this comes after the photo
+        await client.command("get_config", name="iso")
+    (saved,) = photos.iterdir()
+    (held,) = camera.state(sha256=True)["files"]
+    assert hashlib.sha256(saved.read_bytes()).hexdigest() == held["sha256"]
+
+
 async def test_raw_and_jpeg_are_both_saved_and_the_jpeg_is_the_picture(guest: Client, camera: Control) -> None:
     await guest.command("set_config", name="imageformat", value="RAW + L")
     reply = await guest.command("capture_image", save=True, download="full", filename="guest.png")
@@ -147,6 +165,12 @@ async def test_a_photo_folder_that_cannot_be_used_is_refused_before_the_shutter(
         await guest.command("capture_image", save=True)
     assert refused.value.code == "disk_full"
     assert camera.state()["shots"] == 0
+
+
+async def test_the_thumbnail_of_a_photo_that_does_not_stay_on_the_camera(guest: Client, camera: Control) -> None:
+    reply = await guest.command("capture_image", download="thumbnail", save=True, keep_on_camera=False)
+    assert (picture_of(reply).size, reply.get("warnings")) == ((160, 120), None)
+    assert camera.state()["files"] == []
 
 
 async def test_the_thumbnail_alone(guest: Client, camera: Control) -> None:

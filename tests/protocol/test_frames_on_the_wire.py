@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from camera.model import Frame
-from protocol.frames import FrameFormat, encoded, iso_time, piece
+from protocol.frames import FrameFormat, Parts, encoded, iso_time, piece
 
 PICTURE = b"\xff\xd8 a picture \xff\xd9"
 NOON = 1_924_430_400_000_001  # 2030-12-25T12:00:00.000001Z
@@ -20,9 +20,9 @@ def frame(seq: int = 42) -> Frame:
     return Frame(PICTURE, seq, NOON)
 
 
-def as_tuple(payload: bytes, text: bool) -> bytes:
+def as_tuple(payload: Parts, text: bool) -> bytes:
     """The payload behind a byte that says whether it is text."""
-    return (b"T" if text else b"B") + payload
+    return b"".join((b"T" if text else b"B", *payload))
 
 
 def test_a_binary_frame_has_a_header_of_16_bytes() -> None:

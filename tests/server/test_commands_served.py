@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.rig import Client, Server
 from tests.server.wire import answers, codes, logged_in, refused, say, still_answers
 
 EVENTS = [
-    "camera_connected", "camera_disconnected", "camera_state", "capture_saved", "config_changed", "file_added",
+    "camera_connected", "camera_disconnected", "camera_state", "camera_warning", "capture_checked", "capture_saved", "config_changed", "file_added",
     "live_view_stopped",
 ]  # fmt: skip
 
@@ -46,6 +47,7 @@ async def test_server_info_tells_versions_and_uptime(visitor: Client) -> None:
     assert (info["server"], info["protocol"]) == ("gphoto-ws-server", 1)
     assert info["version"]
     assert tuple(int(part) for part in info["libgphoto2"].split(".")) >= (2, 5, 34)
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(info["time"])) < timedelta(minutes=1)
     assert 0 < info["uptime"] <= (await visitor.command("server_info"))["uptime"]
 
 

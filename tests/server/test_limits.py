@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
+import psutil
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from server import limits
@@ -15,6 +19,7 @@ from server.limits import TokenBucket
 from simulator.client import Control
 from tests.rig import Client, Server
 from tests.server.wire import answers, codes, last_words, logged_in, say, still_answers, stranger
+from tests.waiting import until
 
 # The simulated camera's release of the shutter.
 RELEASE = "0x9128"
@@ -25,11 +30,17 @@ async def test_server_info_tells_every_limit(visitor: Client) -> None:
         "message_bytes": 65536,
         "connections": 64,
         "connections_not_logged_in": 16,
+        "connections_opening": 128,
         "pending_commands": 32,
         "commands_a_second": 100,
         "commands_burst": 200,
         "login_seconds": 30,
         "read_stall_seconds": 15,
+        "acks_a_second": 2000,
+        "frames_a_second": 2500,
+        "control_frames_a_second": 50,
+        "ping_seconds": 5,
+        "pong_seconds": 12,
         "streams": 16,
     }
 
@@ -76,13 +87,17 @@ async def test_whoever_was_refused_may_go_on_a_moment_later(visitor: Client) -> 
                 return
 
 
-@pytest.mark.parametrize("message", ['{"command":"ping","id":1}', "no JSON"])
+@pytest.mark.parametrize(
+    "message",
+    ['{"command":"ping","id":1}', "no JSON", '{"ack": {"stream": 1, "seq": 1}}'],
+    ids=["commands", "mistakes", "acks"],
+)
 async def test_a_flood_closes_with_4429_and_nobody_else_notices(
     bare_server: Server, visitor: Client, message: str
 ) -> None:
     async with await logged_in(bare_server) as flooder:
         with suppress(ConnectionClosed):
-            for _ in range(2000):
+            for _ in range(20_000):
                 await say(flooder, message)
         _, code = await last_words(flooder.socket)
     assert code == 4429
@@ -116,24 +131,114 @@ async def test_the_65th_connection_gets_503_until_one_leaves(new_server: Callabl
         await still_answers(clients[-1])
 
 
-async def test_the_17th_connection_that_has_not_logged_in_gets_503_until_one_does(
+async def silent(server: Server, stack: AsyncExitStack, count: int, **options: Any) -> list[ClientConnection]:
+    """Connections that do not log in, all of them older than the second that everybody has for that."""
+    sockets = [await stack.enter_async_context(await stranger(server, **options)) for _ in range(count)]
+    await asyncio.sleep(1.1)
+    return sockets
+
+
+async def test_the_17th_connection_that_has_not_logged_in_takes_the_place_of_the_oldest(
     new_server: Callable[..., Server],
 ) -> None:
     server = new_server()
     async with AsyncExitStack() as stack:
         member = await stack.enter_async_context(await logged_in(server))
         await still_answers(member)
-        waiting = [
-            await stack.enter_async_context(await stranger(server)) for _ in range(limits.CONNECTIONS_NOT_LOGGED_IN)
-        ]
-        with pytest.raises(InvalidStatus) as refusal:
-            await stranger(server)
-        assert refusal.value.response.status_code == 503
-        await waiting[0].send(f'{{"token": "{server.token}"}}')
-        await still_answers(Client(waiting[0]))
-        newcomer = await stack.enter_async_context(await _let_in(server))
+        oldest, *others = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN)
+        newcomer = await stack.enter_async_context(await logged_in(server))
         await still_answers(newcomer)
+        assert await last_words(oldest) == ([], 1013)
+        for other in others:
+            await other.send(f'{{"token": "{server.token}"}}')
+            await still_answers(Client(other))
         await still_answers(member)
+
+
+async def test_silent_connections_of_one_address_push_out_their_own(new_server: Callable[..., Server]) -> None:
+    server, half = new_server(), limits.CONNECTIONS_NOT_LOGGED_IN // 2
+    async with AsyncExitStack() as stack:
+        (typist,) = await silent(server, stack, 1)
+        first = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN - 1, local_addr=None)
+        await silent(server, stack, half, local_addr=None)
+        for other in first[:half]:
+            assert await last_words(other) == ([], 1013)
+        await typist.send(f'{{"token": "{server.token}"}}')
+        await still_answers(Client(typist))
+
+
+async def test_who_guesses_tokens_makes_room_as_well(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    async with AsyncExitStack() as stack:
+        guessers = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN, local_addr=None, close_timeout=0.5)
+        for guesser in guessers:
+            await guesser.send('{"token": "guess"}')
+        async with asyncio.timeout(5):  # their turns would take longer
+            await still_answers(await stack.enter_async_context(await logged_in(server)))
+
+
+async def test_a_burst_of_silent_connections_leaves_a_client_the_time_to_log_in(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server()
+    async with AsyncExitStack() as stack:
+        typist = await stack.enter_async_context(await connect(server.uri))
+        for _ in range(2 * limits.CONNECTIONS_NOT_LOGGED_IN):
+            await stack.enter_async_context(await connect(server.uri))
+        await typist.send(f'{{"token": "{server.token}"}}')
+        await still_answers(Client(typist))
+
+
+async def test_silent_connections_take_none_of_the_64_places(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    async with AsyncExitStack() as stack:
+        waiting, *_ = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN - 1)
+        for _ in range(limits.CONNECTIONS):
+            await still_answers(await stack.enter_async_context(await logged_in(server)))
+        await waiting.send(f'{{"token": "{server.token}"}}')
+        assert await last_words(waiting) == ([], 1013)
+
+
+async def test_of_many_that_come_at_once_64_get_in_and_the_others_are_told_to_come_later(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server()
+    bearer = {"Authorization": f"Bearer {server.token}"}
+    async with AsyncExitStack() as stack:
+
+        async def come() -> int:
+            try:
+                client = Client(await stranger(server, additional_headers=bearer))
+                stack.push_async_exit(client)
+                await still_answers(client)
+            except InvalidStatus as error:
+                return error.response.status_code
+            except ConnectionClosed:
+                assert client.socket.close_code is not None
+                return client.socket.close_code
+            return 0
+
+        met = Counter(await asyncio.gather(*(come() for _ in range(limits.CONNECTIONS + 20))))
+    assert met[0] == limits.CONNECTIONS
+    assert set(met) <= {0, 503, 1013}
+
+
+async def test_connections_that_ask_for_nothing_make_room_for_those_that_do(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server()
+    host, port = server.uri.removeprefix("ws://").split(":")
+    process = psutil.Process(server.process.pid)
+    before = process.num_fds()
+    quiet = [socket.create_connection((host, int(port))) for _ in range(3 * limits.CONNECTIONS_OPENING)]
+    try:
+        async with await logged_in(server) as client:
+            await still_answers(client)
+            assert process.num_fds() - before <= limits.CONNECTIONS_OPENING + 8
+    finally:
+        for one in quiet:
+            one.close()
+    await until(lambda: process.num_fds() <= before)
 
 
 async def _let_in(server: Server) -> Client:

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 
 import auth
 from auth import Gate, TooManyFailures
-from camera.session import SessionOptions
+from camera.options import SessionOptions
 from camera.turn import AS_IS
 from server import limits
 from server.app import App

@@ -26,7 +26,7 @@ def fresh_address() -> tuple[str, int]:
 
 async def stranger(server: Server, path: str = "", **options: Any) -> ClientConnection:
     """A connection that has not logged in, from an address of its own."""
-    return await connect(server.uri + path, max_size=None, local_addr=fresh_address(), **options)
+    return await connect(server.uri + path, max_size=None, **{"local_addr": fresh_address(), **options})
 
 
 async def logged_in(server: Server, path: str = "", login: str | bytes | None = None, **options: Any) -> Client:

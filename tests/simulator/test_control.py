@@ -66,6 +66,14 @@ def test_the_button_takes_shots_without_a_driver(control: Control) -> None:
     assert len({file["sha256"] for file in files}) == 3
 
 
+def test_a_deleted_file_is_remembered_with_its_digest(control: Control) -> None:
+    (path,) = control.shutter()
+    (file,) = control.state(sha256=True)["files"]
+    control.delete(path)
+    state = control.state()
+    assert (state["files"], state["deleted"]) == ([], [file])
+
+
 def test_armed_faults_are_listed_until_they_are_cleared(control: Control) -> None:
     control.fault("drop", "GetEvent", after=2, times=3)
     assert control.state()["faults"] == [{"kind": "drop", "operation": "0x9116", "after": 2, "times": 3}]

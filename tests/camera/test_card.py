@@ -1,0 +1,172 @@
+"""What is known of a card: changes while it is read, cards that cannot be read, and cards with very many files."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from camera import card as module
+from camera.card import Card, ListFolder
+from camera.errors import CameraDisconnected
+from camera.journal import Journal
+
+FOLDER = "/store/DCIM/100CANON"
+
+
+def listing(*names: str, meanwhile: Callable[[], None] = lambda: None) -> ListFolder:
+    """A card with one folder."""
+
+    async def list_folder(folder: str) -> tuple[list[str], list[str]]:
+        if folder == FOLDER:
+            meanwhile()
+            return [], list(names)
+        rest = FOLDER.removeprefix(folder.rstrip("/") + "/") if FOLDER.startswith(folder) else ""
+        return ([rest.partition("/")[0]] if rest else []), []
+
+    return list_folder
+
+
+async def lost(folder: str) -> tuple[list[str], list[str]]:
+    """A card that loses its camera when it is read."""
+    raise CameraDisconnected("The camera is gone.", folder=folder)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """A journal in a folder of the test."""
+    return Journal(tmp_path / "shots")
+
+
+async def test_a_file_that_comes_while_the_card_is_read_is_no_finding(journal: Journal) -> None:
+    card = Card(journal)
+    await card.read("A", listing("1.JPG", meanwhile=lambda: card.add(f"{FOLDER}/2.JPG")))
+    assert card.files == 2
+    await card.begin_shot("A")
+    finding = await card.settle("A", listing("1.JPG", "2.JPG"))
+    assert finding is not None
+    assert finding.files == ()
+
+
+async def test_the_next_server_finds_what_the_last_one_does_not_know(journal: Journal) -> None:
+    card = Card(journal)
+    await card.read("A", listing("1.JPG"))
+    card.add(f"{FOLDER}/2.JPG")
+    await card.begin_shot("A")
+    later = Card(journal)
+    finding = await later.settle("A", listing("1.JPG", "2.JPG", "3.JPG"))
+    assert finding is not None
+    assert finding.files == (f"{FOLDER}/3.JPG",)
+    assert await Card(journal).settle("A", listing()) is None
+
+
+async def test_without_a_disk_the_same_server_finds_it_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    card = Card(Journal(tmp_path / "file"))
+    await card.read("A", listing("1.JPG"))
+    await card.begin_shot("A")
+    card.add(f"{FOLDER}/2.JPG")  # told after the shot that was given up
+    finding = await card.settle("A", listing("1.JPG", "2.JPG"))
+    assert finding is not None
+    assert finding.files == (f"{FOLDER}/2.JPG",)
+
+
+async def test_an_empty_list_of_a_card_that_had_files_proves_nothing(journal: Journal) -> None:
+    card = Card(journal)
+    await card.read("A", listing("1.JPG"))
+    await card.begin_shot("A")
+    finding = await card.settle("A", listing())
+    assert finding is not None
+    assert finding.files is None
+
+
+async def test_a_card_that_loses_its_camera_each_time_is_left_alone_and_stops_no_shot(journal: Journal) -> None:
+    card = Card(journal)
+    await card.begin_shot("A")
+    for _ in range(module._TRIES):
+        with pytest.raises(CameraDisconnected):
+            await card.settle("A", lost)
+    finding = await card.settle("A", lost)
+    assert finding is not None
+    assert finding.files is None
+    assert not card.unsettled
+    asked: list[str] = []
+
+    async def list_folder(folder: str) -> tuple[list[str], list[str]]:
+        asked.append(folder)
+        return [], []
+
+    await card.read("A", list_folder)
+    assert asked == []
+
+
+@pytest.mark.parametrize("cameras", [("a-b", "a_b"), ("é", "ü")])
+async def test_cameras_with_names_that_look_alike_keep_their_own_notes(
+    journal: Journal, cameras: tuple[str, str]
+) -> None:
+    first, second = cameras
+    await Card(journal).begin_shot(first)
+    assert await Card(journal).settle(second, listing()) is None
+    assert await Card(journal).settle(first, listing()) is not None
+
+
+async def test_a_card_with_fifty_thousand_files_holds_up_nobody(journal: Journal) -> None:
+    async def crowded(folder: str) -> tuple[list[str], list[str]]:
+        depth = folder.count("/") if folder != "/" else 0
+        if depth == 0:
+            return [f"{number}CANON" for number in range(100, 150)], []
+        return [], [f"IMG_{number:04}.JPG" for number in range(1000)] if depth == 1 else []
+
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.thread_time() - before)
+
+    watching = asyncio.create_task(watch())
+    card = Card(journal)
+    await card.read("A", crowded)
+    assert card.files == 50_000
+    await card.begin_shot("A")
+    card.add("/100CANON/NEW.JPG")
+    finding = await card.settle("A", crowded)
+    watching.cancel()
+    await asyncio.wait((watching,))
+    assert finding is not None
+    assert finding.files == ()
+    assert longest < 0.2, "processor time of the loop in one piece; generous, for a slow machine"
+
+
+async def test_a_shot_is_looked_for_on_its_own_camera_only(journal: Journal) -> None:
+    card = Card(journal)  # of an address, at which another camera answers now and then
+    await card.read("A", listing("1.JPG"))
+    await card.begin_shot("A")
+    assert await card.settle("B", listing("9.JPG")) is None
+    finding = await card.settle("A", listing("1.JPG", "2.JPG"))
+    assert finding is not None
+    assert finding.files == (f"{FOLDER}/2.JPG",)
+
+
+async def test_a_shot_that_began_while_the_card_was_read_cannot_be_told(journal: Journal) -> None:
+    card = Card(journal)
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(folder: str) -> tuple[list[str], list[str]]:
+        started.set()
+        await go_on.wait()
+        return [], ["1.JPG", "NEW.JPG"] if folder == "/" else []
+
+    reading = asyncio.create_task(card.read("A", slow))
+    await started.wait()
+    await card.begin_shot("A")
+    go_on.set()
+    await reading
+    finding = await card.settle("A", slow)
+    assert finding is not None
+    assert finding.files is None

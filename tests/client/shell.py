@@ -1,0 +1,117 @@
+"""gphoto-ws as people run it: the installed program, a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.rig import Server
+
+RUN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a run ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """stdout as text, without the last newline."""
+        return self.out.decode().rstrip("\n")
+
+    @property
+    def json(self) -> Any:
+        """stdout as JSON."""
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs the installed gphoto-ws in a folder, for one server and token."""
+
+    def __init__(self, programs: Path, folder: Path, server: Server) -> None:
+        self.folder = folder
+        self.programs = programs
+        self.program = str(programs / "gphoto-ws")
+        self._started: list[subprocess.Popen[bytes]] = []
+        # Warnings are errors here, too; nothing of this process's path or settings comes along.
+        self.environment = {
+            "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "GPHOTO_WS_URL": server.uri,
+            "GPHOTO_WS_TOKEN": server.token,
+        }  # fmt: skip
+
+    def start(self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
+        """Start it; an empty variable is taken away."""
+        merged = {name: value for name, value in (self.environment | environment).items() if value}
+        process = subprocess.Popen(
+            [self.program, *arguments], cwd=self.folder, env=merged, stdin=subprocess.DEVNULL, stdout=stdout,
+            stderr=subprocess.PIPE, start_new_session=True, bufsize=0,
+        )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what still runs of it."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+    def run(self, *arguments: str, **environment: str) -> Done:
+        """Run it to its end; no run may show a traceback."""
+        return finish(self.start(*arguments, **environment))
+
+    def good(self, *arguments: str, **environment: str) -> Done:
+        """Run it; fails unless it went well, without a word on stderr."""
+        done = self.run(*arguments, **environment)
+        assert (done.code, done.err) == (0, "")
+        return done
+
+
+def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], wanted: bytes) -> bytes:
+    """The next line of stdout that holds `wanted`; `meanwhile` is done until it is there."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + RUN_S
+    line = b""
+    while wanted not in line:
+        assert time.monotonic() < deadline, f"no line with {wanted!r}"
+        assert process.poll() is None, "it ended"
+        if select.select([process.stdout], [], [], 0.3)[0]:
+            line = process.stdout.readline()
+        else:
+            meanwhile()
+    return line
+
+
+def finish(process: subprocess.Popen[bytes]) -> Done:
+    """Wait for the end; fails on a traceback."""
+    try:
+        out, err = process.communicate(timeout=RUN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    text = err.decode()
+    assert "Traceback" not in text, text
+    assert "Exception ignored" not in text, text
+    return Done(process.returncode, out or b"", text)
+
+
+def interrupt(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT) -> Done:
+    """Ctrl-C; how it ended."""
+    process.send_signal(number)
+    return finish(process)

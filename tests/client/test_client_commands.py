@@ -1,0 +1,136 @@
+"""Each command of the client once, on a real server and a simulated camera."""
+
+from __future__ import annotations
+
+import pytest
+from gphoto_ws_client import CameraError, Client, DataError, RequestRefused
+
+from simulator.client import Control
+from tests.marks import decoded, mark
+from tests.rig import Server
+
+
+async def test_cameras_are_listed(api: Client, ports: list[str]) -> None:
+    cameras = (await api.list_cameras()).cameras
+    assert [camera.port for camera in cameras] == ports
+    assert cameras[0].serial == "SIM0000001"
+    assert "live_view" in cameras[0].can
+
+
+async def test_the_selected_camera_gets_the_commands_and_a_port_overrides_it(api: Client, ports: list[str]) -> None:
+    assert (await api.select_camera(ports[1])).message == f"Camera on port {ports[1]} selected"
+    assert (await api.get_camera_info()).serial == "SIM0000002"
+    assert (await api.get_camera_info(port=ports[0])).serial == "SIM0000001"
+
+
+async def test_a_camera_tells_who_it_is_and_how_it_is(api: Client) -> None:
+    told = await api.get_camera_info()
+    assert (told.name, told.state, told.connected) == ("Canon EOS 550D", "ready", True)
+    assert told.battery
+    assert told.storage is not None
+    assert told.storage[0].capacity
+
+
+async def test_a_shot_with_settings_comes_along_as_a_picture(api: Client, simulator: Control) -> None:
+    shots = simulator.state()["shots"]
+    shot = await api.capture_image(settings={"iso": 400}, download="full")
+    assert simulator.state()["shots"] == shots + 1
+    assert shot.image is not None
+    assert mark(shot.image, "shot") == shots + 1
+    assert decoded(shot.image).getexif().get_ifd(0x8769)[0x8827] == 400
+    assert shot.files[0].camera_filepath == shot.camera_filepath
+    assert shot.timing.file_here_ms is not None
+    assert (await api.get_config("iso")).value == "100"
+
+
+async def test_a_thumbnail_can_come_along(api: Client) -> None:
+    shot = await api.capture_image(download="thumbnail")
+    assert shot.image is not None
+    assert decoded(shot.image).size == (160, 120)
+
+
+async def test_a_file_and_a_piece_of_it_come_as_bytes(api: Client) -> None:
+    shot = await api.capture_image()
+    whole = await api.download_last_image()
+    assert whole.camera_filepath == shot.camera_filepath
+    assert whole.image is not None
+    assert whole.size == len(whole.image)
+    decoded(whole.image)
+    piece = await api.download_last_image(shot.camera_filepath, offset=1000, length=5000)
+    assert (piece.offset, piece.length, piece.eof) == (1000, 5000, False)
+    assert piece.image == whole.image[1000:6000]
+
+
+async def test_settings_are_read_and_changed(api: Client) -> None:
+    before = await api.get_config("iso")
+    assert (before.value, before.type) == ("100", "radio")
+    assert "1600" in before.choices
+    assert (await api.set_config("iso", 800)).value == "800"
+    assert (await api.get_config("iso")).value == "800"
+    tree = (await api.get_all_config()).configs
+    (iso,) = [one for one in tree if one.config_name == "iso"]
+    assert (iso.value, iso.path) == ("800", "/main/imgsettings/iso")
+
+
+async def test_a_preview_is_a_picture(api: Client) -> None:
+    assert decoded((await api.capture_preview()).image).size == (480, 320)
+
+
+async def test_a_camera_can_be_restarted(api: Client) -> None:
+    assert "restarted" in (await api.restart_camera()).message
+    assert (await api.get_camera_info()).state == "ready"
+
+
+async def test_files_are_listed_page_by_page_shown_small_and_deleted(api: Client) -> None:
+    paths = [(await api.capture_image()).camera_filepath for _ in range(3)]
+    folder = paths[0].rpartition("/")[0]
+    first = await api.list_files(folder, limit=2)
+    rest = await api.list_files(folder, offset=2, limit=2)
+    assert first.total == rest.total == 3
+    assert [file.camera_filepath for file in (*first.files, *rest.files)] == paths
+    thumbnail = await api.get_thumbnail(paths[0])
+    assert (thumbnail.filename, decoded(thumbnail.image).size) == ("IMG_0001.JPG", (160, 120))
+    assert "deleted" in (await api.delete_file(paths[0])).message
+    assert (await api.list_files(folder)).total == 2
+
+
+async def test_subscriptions_are_told(api: Client) -> None:
+    assert (await api.subscribe(["file_added", "camera_state"])).events == ("camera_state", "file_added")
+    assert (await api.unsubscribe(["file_added"])).events == ("camera_state",)
+
+
+async def test_the_server_tells_about_itself(api: Client) -> None:
+    info = await api.server_info()
+    assert (info.server, info.protocol) == ("gphoto-ws-server", 1)
+    assert info.limits["pending_commands"] > 0
+    assert (await api.ping()).message == "pong"
+
+
+async def test_a_wrong_value_names_what_is_allowed(api: Client) -> None:
+    with pytest.raises(DataError, match="Allowed: Auto, 100") as caught:
+        await api.set_config("iso", 201)
+    error = caught.value
+    assert (error.code, error.retryable) == ("invalid_value", False)
+    assert "200" in error.details["choices"]
+
+
+async def test_a_wrong_argument_is_refused(api: Client) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        await api.list_files("/", limit=100_000)
+    assert caught.value.code == "invalid_payload"
+
+
+async def test_without_a_choice_between_two_cameras_the_error_says_so(server: Server, ports: list[str]) -> None:
+    async with Client(server.uri, server.token) as client:
+        with pytest.raises(CameraError) as caught:
+            await client.capture_image()
+    assert caught.value.code == "no_camera_selected"
+    assert caught.value.details["ports"] == ports
+
+
+async def test_a_busy_camera_may_be_asked_again(api: Client, simulator: Control) -> None:
+    simulator.fault("busy", "0x9128", times=None)  # the shutter
+    with pytest.raises(CameraError) as caught:
+        await api.capture_image()
+    assert (caught.value.code, caught.value.retryable) == ("camera_busy", True)
+    assert caught.value.details["gp_error"] == -110

@@ -1,0 +1,85 @@
+"""The client knows everything that the server declares: commands, arguments, replies, events, error codes."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+import pytest
+from declared import lacking
+from gphoto_ws_client import Client, CommandDescription, ServerError
+from gphoto_ws_client.errors import ERROR_CLASSES
+from gphoto_ws_client.events import EVENT_NAMES
+from gphoto_ws_client.replies import State, WidgetType
+
+from camera import model
+from protocol import commands as server
+from protocol.errors import ERROR_CODES
+from tests.rig import Server
+
+
+@pytest.mark.parametrize("name", server.COMMANDS)
+def test_the_client_has_all_of_a_command(name: str) -> None:
+    assert lacking(CommandDescription(**server.COMMANDS[name].schema())) == []
+
+
+async def test_the_client_has_all_that_a_running_server_tells(bare_server: Server) -> None:
+    async with Client(bare_server.uri, bare_server.token) as client:
+        told = (await client.list_commands()).commands
+    assert {command.command for command in told} == set(server.COMMANDS)
+    assert [what for command in told for what in lacking(command)] == []
+
+
+def _with(schema: Any, **properties: Any) -> Any:
+    return {**schema, "properties": {**schema.get("properties", {}), **properties}}
+
+
+def test_what_the_client_lacks_is_seen() -> None:
+    capture = CommandDescription(**server.COMMANDS["capture_image"].schema())
+    assert lacking(replace(capture, command="fly")) == ["method fly"]
+    assert lacking(replace(capture, payload=_with(capture.payload, bracket={"type": "integer"}))) == [
+        "argument bracket of capture_image"
+    ]
+    assert lacking(replace(capture, reply=_with(capture.reply, place={"type": "string"}))) == [
+        "key place of the reply of capture_image"
+    ]
+    deeper = {name: _with(schema, place={}) for name, schema in capture.reply["$defs"].items()}
+    assert set(lacking(replace(capture, reply={**capture.reply, "$defs": deeper}))) == {
+        "key place of the reply of capture_image"
+    }
+    more = _with(capture.payload, download={"enum": ["none", "thumbnail", "full", "raw"]})
+    assert lacking(replace(capture, payload=more)) == ["choices ['raw'] of download of capture_image"]
+
+
+def test_get_all_config_has_all_of_the_servers_tree() -> None:
+    tree = server.ConfigTree.model_json_schema()
+    description = CommandDescription("get_all_config", "", {}, tree, {})
+    assert lacking(description) == []
+
+
+def test_events_states_and_widget_types_are_the_servers() -> None:
+    assert set(EVENT_NAMES) == set(get_args(server.EventName))
+    assert get_args(State) == get_args(model.State)
+    assert get_args(WidgetType) == get_args(model.WidgetType)
+
+
+@pytest.mark.parametrize("code", ERROR_CODES)
+def test_every_code_of_the_server_has_a_class_of_its_group(code: str) -> None:
+    assert issubclass(ERROR_CLASSES[code], ServerError)
+    assert ERROR_CLASSES[code] is not ServerError
+
+
+def test_the_client_knows_no_code_that_the_server_does_not_have() -> None:
+    assert set(ERROR_CLASSES) == set(ERROR_CODES)
+
+
+def test_replies_are_frozen() -> None:
+    from gphoto_ws_client import replies
+
+    kinds = [
+        kind for kind in vars(replies).values() if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__")
+    ]
+    assert len(kinds) > 15
+    for kind in kinds:
+        assert fields(kind)
+        assert kind.__dataclass_params__.frozen, kind

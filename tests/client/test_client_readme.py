@@ -1,0 +1,85 @@
+"""What clients/python/README.md shows is run: the program, and every command of the shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from gphoto_ws_client import errors
+from shell import Shell, interrupt, line_of
+
+from simulator.client import Control
+from tests.marks import decoded
+from tests.rig import ROOT, Server
+
+README = (ROOT / "clients" / "python" / "README.md").read_text()
+TOKEN_LINE = "export GPHOTO_WS_TOKEN="
+
+
+def snippets(language: str) -> list[str]:
+    """The code blocks in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def server_of_the_reader(mortal: Callable[..., Server]) -> Server:
+    """A server with one camera, as in the README."""
+    return mortal()
+
+
+def test_the_program_runs_as_it_stands(
+    installed_shell: Callable[[Server], Shell], server_of_the_reader: Server
+) -> None:
+    (source,) = snippets("python")
+    assert len([line for line in source.splitlines() if line.strip()]) <= 22
+    shell = installed_shell(server_of_the_reader)
+    own = source.replace("ws://localhost:8765", server_of_the_reader.uri)
+    own = own.replace("mysecrettoken", server_of_the_reader.token)
+    (shell.folder / "program.py").write_text(own)
+    done = subprocess.run(
+        [shell.programs / "python", "-W", "error", "program.py"], cwd=shell.folder, capture_output=True, text=True,
+        timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Canon EOS 550D on ptpip:")
+    assert re.fullmatch(r"saved picture.jpg \d+ bytes", lines[1])
+    assert re.fullmatch(r"frame \d+ \d+ bytes", lines[-1])
+    assert decoded((shell.folder / "picture.jpg").read_bytes()).getexif().get_ifd(0x8769)[0x8827] == 200
+
+
+def test_the_commands_of_the_shell_run_as_they_stand(
+    installed_shell: Callable[[Server], Shell], server_of_the_reader: Server, lone: Control
+) -> None:
+    shell = installed_shell(server_of_the_reader)
+    block = next(block for block in snippets("sh") if TOKEN_LINE in block)
+    ran = []
+    for line in block.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[0] != "gphoto-ws":
+            assert line.startswith(TOKEN_LINE)
+            continue
+        ran.append(words[1])
+        if words[1] == "watch":
+            watching = shell.start(*words[1:])
+            line_of(watching, lone.shutter, b"file_added")
+            assert interrupt(watching).code == 130
+        else:
+            shell.good(*words[1:])
+    assert ran == ["cameras", "info", "capture", "config", "config", "config", "files", "get", "live", "watch"]
+    names = {path.name for path in shell.folder.iterdir()}
+    assert {"photo.jpg", "first.jpg", "frame-001.jpg", "frame-010.jpg"} <= names
+
+
+def test_the_table_of_exceptions_is_complete() -> None:
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert kinds - set(re.findall(r"`(\w+)`", README)) == set()
+
+
+def test_the_exit_codes_are_those_of_the_help(bare_shell: Shell) -> None:
+    told = bare_shell.good("--help").text
+    for code in re.findall(r"^\| (\d+)", README, re.MULTILINE):
+        assert re.search(rf"\b{code}\b", told)

@@ -1,0 +1,209 @@
+"""The client against servers that close with any code, answer nothing, or send damage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gphoto_ws_client import (
+    CameraError,
+    CaptureUnknown,
+    Client,
+    ConnectionFailed,
+    ConnectionLost,
+    NoReply,
+    UnexpectedReply,
+)
+from strange import PIECE, never, pong, strange, transfer
+from websockets.asyncio.server import ServerConnection, serve
+
+from tests.waiting import until
+
+COME_AGAIN, STAY_AWAY = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406)
+
+
+def closing_once(code: int) -> Any:
+    """Close the first connection at its first command; then behave."""
+    closed: list[int] = []
+
+    async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
+        if closed:
+            await pong(socket, message)
+        else:
+            closed.append(code)
+            await socket.close(code, "as the table says")
+
+    return answer
+
+
+@pytest.mark.parametrize("code", COME_AGAIN)
+async def test_after_these_close_codes_the_client_comes_again(code: int) -> None:
+    async with strange(closing_once(code)) as server, Client(server.uri, "x", reconnect_for=10) as client:
+        assert (await client.ping()).message == "pong"
+    assert (server.logins, server.commands) == (2, ["ping", "ping"])
+
+
+@pytest.mark.parametrize("code", STAY_AWAY)
+async def test_after_these_close_codes_it_stays_away(code: int) -> None:
+    async with strange(closing_once(code)) as server, Client(server.uri, "x", reconnect_for=10) as client:
+        for _ in range(2):
+            with pytest.raises(ConnectionLost) as caught:
+                await client.ping()
+            assert (caught.value.close_code, caught.value.retryable) == (code, False)
+    assert server.logins == 1
+
+
+async def test_without_reconnecting_the_first_loss_is_the_last() -> None:
+    async with strange(closing_once(1001)) as server, Client(server.uri, "x", reconnect_for=0) as client:
+        with pytest.raises(ConnectionLost):
+            await client.ping()
+        assert not client.connected
+    assert server.logins == 1
+
+
+@pytest.mark.parametrize("command", ["set_config", "delete_file", "restart_camera"])
+async def test_what_changes_something_is_sent_once(command: str) -> None:
+    arguments = {"set_config": ("eosremoterelease", "Immediate"), "delete_file": ("/a/b.jpg",), "restart_camera": ()}
+    async with strange(closing_once(1001)) as server, Client(server.uri, "x", reconnect_for=10) as client:
+        with pytest.raises(ConnectionLost):
+            await getattr(client, command)(*arguments[command])
+        assert (await client.ping()).message == "pong"
+    assert server.commands == [command, "ping"]
+
+
+async def test_a_shot_whose_answer_never_comes_is_unknown_and_sent_once() -> None:
+    async with strange(never) as server, Client(server.uri, "x", reply_timeout=0.3) as client:
+        with pytest.raises(CaptureUnknown) as caught:
+            await client.capture_image()
+        assert not caught.value.retryable
+        with pytest.raises(NoReply):
+            await client.ping()
+    assert server.commands == ["capture_image", "ping"]
+
+
+async def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
+    wrong = ["0" * 64]
+
+    async def once_damaged(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await transfer(socket, message, b"picture", wrong.pop() if wrong else None)
+
+    async with strange(once_damaged) as server, Client(server.uri, "x") as client:
+        await client.download(tmp_path / "a.jpg")
+    assert (tmp_path / "a.jpg").read_bytes() == b"picture"
+    assert len(server.commands) == 2
+
+
+async def test_a_file_is_fetched_again_that_was_lost_in_the_middle(tmp_path: Path) -> None:
+    attempts: list[ServerConnection] = []
+
+    async def once_half(socket: ServerConnection, message: dict[str, Any]) -> None:
+        attempts.append(socket)
+        await transfer(socket, message, b"picture", sent=3 if len(attempts) == 1 else None)
+
+    steps: list[int] = []
+    async with strange(once_half) as server, Client(server.uri, "x") as client:
+        await client.download(tmp_path / "a.jpg", progress=lambda here, size: steps.append(here))
+    assert (tmp_path / "a.jpg").read_bytes() == b"picture"
+    assert steps == [3, 7]
+    assert server.logins == 2
+
+
+async def test_a_file_that_stays_damaged_is_not_saved(tmp_path: Path) -> None:
+    async def damaged(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await transfer(socket, message, b"picture", "0" * 64)
+
+    async with strange(damaged) as server, Client(server.uri, "x") as client:
+        with pytest.raises(UnexpectedReply, match="damaged"):
+            await client.download(tmp_path / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_messages_that_nobody_understands_are_passed_over() -> None:
+    async def odd(socket: ServerConnection, message: dict[str, Any]) -> None:
+        for nonsense in (
+            "no json",
+            "[1]",
+            '"text"',
+            '{"event": 7}',
+            '{"event": "later"}',
+            '{"id": {}}',
+            b"",
+            b"\x09" * 20,
+        ):
+            await socket.send(nonsense)
+        await pong(socket, message)
+
+    async with strange(odd) as server, Client(server.uri, "x") as client, client.events("reconnected"):
+        assert (await client.ping()).message == "pong"
+
+
+async def test_a_reply_that_does_not_fit_is_named() -> None:
+    async def empty(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(json.dumps({"status": "ok", "id": message["id"]}))
+
+    async with strange(empty) as server, Client(server.uri, "x") as client:
+        with pytest.raises(UnexpectedReply, match="Pong"):
+            await client.ping()
+
+
+async def test_a_server_of_another_kind_is_no_server() -> None:
+    async def chatty(socket: ServerConnection) -> None:
+        await socket.send("welcome to the chat")
+        await socket.wait_closed()
+
+    async with serve(chatty, "127.0.0.1", 0) as other:
+        port = next(iter(other.sockets)).getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="does not answer as"):
+            async with Client(f"ws://127.0.0.1:{port}", "x"):
+                pass
+
+
+async def test_leaving_while_it_reconnects_ends_what_waits() -> None:
+    async with strange(closing_once(1001)) as server:
+        client = Client(server.uri, "x", reconnect_for=60)
+        await client.__aenter__()
+        with pytest.raises(ConnectionLost):
+            await client.restart_camera()
+    async with asyncio.timeout(10):
+        await until(lambda: not client.connected)
+        waiting = asyncio.create_task(client.ping())
+        listening = asyncio.create_task(anext(client.live_view()))
+        await asyncio.sleep(0)
+        await client.__aexit__(None, None, None)
+        for task in (waiting, listening):
+            with pytest.raises(ConnectionFailed, match="closed"):
+                await task
+
+
+async def test_a_stream_that_the_server_ends_raises_its_reason_after_the_last_frame() -> None:
+    async def short(socket: ServerConnection, message: dict[str, Any]) -> None:
+        head = {"status": "ok", "id": message["id"], "command": message["command"], "message": ""}
+        await socket.send(
+            json.dumps(
+                {
+                    **head,
+                    "stream": 7,
+                    "fps": 30,
+                    "format": "binary",
+                    "rotation": 0,
+                    "flip": False,
+                    "port": "usb:001,002",
+                }
+            )
+        )
+        await socket.send(PIECE.pack(1, 2, 7, 41, 1_700_000_000_000_000) + b"jpeg")
+        await socket.send(json.dumps({"event": "live_view_stopped", "stream": 7, "reason": "camera_disconnected"}))
+
+    async with asyncio.timeout(10), strange(short) as server, Client(server.uri, "x") as client:
+        async with client.live_view() as view:
+            frame = await anext(view)
+            assert (frame.jpeg, frame.seq, frame.stream, frame.dropped) == (b"jpeg", 41, 7, True)
+            assert frame.time.isoformat() == "2023-11-14T22:13:20+00:00"
+            with pytest.raises(CameraError) as caught:
+                await anext(view)
+            assert caught.value.code == "camera_disconnected"
+        await until(lambda: server.acks == [41])
+    assert server.commands == ["start_live_view"]

@@ -1,0 +1,198 @@
+"""gphoto-ws when something is wrong: words without a traceback, the right exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from shell import Shell, finish, interrupt
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.rig import Server
+
+
+def test_a_wrong_token(bare_shell: Shell) -> None:
+    done = bare_shell.run("cameras", GPHOTO_WS_TOKEN="wrong")
+    assert done.code == 3
+    assert "refused the token. Set GPHOTO_WS_TOKEN" in done.err
+
+
+def test_no_token(bare_shell: Shell) -> None:
+    done = bare_shell.run("cameras", GPHOTO_WS_TOKEN="")
+    assert (done.code, "There is no token. Set GPHOTO_WS_TOKEN" in done.err) == (2, True)
+
+
+def test_the_token_may_come_from_api_token_or_a_file(bare_shell: Shell) -> None:
+    token = bare_shell.environment["GPHOTO_WS_TOKEN"]
+    assert bare_shell.good("cameras", GPHOTO_WS_TOKEN="", API_TOKEN=token).text == "No camera is connected."
+    (bare_shell.folder / "token").write_text(f"{token}\n")
+    bare_shell.good("cameras", "--token-file", "token", GPHOTO_WS_TOKEN="")
+    assert bare_shell.run("cameras", "--token-file", "nothing").code == 2
+
+
+def test_no_server(bare_shell: Shell) -> None:
+    done = bare_shell.run("cameras", "--url", "ws://127.0.0.1:1")
+    assert (done.code, done.err) == (
+        3, "gphoto-ws: Cannot connect to ws://127.0.0.1:1: nobody listens there; is the server running?\n",
+    )  # fmt: skip
+    assert bare_shell.run("cameras", "--url", "not an address").code == 3
+
+
+def test_no_camera(bare_shell: Shell) -> None:
+    done = bare_shell.run("capture")
+    assert done.code == 1
+    assert "No camera is connected." in done.err
+
+
+def test_several_cameras(shell: Shell, ports: list[str]) -> None:
+    done = shell.run("info")
+    assert (done.code, done.err) == (
+        1,
+        f"gphoto-ws: There are several cameras. Choose one with --port: {', '.join(ports)}.\n",
+    )
+
+
+def test_a_value_out_of_range_shows_what_is_allowed(shell: Shell, ports: list[str]) -> None:
+    done = shell.run("config", "set", "iso", "201", "--port", ports[0])
+    assert (done.code, done.out) == (1, b"")
+    assert "Allowed: Auto, 100, 200, 400" in done.err
+    done = shell.run("config", "set", "iso", "201", "--port", ports[0], "--json")
+    error = json.loads(done.err)
+    assert (error["code"], "200" in error["details"]["choices"]) == ("invalid_value", True)
+
+
+def test_a_wrong_setting_takes_no_picture(shell: Shell, ports: list[str], simulator: Control) -> None:
+    shots = simulator.state()["shots"]
+    done = shell.run("capture", "-o", "a.jpg", "--set", "iso=7", "--port", ports[0])
+    assert done.code == 1
+    assert shell.run("capture", "--set", "iso").code == 2
+    assert simulator.state()["shots"] == shots
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_a_file_that_exists_is_kept_and_no_picture_is_taken(shell: Shell, ports: list[str], simulator: Control) -> None:
+    shots = simulator.state()["shots"]
+    photo = shell.folder / "photo-1.jpg"
+    photo.write_text("precious")
+    for command in (("capture", "-o", "photo-1.jpg"), ("live", "-o", "photo-%d.jpg"), ("get", "/a/photo-1.jpg")):
+        done = shell.run(*command, "--port", ports[0])
+        assert (done.code, "is there already" in done.err) == (2, True)
+    assert (photo.read_text(), simulator.state()["shots"]) == ("precious", shots)
+    shell.good("capture", "-o", "photo-1.jpg", "--force", "--port", ports[0])
+    assert photo.read_bytes()[:2] == b"\xff\xd8"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("fly",), ("get", "IMG_0001.JPG"), ("watch", "birds"), ("live", "-o", "same.jpg"), ("live", "-o", "f-%q.jpg"),
+        ("live", "-o", "-", "--count", "0"), ("capture", "-o", "no/such/folder/a.jpg"), ("live", "-o", "-", "--json"),
+        ("cameras", "--reconnect", "soon"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_said_before_anything_is_sent(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = bare_shell.run(*arguments, GPHOTO_WS_URL="ws://127.0.0.1:1")
+    assert (done.code, done.out) == (2, b"")
+    assert done.err
+
+
+def test_a_file_that_is_not_there(shell: Shell, ports: list[str]) -> None:
+    done = shell.run("get", "/store_00020001/DCIM/IMG_0999.JPG", "--port", ports[0])
+    assert done.code == 1
+    assert done.err.startswith("gphoto-ws: ")
+    assert list(shell.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_live_view_at_the_camera(
+    shell: Shell, ports: list[str], simulator: Control, number: signal.Signals, code: int
+) -> None:
+    watching = shell.start("live", "-o", "-", "--port", ports[0])
+    assert watching.stdout is not None
+    watching.stdout.read(10_000)
+    assert interrupt(watching, number).code == code
+
+
+def test_a_reader_that_has_had_enough_is_no_error(shell: Shell, ports: list[str]) -> None:
+    watching = shell.start("live", "-o", "-", "--port", ports[0])
+    assert watching.stdout is not None
+    watching.stdout.read(10_000)
+    watching.stdout.close()
+    assert watching.stderr is not None
+    assert watching.stderr.read() == b""
+    assert watching.wait(10) == 0
+    watching.stderr.close()
+    listing = shell.start("config", "list", "--port", ports[0])
+    assert listing.stdout is not None
+    listing.stdout.close()
+    assert listing.stderr is not None
+    assert listing.stderr.read() == b""
+    assert listing.wait(10) == 0
+    listing.stderr.close()
+
+
+def test_a_server_that_dies_in_the_middle(
+    mortal: Callable[..., Server], installed_shell: Callable[[Server], Shell], lone_camera: SimulatorProcess
+) -> None:
+    server = mortal()
+    shell = installed_shell(server)
+    watching = shell.start("live", "-o", "-", "--reconnect", "0.5")
+    assert watching.stdout is not None
+    watching.stdout.read(10_000)
+    server.kill()
+    done = finish(watching)
+    assert done.code == 3
+    assert "Trying again for 0.5 s." in done.err
+    assert "nobody listens there" in done.err.splitlines()[-1]
+
+
+def test_a_camera_that_is_switched_off_is_told_of(shell: Shell, ports: list[str], simulator: Control) -> None:
+    watching = shell.start("live", "-o", "-", "--port", ports[0])
+    assert watching.stdout is not None
+    watching.stdout.read(10_000)
+    simulator.power(False)
+    said = _first_words(watching)
+    assert "no picture at the moment" in said
+    simulator.power(True)
+    assert interrupt(watching).code == 130
+
+
+def _first_words(process: subprocess.Popen[bytes]) -> str:
+    """What it says first on stderr, while its stdout is taken as well."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while True:
+        ready, _, _ = select.select([process.stdout, process.stderr], [], [], 20)
+        if process.stderr in ready:
+            return process.stderr.readline().decode()
+        assert ready, "it said nothing"
+        os.read(process.stdout.fileno(), 2**16)
+
+
+def test_a_download_at_a_terminal_draws_a_bar(shell: Shell, ports: list[str], simulator: Control) -> None:
+    (path,) = simulator.shutter()
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [shell.program, "get", path, "-o", "a.jpg", "--port", ports[0]], cwd=shell.folder,
+        env=shell.environment | {"TERM": "xterm", "COLUMNS": "100"}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    drawn = b""
+    try:
+        while part := os.read(main, 4096):
+            drawn += part
+    except OSError:  # how Linux tells that nobody has the terminal any more
+        pass
+    os.close(main)
+    assert process.communicate(timeout=20)[0] == b"a.jpg\n"
+    assert process.returncode == 0
+    assert b"a.jpg" in drawn
+    assert "━".encode() in drawn

@@ -1,0 +1,119 @@
+"""The console page as a person uses it, in a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.rig import TOKEN, Server
+
+api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no wheel for this machine")
+expect = api.expect
+# For what the camera or the server has to do first; the machine may be busy.
+WITHIN_MS = 20_000
+OTHER_NAME = "booth.test"
+expect.set_options(timeout=WITHIN_MS)
+
+# Chromium's own remark on a server that is away; no page can keep it from being made.
+_SERVER_AWAY = re.compile(r"WebSocket connection to '\S+' failed")
+
+
+def chromium() -> str:
+    """Where Chromium is; skips the test where there is none that runs."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found and not subprocess.run([found, "--version"], check=False, capture_output=True, timeout=30).returncode:
+            return found
+    pytest.skip("Chromium is not installed: sudo apt-get install chromium")
+
+
+async def launch(playwright: Any) -> Any:
+    """A browser without a window, for which OTHER_NAME is this machine; root has no sandbox."""
+    options = [f"--host-resolver-rules=MAP {OTHER_NAME} 127.0.0.1", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    return await playwright.chromium.launch(executable_path=chromium(), args=options)
+
+
+class Console:
+    """The page of one server in one tab.
+
+    Attributes:
+        page: playwright's page, for what has no word here.
+        complaints: what the browser's console said against the page.
+    """
+
+    def __init__(self, page: Any, server: Server, name: str) -> None:
+        self.page = page
+        self.address = f"http://{name}:{urlsplit(server.uri).port}/console"
+        self.complaints: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not _SERVER_AWAY.match(message.text):
+            self.complaints.append(message.text)
+
+    @classmethod
+    async def open(cls, browser: Any, server: Server, name: str = "127.0.0.1", **options: Any) -> Self:
+        """A tab with nothing kept from others; the server's name in the address, options of playwright's new_context."""
+        context = await browser.new_context(**options)
+        console = cls(await context.new_page(), server, name)
+        await console.page.goto(console.address)
+        return console
+
+    def __getitem__(self, selector: str) -> Any:
+        """What a CSS selector finds."""
+        return self.page.locator(selector)
+
+    async def log_in(self, token: str = TOKEN) -> None:
+        """Type the token; returns when the settings of the camera are there."""
+        await self["#token"].fill(token)
+        await self["#token"].press("Enter")
+        await expect(self["#quick .setting"].first).to_be_visible()
+
+    async def start_live_view(self) -> None:
+        """Press the button; returns when frames come."""
+        await self["#live-toggle"].click()
+        await self.more_frames()
+
+    async def frames(self) -> int:
+        """How many frames were shown so far."""
+        words = await self["#live-count"].text_content()
+        return int(words.split()[0]) if words else 0
+
+    async def more_frames(self) -> None:
+        """Return when five more frames were shown than now."""
+        seen = await self.frames()
+        await expect(self["#live-count"]).to_have_text(_more_than(seen + 4))
+
+    def setting(self, name: str, within: str = "#sections") -> Any:
+        """The row of a setting."""
+        return self[f"{within} .setting[data-name={name}]"]
+
+    async def show_setting(self, name: str) -> Any:
+        """Find a setting as a person does; its row."""
+        await self["#settings-filter"].fill(name)
+        row = self.setting(name)
+        await expect(row).to_be_visible()
+        return row
+
+    async def widest(self) -> int:
+        """Pixels by which the page is wider than the window."""
+        return int(await self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def _more_than(number: int) -> re.Pattern[str]:
+    """Matches "N shown" for every N above a number."""
+    digits = str(number)
+    longer = rf"\d{{{len(digits) + 1},}}"
+    above = [
+        rf"{digits[:place]}[{int(digit) + 1}-9]\d{{{len(digits) - place - 1}}}"
+        for place, digit in enumerate(digits)
+        if digit != "9"
+    ]
+    return re.compile(rf"^(?:{'|'.join([longer, *above])}) shown$")

@@ -1,0 +1,258 @@
+"""The console page in a real browser: login, live view, shutter, settings, storage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from simulator.client import Control
+from tests.console.page import OTHER_NAME, Console, expect
+from tests.marks import decoded, mark
+from tests.rig import TOKEN, Client, Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Open = Callable[..., Awaitable[Console]]
+CORNER = """(() => {
+  const copy = new OffscreenCanvas(1, 1).getContext("2d");
+  copy.drawImage(document.getElementById("live"), 8, 8, 1, 1, 0, 0, 1, 1);
+  return [...copy.getImageData(0, 0, 1, 1).data];
+})()"""
+
+
+async def test_a_wrong_token_is_told_and_the_right_one_opens(open_console: Open, server: Server) -> None:
+    console = await open_console(server)
+    await console["#token"].fill("not-the-token")
+    await console["#token"].press("Enter")
+    await expect(console["#login-error"]).to_contain_text("not the server's token")
+    await expect(console["#token"]).to_be_focused()
+    assert await console.page.evaluate("sessionStorage.length") == 0
+    await console.log_in()
+    await expect(console["#login"]).to_be_hidden()
+    await expect(console["#connection-words"]).to_have_text("Connected")
+
+
+async def test_the_token_is_kept_for_the_tab_until_logged_out(console: Console, server: Server) -> None:
+    await console.page.reload()
+    await expect(console["#quick .setting"].first).to_be_visible()
+    assert await console.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+    await console["#log-out"].click()
+    await expect(console["#login"]).to_be_visible()
+    assert await console.page.evaluate("sessionStorage.length") == 0
+    await console.page.reload()
+    await expect(console["#login"]).to_be_visible()
+
+
+async def test_it_works_under_another_name_and_without_tls(open_console: Open, server: Server) -> None:
+    console = await open_console(server, name=OTHER_NAME)  # as from a phone: no secure context for the browser
+    assert await console.page.evaluate("[location.hostname, isSecureContext]") == [OTHER_NAME, False]
+    await console.log_in()
+    await console.start_live_view()
+
+
+async def test_live_view_runs_and_tells_rate_and_age(console: Console) -> None:
+    await console.start_live_view()
+    await expect(console["#live-rate"]).to_have_text(re.compile(r"^\d+\.\d frames/s$"))
+    await expect(console["#live-age"]).to_have_text(re.compile(r"^\d+ ms old$"))
+    await expect(console["#live-words"]).to_be_empty()
+    red, green, blue, _ = await console.page.evaluate(CORNER)
+    assert _is_pure(red, green, blue), "the red corner of the simulator's picture"
+    await console.more_frames()
+    await console["#live-toggle"].click()
+    await expect(console["#live-words"]).to_have_text("Live view is off.")
+
+
+async def test_live_view_is_turned_and_mirrored_as_wanted(console: Console) -> None:
+    await console.start_live_view()
+    await console["#flip"].check()
+    await _corner(console, lambda red, green, blue: _is_pure(green, red, blue))
+    await console["#flip"].uncheck()
+    await console["#rotation"].select_option("90")
+    await _corner(console, lambda red, green, blue: _is_pure(blue, red, green))
+    await expect(console["#live"]).to_have_attribute("width", "320")
+
+
+def _is_pure(one: int, *others: int) -> bool:
+    return one > 200 and max(others) < 80
+
+
+async def _corner(console: Console, fits: Callable[[int, int, int], bool]) -> None:
+    for _ in range(20):
+        await console.more_frames()
+        if fits(*(await console.page.evaluate(CORNER))[:3]):
+            return
+    raise AssertionError("the corner never had the wanted colour")
+
+
+async def test_the_shutter_gives_a_picture_to_see_and_to_keep(console: Console) -> None:
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+    assert await console["#shot-image"].evaluate("image => image.decode().then(() => image.naturalWidth)") == 1296
+    async with console.page.expect_download() as downloading:
+        await console["#shot-files a"].click()
+    download = await downloading.value
+    picture = Path(await download.path()).read_bytes()
+    assert (download.suggested_filename, decoded(picture).size) == ("IMG_0001.JPG", (1296, 864))
+    assert mark(picture, "shot") == 1
+
+
+async def test_a_picture_is_saved_on_the_server_where_wanted(console: Console) -> None:
+    await console["#save"].check()
+    await console["#shutter"].click()
+    await expect(console["#shot-words"]).to_contain_text("Saved on the server as")
+    words = await console["#shot-words"].text_content()
+    saved = re.search(r"Saved on the server as (\S+\.jpg)\.", words)
+    assert saved is not None, words
+    assert decoded(Path(saved[1]).read_bytes()).size == (1296, 864)
+
+
+async def test_both_files_of_a_shot_can_be_had_and_the_jpeg_is_shown(console: Console) -> None:
+    formats = console.setting("imageformat", "#quick").locator("select")
+    both = next(choice for choice in await formats.locator("option").all_text_contents() if "RAW +" in choice)
+    await formats.select_option(both)
+    await expect(console["#notice"]).to_have_text(f"Image Format: {both}.")
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
+    await expect(console["#shot-files .name"]).to_contain_text(["IMG_0001.JPG", "IMG_0001.CR2"])
+    async with console.page.expect_download() as downloading:
+        await console["[aria-label='Download IMG_0001.CR2'] >> nth=0"].click()
+    assert (await downloading.value).suggested_filename == "IMG_0001.CR2"
+
+
+async def test_without_a_camera_it_says_so(open_console: Open, bare_server: Server) -> None:
+    console = await open_console(bare_server)
+    await console["#token"].fill(TOKEN)
+    await console["#token"].press("Enter")
+    await expect(console["#no-cameras"]).to_be_visible()
+    await console["#shutter"].click()
+    await expect(console["#problem"]).to_contain_text("No camera")
+    await console["#live-toggle"].click()
+    await expect(console["#live-words"]).to_have_text("No camera. Live view goes on when it is back.")
+
+
+async def test_a_countdown_can_be_cancelled_or_waited_for(console: Console, simulator: Control) -> None:
+    await console["#delay"].select_option("3")
+    await console["#shutter"].click()
+    await expect(console["#countdown"]).to_have_text("2")
+    await console["#shutter"].press("Escape")
+    await expect(console["#notice"]).to_have_text("Countdown cancelled.")
+    await expect(console["#countdown"]).to_be_empty()
+    await console["#shutter"].click()
+    await expect(console["#countdown"]).to_have_text("1")
+    assert simulator.state()["files"] == []
+    await expect(console["#shot-image"]).to_be_visible()
+    assert len(simulator.state()["files"]) == 1
+
+
+async def test_a_setting_changed_on_the_page_is_changed_at_the_camera(
+    console: Console, server: Server, ports: list[str]
+) -> None:
+    await console.setting("iso", "#quick").locator("select").select_option("800")
+    await expect(console["#notice"]).to_have_text("ISO Speed: 800.")
+    owner = await console.show_setting("ownername")
+    await owner.locator("input").fill("Ansel")
+    await owner.locator("input").press("Enter")
+    await expect(console["#notice"]).to_have_text("Owner Name: Ansel.")
+    async with await Client.connect(server) as client:
+        for name, value in (("iso", "800"), ("ownername", "Ansel")):
+            assert (await client.command("get_config", name=name, port=ports[0]))["value"] == value
+    await expect(console.setting("iso").locator("select")).to_have_value("800")
+
+
+async def test_a_change_from_elsewhere_appears_on_the_page(
+    console: Console, server: Server, ports: list[str], simulator: Control
+) -> None:
+    async with await Client.connect(server) as client:
+        await client.command("set_config", name="iso", value="1600", port=ports[0])
+    await expect(console.setting("iso", "#quick").locator("select")).to_have_value("1600")
+    await expect(console.setting("iso").locator("select")).to_have_value("1600")
+    simulator.set("iso", "400")
+    await expect(console.setting("iso").locator("select")).to_have_value("400")
+
+
+async def test_a_value_that_is_not_allowed_is_refused_with_what_is(console: Console) -> None:
+    row = await console.show_setting("d303")
+    number = row.locator("input[type=number]")
+    await number.fill("500")
+    await number.press("Enter")
+    await expect(row.locator(".problem")).to_have_text("'500' is no value for d303. Allowed: 0 to 200 in steps of 1.")
+    await number.fill("20")
+    await number.press("Enter")
+    await expect(row.locator(".problem")).to_be_empty()
+    await expect(row.locator("input[type=range]")).to_have_value("20")
+
+
+async def test_each_kind_of_setting_has_its_control(console: Console) -> None:
+    for name, control in (
+        ("iso", "select"), ("ownername", "input[type=text]"), ("d303", "input[type=range]"),
+        ("uilock", "input[type=checkbox]"), ("datetime", "input[type=datetime-local]"),
+    ):  # fmt: skip
+        row = await console.show_setting(name)
+        await expect(row.locator(control)).to_be_visible()
+        assert await row.locator("label").evaluate("label => label.control !== null")
+    row = await console.show_setting("cameramodel")
+    await expect(row).to_contain_text("Canon EOS 550D")
+    await expect(row).to_contain_text("read only")
+    assert await row.locator("input, select").count() == 0
+
+
+async def test_settings_are_found_by_their_words(console: Console) -> None:
+    sections = console["#sections details"]
+    await expect(console["#sections details[open]"]).to_have_count(1)
+    await console["#settings-filter"].fill("owner")
+    await expect(console["#sections .setting:visible .label"]).to_have_text(["Owner Name"])
+    await console["#settings-filter"].fill("")
+    await expect(console["#sections details[open]"]).to_have_count(1)
+    assert await sections.count() > 4
+
+
+async def test_the_card_is_shown_with_thumbnails_page_by_page(console: Console, simulator: Control) -> None:
+    for _ in range(26):
+        simulator.shutter()
+    await expect(console["#page-words"]).to_have_text("Page 1 of 2")
+    await expect(console[".tile .name"].first).to_have_text("IMG_0026.JPG")
+    await expect(console[".tile img"]).to_have_count(24)
+    assert await console[".tile img"].first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    await console["#older"].click()
+    await expect(console[".tile .name"]).to_have_text(["IMG_0002.JPG", "IMG_0001.JPG"])
+    await console[".tile .open"].first.click()
+    await expect(console["#viewer-image"]).to_be_visible()
+    assert await console["#viewer-image"].evaluate("image => image.decode().then(() => image.naturalWidth)") == 1296
+    await console.page.keyboard.press("Escape")
+    await expect(console["#viewer"]).to_be_hidden()
+
+
+async def test_delete_asks_first(console: Console, simulator: Control) -> None:
+    (path,) = simulator.shutter()
+    remove = console["[aria-label='Delete IMG_0001.JPG']"]
+    await remove.click()
+    await expect(console["#confirm-words"]).to_contain_text("IMG_0001.JPG")
+    await expect(console["#confirm-no"]).to_be_focused()
+    await console.page.keyboard.press("Enter")
+    await expect(console["#confirm"]).to_be_hidden()
+    assert [file["path"] for file in simulator.state()["files"]] == [path]
+    await remove.click()
+    await console["#confirm-yes"].click()
+    await expect(console[".tile"]).to_have_count(0)
+    assert simulator.state()["files"] == []
+
+
+async def test_the_second_camera_can_be_chosen(console: Console, simulator: Control, ports: list[str]) -> None:
+    await console["#cameras input"].nth(1).check()
+    await expect(console["#camera-facts"]).to_contain_text(ports[1])
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+    assert [len(simulator.state(camera)["files"]) for camera in (0, 1)] == [0, 1]
+
+
+async def test_an_error_of_the_camera_is_told_in_words(console: Console, simulator: Control) -> None:
+    simulator.card(full=True)
+    await console["#shutter"].click()
+    await expect(console["#problem"]).to_contain_text("card")
+    simulator.card(full=False)
+    await console["#problem-close"].click()
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()

@@ -1,0 +1,91 @@
+"""The console page when the server or the camera goes away, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from simulator.client import Control
+from simulator.process import SimulatedCamera
+from tests.console.page import Console, expect
+from tests.rig import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Open = Callable[..., Awaitable[Console]]
+Start = Callable[..., Server]
+
+
+async def _watching(open_console: Open, server: Server) -> Console:
+    console = await open_console(server)
+    await console.log_in()
+    await console.start_live_view()
+    return console
+
+
+async def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
+    open_console: Open, new_server: Start, own_camera: SimulatedCamera
+) -> None:
+    server = new_server(NETWORK_CAMERAS=own_camera.address)
+    console = await _watching(open_console, server)
+    port = str(urlsplit(server.uri).port)
+    server.kill()
+    await expect(console["#connection-words"]).to_have_text("The server does not answer.")
+    await expect(console["#connection-wait"]).to_contain_text("Next try in")
+    await expect(console["#live-words"]).to_have_text("No server. Live view goes on when it is back.")
+    await console["#shutter"].click()
+    await expect(console["#problem"]).to_contain_text("no connection to the server")
+    await asyncio.to_thread(new_server, NETWORK_CAMERAS=own_camera.address, WS_PORT=port)
+    await expect(console["#connection-words"]).to_have_text("Connected")
+    await expect(console["#problem"]).to_be_hidden()
+    await console.more_frames()
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+
+
+async def test_a_server_that_was_stopped_is_told_in_words(
+    open_console: Open, new_server: Start, own_camera: SimulatedCamera
+) -> None:
+    server = new_server(NETWORK_CAMERAS=own_camera.address)
+    console = await _watching(open_console, server)
+    await asyncio.to_thread(server.stop)
+    await expect(console["#events"]).to_contain_text("The server was stopped.")
+    await expect(console["#try-now"]).to_be_visible()
+
+
+async def test_a_server_with_another_token_is_not_tried_again(
+    open_console: Open, new_server: Start, own_camera: SimulatedCamera
+) -> None:
+    server = new_server(NETWORK_CAMERAS=own_camera.address)
+    console = await _watching(open_console, server)
+    port = str(urlsplit(server.uri).port)
+    server.kill()
+    await expect(console["#connection-words"]).to_have_text("The server does not answer.")
+    token = "another-token-for-the-tests"
+    again = await asyncio.to_thread(new_server, NETWORK_CAMERAS=own_camera.address, WS_PORT=port, API_TOKEN=token)
+    await expect(console["#login-error"]).to_contain_text("not the server's token")
+    await expect(console["#try-now"]).to_be_hidden()
+    assert again.log.count("closed with 4401") == 1
+    await console.log_in(token)
+    await console.more_frames()
+
+
+async def test_a_camera_that_is_switched_off_is_told_and_goes_on_when_it_is_back(
+    open_console: Open, new_server: Start, own_camera: SimulatedCamera, own_control: Control
+) -> None:
+    server = new_server(NETWORK_CAMERAS=own_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    console = await _watching(open_console, server)
+    own_control.power(False)
+    await expect(console["#camera-trouble"]).to_contain_text("Canon EOS 550D does not answer. Switch it on")
+    await expect(console["#live-words"]).to_have_text("No camera. Live view goes on when it is back.")
+    await expect(console["#cameras .state"]).to_have_text(re.compile("Lost, looking for it|Needs attention"))
+    await console["#shutter"].click()
+    await expect(console["#problem"]).to_contain_text("does not answer")
+    own_control.power(True)
+    await expect(console["#camera-trouble"]).to_be_empty()
+    await console.more_frames()
+    await expect(console["#events"]).to_contain_text("Canon EOS 550D is there.")

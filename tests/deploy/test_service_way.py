@@ -1,0 +1,77 @@
+"""The service's way to a saved picture: the unit's own command and environment, with systemd's part played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from websockets.asyncio.client import connect
+
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.marks import decoded
+from tests.rig import ROOT, TOKEN, Client, Json
+
+UNIT = ROOT / "deploy" / "gphoto-ws-server.service"
+SECONDS = 30.0
+
+
+def of_unit(name: str) -> list[str]:
+    """The values of a line of the unit, in order."""
+    return [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith(f"{name}=")]
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+async def saved(address: str) -> Json:
+    """Log in and take a picture that is saved; its file."""
+    async with asyncio.timeout(SECONDS):
+        connection = await connect(address, max_size=None)
+        await connection.send(json.dumps({"token": TOKEN}))
+        async with Client(connection) as client:
+            (file,) = (await client.command("capture_image", save=True))["files"]
+            return dict(file)
+
+
+def test_from_ready_to_a_saved_picture_to_a_good_end(tmp_path: Path) -> None:
+    (command,) = of_unit("ExecStart")
+    opt, var = "/opt/gphoto-ws-server", f"/var/lib/{of_unit('StateDirectory')[0]}"
+    arguments = command.replace(f"{opt}/.venv/bin/python", sys.executable).replace(opt, str(ROOT)).split()
+    own = dict(line.replace(var, str(tmp_path)).split("=", 1) for line in of_unit("Environment"))
+    credential, _, _ = of_unit("LoadCredential")[0].partition(":")
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / credential).write_text(TOKEN + "\n")
+    port = free_port()
+    with (
+        SimulatorProcess(*QUICK) as simulator,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(SECONDS)
+        environment = own | {
+            "PATH": os.environ["PATH"], "WS_PORT": str(port), "NETWORK_CAMERAS": simulator.cameras[0].address,
+            "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), "STATE_DIRECTORY": str(tmp_path),
+            "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000",
+        }  # fmt: skip
+        with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as service:
+            try:
+                while b"READY=1" not in manager.recv(4096).splitlines():
+                    pass
+                file = asyncio.run(saved(f"ws://127.0.0.1:{port}"))
+                service.send_signal(signal.SIGTERM)
+                assert service.wait(20) == 0
+            finally:
+                service.kill()
+    picture = Path(file["saved_path"])
+    assert picture.parent == tmp_path / "photos"
+    assert decoded(picture.read_bytes()).size == (1296, 864)

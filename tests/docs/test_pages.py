@@ -1,0 +1,76 @@
+"""The written pages: links lead somewhere, quoted words are the server's, names exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from camera.model import State
+from protocol.closing import CLOSE_CODES
+from protocol.errors import ERROR_CODES
+from settings import Settings
+from tests.rig import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "examples").glob("*.md"), ROOT / "deploy" / "README.md"]
+HELP = (DOCS / "troubleshooting.md").read_text()
+ARCHITECTURE = (DOCS / "architecture.md").read_text()
+
+
+def anchors(page: Path) -> set[str]:
+    """What links into a page may point to."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        target, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        there = page.parent / target if target else page
+        assert there.exists(), link
+        assert not anchor or there.suffix != ".md" or anchor in anchors(there), link
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    wanted = [f"docs/{page.name}" for page in DOCS.glob("*.md")]
+    wanted += ["docs/asyncapi.yaml", "clients/python/README.md", "deploy/README.md", "examples/README.md"]
+    wanted += ["simulator/README.md", "docs/decisions"]
+    assert [path for path in wanted if f"]({path})" not in readme] == []
+
+
+def test_the_words_in_quotes_are_those_of_the_server() -> None:
+    files = [
+        *ROOT.glob("*.py"),
+        *(file for room in ("camera", "server", "doctor") for file in (ROOT / room).glob("*.py")),
+    ]
+    source = "\n".join(file.read_text() for file in files) + (ROOT / "Makefile").read_text()
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # sentences over several lines
+    rows = [line.split(" | ")[0] for line in HELP.splitlines() if line.startswith("| ")]
+    quoted = [words for row in rows for words in re.findall(r'"([^"]+)"', row)]
+    assert len(quoted) > 15
+    asyncio_says = {"address already in use"}
+    assert [words for words in quoted if words not in source and words not in asyncio_says] == []
+
+
+def test_every_state_and_most_codes_are_explained() -> None:
+    of_cameras = ERROR_CODES[ERROR_CODES.index("no_camera_selected") : ERROR_CODES.index("cancelled")]
+    assert [code for code in of_cameras if code != "camera_error" and f"`{code}`" not in HELP] == []
+    assert [state for state in get_args(State) if state not in ARCHITECTURE] == []
+
+
+def test_the_codes_and_settings_named_exist() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    assert set(re.findall(r'echo "([A-Z_]+)=', HELP)) <= settings
+    assert set(map(int, re.findall(r"close code (\d+)", HELP))) <= {line.code for line in CLOSE_CODES}
+
+
+def test_the_rooms_named_exist() -> None:
+    for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", ARCHITECTURE):
+        assert (ROOT / name).exists(), name

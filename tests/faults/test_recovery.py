@@ -1,0 +1,139 @@
+"""What is told of a camera that is lost and comes back, and the rungs of the ladder in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from processes import camera_process
+
+from camera import usb
+from camera.errors import CameraError, CameraIO
+from simulator.client import Control
+from tests.rig import ROOT, Client, CommandError, Json, Server
+
+SPARE = 2  # the camera that the shared server does not have
+
+
+@pytest.fixture
+def server(new_server: Callable[..., Server], simulator: Control, ports: list[str]) -> Server:
+    """A server of the test's own on the spare camera that gives up the quick tries soon."""
+    return new_server(NETWORK_CAMERAS=ports[SPARE], MAX_RESTART_ATTEMPTS="1", RESTART_DELAY="0.2")
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[Client]:
+    """A client of it."""
+    async with await Client.connect(server) as client:
+        yield client
+
+
+def health(server: Server) -> Json:
+    """What GET /health says."""
+    try:
+        with urllib.request.urlopen(server.uri.replace("ws://", "http://") + "/health", timeout=10) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        return dict(json.load(error))
+
+
+async def test_a_camera_that_goes_and_comes_is_told_with_attempts_and_errors(
+    client: Client, server: Server, simulator: Control
+) -> None:
+    good = await client.command("get_camera_info")
+    assert "attempts" not in good
+    await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
+    simulator.power(False, camera=SPARE)
+    await client.event("camera_disconnected")
+    tired = await client.event(lambda event: event.get("state") == "needs_attention")
+    assert tired["attempts"] >= 2
+    assert tired["last_error"]
+    (sick,) = (await asyncio.to_thread(health, server))["cameras"]
+    assert (sick["state"], sick["last_error"]) == ("needs_attention", "camera_io")
+    assert sick["attempts"] >= 2
+    details = await client.command("get_camera_info")
+    assert (details["connected"], details["last_io"]) >= (False, good["last_io"])
+    simulator.power(True, camera=SPARE)
+    assert (await client.event("camera_connected", 30))["name"] == "Canon EOS 550D"
+    assert "last_error" not in await client.command("get_camera_info")
+
+
+async def test_a_restart_by_request_is_no_loss(client: Client, server: Server) -> None:
+    await client.command("get_config", name="iso")
+    await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
+    await client.command("restart_camera")
+    await client.event(lambda event: event.get("state") == "ready")
+    assert {event["event"] for event in client.events} <= {"camera_state"}
+    assert "WARNING" not in server.log
+
+
+async def test_a_camera_that_is_lost_again_and_again_is_given_a_pause_and_a_reason(
+    client: Client, server: Server, ports: list[str]
+) -> None:
+    pid = None
+    for _ in range(4):
+        process = await camera_process(server.process.pid, ports[SPARE], other_than=pid)
+        await client.command("get_config", name="iso")
+        pid = process.pid
+        process.kill()
+    await asyncio.to_thread(server.wait_for_log, "soon after it was opened; does another program use it")
+    assert (await client.command("get_config", name="iso"))["value"] == "100"
+
+
+async def test_asking_again_and_again_does_not_hammer_a_camera_that_is_off(
+    client: Client, server: Server, simulator: Control
+) -> None:
+    await client.command("get_config", name="iso")
+    await client.command("subscribe", events=["camera_state"])
+    simulator.power(False, camera=SPARE)
+    await client.event(lambda event: event.get("state") == "needs_attention")
+    before = (await client.command("get_camera_info"))["attempts"]
+    for _ in range(3):
+        with pytest.raises(CommandError, match="camera_disconnected"):
+            await client.command("get_config", name="iso")
+    assert (await client.command("get_camera_info"))["attempts"] <= before + 4
+    simulator.power(True, camera=SPARE)
+
+
+def test_a_reset_says_why_it_could_not_be_done(tmp_path: Path) -> None:
+    node = tmp_path / "004"
+    node.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "camera.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=20,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (1, f"{node}: Inappropriate ioctl for device")
+
+
+async def test_a_usb_device_is_reset_at_its_own_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(usb, "_NODES", tmp_path)
+    (tmp_path / "001").mkdir()
+    (tmp_path / "001" / "004").touch()
+    assert not await usb.reset("usb:001,005")
+    assert not await usb.reset("ptpip:127.0.0.1")
+    assert not await usb.reset("usb:001,004")
+    assert "usb:001,004: USB device reset failed" in caplog.text
+    assert "Inappropriate ioctl" in caplog.text
+
+
+def test_a_missing_permission_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usb, "_NODES", tmp_path)
+    (tmp_path / "001").mkdir()
+    node = tmp_path / "001" / "004"
+    node.touch()
+    told = CameraIO("The transfer broke.", gp_error=-7)
+    assert usb.explained("usb:001,004", told) is told
+    monkeypatch.setattr(usb.os, "access", lambda *_: False)  # the tests may run as root, who may everything
+    plain: CameraError = usb.explained("usb:001,004", told)
+    assert str(node) in plain.message
+    assert "group" in plain.message
+    assert plain.details == {"gp_error": -7, "node": str(node)}

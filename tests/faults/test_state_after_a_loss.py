@@ -1,0 +1,40 @@
+"""A camera that was lost is never called ready: its state and `connected` say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.rig import Client, CommandError, Server
+
+ROUNDS = 6
+
+
+async def test_a_camera_lost_beneath_a_shot_is_not_called_ready_before_it_is(new_server: Callable[..., Server]) -> None:
+    wrong = []
+    with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
+        server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address, RESTART_DELAY="0.5")
+        async with await Client.connect(server) as client:
+            await client.command("get_config", name="iso")
+            await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
+            await client.command("start_live_view", fps=5)
+            for _round in range(ROUNDS):
+                for _ in range(2):  # live view runs, and what came with the opening is over
+                    await client.event("live_view_frame")
+                control.power(False)
+                with suppress(CommandError):
+                    await client.command("capture_image")
+                info = await client.command("get_camera_info")
+                wrong += [info] * (info["state"] in ("ready", "live") and not info["connected"])
+                await client.event("camera_disconnected")
+                control.power(True)
+                await client.event("camera_connected")
+                # Only a camera that is not open has failed attempts to tell of.
+                told = [event for event in client.events if event["event"] == "camera_state" and "attempts" in event]
+                wrong += [event for event in told if event["state"] in ("ready", "live")]
+                client.events.clear()
+        assert server.stop() == 0
+    assert wrong == []

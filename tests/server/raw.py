@@ -1,0 +1,112 @@
+"""A client that may break the WebSocket protocol: frames made by hand, answers read by wsproto."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from typing import Self
+from urllib.parse import urlsplit
+
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
+
+from tests.rig import Json, Server
+from tests.server.wire import REPLY_S, fresh_address
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+_MASK = b"\x37\xfa\x21\x3d"
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
+    """One frame as a client sends it, or as it must not."""
+    first = (0x80 if fin else 0) | reserved << 4 | opcode
+    size, bit = len(payload), 0x80 if masked else 0
+    if size < 126:
+        head = struct.pack(">BB", first, bit | size)
+    elif size < 65536:
+        head = struct.pack(">BBH", first, bit | 126, size)
+    else:
+        head = struct.pack(">BBQ", first, bit | 127, size)
+    if not masked:
+        return head + payload
+    return head + _MASK + bytes(byte ^ _MASK[place % 4] for place, byte in enumerate(payload))
+
+
+class RawClient:
+    """One TCP connection; after `open` a WebSocket, after `log_in` a client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self.writer = reader, writer
+        self._wire = WSConnection(ConnectionType.CLIENT)
+        self.pongs: list[bytes] = []
+        self.close_code: int | None = None
+
+    @classmethod
+    async def connect(cls, server: Server) -> Self:
+        """Connect from an address of its own, and send nothing."""
+        host, _, port = urlsplit(server.uri).netloc.rpartition(":")
+        return cls(*await asyncio.open_connection(host, int(port), local_addr=fresh_address()))
+
+    @classmethod
+    async def open(cls, server: Server, *, login: bool = True) -> Self:
+        """Connect, shake hands and log in."""
+        client = await cls.connect(server)
+        client.writer.write(client._wire.send(Request(host="localhost", target="/")))
+        assert isinstance(await client._event(), AcceptConnection)
+        if login:
+            client.send(frame(TEXT, json.dumps({"token": server.token}).encode()))
+        return client
+
+    def send(self, *data: bytes) -> None:
+        """Put bytes on the wire as they are."""
+        for piece in data:
+            self.writer.write(piece)
+
+    async def reply(self) -> Json:
+        """The next whole text message; pongs before it are kept."""
+        text = ""
+        while True:
+            event = await self._event()
+            match event:
+                case TextMessage():
+                    text += event.data
+                    if event.message_finished:
+                        value = json.loads(text)
+                        assert isinstance(value, dict)
+                        return value
+                case Pong():
+                    self.pongs.append(bytes(event.payload))
+                case CloseConnection():
+                    self.close_code = event.code
+                    raise ConnectionResetError
+                case BytesMessage() | Ping() | None:
+                    continue
+
+    async def until_closed(self) -> int | None:
+        """Read everything; the close code, None where the connection ended without one."""
+        try:
+            while True:
+                await self.reply()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return self.close_code
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _event(self) -> Event | None:
+        for event in self._wire.events():
+            return event
+        async with asyncio.timeout(REPLY_S):
+            data = await self._reader.read(65536)
+        if not data:
+            raise ConnectionResetError
+        self._wire.receive_data(data)
+        return None if not (events := self._wire.events()) else next(iter(events), None)

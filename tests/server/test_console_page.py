@@ -1,0 +1,86 @@
+"""The console page as it is served: one answer, nothing from outside, nothing let in from outside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import re
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.rig import TOKEN, Server
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def _ask(server: Server, method: str = "GET", path: str = "/console", **headers: str) -> Answer:
+    connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=10)
+    try:
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+def test_the_page_is_for_anybody_and_holds_no_token(bare_server: Server) -> None:
+    status, headers, body = _ask(bare_server)
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert body.startswith(b"<!doctype html>")
+    assert TOKEN.encode() not in body
+    assert _ask(bare_server, path="/console?from=here")[0] == 200
+
+
+def test_its_head_and_other_methods(bare_server: Server) -> None:
+    length = len(_ask(bare_server)[2])
+    status, headers, body = _ask(bare_server, "HEAD")
+    assert (status, int(headers["content-length"]), body) == (200, length, b"")
+    status, headers, _ = _ask(bare_server, "POST")
+    assert (status, headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_it_is_kept_by_the_browser_until_it_changes(bare_server: Server) -> None:
+    _, headers, _ = _ask(bare_server)
+    assert headers["cache-control"] == "no-cache"
+    status, again, body = _ask(bare_server, If_None_Match=headers["etag"])
+    assert (status, again["etag"], body) == (304, headers["etag"], b"")
+    assert _ask(bare_server, If_None_Match='"another"')[0] == 200
+
+
+def test_only_its_own_style_and_script_may_run(bare_server: Server) -> None:
+    _, headers, body = _ask(bare_server)
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    for kind, tag in (("script-src", b"script"), ("style-src", b"style")):
+        (text,) = re.findall(rb"<%s[^>]*>(.*?)</%s>" % (tag, tag), body, re.DOTALL)
+        assert len(text) > 1000
+        assert policy[kind] == f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'"
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_it_needs_nothing_from_outside(bare_server: Server) -> None:
+    body = _ask(bare_server)[2].decode()
+    wanted = re.findall(r"""(?:src|href)\s*=\s*["']([^"'#][^"']*)|url\(([^)]*)\)|@import""", body)
+    assert [first or second for first, second in wanted if not first.startswith("data:")] == []
+    assert set(re.findall(r"https?://[^\s'\"]+", body)) <= {"http://www.w3.org/2000/svg"}
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("booth.local:8765", "http://booth.local:8765", 101),
+        ("192.168.1.20:8765", "http://192.168.1.20:8765", 101),
+        ("booth.local", "https://booth.local", 101),  # behind a proxy that speaks https
+        ("booth.local:8765", "http://booth.local:9000", 403),
+        ("booth.local:8765", "http://evil.local:8765", 403),
+        ("booth.local:8765", "http://evil.local/booth.local:8765", 403),
+        ("booth.local:8765", "file://booth.local:8765", 403),
+    ],
+)
+def test_the_page_may_connect_to_where_it_came_from(bare_server: Server, host: str, origin: str, status: int) -> None:
+    handshake = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13",
+                 "Sec_WebSocket_Key": base64.b64encode(bytes(16)).decode()}  # fmt: skip
+    assert _ask(bare_server, path="/ws", Host=host, Origin=origin, **handshake)[0] == status

@@ -1,0 +1,148 @@
+"""What the service manager hears: a real datagram socket on one side, the server's process on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.rig import Client, Server
+
+WITHIN_S = 20.0
+
+
+class Manager:
+    """The socket of a service manager, and what arrived there."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+
+    async def hears(self, wanted: str) -> list[str]:
+        """The lines of the next message that has this one, or one that begins with it where it ends in "="."""
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
+                if any(line == wanted or (wanted.endswith("=") and line.startswith(wanted)) for line in lines):
+                    return lines
+
+    def rest(self) -> list[str]:
+        """Every line that arrived and was not heard yet."""
+        lines: list[str] = []
+        while True:
+            try:
+                lines += self._socket.recv(4096).decode().split("\n")
+            except BlockingIOError:
+                return lines
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with Manager(str(tmp_path / "notify")) as manager:
+        yield manager
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract name"])
+async def test_it_is_ready_once_it_listens_and_tells_when_it_stops(
+    new_server: Callable[..., Server], tmp_path: Path, abstract: bool
+) -> None:
+    address = f"@gphoto-ws-server-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with Manager(address) as manager:
+        server = new_server(NOTIFY_SOCKET=address)
+        await manager.hears("READY=1")
+        async with await Client.connect(server) as client:
+            assert (await client.command("ping"))["message"] == "pong"
+        assert "STOPPING=1" not in manager.rest()
+        assert await asyncio.to_thread(server.stop) == 0
+        assert "STOPPING=1" in manager.rest()
+
+
+async def test_a_server_that_cannot_listen_is_never_ready(new_server: Callable[..., Server], manager: Manager) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AssertionError, match="in use"):
+        new_server(NOTIFY_SOCKET=manager.address, WS_PORT=str(taken.getsockname()[1]))
+    assert "READY=1" not in manager.rest()
+
+
+async def test_the_watchdog_is_fed_also_while_a_camera_hangs(
+    new_server: Callable[..., Server], manager: Manager
+) -> None:
+    with SimulatorProcess("--cameras", "1", *QUICK) as simulator, Control(simulator.control) as control:
+        port = simulator.cameras[0].address
+        server = new_server(NETWORK_CAMERAS=port, NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="1000000")
+        async with await Client.connect(server) as client:
+            await client.command("get_config", name="iso", port=port)
+            control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops for ever
+            await client.socket.send(f'{{"command": "capture_preview", "payload": {{"port": "{port}"}}}}')
+            worker = next(child for child in server.children() if "camera.worker" in child.cmdline())
+            worker.cpu_percent()
+            while await asyncio.to_thread(worker.cpu_percent, 0.1) < 15:
+                pass
+            manager.rest()
+            for _ in range(3):
+                await manager.hears("WATCHDOG=1")
+            assert worker.is_running()
+        assert await asyncio.to_thread(server.stop) == 0
+
+
+async def test_the_status_tells_who_is_there(new_server: Callable[..., Server], manager: Manager) -> None:
+    server = new_server("--simulate", NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="200000")
+    async with await Client.connect(server) as client:
+        await client.command("list_cameras")
+        await manager.hears("STATUS=cameras: 1, open: 1, clients: 1")
+    await manager.hears("STATUS=cameras: 1, open: 1, clients: 0")
+    assert await asyncio.to_thread(server.stop) == 0
+
+
+@pytest.mark.parametrize(
+    "watched",
+    [{}, {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}],
+    ids=["no watchdog", "for another process", "zero", "no number"],
+)
+async def test_nobody_is_fed_who_does_not_watch(
+    new_server: Callable[..., Server], manager: Manager, watched: dict[str, str]
+) -> None:
+    server = new_server(NOTIFY_SOCKET=manager.address, **watched)
+    assert await asyncio.to_thread(server.stop) == 0
+    heard = manager.rest()
+    assert [line for line in heard if line.startswith("STATUS=")]
+    assert "WATCHDOG=1" not in heard
+
+
+def test_a_service_manager_that_is_gone_is_told_of_once_and_stops_nothing(
+    new_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = new_server(NOTIFY_SOCKET=str(tmp_path / "nobody"), WATCHDOG_USEC="20000")
+    server.wait_for_log("the service manager does not hear")
+    assert server.stop() == 0
+    assert server.log.count("does not hear") == 1
+
+
+def test_a_service_manager_that_does_not_read_stops_nothing(
+    new_server: Callable[..., Server], manager: Manager
+) -> None:
+    server = new_server(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="2000")
+    server.wait_for_log("the service manager does not hear")  # its queue is full
+    assert server.stop() == 0
+
+
+def test_without_a_service_manager_nothing_is_told(new_server: Callable[..., Server], manager: Manager) -> None:
+    server = new_server(WATCHDOG_USEC="20000", LOG_LEVEL="DEBUG")
+    assert server.stop() == 0
+    assert manager.rest() == []
+    assert "service manager" not in server.log

@@ -1,0 +1,140 @@
+"""What server/viewer.py takes for granted of websockets' inside, and that live view works without it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import serve
+from websockets.frames import Frame as LibraryFrame
+from websockets.frames import Opcode
+
+from camera.model import Frame
+from camera.turn import AS_IS
+from server import viewer
+from server.viewer import FrameConnection, FrameSlot, wire_message
+from tests.faults.in_process import InProcess
+from tests.marks import decoded, from_base64
+
+
+@asynccontextmanager
+async def pair(read: bool = True) -> AsyncIterator[tuple[FrameConnection, ClientConnection]]:
+    """Both ends of a connection, the server's made as the server makes them; the client may begin to read later."""
+    made: asyncio.Future[FrameConnection] = asyncio.get_running_loop().create_future()
+
+    async def keep(connection: object) -> None:
+        assert isinstance(connection, FrameConnection)
+        made.set_result(connection)
+        await connection.wait_closed()
+
+    async with (
+        serve(keep, "127.0.0.1", 0, compression=None, write_limit=0, create_connection=FrameConnection) as server,
+        connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", max_size=None, max_queue=None) as client,
+    ):
+        connection = await made
+        if not read:
+            client.transport.pause_reading()
+        yield connection, client
+        if not read:
+            client.transport.resume_reading()
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 100_000])
+@pytest.mark.parametrize("text", [False, True])
+def test_a_message_is_byte_for_byte_what_the_library_would_send(size: int, text: bool) -> None:
+    payload = b"x" * size
+    opcode = Opcode.TEXT if text else Opcode.BINARY
+    assert wire_message((payload[:10], payload[10:]), text) == LibraryFrame(opcode, payload).serialize(mask=False)
+
+
+async def test_the_library_has_the_inside_that_frames_are_written_past() -> None:
+    async with pair() as (connection, _):
+        assert connection.direct
+
+
+async def test_what_is_written_to_the_transport_is_a_message_between_others() -> None:
+    async with pair() as (connection, client):
+        await connection.send("before")
+        assert connection.takes_frame()
+        connection.transport.write(wire_message((b"a ", b"frame"), False))
+        await connection.send("after")
+        assert [await client.recv() for _ in range(3)] == ["before", b"a frame", "after"]
+
+
+async def test_no_frame_is_taken_in_the_middle_of_a_message_in_fragments() -> None:
+    go_on, begun = asyncio.Event(), asyncio.Event()
+
+    async def fragments() -> AsyncIterator[str]:
+        yield "one "
+        begun.set()
+        await go_on.wait()
+        yield "message"
+
+    async with pair() as (connection, client):
+        sending = asyncio.create_task(connection.send(fragments()))
+        await begun.wait()
+        assert not connection.takes_frame()
+        go_on.set()
+        await sending
+        assert connection.takes_frame()
+        assert await client.recv() == "one message"
+
+
+async def test_no_frame_is_taken_while_bytes_wait_and_a_waiting_slot_is_written_when_they_have_left() -> None:
+    async with pair(read=False) as (connection, client):
+        while connection.takes_frame():
+            connection.transport.write(wire_message((bytes(1_000_000),), False))
+        assert connection.unsent > 0
+        slot = FrameSlot(connection, 1, 30.0, "jpeg", AS_IS, None, lambda reason: None)
+        slot.offer(Frame(b"old", 1, 0))
+        slot.offer(Frame(b"newest", 2, 0))
+        assert (slot.sent, slot.dropped) == (0, 1)
+        client.transport.resume_reading()
+        while len(message := await client.recv()) == 1_000_000:
+            pass
+        assert message == b"newest"
+        assert (slot.sent, connection.unsent) == (1, 0)
+
+
+async def test_a_closed_connection_takes_no_frame() -> None:
+    async with pair() as (connection, client):
+        await client.close()
+        await connection.wait_closed()
+        assert not connection.takes_frame()
+
+
+@pytest.fixture
+def other_library(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """As if websockets had another inside."""
+    monkeypatch.setattr(viewer, "_INSIDE", ("no_such_attribute",))
+    return caplog
+
+
+async def test_live_view_works_with_another_inside(
+    other_library: pytest.LogCaptureFixture, ports: list[str], simulator: object
+) -> None:
+    server = await InProcess.start(ports[0])
+    try:
+        async with await server.connect() as client:
+            await client.command("select_camera", port=ports[0])
+            await client.command("start_live_view", format="base64")
+            pictures = [await client.event("live_view_frame") for _ in range(5)]
+            assert all(before["seq"] < after["seq"] for before, after in itertools.pairwise(pictures))
+            decoded(from_base64(pictures[-1]["image_b64"]))
+            await client.command("stop_live_view")
+            await client.command("start_live_view", format="binary", max_in_flight=2)
+            while not client.binary:
+                await client.receive()
+            _, _, stream, seq, _ = struct.unpack(">BBHIQ", client.binary[0][:16])
+            decoded(client.binary[0][16:])
+            await client.socket.send(json.dumps({"ack": {"stream": stream, "seq": seq}}))
+            assert (await client.command("get_config", name="iso"))["config_name"] == "iso"
+    finally:
+        await server.app.stop()
+    assert "no_such_attribute" in other_library.text

@@ -1,0 +1,139 @@
+"""A logged-in connection: commands with ids, each of which has to be answered exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.rig import TOKEN
+from tests.soak.world import World
+
+Json = dict[str, Any]
+_RECONNECT_S = 0.3
+_CLOSE_S = 2.0
+
+
+class Refused(Exception):
+    """An error reply."""
+
+    def __init__(self, reply: Json) -> None:
+        super().__init__(f"{reply.get('code')}: {reply.get('message')}")
+        self.code = str(reply.get("code"))
+
+
+class Cut(Exception):
+    """The connection ended before the reply."""
+
+
+class Line:
+    """One connection. `on_event` and `on_binary` get what is no reply."""
+
+    def __init__(self, socket: ClientConnection, world: World, name: str) -> None:
+        self.name = name
+        self.on_event: Callable[[Json], None] = lambda event: None
+        self.on_binary: Callable[[bytes], None] = lambda message: None
+        self.ended = asyncio.Event()
+        self._socket = socket
+        self._world = world
+        self._life = world.served.life
+        self._waiting: dict[int, asyncio.Future[Json]] = {}
+        self._number = 0
+        self._leaving = False
+        self._reading = asyncio.create_task(self._read(), name=f"soak {name}")
+
+    @classmethod
+    async def connect(cls, world: World, name: str) -> Self | None:
+        """Connect and log in, again and again while the server is down; None once the run stops."""
+        while not world.stopping:
+            life, listened = world.served.life, world.served.listening
+            try:
+                socket = await connect(world.served.uri, max_size=None, close_timeout=_CLOSE_S, ping_timeout=None)
+                await socket.send(json.dumps({"token": TOKEN}))
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+                if life == world.served.life and listened:
+                    world.story.violation(f"{name} could not connect: {error!r}")
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            world.story.count("connections")
+            return cls(socket, world, name)
+        return None
+
+    async def ask(self, command: str, within: float, **payload: Any) -> Json:
+        """Send a command; its reply.
+
+        Raises:
+            Refused: it was an error reply.
+            Cut: the connection ended first.
+            TimeoutError: no reply within that many seconds.
+        """
+        reply = await self.send(command, **payload)
+        async with asyncio.timeout(within):
+            answer = await reply
+        if answer["status"] == "error":
+            raise Refused(answer)
+        return answer
+
+    async def send(self, command: str, **payload: Any) -> asyncio.Future[Json]:
+        """Send a command and do not wait; its reply is still to come."""
+        self._number += 1
+        reply = self._waiting[self._number] = asyncio.get_running_loop().create_future()
+        with suppress(ConnectionClosed):
+            await self.say({"command": command, "payload": payload, "id": self._number})
+        if self.ended.is_set() and not reply.done():
+            reply.set_exception(Cut())
+            reply.exception()  # nobody may be left to hear it
+        return reply
+
+    async def say(self, message: Json) -> None:
+        """Send something that has no reply. Raises ConnectionClosed."""
+        await self._socket.send(json.dumps(message))
+
+    async def close(self) -> None:
+        """Leave in good manners."""
+        self._leaving = True
+        await self._socket.close()
+        await asyncio.wait((self._reading,))
+
+    async def vanish(self) -> None:
+        """Leave as a client whose cable was cut."""
+        self._leaving = True
+        self._socket.transport.abort()
+        await asyncio.wait((self._reading,))
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._socket:
+                if isinstance(message, bytes):
+                    self.on_binary(message)
+                else:
+                    self._take(json.loads(message))
+        except ConnectionClosed as closed:
+            self._notice(repr(closed))
+        else:
+            self._notice("closed in good order")
+        finally:
+            self.ended.set()
+            for reply in self._waiting.values():
+                if not reply.done():
+                    reply.set_exception(Cut())
+                    reply.exception()  # nobody may be left to hear it
+
+    def _take(self, message: Json) -> None:
+        if "event" in message:
+            self.on_event(message)
+            return
+        reply = self._waiting.pop(message.get("id", -1), None)
+        if reply is None:
+            self._world.story.violation(f"{self.name} got a reply that belongs to nothing: {str(message)[:200]}")
+        elif not reply.done():
+            reply.set_result(message)
+
+    def _notice(self, how: str) -> None:
+        if not self._leaving and self._life == self._world.served.life:
+            self._world.story.violation(f"the server dropped {self.name}: {how}")

@@ -1,0 +1,125 @@
+"""Those who come and go: polite, vanishing, mute, talking garbage; and somebody who asks for the health."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.rig import TOKEN
+from tests.soak.line import Cut, Line, Refused
+from tests.soak.world import World
+
+_REPLY_S = 30.0
+_HEALTH_EVERY_S, _HEALTH_S = 0.5, 5.0
+_GARBAGE = (
+    "", "{", "[]", "null", '{"command": 7}', '{"command": "no_such_command"}', '{"command": "ping", "payload": 3}',
+    '{"ack": {"stream": -1, "seq": "x"}}', '{"type": "bogus"}', "\x00\x01", "9" * 5000, "[" * 3000,
+    b"\xde\xad\xbe\xef", '{"command": "get_config", "payload": {"nam": "iso"}, "id": 1}',
+)  # fmt: skip
+
+
+async def come_and_go(world: World, rng: random.Random) -> None:
+    """One visitor after the other until the run stops."""
+    kinds: tuple[Callable[[World, random.Random], Awaitable[None]], ...] = (
+        _polite, _polite, _vanishing, _vanishing, _mute, _babbling, _no_websocket,
+    )  # fmt: skip
+    while not world.stopping:
+        # A server that is down refuses, one that is killed hangs up: neither is the visitor's concern.
+        with suppress(OSError, ConnectionClosed, InvalidHandshake, EOFError, Cut, Refused):
+            await rng.choice(kinds)(world, rng)
+            world.story.count("visitors")
+        await world.pause(rng.uniform(0.05, 0.5))
+
+
+async def _polite(world: World, rng: random.Random) -> None:
+    line = await Line.connect(world, "polite visitor")
+    if line is None:
+        return
+    try:
+        for command in rng.sample(("list_cameras", "server_info", "ping", "list_commands"), 2):
+            began = time.monotonic()
+            await line.ask(command, _REPLY_S)
+            world.story.took(f"answer to {command}", time.monotonic() - began)
+    except TimeoutError:
+        world.story.violation(f"a visitor got no answer in {_REPLY_S:.0f} s")
+    finally:
+        await line.close()
+
+
+async def _vanishing(world: World, rng: random.Random) -> None:
+    line = await Line.connect(world, "vanishing visitor")
+    if line is None:
+        return
+    port = rng.choice(world.cameras).port
+    command, payload = rng.choice((
+        ("start_live_view", {"port": port, "fps": rng.choice((5, 30))}),
+        ("get_config", {"port": port}),
+        ("list_files", {"port": port, "folder": "/"}),
+        ("subscribe", {"events": ["*"]}),
+    ))  # fmt: skip
+    await line.send(command, **payload)
+    await world.pause(rng.uniform(0, 2))
+    await line.vanish()
+
+
+async def _mute(world: World, rng: random.Random) -> None:
+    async with connect(world.served.uri, close_timeout=1):
+        await world.pause(rng.uniform(0, 5))
+
+
+async def _babbling(world: World, rng: random.Random) -> None:
+    async with connect(world.served.uri, close_timeout=1) as socket:
+        if rng.random() < 0.7:
+            await socket.send(json.dumps({"token": TOKEN}))
+        for _ in range(rng.randint(1, 20)):
+            await socket.send(rng.choice(_GARBAGE))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while True:
+                    await socket.recv()
+
+
+async def _no_websocket(world: World, rng: random.Random) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.served.port)
+    try:
+        writer.write(rng.choice((b"", b"GET", b"\r\n\r\n", rng.randbytes(300), b"GET /nowhere HTTP/1.1\r\n\r\n")))
+        await writer.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rng.uniform(0, 2)):
+                await reader.read()
+    finally:
+        writer.close()
+
+
+async def ask_for_health(world: World, patience: float) -> None:
+    """GET /health until the run stops: always answered, and soon."""
+    while not world.stopping:
+        life, listened, began = world.served.life, world.served.listening, time.monotonic()
+        try:
+            async with asyncio.timeout(_HEALTH_S * patience):
+                status = await _health(world.served.port)
+        except (OSError, EOFError, TimeoutError, IndexError) as error:
+            if life == world.served.life and listened:
+                world.story.violation(f"/health failed after {time.monotonic() - began:.1f} s: {error!r}")
+        else:
+            world.story.took("answer to /health", time.monotonic() - began)
+            world.story.count(f"/health {status}")
+            if status not in ("200", "503"):
+                world.story.violation(f"/health answered {status}")
+        await world.pause(_HEALTH_EVERY_S)
+
+
+async def _health(port: int) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return (await reader.readuntil(b"\r\n")).split()[1].decode()
+    finally:
+        writer.close()

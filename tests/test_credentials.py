@@ -1,0 +1,81 @@
+"""The token as a systemd credential: a file api_token in the folder that CREDENTIALS_DIRECTORY names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from settings import SettingsError, load
+from tests.rig import TOKEN, Client, Server
+from tests.server.wire import last_words, stranger
+
+NOTHING = Path("/nonexistent/.env")
+SECRET = "from-the-credential-9b2e"
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    """The folder, with a token in it as `echo` writes it."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "api_token").write_text(f"{SECRET}\n")
+    return folder
+
+
+async def test_the_token_of_the_credential_opens(new_server: Callable[..., Server], credentials: Path) -> None:
+    server = new_server(API_TOKEN="", WS_HOST="0.0.0.0", CREDENTIALS_DIRECTORY=str(credentials))
+    uri = server.uri.replace("0.0.0.0", "127.0.0.1")
+    server.uri = uri
+    async with await Client.connect(server, SECRET) as client:
+        assert (await client.command("ping"))["message"] == "pong"
+    async with await stranger(server) as socket:
+        await socket.send('{"token": "from-somewhere-else"}')
+        assert (await last_words(socket))[1] == 4401
+    assert server.stop() == 0
+    assert SECRET not in server.log
+
+
+def test_a_token_in_the_environment_wins(credentials: Path) -> None:
+    settings = load({"API_TOKEN": TOKEN, "CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING)
+    assert settings.api_token == TOKEN
+
+
+def test_a_token_in_the_dotenv_file_wins(credentials: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"API_TOKEN={TOKEN}\n")
+    assert load({"CREDENTIALS_DIRECTORY": str(credentials)}, tmp_path / ".env").api_token == TOKEN
+
+
+def test_an_empty_setting_is_none(credentials: Path) -> None:
+    assert load({"API_TOKEN": "", "CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING).api_token == SECRET
+
+
+@pytest.mark.parametrize("folder", ["", "/nonexistent"])
+def test_without_a_credential_there_is_no_token(folder: str) -> None:
+    assert load({"CREDENTIALS_DIRECTORY": folder}, NOTHING).api_token == ""
+
+
+def test_other_credentials_are_none_of_ours(credentials: Path) -> None:
+    (credentials / "api_token").rename(credentials / "certificate")
+    assert load({"CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING).api_token == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "is empty"), (b" \n", "is empty"), (b"secret-\xff\n", "text in UTF-8"), (None, "cannot be read")],
+    ids=["empty", "blank", "no text", "a folder"],
+)
+def test_a_credential_that_is_no_token_is_named_and_not_shown(
+    credentials: Path, content: bytes | None, words: str
+) -> None:
+    file = credentials / "api_token"
+    file.unlink()
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=words) as refusal:
+        load({"CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING)
+    assert str(file) in str(refusal.value)
+    assert "secret" not in str(refusal.value)

@@ -1,0 +1,121 @@
+"""Before other machines may reach it: a token that is not guessed is demanded, and what is doubtful is warned of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from packaging.requirements import Requirement
+
+from tests.rig import ROOT, Client, Server
+from tests.server.wire import answer, say, stranger
+from tests.test_entry import run
+
+
+def test_only_this_machine_is_let_in_unless_told_otherwise(new_server: Callable[..., Server]) -> None:
+    server = new_server(WS_HOST="")
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.Process(server.process.pid).net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) <= {"127.0.0.1", "::1"}
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "booth.example"])
+def test_without_a_token_nobody_else_is_let_in(tmp_path: Path, host: str) -> None:
+    ended = run(tmp_path, "--host", host)
+    assert ended.returncode == 2
+    for part in (host, "set API_TOKEN", "WS_HOST=localhost"):
+        assert part in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_host_of_the_environment_is_checked_as_well(tmp_path: Path) -> None:
+    ended = run(tmp_path, WS_HOST="0.0.0.0")
+    assert (ended.returncode, "set API_TOKEN" in ended.stderr) == (2, True)
+
+
+def test_a_short_token_does_not_open_to_others(tmp_path: Path) -> None:
+    ended = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN="xyz1234")
+    assert ended.returncode == 2
+    assert "API_TOKEN is shorter than 8 characters" in ended.stderr
+    assert "xyz1234" not in ended.stderr
+
+
+async def test_a_short_token_on_this_machine_is_warned_of_and_opens(new_server: Callable[..., Server]) -> None:
+    server = new_server(API_TOKEN="xyz1234")
+    server.wait_for_log("WARNING .*API_TOKEN is shorter than 8 characters")
+    async with await Client.connect(server) as client:
+        assert (await client.command("ping"))["message"] == "pong"
+    assert server.stop() == 0
+
+
+def test_a_token_of_eight_characters_opens_to_others_with_a_warning_about_tls(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server(WS_HOST="0.0.0.0", API_TOKEN="xyz12345")
+    server.wait_for_log("WARNING .*without TLS")
+    assert server.stop() == 0
+    assert "shorter" not in server.log
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])
+def test_on_this_machine_nothing_is_warned_of(new_server: Callable[..., Server], host: str) -> None:
+    server = new_server(WS_HOST=host, API_TOKEN="")
+    assert server.stop() == 0
+    assert "WARNING" not in server.log
+
+
+@pytest.mark.parametrize("token", ["i", "on", "INFO", "ws"])
+async def test_a_short_token_does_not_garble_the_log_and_is_not_in_what_clients_said(
+    new_server: Callable[..., Server], token: str
+) -> None:
+    server = new_server(API_TOKEN=token, LOG_LEVEL="DEBUG")
+    async with await stranger(server) as socket:
+        await socket.send(json.dumps({"token": token}))
+        client = Client(socket)
+        for payload in ({"name": token}, {token: 1}, {"name": f'"{token}"'}):
+            await say(client, {"command": "get_config", "payload": payload})
+            assert (await answer(client))["status"] == "error"
+    assert server.stop() == 0
+    assert " INFO gphoto_ws_server: listening on ws://127.0.0.1:" in server.log
+    for quoted in (f'"{token}"', f"'{token}'"):
+        assert quoted not in server.log
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("WS_PROT", "did you mean WS_PORT?"), ("ws_port", "did you mean WS_PORT?"), ("API_TOKENS", "API_TOKEN?"),
+     ("NETWORK_CAMERA", "NETWORK_CAMERAS?"), ("FAVOURITE_COLOUR", ".env.example")],
+)  # fmt: skip
+def test_a_name_in_the_dotenv_file_that_is_no_setting_is_warned_of(
+    new_server: Callable[..., Server], tmp_path: Path, name: str, hint: str
+) -> None:
+    (tmp_path / ".env").write_text(f"LOG_LEVEL=INFO\n{name}=1\n")
+    server = new_server()
+    line = server.wait_for_log("WARNING .* is no setting")
+    assert f"{name} in {tmp_path / '.env'}" in line
+    assert hint in line
+    assert server.stop() == 0
+    assert server.log.count("is no setting") == 1
+
+
+def test_the_example_is_not_warned_of(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
+    server = new_server()
+    assert server.stop() == 0
+    assert "WARNING" not in server.log
+
+
+def test_an_older_gphoto2_is_not_installed() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")]
+    [gphoto2] = [requirement.specifier for requirement in wanted if requirement.name == "gphoto2"]
+    assert not gphoto2.contains("2.6.3")
+    assert gphoto2.contains("2.6.4")

@@ -1,0 +1,73 @@
+"""Docker's question: `python healthcheck.py` beside a server with the same settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+
+from tests.rig import ROOT, Server
+
+
+def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run it, as Docker does; it has to end by itself."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "healthcheck.py")],
+        cwd=folder, env=environment | settings, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_a_server_with_a_camera_is_healthy(
+    new_server: Callable[..., Server], tmp_path: Path, tls: bool, host: str
+) -> None:
+    settings = {"WS_HOST": host}
+    if tls:
+        issued = trustme.CA().issue_cert("booth.example")
+        for pem in issued.cert_chain_pems:
+            pem.write_to_path(tmp_path / "chain.pem", append=True)
+        issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+        settings |= {"WS_TLS_CERT": str(tmp_path / "chain.pem"), "WS_TLS_KEY": str(tmp_path / "key.pem")}
+    server = new_server("--simulate", **settings)
+    port = str(urlsplit(server.uri).port)
+    server.wait_for_log(": open, ")
+    assert healthcheck(tmp_path, **settings, WS_PORT=port).returncode == 0
+    assert server.stop() == 0
+
+
+def test_a_server_without_a_camera_is_not_and_it_says_why(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = new_server()
+    ended = healthcheck(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(urlsplit(server.uri).port))
+    assert (ended.returncode, "no camera is connected" in ended.stderr) == (1, True)
+    assert server.stop() == 0
+
+
+def test_a_port_where_nobody_listens_is_not_healthy(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        ended = healthcheck(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(nobody.getsockname()[1]))
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_settings_that_are_wrong_are_not_healthy(tmp_path: Path) -> None:
+    ended = healthcheck(tmp_path, WS_PORT="http")
+    assert (ended.returncode, "WS_PORT" in ended.stderr) == (1, True)
+
+
+def test_the_image_holds_it_and_asks_it() -> None:
+    dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text()
+    [copied] = [line for line in dockerfile.splitlines() if line.startswith("COPY gphoto_ws_server.py")]
+    assert 'CMD ["python", "healthcheck.py"]' in dockerfile
+    modules = sorted(file.name for file in ROOT.glob("*.py"))
+    assert [module for module in modules if module not in copied or f"!{module}" not in ignored] == []

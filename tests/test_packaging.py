@@ -1,0 +1,56 @@
+"""The server as pipx installs it: everything it needs is in the wheel, and it serves from there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig import ROOT, Client, Server
+
+_LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests", "photos")
+
+
+def _run(*arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=55, check=False, cwd="/",
+        env=os.environ | environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_installed_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, place = tmp_path / "source", tmp_path / "installed"
+    shutil.copytree(ROOT, source, ignore=_LEFT_OUT)
+    _run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source))
+    (wheel,) = tmp_path.glob("gphoto_ws_server-*.whl")
+    _run(
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--target",
+        str(place),
+        str(wheel),
+    )
+    version = _run(str(place / "bin" / "gphoto-ws-server"), "--version", PYTHONPATH=str(place))
+    assert version.strip() in wheel.name
+    monkeypatch.setattr("tests.rig.ROOT", place)
+    server = Server("--simulate", cwd=tmp_path)
+
+    async def model() -> str:
+        async with await Client.connect(server) as client:
+            return str((await client.command("get_config", name="cameramodel"))["value"])
+
+    try:
+        assert asyncio.run(model()) == "Canon EOS 550D"
+    finally:
+        assert server.stop() == 0
