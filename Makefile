@@ -6,29 +6,63 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run test lint first-light photobooth-bench clean
+.PHONY: demo run test test-all lint docs bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
-	@echo "Try it in another terminal; the token stands in the log below unless API_TOKEN is set. Ctrl-C ends."
+	@echo "Open http://localhost:8765/console. Token: API_TOKEN if that is set, else see the log below. Ctrl-C ends."
 	$(BIN)/python gphoto_ws_server.py --simulate
 
 run: $(VENV)/.run  ## serve the cameras that are plugged in
 	$(BIN)/python gphoto_ws_server.py
 
 test: lint  ## every check and test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
+
+# Each Python that the README promises, with an environment of its own; one that is not here is named and passed over.
+test-all:  ## the tests under every supported Python that is here
+	@for version in 3.11 3.12 3.13; do \
+		if python$$version -c 'import venv, ensurepip' 2>/dev/null; then \
+			echo "== Python $$version"; $(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+		else echo "== Python $$version is not here: not tested"; fi; done
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PYTHONPATH=. $(BIN)/lint-imports
+	PYTHONPATH=.:clients/python/src $(BIN)/lint-imports
 
-first-light: $(VENV)/.dev  ## the figures of the first issue: rates, latencies, memory
-	$(BIN)/python -m benchmarks.first_light
+docs: $(VENV)/.dev  ## write docs/protocol.md and docs/asyncapi.yaml anew from the declarations in protocol/
+	$(BIN)/python -m docs.generator
 
-photobooth-bench: $(VENV)/.dev  ## the figures of the photobooth: turned previews, photos in one command
-	$(BIN)/python -m benchmarks.photobooth
+bench: $(VENV)/.bench  ## how fast it is, beside peers and limits, in two minutes
+	$(BIN)/python -m benchmarks --quick
+
+bench-full: $(VENV)/.bench  ## the same with many rounds; writes docs/performance.md and docs/performance.svg
+	$(BIN)/python -m benchmarks --full --write
+
+load: $(VENV)/.dev  ## a crowd around the server for a minute (LOAD_SECONDS): frames/s, memory, stalls
+	$(BIN)/python -m benchmarks.load
+
+SECONDS ?= 60
+SEED ?= $(shell date +%s)
+fuzz: $(VENV)/.dev  ## cameras that answer with anything, for SECONDS; SEED repeats a run
+	FUZZ_SECONDS=$(SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/faults/test_hostile_cameras.py
+
+# The suite is written for Python 2.7 and for nothing newer.
+PYTHON2 ?= python2.7
+AUTOBAHN := $(CURDIR)/.autobahn
+autobahn: $(VENV)/.dev $(AUTOBAHN)/bin/wstest  ## the Autobahn test suite against the WebSocket side
+	PYTHONUSERBASE=$(AUTOBAHN) $(BIN)/python -m tests.conformance.autobahn $(PYTHON2) -W ignore $(AUTOBAHN)/bin/wstest
+
+$(AUTOBAHN)/bin/wstest:
+	PYTHONUSERBASE=$(AUTOBAHN) $(PYTHON2) -m pip install --quiet --user autobahntestsuite==25.10.1
+
+MINUTES ?= 10
+soak: $(VENV)/.dev  ## a server under every fault there is, for MINUTES (10); everything accounted for at the end
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+console-picture: $(VENV)/.dev  ## docs/console.png: the console page with a simulated camera; needs chromium
+	$(BIN)/python -m tests.console.take_picture docs/console.png
 
 $(VENV)/.run: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv"; exit 1; }
@@ -40,5 +74,9 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .autobahn
