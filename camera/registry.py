@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from camera import detection, library, usb
 from camera.errors import CameraNotFound
@@ -17,6 +18,8 @@ _log = logging.getLogger("camera.registry")
 # Where the bus cannot be watched, a detection is as old as this at most when a client asks.
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
+# The first detection takes a quarter of a second, several on a Raspberry Pi with cold disks.
+_FIRST_LOOK_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
 # libgphoto2's generic model for network cameras; the camera tells its real name once it is open.
@@ -48,7 +51,8 @@ class Registry:
         self._detected_at = float("-inf")
         self._detecting = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
-        self.library = ""
+        self._library: str | None = None
+        self._looked = asyncio.Event()
 
     def start(self) -> None:
         """Begin to open the network cameras and whatever is plugged in."""
@@ -86,6 +90,13 @@ class Registry:
             await asyncio.wait(first_tries, timeout=_FIRST_TRY_S)
         return self.known
 
+    async def library(self) -> str | None:
+        """The version of libgphoto2; None where it could not be asked. Waits for the first detection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LOOK_S):
+                await self._looked.wait()
+        return self._library
+
     @property
     def known(self) -> list[Session]:
         """The cameras of the last detection, in the order of `cameras`."""
@@ -116,6 +127,7 @@ class Registry:
 
     async def _watch(self) -> None:
         await self._detect()
+        self._looked.set()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
             if usb.signature() != self._signature:  # also after a detection that failed
@@ -135,8 +147,8 @@ class Registry:
                 self._signature = None  # look again when somebody asks
                 return
             self._signature = signature
-            self.library, cameras = found
-            library.warn_of(self.library)
+            self._library, cameras = found
+            library.warn_of(self._library)
             await self._apply(cameras)
 
     async def _apply(self, cameras: list[DetectedCamera]) -> None:

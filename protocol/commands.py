@@ -312,7 +312,7 @@ class ServerInfo(Reply):
     server: str = Field(description="Always gphoto-ws-server.")
     version: str = Field(description="Of the server.")
     protocol: int = Field(description="Number of this protocol.")
-    libgphoto2: str | None = Field(description="Its version; null until a camera was looked for.")
+    libgphoto2: str | None = Field(description="Its version; null where it could not be asked.")
     uptime: float = Field(description="Seconds since the server started.")
     time: str = Field(description="The server's clock, ISO 8601 in UTC: with it a client can tell how old a frame is.")
     limits: dict[str, int | float] = Field(description="Every limit by its name.")

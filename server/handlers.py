@@ -334,7 +334,7 @@ class Handlers:
             server="gphoto-ws-server",
             version=self._version,
             protocol=PROTOCOL_VERSION,
-            libgphoto2=self._registry.library or None,
+            libgphoto2=await self._registry.library(),
             uptime=round(time.monotonic() - self._started, 3),
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             limits=limits.ALL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,13 @@ async def test_server_info_tells_versions_and_uptime(visitor: Client) -> None:
     assert tuple(int(part) for part in info["libgphoto2"].split(".")) >= (2, 5, 34)
     assert abs(datetime.now(UTC) - datetime.fromisoformat(info["time"])) < timedelta(minutes=1)
     assert 0 < info["uptime"] <= (await visitor.command("server_info"))["uptime"]
+
+
+async def test_who_asks_the_moment_the_server_listens_is_told_the_version_of_libgphoto2_too(
+    new_server: Callable[..., Server],
+) -> None:
+    async with await Client.connect(new_server()) as first:
+        assert (await first.command("server_info"))["libgphoto2"]
 
 
 async def test_without_cameras_the_list_is_empty_and_commands_say_so(visitor: Client) -> None:
