@@ -28,8 +28,8 @@ from camera.turn import Turn
 from protocol import commands as c
 from server.app import App
 from server.connection import Call
+from server.frame_slot import FrameSlot
 from server.handlers import Handlers
-from server.viewer import FrameSlot
 
 # Frames are offered a third faster than they were delivered just now: always more than the server can do, and not so
 # many more that reading those which nobody gets becomes the work that is measured.

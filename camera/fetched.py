@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import weakref
@@ -13,15 +14,17 @@ _KEEP_S = 60.0
 _KEEP_BYTES = 64 * 2**20
 # Shots that exist nowhere else (taken to the camera's RAM) are kept longer: until this many bytes came after them.
 _KEEP_ONLY_COPIES_BYTES = 256 * 2**20
+_DIGEST_BYTES = 256 * 1024
 
 
 class FetchedFile:
     """One file of a camera, whole, in memory outside the heap. It lives as long as somebody holds this object."""
 
-    def __init__(self, fd: int, path: str, size: int, mimetype: str) -> None:
+    def __init__(self, fd: int, path: str, size: int, mimetype: str, sha256: str | None = None) -> None:
         self.path = path
         self.size = size
         self.mimetype = mimetype
+        self._sha256 = sha256
         self._fd = fd
         weakref.finalize(self, os.close, fd)
 
@@ -37,8 +40,29 @@ class FetchedFile:
     def copy_to(self, descriptor: int) -> None:
         """Write the whole file to an open descriptor, inside the kernel. Blocks."""
         offset = 0
-        while offset < self.size and (sent := os.sendfile(descriptor, self._fd, offset, self.size - offset)):
+        while offset < self.size and (sent := self.send(descriptor, offset, self.size - offset)):
             offset += sent
+
+    def send(self, descriptor: int, offset: int, length: int) -> int:
+        """Write a part to an open descriptor, inside the kernel; the number of bytes that it took.
+
+        Raises:
+            BlockingIOError: none now.
+        """
+        return os.sendfile(descriptor, self._fd, offset, length)
+
+    def sha256(self, start: int, end: int) -> str:
+        """SHA-256 of the bytes from `start` up to `end`, in hexadecimal. Blocks."""
+        digest = hashlib.sha256()
+        for data in self.pieces(_DIGEST_BYTES, start, end):
+            digest.update(data)
+        if (start, end) == (0, self.size):
+            self._sha256 = digest.hexdigest()
+        return digest.hexdigest()
+
+    def known_sha256(self, start: int, end: int) -> str | None:
+        """The same where it is known already."""
+        return self._sha256 if (start, end) == (0, self.size) else None
 
     def pieces(self, size: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to `end` (default: all) in pieces of `size` bytes, the last one shorter."""

@@ -26,11 +26,11 @@ class CameraFiles:
         self._child = child
         self._fetched = FetchedFiles()
 
-    async def fetch(self, path: str) -> FetchedFile:
-        """A whole file. Raises FileNotFound, InvalidPath."""
+    async def fetch(self, path: str, digest: bool = False) -> FetchedFile:
+        """A whole file, with its SHA-256 where that will be asked for. Raises FileNotFound, InvalidPath."""
         file = self._fetched.get(path)
         if file is None:
-            file = await self._fetch(await self._child(), path)
+            file = await self._fetch(await self._child(), path, digest)
             self._fetched.add(file)
         return file
 
@@ -67,8 +67,8 @@ class CameraFiles:
         """Give back the memory of files that nobody asked for in a while."""
         self._fetched.forget_old()
 
-    async def _fetch(self, child: Child, path: str) -> FetchedFile:
-        args = {"path": path, "rotation": self._turn.rotation, "flip": self._turn.flip}
+    async def _fetch(self, child: Child, path: str, digest: bool = False) -> FetchedFile:
+        args = {"path": path, "rotation": self._turn.rotation, "flip": self._turn.flip, "digest": digest}
         try:
             message = await child.call("fetch", args, deadlines.DOWNLOAD_SILENCE_S)
         except (CameraIO, CameraDisconnected):
@@ -77,7 +77,7 @@ class CameraFiles:
             message = await (await self._child()).call("fetch", args, deadlines.DOWNLOAD_SILENCE_S)
         told = message.header["ok"]
         assert message.fd is not None, "the worker sends a file with every fetch"
-        return FetchedFile(message.fd, told["path"], told["size"], told["mimetype"])
+        return FetchedFile(message.fd, told["path"], told["size"], told["mimetype"], told["sha256"])
 
 
 def in_ram(path: str) -> bool:

@@ -356,14 +356,19 @@ class Session:
         """One live-view frame as JPEG. Raises NotSupported."""
         return (await self._ask("preview", deadlines.PREVIEW_S, rotation=turn.rotation, flip=turn.flip)).data
 
-    async def fetch(self, path: str | None) -> FetchedFile:
-        """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath."""
+    async def fetch(self, path: str | None, digest: bool = False) -> FetchedFile:
+        """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath.
+
+        Args:
+            path: on the camera.
+            digest: its SHA-256 will be asked for.
+        """
         if path is None:
             path = self.files.last_image
         if path is None:
             raise FileNotFound("No image was captured yet. Send capture_image, or name a camera_filepath.")
         async with self._my_turn():
-            return await self.files.fetch(path)
+            return await self.files.fetch(path, digest)
 
     async def thumbnail(self, path: str) -> bytes:
         """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""

@@ -72,9 +72,9 @@ def is_text(form: StreamFormat) -> bool:
     return form in ("base64", "photonic")
 
 
-def piece(transfer: int, sequence: int, offset: int, data: bytes, last: bool) -> bytes:
-    """One piece of a file as a binary message."""
-    return HEADER.pack(KIND_PIECE, FLAG_LAST_PIECE if last else 0, transfer, sequence, offset) + data
+def piece_head(transfer: int, sequence: int, offset: int, last: bool) -> bytes:
+    """What stands before the bytes in a binary message with a piece of a file."""
+    return HEADER.pack(KIND_PIECE, FLAG_LAST_PIECE if last else 0, transfer, sequence, offset)
 
 
 def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> Parts:

@@ -224,18 +224,19 @@ class App:
 
     async def _watch_for_stalls(self) -> None:
         """Drop clients whose unsent bytes do not become fewer for too long."""
-        stalled: dict[Client, tuple[int, float]] = {}
+        stalled: dict[Client, tuple[int, int, float]] = {}
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_STALL_CHECK_S)
             now = loop.time()
-            fresh: dict[Client, tuple[int, float]] = {}
+            fresh: dict[Client, tuple[int, int, float]] = {}
             for client in tuple(self._clients):
-                unsent = client.socket.unsent
+                unsent, emptied = client.socket.unsent, client.socket.emptied
                 if unsent:
-                    before, since = stalled.get(client, (unsent, now))
-                    fresh[client] = (unsent, since if unsent >= before else now)
-                    if now - fresh[client][1] > limits.READ_STALL_SECONDS:
+                    before, emptied_before, since = stalled.get(client, (unsent, emptied, now))
+                    reads = unsent < before or emptied > emptied_before
+                    fresh[client] = (unsent, emptied, now if reads else since)
+                    if now - fresh[client][2] > limits.READ_STALL_SECONDS:
                         del fresh[client]
                         client.drop()
             stalled = fresh

@@ -31,8 +31,9 @@ from protocol.envelope import (
 )
 from protocol.errors import RequestError
 from server import limits
+from server.frame_slot import FrameSlot
 from server.streaming import Placeholder
-from server.viewer import FrameConnection, FrameSlot
+from server.viewer import FrameConnection
 
 _log = logging.getLogger("server.connection")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,13 +22,13 @@ from protocol import commands as c
 from protocol.base64 import b64encode
 from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
-from protocol.frames import piece
+from protocol.frames import piece_head
 from server import limits
 from server.connection import BegunReply, Call, Handler
+from server.frame_slot import FrameSlot
 from server.streaming import Placeholder
-from server.viewer import FrameSlot
 
-_CHUNK = 64 * 1024
+_CHUNK = 128 * 1024
 _FIRST_TRY_S = 2.0
 _EVENTS: tuple[c.EventName, ...] = get_args(c.EventName)
 
@@ -140,7 +139,7 @@ class Handlers:
 
     async def download_last_image(self, call: Call, payload: c.DownloadLastImage) -> None:
         camera = await self._camera(call, payload)
-        file = await camera.fetch(payload.camera_filepath)
+        file = await camera.fetch(payload.camera_filepath, digest=payload.transfer == "binary")
         start = payload.offset or 0
         whole = payload.offset is None and payload.length is None
         if start > file.size:
@@ -166,15 +165,14 @@ class Handlers:
     async def _transfer(self, call: Call, reply: c.Downloaded, file: FetchedFile, start: int, end: int) -> None:
         number = call.client.new_transfer()
         await call.reply(reply.model_copy(update={"transfer": number, "chunk_bytes": _CHUNK}))
-        digest = hashlib.sha256()
-        offset = start
-        for sequence, data in enumerate(file.pieces(_CHUNK, start, end) if end > start else (b"",)):
-            digest.update(data)
-            last = offset + len(data) >= end
-            await call.client.send(piece(number, sequence, offset, data, last), text=False)
-            offset += len(data)
+        # An empty part is one empty piece.
+        for sequence, offset in enumerate(range(start, max(end, start + 1), _CHUNK)):
+            size = min(_CHUNK, end - offset)
+            head = piece_head(number, sequence, offset, last=offset + size >= end)
+            await call.client.socket.send_piece(head, file, offset, size)
             await asyncio.sleep(0)
-        call.client.tell("transfer_complete", {"transfer": number, "size": end - start, "sha256": digest.hexdigest()})
+        digest = file.known_sha256(start, end) or await asyncio.to_thread(file.sha256, start, end)
+        call.client.tell("transfer_complete", {"transfer": number, "size": end - start, "sha256": digest})
 
     async def get_config(self, call: Call, payload: c.GetConfig) -> BaseModel:
         camera = await self._camera(call, payload)

@@ -1,10 +1,11 @@
-"""The newest frame on one websocket: at most one on its way and one waiting. The only file that knows websockets' inside.
+"""One client's websocket, which takes frames and files past the library. The only file that knows websockets' inside.
 
-What it relies on, beside the documented API: `Connection.transport`, `send_in_progress`, `connection_made`,
-`data_received`, `process_event` and `resume_writing` (websockets/asyncio/connection.py). A message from the server is
-not masked, so a frame is one run of bytes, the same for every viewer, written to the transport without passing the
-library's own encoder. Where a version of the library has that inside no more, frames go through its `send`: dearer, and
-right all the same.
+What it relies on, beside the documented API: `Connection.transport`, `send_in_progress`, `send_context`, `send_data`,
+`drain`, `connection_made`, `data_received`, `process_event` and `resume_writing` (websockets/asyncio/connection.py). A
+message from the server is not masked, so a frame is one run of bytes, the same for every viewer, written to the
+transport without passing the library's own encoder, and a piece of a file goes from its memory to the socket inside
+the kernel. Where a version of the library has that inside no more, both go through its `send`: dearer, and right all
+the same.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -22,8 +23,8 @@ from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 from websockets.protocol import Event, State
 
+from camera.fetched import FetchedFile
 from camera.model import Frame
-from camera.turn import Turn
 from protocol.frames import Parts, StreamFormat, encoded, is_text
 from server import limits
 from server.limits import TokenBucket
@@ -34,22 +35,26 @@ _UNSENT_BYTES = 64 * 1024
 _RECEIVE_BYTES = 16 * 1024
 _SLICE_BYTES = 2048
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
-# What a connection has to have for frames to be written past the library.
-_INSIDE = ("transport", "send_in_progress")
+# What a connection has to have for frames and files to be written past the library.
+_INSIDE = ("transport", "send_in_progress", "send_context", "send_data", "drain")
+# What is copied of a file each time the socket is full: the transport then tells when there is room again.
+_NUDGE_BYTES = 4096
 
 _log = logging.getLogger("server.viewer")
 
 
 def wire_message(payload: Parts, text: bool) -> bytes:
     """A whole WebSocket message of these parts, as it goes from server to client (RFC 6455, section 5.2)."""
-    first, size = _FINAL | (_TEXT if text else _BINARY), sum(map(len, payload))
+    return b"".join((_wire_head(sum(map(len, payload)), text), *payload))
+
+
+def _wire_head(size: int, text: bool) -> bytes:
+    first = _FINAL | (_TEXT if text else _BINARY)
     if size < 126:
-        head = struct.pack(">BB", first, size)
-    elif size < 65536:
-        head = struct.pack(">BBH", first, 126, size)
-    else:
-        head = struct.pack(">BBQ", first, 127, size)
-    return b"".join((head, *payload))
+        return struct.pack(">BB", first, size)
+    if size < 65536:
+        return struct.pack(">BBH", first, 126, size)
+    return struct.pack(">BBQ", first, 127, size)
 
 
 def payload_alone(payload: Parts, text: bool) -> bytes:
@@ -57,26 +62,36 @@ def payload_alone(payload: Parts, text: bool) -> bytes:
     return b"".join(payload)
 
 
+class WaitsForRoom(Protocol):
+    """Somebody with a frame for a connection that has something else to send."""
+
+    def write(self) -> None:
+        """The connection takes a frame now."""
+
+
 class FrameConnection(ServerConnection):
     """A connection that takes frames when it has nothing else to send.
 
     Attributes:
         direct: frames are written to the transport; otherwise they are sent as any other message.
+        emptied: how often everything that was to be sent had left; with `unsent`, it tells who does not read.
     """
 
     direct: bool
+    emptied = 0
+    _in_a_piece = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the client has connected."""
         super().connection_made(transport)
-        self._waiting: dict[FrameSlot, None] = {}
+        self._waiting: dict[WaitsForRoom, None] = {}
         self._frames = TokenBucket(limits.FRAMES_A_SECOND, limits.FRAMES_A_SECOND)
         self._control_frames = TokenBucket(limits.CONTROL_FRAMES_A_SECOND, 2 * limits.CONTROL_FRAMES_A_SECOND)
         self._sending: asyncio.Task[None] | None = None
         missing = [name for name in _INSIDE if not hasattr(self, name)]
         self.direct = not missing
         if missing:
-            _log.warning("this version of websockets has no %s: live view costs more CPU", ", ".join(missing))
+            _log.warning("this version of websockets has no %s: pictures cost more CPU", ", ".join(missing))
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
@@ -115,6 +130,7 @@ class FrameConnection(ServerConnection):
     def resume_writing(self) -> None:
         """Called by asyncio when everything written has gone to the kernel (write_limit is 0)."""
         super().resume_writing()
+        self.emptied += 1
         self._fill()
 
     def _fill(self) -> None:
@@ -148,11 +164,57 @@ class FrameConnection(ServerConnection):
         self._sending = None
         self._fill()
 
-    def wait_for_room(self, slot: FrameSlot) -> None:
+    async def send_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
+        """Send a binary message of a head and a part of a file, which is in no heap on its way.
+
+        Raises:
+            ConnectionClosed: the client is gone.
+        """
+        if not self.direct or self.transport.get_extra_info("sslcontext") is not None:  # TLS has to see the bytes
+            await self.send(head + file.read(offset, size))
+            return
+        while self.send_in_progress is not None:
+            await asyncio.shield(self.send_in_progress)
+        async with self.send_context():
+            done = self.send_in_progress = self.loop.create_future()
+            self._in_a_piece = True
+            try:
+                await self._write_piece(_wire_head(len(head) + size, text=False) + head, file, offset, size)
+            except OSError:
+                self.transport.abort()  # the client is gone: so says the next that is sent
+            except BaseException:
+                self.transport.abort()  # nothing can follow half a message
+                raise
+            finally:
+                self._in_a_piece = False
+                self.send_in_progress = None
+                done.set_result(None)
+        self._fill()
+
+    async def _write_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
+        self.transport.write(head)
+        socket_number: int = self.transport.get_extra_info("socket").fileno()
+        while size and not self.transport.is_closing():
+            if not self.unsent:
+                with suppress(BlockingIOError):
+                    sent = file.send(socket_number, offset, size)
+                    offset, size = offset + sent, size - sent
+            if size:
+                few = file.read(offset, min(size, _NUDGE_BYTES))
+                self.transport.write(few)
+                offset, size = offset + len(few), size - len(few)
+                await self.drain()
+
+    def send_data(self) -> None:
+        """Called by the library to write what it has to say: not in the middle of a piece."""
+        if not self._in_a_piece:
+            super().send_data()
+
+    def wait_for_room(self, slot: WaitsForRoom) -> None:
         """Have `slot.write` called as soon as a frame can leave."""
         self._waiting[slot] = None
 
-    def forget(self, slot: FrameSlot) -> None:
+    def forget(self, slot: WaitsForRoom) -> None:
         """Call `slot.write` no more."""
         self._waiting.pop(slot, None)
 
@@ -160,82 +222,3 @@ class FrameConnection(ServerConnection):
     def unsent(self) -> int:
         """Bytes that wait here for the client."""
         return self.transport.get_write_buffer_size()
-
-
-class FrameSlot:
-    """One stream of one client.
-
-    Attributes:
-        fps: the highest rate wanted.
-        turn: how the picture is wanted.
-        form: how frames are written.
-        sent: frames written to the socket.
-        dropped: frames that came while the client was not ready.
-    """
-
-    def __init__(
-        self,
-        connection: FrameConnection,
-        stream: int,
-        fps: float,
-        form: StreamFormat,
-        turn: Turn,
-        max_in_flight: int | None,
-        on_end: Callable[[str], None],
-    ) -> None:
-        self.stream = stream
-        self.fps = fps
-        self.turn = turn
-        self.sent = 0
-        self.dropped = 0
-        self._connection = connection
-        self.form: StreamFormat = form
-        self._credit = max_in_flight
-        self._in_flight: list[int] = []
-        self._newest: Frame | None = None
-        self._skipped = False
-        self._on_end = on_end
-
-    def offer(self, frame: Frame) -> None:
-        """Send the frame now, or keep it until the client is ready; a newer one takes its place."""
-        if self._newest is not None:
-            self.dropped += 1
-            self._skipped = True
-        self._newest = frame
-        if self._has_credit():
-            if self._connection.takes_frame():
-                self.write()
-            else:
-                self._connection.wait_for_room(self)
-
-    def acknowledge(self, seq: int) -> None:
-        """The client has frame `seq` and all before it."""
-        self._in_flight = [sent for sent in self._in_flight if sent > seq]
-        if self._newest is not None and self._has_credit():
-            if self._connection.takes_frame():
-                self.write()
-            else:
-                self._connection.wait_for_room(self)
-
-    def write(self) -> None:
-        """Write the newest frame to the socket."""
-        frame, self._newest = self._newest, None
-        if frame is None:
-            return
-        self._connection.write_frame(frame, self.form, self.stream, self._skipped)
-        self._skipped = False
-        self.sent += 1
-        if self._credit is not None:
-            self._in_flight.append(frame.seq)
-
-    def ended(self, reason: str) -> None:
-        """The camera sends no more."""
-        self._on_end(reason)
-
-    def close(self) -> None:
-        """Send nothing more."""
-        self._newest = None
-        self._connection.forget(self)
-
-    def _has_credit(self) -> bool:
-        return self._credit is None or len(self._in_flight) < self._credit

@@ -9,8 +9,10 @@ import asyncio
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from in_process import InProcess
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks import crowd
@@ -201,6 +204,34 @@ async def test_who_reads_again_too_late_is_told_4413(
             while True:
                 await late.recv()
         assert late.close_code == 4413
+
+
+async def test_who_reads_slowly_and_does_not_stop_is_served_to_the_end(
+    in_process: Callable[..., Awaitable[InProcess]],
+    monkeypatch: pytest.MonkeyPatch,
+    simulator: Control,
+    ports: list[str],
+) -> None:
+    monkeypatch.setattr(limits, "READ_STALL_SECONDS", 1)
+    running = await in_process(ports[SPARE])
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    small.connect(("127.0.0.1", urlsplit(running.uri).port))
+    async with connect(running.uri, sock=small, max_size=None, max_queue=1) as slow:
+        await slow.send(json.dumps({"token": TOKEN}))
+        await slow.send('{"command": "capture_image"}')
+        assert json.loads(await slow.recv())["status"] == "ok"
+        downloads = 6
+        for _ in range(downloads):
+            await slow.send('{"command": "download_last_image", "payload": {"transfer": "binary"}}')
+        began, complete = time.monotonic(), 0
+        while complete < downloads:
+            message = await slow.recv()
+            if isinstance(message, bytes):
+                await asyncio.sleep(0.1)  # its pace
+            else:
+                complete += json.loads(message).get("event") == "transfer_complete"
+        assert time.monotonic() - began > 3 * limits.READ_STALL_SECONDS
 
 
 async def test_a_page_that_the_camera_holds_up_is_504_and_the_server_goes_on(

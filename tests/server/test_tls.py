@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,12 @@ async def test_a_server_with_a_certificate_speaks_wss(
         for _ in range(20):
             await client.event("live_view_frame", within=10)
         await client.command("stop_live_view")
+        await client.command("capture_image")
+        client.binary.clear()
+        reply = await client.command("download_last_image", transfer="binary")
+        complete = await client.event("transfer_complete")
+        picture = b"".join(message[16:] for message in client.binary)
+        assert (len(picture), hashlib.sha256(picture).hexdigest()) == (reply["size"], complete["sha256"])
     assert server.stop() == 0
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import json
+import os
+import random
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,15 +15,19 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
+from camera.fetched import FetchedFile
 from camera.model import Frame
 from camera.turn import AS_IS
 from server import viewer
-from server.viewer import FrameConnection, FrameSlot, wire_message
+from server.frame_slot import FrameSlot
+from server.viewer import FrameConnection, wire_message
 from tests.faults.in_process import InProcess
 from tests.marks import decoded, from_base64
+from tests.waiting import until
 
 
 @asynccontextmanager
@@ -110,6 +117,64 @@ async def test_a_closed_connection_takes_no_frame() -> None:
 
 
 @pytest.fixture
+def file() -> FetchedFile:
+    """Three megabytes, no two of which are alike."""
+    descriptor = os.memfd_create("file")
+    size = os.write(descriptor, random.Random(1).randbytes(3_000_000))
+    return FetchedFile(descriptor, "/IMG_0001.JPG", size, "image/jpeg")
+
+
+async def test_a_piece_of_a_file_is_one_message_between_others(file: FetchedFile) -> None:
+    async with pair() as (connection, client):
+        await connection.send("before")
+        await connection.send_piece(b"head", file, 1000, 200_000)
+        await connection.send_piece(b"empty", file, 0, 0)
+        await connection.send("after")
+        assert [await client.recv() for _ in range(4)] == [
+            "before",
+            b"head" + file.read(1000, 200_000),
+            b"empty",
+            "after",
+        ]
+
+
+async def test_whatever_is_said_in_the_middle_of_a_piece_comes_whole_behind_it(file: FetchedFile) -> None:
+    async with pair(read=False) as (connection, client):
+        sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
+        await until(lambda: connection.unsent > 0)
+        assert not connection.takes_frame()
+        slot = FrameSlot(connection, 1, 30.0, "jpeg", AS_IS, None, lambda reason: None)
+        slot.offer(Frame(b"frame", 1, 0))
+        # The library writes its pings whatever else is on its way.
+        ping = asyncio.create_task(connection.ping())
+        also = asyncio.create_task(connection.send("also"))
+        client.transport.resume_reading()
+        assert await client.recv() == file.read(0, file.size)
+        assert {await client.recv(), await client.recv()} == {b"frame", "also"}
+        await asyncio.gather(sending, also, await ping)
+
+
+async def test_a_piece_for_a_client_that_leaves_in_its_middle_ends(file: FetchedFile) -> None:
+    async with pair(read=False) as (connection, client):
+        sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
+        await until(lambda: connection.unsent > 0)
+        client.transport.abort()
+        await sending
+        with pytest.raises(ConnectionClosed):
+            await connection.send_piece(b"", file, 0, file.size)
+
+
+async def test_a_piece_that_is_given_up_in_its_middle_ends_the_connection(file: FetchedFile) -> None:
+    async with pair(read=False) as (connection, client):
+        sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
+        await until(lambda: connection.unsent > 0)
+        sending.cancel()
+        client.transport.resume_reading()
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+
+
+@pytest.fixture
 def other_library(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """As if websockets had another inside."""
     monkeypatch.setattr(viewer, "_INSIDE", ("no_such_attribute",))
@@ -134,6 +199,13 @@ async def test_live_view_works_with_another_inside(
             _, _, stream, seq, _ = struct.unpack(">BBHIQ", client.binary[0][:16])
             decoded(client.binary[0][16:])
             await client.socket.send(json.dumps({"ack": {"stream": stream, "seq": seq}}))
+            await client.command("stop_live_view")
+            await client.command("capture_image")
+            client.binary.clear()
+            reply = await client.command("download_last_image", transfer="binary")
+            complete = await client.event("transfer_complete")
+            picture = b"".join(message[16:] for message in client.binary)
+            assert (len(picture), hashlib.sha256(picture).hexdigest()) == (reply["size"], complete["sha256"])
             assert (await client.command("get_config", name="iso"))["config_name"] == "iso"
     finally:
         await server.app.stop()

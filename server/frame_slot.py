@@ -1,0 +1,89 @@
+"""One live-view stream of one client: its newest frame, sent when the client is ready for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from camera.model import Frame
+from camera.turn import Turn
+from protocol.frames import StreamFormat
+from server.viewer import FrameConnection
+
+
+class FrameSlot:
+    """One stream of one client.
+
+    Attributes:
+        fps: the highest rate wanted.
+        turn: how the picture is wanted.
+        form: how frames are written.
+        sent: frames written to the socket.
+        dropped: frames that came while the client was not ready.
+    """
+
+    def __init__(
+        self,
+        connection: FrameConnection,
+        stream: int,
+        fps: float,
+        form: StreamFormat,
+        turn: Turn,
+        max_in_flight: int | None,
+        on_end: Callable[[str], None],
+    ) -> None:
+        self.stream = stream
+        self.fps = fps
+        self.turn = turn
+        self.sent = 0
+        self.dropped = 0
+        self._connection = connection
+        self.form: StreamFormat = form
+        self._credit = max_in_flight
+        self._in_flight: list[int] = []
+        self._newest: Frame | None = None
+        self._skipped = False
+        self._on_end = on_end
+
+    def offer(self, frame: Frame) -> None:
+        """Send the frame now, or keep it until the client is ready; a newer one takes its place."""
+        if self._newest is not None:
+            self.dropped += 1
+            self._skipped = True
+        self._newest = frame
+        if self._has_credit():
+            if self._connection.takes_frame():
+                self.write()
+            else:
+                self._connection.wait_for_room(self)
+
+    def acknowledge(self, seq: int) -> None:
+        """The client has frame `seq` and all before it."""
+        self._in_flight = [sent for sent in self._in_flight if sent > seq]
+        if self._newest is not None and self._has_credit():
+            if self._connection.takes_frame():
+                self.write()
+            else:
+                self._connection.wait_for_room(self)
+
+    def write(self) -> None:
+        """Write the newest frame to the socket."""
+        frame, self._newest = self._newest, None
+        if frame is None:
+            return
+        self._connection.write_frame(frame, self.form, self.stream, self._skipped)
+        self._skipped = False
+        self.sent += 1
+        if self._credit is not None:
+            self._in_flight.append(frame.seq)
+
+    def ended(self, reason: str) -> None:
+        """The camera sends no more."""
+        self._on_end(reason)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._newest = None
+        self._connection.forget(self)
+
+    def _has_credit(self) -> bool:
+        return self._credit is None or len(self._in_flight) < self._credit
