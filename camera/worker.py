@@ -49,6 +49,8 @@ _HEARTBEAT_S = 1.0
 # Live view may stumble (a focusing lens, a menu opened at the body); after this many misses in a row it is over.
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
+# A body that never ends is not waited for; each round is up to 50 events.
+_GREETING_ROUNDS = 10
 _PR_SET_PDEATHSIG = 1
 # Turning a picture of 60 megapixels takes 600 MB; address space, of which libraries take their part.
 _MOST_MEMORY_BYTES = 3 * 2**30
@@ -101,6 +103,7 @@ class Worker:
             ChannelClosed: the server is gone.
             CameraError: the camera is lost.
         """
+        self._take_the_greeting()
         while True:
             message = self._channel.receive(self._pause())
             if message is None:
@@ -128,6 +131,15 @@ class Worker:
                 self._tell_events()
             self._heartbeat_due = now + _HEARTBEAT_S
             self._channel.send({"event": "alive"})
+
+    def _take_the_greeting(self) -> None:
+        """What a body says when it is opened: a Canon tells each of its settings, none of which was changed."""
+        for _ in range(_GREETING_ROUNDS):
+            for name, values in self._driver.events():
+                if name != "config_changed":
+                    self._channel.send({"event": name, "values": values})
+            if not self._driver.has_more_events:
+                return
 
     def _tell_events(self) -> None:
         for name, values in self._driver.events():

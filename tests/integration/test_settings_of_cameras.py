@@ -19,6 +19,17 @@ async def test_a_change_by_one_client_is_told_to_subscribers(client: Client, ser
         assert changed["event"] == "config_changed"
 
 
+async def test_what_a_camera_says_of_itself_when_it_is_opened_is_no_change(client: Client, server: Server) -> None:
+    async with await Client.connect(server, close_timeout=0.2) as listener:
+        await listener.command("subscribe", events=["camera_state", "config_changed"])
+        await client.command("restart_camera")
+        await listener.event(lambda event: event.get("state") == "ready")
+        listener.events.clear()  # what was changed before, by other tests
+        await client.command("set_config", name="iso", value="800")
+        changed = await listener.event("config_changed")
+        assert (changed["config_name"], changed["value"]) == ("iso", "800")
+
+
 async def test_a_dial_turned_at_the_camera_is_read_afterwards(client: Client, simulator: Control) -> None:
     await client.command("get_config", name="iso")
     await asyncio.to_thread(simulator.set, "iso", "1600")
