@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import time
 from collections import OrderedDict, deque
 
@@ -14,12 +15,23 @@ _DELAY_S = 1.0
 _MAX_ADDRESSES = 1024
 
 
+def household(address: str) -> str:
+    """Whom an address belongs to, as far as it can tell: whoever has one of IPv6 has the other 2**64 of its network."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
+    return str(ip)
+
+
 class TooManyFailures(Exception):
     """This address guessed wrong too often in the last minute."""
 
 
 class Gate:
-    """Compares tokens in constant time, and slows down addresses that guess.
+    """Compares tokens in constant time, and slows down addresses (of IPv6: networks) that guess.
 
     From the sixth wrong token within a minute on, every attempt of that address waits for its turn, one a second,
     and wrong ones are refused. The right token still opens, so that nobody can lock others out behind one address.
@@ -40,6 +52,7 @@ class Gate:
         Raises:
             TooManyFailures: it is wrong, and not the first one from there.
         """
+        address = household(address)
         throttled = self._throttled(address)
         if throttled:
             lock = self._turns.setdefault(address, asyncio.Lock())

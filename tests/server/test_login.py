@@ -14,6 +14,7 @@ from camera.options import SessionOptions
 from camera.turn import AS_IS
 from server import limits
 from server.app import App
+from server.lobby import who_makes_room
 from tests.rig import TOKEN, Client, Server
 from tests.server.wire import answer, fresh_address, last_words, logged_in, refused, say, still_answers, stranger
 
@@ -168,6 +169,22 @@ async def test_the_brake_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(TooManyFailures):
         await gate.opens("guess", "192.0.2.1")  # takes a second, longer than the window
     assert not await gate.opens("guess", "192.0.2.1")
+
+
+async def test_an_ipv6_network_is_one_guesser_and_an_ipv4_address_in_ipv6_itself() -> None:
+    gate = Gate("secret")
+    for last in range(auth.FAILURES_A_MINUTE):
+        assert not await gate.opens("guess", f"2001:db8::{last}")
+        assert not await gate.opens("guess", f"::ffff:192.0.2.{last}")
+    with pytest.raises(TooManyFailures):
+        await gate.opens("guess", "2001:db8::ffff%eth0")
+    assert not await gate.opens("guess", "2001:db8:0:1::1")
+    assert not await gate.opens("guess", "192.0.2.1")
+
+
+def test_a_network_that_fills_the_lobby_makes_room_itself() -> None:
+    guests = ["192.0.2.1", "2001:db8::1", "2001:db8::2", "local"]
+    assert who_makes_room(guests, lambda guest: guest) == "2001:db8::1"
 
 
 @pytest.fixture
