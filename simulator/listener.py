@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import random
 from collections.abc import Awaitable, Callable
 
 log = logging.getLogger(__name__)
+
+_LASTING_PORTS = range(10000, 20000)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -27,13 +31,22 @@ class Listener:
         return self._server is not None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system picks for ``port`` 0.
+        """Listen; returns the port, any free one for ``port`` 0.
 
         Raises:
             OSError: The address is taken or not ours.
         """
-        self._server = await asyncio.start_server(self._accept, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
+        # Not one of those that the kernel gives to whoever connects: a camera that is switched off finds its port
+        # free when it is switched on again.
+        while True:
+            candidate = port or random.choice(_LASTING_PORTS)
+            try:
+                self._server = await asyncio.start_server(self._accept, host, candidate)
+            except OSError as error:
+                if port or error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return candidate
 
     async def stop(self) -> None:
         """Stop listening and end every connection."""

@@ -18,6 +18,7 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.events import EVENTS
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "a-token-for-the-tests-7c1f"
@@ -37,8 +38,8 @@ class Server:
 
     def __init__(self, *options: str, cwd: Path, **settings: str) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        environment |= {"API_TOKEN": TOKEN, "WS_HOST": "127.0.0.1", "WS_PORT": "0", "STATE_DIR": str(cwd / "state")}
-        environment |= settings
+        own = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
+        environment |= {"API_TOKEN": TOKEN} | own | settings
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(

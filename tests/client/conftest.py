@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import socket
 import subprocess
 import sys
 import venv
@@ -17,6 +16,7 @@ from shell import Shell
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
+from tests.ports import free_port
 from tests.rig import ROOT, Server
 
 
@@ -48,9 +48,7 @@ def lone(lone_camera: SimulatorProcess) -> Iterator[Control]:
 @pytest.fixture
 def mortal(lone_camera: SimulatorProcess, lone: Control, new_server: Callable[..., Server]) -> Callable[..., Server]:
     """Start a server on the lone camera, always on the same port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
 
     def start(**settings: str) -> Server:
         chosen = {"WS_PORT": port, "NETWORK_CAMERAS": lone_camera.cameras[0].address, "RESTART_DELAY": "0.3"}

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
 from tests.marks import decoded
+from tests.ports import free_port
 from tests.rig import ROOT, TOKEN, Client, Json
 
 UNIT = ROOT / "deploy" / "gphoto-ws-server.service"
@@ -25,12 +26,6 @@ SECONDS = 30.0
 def of_unit(name: str) -> list[str]:
     """The values of a line of the unit, in order."""
     return [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith(f"{name}=")]
-
-
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 async def saved(address: str) -> Json:

@@ -12,16 +12,11 @@ import time
 import pytest
 from simulator_rig import ROOT, Simulator, running_simulator
 
+from tests.ports import free_port
+
 pytestmark = pytest.mark.timeout(20)
 
 SMALL = ("--still", "160x112", "--frame", "160x112")
-
-
-def free_port() -> int:
-    """A port nobody listens on now, with free ones after it, most likely."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_it_is_ready_soon_and_says_where() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.ports import free_port
 from tests.rig import ROOT, TOKEN
 from tests.soak.story import Story
 
@@ -35,7 +35,7 @@ class Served:
         self.photos = folder / "photos"
         self.log_file = folder / "server.log"
         self.life = 0
-        self.port = 0
+        self.port = free_port()
         self._folder = folder
         self._story = story
         self._environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONASYNCIODEBUG") if name in os.environ} | {
@@ -80,11 +80,10 @@ class Served:
         begin = len(self.log)
         self._process = self._spawn()
         async with asyncio.timeout(_START_S):
-            while not (found := re.search(r"listening on ws://\S+:(\d+)", self.log[begin:])):
+            while "listening on ws://" not in self.log[begin:]:
                 if not self.running:
                     raise RuntimeError(f"the server did not start:\n{self.log[begin:]}")
                 await asyncio.sleep(0.05)
-        self.port = int(found[1])
         self.listening = True
 
     def _spawn(self) -> subprocess.Popen[str]:
