@@ -65,6 +65,11 @@ class Cameras extends EventTarget {
       if (error.code !== "connection_lost") complain(error);
       return;
     }
+    if (!this.selected && this.#last && !this.#last.serial) {
+      // Chosen before it had told its serial: by its port it is known still.
+      const known = this.#list.find((camera) => camera.port === this.#last.port);
+      if (known) this.#key = keyOf(known);
+    }
     this.#last = this.selected ?? this.#last;
     this.#render();
     if (this.#key === null && this.#list.length) {

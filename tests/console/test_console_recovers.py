@@ -89,3 +89,18 @@ async def test_a_camera_that_is_switched_off_is_told_and_goes_on_when_it_is_back
     await expect(console["#camera-trouble"]).to_be_empty()
     await console.more_frames()
     await expect(console["#events"]).to_contain_text("Canon EOS 550D is there.")
+
+
+async def test_a_camera_whose_serial_is_told_later_is_still_the_one_that_was_chosen(
+    open_console: Open, new_server: Start, own_camera: SimulatedCamera, own_control: Control
+) -> None:
+    own_control.power(False)
+    server = new_server(NETWORK_CAMERAS=own_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    console = await open_console(server)
+    await console["#token"].fill(server.token)
+    await console["#token"].press("Enter")
+    await expect(console["#camera-trouble"]).to_contain_text("PTP/IP Camera does not answer. Switch it on")
+    own_control.power(True)
+    await expect(console["#quick .setting"].first).to_be_visible()
+    await expect(console["#cameras input"]).to_be_checked()
+    await expect(console["#camera-trouble"]).to_be_empty()
