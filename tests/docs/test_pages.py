@@ -45,6 +45,14 @@ def test_the_readme_leads_to_every_page() -> None:
     assert [path for path in wanted if f"]({path})" not in readme] == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/raspberry-pi.md", "deploy/README.md"])
+def test_a_bare_machine_is_told_to_install_what_a_clone_and_make_take(page: str) -> None:
+    before, clone, _ = (ROOT / page).read_text().partition("git clone ")
+    assert clone
+    installed = {name for names in re.findall(r"apt-get install (.+)", before) for name in names.split()}
+    assert {"git", "make", "python3", "python3-venv"} <= installed
+
+
 def test_the_words_in_quotes_are_those_of_the_server() -> None:
     files = [
         *ROOT.glob("*.py"),
