@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from settings import Settings
 from tests.rig import ROOT, Client, Server
 
 _TOOLS = Path(sys.executable).parent
@@ -49,6 +51,15 @@ def test_compose_understands_its_file() -> None:
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS)
     assert done.returncode == 0, done.stderr
     assert "privileged: true" not in done.stdout
+
+
+def test_the_pages_tell_the_port_that_compose_publishes() -> None:
+    [port] = re.findall(r'^ +- "(\d+):\d+"$', (ROOT / "compose.yaml").read_text(), re.MULTILINE)
+    assert port != str(Settings().ws_port)
+    for page in ("README.md", "docs/photobooth.md"):
+        _, command, after = (ROOT / page).read_text().partition("docker compose up")
+        assert command
+        assert {port, str(Settings().ws_port)} <= set(re.findall(r"\b\d{4}\b", after[:200])), page
 
 
 def test_the_image_holds_all_that_the_server_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
