@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -123,6 +124,24 @@ def test_the_readme_speaks_of_files_and_settings_that_exist() -> None:
     names = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", text))
     assert names
     assert [name for name in names if name.lower() not in Settings.model_fields] == []
+
+
+def test_both_compileall_lines_compile_every_room_and_leave_the_environment_alone(tmp_path: Path) -> None:
+    lines = re.findall(
+        r"^sudo \.venv/bin/python (-m compileall .*?)(?:  +#.*)?$", (DEPLOY / "README.md").read_text(), re.MULTILINE
+    )
+    assert (len(lines), len(set(lines))) == (2, 1)
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests", "benchmarks", "photos"))
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "theirs.py").write_text("from __future__ import braces")
+    ended = subprocess.run(
+        [sys.executable, *shlex.split(lines[0])], cwd=clone, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    sources = {path for path in clone.rglob("*.py") if ".venv" not in path.parts}
+    assert clone / "doctor" / "report.py" in sources
+    assert [path for path in sources if not list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))] == []
 
 
 def test_the_server_is_ended_by_systemd_after_the_20_seconds_it_may_take() -> None:
