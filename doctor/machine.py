@@ -58,6 +58,7 @@ def volume_monitors() -> list[Finding]:
 def folders(photos: Path, state: Path) -> list[Finding]:
     """Whether pictures can be saved, and shots under way be remembered."""
     findings = []
+    photos = photos.absolute()
     there = _nearest(photos)  # looking changes nothing
     try:
         PhotoFolder(there, "{original}").check_room(EXPECTED_BYTES)

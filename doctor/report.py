@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import exposure
-import healthcheck
 from camera import detection
 from camera.registry import network_camera
-from doctor import cameras, machine
+from doctor import cameras, machine, running
 from doctor.findings import Finding
 from settings import Settings, SettingsError, load, remarks, state_folder
 
@@ -42,16 +40,15 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
     for finding in _reach(host, settings):
         yield finding
     free = machine.port(host, port)
-    running = await asyncio.to_thread(_running, settings) if free.level == "problem" else ""
-    if running:
-        free = Finding("ok", f"port {port}: this server is running")
-    yield free
+    there = settings.model_copy(update={"ws_host": host, "ws_port": port})
+    server = await asyncio.to_thread(running.look, there) if free.level == "problem" else []
+    for finding in server or [free]:
+        yield finding
     for finding in machine.folders(Path(settings.photo_dir), state_folder(settings)):
         yield finding
     for finding in machine.volume_monitors():
         yield finding
-    if running:
-        yield Finding("note", f"its cameras are left to it. It says: {running}")
+    if server:
         return
     found = await detection.detect()
     if found is None:
@@ -74,12 +71,3 @@ def _reach(host: str, settings: Settings) -> list[Finding]:
         return [Finding("note", words) for words in exposure.check(host, settings)]
     except SettingsError as error:
         return [Finding("problem", str(error), 'echo "API_TOKEN=$(cat /proc/sys/kernel/random/uuid)" >> .env')]
-
-
-def _running(settings: Settings) -> str:
-    """What /health of a running server says; empty where that is no server of ours."""
-    try:
-        _, body = healthcheck.ask(settings)
-    except (OSError, http.client.HTTPException):
-        return ""
-    return body if '"cameras"' in body else ""

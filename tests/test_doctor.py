@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from camera import usb
 from doctor import cameras, machine
+from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
-from tests.rig import ROOT, TOKEN, Server
+from tests.rig import ROOT, TOKEN, Client, Server
 
 SECONDS = 50
 
@@ -44,6 +48,7 @@ def test_a_good_camera_has_nothing_to_mend_and_nothing_is_changed(tmp_path: Path
     code, report = examined(tmp_path, NETWORK_CAMERAS=simulated.cameras[0].address)
     assert (code, report.splitlines()[-1]) == (0, "Nothing to mend.")
     assert "Canon EOS 550D" in report
+    assert f"photos go to {tmp_path}/photos" in report
     assert list(tmp_path.iterdir()) == []
 
 
@@ -71,9 +76,7 @@ def test_a_camera_that_is_off_an_empty_battery_and_a_full_card_are_named(
         control.power(True)
 
 
-def test_a_taken_port_is_named_and_a_running_server_keeps_its_cameras(
-    tmp_path: Path, simulated: SimulatorProcess
-) -> None:
+def test_a_running_server_keeps_its_cameras_and_is_told_in_words(tmp_path: Path, simulated: SimulatorProcess) -> None:
     server = Server("--simulate", cwd=tmp_path)
     try:
         port = server.uri.rpartition(":")[2]
@@ -82,14 +85,75 @@ def test_a_taken_port_is_named_and_a_running_server_keeps_its_cameras(
         )
     finally:
         server.stop()
-    assert code == 0
-    assert f"ok      port {port}: this server is running" in report
-    told = report.partition("It says: ")[2].splitlines()[0]
-    assert json.loads(told)["cameras"]
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(other.getsockname()[1]))
+    assert (code, report.splitlines()[-1]) == (0, "Nothing to mend.")
+    assert re.search(rf"^ok      port {port}: gphoto-ws-server {VERSION} is running, for \d+ s$", report, re.MULTILINE)
+    assert re.search(r"^ok      its camera Canon EOS 550D: (being opened|ready)$", report, re.MULTILINE)
+    assert re.search(r"^note    .*stop the server to have them examined", report, re.MULTILINE)
+    assert simulated.cameras[0].address not in report
+    assert "{" not in report
+
+
+def test_a_running_server_is_found_where_the_options_say(tmp_path: Path) -> None:
+    server = Server(cwd=tmp_path)
+    try:
+        options = ("--host", "127.0.0.1", "--port", server.uri.rpartition(":")[2])
+        code, report = examined(tmp_path, *options, WS_PORT="1")
+    finally:
+        server.stop()
+    assert "gphoto-ws-server" in report
+    assert code == 1
+    assert "PROBLEM the running server sees no camera" in report
+
+
+async def test_a_camera_that_a_running_server_cannot_open_is_to_be_mended(
+    tmp_path: Path, simulated: SimulatorProcess
+) -> None:
+    server = Server(
+        cwd=tmp_path, NETWORK_CAMERAS=simulated.cameras[0].address, MAX_RESTART_ATTEMPTS="1", RESTART_DELAY="0"
+    )
+    try:
+        with Control(simulated.control) as control:
+            async with await Client.connect(server) as client:
+                await client.command("get_camera_info")
+                await client.command("subscribe", events=["camera_state"])
+                control.power(False)
+                await client.event(lambda event: event.get("state") == "needs_attention")
+            place = {"WS_HOST": "127.0.0.1", "WS_PORT": server.uri.rpartition(":")[2]}
+            code, report = await asyncio.to_thread(examined, tmp_path, **place)
+            control.power(True)
+    finally:
+        server.stop()
+    assert (code, report.splitlines()[-1]) == (1, "1 to mend.")
+    assert re.search(
+        r"^PROBLEM its camera Canon EOS 550D: does not open, \d+ tries so far \(camera_\w+\)$", report, re.MULTILINE
+    )
+    assert "-> switch it on and plug it in" in report
+
+
+class _Other(BaseHTTPRequestHandler):
+    """A program that has cameras too, and tells of them in its own way."""
+
+    def do_GET(self) -> None:
+        body = b'{"cameras": "2"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+def test_a_port_that_another_program_has_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(silent.getsockname()[1]))
     assert "PROBLEM port" in report
     assert "is taken" in report
+    with HTTPServer(("127.0.0.1", 0), _Other) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(other.server_port))
+        other.shutdown()
+    assert f"PROBLEM port {other.server_port} is taken" in report
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""A server that runs already, in words: which it is, and how its cameras are."""
+
+from __future__ import annotations
+
+import http.client
+
+from pydantic import BaseModel, ValidationError
+
+import healthcheck
+from camera.model import State
+from doctor import machine
+from doctor.findings import Finding
+from settings import Settings
+
+# What each state is called, and whether a person has to do something.
+_STATES: dict[State, tuple[str, bool]] = {
+    "opening": ("being opened", False),
+    "ready": ("ready", False),
+    "live": ("in live view", False),
+    "capturing": ("taking a picture", False),
+    "recovering": ("lost, being opened again", False),
+    "needs_attention": ("does not open", True),
+    "absent": ("unplugged or off", True),
+}
+_UNITS = (("days", 2 * 86400, 86400), ("h", 7200, 3600), ("min", 120, 60), ("s", 0, 1))
+
+
+class _Camera(BaseModel):
+    name: str
+    state: State
+    attempts: int = 0
+    last_error: str = ""
+
+
+class _Health(BaseModel):
+    version: str
+    uptime: float
+    cameras: list[_Camera]
+
+
+def look(settings: Settings) -> list[Finding]:
+    """What /health of the server of these settings says; nothing where there is none, or another program."""
+    try:
+        _, body = healthcheck.ask(settings)
+        health = _Health.model_validate_json(body)
+    except (OSError, http.client.HTTPException, ValidationError):
+        return []
+    words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
+    findings = [Finding("ok", words), *map(_told, health.cameras)]
+    if not health.cameras:
+        unseen = Finding("problem", "the running server sees no camera", "switch the camera on and plug it in")
+        return [*findings, unseen, *machine.bus(0)]
+    return [*findings, Finding("note", "cameras are left to the running server; stop the server to have them examined")]
+
+
+def _told(camera: _Camera) -> Finding:
+    words, to_mend = _STATES[camera.state]
+    words = f"its camera {camera.name}: {words}"
+    if camera.attempts:
+        words += f", {camera.attempts} {'try' if camera.attempts == 1 else 'tries'} so far"
+    if camera.last_error:
+        words += f" ({camera.last_error})"
+    if not to_mend:
+        return Finding("note" if camera.last_error else "ok", words)
+    more = f"; if it is: grep {camera.last_error} docs/troubleshooting.md" if camera.last_error else ""
+    return Finding("problem", words, f"switch it on and plug it in{more}")
+
+
+def _duration(seconds: float) -> str:
+    """A time for people: "40 s", "3 min"."""
+    return next(f"{seconds // size:.0f} {unit}" for unit, least, size in _UNITS if seconds >= least)
