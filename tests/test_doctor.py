@@ -171,8 +171,13 @@ def test_settings_that_will_not_do_are_named(tmp_path: Path, settings: dict[str,
 
 
 def test_the_desktops_volume_monitor_is_named_with_its_number() -> None:
-    with subprocess.Popen(["gvfs-gphoto2-volume-monitor", "60"], executable="/bin/sleep") as monitor:
+    with subprocess.Popen(
+        ["gvfs-gphoto2-volume-monitor", "-c", "echo runs; read end"], executable="/bin/sh",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as monitor:  # fmt: skip
         try:
+            assert monitor.stdout is not None
+            monitor.stdout.readline()  # before that, /proc may not show its name yet
             words = [str(finding) for finding in machine.volume_monitors()]
         finally:
             monitor.kill()
