@@ -8,18 +8,28 @@ let noticeTimer;
 /** Tell in passing. */
 function say(words) {
   clearTimeout(noticeTimer);
-  byId("notice").textContent = words;
+  withFocusInView(() => { byId("notice").textContent = words; });
   noticeTimer = setTimeout(() => { byId("notice").textContent = ""; }, NOTICE_MS);
 }
 
 /** Tell what went wrong; stays until closed or until something else goes wrong. */
 function complain(error) {
   if (!(error instanceof CommandError)) console.error(error);
-  byId("notice").textContent = "";
-  byId("problem").textContent = error.message;
-  byId("problem-box").dataset.code = error.code ?? "";
-  byId("problem-box").hidden = false;
+  withFocusInView(() => {
+    byId("notice").textContent = "";
+    byId("problem").textContent = error.message;
+    byId("problem-box").dataset.code = error.code ?? "";
+    byId("problem-box").hidden = false;
+  });
   log(error.message);
+}
+
+/** What is told takes room from the page: the button just pressed stays in view if it was. */
+function withFocusInView(tell) {
+  const [used, page] = [document.activeElement, byId("page")];
+  const [part, whole] = [used.getBoundingClientRect(), page.getBoundingClientRect()];
+  tell();
+  if (page.contains(used) && part.top >= whole.top && part.bottom <= whole.bottom) used.scrollIntoView({ block: "nearest" });
 }
 
 /** What went wrong is over: those of these codes need not be read any more. */

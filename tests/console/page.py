@@ -104,7 +104,8 @@ class Console:
 
     async def widest(self) -> int:
         """Pixels by which the page is wider than the window."""
-        return int(await self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+        width = "(page) => Math.max(page.scrollWidth, document.documentElement.scrollWidth) - innerWidth"
+        return int(await self["#page"].evaluate(width))
 
 
 def _more_than(number: int) -> re.Pattern[str]:

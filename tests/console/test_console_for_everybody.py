@@ -58,6 +58,20 @@ PALE = """(() => {
 })()"""
 
 
+# Controls and their labels that are in view, but below the words that tell what happened.
+COVERED = """new Promise((resolve) => {
+  const told = ["notice", "problem-box"].map((id) => document.getElementById(id)).find((one) => one.checkVisibility());
+  const [over, all] = [told.getBoundingClientRect(), document.querySelectorAll("main :is(button, input, select, label, summary, a)")];
+  const observer = new IntersectionObserver((entries) => {
+    observer.disconnect();
+    resolve(entries.filter(({ isIntersecting, intersectionRect: seen }) => isIntersecting && seen.width * seen.height > 0
+      && seen.bottom > over.top && seen.top < over.bottom && seen.right > over.left && seen.left < over.right)
+      .map(({ target }) => target.outerHTML));
+  });
+  for (const one of all) observer.observe(one);
+})"""
+
+
 async def _tab_to(console: Console, selector: str) -> None:
     """Press Tab until something has the focus, which has to be seen at every step."""
     for _ in range(40):
@@ -113,6 +127,45 @@ async def test_it_fits_and_can_be_read(
     await console["[aria-label='Delete IMG_0001.JPG']"].click()
     assert await console.widest() <= 0
     assert await console.page.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+async def test_what_is_told_covers_no_control_and_moves_none(
+    open_console: Open, server: Server, simulator: Control, size: dict[str, int]
+) -> None:
+    console = await open_console(server, viewport=size)
+    await console.log_in()
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+    await console["#shutter"].evaluate("one => one.scrollIntoView({ block: 'center' })")
+    before = await console["#shutter"].bounding_box()
+    simulator.card(full=True)
+    await console["#shutter"].click()
+    await expect(console["#problem"]).to_be_visible()
+    assert await console.page.evaluate(COVERED) == []
+    assert await console["#shutter"].bounding_box() == before
+    await console["#problem-close"].click()
+    simulator.card(full=False)
+    await console["#shutter"].click()
+    await expect(console["#notice"]).to_have_text("IMG_0002.JPG taken.")
+    assert await console.page.evaluate(COVERED) == []
+    assert await console["#shutter"].bounding_box() == before
+
+
+async def test_the_button_that_was_pressed_stays_in_view_above_what_it_tells(
+    open_console: Open, server: Server
+) -> None:
+    console = await open_console(server, viewport=PHONE)
+    await console.log_in()
+    await console["#shutter"].evaluate("one => one.scrollIntoView({ block: 'end' })")
+    await console["#shutter"].click()
+    await expect(console["#notice"]).to_have_text("IMG_0001.JPG taken.")
+    shutter, notice = await console["#shutter"].bounding_box(), await console["#notice"].bounding_box()
+    assert shutter["y"] + shutter["height"] <= notice["y"]
+    await console["#page"].evaluate("page => page.scrollTo(0, 0)")
+    await console["#restart-camera"].dispatch_event("click")  # told while the focus is out of sight
+    await expect(console["#notice"]).to_contain_text("was restarted")
+    assert await console["#page"].evaluate("page => page.scrollTop") == 0
 
 
 async def test_what_happens_is_said_to_who_listens(open_console: Open, server: Server) -> None:
