@@ -301,7 +301,7 @@ class Thumbnail(Reply):
 
 
 class Subscribe(Payload):
-    events: list[EventName | Literal["*"]] = Field(min_length=1, description='Names of events, or ["*"].')
+    events: list[Literal[EventName, "*"]] = Field(min_length=1, description='Names of events, or ["*"].')
 
 
 class Subscribed(Reply):
@@ -368,18 +368,28 @@ class Command:
             raise _invalid(self, error) from None
 
 
+# How pydantic marks which kind of a setting's value it tried.
+_VALUE_KINDS = ("str", "int", "float", "bool")
+_MOST_TOLD = 10
+
+
 def _invalid(command: Command, error: ValidationError) -> RequestError:
-    problems = []
-    for problem in error.errors(include_url=False, include_input=False)[:10]:
-        field = ".".join(str(part)[:60] for part in problem["loc"])
-        words = "Unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-        problems.append({"field": field, "problem": words})
+    problems: list[dict[str, str]] = []
+    for problem in error.errors(include_url=False, include_input=False)[: _MOST_TOLD * len(_VALUE_KINDS)]:
+        where, words = problem["loc"], problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            words = "Unknown key"
+        elif problem["type"] == "value_error":
+            words = str(problem["ctx"]["error"])
+        elif len(where) > 1 and where[-1] in _VALUE_KINDS:
+            where, words = where[:-1], "Input should be a string, a number or a boolean"
+        told = {"field": ".".join(str(part)[:60] for part in where), "problem": words}
+        if told not in problems:
+            problems.append(told)
     allowed = list(command.payload.model_fields)
-    first = problems[0]
+    first = ": ".join(filter(None, problems[0].values()))
     takes = f"{command.name} takes: {', '.join(allowed)}." if allowed else f"{command.name} takes no payload."
-    return RequestError(
-        "invalid_payload", f"{first['field']}: {first['problem']}. {takes}", errors=problems, allowed=allowed
-    )
+    return RequestError("invalid_payload", f"{first}. {takes}", errors=problems[:_MOST_TOLD], allowed=allowed)
 
 
 _PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"

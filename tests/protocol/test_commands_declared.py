@@ -65,6 +65,22 @@ def test_a_wrong_payload_names_the_field_and_what_is_allowed() -> None:
     assert error.details == {"errors": [{"field": "nmae", "problem": "Unknown key"}], "allowed": ["port", "name"]}
 
 
+@pytest.mark.parametrize(
+    ("name", "payload", "words"),
+    [
+        ("capture_image", {"filename": "x"}, "filename and keep_on_camera: false go with save: true. capture_image takes: "),
+        ("capture_image", {"settings": {"iso": [1]}}, "settings.iso: Input should be a string, a number or a boolean. "),
+        ("set_config", {"name": "iso", "value": [1]}, "value: Input should be a string, a number or a boolean. "),
+        ("subscribe", {"events": ["file_aded"]}, "events.0: Input should be 'camera_connected', 'camera_disconnected'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_payload_is_told_in_words_of_the_protocol(name: str, payload: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        COMMANDS[name].validate(payload)
+    assert refusal.value.message.startswith(words)
+    assert len(refusal.value.details["errors"]) == 1
+
+
 def test_a_command_without_arguments_says_so() -> None:
     with pytest.raises(RequestError, match="ping takes no payload"):
         COMMANDS["ping"].validate({"x": 1})
