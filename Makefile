@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .PHONY: demo run test test-all lint docs bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
-	@echo "Open http://localhost:8765/console. Token: API_TOKEN if that is set, else see the log below. Ctrl-C ends."
+	@echo "The log below tells the console's address and, where API_TOKEN is not set, the token. Ctrl-C ends."
 	$(BIN)/python gphoto_ws_server.py --simulate
 
 run: $(VENV)/.run  ## serve the cameras that are plugged in

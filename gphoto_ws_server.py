@@ -56,11 +56,21 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return arguments
 
 
+class _TlsError(Exception):
+    """The certificate and its key cannot be used."""
+
+
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if not settings.ws_tls_cert:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(settings.ws_tls_cert, settings.ws_tls_key)
+    try:
+        context.load_cert_chain(settings.ws_tls_cert, settings.ws_tls_key)
+    except OSError as error:
+        words = (
+            "WS_TLS_CERT and WS_TLS_KEY have to name a certificate chain and its key, PEM files that this user may read"
+        )
+        raise _TlsError(f"{words} ({error.strerror}).") from None
     return context
 
 
@@ -76,6 +86,19 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _console(host: str, port: int, secure: bool) -> str:
+    """Where a browser on this machine finds the page."""
+    here = "localhost" if host in ("0.0.0.0", "::") else _shown(host)
+    return f"{'https' if secure else 'http'}://{here}:{port}/console"
+
+
+def _reason(error: OSError) -> str:
+    """Why it cannot listen, without the library's words around it."""
+    if error.errno is None or error.errno < 0:  # a name that cannot be looked up
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
+
+
 async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
     tls = _tls(settings)
     manager = service_manager()
@@ -88,6 +111,7 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
     try:
         bound = await app.start(host, port, settings.ws_origins, tls)
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
+        _log.info("the console is at %s", _console(host, bound, tls is not None))
         notifier.ready()
         if swept := await asyncio.to_thread(photos.sweep):
             _log.info("removed %d half-written files from %s", swept, photos.folder)
@@ -155,13 +179,12 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
 
         try:
             asyncio.run(serve())
-        except (OSError, ssl.SSLError) as error:
-            _log.error(
-                "cannot serve on %s:%d: %s. Another port: WS_PORT or --port. --doctor tells more.",
-                _shown(host),
-                port,
-                error,
-            )
+        except _TlsError as error:
+            _log.error("cannot serve with TLS: %s", error)
+            return 1
+        except OSError as error:
+            words = "cannot serve on %s:%d: %s. Another port: WS_PORT or --port. --doctor tells more."
+            _log.error(words, _shown(host), port, _reason(error))
             return 1
     return 0
 

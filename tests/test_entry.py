@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -88,8 +89,7 @@ def test_a_port_that_is_taken_ends_with_1_and_is_named(tmp_path: Path, options: 
         port = taken.getsockname()[1]
         ended = run(tmp_path, *options, WS_PORT=str(port))
     assert ended.returncode == 1
-    assert f"127.0.0.1:{port}" in ended.stderr
-    assert "in use" in ended.stderr
+    assert f"cannot serve on 127.0.0.1:{port}: Address already in use. Another port: WS_PORT or --port." in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -105,7 +105,8 @@ def test_a_certificate_that_is_none_ends_with_1(tmp_path: Path) -> None:
         (tmp_path / name).write_text("no certificate")
     ended = run(tmp_path, WS_TLS_CERT=str(tmp_path / "chain.pem"), WS_TLS_KEY=str(tmp_path / "key.pem"))
     assert ended.returncode == 1
-    assert "cannot serve" in ended.stderr
+    assert "cannot serve with TLS: WS_TLS_CERT and WS_TLS_KEY" in ended.stderr
+    assert "Another port" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -113,6 +114,15 @@ def test_the_version_is_told(tmp_path: Path) -> None:
     ended = run(tmp_path, "--version")
     assert ended.returncode == 0
     assert ended.stdout.count(".") == 2
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost")])
+def test_the_address_of_the_console_is_told(new_server: Callable[..., Server], host: str, told: str) -> None:
+    server = new_server(WS_HOST=host)
+    address = server.wait_for_log("the console is").split()[-1]
+    assert address == f"http://{told}:{server.uri.rpartition(':')[2]}/console"
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert b"Camera console" in page.read()
 
 
 async def test_host_and_port_of_the_command_line_win(new_server: Callable[..., Server]) -> None:

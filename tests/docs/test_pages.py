@@ -63,8 +63,8 @@ def test_the_words_in_quotes_are_those_of_the_server() -> None:
     rows = [line.split(" | ")[0] for line in HELP.splitlines() if line.startswith("| ")]
     quoted = [words for row in rows for words in re.findall(r'"([^"]+)"', row)]
     assert len(quoted) > 15
-    asyncio_says = {"address already in use"}
-    assert [words for words in quoted if words not in source and words not in asyncio_says] == []
+    system_says = {"Address already in use"}
+    assert [words for words in quoted if words not in source and words not in system_says] == []
 
 
 def test_every_state_and_most_codes_are_explained() -> None:
