@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 from camera import usb
 from camera.care import battery_warnings, card_warnings
@@ -46,10 +47,22 @@ def sleep(port: str) -> list[Finding]:
     return [Finding("note", words, f"echo on | sudo tee {asleep}   (for good: deploy/70-gphoto-ws-server.rules)")]
 
 
+def permission(node: Path) -> str:
+    """What lets this user open a device node: the group that owns it; where that is root's, the udev rules first."""
+    user = os.environ.get("USER") or os.getuid()
+    if number := node.stat().st_gid:
+        try:
+            return f"sudo usermod -aG {node.group()} {user}, then log in again"
+        except KeyError:  # a container, which has the node and not the group's name
+            return f"set USB_GROUP={number} (see compose.yaml)"
+    rules = 'the lines of deploy/README.md below "The user, and cameras for its group"'
+    return f"{rules}; sudo usermod -aG gphoto-ws {user}; then log in again"
+
+
 def _fix(error: CameraError) -> str:
     node = error.details.get("node")
     if node:
-        return f"sudo usermod -aG $(stat -c %G {node}) {os.environ.get('USER') or os.getuid()}, then log in again"
+        return permission(Path(str(node)))
     if isinstance(error, CameraClaimed):
         return "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
     return ""

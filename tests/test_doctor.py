@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ from tests.conftest import QUICK
 from tests.rig import ROOT, TOKEN, Client, Server
 
 SECONDS = 50
+NAMELESS_GROUP = 54321
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +214,19 @@ def test_a_camera_that_the_kernel_may_put_to_sleep_is_named_with_its_switch(bus:
     assert usb.suspends("usb:001,005") is None
     (finding,) = cameras.sleep("usb:001,004")
     assert str(bus / "power/control") in finding.fix
+
+
+def test_without_permission_the_group_of_the_node_is_named_but_never_that_of_root(tmp_path: Path) -> None:
+    fix = cameras.permission(Path("/dev/null"))  # as a USB node without any udev rule: of root and its group
+    assert "usermod -aG root" not in fix
+    assert "deploy/README.md" in fix
+    assert "usermod -aG gphoto-ws " in fix
+    node = tmp_path / "004"
+    node.touch()
+    if os.geteuid():
+        pytest.skip("only root gives a file to another group")
+    group = next(group for group in grp.getgrall() if group.gr_gid)
+    os.chown(node, -1, group.gr_gid)
+    assert f"sudo usermod -aG {group.gr_name} " in cameras.permission(node)
+    os.chown(node, -1, NAMELESS_GROUP)
+    assert f"USB_GROUP={NAMELESS_GROUP}" in cameras.permission(node)
