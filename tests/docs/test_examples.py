@@ -180,3 +180,18 @@ async def test_the_booth_counts_down_and_shows_and_saves_the_photo(
     await tab.keyboard.press("Space")
     await tab.wait_for_function(_is_shown("photo", 1296) + " && !document.getElementById('photo').hidden")
     assert len(list((tmp_path / "photos").iterdir())) == 2
+
+
+async def test_the_booth_says_that_its_token_is_wrong_and_that_its_server_is_gone(
+    readers_server: Server, pages: str, tab: Any
+) -> None:
+    await tab.goto(f"{pages}/booth.html?server={readers_server.uri}#a-wrong-one")
+    await tab.wait_for_function("document.getElementById('says').textContent.includes('token')")
+    await tab.wait_for_function("socket.readyState === WebSocket.CLOSED")
+    assert "is not the server's" in await tab.inner_text("#says")
+    assert not await tab.is_visible("#live")
+    await tab.goto("about:blank")  # another fragment alone would not load the page anew
+    await tab.goto(f"{pages}/booth.html?server={readers_server.uri}#{readers_server.token}")
+    await tab.wait_for_function("document.getElementById('says').textContent.startsWith('Touch')")
+    readers_server.stop()
+    await tab.wait_for_function("document.getElementById('says').textContent.includes('One moment')")
