@@ -133,8 +133,10 @@ class Pages:
     async def _camera(self, request: Request, address: str) -> Session:
         """The camera that `?port=` names, or the only one; for those with the token."""
         token = bearer(request)
-        if token is None or not await self._check(token, address):
+        if token is None:
             raise RequestError("unauthorized", "Unauthorized", reason="Send the header Authorization: Bearer TOKEN.")
+        if not await self._check(token, address):
+            raise RequestError("unauthorized", "Unauthorized", reason="This is not the server's token.")
         port = parse_qs(urlsplit(request.path).query).get("port", [None])[0]
         return await self._desk.camera_for(port, None)
 

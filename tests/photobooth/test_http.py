@@ -65,7 +65,9 @@ def test_camera_information_wants_the_token(booth: Server) -> None:
     status, headers, body = ask(booth, "GET", "/camera/info")
     assert (status, headers["www-authenticate"]) == (401, "Bearer")
     assert b"Canon" not in body
-    assert ask(booth, "GET", "/camera/info", {"Authorization": "Bearer wrong"})[0] == 401
+    assert "Send the header" in json.loads(body)["details"]["reason"]
+    status, _, body = ask(booth, "GET", "/camera/info", {"Authorization": "Bearer wrong"})
+    assert (status, json.loads(body)["details"]["reason"]) == (401, "This is not the server's token.")
     status, _, body = ask(booth, "GET", "/camera/info", BEARER)
     assert (status, json.loads(body)["serial"]) == (200, "SIM0000001")
 
