@@ -85,8 +85,10 @@ class Handlers:
             if len(only) == 1:
                 return only[0]
         ports = [camera.port for camera in cameras]
-        words = f"Send select_camera with one of the ports {', '.join(ports)}." if ports else "No camera is connected."
-        raise RequestError("no_camera_selected", f"No camera is selected. {words}", ports=ports)
+        words = "No camera is connected. Switch one on and plug it in."
+        if ports:
+            words = f"No camera is selected. Send select_camera with one of the ports {', '.join(ports)}."
+        raise RequestError("no_camera_selected", words, ports=ports)
 
     async def list_cameras(self, call: Call, payload: c.Payload) -> c.CameraList:
         cameras = await self._registry.cameras()

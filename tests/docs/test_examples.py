@@ -53,7 +53,7 @@ def test_the_client_saves_a_picture(readers_server: Server, tmp_path: Path) -> N
 
 def test_the_client_says_what_is_wrong(bare_server: Server, tmp_path: Path) -> None:
     done = run(bare_server, tmp_path, "client.py", bare_server.uri)
-    assert (done.returncode, done.stderr) == (1, "No camera is selected. No camera is connected.\n")
+    assert (done.returncode, done.stderr) == (1, "No camera is connected. Switch one on and plug it in.\n")
 
 
 @pytest.mark.parametrize("name", ["client.py", "page.html"])
