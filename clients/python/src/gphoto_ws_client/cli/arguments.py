@@ -131,9 +131,11 @@ def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> Non
     group.add_argument("--url", default=default("url"), help=f"address of the server (GPHOTO_WS_URL; {DEFAULT_URL})")
     group.add_argument("--token-file", metavar="FILE", default=default("token_file"), help="file that holds the token")
     group.add_argument("--port", default=default("port"), help="the camera's port, as cameras shows it")
-    group.add_argument("--json", action="store_true", default=default("json"), help="JSON; one line for each event")
+    group.add_argument(
+        "--json", action="store_true", default=default("json"), help="print JSON; one line for each event"
+    )
     group.add_argument("--reconnect", type=_seconds, metavar="SECONDS", default=default("reconnect"),
-                       help="try so long for a lost connection (30)")  # fmt: skip
+                       help="how long to try again when the connection is lost (30)")  # fmt: skip
 
 
 def _command(
