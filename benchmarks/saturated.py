@@ -27,7 +27,7 @@ from camera.session import Session
 from camera.turn import Turn
 from protocol import commands as c
 from server.app import App
-from server.connection import Call
+from server.call import Call
 from server.frame_slot import FrameSlot
 from server.handlers import Handlers
 

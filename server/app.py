@@ -23,7 +23,9 @@ from camera.turn import Turn
 from protocol import closing
 from protocol.errors import RequestError
 from server import limits
-from server.connection import Client, Handler
+from server.call import Handler
+from server.client import Client
+from server.connection import Connection
 from server.handlers import Handlers
 from server.http import Pages, bearer, is_upgrade
 from server.lobby import who_makes_room
@@ -89,7 +91,7 @@ class App:
         self._origins = Origins(origins)
         arrived = self._arrived
 
-        class Connection(FrameConnection):
+        class Arriving(FrameConnection):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 super().connection_made(transport)
                 arrived(self)
@@ -105,7 +107,7 @@ class App:
             # asyncio's TLS takes "at or above" for "above": with 0 it would call every empty buffer full.
             write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
-            create_connection=Connection,
+            create_connection=Arriving,
             ping_interval=limits.PING_SECONDS,
             ping_timeout=limits.PONG_SECONDS,
             ssl=tls,
@@ -210,10 +212,10 @@ class App:
             return
         self._make_room()
         self._number += 1
-        client = Client(connection, self, self._number)
+        client = Client(connection, self.keep, self._number)
         self._clients[client] = None
         try:
-            await client.serve(bearer(connection.request))
+            await Connection(client, self).serve(bearer(connection.request))
         finally:
             self._clients.pop(client, None)
 

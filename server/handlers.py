@@ -24,7 +24,7 @@ from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
 from protocol.frames import piece_head
 from server import limits
-from server.connection import BegunReply, Call, Handler
+from server.call import BegunReply, Call, Handler
 from server.frame_slot import FrameSlot
 from server.streaming import Placeholder
 

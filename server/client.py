@@ -1,0 +1,156 @@
+"""One client as the rest of the server knows it: what it chose, how to send to it, how to have it leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from camera.session import Session
+from protocol import closing
+from protocol.commands import EventName
+from protocol.envelope import encode_error, encode_event, encode_in_dialect
+from protocol.errors import RequestError
+from server import limits
+from server.frame_slot import FrameSlot
+from server.viewer import FrameConnection
+
+_log = logging.getLogger("server.client")
+
+# Events wait here for a client that is slow; one that is slower than that is gone.
+_EVENTS = 256
+_GOOD_BYE_S = 2.0
+
+Outgoing = bytes | AsyncIterator[bytes]
+Keep = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Closing(Exception):
+    """The connection has to end, with this close code."""
+
+    def __init__(self, code: int, reason: str, error: RequestError | None = None) -> None:
+        super().__init__(reason)
+        self.code, self.reason, self.error = code, reason, error
+
+
+class Client:
+    """A connected client.
+
+    Attributes:
+        keep: runs something that outlives the connection.
+        selected: the camera that its commands are for.
+        subscribed: events it asked for.
+        streams: its live-view streams, by number, with the camera each shows.
+        logged_in: whether it sent the right token.
+        since: when it connected, by the loop's clock, in seconds.
+        stay: how long it may wait with its login; ends early for those that are turned away.
+        leaving: whether its connection is over or being closed; it can no longer be turned away.
+    """
+
+    def __init__(self, socket: FrameConnection, keep: Keep, number: int) -> None:
+        self.socket = socket
+        self.keep = keep
+        self.selected: Session | None = None
+        self.subscribed: set[EventName] = set()
+        self.streams: dict[int, tuple[Session, FrameSlot]] = {}
+        self.logged_in = False
+        self.leaving = False
+        self.since = asyncio.get_running_loop().time()
+        self.stay = asyncio.timeout(None)
+        self.address = socket.address
+        self.name = f"client {number} ({self.address})"
+        self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS)
+        self._transfers = 0
+
+    # -- sending
+
+    async def send(self, message: Outgoing, *, text: bool = True) -> None:
+        """Send one message; returns when the socket has taken it. Pieces of one message are never mixed with others.
+
+        Raises:
+            ConnectionClosed: the client is gone.
+        """
+        await self.socket.send(message, text=text)
+
+    def tell(self, name: str, values: dict[str, Any]) -> None:
+        """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
+        self._tell(encode_event(name, values))
+
+    def tell_in_dialect(self, kind: str, values: dict[str, Any]) -> None:
+        """The same for a frontend that speaks the Photonic dialect."""
+        self._tell(encode_in_dialect(kind, values))
+
+    def _tell(self, message: bytes) -> None:
+        try:
+            self._events.put_nowait(message)
+        except asyncio.QueueFull:
+            if not self.leaving:
+                self.drop()
+
+    async def write_events(self) -> None:
+        """Send what it is told, one event after the other, as long as it is there."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.send(await self._events.get())
+
+    # -- numbers
+
+    def new_stream(self) -> int:
+        """A free stream number.
+
+        Raises:
+            RequestError: this connection has as many streams as it may.
+        """
+        for number in range(1, limits.STREAMS + 1):
+            if number not in self.streams:
+                return number
+        raise RequestError(
+            "too_many_pending", f"This connection has {limits.STREAMS} streams. Stop one first.", limit=limits.STREAMS
+        )
+
+    def new_transfer(self) -> int:
+        """The number of the next binary transfer on this connection."""
+        self._transfers = self._transfers % 65535 + 1
+        return self._transfers
+
+    # -- leaving
+
+    def turn_away(self) -> None:
+        """Have a client leave that has not logged in; others need its place."""
+        self.stay.reschedule(asyncio.get_running_loop().time())
+        self.leaving = True
+
+    async def close(self, end: Closing) -> None:
+        """Say why the connection has to end, and end it."""
+        self.leaving = True
+        _log.info("%s: closed with %d, %s", self.name, end.code, end.reason)
+        if end.error is not None:
+            with suppress(ConnectionClosed, TimeoutError):
+                async with asyncio.timeout(_GOOD_BYE_S):
+                    await self.send(encode_error(end.error))
+        await self.socket.close(end.code, end.reason)
+
+    def drop(self) -> None:
+        """Close with 4413 a client that does not read, and abort when even that cannot be sent."""
+        self.keep(self._drop())
+
+    async def _drop(self) -> None:
+        _log.warning("%s: does not read; dropped", self.name)
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(_GOOD_BYE_S):
+                await self.socket.close(closing.DOES_NOT_READ, "does not read")
+        self.socket.transport.abort()
+
+    def left(self) -> None:
+        """Its connection is over: nobody counts it any more, and no camera has it for a viewer."""
+        self.leaving = True
+        self.logged_in = False
+        for _, slot in self.streams.values():
+            slot.close()
+        for session, slot in self.streams.values():
+            session.live.remove(slot)
+        self.streams.clear()

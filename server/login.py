@@ -1,0 +1,104 @@
+"""Who may stay: the token, the protocol's number, and whether there is room."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from auth import Gate, TooManyFailures
+from protocol import closing
+from protocol.commands import LoginReply
+from protocol.envelope import PROTOCOL_VERSION, BadRequest, Login, Request, encode_reply, parse
+from protocol.errors import RequestError
+from server import limits
+from server.client import Client, Closing
+
+
+class House(Protocol):
+    """What a login needs of the server."""
+
+    gate: Gate
+    version: str
+
+    def full(self) -> bool:
+        """Whether as many clients are logged in as may be."""
+
+
+async def enter(client: Client, house: House, bearer: str | None) -> None:
+    """Log a client in, by the token of its handshake or by its first message.
+
+    Raises:
+        Closing: it may not stay.
+    """
+    try:
+        async with client.stay:
+            if bearer is not None:
+                await _check(client, house, bearer)
+                _join(client, house)
+            else:
+                await accept(client, house, await _first_message(client))
+    except TimeoutError:
+        raise Closing(closing.NO_ROOM, "too many connections that have not logged in") from None
+
+
+async def accept(client: Client, house: House, login: Login) -> None:
+    """Check a login, and answer it where it names a protocol; it may come again later.
+
+    Raises:
+        Closing: the client may not stay.
+    """
+    await _check(client, house, login.token)
+    if login.protocol is not None and login.protocol != PROTOCOL_VERSION:
+        raise Closing(
+            closing.UNSUPPORTED_PROTOCOL,
+            "unsupported protocol",
+            RequestError(
+                "unsupported_protocol",
+                f"This server speaks protocol {PROTOCOL_VERSION}.",
+                supported=[PROTOCOL_VERSION],
+            ),
+        )
+    _join(client, house)
+    if login.protocol is not None:
+        reply = LoginReply(
+            protocol=PROTOCOL_VERSION,
+            server="gphoto-ws-server",
+            version=house.version,
+            limits=limits.ALL,
+        )
+        await client.send(encode_reply(reply, Request("", {})))
+
+
+async def _first_message(client: Client) -> Login:
+    try:
+        async with asyncio.timeout(limits.LOGIN_SECONDS):
+            text = await client.socket.recv()
+    except TimeoutError:
+        raise Closing(closing.LOGIN_TIMEOUT, "no login in time", _unauthorized("Send the token within 30 s.")) from None
+    try:
+        message = parse(text)
+    except BadRequest as error:
+        raise Closing(closing.NO_LOGIN, "not a login", _unauthorized(error.message)) from None
+    if not isinstance(message, Login):
+        raise Closing(closing.NO_LOGIN, "not a login", _unauthorized('The first message has to be {"token": "..."}.'))
+    return message
+
+
+async def _check(client: Client, house: House, token: str) -> None:
+    try:
+        right = await house.gate.opens(token, client.address)
+    except TooManyFailures:
+        error = RequestError("rate_limited", "Too many wrong tokens from this address. Wait a minute.")
+        raise Closing(closing.FLOOD, "too many wrong tokens", error) from None
+    if not right:
+        raise Closing(closing.WRONG_TOKEN, "wrong token", _unauthorized(None))
+
+
+def _join(client: Client, house: House) -> None:
+    if not client.logged_in and house.full():
+        raise Closing(closing.NO_ROOM, "too many connections")
+    client.logged_in = True
+
+
+def _unauthorized(reason: str | None) -> RequestError:
+    return RequestError("unauthorized", "Unauthorized", reason=reason)
