@@ -1,14 +1,12 @@
-"""Every command, declared once: from here come validation, dispatch, list_commands and the documentation."""
+"""What each command takes and what it answers, as models with a word on every key."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from camera.model import ConfigItem, State, WidgetType
-from protocol.errors import RequestError
 from protocol.frames import StreamFormat
 
 EventName = Literal[
@@ -334,109 +332,3 @@ class LoginReply(Reply):
     server: str = Field(description="Always gphoto-ws-server.")
     version: str = Field(description="Of the server.")
     limits: dict[str, int | float] = Field(description="Every limit by its name.")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: its name, what it takes and answers, one line on what it does, an example payload."""
-
-    name: str
-    payload: type[Payload]
-    reply: type[Reply]
-    summary: str
-    example: dict[str, Any]
-
-    def schema(self) -> dict[str, Any]:
-        """The command with its JSON Schemas, as list_commands answers it."""
-        return {
-            "command": self.name,
-            "summary": self.summary,
-            "payload": self.payload.model_json_schema(),
-            "reply": self.reply.model_json_schema(),
-            "example": {"command": self.name, "payload": self.example},
-        }
-
-    def validate(self, payload: dict[str, Any]) -> Payload:
-        """The payload as a model.
-
-        Raises:
-            RequestError: invalid_payload; says which keys are wrong and what is allowed.
-        """
-        try:
-            return self.payload.model_validate(payload)
-        except ValidationError as error:
-            raise _invalid(self, error) from None
-
-
-# How pydantic marks which kind of a setting's value it tried.
-_VALUE_KINDS = ("str", "int", "float", "bool")
-_MOST_TOLD = 10
-
-
-def _invalid(command: Command, error: ValidationError) -> RequestError:
-    problems: list[dict[str, str]] = []
-    for problem in error.errors(include_url=False, include_input=False)[: _MOST_TOLD * len(_VALUE_KINDS)]:
-        where, words = problem["loc"], problem["msg"]
-        if problem["type"] == "extra_forbidden":
-            words = "Unknown key"
-        elif problem["type"] == "value_error":
-            words = str(problem["ctx"]["error"])
-        elif len(where) > 1 and where[-1] in _VALUE_KINDS:
-            where, words = where[:-1], "Input should be a string, a number or a boolean"
-        told = {"field": ".".join(str(part)[:60] for part in where), "problem": words}
-        if told not in problems:
-            problems.append(told)
-    allowed = list(command.payload.model_fields)
-    first = ": ".join(filter(None, problems[0].values()))
-    takes = f"{command.name} takes: {', '.join(allowed)}." if allowed else f"{command.name} takes no payload."
-    return RequestError("invalid_payload", f"{first}. {takes}", errors=problems[:_MOST_TOLD], allowed=allowed)
-
-
-_PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
-
-COMMANDS: dict[str, Command] = {
-    command.name: command
-    for command in (
-        Command("list_cameras", Payload, CameraList, "Every camera that is there now.", {}),
-        Command("select_camera", SelectCamera, Done, "Choose the camera for this connection's commands.",
-                {"port": "usb:001,003"}),
-        Command("capture_image", CaptureImage, Captured, "Take one picture; with settings, download and save in one go.",
-                {"settings": {"iso": "400"}, "download": "full", "save": True}),
-        Command("download_last_image", DownloadLastImage, Downloaded, "A picture of the camera, whole or in pieces.",
-                {"camera_filepath": _PATH}),
-        Command("get_config", GetConfig, ConfigReply, "One setting; without a name all of them, as the list `configs`.", {"name": "iso"}),
-        Command("set_config", SetConfig, ConfigReply, "Change a setting; answers it as read back.",
-                {"name": "iso", "value": "200"}),
-        Command("start_live_view", StartLiveView, LiveViewStarted, "Frames from the camera, until stopped.",
-                {"fps": 30}),
-        Command("stop_live_view", StopLiveView, LiveViewStopped, "End the frames.", {}),
-        Command("capture_preview", CameraPayload, Preview, "One live-view frame.", {}),
-        Command("get_camera_info", CameraPayload, CameraDetails, "Who the camera is and how it is.", {}),
-        Command("restart_camera", CameraPayload, Done, "Close the camera and open it again.", {}),
-        Command("list_files", ListFiles, FileList, "Folders and files on the camera.",
-                {"folder": _PATH.rpartition("/")[0]}),
-        Command("get_thumbnail", OneFile, Thumbnail, "The camera's small picture of a file.",
-                {"camera_filepath": _PATH}),
-        Command("delete_file", OneFile, Done, "Delete a file from the camera.", {"camera_filepath": _PATH}),
-        Command("subscribe", Subscribe, Subscribed, "Ask for events.", {"events": ["*"]}),
-        Command("unsubscribe", Subscribe, Subscribed, "No more of these events.", {"events": ["*"]}),
-        Command("server_info", Payload, ServerInfo, "Versions and limits.", {}),
-        Command("list_commands", Payload, CommandList, "Every command with its JSON Schemas.", {}),
-        Command("ping", Payload, Pong, "Whether the server answers.", {}),
-    )
-}  # fmt: skip
-
-
-def find(name: str) -> Command:
-    """The command of that name.
-
-    Raises:
-        RequestError: unknown_command; details name those that are.
-    """
-    if name not in COMMANDS:
-        raise RequestError(
-            "unknown_command",
-            f"There is no command {name[:60]!r}. Commands: {', '.join(COMMANDS)}.",
-            commands=list(COMMANDS),
-        )
-    return COMMANDS[name]

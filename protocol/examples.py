@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol.commands import COMMANDS
+from protocol.catalogue import COMMANDS
 
 PORT = "usb:001,003"
 FOLDER = "/store_00020001/DCIM/100CANON"

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from websockets.exceptions import ConnectionClosed
 
 from protocol import closing
-from protocol.commands import Payload, find
+from protocol.catalogue import find
+from protocol.commands import Payload
 from protocol.envelope import Ack, BadRequest, Login, Request, RequestId, encode_error, parse
 from protocol.errors import RequestError
 from server import limits, login

@@ -20,6 +20,7 @@ from camera.shot import Order, Shot
 from camera.turn import Turn
 from protocol import commands as c
 from protocol.base64 import b64encode
+from protocol.catalogue import COMMANDS
 from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
 from protocol.frames import piece_head
@@ -45,7 +46,7 @@ class Handlers:
 
     def table(self) -> dict[str, Handler]:
         """Every command's handler by its name."""
-        return {name: cast(Handler, getattr(self, name)) for name in c.COMMANDS}
+        return {name: cast(Handler, getattr(self, name)) for name in COMMANDS}
 
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether there is a camera to work with, and what to say of it to anybody."""
@@ -349,7 +350,7 @@ class Handlers:
 
 @cache
 def _schemas() -> list[dict[str, Any]]:
-    return [command.schema() for command in c.COMMANDS.values()]
+    return [command.schema() for command in COMMANDS.values()]
 
 
 def _can(camera: Session) -> list[str]:

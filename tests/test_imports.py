@@ -60,7 +60,7 @@ def test_the_simulator_has_nothing_of_either(shared_cameras: SimulatorProcess) -
     [
         ("gphoto_ws_server", ("gphoto2", "camera.driver", "camera.worker")),
         ("server.app", ("gphoto2", "camera.driver", "simulator")),
-        ("protocol.commands", ("gphoto2", "camera.session", "camera.driver", "websockets", "server")),
+        ("protocol.catalogue", ("gphoto2", "camera.session", "camera.driver", "websockets", "server")),
         ("camera.registry", ("gphoto2", "camera.driver", "websockets", "pydantic", "protocol", "server")),
         ("camera.worker", ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator")),
         ("camera.detect", ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator")),

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from websockets.asyncio.client import connect
 
-from protocol.commands import COMMANDS
+from protocol.catalogue import COMMANDS
 from protocol.errors import ERROR_CODES
 from settings import Settings
 from tests.rig import ROOT, Server

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from protocol import errors, examples
+from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
-from protocol.commands import COMMANDS, Command, ConfigTree, LoginReply
+from protocol.commands import ConfigTree, LoginReply
 from protocol.envelope import MAX_ID_LENGTH, PROTOCOL_VERSION
 from protocol.events import EVENTS, EventKind
 from protocol.frames import HEADER_FIELDS

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from docs.generator.tables import rows, table
 from protocol import errors, examples, photonic
+from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
-from protocol.commands import COMMANDS, Command, LoginReply, Payload
+from protocol.commands import LoginReply, Payload
 from protocol.events import ON_SUBSCRIPTION, UNASKED, Event, EventKind
 from protocol.frames import HEADER, HEADER_FIELDS
 from server import limits

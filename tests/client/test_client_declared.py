@@ -13,20 +13,21 @@ from gphoto_ws_client.events import EVENT_NAMES
 from gphoto_ws_client.replies import State, WidgetType
 
 from camera import model
-from protocol import commands as server
+from protocol.catalogue import COMMANDS
+from protocol.commands import ConfigTree, EventName
 from protocol.errors import ERROR_CODES
 from tests.rig import Server
 
 
-@pytest.mark.parametrize("name", server.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_client_has_all_of_a_command(name: str) -> None:
-    assert lacking(CommandDescription(**server.COMMANDS[name].schema())) == []
+    assert lacking(CommandDescription(**COMMANDS[name].schema())) == []
 
 
 async def test_the_client_has_all_that_a_running_server_tells(bare_server: Server) -> None:
     async with Client(bare_server.uri, bare_server.token) as client:
         told = (await client.list_commands()).commands
-    assert {command.command for command in told} == set(server.COMMANDS)
+    assert {command.command for command in told} == set(COMMANDS)
     assert [what for command in told for what in lacking(command)] == []
 
 
@@ -35,7 +36,7 @@ def _with(schema: Any, **properties: Any) -> Any:
 
 
 def test_what_the_client_lacks_is_seen() -> None:
-    capture = CommandDescription(**server.COMMANDS["capture_image"].schema())
+    capture = CommandDescription(**COMMANDS["capture_image"].schema())
     assert lacking(replace(capture, command="fly")) == ["method fly"]
     assert lacking(replace(capture, payload=_with(capture.payload, bracket={"type": "integer"}))) == [
         "argument bracket of capture_image"
@@ -52,13 +53,13 @@ def test_what_the_client_lacks_is_seen() -> None:
 
 
 def test_get_all_config_has_all_of_the_servers_tree() -> None:
-    tree = server.ConfigTree.model_json_schema()
+    tree = ConfigTree.model_json_schema()
     description = CommandDescription("get_all_config", "", {}, tree, {})
     assert lacking(description) == []
 
 
 def test_events_states_and_widget_types_are_the_servers() -> None:
-    assert set(EVENT_NAMES) == set(get_args(server.EventName))
+    assert set(EVENT_NAMES) == set(get_args(EventName))
     assert get_args(State) == get_args(model.State)
     assert get_args(WidgetType) == get_args(model.WidgetType)
 

@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from protocol import closing, examples
-from protocol.commands import COMMANDS
+from protocol.catalogue import COMMANDS
 from protocol.events import EVENTS
 from simulator.client import Control
 from tests.rig import Client, Json, Server

@@ -17,8 +17,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from docs.generator.documents import written
+from protocol.catalogue import COMMANDS
 from protocol.closing import CLOSE_CODES, MESSAGE_TOO_BIG
-from protocol.commands import COMMANDS, EventName
+from protocol.commands import EventName
 from protocol.errors import ERROR_CODES, MEANINGS
 from protocol.events import EVENTS, ON_SUBSCRIPTION
 from protocol.frames import HEADER, HEADER_FIELDS

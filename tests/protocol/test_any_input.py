@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
-from protocol.commands import COMMANDS
+from protocol.catalogue import COMMANDS
 from simulator.process import SimulatorProcess
 from tests.rig import Client, Server
 from tests.server.wire import logged_in, say, well_formed

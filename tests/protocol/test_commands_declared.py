@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocol.commands import COMMANDS, find
+from protocol.catalogue import COMMANDS, find
 from protocol.errors import RequestError
 
 SEED = ["list_cameras", "select_camera", "capture_image", "download_last_image", "get_config", "set_config"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocol.commands import COMMANDS
+from protocol.catalogue import COMMANDS
 from server import limits
 from simulator.client import Control
 from tests.rig import Client, Server

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protocol.commands import COMMANDS
+from protocol.catalogue import COMMANDS
 from server.handlers import Handlers
 from simulator.client import Control
 from tests.rig import Client, Server
