@@ -177,10 +177,9 @@ class Driver:
         self._settings.write(item, widget, root, value)
         if item.name == "viewfinder":
             self._viewfinder_on = value == 1
-            return replace(item, value=value)  # see viewfinder()
-        if item.name in ORDERS:
-            return replace(item, value=value)
-        return self._settings.read_back(item, value, self._pump)
+        elif item.name not in ORDERS:
+            return self._settings.read_back(item, value, self._pump)
+        return replace(item, value=value)  # reading back would tell nothing: see ORDERS and viewfinder()
 
     def keep_alive(self) -> None:
         """Do something that the camera takes for use: its own operation for that where there is one, else real I/O."""
