@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.cameras import in_factory_state
 from tests.rig import Client, Server
 
 # Small pictures and a quick shutter; what is tested is not their size.
@@ -49,22 +49,8 @@ def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
     """The control port of the two cameras, both in factory state."""
-    with Control(shared_cameras.control) as control:
-        for camera in shared_cameras.cameras:
-            control.clear(camera.index)
-            control.power(True, camera=camera.index)
-            _wait_for_the_mirror(control, camera.index)
-            control.reset(camera.index)
+    with in_factory_state(shared_cameras) as control:
         yield control
-        for camera in shared_cameras.cameras:
-            control.clear(camera.index)
-
-
-def _wait_for_the_mirror(control: Control, camera: int) -> None:
-    """Live view ends a second after its last viewer; a reset before that takes it away from under the driver."""
-    deadline = time.monotonic() + 5
-    while control.state(camera)["live_view"] and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 @pytest.fixture

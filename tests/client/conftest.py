@@ -15,6 +15,7 @@ from shell import Shell
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.cameras import in_factory_state
 from tests.conftest import QUICK
 from tests.ports import free_port
 from tests.rig import ROOT, Server
@@ -38,11 +39,8 @@ def lone_camera() -> Iterator[SimulatorProcess]:
 @pytest.fixture
 def lone(lone_camera: SimulatorProcess) -> Iterator[Control]:
     """Its control port."""
-    with Control(lone_camera.control) as control:
-        control.clear()
-        control.reset()
+    with in_factory_state(lone_camera) as control:
         yield control
-        control.clear()
 
 
 @pytest.fixture

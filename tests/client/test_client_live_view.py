@@ -11,6 +11,7 @@ from gphoto_ws_client import Client, DataError
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.cameras import as_they_are
 from tests.marks import decoded, mark
 from tests.rig import Server
 from tests.waiting import until
@@ -18,11 +19,9 @@ from tests.waiting import until
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the cameras as they are: live view may still be on from the test before."""
-    with Control(shared_cameras.control) as control:
+    """Not reset: live view may still be on from the test before."""
+    with as_they_are(shared_cameras) as control:
         yield control
-        for camera in shared_cameras.cameras:
-            control.clear(camera.index)
 
 
 async def test_frames_carry_their_number_time_and_picture(api: Client) -> None:

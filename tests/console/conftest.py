@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from simulator.client import Control
 from simulator.process import SimulatedCamera, SimulatorProcess
+from tests.cameras import in_factory_state
 from tests.conftest import QUICK
 from tests.rig import Server
 
@@ -63,10 +64,7 @@ def own_simulator() -> Iterator[SimulatorProcess]:
 @pytest.fixture
 def own_control(own_simulator: SimulatorProcess) -> Iterator[Control]:
     """Its control port, the camera in factory state."""
-    with Control(own_simulator.control) as control:
-        control.clear()
-        control.power(True)
-        control.reset()
+    with in_factory_state(own_simulator) as control:
         yield control
 
 

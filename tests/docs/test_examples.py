@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -113,22 +112,14 @@ def pages() -> Iterator[str]:
         thread.join()
 
 
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        found = shutil.which(name)
-        if found and not subprocess.run([found, "--version"], check=False, capture_output=True, timeout=30).returncode:
-            return found
-    pytest.skip("Chromium is not installed: sudo apt-get install chromium")
-
-
 @pytest.fixture
 async def tab() -> AsyncIterator[Any]:
     """A tab of Chromium; fails after the test when the page had an error."""
-    api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+    from tests.console.page import api, launch  # skips where playwright is not there
+
     errors: list[str] = []
     async with api.async_playwright() as playwright:
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = await playwright.chromium.launch(executable_path=_chromium(), args=options)
+        browser = await launch(playwright)
         page = await browser.new_page()
         page.set_default_timeout(WITHIN_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))

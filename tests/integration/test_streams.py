@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.cameras import as_they_are
 from tests.marks import decoded, from_base64, mark
 from tests.rig import Client, CommandError, Json, Server
 from tests.waiting import until
@@ -28,11 +29,9 @@ HEADER = struct.Struct(">BBHIQ")
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the cameras as they are: live view may still be on from the test before."""
-    with Control(shared_cameras.control) as control:
+    """Not reset: live view may still be on from the test before."""
+    with as_they_are(shared_cameras) as control:
         yield control
-        for camera in shared_cameras.cameras:
-            control.clear(camera.index)
 
 
 async def binary(client: Client, within: float = 10.0) -> bytes:

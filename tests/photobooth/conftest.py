@@ -9,6 +9,7 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.cameras import in_factory_state
 from tests.rig import Client, Server
 
 # 432 is no multiple of 16: turning it needs more than moving blocks.
@@ -25,12 +26,8 @@ def booth_camera() -> Iterator[SimulatorProcess]:
 @pytest.fixture
 def camera(booth_camera: SimulatorProcess) -> Iterator[Control]:
     """Its control port, the camera in factory state."""
-    with Control(booth_camera.control) as control:
-        control.clear()
-        control.power(True)
-        control.reset()
+    with in_factory_state(booth_camera) as control:
         yield control
-        control.clear()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.cameras import in_factory_state
 from tests.photobooth.conftest import PICTURES
 from tests.rig import Client, CommandError, Server
 
@@ -21,11 +22,8 @@ def nikon_process() -> Iterator[SimulatorProcess]:
 @pytest.fixture
 def nikon(nikon_process: SimulatorProcess) -> Iterator[Control]:
     """The Nikon's control port, the camera in factory state."""
-    with Control(nikon_process.control) as control:
-        control.clear()
-        control.reset()
+    with in_factory_state(nikon_process) as control:
         yield control
-        control.clear()
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from simulator.client import Control
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,3 +107,17 @@ def running_simulator(*options: str) -> Iterator[Simulator]:
         errors = simulator.stop()
     assert simulator.process.returncode == 0, errors
     assert "Traceback" not in errors, errors
+
+
+def failure(call: Callable[[], object]) -> int:
+    """The error code of a call that has to fail."""
+    with pytest.raises(DriverError) as caught:
+        call()
+    return caught.value.code
+
+
+def works(driver: Driver) -> bool:
+    """Whether live view, a shot and its file come through."""
+    driver.preview(2)
+    path = driver.capture()
+    return path.upper().endswith(".JPG") and bool(driver.info(path)["size"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import ExifTags, Image
 from simulator_rig import Driver, DriverError, Simulator, running_simulator
 
 from simulator.client import Control
+from tests.marks import decoded
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -40,15 +40,6 @@ SETTINGS = {
     "capturetarget": "Internal RAM",
     "datetime": 1700000000,
 }
-
-
-def opened(path: Path) -> Image.Image:
-    """The picture, decoded; a damaged one raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        image = Image.open(io.BytesIO(path.read_bytes()))
-        image.load()
-    return image
 
 
 def test_summary_names_the_camera(driver: Driver) -> None:
@@ -122,7 +113,7 @@ def test_capture_to_ram_hands_the_file_over(driver: Driver, control: Control, tm
     path = driver.capture()
     assert path == "/capt0000.jpg"
     driver.download(path, str(tmp_path / "ram.jpg"))
-    assert opened(tmp_path / "ram.jpg").info["comment"] == b"shot=1 serial=SIM0000001"
+    assert decoded((tmp_path / "ram.jpg").read_bytes()).info["comment"] == b"shot=1 serial=SIM0000001"
     state = control.state()
     assert (state["files"], state["ram_files"], state["shots"]) == ([], 0, 1)
 
@@ -142,7 +133,7 @@ def test_raw_and_jpeg_are_two_files(driver: Driver, tmp_path: Path) -> None:
 def test_smaller_formats_have_fewer_pixels(driver: Driver, tmp_path: Path, size: str, pixels: tuple[int, int]) -> None:
     driver.set("imageformat", size)
     driver.download(driver.capture(), str(tmp_path / "small.jpg"))
-    assert opened(tmp_path / "small.jpg").size == pixels
+    assert decoded((tmp_path / "small.jpg").read_bytes()).size == pixels
 
 
 def test_trigger_capture_tells_the_file_later(driver: Driver) -> None:
@@ -170,7 +161,7 @@ def test_listing_info_thumbnail_and_delete(driver: Driver, control: Control, tmp
     assert info["type"] == "image/jpeg"
     assert (info["width"], info["height"]) == (1296, 864)
     driver.download(path, str(tmp_path / "thumb.jpg"), preview=True)
-    assert opened(tmp_path / "thumb.jpg").size == (160, 120)
+    assert decoded((tmp_path / "thumb.jpg").read_bytes()).size == (160, 120)
     driver.delete(path)
     assert driver.list(FOLDER)["files"] == []
     assert control.state()["files"] == []
@@ -204,7 +195,7 @@ def test_a_still_of_full_size_carries_exif_and_downloads_whole_and_in_pieces(
         # A new driver: the old one would answer from its cache.
         again = new_driver(simulator.address)
         assert again.read_pieces(path, listed["size"], 1 << 20) == listed["sha256"]
-    image = opened(tmp_path / "full.jpg")
+    image = decoded((tmp_path / "full.jpg").read_bytes())
     assert image.size == (5184, 3456)
     assert image.info["comment"] == b"shot=1 serial=SIM0000001"
     main = image.getexif()
@@ -220,7 +211,7 @@ def test_a_still_of_full_size_carries_exif_and_downloads_whole_and_in_pieces(
 
 def test_pictures_show_which_way_is_up(driver: Driver, tmp_path: Path) -> None:
     driver.download(driver.capture(), str(tmp_path / "still.jpg"))
-    image = opened(tmp_path / "still.jpg")
+    image = decoded((tmp_path / "still.jpg").read_bytes())
     right, bottom = image.width - 9, image.height - 9
     corners = [image.getpixel(place) for place in ((8, 8), (right, 8), (8, bottom), (right, bottom))]
     expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
@@ -234,7 +225,7 @@ def test_live_view_frames_are_numbered_and_move(driver: Driver, control: Control
     matches = [re.fullmatch(r"frame=(\d+) serial=SIM0000001 time=(\d{16})", one) for one in got["comments"]]
     assert [int(match[1]) for match in matches if match] == [1, 2, 3, 4, 5]
     driver.preview(10, str(tmp_path / "fifteenth.jpg"))
-    assert opened(tmp_path / "fifth.jpg").size == (480, 320)
+    assert decoded((tmp_path / "fifth.jpg").read_bytes()).size == (480, 320)
     assert (tmp_path / "fifth.jpg").read_bytes()[60:] != (tmp_path / "fifteenth.jpg").read_bytes()[60:]
     assert control.state()["frames"] == 15
 

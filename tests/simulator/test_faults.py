@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from simulator_rig import Driver, DriverError, Simulator
+from simulator_rig import Driver, Simulator, failure, works
 
 from simulator.client import Control
 
@@ -16,13 +16,6 @@ pytestmark = pytest.mark.timeout(30)
 FOLDER = "/store_00020001/DCIM/100CANON"
 NO_ANSWER = {-7, -10}
 """I/O error and timeout; which of the two comes is not fixed on PTP/IP."""
-
-
-def failure(call: Callable[[], object]) -> int:
-    """The error code of a call that has to fail."""
-    with pytest.raises(DriverError) as caught:
-        call()
-    return caught.value.code
 
 
 @pytest.fixture
@@ -36,13 +29,6 @@ def reopened(simulator: Simulator, new_driver: Callable[..., Driver]) -> Callabl
         return driver
 
     return reopen
-
-
-def works(driver: Driver) -> bool:
-    """Whether live view, a shot and its download come through."""
-    driver.preview(2)
-    path = driver.capture()
-    return path.upper().endswith(".JPG") and bool(driver.info(path)["size"])
 
 
 def test_silent_in_live_view_is_a_timeout(driver: Driver, control: Control, reopened: Callable[[], Driver]) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from simulator_rig import Driver, DriverError, Simulator, running_simulator
+from simulator_rig import Driver, Simulator, failure, running_simulator, works
 
 from simulator.client import Control, ControlError
+from tests.marks import decoded
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -47,28 +45,6 @@ def shared_simulator() -> Iterator[Simulator]:
     small = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
     with running_simulator("--maker", "nikon", *small) as simulator:
         yield simulator
-
-
-def failure(call: Callable[[], object]) -> int:
-    """The error code of a call that has to fail."""
-    with pytest.raises(DriverError) as caught:
-        call()
-    return caught.value.code
-
-
-def works(driver: Driver) -> bool:
-    """Whether live view, a shot and its file come through."""
-    driver.preview(2)
-    return bool(driver.info(driver.capture())["size"])
-
-
-def opened(path: Path) -> Image.Image:
-    """The picture, decoded; a damaged one raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        image = Image.open(io.BytesIO(path.read_bytes()))
-        image.load()
-    return image
 
 
 def catch_up(driver: Driver) -> None:
@@ -166,13 +142,13 @@ def test_capture_to_the_card(driver: Driver, control: Control, tmp_path: Path) -
     assert driver.list(FOLDER)["files"] == ["DSC_0001.JPG", "DSC_0002.JPG"]
     (listed, _) = control.state(sha256=True)["files"]
     assert (listed["path"], listed["sha256"]) == (path, driver.download(path, str(tmp_path / "still.jpg"))["sha256"])
-    image = opened(tmp_path / "still.jpg")
+    image = decoded((tmp_path / "still.jpg").read_bytes())
     assert (image.size, image.info["comment"]) == ((1296, 864), b"shot=1 serial=SIM0000001")
     assert image.getexif()[0x010F] == "NIKON CORPORATION"
     details = image.getexif().get_ifd(0x8769)
     assert (float(details[0x829A]), float(details[0x829D]), details[0x8827]) == (1 / 125, 5.6, 100)
     driver.download(path, str(tmp_path / "thumb.jpg"), preview=True)
-    assert opened(tmp_path / "thumb.jpg").size == (160, 120)
+    assert decoded((tmp_path / "thumb.jpg").read_bytes()).size == (160, 120)
     driver.delete(path)
     assert driver.list(FOLDER)["files"] == ["DSC_0002.JPG"]
     control.delete(f"{FOLDER}/DSC_0002.JPG")
@@ -198,7 +174,7 @@ def test_capture_to_ram_hands_the_files_over(driver: Driver, control: Control, t
     driver.set("capturetarget", "Internal RAM")
     assert driver.capture() == "/capt0000.jpg"
     driver.download("/capt0000.jpg", str(tmp_path / "ram.jpg"))
-    assert opened(tmp_path / "ram.jpg").info["comment"] == b"shot=1 serial=SIM0000001"
+    assert decoded((tmp_path / "ram.jpg").read_bytes()).info["comment"] == b"shot=1 serial=SIM0000001"
     driver.set("imagequality", "NEF+Basic")
     assert [driver.capture(), *driver.wait_for("file")] == ["/capt0001.nef", "/capt0002.jpg"]
     driver.trigger()
@@ -220,7 +196,7 @@ def test_live_view_is_switched_on_and_off(driver: Driver, control: Control, tmp_
     # The driver throws the first frame away (library.c: some bodies send a damaged one).
     comments = driver.preview(3, str(tmp_path / "frame.jpg"))["comments"]
     assert [comment.split()[0] for comment in comments] == ["frame=2", "frame=3", "frame=4"]
-    assert opened(tmp_path / "frame.jpg").size == (480, 320)
+    assert decoded((tmp_path / "frame.jpg").read_bytes()).size == (480, 320)
     assert control.state()["live_view"]
     assert driver.set("viewfinder", 0) == 0
     assert not control.state()["live_view"]
