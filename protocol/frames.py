@@ -12,8 +12,7 @@ from typing import Any, Literal
 from camera.model import Frame
 from protocol.base64 import b64encode
 
-FrameFormat = Literal["base64", "binary", "jpeg"]
-# What a stream may be in: those, and the frame message of the Photonic dialect.
+# What a stream may be in; photonic is the frame message of the Photonic dialect.
 StreamFormat = Literal["base64", "binary", "jpeg", "photonic"]
 
 # Parts of a payload: joined once, by who adds the last head, so that the picture is copied once.

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from camera.model import Frame
-from protocol.frames import FrameFormat, Parts, encoded, iso_time, piece_head
+from protocol.frames import Parts, StreamFormat, encoded, iso_time, piece_head
 
 PICTURE = b"\xff\xd8 a picture \xff\xd9"
 NOON = 1_924_430_400_000_001  # 2030-12-25T12:00:00.000001Z
@@ -58,7 +58,7 @@ def test_a_base64_frame_is_an_event() -> None:
 
 
 @pytest.mark.parametrize("form", ["base64", "binary", "jpeg"])
-def test_a_frame_is_built_once_for_all_viewers_that_need_the_same(form: FrameFormat) -> None:
+def test_a_frame_is_built_once_for_all_viewers_that_need_the_same(form: StreamFormat) -> None:
     one = frame()
     assert encoded(one, form, 1, False, as_tuple) is encoded(one, form, 1, False, as_tuple)
 
