@@ -27,7 +27,7 @@ MEANINGS: dict[ErrorCode, str] = {
     "rate_limited": "Too many commands a second, or wrong tokens a minute. Send fewer.",
     "too_many_pending": "Too many commands or streams are under way. Wait for replies first.",
     "too_large": "Kept for messages that are too large; at present their connection is closed with 1009.",
-    "shutting_down": "Kept for a server that shuts down; at present connections are closed with 1001.",
+    "shutting_down": "The server is shutting down, and nothing was done. Connect again later.",
     "internal_error": "The server made a mistake; its log says which.",
     "no_camera_selected": "There are several cameras or none; `details.ports` says which. Select one.",
     "camera_not_found": "No camera is on that port. Look at list_cameras.",

@@ -64,6 +64,7 @@ class App:
     ) -> None:
         self.gate = Gate(token)
         self.version = version
+        self.stopping = False
         self._registry = Registry(network, options, self._tell)
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
@@ -119,6 +120,7 @@ class App:
 
     async def stop(self) -> None:
         """Say good-bye to the clients and release the cameras, side by side; takes below 10 s whatever hangs."""
+        self.stopping = True
         if self._stall_watch is not None:
             self._stall_watch.cancel()
             await asyncio.wait((self._stall_watch,))

@@ -29,6 +29,7 @@ class House(login.House, Protocol):
     """What a connection needs of the server."""
 
     handlers: dict[str, Handler]
+    stopping: bool
 
 
 class Connection:
@@ -173,9 +174,15 @@ class Connection:
 
     async def _carry_out(self, request: Request, payload: Payload) -> None:
         try:
-            await Call(self._client, request).run(self._house.handlers[request.command], payload)
+            handler = _too_late if self._house.stopping else self._house.handlers[request.command]
+            await Call(self._client, request).run(handler, payload)
         finally:
             self._pending -= 1
+
+
+async def _too_late(call: Call, payload: Payload) -> None:
+    """What was not begun before the server was told to stop: it would be cut off, a shot in its middle."""
+    raise RequestError("shutting_down", "The server is shutting down; nothing was done. Connect again later.")
 
 
 def _order(request: Request) -> RequestId | None:

@@ -1,4 +1,4 @@
-"""SIGTERM: gone within 10 s, within 20 s with a camera that hangs, whatever it and its clients are doing."""
+"""SIGTERM: begun work is finished, nothing is begun, and the server is gone within 10 s, 20 s with a camera that hangs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 import auth
+from protocol import closing
 from server import limits
 from simulator.client import Control
-from tests.rig import Client, Server
+from tests.rig import Client, CommandError, Server
 from tests.waiting import until
 
 SPARE = 2  # the camera that the shared server does not have
@@ -144,3 +145,24 @@ async def test_guesses_that_wait_behind_the_login_brake(booth: Booth) -> None:
             await guesser.send('{"token": "guess"}')
         await booth.client.command("ping")
         await ends(booth.server, GONE_S)
+
+
+async def test_a_shot_under_way_is_answered_and_no_other_is_begun(booth: Booth) -> None:
+    booth.control.fault("late", RELEASE, seconds=0.8, camera=SPARE)
+    await booth.order("capture_image")
+    await booth.order("capture_image")
+    await until(lambda: booth.asked(RELEASE) > 0)
+    booth.server.process.send_signal(signal.SIGTERM)
+    booth.server.wait_for_log("stopping")
+    await booth.client.socket.send(json.dumps({"command": "list_cameras", "id": "late"}))
+    with pytest.raises(CommandError, match="shutting_down") as late:
+        await booth.client.reply()
+    assert (late.value.reply["id"], late.value.reply["retryable"]) == ("late", True)
+    assert (await booth.client.reply())["files"]
+    with pytest.raises(CommandError, match="shutting_down"):
+        await booth.client.reply()
+    with pytest.raises(ConnectionClosed):
+        await booth.client.reply()
+    assert booth.client.socket.close_code == closing.SHUTTING_DOWN
+    assert booth.server.process.wait(GONE_S) == 0
+    assert booth.control.state(SPARE)["shots"] == 1

@@ -92,7 +92,7 @@ async def _speak(socket: ClientConnection, address: Address) -> None:
         raise ConnectionFailed(f"{address.url} does not answer as gphoto-ws-server does.")
     if reply["status"] != "ok":
         refused = from_reply(reply)
-        refused.retryable = refused.code in ("rate_limited", "shutting_down")
+        refused.retryable = refused.code == "rate_limited"
         raise refused
 
 
