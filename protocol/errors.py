@@ -8,7 +8,7 @@ from camera import errors as camera
 
 ErrorCode = Literal[
     "bad_request", "invalid_json", "unauthorized", "unsupported_protocol", "unknown_command", "invalid_payload",
-    "rate_limited", "too_many_pending", "too_large", "shutting_down", "internal_error",
+    "rate_limited", "too_many_pending", "shutting_down", "internal_error",
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
@@ -26,7 +26,6 @@ MEANINGS: dict[ErrorCode, str] = {
     "invalid_payload": "The payload does not fit the command; `details.errors` says where, `details.allowed` what it takes.",
     "rate_limited": "Too many commands a second, or wrong tokens a minute. Send fewer.",
     "too_many_pending": "Too many commands or streams are under way. Wait for replies first.",
-    "too_large": "Kept for messages that are too large; at present their connection is closed with 1009.",
     "shutting_down": "The server is shutting down, and nothing was done. Connect again later.",
     "internal_error": "The server made a mistake; its log says which.",
     "no_camera_selected": "There are several cameras or none; `details.ports` says which. Select one.",
