@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from camera import widgets
+from camera.calls import Calls
 from camera.errors import CameraError, CameraIO, ConfigNotFound, InvalidValue
 from camera.model import ConfigItem, ConfigRange, ConfigValue, WidgetType
 
@@ -22,9 +23,6 @@ _BAD_PARAMETERS = -2
 # A body shows a new value after a moment; past this it has vetoed it.
 _READ_BACK_S = 1.0
 _READ_BACK_PAUSE_S = 0.02
-
-# Runs a call of the driver; what it raises becomes a CameraError. With it goes what was tried, in a word.
-Call = Callable[[Callable[[], Any], str], Any]
 
 
 class Configuration:
@@ -38,7 +36,7 @@ class Configuration:
         other_names: what other makers call a setting, and this camera calls it.
     """
 
-    def __init__(self, camera: Any, context: Any, call: Call) -> None:
+    def __init__(self, camera: Any, context: Any, call: Calls) -> None:
         self.other_names: Mapping[str, str] = {}
         self._camera = camera
         self._context = context

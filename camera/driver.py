@@ -14,10 +14,10 @@ from typing import Any
 
 import gphoto2 as gp
 
+from camera.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.configuration import Configuration
 from camera.errors import (
     CAPTURE_UNKNOWN,
-    CameraBusy,
     CameraError,
     CameraIO,
     CaptureUnknown,
@@ -33,9 +33,11 @@ from camera.model import (
     ConfigItem,
     DetectedCamera,
     Storage,
+    camera_path,
     is_camera_path,
     mimetype_of,
 )
+from camera.notices import FILE_ADDED, TIMEOUT, Notices
 from camera.quirks import ORDERS, quirks_of
 from camera.widgets import WantedValue, convert
 
@@ -46,16 +48,8 @@ warnings.filterwarnings("ignore", "In function .* a CameraFile object should not
 # How long to wait for the next file of a shot that makes several, how long once all are there, and at most
 # (a RAW file may be written seconds after the JPEG on a slow card).
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
-_BUSY_PAUSE_S = 0.02
-# A body that writes its last shot refuses everything for a moment.
-_BUSY_S = 2.0
-_REPEATABLE = frozenset(("get_config", "set_config", "storage", "list_files", "thumbnail", "file_info"))
 _BUSY_RELEASE_S = 2.0
 _BUSY_PREVIEW_S = 3.0
-_PROGRESS_EVERY_S = 0.5
-_PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
-
-Progress = Callable[[], None]
 
 
 def library_version() -> str:
@@ -98,15 +92,8 @@ class Driver:
             CameraClaimed: another program holds it.
             CameraError: it does not answer.
         """
-        self._said: list[str] = []
-        self._on_progress: Progress | None = None
-        self._progress_due = 0.0
         self._context = gp.Context()
-        # The callbacks live as long as these handles do.
-        self._callbacks = (
-            self._context.set_error_func(self._note_error, None),
-            self._context.set_progress_funcs(self._progress_start, self._progress_update, self._progress_stop, None),
-        )
+        self._call = Calls(self._context, gp.GPhoto2Error)
         self._camera = gp.Camera()
         ports, drivers = gp.PortInfoList(), gp.CameraAbilitiesList()
         ports.load()
@@ -116,10 +103,10 @@ class Driver:
         self._call(lambda: self._camera.init(self._context), "open")
         self._abilities = self._camera.get_abilities()
         self._settings = Configuration(self._camera, self._context, self._call)
+        self._notices = Notices(self._camera, self._context, self._call)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
         self._settings.other_names = self.quirks.names
-        self._pending: list[tuple[str, dict[str, Any]]] = []
         self._viewfinder_on = False
         self.has_more_events = False
 
@@ -178,7 +165,7 @@ class Driver:
         if item.name == "viewfinder":
             self._viewfinder_on = value == 1
         elif item.name not in ORDERS:
-            return self._settings.read_back(item, value, self._pump)
+            return self._settings.read_back(item, value, self._notices.pump)
         return replace(item, value=value)  # reading back would tell nothing: see ORDERS and viewfinder()
 
     def keep_alive(self) -> None:
@@ -205,7 +192,7 @@ class Driver:
         # The driver throws away what the camera said before a release: a shot of the camera's own button, or that
         # files are gone, whose names it may give to new ones.
         with suppress(CameraError):
-            self._pump(0)
+            self._notices.pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
             self.viewfinder(False)
         exposure = self._exposure()
@@ -223,9 +210,9 @@ class Driver:
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
                 if not busy or time.monotonic() > deadline:
                     raise error from None
-            self._pump(50)
-            time.sleep(_BUSY_PAUSE_S)
-        paths = [_join(first.folder, first.name)]
+            self._notices.pump(50)
+            time.sleep(BUSY_PAUSE_S)
+        paths = [camera_path(first.folder, first.name)]
         with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
@@ -240,17 +227,17 @@ class Driver:
         expected = 2 if self._several_files() else 1
         deadline = time.monotonic() + _ALL_FILES_S
         while time.monotonic() < deadline:
-            event, data = self._wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
-            if event == gp.GP_EVENT_TIMEOUT and len(paths) >= expected:
+            event, data = self._notices.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
+            if event == TIMEOUT and len(paths) >= expected:
                 break
-            if event == gp.GP_EVENT_FILE_ADDED:
-                path = _join(data.folder, data.name)
+            if event == FILE_ADDED:
+                path = camera_path(data.folder, data.name)
                 if path not in paths:
                     paths.append(path)
-            elif event == gp.GP_EVENT_TIMEOUT:
+            elif event == TIMEOUT:
                 expected = len(paths)
             else:
-                self._remember(event, data)
+                self._notices.keep(event, data)
 
     def _several_files(self) -> bool:
         for name in self.quirks.image_format:
@@ -285,13 +272,13 @@ class Driver:
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
                 if not busy or time.monotonic() > deadline:
                     raise
-                time.sleep(_BUSY_PAUSE_S)
+                time.sleep(BUSY_PAUSE_S)
                 continue
             self._viewfinder_on = True
             # The view dies with `file`: copy while it is held.
             frame = bytes(file.get_data_and_size())
             if not frame and time.monotonic() < deadline:  # how a Nikon that stays busy comes out
-                time.sleep(_BUSY_PAUSE_S)
+                time.sleep(BUSY_PAUSE_S)
                 continue
             if not frame.startswith(b"\xff\xd8"):
                 raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
@@ -319,14 +306,11 @@ class Driver:
             CameraIO: fewer bytes came than the camera announced.
         """
         folder, name = self._split(path)
-        self._on_progress = on_progress
-        try:
+        with self._call.telling(on_progress):
             file = gp.CameraFile(os.dup(fd))
             kind = gp.GP_FILE_TYPE_NORMAL
             get = partial(gp.gp_camera_file_get, self._camera, folder, name, kind, file, self._context)
             self._call(lambda: gp.check_result(get()), "download")
-        finally:
-            self._on_progress = None
         size = os.fstat(fd).st_size
         told = self._captured(path).size
         if size == 0 or (told is not None and told != size):
@@ -356,7 +340,7 @@ class Driver:
         if folder != "/" and not is_camera_path(folder):
             raise InvalidPath(_PATH_RULE)
         folders, files = self.list_names(folder)
-        return folders, [self._captured(_join(folder, name)) for name in files]
+        return folders, [self._captured(camera_path(folder, name)) for name in files]
 
     def list_names(self, folder: str) -> tuple[list[str], list[str]]:
         """The same without sizes, each of which may cost an exchange.
@@ -366,9 +350,9 @@ class Driver:
         """
         folders = self._call(lambda: self._camera.folder_list_folders(folder, self._context), "list_files")
         files = self._call(lambda: self._camera.folder_list_files(folder, self._context), "list_files")
-        if self._said:  # it reports success also where the camera did not answer
+        if self._call.said:  # it reports success also where the camera did not answer
             raise CameraIO(
-                "The folder could not be read. Try again.", doing="list_files", gp_text="; ".join(self._said)
+                "The folder could not be read. Try again.", doing="list_files", gp_text="; ".join(self._call.said)
             )
         return [str(name) for name, _ in folders], [str(name) for name, _ in files]
 
@@ -385,32 +369,8 @@ class Driver:
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """What happened at the camera since the last call: (name, values), names as in the protocol."""
-        self.has_more_events = self._pump(_SETTLED_MS)
-        happened, self._pending = self._pending, []
-        return happened
-
-    def _pump(self, timeout_ms: int) -> bool:
-        # A camera in full chatter must not hold the worker here.
-        for _ in range(50):
-            event, data = self._wait(timeout_ms)
-            if event == gp.GP_EVENT_TIMEOUT:
-                return False
-            self._remember(event, data)
-        return True
-
-    def _wait(self, timeout_ms: int) -> tuple[int, Any]:
-        event, data = self._call(lambda: self._camera.wait_for_event(timeout_ms, self._context), "events")
-        return int(event), data
-
-    def _remember(self, event: int, data: Any) -> None:
-        if event == gp.GP_EVENT_FILE_ADDED:
-            self._pending.append(("file_added", {"camera_filepath": _join(data.folder, data.name)}))
-        elif event == gp.GP_EVENT_UNKNOWN and isinstance(data, str) and (changed := _PROPERTY_CHANGED.match(data)):
-            code, name, value = changed.groups()
-            if name:
-                self._pending.append(("config_changed", {"config_name": name, "value": value}))
-            else:
-                self._pending.append(("config_changed", {"config_name": code, "value": None}))
+        self.has_more_events = self._notices.pump(_SETTLED_MS)
+        return self._notices.take()
 
     def close(self) -> None:
         """Switch live view off and release the camera."""
@@ -420,47 +380,13 @@ class Driver:
         finally:
             self._call(lambda: self._camera.exit(self._context), "close")
 
-    # -- calling libgphoto2
-
-    def _call(self, function: Callable[[], Any], doing: str) -> Any:
-        """Call libgphoto2. What does no harm when it is repeated is repeated for a moment while the body is busy."""
-        deadline = time.monotonic() + (_BUSY_S if doing in _REPEATABLE else 0)
-        while True:
-            self._said.clear()
-            try:
-                return function()
-            except gp.GPhoto2Error as error:
-                told = from_gp(error.code, "; ".join(self._said), doing)
-                if not isinstance(told, CameraBusy) or time.monotonic() >= deadline:
-                    raise told from None
-            time.sleep(_BUSY_PAUSE_S)
-
     def _split(self, path: str) -> tuple[str, str]:
         if not is_camera_path(path):
             raise InvalidPath(_PATH_RULE, camera_filepath=path)
         folder, _, name = path.rpartition("/")
         return folder or "/", name
 
-    def _note_error(self, _context: Any, text: bytes | str, _data: Any = None) -> None:
-        self._said.append(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
-
-    def _progress_start(self, _context: Any, _target: float, _text: bytes, _data: Any) -> int:
-        return 1
-
-    def _progress_update(self, _context: Any, _id: int, _current: float, _data: Any) -> None:
-        now = time.monotonic()
-        if self._on_progress is not None and now >= self._progress_due:
-            self._progress_due = now + _PROGRESS_EVERY_S
-            self._on_progress()
-
-    def _progress_stop(self, _context: Any, _id: int, _data: Any) -> None:
-        return None
-
 
 _PATH_RULE = (
     "A path on the camera is absolute and made of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."
 )
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder.rstrip('/')}/{name}"

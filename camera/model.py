@@ -158,6 +158,11 @@ def is_camera_path(path: str) -> bool:
     return _PATH.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
 
 
+def camera_path(folder: str, name: str) -> str:
+    """The path of a file in a folder of the camera."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
 # libgphoto2 names some raw formats application/x-unknown; browsers and file managers know these.
 _RAW_TYPES = {
     "cr2": "image/x-canon-cr2",

@@ -1,0 +1,60 @@
+"""What an open camera says by itself: waited for, and kept until somebody asks. In the camera's process."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from camera.calls import Calls
+from camera.model import camera_path
+
+# libgphoto2 gphoto2/gphoto2-camera.h, CameraEventType.
+UNKNOWN, TIMEOUT, FILE_ADDED = 0, 1, 2
+# A camera in full chatter must not hold the worker.
+_MOST = 50
+_PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
+
+
+class Notices:
+    """What one camera said and nobody asked for yet.
+
+    Args:
+        camera, context: the driver's.
+        call: how the driver is called.
+    """
+
+    def __init__(self, camera: Any, context: Any, call: Calls) -> None:
+        self._camera = camera
+        self._context = context
+        self._call = call
+        self._kept: list[tuple[str, dict[str, Any]]] = []
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
+        """What was kept since the last call: (name, values), names as in the protocol."""
+        taken, self._kept = self._kept, []
+        return taken
+
+    def pump(self, timeout_ms: int) -> bool:
+        """Keep what the camera says until it is silent for so many milliseconds; whether it still has more to say."""
+        for _ in range(_MOST):
+            event, data = self.wait(timeout_ms)
+            if event == TIMEOUT:
+                return False
+            self.keep(event, data)
+        return True
+
+    def wait(self, timeout_ms: int) -> tuple[int, Any]:
+        """The next event of the camera, of libgphoto2's kind, with what comes with it."""
+        event, data = self._call(lambda: self._camera.wait_for_event(timeout_ms, self._context), "events")
+        return int(event), data
+
+    def keep(self, event: int, data: Any) -> None:
+        """Keep an event of libgphoto2, where it is one to tell."""
+        if event == FILE_ADDED:
+            self._kept.append(("file_added", {"camera_filepath": camera_path(data.folder, data.name)}))
+        elif event == UNKNOWN and isinstance(data, str) and (changed := _PROPERTY_CHANGED.match(data)):
+            code, name, value = changed.groups()
+            if name:
+                self._kept.append(("config_changed", {"config_name": name, "value": value}))
+            else:
+                self._kept.append(("config_changed", {"config_name": code, "value": None}))
