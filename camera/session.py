@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +14,16 @@ from camera.card import Card
 from camera.care import Care
 from camera.channel import Message
 from camera.child import Child
-from camera.errors import CameraDisconnected, CameraError, CaptureUnknown, FileNotFound, NotSupported
+from camera.errors import CameraDisconnected, FileNotFound, NotSupported
 from camera.fetched import FetchedFile
 from camera.files import CameraFiles, in_ram
-from camera.hands import CameraHands
 from camera.iso import OperatorsIso
 from camera.life import Life, complain
 from camera.live_view import Feed, LiveView
-from camera.model import CameraEvent, Capabilities, CapturedFile, ConfigItem, Frame, State, Storage, mimetype_of
+from camera.model import CameraEvent, Capabilities, CapturedFile, ConfigItem, Frame, State, Storage
 from camera.options import SessionOptions
-from camera.shot import OnPicture, Order, Shot, take
+from camera.shot import OnPicture, Order, Shot
+from camera.shots import Shots
 from camera.turn import Turn
 from camera.widgets import WantedValue
 
@@ -61,12 +60,11 @@ class Session:
         self._options = options
         self._emit = emit
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
-        self._capturing = False
         self._turn = asyncio.Lock()
+        self._shots = Shots(self, self._iso, options, self._turn)
         self._caring: asyncio.Task[None] | None = None
         self._resume: asyncio.Task[None] | None = None
         self._rest: set[asyncio.Task[None]] = set()
-        self._doubtful: Child | None = None
 
     # -- what is known of it
 
@@ -100,7 +98,7 @@ class Session:
         """What it is doing."""
         if not self.life.connected:
             return self.life.state
-        if self._capturing:
+        if self._shots.under_way:
             return "capturing"
         return "live" if self.live.running else "ready"
 
@@ -168,11 +166,11 @@ class Session:
         if event == "file_added":
             path = values["camera_filepath"]
             if in_ram(path):
-                self._keep(self._rescue_own_shot(path), "rescue")
+                self.keep(self._shots.rescue_own(path), "rescue")
                 return
             self.files.came(path)
             self.card.add(path)
-        self._emit(CameraEvent(event, self.port, values))
+        self.tell(event, values)
 
     def opened(self, child: Child) -> None:
         """The camera is open: what was left undone goes on."""
@@ -192,18 +190,18 @@ class Session:
         if not self.life.connected:
             error = self.life.last_error
             told |= {"attempts": self.life.attempts, "last_error": None if error is None else error.message}
-        self._emit(CameraEvent("camera_state", self.port, told))
+        self.tell("camera_state", told)
 
     def reachable(self, there: bool) -> None:
         """Tell that the camera is gone or back."""
         told = {"name": self.name} if there else {}
-        self._emit(CameraEvent("camera_connected" if there else "camera_disconnected", self.port, told))
+        self.tell("camera_connected" if there else "camera_disconnected", told)
 
     def warned(self, warnings: Sequence[str]) -> None:
         """Tell what will stop the camera soon."""
         for words in warnings:
             _log.warning("%s: %s", self.port, words)
-        self._emit(CameraEvent("camera_warning", self.port, {"warnings": list(warnings)}))
+        self.tell("camera_warning", {"warnings": list(warnings)})
 
     async def _take_up_again(self, child: Child) -> None:
         """What a newly opened camera has to go on with: streams, the ISO from before the last one, its card."""
@@ -211,43 +209,14 @@ class Session:
         if not self.live.viewers and self._iso.before_preview is not None:
             async with self._turn:
                 await self._iso.end_preview(child, deadlines.CONFIG_S)
+        await self._shots.read_card(child)
 
-        async def list_folder(folder: str) -> tuple[list[str], list[str]]:
-            async with self._turn:  # others may come in between
-                return await _names(child, folder)
+    def tell(self, event: str, values: dict[str, Any]) -> None:
+        """Tell that something happened at the camera."""
+        self._emit(CameraEvent(event, self.port, values))
 
-        with suppress(CameraError):  # lost again: the next opening comes here too
-            async with self._turn:
-                await self._settle(child)
-            await self.card.read(self._key, list_folder)
-
-    async def _settle(self, child: Child) -> Child:
-        """Find out about a shot of unknown outcome before anything else is shot. Whoever calls has the camera.
-
-        Returns:
-            The camera's process, which may be a new one: the driver remembers the card as it was.
-        """
-        if child is self._doubtful:
-            await self.life.renew()
-            child = await self.life.child()
-        self._doubtful = None
-        if not self.card.unsettled:
-            return child
-        finding = await self.card.settle(self._key, lambda folder: _names(child, folder))
-        if finding is not None:
-            _log.warning("%s: %s", self.port, finding.message)
-            if finding.files:
-                self.files.last_image = finding.files[-1]
-            told = {"at": finding.at, "files": finding.files, "message": finding.message}
-            self._emit(CameraEvent("capture_checked", self.port, told))
-        return await self.life.child()
-
-    @property
-    def _key(self) -> str:
-        """What tells this camera from others, across restarts."""
-        return self.serial or f"{self.life.driver_model} {self.port}"
-
-    def _keep(self, work: Any, name: str) -> None:
+    def keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside; `stop` ends it."""
         task = asyncio.create_task(work, name=f"{name} {self.port}")
         self._rest.add(task)
         task.add_done_callback(self._rest.discard)
@@ -288,7 +257,7 @@ class Session:
             self._iso.before_preview = None  # an explicit wish outlives the preview
         if item.name == "capturetarget":
             self.life.capture_target = str(item.value)  # a driver setting: it has to outlive the process
-        self._emit(CameraEvent("config_changed", self.port, {"config_name": item.name, "value": item.value}))
+        self.tell("config_changed", {"config_name": item.name, "value": item.value})
         return item
 
     async def capture(self, order: Order, on_picture: OnPicture) -> Shot:
@@ -304,53 +273,8 @@ class Session:
         """
         if not self.capabilities.capture:
             raise NotSupported(f"{self.name} cannot be released by remote control.")
-        started = time.monotonic()
-        async with self._my_turn() as child:
-            child = await self._settle(child)
-            if "iso" not in order.settings and (iso := await self._iso.for_still(child)) is not None:
-                order = replace(order, preferred={"iso": iso})
-            await self.card.begin_shot(self._key)
-            self._capturing = True
-            self.changed()
-            try:
-                hands = CameraHands(self.life.child, self.files, self._options.capture_turn)
-                shot = await take(hands, order, started, self._options.photos, self.name, self.serial, on_picture)
-            except CaptureUnknown:
-                self.card.unsettled, self._doubtful = True, child
-                self._keep(self._look_for_shot(), "look")
-                raise
-            except CameraError:
-                await self.card.end_shot(self._key)
-                raise
-            except BaseException:  # the server ends, or made a mistake: nobody knows whether it fired
-                self.card.unsettled, self._doubtful = True, child
-                raise
-            finally:
-                self._capturing = False
-                if not child.lost.done():  # else that it is lost is told at once
-                    self.changed()
-            await self.card.end_shot(self._key)
-        self._tell_of(shot, started)
+        shot = await self._shots.take(order, on_picture)
         return replace(shot, warnings=(*shot.warnings, *self.care.warnings))
-
-    def _tell_of(self, shot: Shot, started: float) -> None:
-        names = ", ".join(one.saved_path or one.file.path for one in shot.files)
-        _log.info("%s: captured %s after %.0f ms", self.port, names, (time.monotonic() - started) * 1000)
-        if shot.files[0].on_camera:
-            self.files.last_image = shot.files[0].file.path
-        for one in shot.files:
-            told = {"camera_filepath": one.file.path}
-            if one.on_camera:
-                self.card.add(one.file.path)
-                self._emit(CameraEvent("file_added", self.port, told))
-            if one.saved_path is not None:
-                self._emit(CameraEvent("capture_saved", self.port, told | {"saved_path": one.saved_path}))
-
-    async def _look_for_shot(self) -> None:
-        """After a shot of unknown outcome; a camera that is lost has this done once it is back."""
-        with suppress(CameraError):
-            async with self._my_turn() as child:
-                await self._settle(child)
 
     async def preview(self, turn: Turn) -> bytes:
         """One live-view frame as JPEG. Raises NotSupported."""
@@ -416,21 +340,4 @@ class Session:
                 await self._iso.begin_preview(child)
                 if child.lost.done():  # while its ISO was set, which is best effort
                     raise child.lost.result()
-        self._emit(CameraEvent("camera_state", self.port, {"state": "ready" if feed is None else "live"}))
-
-    async def _rescue_own_shot(self, path: str) -> None:
-        """Fetch a picture taken with the camera's own button into its RAM, and only then tell of it."""
-        try:
-            async with self._my_turn() as child:
-                file = await self.files.rescue(child, CapturedFile(path, None, mimetype_of(path)))
-        except CameraError as error:
-            _log.warning("%s: %s is lost: %s", self.port, path, error)
-            return
-        self.files.last_image = file.path
-        self._emit(CameraEvent("file_added", self.port, {"camera_filepath": file.path}))
-
-
-async def _names(child: Child, folder: str) -> tuple[list[str], list[str]]:
-    """The names of the folders and of the files in a folder of the camera."""
-    listed = (await child.call("list_names", {"folder": folder}, deadlines.CARD_S)).header["ok"]
-    return listed["folders"], listed["files"]
+        self.tell("camera_state", {"state": "ready" if feed is None else "live"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from camera import library
+from camera.options import SessionOptions
 from camera.registry import Registry
-from camera.session import SessionOptions
 from simulator.process import SimulatorProcess
 from tests.waiting import until
 

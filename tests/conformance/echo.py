@@ -12,7 +12,7 @@ import sys
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from camera.session import SessionOptions
+from camera.options import SessionOptions
 from camera.turn import AS_IS
 from server.app import App
 
