@@ -28,7 +28,7 @@ from server.client import Client
 from server.connection import Connection
 from server.handlers import Handlers
 from server.http import Pages, bearer, is_upgrade
-from server.lobby import who_makes_room
+from server.lobby import Handshakes, who_makes_room
 from server.origins import Origins
 from server.viewer import FrameConnection
 
@@ -91,9 +91,17 @@ class App:
         """
         self._origins = Origins(origins)
         arrived = self._arrived
+        handshakes = Handshakes(limits.TLS_HANDSHAKES, limits.TLS_HANDSHAKE_SECONDS)
 
         class Arriving(FrameConnection):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                # Made when the socket is there, before its handshake: where this raises, asyncio lets the socket go.
+                super().__init__(*args, **options)
+                if tls:
+                    handshakes.begin(self)
+
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                handshakes.end(self)
                 super().connection_made(transport)
                 arrived(self)
 

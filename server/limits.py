@@ -13,7 +13,8 @@ COMMANDS_A_SECOND = 100
 COMMANDS_BURST = 200
 LOGIN_SECONDS = 30
 READ_STALL_SECONDS = 15
-# A connection costs half a megabyte meanwhile, and is not counted before it is over.
+# One costs a third of a megabyte; those of clients that come and go within a second, 50 a second, are not too many.
+TLS_HANDSHAKES = 256
 TLS_HANDSHAKE_SECONDS = 3
 # A dead peer that has nothing to read is found by pings: gone after both, below 20 s with the closing.
 PING_SECONDS = 5
@@ -30,6 +31,8 @@ ALL: dict[str, int | float] = {
     "connections": CONNECTIONS,
     "connections_not_logged_in": CONNECTIONS_NOT_LOGGED_IN,
     "connections_opening": CONNECTIONS_OPENING,
+    "tls_handshakes": TLS_HANDSHAKES,
+    "tls_handshake_seconds": TLS_HANDSHAKE_SECONDS,
     "pending_commands": PENDING_COMMANDS,
     "commands_a_second": COMMANDS_A_SECOND,
     "commands_burst": COMMANDS_BURST,
@@ -49,6 +52,8 @@ MEANINGS: dict[str, str] = {
     "connections": "clients that are logged in; the next gets HTTP 503",
     "connections_not_logged_in": "clients that have not logged in; the slowest makes room",
     "connections_opening": "connections that have not said what they want",
+    "tls_handshakes": "TLS handshakes under way; the next connection is closed",
+    "tls_handshake_seconds": "seconds that a TLS handshake may take",
     "pending_commands": "commands under way on one connection; the next gets `too_many_pending`",
     "commands_a_second": "commands a second on one connection, for ever; more get `rate_limited`",
     "commands_burst": "commands at once after a pause",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -9,6 +10,37 @@ from typing import TypeVar
 from auth import household
 
 GuestT = TypeVar("GuestT")
+
+
+class Handshakes:
+    """TLS handshakes under way: each costs memory before anybody is there whom other limits could count.
+
+    Args:
+        most: as many may be under way.
+        seconds: after which one is over, whatever became of it; nobody tells of those that fail.
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._begun: dict[int, float] = {}  # in the order in which they began
+
+    def begin(self, who: object) -> None:
+        """One more.
+
+        Raises:
+            ConnectionRefusedError: would be too many.
+        """
+        now = time.monotonic()
+        while self._begun and next(iter(self._begun.values())) < now - self._seconds:
+            del self._begun[next(iter(self._begun))]
+        if len(self._begun) >= self._most:
+            raise ConnectionRefusedError(f"{self._most} TLS handshakes are under way")
+        self._begun.pop(id(who), None)  # of one that failed and whose place in memory this one has
+        self._begun[id(who)] = now
+
+    def end(self, who: object) -> None:
+        """That one has become a connection."""
+        self._begun.pop(id(who), None)
 
 
 def who_makes_room(guests: Iterable[GuestT], address: Callable[[GuestT], str]) -> GuestT | None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
+from server import limits
 from tests.rig import Client, Server
 from tests.server.wire import still_answers
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,36 @@ async def test_a_server_with_a_certificate_speaks_wss(
         picture = b"".join(message[16:] for message in client.binary)
         assert (len(picture), hashlib.sha256(picture).hexdigest()) == (reply["size"], complete["sha256"])
     assert server.stop() == 0
+
+
+async def test_handshakes_that_never_end_have_an_end_and_cost_bounded_memory(
+    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+) -> None:
+    server = new_server(**certified)
+    address = ("127.0.0.1", int(server.uri.rpartition(":")[2]))
+    before = psutil.Process(server.process.pid).num_fds()
+    async with AsyncExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address)) for _ in range(2 * limits.TLS_HANDSHAKES)]
+        # The server hangs up on those that are too many at once, and keeps none of their sockets.
+        await until(lambda: sum(_hung_up(one) for one in silent) >= limits.TLS_HANDSHAKES)
+        assert psutil.Process(server.process.pid).num_fds() <= before + limits.TLS_HANDSHAKES
+        # On the others when their time is over: then there is room again.
+        await until(lambda: all(map(_hung_up, silent)))
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+        async with await Client.connect(server, ssl=trusting) as client:
+            await still_answers(client)
+    assert server.stop() == 0
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 async def test_a_client_that_does_not_know_the_certificate_refuses_it(
