@@ -16,7 +16,7 @@ run: $(VENV)/.run  ## serve the cameras that are plugged in
 	$(BIN)/python gphoto_ws_server.py
 
 test: lint  ## every check and test
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 4
 
 # Each Python that the README promises, with an environment of its own; one that is not here is named and passed over.
 test-all:  ## the tests under every supported Python that is here
