@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -122,14 +122,15 @@ class Session:
 
     async def stop(self) -> None:
         """Release the camera and end everything that belongs to it; takes at most the close deadline and 1.5 s."""
-        child = self.life.current
-        if child is not None and not self._turn.locked() and self._iso.before_preview is not None:
-            async with self._turn:
-                await self._iso.end_preview(child, deadlines.LAST_WISH_S)
-        for task in (self._resume, self._caring, *self._rest):
+        for task in (self._resume, self._caring, *self._rest):  # whatever of these has the camera lets it go
             if task is not None:
                 task.cancel()
                 await asyncio.wait((task,))
+        child = self.life.current
+        if child is not None and self._iso.before_preview is not None:
+            with suppress(TimeoutError):  # a job that hangs has the camera: nothing can be said to it
+                async with asyncio.timeout(deadlines.LAST_WISH_S), self._turn:
+                    await self._iso.end_preview(child, deadlines.LAST_WISH_S)
         await self.live.stop()
         await self.life.stop()
 
