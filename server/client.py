@@ -68,13 +68,13 @@ class Client:
 
     # -- sending
 
-    async def send(self, message: Outgoing, *, text: bool = True) -> None:
-        """Send one message; returns when the socket has taken it. Pieces of one message are never mixed with others.
+    async def send(self, message: Outgoing) -> None:
+        """Send one text message; returns when the socket has taken it. Pieces of one message are never mixed with others.
 
         Raises:
             ConnectionClosed: the client is gone.
         """
-        await self.socket.send(message, text=text)
+        await self.socket.send(message, text=True)
 
     def tell(self, name: str, values: dict[str, Any]) -> None:
         """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
