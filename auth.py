@@ -16,7 +16,10 @@ _MAX_ADDRESSES = 1024
 
 
 def household(address: str) -> str:
-    """Whom an address belongs to, as far as it can tell: whoever has one of IPv6 has the other 2**64 of its network."""
+    """Whom an address belongs to, as far as it can tell: whoever has one of IPv6 has the other 2**64 of its network.
+
+    So those of one IPv6 network brake each other's guesses; the right token opens all the same.
+    """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

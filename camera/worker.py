@@ -49,6 +49,8 @@ _HEARTBEAT_S = 1.0
 # Live view may stumble (a focusing lens, a menu opened at the body); after this many misses in a row it is over.
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
+# A film would keep the camera for seconds; the server has a thread for it.
+_MOST_DIGESTED_BYTES = 64 * 2**20
 # A body that never ends is not waited for; each round is up to 50 events.
 _GREETING_ROUNDS = 10
 _PR_SET_PDEATHSIG = 1
@@ -250,7 +252,7 @@ class Worker:
             if turn and file.mimetype == "image/jpeg":
                 file = replace(file, size=_turn_file(fd, turn))
             # Here, where nobody waits but who asked: the server's loop has everybody to serve.
-            sha256 = _sha256(fd) if digest else None
+            sha256 = _sha256(fd) if digest and (file.size or 0) <= _MOST_DIGESTED_BYTES else None
         except BaseException:
             os.close(fd)
             raise

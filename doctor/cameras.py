@@ -49,8 +49,10 @@ def sleep(port: str) -> list[Finding]:
 
 def permission(node: Path) -> str:
     """What lets this user open a device node: the group that owns it; where that is root's, the udev rules first."""
-    user = os.environ.get("USER") or os.getuid()
-    if number := node.stat().st_gid:
+    user, number = os.environ.get("USER") or os.getuid(), 0
+    with suppress(OSError):  # it is plugged in anew just now
+        number = node.stat().st_gid
+    if number:
         try:
             return f"sudo usermod -aG {node.group()} {user}, then log in again"
         except KeyError:  # a container, which has the node and not the group's name

@@ -142,9 +142,9 @@ class Handlers:
 
     async def download_last_image(self, call: Call, payload: c.DownloadLastImage) -> None:
         camera = await self._camera(call, payload)
-        file = await camera.fetch(payload.camera_filepath, digest=payload.transfer == "binary")
         start = payload.offset or 0
         whole = payload.offset is None and payload.length is None
+        file = await camera.fetch(payload.camera_filepath, digest=whole and payload.transfer == "binary")
         if start > file.size:
             raise RequestError(
                 "invalid_payload", f"offset {start} is beyond the end of the file ({file.size} bytes).", size=file.size

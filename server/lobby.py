@@ -15,6 +15,9 @@ GuestT = TypeVar("GuestT")
 class Handshakes:
     """TLS handshakes under way: each costs memory before anybody is there whom other limits could count.
 
+    Whose they are is not known yet, so a flood of silent ones (some 85 a second) does keep others out while it lasts;
+    those that are connected stay.
+
     Args:
         most: as many may be under way.
         seconds: after which one is over, whatever became of it; nobody tells of those that fail.

@@ -15,7 +15,7 @@ import logging
 import socket
 import struct
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -79,7 +79,12 @@ class FrameConnection(ServerConnection):
 
     direct: bool
     emptied = 0
-    _in_a_piece = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._turn = asyncio.Lock()
+        self._between_pieces = asyncio.Event()
+        self._between_pieces.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the client has connected."""
@@ -146,6 +151,7 @@ class FrameConnection(ServerConnection):
         return (
             self.state is State.OPEN
             and self.send_in_progress is None
+            and self._between_pieces.is_set()
             and self.transport.get_write_buffer_size() == 0
             and not self.transport.is_closing()
         )
@@ -164,6 +170,11 @@ class FrameConnection(ServerConnection):
         self._sending = None
         self._fill()
 
+    async def send(self, message: Any, *, text: bool | None = None) -> None:
+        """Send a message as the library does, in the order of asking: also between the pieces of a file."""
+        async with self._turn:
+            await super().send(message, text=text)
+
     async def send_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
         """Send a binary message of a head and a part of a file, which is in no heap on its way.
 
@@ -173,11 +184,11 @@ class FrameConnection(ServerConnection):
         if not self.direct or self.transport.get_extra_info("sslcontext") is not None:  # TLS has to see the bytes
             await self.send(head + file.read(offset, size))
             return
-        while self.send_in_progress is not None:
-            await asyncio.shield(self.send_in_progress)
-        async with self.send_context():
-            done = self.send_in_progress = self.loop.create_future()
-            self._in_a_piece = True
+        async with self._turn:
+            if self.state is not State.OPEN:
+                async with self.send_context():  # waits for the end, and raises
+                    return
+            self._between_pieces.clear()
             try:
                 await self._write_piece(_wire_head(len(head) + size, text=False) + head, file, offset, size)
             except OSError:
@@ -186,9 +197,10 @@ class FrameConnection(ServerConnection):
                 self.transport.abort()  # nothing can follow half a message
                 raise
             finally:
-                self._in_a_piece = False
-                self.send_in_progress = None
-                done.set_result(None)
+                self._between_pieces.set()
+            if not self.transport.is_closing():
+                self.send_data()
+            await self.drain()
         self._fill()
 
     async def _write_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
@@ -201,14 +213,21 @@ class FrameConnection(ServerConnection):
                     offset, size = offset + sent, size - sent
             if size:
                 few = file.read(offset, min(size, _NUDGE_BYTES))
+                if not few:
+                    raise OSError("the file is shorter than it was")
                 self.transport.write(few)
                 offset, size = offset + len(few), size - len(few)
-                await self.drain()
+                await super().drain()
 
     def send_data(self) -> None:
-        """Called by the library to write what it has to say: not in the middle of a piece."""
-        if not self._in_a_piece:
+        """Called by the library to write what it has to say, pings and closes too: not in the middle of a piece."""
+        if self._between_pieces.is_set():
             super().send_data()
+
+    async def drain(self) -> None:
+        """Called by the library to wait until what it said has left: the time for a pong is counted from then on."""
+        await self._between_pieces.wait()
+        await super().drain()
 
     def wait_for_room(self, slot: WaitsForRoom) -> None:
         """Have `slot.write` called as soon as a frame can leave."""

@@ -10,7 +10,7 @@ import os
 import random
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,6 +18,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
+from websockets.protocol import State
 
 from camera.fetched import FetchedFile
 from camera.model import Frame
@@ -152,6 +153,44 @@ async def test_whatever_is_said_in_the_middle_of_a_piece_comes_whole_behind_it(f
         assert await client.recv() == file.read(0, file.size)
         assert {await client.recv(), await client.recv()} == {b"frame", "also"}
         await asyncio.gather(sending, also, await ping)
+
+
+async def test_a_close_in_the_middle_of_a_piece_comes_whole_behind_it_from_either_side(file: FetchedFile) -> None:
+    for code in (1001, 1000):
+        async with pair(read=False) as (connection, client):
+            sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
+            await until(lambda there=connection: there.unsent > 0)
+            side = connection if code == 1001 else client
+            closing = asyncio.create_task(side.close(code))
+            await until(lambda there=side: there.state is not State.OPEN)
+            client.transport.resume_reading()
+            with suppress(ConnectionClosed):
+                assert await client.recv() == file.read(0, file.size)
+            await asyncio.gather(sending, closing, client.wait_closed())
+            assert (connection.close_code, client.close_code) == (code, code)
+
+
+async def test_what_else_is_said_comes_between_the_pieces(file: FetchedFile) -> None:
+    async with pair(read=False) as (connection, client):
+
+        async def send_all() -> None:
+            for offset in range(0, file.size, 100_000):
+                await connection.send_piece(b"", file, offset, 100_000)
+
+        sending = asyncio.create_task(send_all())
+        await until(lambda: connection.unsent > 0)
+        also = asyncio.create_task(connection.send("also"))
+        client.transport.resume_reading()
+        seen = [await client.recv() for _ in range(file.size // 100_000 + 1)]
+        assert seen.index("also") < len(seen) - 2
+        await asyncio.gather(sending, also)
+
+
+async def test_a_file_that_is_shorter_than_told_ends_the_connection(file: FetchedFile) -> None:
+    async with pair() as (connection, client):
+        await connection.send_piece(b"", file, 0, file.size + 1)
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
 
 
 async def test_a_piece_for_a_client_that_leaves_in_its_middle_ends(file: FetchedFile) -> None:
