@@ -31,6 +31,8 @@ async def test_server_info_tells_every_limit(visitor: Client) -> None:
         "connections": 64,
         "connections_not_logged_in": 16,
         "connections_opening": 128,
+        "tls_handshakes": 256,
+        "tls_handshake_seconds": 3,
         "pending_commands": 32,
         "commands_a_second": 100,
         "commands_burst": 200,
