@@ -9,7 +9,7 @@ import json
 import os
 import random
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -26,6 +26,8 @@ from camera.turn import AS_IS
 from server import viewer
 from server.frame_slot import FrameSlot
 from server.viewer import FrameConnection, wire_message
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
 from tests.faults.in_process import InProcess
 from tests.marks import decoded, from_base64
 from tests.waiting import until
@@ -220,13 +222,18 @@ def other_library(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixt
     return caplog
 
 
-async def test_live_view_works_with_another_inside(
-    other_library: pytest.LogCaptureFixture, ports: list[str], simulator: object
-) -> None:
-    server = await InProcess.start(ports[0])
+@pytest.fixture
+def own_camera() -> Iterator[str]:
+    """The address of a camera that no other server has."""
+    with SimulatorProcess(*QUICK) as simulator:
+        yield simulator.cameras[0].address
+
+
+async def test_live_view_works_with_another_inside(other_library: pytest.LogCaptureFixture, own_camera: str) -> None:
+    server = await InProcess.start(own_camera)
     try:
         async with await server.connect() as client:
-            await client.command("select_camera", port=ports[0])
+            await client.command("select_camera", port=own_camera)
             await client.command("start_live_view", format="base64")
             pictures = [await client.event("live_view_frame") for _ in range(5)]
             assert all(before["seq"] < after["seq"] for before, after in itertools.pairwise(pictures))
