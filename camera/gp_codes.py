@@ -65,6 +65,8 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
 _NOT_FIRED = (
     "press failed", "auto-focus failed", "does not support", "initiatecapture", "out of focus", "store read only",
 )  # fmt: skip
+# What a Canon is asked for when its shutter has opened, or may have: whatever it answers then says nothing of the shot.
+_MAY_HAVE_FIRED = ("-release failed", "get changes failed")
 # PTP results 0x02xx are libgphoto2's own: no answer came, so the camera may well have done what it was asked. Only
 # the half press fires in no case.
 # 0x2002, General Error, is also what the driver says of rubbish.
@@ -103,11 +105,13 @@ def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool
 
     True only where the driver says that the release itself was refused, or that it never got so far.
     """
+    text = str(error.details.get("gp_text", "")).lower()
+    if any(mark in text for mark in _MAY_HAVE_FIRED):
+        return False
     if isinstance(error, errors.CameraBusy):
         return busy_means_not_fired
     if isinstance(error, errors.NotSupported | errors.CardFull):
         return True
-    text = str(error.details.get("gp_text", "")).lower()
     if _NO_ANSWER.search(text):
         return "half-press failed" in text
     return any(mark in text for mark in _NOT_FIRED)

@@ -15,7 +15,7 @@ from tests.rig import Client, CommandError, Json, Server
 from tests.waiting import until
 
 SPARE = 2  # the camera that the shared server does not have
-CAPTURE, FULL_PRESS = "0x9128", 1
+CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
 FIRST = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 
 
@@ -72,6 +72,20 @@ async def test_a_shot_right_after_it_is_not_taken_for_it(
     second = await client.command("capture_image")
     assert (await client.event("capture_checked"))["files"] == [FIRST]
     assert second["camera_filepath"].endswith("IMG_0002.JPG")
+
+
+@pytest.mark.parametrize("refusal", [("busy", {}), ("code", {"code": 0x2005}), ("code", {"code": 0x200C})], ids=str)
+async def test_what_is_refused_after_the_shutter_is_no_shot_that_did_not_fire(
+    client: Client, simulator: Control, refusal: tuple[str, dict[str, int]]
+) -> None:
+    await details(client)
+    await client.command("subscribe", events=["capture_checked"])
+    kind, arguments = refusal
+    simulator.fault(kind, RELEASE, camera=SPARE, times=1, **arguments)
+    with pytest.raises(CommandError, match="capture_unknown"):
+        await client.command("capture_image")
+    assert simulator.state(SPARE)["shots"] == 1
+    assert (await client.event("capture_checked"))["files"] == [FIRST]
 
 
 async def test_a_camera_that_never_fired_has_nothing_to_find(
