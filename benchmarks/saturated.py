@@ -57,7 +57,7 @@ class _Camera:
             await asyncio.sleep(_LOOK_EVERY_S)
             taken = (sum(slot.sent for slot in self.slots) - sent) / max(len(self.slots), 1)
             busy = time.process_time() - at
-            if taken and busy > _LOOK_EVERY_S / 4:
+            if taken and busy > _LOOK_EVERY_S / 40:
                 await channel.send({"rate": _MORE * taken / busy})
 
     async def _switch(self, feed: Feed | None) -> None:
