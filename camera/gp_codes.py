@@ -57,13 +57,18 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("auto-focus failed", errors.CameraError, _UNFOCUSED),
     # Nikon's capture tells words without a number.
     ("out of focus", errors.CameraError, _UNFOCUSED),
+    # Of older Canons, whose answer to the release says why.
+    ("release: perhaps no focus", errors.CameraError, _UNFOCUSED),
+    ("release: perhaps no more memory", errors.CardFull, "The card is full. Delete files or change the card."),
+    ("release: card read-only", errors.CameraError, "The card is write-protected."),
     ("store read only", errors.CameraError, "The card is write-protected."),
     ("device busy", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
 )  # fmt: skip
 
 # Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
 _NOT_FIRED = (
-    "press failed", "auto-focus failed", "does not support", "initiatecapture", "out of focus", "store read only",
+    "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
+    "store read only",
 )  # fmt: skip
 # What a Canon is asked for when its shutter has opened, or may have: whatever it answers then says nothing of the shot.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")

@@ -10,7 +10,7 @@ import pytest
 
 from camera import errors
 from camera.errors import CameraError
-from camera.gp_codes import from_gp
+from camera.gp_codes import from_gp, shutter_did_not_fire
 from protocol.envelope import encode_error
 from protocol.errors import ErrorCode, RequestError
 
@@ -74,6 +74,27 @@ def test_a_camera_error_survives_the_way_from_the_camera_process(name: str) -> N
     rebuilt = CameraError.from_json(json.loads(json.dumps(error.to_json())))
     assert type(rebuilt) is type(error)
     assert (rebuilt.message, rebuilt.details) == ("What happened.", {"gp_error": -1})
+
+
+# What libgphoto2 2.5.34 says of captures that failed (its ptp2 driver), whether they fired, and what a client reads.
+SAID = {
+    "Canon EOS Full-Press failed (0x2019: PTP Device Busy)": (False, "busy"),
+    "Canon EOS Full-Release failed (0x2019: PTP Device Busy)": (True, "busy"),
+    "Canon EOS Half-Release failed (0x2005: PTP Operation Not Supported)": (True, "not support"),
+    "Canon EOS Get Changes failed (0x200c: PTP Store Full)": (True, "full"),
+    "Canon EOS M Capture failed: Perhaps no focus?": (True, "Perhaps no focus"),
+    "Canon EOS Capture failed to release: Perhaps no focus?": (False, "could not focus"),
+    "Canon EOS Capture failed to release: Perhaps no more memory on card?": (False, "card is full"),
+    "Canon EOS Capture failed to release: Card read-only?": (False, "write-protected"),
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_what_the_driver_says_of_a_capture_decides_whether_the_shutter_may_have_fired(said: str) -> None:
+    may_have_fired, words = SAID[said]
+    error = from_gp(-1, said, "capture")
+    assert shutter_did_not_fire(error, busy_means_not_fired=True) is not may_have_fired
+    assert words in error.message
 
 
 @pytest.mark.parametrize(("number", "code"), NUMBERS.items())
