@@ -21,11 +21,12 @@ from camera.errors import (
     CameraError,
     CameraIO,
     CaptureUnknown,
+    CardFull,
     ConfigNotFound,
     InvalidPath,
 )
 from camera.exposure import LONGEST_S, seconds
-from camera.gp_codes import from_gp, shutter_did_not_fire
+from camera.gp_codes import card_read_only, from_gp, shutter_did_not_fire
 from camera.model import (
     CameraIdentity,
     Capabilities,
@@ -49,6 +50,8 @@ warnings.filterwarnings("ignore", "In function .* a CameraFile object should not
 # (a RAW file may be written seconds after the JPEG on a slow card).
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
+# RAW and JPEG of the largest sensors: a card with less room refuses the next shot.
+_LARGEST_SHOT_BYTES = 128 * 2**20
 _BUSY_PREVIEW_S = 3.0
 
 
@@ -143,6 +146,8 @@ class Driver:
                 label=card.label if card.fields & gp.GP_STORAGEINFO_LABEL else "",
                 capacity=card.capacitykbytes * 1024 if card.fields & gp.GP_STORAGEINFO_MAXCAPACITY else None,
                 free=card.freekbytes * 1024 if card.fields & gp.GP_STORAGEINFO_FREESPACEKBYTES else None,
+                read_only=bool(card.fields & gp.GP_STORAGEINFO_ACCESS)
+                and card.access != gp.GP_STORAGEINFO_AC_READWRITE,
             )
             for card in cards
         ]
@@ -205,7 +210,8 @@ class Driver:
             except CameraError as error:
                 if error.details.get("gp_error") == gp.GP_ERROR_NO_MEMORY:
                     error = from_gp(gp.GP_ERROR_NO_SPACE, str(error.details.get("gp_text", "")), "capture")
-                if not shutter_did_not_fire(error, self.quirks.busy_means_not_fired):
+                refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
+                if not (refused or self._card_takes_nothing(error)):
                     raise CaptureUnknown(CAPTURE_UNKNOWN, **error.details, reason=error.message) from None
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
                 if not busy or time.monotonic() > deadline:
@@ -216,6 +222,19 @@ class Driver:
         with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
+
+    def _card_takes_nothing(self, error: CameraError) -> bool:
+        """Whether the card itself shows why nothing was taken: a Nikon's words do not tell which step was refused."""
+        full, locked = isinstance(error, CardFull), card_read_only(error)
+        if not (full or locked):
+            return False
+        try:
+            cards = self.storage()
+        except CameraError:
+            return False
+        if locked:
+            return bool(cards) and all(card.read_only for card in cards)
+        return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
 
     def _exposure(self) -> float:
         try:

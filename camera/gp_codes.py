@@ -68,7 +68,6 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
 # Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
 _NOT_FIRED = (
     "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
-    "store read only",
 )  # fmt: skip
 # What a Canon is asked for when its shutter has opened, or may have: whatever it answers then says nothing of the shot.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")
@@ -115,8 +114,13 @@ def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool
         return False
     if isinstance(error, errors.CameraBusy):
         return busy_means_not_fired
-    if isinstance(error, errors.NotSupported | errors.CardFull):
-        return True
+    if isinstance(error, errors.NotSupported | errors.CardFull) and not text:
+        return True  # the driver's own word, before it asked the camera
     if _NO_ANSWER.search(text):
         return "half-press failed" in text
     return any(mark in text for mark in _NOT_FIRED)
+
+
+def card_read_only(error: CameraError) -> bool:
+    """Whether a camera refused something because its card is locked."""
+    return "store read only" in str(error.details.get("gp_text", "")).lower()

@@ -103,6 +103,7 @@ class Storage:
     label: str
     capacity: int | None
     free: int | None
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

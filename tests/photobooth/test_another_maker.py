@@ -76,6 +76,17 @@ async def test_a_still_in_live_view_is_taken_once_and_the_stream_goes_on(guest: 
     assert nikon.state()["shots"] == 1
 
 
+@pytest.mark.parametrize("code", [0x200C, 0x200E, 0x2005])
+async def test_what_is_refused_after_the_release_is_no_shot_that_did_not_fire(
+    guest: Client, nikon: Control, code: int
+) -> None:
+    await guest.command("get_config", name="iso")
+    nikon.fault("code", "0x90c8", code=code, times=1)  # DeviceReady, which is asked for once the shutter was released
+    with pytest.raises(CommandError, match="capture_unknown"):
+        await guest.command("capture_image")
+    assert nikon.state()["shots"] == 1
+
+
 @pytest.mark.parametrize("fault", ["focus_failed", "locked", "full"])
 async def test_a_refused_release_is_no_unknown_one(guest: Client, nikon: Control, fault: str) -> None:
     await guest.command("get_config", name="iso")

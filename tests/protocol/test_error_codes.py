@@ -82,6 +82,8 @@ SAID = {
     "Canon EOS Full-Release failed (0x2019: PTP Device Busy)": (True, "busy"),
     "Canon EOS Half-Release failed (0x2005: PTP Operation Not Supported)": (True, "not support"),
     "Canon EOS Get Changes failed (0x200c: PTP Store Full)": (True, "full"),
+    "PTP Store Full": (True, "card is full"),  # a Nikon, of whichever step
+    "PTP Operation Not Supported (0x2005)": (True, "not support"),
     "Canon EOS M Capture failed: Perhaps no focus?": (True, "Perhaps no focus"),
     "Canon EOS Capture failed to release: Perhaps no focus?": (False, "could not focus"),
     "Canon EOS Capture failed to release: Perhaps no more memory on card?": (False, "card is full"),
