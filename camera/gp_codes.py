@@ -114,8 +114,6 @@ def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool
         return False
     if isinstance(error, errors.CameraBusy):
         return busy_means_not_fired
-    if isinstance(error, errors.NotSupported | errors.CardFull) and not text:
-        return True  # the driver's own word, before it asked the camera
     if _NO_ANSWER.search(text):
         return "half-press failed" in text
     return any(mark in text for mark in _NOT_FIRED)
