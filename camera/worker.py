@@ -358,6 +358,8 @@ def main(fd: int, options: dict[str, Any]) -> None:
         try:
             Worker(channel, driver).run()
         except CameraError as error:
+            if type(error) is CameraError:  # what a driver says of a camera that is gone means nothing
+                error = CameraDisconnected("The camera is gone. Plug it in or switch it on.", **error.details)
             channel.send({"event": "lost", "error": error.to_json()})
         finally:
             driver.close()
