@@ -20,11 +20,12 @@ from typing import Any, Protocol
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame as WireFrame
-from websockets.frames import Opcode
+from websockets.frames import CloseCode, Opcode
 from websockets.protocol import Event, State
 
 from camera.fetched import FetchedFile
 from camera.model import Frame
+from protocol import closing
 from protocol.frames import Parts, StreamFormat, encoded, is_text
 from server import limits
 from server.limits import TokenBucket
@@ -93,6 +94,7 @@ class FrameConnection(ServerConnection):
         self._frames = TokenBucket(limits.FRAMES_A_SECOND, limits.FRAMES_A_SECOND)
         self._control_frames = TokenBucket(limits.CONTROL_FRAMES_A_SECOND, 2 * limits.CONTROL_FRAMES_A_SECOND)
         self._sending: asyncio.Task[None] | None = None
+        self._dropping = False
         missing = [name for name in _INSIDE if not hasattr(self, name)]
         self.direct = not missing
         if missing:
@@ -110,16 +112,32 @@ class FrameConnection(ServerConnection):
             super().data_received(data[start : start + _SLICE_BYTES])
 
     def process_event(self, event: Event) -> None:
-        """Called for the request and for each frame; hangs up on a flood of frames, which no command limit sees.
+        """Called for the request and for each frame; closes on a flood of frames, which no command limit sees.
 
         Pings are answered by the library without waiting for anybody to read the answers.
         """
         if isinstance(event, WireFrame):
+            if self._dropping:
+                return
             control = event.opcode in (Opcode.PING, Opcode.PONG)
             if not self._frames.take() or (control and not self._control_frames.take()):
-                self.transport.abort()
+                self._drop_what_comes()
+                self.protocol.fail(closing.FLOOD, "flood")
+                self.send_data()
                 return
         super().process_event(event)
+
+    async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close as the library does; what the client still sends is read and dropped."""
+        self._drop_what_comes()
+        await super().close(code, reason)
+
+    def _drop_what_comes(self) -> None:
+        # With nobody to take messages the library would stop reading: the client's part of the closing handshake would
+        # not be seen, and a socket that is closed with unread data resets the connection before the client has read
+        # why it was closed.
+        self._dropping = True
+        self.transport.resume_reading()
 
     @property
     def opening(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from server import limits
 from server.limits import TokenBucket
 from simulator.client import Control
 from tests.rig import Client, Server
-from tests.server.wire import answers, codes, last_words, logged_in, say, still_answers, stranger
+from tests.server.raw import TEXT, RawClient, frame
+from tests.server.wire import REPLY_S, answers, codes, last_words, logged_in, say, still_answers, stranger
 from tests.waiting import until
 
 # The simulated camera's release of the shutter.
@@ -98,12 +100,27 @@ async def test_a_flood_closes_with_4429_and_nobody_else_notices(
     bare_server: Server, visitor: Client, message: str
 ) -> None:
     async with await logged_in(bare_server) as flooder:
+        reading = asyncio.create_task(last_words(flooder.socket))
         with suppress(ConnectionClosed):
             for _ in range(20_000):
                 await say(flooder, message)
-        _, code = await last_words(flooder.socket)
+                await asyncio.sleep(0)  # sending alone would keep this client from reading
+        _, code = await reading
     assert code == 4429
     await still_answers(visitor)
+
+
+async def test_a_client_that_reads_only_after_its_flood_learns_why_it_was_closed(bare_server: Server) -> None:
+    async with await RawClient.open(bare_server) as flooder:
+        flooder.send(frame(TEXT, b'{"command":"ping"}'))
+        await flooder.reply()
+        flooder.writer.transport.pause_reading()
+        flooder.send(frame(TEXT, b"no JSON") * 20_000)
+        address = flooder.writer.get_extra_info("sockname")[0]
+        # By then the server has waited for the end of the closing handshake in vain.
+        await asyncio.to_thread(bare_server.wait_for_log, rf"\({re.escape(address)}\): gone", REPLY_S)
+        flooder.writer.transport.resume_reading()
+        assert await flooder.until_closed() == 4429
 
 
 def test_a_token_bucket_lets_a_burst_pass_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
