@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame as WireFrame
 from websockets.frames import CloseCode, Opcode
+from websockets.frames import Frame as WireFrame
 from websockets.protocol import Event, State
 
 from camera.fetched import FetchedFile
