@@ -7,6 +7,7 @@ from typing import Literal
 
 SHUTTING_DOWN = 1001
 MESSAGE_TOO_BIG = 1009
+UNFINISHED = 1011
 NO_ROOM = 1013
 NO_LOGIN = 4400
 WRONG_TOKEN = 4401
@@ -28,11 +29,12 @@ class CloseCode:
 CLOSE_CODES: tuple[CloseCode, ...] = (
     CloseCode(SHUTTING_DOWN, "The server is shutting down.", "yes"),
     CloseCode(MESSAGE_TOO_BIG, "A message was longer than the limit.", "no"),
+    CloseCode(UNFINISHED, "A ping was not answered in time, or a reply could not be finished.", "yes"),
     CloseCode(NO_ROOM, "There are too many connections.", "later"),
     CloseCode(NO_LOGIN, "The first message was no JSON object with a string token.", "no"),
     CloseCode(WRONG_TOKEN, "The token is wrong.", "no"),
     CloseCode(UNSUPPORTED_PROTOCOL, "The server does not speak the wanted protocol number.", "no"),
     CloseCode(LOGIN_TIMEOUT, "No first message came in time.", "yes"),
-    CloseCode(DOES_NOT_READ, "The client does not take what was sent to it.", "yes"),
+    CloseCode(DOES_NOT_READ, "The client takes nothing of what was sent to it, or too slowly for its events.", "yes"),
     CloseCode(FLOOD, "The client sent far too much, or too many wrong tokens came from its address.", "later"),
 )

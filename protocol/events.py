@@ -120,7 +120,9 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
     EventKind("capture_checked", CaptureChecked, "The card was looked at after a shot of unknown outcome.",
               _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
                        "message": f"The shot of 2030-12-24T17:59:50.000+00:00, whose outcome was not known, or what came after it, made {_PATH}."}),
-    EventKind("config_changed", ConfigChanged, "A setting was changed, by a command or at the camera. A camera that was opened again may have others: read them.",
+    EventKind("config_changed", ConfigChanged,
+              "A setting was changed, by a command or at the camera. Of several changes of a setting that wait for a client "
+              "only the last is sent. A camera that was opened again may have others: read them.",
               _PORT | {"config_name": "iso", "value": "200"}),
 )  # fmt: skip
 

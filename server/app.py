@@ -21,6 +21,7 @@ from camera.options import SessionOptions
 from camera.registry import Registry
 from camera.turn import Turn
 from protocol import closing
+from protocol.envelope import encode_event
 from protocol.errors import RequestError
 from server import limits
 from server.call import Handler
@@ -65,7 +66,7 @@ class App:
         self.gate = Gate(token)
         self.version = version
         self.stopping = False
-        self._registry = Registry(network, options, self._tell)
+        self._registry = Registry(network, options, self.tell)
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
         self._pages = Pages(desk, self._token_opens, self.keep)
@@ -229,10 +230,16 @@ class App:
         finally:
             self._clients.pop(client, None)
 
-    def _tell(self, event: CameraEvent) -> None:
-        for client in self._clients:
-            if event.name in client.subscribed:
-                client.tell(event.name, {"port": event.port, **event.values})
+    def tell(self, event: CameraEvent) -> None:
+        """Send a camera's event to the clients that subscribed to it, without waiting."""
+        listeners = [client for client in self._clients if event.name in client.subscribed]
+        if not listeners:
+            return
+        message = encode_event(event.name, {"port": event.port, **event.values})
+        # Of a setting only the newest value counts: turning a wheel gives hundreds a second.
+        about = (event.port, event.values["config_name"]) if event.name == "config_changed" else None
+        for client in listeners:
+            client.forward(message, about)
 
     async def _watch_for_stalls(self) -> None:
         """Drop clients whose unsent bytes do not become fewer for too long."""
@@ -250,5 +257,5 @@ class App:
                     fresh[client] = (unsent, emptied, now if reads else since)
                     if now - fresh[client][2] > limits.READ_STALL_SECONDS:
                         del fresh[client]
-                        client.drop()
+                        client.drop(f"took nothing for {limits.READ_STALL_SECONDS} s")
             stalled = fresh

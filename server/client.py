@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +17,11 @@ from protocol.envelope import encode_error, encode_event, encode_in_dialect
 from protocol.errors import RequestError
 from server import limits
 from server.frame_slot import FrameSlot
+from server.outbox import Outbox
 from server.viewer import FrameConnection
 
 _log = logging.getLogger("server.client")
 
-# Events wait here for a client that is slow; one that is slower than that is gone.
-_EVENTS = 256
 _GOOD_BYE_S = 2.0
 
 Outgoing = bytes | AsyncIterator[bytes]
@@ -63,7 +62,7 @@ class Client:
         self.stay = asyncio.timeout(None)
         self.address = socket.address
         self.name = f"client {number} ({self.address})"
-        self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS)
+        self._events = Outbox(limits.EVENT_BYTES)
         self._transfers = 0
 
     # -- sending
@@ -77,19 +76,22 @@ class Client:
         await self.socket.send(message, text=True)
 
     def tell(self, name: str, values: dict[str, Any]) -> None:
-        """Send an event, without waiting. A client that lets 256 of them pile up is dropped."""
-        self._tell(encode_event(name, values))
+        """Send an event, without waiting."""
+        self.forward(encode_event(name, values))
 
     def tell_in_dialect(self, kind: str, values: dict[str, Any]) -> None:
         """The same for a frontend that speaks the Photonic dialect."""
-        self._tell(encode_in_dialect(kind, values))
+        self.forward(encode_in_dialect(kind, values))
 
-    def _tell(self, message: bytes) -> None:
-        try:
-            self._events.put_nowait(message)
-        except asyncio.QueueFull:
-            if not self.leaving:
-                self.drop()
+    def forward(self, message: bytes, about: Hashable | None = None) -> None:
+        """Send an event that is encoded already, without waiting; a client for which too many bytes wait is dropped.
+
+        Args:
+            message: the event.
+            about: what it tells the newest of; an older event about the same that has not left yet is left out.
+        """
+        if not self.leaving and not self._events.put(message, about):
+            self.drop(f"more than {limits.EVENT_BYTES} bytes of events wait")
 
     async def write_events(self) -> None:
         """Send what it is told, one event after the other, as long as it is there."""
@@ -134,12 +136,14 @@ class Client:
                     await self.send(encode_error(end.error))
         await self.socket.close(end.code, end.reason)
 
-    def drop(self) -> None:
-        """Close with 4413 a client that does not read, and abort when even that cannot be sent."""
-        self.keep(self._drop())
+    def drop(self, why: str) -> None:
+        """Close with 4413 a client that does not read, and abort when even that cannot be sent. Does so once."""
+        if not self.leaving:
+            self.leaving = True
+            _log.warning("%s: does not read (%s); dropped", self.name, why)
+            self.keep(self._drop())
 
     async def _drop(self) -> None:
-        _log.warning("%s: does not read; dropped", self.name)
         with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(_GOOD_BYE_S):
                 await self.socket.close(closing.DOES_NOT_READ, "does not read")

@@ -13,6 +13,8 @@ COMMANDS_A_SECOND = 100
 COMMANDS_BURST = 200
 LOGIN_SECONDS = 30
 READ_STALL_SECONDS = 15
+# What waits for a client behind a long download: some 3000 events, which all clients share where they are the same.
+EVENT_BYTES = 1024 * 1024
 # One costs a third of a megabyte; those of clients that come and go within a second, 50 a second, are not too many.
 TLS_HANDSHAKES = 256
 TLS_HANDSHAKE_SECONDS = 3
@@ -38,6 +40,7 @@ ALL: dict[str, int | float] = {
     "commands_burst": COMMANDS_BURST,
     "login_seconds": LOGIN_SECONDS,
     "read_stall_seconds": READ_STALL_SECONDS,
+    "event_bytes": EVENT_BYTES,
     "acks_a_second": ACKS_A_SECOND,
     "frames_a_second": FRAMES_A_SECOND,
     "control_frames_a_second": CONTROL_FRAMES_A_SECOND,
@@ -58,7 +61,8 @@ MEANINGS: dict[str, str] = {
     "commands_a_second": "commands a second on one connection, for ever; more get `rate_limited`",
     "commands_burst": "commands at once after a pause",
     "login_seconds": "seconds until the token has to be there",
-    "read_stall_seconds": "seconds that a client may take nothing of what was sent to it",
+    "read_stall_seconds": "seconds that a client may take nothing of what was sent to it; then 4413",
+    "event_bytes": "bytes of events that may wait for a client that takes them too slowly; then 4413",
     "acks_a_second": "ack messages a second on one connection",
     "frames_a_second": "WebSocket frames a second on one connection",
     "control_frames_a_second": "pings and pongs a second from one connection",

@@ -128,9 +128,17 @@ class FrameConnection(ServerConnection):
         super().process_event(event)
 
     async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close as the library does; what the client still sends is read and dropped."""
+        """Close as the library does, and with this code also between the fragments of a message.
+
+        There the library would say 1011. What the client still sends is read and dropped.
+        """
         self._drop_what_comes()
-        await super().close(code, reason)
+        if self.send_in_progress is None:
+            await super().close(code, reason)
+            return
+        with suppress(ConnectionClosed):
+            async with self.send_context():
+                self.protocol.fail(code, reason)
 
     def _drop_what_comes(self) -> None:
         # With nobody to take messages the library would stop reading: the client's part of the closing handshake would

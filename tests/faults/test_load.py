@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,7 +22,6 @@ import psutil
 import pytest
 from in_process import InProcess
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from benchmarks import crowd
 from benchmarks.load import largest
@@ -186,24 +185,6 @@ async def test_who_does_not_read_is_gone_within_20_s_and_costs_a_bounded_memory(
         # While their processes live and their sockets are open: only the server can end this.
         await until(lambda: watched.process.num_fds() <= watched.descriptors, GONE_S)
     await watched.is_as_before()
-
-
-async def test_who_reads_again_too_late_is_told_4413(
-    in_process: Callable[..., Awaitable[InProcess]],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    simulator: Control,
-    ports: list[str],
-) -> None:
-    monkeypatch.setattr(limits, "READ_STALL_SECONDS", 1)
-    running = await in_process(ports[SPARE])
-    async with crowd.deaf(running.uri, TOKEN, _start(ports[SPARE])) as late:
-        await until(lambda: "does not read; dropped" in caplog.text, 20)
-        late.transport.resume_reading()
-        with suppress(ConnectionClosed):
-            while True:
-                await late.recv()
-        assert late.close_code == 4413
 
 
 async def test_who_reads_slowly_and_does_not_stop_is_served_to_the_end(

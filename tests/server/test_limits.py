@@ -40,6 +40,7 @@ async def test_server_info_tells_every_limit(visitor: Client) -> None:
         "commands_burst": 200,
         "login_seconds": 30,
         "read_stall_seconds": 15,
+        "event_bytes": 1048576,
         "acks_a_second": 2000,
         "frames_a_second": 2500,
         "control_frames_a_second": 50,
