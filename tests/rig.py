@@ -19,10 +19,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.events import EVENTS
 from tests.ports import free_port
+from tests.waiting import BUSY_MACHINE, WITHIN_S
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "a-token-for-the-tests-7c1f"
-START_S, STOP_S, REPLY_S = 20.0, 10.0, 20.0
+START_S, STOP_S, REPLY_S = WITHIN_S, 10.0 * BUSY_MACHINE, WITHIN_S
 
 Json = dict[str, Any]
 
@@ -63,7 +64,7 @@ class Server:
         with self._changed:
             return "".join(self._lines)
 
-    def wait_for_log(self, pattern: str, timeout: float = 10.0) -> str:
+    def wait_for_log(self, pattern: str, timeout: float = WITHIN_S) -> str:
         """The first log line that matches, already there or still to come."""
         found: list[str] = []
 
@@ -89,8 +90,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        self._reader.join(5)
-        _, alive = psutil.wait_procs(children, 3)
+        self._reader.join(WITHIN_S)
+        _, alive = psutil.wait_procs(children, WITHIN_S)
         for process in alive:
             process.kill()
         assert not alive, f"left behind: {alive}"
@@ -100,7 +101,7 @@ class Server:
         """End it as kill -9 does; its children end by themselves."""
         self.process.kill()
         self.process.wait()
-        self._reader.join(5)
+        self._reader.join(WITHIN_S)
 
     def _read(self) -> None:
         assert self.process.stderr is not None

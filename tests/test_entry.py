@@ -19,11 +19,14 @@ from websockets.exceptions import ConnectionClosed
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
-from tests.rig import ROOT, TOKEN, Client, Server
+from tests.rig import REPLY_S, ROOT, TOKEN, Client, Server
+from tests.waiting import BUSY_MACHINE, WITHIN_S, until
 
 # What the README promises for the end, in seconds.
-END_S = 5.0
-HUNG_END_S = 20.0  # promised for a server with a camera that hangs
+END_S = 5.0 * BUSY_MACHINE
+# The simulated camera's operation that a frame is asked for with.
+LIVE_VIEW = "0x9153"
+HUNG_END_S = 20.0 * BUSY_MACHINE  # promised for a server with a camera that hangs
 
 
 def run(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +35,7 @@ def run(folder: Path, *options: str, **settings: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *options],
         cwd=folder, env=environment | {"WS_HOST": "127.0.0.1", "WS_PORT": "0"} | settings, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=WITHIN_S, check=False,
     )  # fmt: skip
 
 
@@ -121,7 +124,7 @@ def test_the_address_of_the_console_is_told(new_server: Callable[..., Server], h
     server = new_server(WS_HOST=host)
     address = server.wait_for_log("the console is").split()[-1]
     assert address == f"http://{told}:{server.uri.rpartition(':')[2]}/console"
-    with urllib.request.urlopen(address, timeout=10) as page:
+    with urllib.request.urlopen(address, timeout=WITHIN_S) as page:
         assert b"Camera console" in page.read()
 
 
@@ -199,10 +202,7 @@ async def test_a_signal_ends_it_also_with_a_camera_that_hangs(
             await client.command("select_camera", port=simulator.cameras[0].address)
             control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops for ever
             await client.socket.send('{"command": "capture_preview", "id": 1}')
-            worker = next(child for child in server.children() if "camera.worker" in child.cmdline())
-            worker.cpu_percent()
-            while worker.cpu_percent(0.1) < 50:
-                pass
+            await until(lambda: LIVE_VIEW in control.state()["operations"], REPLY_S)
             assert server.stop(number, timeout=HUNG_END_S) == 0
 
 

@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from tests.rig import ROOT, Server
+from tests.waiting import WITHIN_S
 
 
 def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +23,7 @@ def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "healthcheck.py")],
         cwd=folder, env=environment | settings, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=WITHIN_S, check=False,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from protocol.catalogue import COMMANDS
 from protocol.errors import ERROR_CODES
 from settings import Settings
 from tests.rig import ROOT, Server
+from tests.waiting import WITHIN_S
 
 README = (ROOT / "README.md").read_text()
 PHOTOBOOTH = (ROOT / "docs" / "photobooth.md").read_text()
@@ -55,7 +56,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     assert uri, "make demo printed no address"
     yield uri, token
     os.killpg(process.pid, signal.SIGINT)  # Ctrl-C at a terminal goes to make and to the server
-    process.communicate(timeout=10)
+    process.communicate(timeout=WITHIN_S)
 
 
 def run_client(demo: tuple[str, str], source: str, tmp_path: Path) -> str:

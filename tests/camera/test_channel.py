@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from camera.channel import AsyncChannel, BlockingChannel, ChannelBroken, ChannelClosed, Message, pair
+from tests.waiting import WITHIN_S
 
 
 class Ends:
@@ -30,7 +31,7 @@ class Ends:
         self.near = AsyncChannel(ours, self.messages.put_nowait, self.lost.set)
 
     async def heard(self) -> Message:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             return await self.messages.get()
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ async def test_files_that_nobody_took_are_closed_with_the_channel() -> None:
     both.raw.sendmsg([encoded({"fd": True})[:-1]], rights)
     os.close(fd)
     both.raw.shutdown(socket.SHUT_WR)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         await both.lost.wait()
     both.close()
 
@@ -137,7 +138,7 @@ async def test_files_that_nobody_took_are_closed_with_the_channel() -> None:
 )
 async def test_rubbish_ends_the_channel(ends: Ends, rubbish: bytes) -> None:
     ends.raw.send(rubbish)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         await ends.lost.wait()
     with pytest.raises(ChannelClosed):
         await ends.near.send({"job": 1})
@@ -147,7 +148,7 @@ async def test_rubbish_ends_the_channel(ends: Ends, rubbish: bytes) -> None:
 async def test_half_a_message_before_the_end_is_lost_and_the_whole_ones_before_it_are_not(ends: Ends) -> None:
     ends.raw.send(encoded({"job": 1}) + encoded({"job": 2})[:-2])
     ends.raw.shutdown(socket.SHUT_WR)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         await ends.lost.wait()
     assert (await ends.heard()).header == {"job": 1}
     assert ends.messages.empty()

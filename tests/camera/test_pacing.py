@@ -11,7 +11,7 @@ from camera.errors import CameraBusy, CameraError
 from camera.live_view import Feed, LiveView
 from camera.model import Frame
 from camera.turn import AS_IS
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 
 class Viewer:
@@ -111,7 +111,7 @@ async def test_no_frame_comes_before_the_reply_is_out_and_others_do_not_wait_for
         await taken.wait()
 
     starting = asyncio.create_task(live.add(slow, reply))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN_S):
         await live.add(quick, at_once)
     live.publish(Frame(b"", 1, 0))
     assert (slow.seen, quick.seen) == ([], [1])

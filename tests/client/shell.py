@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.rig import Server
+from tests.waiting import WITHIN_S
 
-RUN_S = 30.0
+RUN_S = WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)

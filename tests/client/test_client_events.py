@@ -9,6 +9,7 @@ from typing import TypeVar
 from gphoto_ws_client import CameraState, CaptureSaved, Client, ConfigChanged, Event, Events, FileAdded
 
 from simulator.client import Control
+from tests.waiting import WITHIN_S
 
 KIND = TypeVar("KIND", bound=Event)
 
@@ -22,7 +23,7 @@ async def first(events: Events, kind: type[KIND], wanted: Callable[[KIND], bool]
 
 
 async def test_a_picture_by_the_cameras_own_button_is_told(api: Client, simulator: Control, ports: list[str]) -> None:
-    async with asyncio.timeout(20), api.events("file_added") as events:
+    async with asyncio.timeout(WITHIN_S), api.events("file_added") as events:
         (path,) = simulator.shutter()
         event = await anext(events)
     assert isinstance(event, FileAdded)
@@ -31,14 +32,14 @@ async def test_a_picture_by_the_cameras_own_button_is_told(api: Client, simulato
 
 
 async def test_a_changed_setting_is_told_with_its_value(api: Client) -> None:
-    async with asyncio.timeout(20), api.events("config_changed") as events:
+    async with asyncio.timeout(WITHIN_S), api.events("config_changed") as events:
         await api.set_config("iso", 400)
         event = await first(events, ConfigChanged, lambda event: (event.config_name, event.value) == ("iso", "400"))
     assert event.value == "400"
 
 
 async def test_states_and_saved_pictures_are_told(api: Client) -> None:
-    async with asyncio.timeout(20), api.events() as events:
+    async with asyncio.timeout(WITHIN_S), api.events() as events:
         shot = await api.capture_image(save=True)
         kinds: dict[type, object] = {}
         while CaptureSaved not in kinds:
@@ -52,7 +53,7 @@ async def test_states_and_saved_pictures_are_told(api: Client) -> None:
 
 
 async def test_each_listener_gets_what_it_asked_for(api: Client, simulator: Control) -> None:
-    async with asyncio.timeout(20), api.events("config_changed") as changes:
+    async with asyncio.timeout(WITHIN_S), api.events("config_changed") as changes:
         async with api.events("file_added", "config_changed") as both:
             await api.set_config("iso", 200)
             assert isinstance(await anext(both), ConfigChanged)

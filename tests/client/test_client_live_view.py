@@ -14,7 +14,7 @@ from simulator.process import SimulatorProcess
 from tests.cameras import as_they_are
 from tests.marks import decoded, mark
 from tests.rig import Server
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
 
 
 async def test_frames_carry_their_number_time_and_picture(api: Client) -> None:
-    async with asyncio.timeout(20), api.live_view(fps=30) as view:
+    async with asyncio.timeout(WITHIN_S), api.live_view(fps=30) as view:
         assert view.started is not None
         frames = [await anext(view) for _ in range(5)]
     assert [frame.stream for frame in frames] == [view.started.stream] * 5
@@ -37,7 +37,7 @@ async def test_frames_carry_their_number_time_and_picture(api: Client) -> None:
 
 
 async def test_a_slow_reader_gets_the_newest_frame_and_is_told_of_the_gap(api: Client, server: Server) -> None:
-    async with asyncio.timeout(30), api.live_view(fps=30) as slow, Client(server.uri, server.token) as other:
+    async with asyncio.timeout(WITHIN_S), api.live_view(fps=30) as slow, Client(server.uri, server.token) as other:
         first = await anext(slow)
         assert api._connection.selected is not None
         async with other.live_view(fps=30, port=api._connection.selected) as fast:
@@ -51,13 +51,13 @@ async def test_a_slow_reader_gets_the_newest_frame_and_is_told_of_the_gap(api: C
 
 
 async def test_frames_stay_off_the_network_when_nobody_acknowledges(api: Client) -> None:
-    async with asyncio.timeout(20), api.live_view(fps=60, max_in_flight=1) as view:
+    async with asyncio.timeout(WITHIN_S), api.live_view(fps=60, max_in_flight=1) as view:
         frames = [await anext(view) for _ in range(5)]  # each ack lets the next one out
         assert frames[-1].seq > frames[0].seq
 
 
 async def test_the_end_of_the_block_ends_live_view(api: Client, simulator: Control) -> None:
-    async with asyncio.timeout(20), api.live_view() as view:
+    async with asyncio.timeout(WITHIN_S), api.live_view() as view:
         await anext(view)
     await until(lambda: not simulator.state()["live_view"])
     with pytest.raises(StopAsyncIteration):
@@ -65,7 +65,7 @@ async def test_the_end_of_the_block_ends_live_view(api: Client, simulator: Contr
 
 
 async def test_a_started_view_is_stopped_by_its_number_or_with_its_camera(api: Client, ports: list[str]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WITHIN_S):
         one = await api.start_live_view(fps=15)
         other = await api.start_live_view(fps=15, port=ports[1])
         assert one.started is not None
@@ -82,7 +82,7 @@ async def test_a_started_view_is_stopped_by_its_number_or_with_its_camera(api: C
 
 
 async def test_stopping_tells_the_servers_counts(api: Client) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         view = await api.start_live_view()
         for _ in range(3):
             await anext(view)
@@ -93,7 +93,7 @@ async def test_stopping_tells_the_servers_counts(api: Client) -> None:
 
 
 async def test_turned_and_mirrored_as_asked(api: Client) -> None:
-    async with asyncio.timeout(20), api.live_view(rotation=90, flip=True) as view:
+    async with asyncio.timeout(WITHIN_S), api.live_view(rotation=90, flip=True) as view:
         assert view.started is not None
         assert (view.started.rotation, view.started.flip) == (90, True)
         assert decoded((await anext(view)).jpeg).size == (320, 480)
@@ -111,7 +111,7 @@ async def test_a_start_that_is_called_off_leaves_no_stream_behind(api: Client, s
 
 
 async def test_a_still_in_between_does_not_end_the_stream(api: Client) -> None:
-    async with asyncio.timeout(30), api.live_view() as view:
+    async with asyncio.timeout(WITHIN_S), api.live_view() as view:
         before = await anext(view)
         await api.capture_image()
         while (await anext(view)).seq <= before.seq + 3:

@@ -14,6 +14,7 @@ from shell import Shell, interrupt, line_of
 from simulator.client import Control
 from tests.marks import decoded
 from tests.rig import ROOT, Server
+from tests.waiting import WITHIN_S
 
 README = (ROOT / "clients" / "python" / "README.md").read_text()
 TOKEN_LINE = "export GPHOTO_WS_TOKEN="
@@ -41,7 +42,7 @@ def test_the_program_runs_as_it_stands(
     (shell.folder / "program.py").write_text(own)
     done = subprocess.run(
         [shell.programs / "python", "-W", "error", "program.py"], cwd=shell.folder, capture_output=True, text=True,
-        timeout=30, check=False,
+        timeout=WITHIN_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -20,7 +20,7 @@ from gphoto_ws_client import (
 from strange import PIECE, never, pong, strange, transfer
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 COME_AGAIN, STAY_AWAY = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406)
 
@@ -167,7 +167,7 @@ async def test_leaving_while_it_reconnects_ends_what_waits() -> None:
         await client.__aenter__()
         with pytest.raises(ConnectionLost):
             await client.restart_camera()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         await until(lambda: not client.connected)
         waiting = asyncio.create_task(client.ping())
         listening = asyncio.create_task(anext(client.live_view()))
@@ -197,7 +197,7 @@ async def test_a_stream_that_the_server_ends_raises_its_reason_after_the_last_fr
         await socket.send(PIECE.pack(1, 2, 7, 41, 1_700_000_000_000_000) + b"jpeg")
         await socket.send(json.dumps({"event": "live_view_stopped", "stream": 7, "reason": "camera_disconnected"}))
 
-    async with asyncio.timeout(10), strange(short) as server, Client(server.uri, "x") as client:
+    async with asyncio.timeout(WITHIN_S), strange(short) as server, Client(server.uri, "x") as client:
         async with client.live_view() as view:
             frame = await anext(view)
             assert (frame.jpeg, frame.seq, frame.stream, frame.dropped) == (b"jpeg", 41, 7, True)

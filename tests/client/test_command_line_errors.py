@@ -16,6 +16,7 @@ from shell import Shell, finish, interrupt
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.rig import Server
+from tests.waiting import WITHIN_S
 
 
 def test_a_wrong_token(bare_shell: Shell) -> None:
@@ -127,14 +128,14 @@ def test_a_reader_that_has_had_enough_is_no_error(shell: Shell, ports: list[str]
     watching.stdout.close()
     assert watching.stderr is not None
     assert watching.stderr.read() == b""
-    assert watching.wait(10) == 0
+    assert watching.wait(WITHIN_S) == 0
     watching.stderr.close()
     listing = shell.start("config", "list", "--port", ports[0])
     assert listing.stdout is not None
     listing.stdout.close()
     assert listing.stderr is not None
     assert listing.stderr.read() == b""
-    assert listing.wait(10) == 0
+    assert listing.wait(WITHIN_S) == 0
     listing.stderr.close()
 
 
@@ -192,7 +193,7 @@ def test_a_download_at_a_terminal_draws_a_bar(shell: Shell, ports: list[str], si
     except OSError:  # how Linux tells that nobody has the terminal any more
         pass
     os.close(main)
-    assert process.communicate(timeout=20)[0] == b"a.jpg\n"
+    assert process.communicate(timeout=WITHIN_S)[0] == b"a.jpg\n"
     assert process.returncode == 0
     assert b"a.jpg" in drawn
     assert "━".encode() in drawn

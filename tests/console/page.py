@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.rig import TOKEN, Server
+from tests.waiting import WITHIN_S
 
 api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no wheel for this machine")
 expect = api.expect
 # For what the camera or the server has to do first; the machine may be busy.
-WITHIN_MS = 20_000
+WITHIN_MS = WITHIN_S * 1000
 OTHER_NAME = "booth.test"
 expect.set_options(timeout=WITHIN_MS)
 
@@ -28,7 +29,10 @@ def chromium() -> str:
     """Where Chromium is; skips the test where there is none that runs."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
-        if found and not subprocess.run([found, "--version"], check=False, capture_output=True, timeout=30).returncode:
+        if (
+            found
+            and not subprocess.run([found, "--version"], check=False, capture_output=True, timeout=WITHIN_S).returncode
+        ):
             return found
     pytest.skip("Chromium is not installed: sudo apt-get install chromium")
 

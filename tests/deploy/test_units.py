@@ -13,6 +13,7 @@ import pytest
 
 from settings import Settings
 from tests.rig import ROOT
+from tests.waiting import WITHIN_S
 
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "gphoto-ws-server.service"
@@ -26,7 +27,7 @@ def tool(*command: str | Path, needs: str = "--help") -> subprocess.CompletedPro
     """Run a tool of systemd's that ends by itself; skips where it is missing or too old for the option."""
     if shutil.which(str(command[0])) is None:
         pytest.skip(f"{command[0]} is not installed (Debian's packages systemd and udev)")
-    known = subprocess.run([command[0], "--help"], capture_output=True, text=True, timeout=30, check=False)
+    known = subprocess.run([command[0], "--help"], capture_output=True, text=True, timeout=WITHIN_S, check=False)
     if needs not in known.stdout:
         pytest.skip(f"{command[0]} is too old for {needs}")
     return subprocess.run(
@@ -58,7 +59,7 @@ def test_the_unit_starts_the_server(installed: Path) -> None:
     [command] = settings_of(installed.read_text(), "ExecStart")
     ended = subprocess.run(
         [*command.split(), "--version"], cwd=settings_of(installed.read_text(), "WorkingDirectory")[0],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=WITHIN_S, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout

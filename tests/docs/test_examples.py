@@ -19,9 +19,10 @@ import pytest
 from simulator.client import Control
 from tests.marks import decoded
 from tests.rig import ROOT, Client, Server
+from tests.waiting import WITHIN_S
 
 EXAMPLES = ROOT / "examples"
-WITHIN_MS = 20_000
+WITHIN_MS = WITHIN_S * 1000
 
 
 def environment(server: Server) -> dict[str, str]:
@@ -33,7 +34,7 @@ def run(server: Server, folder: Path, name: str, *options: str) -> subprocess.Co
     """Run a program of examples/ in an empty folder."""
     return subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / name), *options], cwd=folder, env=environment(server),
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=WITHIN_S, check=False,
     )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_a_time_lapse_can_be_ended(readers_server: Server, tmp_path: Path) -> No
     with program.stdout:
         assert program.stdout.readline().startswith("timelapse/00001.jpg")
         program.send_signal(signal.SIGINT)
-        assert program.wait(10) != 0
+        assert program.wait(WITHIN_S) != 0
 
 
 class _Silent(SimpleHTTPRequestHandler):

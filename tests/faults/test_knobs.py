@@ -12,7 +12,7 @@ import camera.deadlines
 from simulator.client import Control
 from tests.marks import decoded, from_base64, mark
 from tests.rig import Client, CommandError, Server
-from tests.waiting import until
+from tests.waiting import BUSY_MACHINE, until
 
 CAPTURE, FULL_PRESS = "0x9128", 1  # a half press comes first
 SPARE = 2  # the camera that the shared server does not have
@@ -51,7 +51,7 @@ async def bystander(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
         async def live() -> None:
             while True:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(2 * BUSY_MACHINE):
                     noticed.append((await client.command("get_config", name="iso"))["value"])
                 await asyncio.sleep(0.05)
 

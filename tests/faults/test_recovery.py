@@ -18,6 +18,7 @@ from camera import usb
 from camera.errors import CameraError, CameraIO
 from simulator.client import Control
 from tests.rig import ROOT, Client, CommandError, Json, Server
+from tests.waiting import WITHIN_S
 
 SPARE = 2  # the camera that the shared server does not have
 
@@ -38,7 +39,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
 def health(server: Server) -> Json:
     """What GET /health says."""
     try:
-        with urllib.request.urlopen(server.uri.replace("ws://", "http://") + "/health", timeout=10) as answer:
+        with urllib.request.urlopen(server.uri.replace("ws://", "http://") + "/health", timeout=WITHIN_S) as answer:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         return dict(json.load(error))
@@ -106,7 +107,7 @@ def test_a_reset_says_why_it_could_not_be_done(tmp_path: Path) -> None:
     node = tmp_path / "004"
     node.touch()
     done = subprocess.run(
-        [sys.executable, "-m", "camera.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=20,
+        [sys.executable, "-m", "camera.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S,
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr.strip()) == (1, f"{node}: Inappropriate ioctl for device")

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.rig import ROOT
+from tests.waiting import WITHIN_S
 
 SEED = 20
 # The faults last a minute; what they leave under way may take until the longest deadlines.
@@ -25,7 +26,7 @@ def test_a_minute_of_random_faults_loses_and_doubles_nothing_and_leaves_nothing_
     finally:
         if soak.poll() is None:
             soak.terminate()  # it ends its server
-            output, _ = soak.communicate(timeout=30)
+            output, _ = soak.communicate(timeout=WITHIN_S)
             print(output)
     print(output)
     assert soak.returncode == 0

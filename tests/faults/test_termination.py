@@ -18,10 +18,10 @@ from protocol import closing
 from server import limits
 from simulator.client import Control
 from tests.rig import Client, CommandError, Server
-from tests.waiting import until
+from tests.waiting import BUSY_MACHINE, until
 
 SPARE = 2  # the camera that the shared server does not have
-GONE_S, GONE_WITH_A_HUNG_CAMERA_S = 10.0, 20.0
+GONE_S, GONE_WITH_A_HUNG_CAMERA_S = 10.0 * BUSY_MACHINE, 20.0 * BUSY_MACHINE
 CLOSE, READ_FILE, RELEASE, LIVE_VIEW = "0x1003", "0x1009", "0x9128", "0x9153"
 
 

@@ -12,7 +12,7 @@ from processes import camera_process
 
 from simulator.client import Control
 from tests.rig import Client, CommandError, Json, Server
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
@@ -34,7 +34,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
 
 async def details(client: Client) -> Json:
     """What is known of the camera, once its card was read."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         while "file_count" not in (told := await client.command("get_camera_info")):
             pass
     return told

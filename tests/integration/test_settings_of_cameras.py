@@ -8,6 +8,7 @@ import pytest
 
 from simulator.client import Control
 from tests.rig import Client, CommandError, Server
+from tests.waiting import WITHIN_S
 
 
 async def test_a_change_by_one_client_is_told_to_subscribers(client: Client, server: Server) -> None:
@@ -33,7 +34,7 @@ async def test_what_a_camera_says_of_itself_when_it_is_opened_is_no_change(clien
 async def test_a_dial_turned_at_the_camera_is_read_afterwards(client: Client, simulator: Control) -> None:
     await client.command("get_config", name="iso")
     await asyncio.to_thread(simulator.set, "iso", "1600")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while (await client.command("get_config", name="iso"))["value"] != "1600":
             pass
 
@@ -51,7 +52,7 @@ async def test_a_vetoed_value_names_what_the_camera_kept(client: Client, simulat
 
 async def test_a_setting_that_the_mode_dial_decides_offers_only_what_it_is(client: Client) -> None:
     await client.command("set_config", name="autoexposuremode", value="P")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while (await client.command("get_config", name="aperture"))["choices"] != ["5.6"]:
             pass
     with pytest.raises(CommandError) as caught:

@@ -12,13 +12,14 @@ import pytest
 
 from simulator.client import Control
 from tests.rig import TOKEN, Client, Server
+from tests.waiting import WITHIN_S
 
 Answer = tuple[int, dict[str, str], bytes]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def ask(server: Server, method: str, path: str, headers: dict[str, str] | None = None) -> Answer:
-    connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=WITHIN_S)
     try:
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()

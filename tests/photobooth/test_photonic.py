@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from protocol.photonic import TABLE
 from simulator.client import Control
 from tests.rig import TOKEN, Json, Server
+from tests.waiting import WITHIN_S
 
 
 class Frontend:
@@ -28,7 +29,7 @@ class Frontend:
         self.frames: list[Json] = []
 
     async def receive(self) -> Json:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN_S):
             message = json.loads(await self.socket.recv())
         assert datetime.fromisoformat(message["timestamp"]).tzinfo is not None
         if message["type"] == "preview_frame":

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.rig import TOKEN, Server
+from tests.waiting import WITHIN_S
 
 Answer = tuple[int, dict[str, str], bytes]
 
 
 def _ask(server: Server, method: str = "GET", path: str = "/console", **headers: str) -> Answer:
-    connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=WITHIN_S)
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()

@@ -11,6 +11,7 @@ from websockets.typing import Origin
 
 from tests.rig import Server
 from tests.server.wire import logged_in, still_answers, stranger
+from tests.waiting import WITHIN_S
 
 
 @pytest.mark.parametrize("path", ["", "/", "/ws", "/?from=here", "/ws?x"])
@@ -30,7 +31,7 @@ async def test_any_other_path_is_not_found(bare_server: Server, path: str) -> No
 
 def test_a_browser_at_another_path_is_told_where_the_websocket_is(bare_server: Server) -> None:
     with pytest.raises(HTTPError) as refusal:
-        urlopen(Request(bare_server.uri.replace("ws:", "http:") + "/nothing"), timeout=10)
+        urlopen(Request(bare_server.uri.replace("ws:", "http:") + "/nothing"), timeout=WITHIN_S)
     with refusal.value as response:
         assert response.code == 404
         assert b"/ws" in response.read()

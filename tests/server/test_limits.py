@@ -21,7 +21,7 @@ from simulator.client import Control
 from tests.rig import Client, Server
 from tests.server.raw import TEXT, RawClient, frame
 from tests.server.wire import REPLY_S, answers, codes, last_words, logged_in, say, still_answers, stranger
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 # The simulated camera's release of the shutter.
 RELEASE = "0x9128"
@@ -85,7 +85,7 @@ async def test_whoever_was_refused_may_go_on_a_moment_later(visitor: Client) -> 
     for _ in range(count):
         await say(visitor, {"command": "nothing"})
     await answers(visitor, count)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while True:
             await say(visitor, {"command": "ping"})
             if codes(await answers(visitor, 1)) == ["ok"]:
@@ -193,7 +193,7 @@ async def test_who_guesses_tokens_makes_room_as_well(new_server: Callable[..., S
         guessers = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN, local_addr=None, close_timeout=0.5)
         for guesser in guessers:
             await guesser.send('{"token": "guess"}')
-        async with asyncio.timeout(5):  # their turns would take longer
+        async with asyncio.timeout(WITHIN_S):  # their turns would take longer
             await still_answers(await stack.enter_async_context(await logged_in(server)))
 
 
@@ -264,7 +264,7 @@ async def test_connections_that_ask_for_nothing_make_room_for_those_that_do(
 async def _let_in(server: Server) -> Client:
     """A client on a server that may need a moment to see that another one left."""
     refusals: Counter[int] = Counter()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         while True:
             try:
                 return await logged_in(server)

@@ -14,9 +14,11 @@ import pytest
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
-from tests.rig import Client, Server
+from tests.rig import REPLY_S, Client, Server
+from tests.waiting import WITHIN_S, until
 
-WITHIN_S = 20.0
+# The simulated camera's operation that a frame is asked for with.
+LIVE_VIEW = "0x9153"
 
 
 class Manager:
@@ -89,10 +91,8 @@ async def test_the_watchdog_is_fed_also_while_a_camera_hangs(
             await client.command("get_config", name="iso", port=port)
             control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops for ever
             await client.socket.send(f'{{"command": "capture_preview", "payload": {{"port": "{port}"}}}}')
+            await until(lambda: LIVE_VIEW in control.state()["operations"], REPLY_S)
             worker = next(child for child in server.children() if "camera.worker" in child.cmdline())
-            worker.cpu_percent()
-            while await asyncio.to_thread(worker.cpu_percent, 0.1) < 15:
-                pass
             manager.rest()
             for _ in range(3):
                 await manager.hears("WATCHDOG=1")

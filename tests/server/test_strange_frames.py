@@ -16,6 +16,7 @@ from server import limits
 from tests.rig import Client, Server
 from tests.server.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawClient, frame
 from tests.server.wire import logged_in, still_answers, well_formed
+from tests.waiting import WITHIN_S
 
 COMMAND = b'{"command": "ping"}'
 REPLY = {"status": "ok", "message": "pong"}
@@ -142,7 +143,7 @@ async def test_words_that_are_no_handshake_end_the_connection(bare_server: Serve
     client = await RawClient.connect(bare_server)
     client.send(words)
     client.writer.write_eof()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         try:
             while await client._reader.read(65536):
                 pass

@@ -17,6 +17,7 @@ from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
 from tests.rig import Client, CommandError, Server
 from tests.server.wire import answer, last_words, logged_in, say, still_answers, stranger
+from tests.waiting import WITHIN_S
 
 TOKENS = ["plain-3b1f8c", "a\"quoted'one\\-7d2e", "n\u00f6n-\u00e4scii-\U0001f4f7-5c1a"]
 
@@ -90,7 +91,7 @@ async def _broken_handshake(server: Server, header: str) -> None:
     host, _, port = server.uri.removeprefix("ws://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\n{header}\r\n\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         await reader.read()
     writer.close()
     await writer.wait_closed()

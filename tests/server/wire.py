@@ -12,9 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from protocol.errors import ERROR_CODES
-from tests.rig import Client, CommandError, Json, Server
+from tests.rig import REPLY_S, Client, CommandError, Json, Server
 
-REPLY_S = 20.0
 _numbers = itertools.count(1)
 
 

@@ -11,6 +11,7 @@ import pytest
 from simulator_rig import ROOT, Driver, Simulator
 
 from simulator.client import Control, ControlError
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -141,6 +142,8 @@ def test_the_client_runs_from_the_shell(simulator: Simulator) -> None:
         ('{"do":"state"}', 0, '"serial": "SIM0000001"'),
         ('{"do":"nap"}', 1, "allowed:"),
     ):
-        done = subprocess.run([*command, request], check=False, cwd=ROOT, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            [*command, request], check=False, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
+        )
         assert done.returncode == code
         assert printed in done.stdout

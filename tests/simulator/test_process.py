@@ -13,6 +13,7 @@ import pytest
 from simulator_rig import ROOT, Simulator, running_simulator
 
 from tests.ports import free_port
+from tests.waiting import WITHIN_S
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -67,7 +68,7 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
 )
 def test_a_wrong_option_is_told_what_is_allowed(options: list[str], sentence: str) -> None:
     command = [sys.executable, "-m", "simulator", *options]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert done.stdout == ""
@@ -77,7 +78,7 @@ def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "simulator", "--port", port]
-        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
     assert done.returncode == 2
     assert "cannot listen on 127.0.0.1" in done.stderr
 
@@ -117,7 +118,7 @@ def test_what_is_no_ptpip_does_not_hurt_the_camera() -> None:
             b"\xff" * 64,
             b"\x1a\0\0\0\x01\0\0\0",
         ):
-            with socket.create_connection(("127.0.0.1", port), 5) as raw:
+            with socket.create_connection(("127.0.0.1", port), WITHIN_S) as raw:
                 raw.sendall(junk)
                 raw.shutdown(socket.SHUT_WR)
                 assert raw.recv(64) == b""
