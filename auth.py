@@ -9,9 +9,10 @@ import time
 from collections import OrderedDict, deque
 
 FAILURES_A_MINUTE = 5
+FAILURES_A_MINUTE_OVERALL = 300
 _WINDOW_S = 60.0
 _DELAY_S = 1.0
-# Addresses remembered; an attacker with more than that many gains one guess an address a minute.
+# Addresses remembered; an attacker with more than that many meets the brake over all addresses.
 _MAX_ADDRESSES = 1024
 
 
@@ -30,61 +31,58 @@ def household(address: str) -> str:
 
 
 class TooManyFailures(Exception):
-    """This address guessed wrong too often in the last minute."""
+    """Too many tokens were wrong in the last minute, from this address or from all of them together."""
+
+
+class _Failures:
+    """The wrong tokens of the last minute, as many as matter."""
+
+    def __init__(self, most: int) -> None:
+        self._times: deque[float] = deque(maxlen=most)
+
+    def too_many(self, now: float) -> bool:
+        """Whether as many as may be lie within the last minute."""
+        return len(self._times) == self._times.maxlen and self._times[0] >= now - _WINDOW_S
+
+    def add(self, now: float) -> None:
+        """One more."""
+        self._times.append(now)
 
 
 class Gate:
-    """Compares tokens in constant time, and slows down addresses (of IPv6: networks) that guess.
+    """Compares every token at once and in constant time; answers to wrong ones are slowed down.
 
-    From the sixth wrong token within a minute on, every attempt of that address waits for its turn, one a second,
-    and wrong ones are refused. The right token still opens, so that nobody can lock others out behind one address.
+    From the sixth wrong token within a minute from one address (of IPv6: network), or the 301st from anywhere, the answer
+    to a wrong one takes a second and is another. Nothing that others send delays the right token.
     """
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._everybody = _Failures(FAILURES_A_MINUTE_OVERALL)
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    async def opens(self, token: str, address: str) -> bool:
-        """Whether the token is right.
+    def opens(self, token: str) -> bool:
+        """Whether a token is the right one."""
+        # surrogatepass: a lone surrogate in JSON is a wrong token, not an error of ours
+        return hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token)
 
-        Args:
-            token: what the client sent.
-            address: where it comes from, for the brake.
+    async def slow_down(self, address: str) -> None:
+        """Note that a token from this address was wrong.
 
         Raises:
-            TooManyFailures: it is wrong, and not the first one from there.
+            TooManyFailures: as were too many before it; after a second.
         """
-        address = household(address)
-        throttled = self._throttled(address)
-        if throttled:
-            lock = self._turns.setdefault(address, asyncio.Lock())
-            async with lock:
-                await asyncio.sleep(_DELAY_S)
-        # surrogatepass: a lone surrogate in JSON is a wrong token, not an error of ours
-        right = hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token)
-        if right:
-            return True
-        self._note_failure(address)
-        if throttled:
+        if self._note_failure(household(address), time.monotonic()):
+            await asyncio.sleep(_DELAY_S)
             raise TooManyFailures
-        return False
 
-    def _throttled(self, address: str) -> bool:
-        failures = self._failures.get(address)
-        if failures is None:
-            return False
-        while failures and failures[0] < time.monotonic() - _WINDOW_S:
-            failures.popleft()
-        if not failures:
-            del self._failures[address]
-            self._turns.pop(address, None)
-            return False
-        return len(failures) >= FAILURES_A_MINUTE
-
-    def _note_failure(self, address: str) -> None:
-        self._failures.setdefault(address, deque(maxlen=FAILURES_A_MINUTE)).append(time.monotonic())
-        self._failures.move_to_end(address)
+    def _note_failure(self, place: str, now: float) -> bool:
+        """Count a wrong token; whether there were too many before it."""
+        failures = self._failures.setdefault(place, _Failures(FAILURES_A_MINUTE))
+        self._failures.move_to_end(place)
         while len(self._failures) > _MAX_ADDRESSES:
-            forgotten, _ = self._failures.popitem(last=False)
-            self._turns.pop(forgotten, None)
+            self._failures.popitem(last=False)
+        too_many = failures.too_many(now) or self._everybody.too_many(now)
+        failures.add(now)
+        self._everybody.add(now)
+        return too_many

@@ -30,6 +30,7 @@ from server.connection import Connection
 from server.handlers import Handlers
 from server.http import Pages, bearer, is_upgrade
 from server.lobby import Handshakes, who_makes_room
+from server.login import TOO_MANY_FAILURES
 from server.origins import Origins
 from server.viewer import FrameConnection
 
@@ -151,7 +152,7 @@ class App:
             # A client that does not read keeps close() waiting behind what it did not take.
             for client in self._clients:
                 client.socket.transport.abort()
-            # Who waits for its turn to guess a token is left to the loop's end.
+            # Whose wrong token is answered slowly is left to the loop's end.
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.3):
                     await self._server.wait_closed()
@@ -185,10 +186,13 @@ class App:
         return None
 
     async def _token_opens(self, token: str, address: str) -> bool:
+        if self.gate.opens(token):
+            return True
         try:
-            return await self.gate.opens(token, address)
+            await self.gate.slow_down(address)
         except TooManyFailures:
-            raise RequestError("rate_limited", "Too many wrong tokens from this address. Wait a minute.") from None
+            raise RequestError("rate_limited", TOO_MANY_FAILURES) from None
+        return False
 
     def full(self) -> bool:
         """Whether as many clients are logged in as may be."""

@@ -131,7 +131,7 @@ async def test_clients_that_do_not_read(booth: Booth) -> None:
 
 
 async def test_guesses_that_wait_behind_the_login_brake(booth: Booth) -> None:
-    guesses = limits.CONNECTIONS_NOT_LOGGED_IN - 1  # each waits a second for its turn
+    guesses = limits.CONNECTIONS_NOT_LOGGED_IN - 1  # each waits a second for its answer
     address = ("127.77.0.1", 0)
     async with AsyncExitStack() as stack:
         for _ in range(auth.FAILURES_A_MINUTE):

@@ -1,0 +1,89 @@
+"""Where a client behind a reverse proxy comes from: X-Forwarded-For and Forwarded (RFC 7239), from trusted proxies only."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from itertools import islice
+
+from websockets.datastructures import Headers
+
+# Hops that are looked at, from the nearest on; a longer chain of trusted proxies is made up.
+_MOST_HOPS = 32
+# Elements of Forwarded are separated by commas, their pairs by semicolons; both may stand in quoted text.
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED})+')
+_FORWARDED = re.compile(rf'(?:[^"]|{_QUOTED})*')
+_FOR = re.compile(rf'(?:^|;)\s*for\s*=\s*({_QUOTED}|[^";\s]+)\s*(?=;|$)', re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\[([^\]]+)\](?::[\w.-]+)?")
+_IPV4_AND_PORT = re.compile(r"([\d.]+):[\w.-]+")
+
+
+class Proxies:
+    """Finds the address that a request comes from.
+
+    Args:
+        trusted: addresses and networks of reverse proxies in front of this server, such as "10.0.0.5", "172.16.0.0/12".
+    """
+
+    def __init__(self, trusted: Sequence[str]) -> None:
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
+
+    def client(self, peer: str, headers: Headers) -> str:
+        """The address of who asks: the nearest one that is no trusted proxy.
+
+        Where trusted proxies name none, or two headers name different ones (a client sent one of them), it is the proxy's.
+        """
+        if not self._trusted or not self._trusts(_address(peer)):
+            return peer
+        chains = [chain for chain in (_x_forwarded_for(headers), _forwarded(headers)) if chain]
+        found = {self._nearest_untrusted(peer, chain) for chain in chains}
+        return found.pop() if len(found) == 1 else peer
+
+    def _nearest_untrusted(self, peer: str, chain: list[str]) -> str:
+        nearest = peer
+        for hop in islice(reversed(chain), _MOST_HOPS):
+            address = _address(hop)
+            if address is None:  # "unknown", an obfuscated name, or nonsense: whoever passed it on is the last that is known
+                return nearest
+            nearest = str(address)
+            if not self._trusts(address):
+                return nearest
+        return nearest
+
+    def _trusts(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._trusted)
+
+
+def _x_forwarded_for(headers: Headers) -> list[str]:
+    return [hop.strip() for value in headers.get_all("X-Forwarded-For") for hop in value.split(",")]
+
+
+def _forwarded(headers: Headers) -> list[str]:
+    """What each element names after for=, "" where it names nothing; one "" for a header that cannot be taken apart."""
+    value = ",".join(headers.get_all("Forwarded"))
+    if not value:
+        return []
+    if not _FORWARDED.fullmatch(value):
+        return [""]
+    return [_named(element) for element in _ELEMENT.findall(value)]
+
+
+def _named(element: str) -> str:
+    names = _FOR.findall(element)
+    if len(names) != 1:
+        return ""
+    name: str = names[0]
+    return re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address with or without a port; None for anything else."""
+    if match := _IN_BRACKETS.fullmatch(text) or _IPV4_AND_PORT.fullmatch(text):
+        text = match[1]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
