@@ -22,6 +22,7 @@ from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
 from camera.photos import PhotoFolder
 from camera.turn import Turn
+from server.access import Access
 from server.app import App
 from server.heap import keep_freed_memory
 from server.notify import Notifier
@@ -109,7 +110,7 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
         loop.add_signal_handler(number, stop.set)
     beat = asyncio.create_task(notifier.beat(app.summary), name="beat")
     try:
-        bound = await app.start(host, port, settings.ws_origins, tls)
+        bound = await app.start(host, port, Access(settings.ws_origins, settings.trusted_proxies, tls))
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
         _log.info("the console is at %s", _console(host, bound, tls is not None))
         notifier.ready()

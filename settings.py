@@ -45,6 +45,7 @@ class Settings(BaseModel):
     ws_origins: Several = ()
     ws_tls_cert: str = ""
     ws_tls_key: str = ""
+    trusted_proxies: Several = ()
     network_cameras: Several = ()
     capture_target: str = "Memory card"
     preview_fps: float = Field(30.0, ge=0.1, le=120)
@@ -103,6 +104,20 @@ class Settings(BaseModel):
         for origin in value:
             if not re.fullmatch(r"null|https?://[^/\s]+", origin):
                 raise ValueError(f"origins such as https://booth.example, not {origin!r}")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                everybody = not ipaddress.ip_network(network, strict=False).prefixlen
+            except ValueError:
+                raise ValueError(
+                    f"addresses and networks such as 127.0.0.1 or 172.16.0.0/12, not {network!r}"
+                ) from None
+            if everybody:
+                raise ValueError(f"the addresses of your proxies: with {network} any client could name any address")
         return value
 
     @model_validator(mode="after")

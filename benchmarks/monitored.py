@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import ssl
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import gphoto_ws_server
+from server.access import Access
 from server.app import App
 
 _EVERY_S = 0.005
@@ -31,11 +30,11 @@ class _Watched(App):
     longest = 0.0
     _lately = 0.0
 
-    async def start(self, host: str, port: int, origins: Sequence[str] = (), tls: ssl.SSLContext | None = None) -> int:
+    async def start(self, host: str, port: int, access: Access | None = None) -> int:
         """Start the stopwatch, then the server."""
         self._watch = asyncio.create_task(self._measure())
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._report)
-        return await super().start(host, port, origins, tls)
+        return await super().start(host, port, access)
 
     async def _measure(self) -> None:
         while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-import ssl
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,6 +23,7 @@ from protocol import closing
 from protocol.envelope import encode_event
 from protocol.errors import RequestError
 from server import limits
+from server.access import Access
 from server.call import Handler
 from server.client import Client
 from server.connection import Connection
@@ -32,6 +32,7 @@ from server.http import Pages, bearer, is_upgrade
 from server.lobby import Handshakes, who_makes_room
 from server.login import TOO_MANY_FAILURES
 from server.origins import Origins
+from server.proxies import Proxies
 from server.viewer import FrameConnection
 
 _log = logging.getLogger("server.app")
@@ -71,7 +72,7 @@ class App:
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
         self._pages = Pages(desk, self._token_opens, self.keep)
-        self._origins = Origins(())
+        self._origins, self._proxies = Origins(()), Proxies(())
         self._clients: dict[Client, None] = {}  # in the order in which they came
         self._opening: dict[FrameConnection, None] = {}
         self._kept: set[asyncio.Task[None]] = set()
@@ -79,19 +80,20 @@ class App:
         self._stall_watch: asyncio.Task[None] | None = None
         self._number = 0
 
-    async def start(self, host: str, port: int, origins: Sequence[str] = (), tls: ssl.SSLContext | None = None) -> int:
+    async def start(self, host: str, port: int, access: Access | None = None) -> int:
         """Listen and begin to look for cameras; returns the port.
 
         Args:
             host: name or address to bind.
             port: 0 takes a free one.
-            origins: of browsers' pages that may connect, beside our own and those of this machine.
-            tls: serve wss with these certificates.
+            access: who may connect; by default this machine's pages and every program, without TLS.
 
         Raises:
             OSError: the port is taken or the host is not ours.
         """
-        self._origins = Origins(origins)
+        access = access or Access()
+        tls = access.tls
+        self._origins, self._proxies = Origins(access.origins), Proxies(access.proxies)
         arrived = self._arrived
         handshakes = Handshakes(limits.TLS_HANDSHAKES, limits.TLS_HANDSHAKE_SECONDS)
 
@@ -173,8 +175,9 @@ class App:
 
     async def _admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Let a WebSocket handshake pass, answer anything else."""
+        assert isinstance(connection, FrameConnection), "made by create_connection"
+        connection.address = self._proxies.client(connection.address, request.headers)
         if not is_upgrade(request):
-            assert isinstance(connection, FrameConnection), "made by create_connection"
             return await self._pages.answer(request, connection.address)
         if request.path.partition("?")[0] not in _PATHS:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n")

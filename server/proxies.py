@@ -45,7 +45,9 @@ class Proxies:
         nearest = peer
         for hop in islice(reversed(chain), _MOST_HOPS):
             address = _address(hop)
-            if address is None:  # "unknown", an obfuscated name, or nonsense: whoever passed it on is the last that is known
+            if (
+                address is None
+            ):  # "unknown", an obfuscated name, or nonsense: whoever passed it on is the last that is known
                 return nearest
             nearest = str(address)
             if not self._trusts(address):

@@ -75,9 +75,12 @@ class FrameConnection(ServerConnection):
 
     Attributes:
         direct: frames are written to the transport; otherwise they are sent as any other message.
+        address: where the client comes from: "local" for a Unix socket. Behind a proxy it is the proxy's until the request
+            is there.
         emptied: how often everything that was to be sent had left; with `unsent`, it tells who does not read.
     """
 
+    address: str
     direct: bool
     emptied = 0
 
@@ -90,6 +93,8 @@ class FrameConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the client has connected."""
         super().connection_made(transport)
+        peer = self.remote_address
+        self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
         self._waiting: dict[WaitsForRoom, None] = {}
         self._frames = TokenBucket(limits.FRAMES_A_SECOND, limits.FRAMES_A_SECOND)
         self._control_frames = TokenBucket(limits.CONTROL_FRAMES_A_SECOND, 2 * limits.CONTROL_FRAMES_A_SECOND)
@@ -151,12 +156,6 @@ class FrameConnection(ServerConnection):
     def opening(self) -> bool:
         """Whether the client has not finished its handshake yet, or asks for a page."""
         return self.state is State.CONNECTING and not self.transport.is_closing()
-
-    @property
-    def address(self) -> str:
-        """Where the client comes from: "local" for a Unix socket."""
-        address = self.remote_address
-        return str(address[0]) if isinstance(address, tuple) else "local"
 
     def resume_writing(self) -> None:
         """Called by asyncio when everything written has gone to the kernel (write_limit is 0)."""

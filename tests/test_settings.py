@@ -112,6 +112,8 @@ BAD = [
     ("WS_ORIGINS", "booth.example", "https://booth.example"),
     ("WS_ORIGINS", "https://booth.example/page", "https://booth.example"),
     ("WS_ORIGINS", "*", "https://booth.example"),
+    ("TRUSTED_PROXIES", "127.0.0.1,proxy.example", "172.16.0.0/12, not 'proxy.example'"),
+    ("TRUSTED_PROXIES", "0.0.0.0/0", "any client could name any address"),
     ("WS_TLS_CERT", "/nonexistent/chain.pem", "WS_TLS_KEY"),
     ("WS_TLS_KEY", "/nonexistent/key.pem", "WS_TLS_CERT"),
 ]

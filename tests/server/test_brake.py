@@ -18,9 +18,9 @@ import auth
 from auth import Gate, TooManyFailures
 from tests.rig import TOKEN, Client, Server
 from tests.server.wire import fresh_address, last_words, still_answers
+from tests.waiting import until
 
 OWNERS_TRIES = 12
-WRONG = {"Authorization": "Bearer guess"}
 
 
 @asynccontextmanager
@@ -88,13 +88,10 @@ async def test_a_guess_takes_the_place_of_nobody_who_has_not_sent_a_token_yet(
     new_server: Callable[..., Server],
 ) -> None:
     server, address = new_server(), fresh_address()
-    async with connect(server.uri, local_addr=address) as typist:
-        async with guessing(server, address, 0.02) as met:
-            async with asyncio.timeout(20):
-                while met.total() < 50:
-                    await asyncio.sleep(0.1)
-            await typist.send(json.dumps({"token": TOKEN}))
-            await still_answers(Client(typist))
+    async with connect(server.uri, local_addr=address) as typist, guessing(server, address, 0.02) as met:
+        await until(lambda: met.total() >= 50, 20)
+        await typist.send(json.dumps({"token": TOKEN}))
+        await still_answers(Client(typist))
     assert server.stop() == 0
 
 
