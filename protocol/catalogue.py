@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from protocol import commands as c
 from protocol.errors import RequestError
+from protocol.similar import did_you_mean, similar
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,14 @@ def find(name: str) -> Command:
     """The command of that name.
 
     Raises:
-        RequestError: unknown_command; details name those that are.
+        RequestError: unknown_command; details name all commands, and the nearest.
     """
     if name not in COMMANDS:
+        near = similar(name, COMMANDS)
         raise RequestError(
             "unknown_command",
-            f"There is no command {name[:60]!r}. Commands: {', '.join(COMMANDS)}.",
+            f"There is no command {name[:60]!r}. {did_you_mean(near)}Commands: {', '.join(COMMANDS)}.",
             commands=list(COMMANDS),
+            similar=near or None,
         )
     return COMMANDS[name]

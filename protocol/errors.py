@@ -22,7 +22,7 @@ MEANINGS: dict[ErrorCode, str] = {
     "invalid_json": "The message is no JSON. Mend it.",
     "unauthorized": "The token is missing or wrong.",
     "unsupported_protocol": "The server does not speak that protocol number; `details.supported` says which.",
-    "unknown_command": "There is no such command; `details.commands` says which there are.",
+    "unknown_command": "There is no such command; `details.similar` names the nearest, `details.commands` all.",
     "invalid_payload": "The payload does not fit the command; `details.errors` says where, `details.allowed` what it takes.",
     "rate_limited": "Too many commands a second, or wrong tokens a minute. Send fewer.",
     "too_many_pending": "Too many commands or streams are under way. Wait for replies first.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.errors import RequestError
+from protocol.similar import did_you_mean, similar
 
 # Beside a type's own fields; what a frontend stamps on its messages is nothing to us.
 _ALWAYS = ("type", "requestId", "timestamp")
@@ -103,8 +104,12 @@ def to_command(message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     kind = message["type"]
     if not isinstance(kind, str) or kind not in TABLE:
+        near = similar(kind, TABLE) if isinstance(kind, str) else []
         raise RequestError(
-            "unknown_command", f"There is no type {str(kind)[:60]!r}. Types: {', '.join(TABLE)}.", types=list(TABLE)
+            "unknown_command",
+            f"There is no type {str(kind)[:60]!r}. {did_you_mean(near)}Types: {', '.join(TABLE)}.",
+            types=list(TABLE),
+            similar=near or None,
         )
     line = TABLE[kind]
     takes = (*line.required, *line.optional)

@@ -127,6 +127,7 @@ async def test_a_setting_is_written_and_read(frontend: Frontend) -> None:
         ({"type": "capture_photo", "filename": "../guest.jpg"}, "invalid_path", "slashes"),
         ({"type": "capture_photo", "sttings": {}}, "invalid_payload", "sttings"),
         ({"type": "make_coffee"}, "unknown_command", "capture_photo"),
+        ({"type": "start_preveiw"}, "unknown_command", "Did you mean start_preview"),
         ({"type": 5}, "unknown_command", "capture_photo"),
     ],
 )

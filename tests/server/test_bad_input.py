@@ -72,6 +72,23 @@ async def test_an_unknown_command_is_told_the_known_ones(visitor: Client, name: 
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("list_camera", "list_cameras"), ("GET-CONFIG", "get_config"), ("captureImage", "capture_image"),
+        ("downlaod_last_image", "download_last_image"),
+    ],
+)  # fmt: skip
+async def test_a_mistyped_command_is_answered_with_the_nearest(visitor: Client, name: str, meant: str) -> None:
+    await say(visitor, {"command": name})
+    reply = await answer(visitor)
+    assert reply["details"]["similar"][0] == meant
+    assert f"{name!r}. Did you mean {meant}" in reply["message"]
+    await say(visitor, {"command": "frobnicate"})
+    reply = await answer(visitor)
+    assert ("similar" in reply["details"], "Did you mean" in reply["message"]) == (False, False)
+
+
+@pytest.mark.parametrize(
     ("command", "payload", "field"),
     [
         ("select_camera", {}, "port"),
