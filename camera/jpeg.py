@@ -133,8 +133,10 @@ def by_pillow(data: bytes, turn: Turn) -> bytes:
     """
     out = io.BytesIO()
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            warnings.simplefilter("ignore")
+        with (
+            warnings.catch_warnings(action="ignore"),  # of what a damaged EXIF makes Pillow say, in opening already
+            Image.open(io.BytesIO(data), formats=["JPEG"]) as image,
+        ):
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
             image.transpose(_PILLOW[turn]).save(out, "JPEG", quality=_QUALITY, **kept)
     except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:

@@ -38,6 +38,14 @@ def test_a_header_that_promises_too_much_is_refused(size: tuple[int, int]) -> No
         jpeg.upright(with_size(*size), Turn(90))
 
 
+@pytest.fixture(params=["libturbojpeg", "Pillow alone"])
+def turning(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are turned by what this machine has, and by Pillow where libjpeg-turbo is missing."""
+    if request.param == "Pillow alone":
+        monkeypatch.setattr(jpeg, "turbojpeg", lambda: None)
+
+
+@pytest.mark.usefixtures("turning")
 @pytest.mark.parametrize(
     "directories",
     [
