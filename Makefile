@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run test test-all lint docs bench bench-full load soak fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all lint docs bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below tells the console's address and, where API_TOKEN is not set, the token. Ctrl-C ends."
@@ -14,6 +14,9 @@ demo: $(VENV)/.run  ## start the server with one simulated camera
 
 run: $(VENV)/.run  ## serve the cameras that are plugged in
 	$(BIN)/python gphoto_ws_server.py
+
+quick: lint  ## the checks and the tests of every layer that take less than a minute, while you work
+	$(BIN)/python -m pytest -q -n 4 tests/protocol tests/camera tests/integration tests/test_settings.py tests/test_imports.py
 
 test: lint  ## every check and test
 	$(BIN)/python -m pytest -n 4

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from simulator.client import Control
+from simulator.process import SimulatorProcess
 from tests.rig import TOKEN, Client, Server
 from tests.waiting import WITHIN_S
 
@@ -28,12 +29,20 @@ def ask(server: Server, method: str, path: str, headers: dict[str, str] | None =
         connection.close()
 
 
+@pytest.fixture(scope="module")
+def one_booth(booth_camera: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all of this file."""
+    server = Server(cwd=tmp_path_factory.mktemp("http"), NETWORK_CAMERAS=booth_camera.cameras[0].address)
+    yield server
+    assert server.stop() == 0
+
+
 @pytest.fixture
-async def booth(new_booth: Callable[..., Server]) -> Server:
-    server = new_booth()
-    async with await Client.connect(server) as client:
-        await client.command("list_cameras")  # the camera is open
-    return server
+async def booth(one_booth: Server, camera: Control) -> Server:
+    """That server, its camera open and in factory state."""
+    async with await Client.connect(one_booth) as client:
+        await client.command("get_config", name="iso")
+    return one_booth
 
 
 def test_health_is_good_with_a_camera(booth: Server) -> None:
