@@ -12,8 +12,11 @@ from collections.abc import Iterator
 # A client that reads a file in pieces comes back for the next one within seconds; a booth shows the last shot.
 _KEEP_S = 60.0
 _KEEP_BYTES = 64 * 2**20
+# Each is a descriptor, whatever its size.
+_KEEP_FILES = 64
 # Shots that exist nowhere else (taken to the camera's RAM) are kept longer: until this many bytes came after them.
 _KEEP_ONLY_COPIES_BYTES = 256 * 2**20
+_KEEP_ONLY_COPIES = 256
 _DIGEST_BYTES = 256 * 1024
 
 
@@ -108,8 +111,12 @@ class FetchedFiles:
         path = file.path if count == 1 else f"{stem}-{count}{dot}{ending}"
         file.path = path
         self._only_copies[path] = file
-        while len(self._only_copies) > 1 and sum(f.size for f in self._only_copies.values()) > _KEEP_ONLY_COPIES_BYTES:
-            self._only_copies.popitem(last=False)
+        total = sum(kept.size for kept in self._only_copies.values())
+        while len(self._only_copies) > 1 and (
+            total > _KEEP_ONLY_COPIES_BYTES or len(self._only_copies) > _KEEP_ONLY_COPIES
+        ):
+            _, oldest = self._only_copies.popitem(last=False)
+            total -= oldest.size
         return path
 
     def drop(self, path: str) -> bool:
@@ -125,12 +132,13 @@ class FetchedFiles:
         self._files.clear()
 
     def forget_old(self) -> None:
-        """Drop what nobody asked for in a while, and the oldest beyond the size limit (always but the newest)."""
+        """Drop what nobody asked for in a while, and the oldest beyond the limits of size (but the newest) and number."""
         oldest_allowed = time.monotonic() - _KEEP_S
         total = sum(file.size for file, _ in self._files.values())
         while self._files:
             path, (file, used) = next(iter(self._files.items()))
-            if used > oldest_allowed and (total <= _KEEP_BYTES or len(self._files) == 1):
+            fits = len(self._files) == 1 or (total <= _KEEP_BYTES and len(self._files) <= _KEEP_FILES)
+            if used > oldest_allowed and fits:
                 break
             total -= file.size
             del self._files[path]

@@ -108,6 +108,21 @@ def test_a_file_lives_as_long_as_somebody_reads_it() -> None:
     assert process.num_fds() == before
 
 
+def test_1500_small_files_hold_few_descriptors_and_one_that_is_read_stays() -> None:
+    process = psutil.Process()
+    before = process.num_fds()
+    files, held = FetchedFiles(), file("/card/held.jpg", 3, b"abc")
+    files.add(held)
+    for number in range(1500):
+        files.add(file(f"/card/{number}.jpg"))
+    assert process.num_fds() - before <= 64 + 1
+    assert [files.get(f"/card/{number}.jpg") is not None for number in (1400, 1436, 1499)] == [False, True, True]
+    assert held.read(0, 3) == b"abc"
+    for _ in range(1500):
+        files.add_only_copy(file("/capt0000.jpg"))
+    assert process.num_fds() - before <= 64 + 256 + 1
+
+
 @pytest.mark.parametrize(
     ("start", "end", "pieces"),
     [(0, None, [4, 4, 2]), (8, None, [2]), (10, None, []), (2, 6, [4]), (2, 100, [4, 4]), (3, 3, [])],
