@@ -7,6 +7,7 @@ import http
 import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from websockets.asyncio.server import Server as WebSocketServer
@@ -29,6 +30,7 @@ from server.client import Client
 from server.connection import Connection
 from server.handlers import Handlers
 from server.http import Pages, bearer, is_upgrade
+from server.listener import expect_exhaustion, listen
 from server.lobby import Handshakes, who_makes_room
 from server.login import TOO_MANY_FAILURES
 from server.origins import Origins
@@ -76,7 +78,7 @@ class App:
         self._clients: dict[Client, None] = {}  # in the order in which they came
         self._opening: dict[FrameConnection, None] = {}
         self._kept: set[asyncio.Task[None]] = set()
-        self._server: WebSocketServer | None = None
+        self._servers: list[WebSocketServer] = []  # one for each address of the host
         self._stall_watch: asyncio.Task[None] | None = None
         self._number = 0
 
@@ -109,10 +111,10 @@ class App:
                 super().connection_made(transport)
                 arrived(self)
 
-        self._server = await serve(
+        expect_exhaustion(asyncio.get_running_loop())
+        serve_at = partial(
+            serve,
             self._serve,
-            host,
-            port,
             compression=None,
             process_request=self._admit,
             server_header="gphoto-ws-server",
@@ -126,9 +128,11 @@ class App:
             ssl=tls,
             ssl_handshake_timeout=limits.TLS_HANDSHAKE_SECONDS if tls else None,
         )
+        listeners = await listen(host, port)
+        self._servers = [await serve_at(sock=listener) for listener in listeners]
         self._stall_watch = asyncio.create_task(self._watch_for_stalls(), name="stall watch")
         self._registry.start()
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        return int(listeners[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Say good-bye to the clients and release the cameras, side by side; takes below 10 s whatever hangs."""
@@ -144,12 +148,12 @@ class App:
             await asyncio.wait(self._kept)
 
     async def _close_connections(self) -> None:
-        if self._server is None:
-            return
-        self._server.close(code=closing.SHUTTING_DOWN, reason="the server is shutting down")
+        for server in self._servers:
+            server.close(code=closing.SHUTTING_DOWN, reason="the server is shutting down")
         try:
             async with asyncio.timeout(_CLOSE_HANDSHAKE_S + 0.5):
-                await self._server.wait_closed()
+                for server in self._servers:
+                    await server.wait_closed()
         except TimeoutError:
             # A client that does not read keeps close() waiting behind what it did not take.
             for client in self._clients:
@@ -157,7 +161,8 @@ class App:
             # Whose wrong token is answered slowly is left to the loop's end.
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.3):
-                    await self._server.wait_closed()
+                    for server in self._servers:
+                        await server.wait_closed()
 
     def summary(self) -> str:
         """Who is there now, in words."""

@@ -1,0 +1,62 @@
+"""Where descriptors run out: new clients wait, those that are here go on, and the log stays short."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psutil
+
+from tests.rig import Server
+from tests.server.wire import fresh_address, logged_in, still_answers
+
+ROOM = 90  # descriptors beyond those that the server has; 64 of them are not for clients
+CROWD = 120
+LOOKED_AT_S = 3.0
+
+
+@contextmanager
+def crowd_of(server: Server, count: int) -> Iterator[None]:
+    """As many connections that say nothing."""
+    address = urlsplit(server.uri)
+    sockets = []
+    try:
+        for _ in range(count):
+            sockets.append(socket.create_connection((address.hostname, address.port), source_address=fresh_address()))
+        yield
+    finally:
+        for one in sockets:
+            one.close()
+
+
+async def test_at_the_limit_of_descriptors_new_clients_wait_and_get_in_later(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server("--simulate")
+    process = psutil.Process(server.process.pid)
+    async with await logged_in(server) as here:
+        await here.command("get_camera_info")
+        most = process.num_fds() + ROOM
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
+        with crowd_of(server, CROWD):
+            await asyncio.to_thread(server.wait_for_log, "new connections wait")
+            before, began = process.cpu_times(), time.monotonic()
+            while time.monotonic() < began + LOOKED_AT_S:
+                await still_answers(here)
+                await asyncio.sleep(0.2)
+            # A camera needs descriptors to be opened again.
+            await here.command("restart_camera")
+            assert process.num_fds() < most - 16
+            used = process.cpu_times()
+            assert used.user + used.system - before.user - before.system < LOOKED_AT_S / 2
+        async with asyncio.timeout(20), await logged_in(server) as later:
+            await still_answers(later)
+    await asyncio.to_thread(server.wait_for_log, "accepting connections again")
+    assert server.log.count("new connections wait") == 1
+    assert "out of system resource" not in server.log
+    assert server.stop() == 0
