@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from protocol import commands as c
 from protocol.errors import RequestError
+from protocol.schemas import received, sent, type_name
 from protocol.similar import did_you_mean, similar
 
 
@@ -22,15 +23,15 @@ class Command:
     summary: str
     example: dict[str, Any]
 
-    def schema(self) -> dict[str, Any]:
+    def description(self) -> c.CommandDescription:
         """The command with its JSON Schemas, as list_commands answers it."""
-        return {
-            "command": self.name,
-            "summary": self.summary,
-            "payload": self.payload.model_json_schema(),
-            "reply": self.reply.model_json_schema(),
-            "example": {"command": self.name, "payload": self.example},
-        }
+        return c.CommandDescription(
+            command=self.name,
+            summary=self.summary,
+            payload={"title": type_name(self.name, "Payload"), **received(self.payload)},
+            reply={"title": type_name(self.name, "Reply"), **sent(self.reply)},
+            example={"command": self.name, "payload": self.example},
+        )
 
     def validate(self, payload: dict[str, Any]) -> c.Payload:
         """The payload as a model.

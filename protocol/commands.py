@@ -14,6 +14,10 @@ EventName = Literal[
     "capture_checked", "camera_warning", "live_view_stopped",
 ]  # fmt: skip
 
+PictureInReply = Literal["none", "thumbnail", "full"]
+FileTransfer = Literal["base64", "binary"]
+Rotation = Literal[0, 90, 180, 270]
+
 # Pieces of a file: 256 KiB raw is 350 KB as base64, well below the 1 MiB message limit of Python clients.
 MAX_PIECE = 8 * 2**20
 
@@ -81,7 +85,7 @@ class CaptureImage(CameraPayload):
     settings: dict[ConfigName, str | int | float | bool] = Field(
         default_factory=dict, max_length=32, description="Settings for this shot; put back after it."
     )
-    download: Literal["none", "thumbnail", "full"] = Field("none", description="What of the picture the reply holds.")
+    download: PictureInReply = Field("none", description="What of the picture the reply holds.")
     save: bool = Field(False, description="Save every file of the shot to the photo folder.")
     filename: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None, description="Name for the saved files, in place of PHOTO_NAME; goes with save."
@@ -117,7 +121,7 @@ class DownloadLastImage(CameraPayload):
     camera_filepath: CameraFilepath | None = Field(None, description="Left out: the last image captured.")
     offset: Annotated[int, Field(ge=0)] | None = Field(None, description="First byte of a piece.")
     length: Annotated[int, Field(ge=1, le=MAX_PIECE)] | None = Field(None, description="Bytes of a piece.")
-    transfer: Literal["base64", "binary"] = Field("base64", description="How the bytes come.")
+    transfer: FileTransfer = Field("base64", description="How the bytes come.")
 
 
 class Downloaded(Reply):
@@ -207,9 +211,7 @@ class StartLiveView(CameraPayload):
     format: StreamFormat = Field(
         "base64", description="base64 in JSON, binary with a header, bare jpeg, or frames of the Photonic dialect."
     )
-    rotation: Literal[0, 90, 180, 270] | None = Field(
-        None, description="Degrees clockwise; left out: PREVIEW_ROTATION."
-    )
+    rotation: Rotation | None = Field(None, description="Degrees clockwise; left out: PREVIEW_ROTATION.")
     flip: bool | None = Field(None, description="Mirror left and right; left out: PREVIEW_FLIP.")
     max_in_flight: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None, description="Send no more than this many frames that were not acknowledged with an ack message."
@@ -316,10 +318,16 @@ class ServerInfo(Reply):
     limits: dict[str, int | float] = Field(description="Every limit by its name.")
 
 
+class CommandDescription(BaseModel):
+    command: str = Field(description="Its name.")
+    summary: str = Field(description="What it does.")
+    payload: dict[str, Any] = Field(description="JSON Schema of what it takes.")
+    reply: dict[str, Any] = Field(description="JSON Schema of what it answers beside status, id and command.")
+    example: dict[str, Any] = Field(description="The command as a client sends it.")
+
+
 class CommandList(Reply):
-    commands: list[dict[str, Any]] = Field(
-        description="Each with `command`, `summary`, `payload` and `reply` (JSON Schemas), `example`."
-    )
+    commands: list[CommandDescription] = Field(description="Every command.")
 
 
 class Pong(Reply):

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from camera.model import State
 
+WhyEnded = Literal["camera_disconnected", "camera_error"]
+
 
 class Event(BaseModel):
     """What an event holds beside its name."""
@@ -64,7 +66,7 @@ class ConfigChanged(OfCamera):
 
 class LiveViewEnded(OfCamera):
     stream: int = Field(description="Number of the stream on this connection.")
-    reason: Literal["camera_disconnected", "camera_error"] = Field(description="Why it ended.")
+    reason: WhyEnded = Field(description="Why it ended.")
 
 
 class LiveViewFrame(Event):

@@ -94,7 +94,7 @@ REPLIES: dict[str, dict[str, Any]] = {
         "time": "2030-12-24T18:00:00.000+00:00",
         "limits": _LIMITS,
     },
-    "list_commands": {"commands": [COMMANDS["ping"].schema()]},
+    "list_commands": {"commands": [COMMANDS["ping"].description().model_dump()]},
     "ping": {"message": "pong"},
 }  # fmt: skip
 

@@ -342,15 +342,15 @@ class Handlers:
         )
 
     async def list_commands(self, call: Call, payload: c.Payload) -> c.CommandList:
-        return c.CommandList(commands=_schemas())
+        return c.CommandList(commands=_descriptions())
 
     async def ping(self, call: Call, payload: c.Payload) -> c.Pong:
         return c.Pong()
 
 
 @cache
-def _schemas() -> list[dict[str, Any]]:
-    return [command.schema() for command in COMMANDS.values()]
+def _descriptions() -> list[c.CommandDescription]:
+    return [command.description() for command in COMMANDS.values()]
 
 
 def _can(camera: Session) -> list[str]:

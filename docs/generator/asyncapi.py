@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
+from camera.model import State, WidgetType
 from protocol import errors, examples
 from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
-from protocol.commands import ConfigTree, LoginReply
+from protocol.commands import ConfigTree, EventName, FileTransfer, LoginReply, PictureInReply, Rotation
 from protocol.envelope import MAX_ID_LENGTH, PROTOCOL_VERSION
-from protocol.events import EVENTS, EventKind
-from protocol.frames import HEADER_FIELDS
+from protocol.events import EVENTS, EventKind, WhyEnded
+from protocol.frames import HEADER_FIELDS, StreamFormat
+from protocol.schemas import Schema, received, sent, type_name
 
-Schema = dict[str, Any]
-
-_ID: Schema = {"anyOf": [{"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "integer"}]}
+_WHERE = "#/components/schemas/{model}"
+# What a choice of words is called, by the words.
+_CHOICES: dict[tuple[str | int, ...], str] = {
+    get_args(State): "CameraState",
+    get_args(WidgetType): "WidgetType",
+    get_args(errors.ErrorCode): "ErrorCode",
+    get_args(EventName): "EventName",
+    (*get_args(EventName), "*"): "EventChoice",
+    get_args(StreamFormat): "StreamFormat",
+    get_args(Rotation): "Rotation",
+    get_args(PictureInReply): "PictureInReply",
+    get_args(FileTransfer): "FileTransfer",
+    get_args(WhyEnded): "LiveViewEndReason",
+}
 _HEAD = (
     "# Written by `make docs` from the declarations in protocol/; do not edit.\n"
     "# Messages of the Photonic dialect and HTTP are described in protocol.md.\n"
@@ -35,6 +47,10 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _to(name: str) -> str:
+    return _WHERE.format(model=name)
 
 
 def document() -> Schema:
@@ -85,129 +101,191 @@ def _close_codes() -> str:
 
 
 def _schemas() -> Schema:
-    models: list[type[BaseModel]] = [LoginReply, ConfigTree]
-    models += [model for command in COMMANDS.values() for model in (command.payload, command.reply)]
-    unique = dict.fromkeys(models)
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in unique], ref_template="#/components/schemas/{model}"
-    )
-    error = {
-        "type": "object",
-        "required": ["status", "message", "code", "retryable"],
-        "properties": {
-            "status": {"const": "error"},
-            "id": _ID,
-            "command": {"type": "string"},
-            "message": {"type": "string", "description": "What happened and what to do, for a person."},
-            "code": {
-                "enum": list(errors.ERROR_CODES),
-                "description": " ".join(f"{code}: {meaning}" for code, meaning in errors.MEANINGS.items()),
+    """A named type for each message, and for what several have in common."""
+    named: Schema = {
+        "LoginRequest": {
+            "type": "object",
+            "required": ["token"],
+            "properties": {
+                "token": {"type": "string"},
+                "protocol": {"const": PROTOCOL_VERSION, "description": "With it the server answers."},
             },
-            "retryable": {"type": "boolean", "description": "Whether the same may succeed later without any change."},
-            "details": {"type": "object", "description": "Facts for a program."},
+        },
+        "LoginReply": _answer(sent(LoginReply, _WHERE)),
+        "Ack": {
+            "type": "object",
+            "required": ["ack"],
+            "properties": {"ack": {"$ref": _to("AckedFrame")}},
+        },
+        "AckedFrame": {
+            "type": "object",
+            "required": ["stream", "seq"],
+            "properties": {"stream": {"type": "integer"}, "seq": {"type": "integer"}},
+        },
+        "ErrorReply": {
+            "type": "object",
+            "required": ["status", "message", "code", "retryable"],
+            "properties": {
+                "status": {"const": "error"},
+                "id": {"$ref": _to("RequestId")},
+                "command": {"type": "string"},
+                "message": {"type": "string", "description": "What happened and what to do, for a person."},
+                "code": {"enum": list(errors.ERROR_CODES)},
+                "retryable": {
+                    "type": "boolean",
+                    "description": "Whether the same may succeed later without any change.",
+                },
+                "details": {"type": "object", "description": "Facts for a program."},
+            },
+        },
+        "BinaryMessage": {"type": "string", "format": "binary"},
+        "RequestId": {
+            "anyOf": [{"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "integer"}],
+            "description": "Chosen by the client; comes back in the reply.",
         },
     }
-    return {**dict(sorted(schemas["$defs"].items())), "ErrorReply": error}
+    for name, command in COMMANDS.items():
+        named[type_name(name, "Request")] = _request(command)
+        named[type_name(name, "Payload")] = received(command.payload, _WHERE)
+        named |= _replies(command)
+    for name, kind in EVENTS.items():
+        named[type_name(name, "Event")] = _event(kind)
+    return _flat(named)
+
+
+def _flat(named: Schema) -> Schema:
+    """The parts that are in the schemas' own $defs, and every choice of words, as types of their own."""
+    parts: Schema = {}
+    for schema in named.values():
+        parts |= schema.pop("$defs", {})
+    if doubled := set(parts) & set(named) | set(_CHOICES.values()) & (set(parts) | set(named)):
+        raise ValueError(f"two types of one name: {sorted(doubled)}")
+    for words, name in _CHOICES.items():
+        parts[name] = {"type": "integer" if isinstance(words[0], int) else "string", "enum": list(words)}
+    parts["ErrorCode"]["description"] = " ".join(f"{code}: {meaning}" for code, meaning in errors.MEANINGS.items())
+    return {**{name: _plain(schema, parts) for name, schema in named.items()}, **_plain_parts(parts)}
+
+
+def _plain_parts(parts: Schema) -> Schema:
+    flat = {name: schema if name in _CHOICES.values() else _plain(schema, parts) for name, schema in parts.items()}
+    return dict(sorted(flat.items()))
+
+
+def _plain(value: Any, parts: Schema) -> Any:
+    """The same with a bare reference to each part and to each choice of words.
+
+    Modelina calls a choice that is not a component, and a reference with words beside it, AnonymousSchema_N. So the
+    words (a description, a default) go to the component, which has those of its first use.
+    """
+    match value:
+        case {"enum": words, **beside}:
+            return _bare(_CHOICES[tuple(words)], beside, parts)
+        case {"allOf": [{"$ref": reference}], **beside}:
+            return _bare(reference.rpartition("/")[2], beside, parts)
+        case dict():
+            return {key: _plain(entry, parts) for key, entry in value.items()}
+        case list():
+            return [_plain(entry, parts) for entry in value]
+        case _:
+            return value
+
+
+def _bare(name: str, beside: Mapping[Any, Any], parts: Schema) -> Schema:
+    for key in ("description", "default"):
+        if key in beside:
+            parts[name].setdefault(key, beside[key])
+    return {"$ref": _to(name)}
 
 
 def _messages() -> Schema:
     messages: Schema = {
-        "login": {
-            "summary": "The first message.",
-            "payload": {
-                "type": "object",
-                "required": ["token"],
-                "properties": {
-                    "token": {"type": "string"},
-                    "protocol": {"const": PROTOCOL_VERSION, "description": "With it the server answers."},
-                },
-            },
-        },
+        "login": {"summary": "The first message.", "payload": {"$ref": _to("LoginRequest")}},
         "login_reply": {
             "summary": "Only where the login named a protocol.",
-            "payload": _answer({"$ref": "#/components/schemas/LoginReply"}),
+            "payload": {"$ref": _to("LoginReply")},
         },
         "ack": {
             "summary": "A frame was taken; for streams with max_in_flight. No reply.",
-            "payload": {
-                "type": "object",
-                "required": ["ack"],
-                "properties": {
-                    "ack": {
-                        "type": "object",
-                        "required": ["stream", "seq"],
-                        "properties": {"stream": {"type": "integer"}, "seq": {"type": "integer"}},
-                    }
-                },
-            },
+            "payload": {"$ref": _to("Ack")},
         },
         "error": {
             "summary": "Any command may be answered with this.",
-            "payload": {"$ref": "#/components/schemas/ErrorReply"},
+            "payload": {"$ref": _to("ErrorReply")},
             "examples": [{"payload": examples.FAILED["reply"]}],
         },
     }
     for name, command in COMMANDS.items():
-        messages[name] = _request(command)
+        messages[name] = {
+            "summary": command.summary,
+            "payload": {"$ref": _to(type_name(name, "Request"))},
+            "examples": [{"payload": examples.request(name)}],
+        }
         messages[f"{name}_reply"] = {
             "summary": f"What {name} is answered.",
-            "payload": _answer(_reply_schema(command)),
+            "payload": {"$ref": _to(type_name(name, "Reply"))},
             "examples": [{"payload": examples.reply(name)}],
         }
     for name, kind in EVENTS.items():
-        messages[name] = _event(kind)
+        messages[name] = {
+            "summary": kind.when,
+            "payload": {"$ref": _to(type_name(name, "Event"))},
+            "examples": [{"payload": kind.message()}],
+        }
     messages["binary"] = {
         "summary": "A live-view frame or a piece of a file, behind a header of 16 bytes, big-endian: "
         + "; ".join(f"{field.name} ({field.letter}): {field.holds}" for field in HEADER_FIELDS),
         "contentType": "application/octet-stream",
-        "payload": {"type": "string", "format": "binary"},
+        "payload": {"$ref": _to("BinaryMessage")},
     }
     return messages
 
 
 def _request(command: Command) -> Schema:
-    payload = {"$ref": f"#/components/schemas/{command.payload.__name__}"}
     needed = ["payload"] if any(field.is_required() for field in command.payload.model_fields.values()) else []
     return {
-        "summary": command.summary,
-        "payload": {
-            "type": "object",
-            "required": ["command", *needed],
-            "additionalProperties": False,
-            "properties": {"command": {"const": command.name}, "payload": payload, "id": _ID},
+        "type": "object",
+        "required": ["command", *needed],
+        "additionalProperties": False,
+        "properties": {
+            "command": {"const": command.name},
+            "payload": {"$ref": _to(type_name(command.name, "Payload"))},
+            "id": {"$ref": _to("RequestId")},
         },
-        "examples": [{"payload": examples.request(command.name)}],
     }
 
 
-def _reply_schema(command: Command) -> Schema:
-    reply = {"$ref": f"#/components/schemas/{command.reply.__name__}"}
-    if command.name == "get_config":
-        return {"anyOf": [reply, {"$ref": "#/components/schemas/ConfigTree"}]}
-    return reply
+def _replies(command: Command) -> Schema:
+    name = type_name(command.name, "Reply")
+    if command.name != "get_config":
+        return {name: _answer(sent(command.reply, _WHERE))}
+    return {
+        name: {"anyOf": [{"$ref": _to("OneConfigReply")}, {"$ref": _to("AllConfigsReply")}]},
+        "OneConfigReply": _answer(sent(command.reply, _WHERE)),
+        "AllConfigsReply": _answer(sent(ConfigTree, _WHERE)),
+    }
 
 
 def _answer(reply: Schema) -> Schema:
+    """The reply behind what every reply begins with."""
     head = {
-        "type": "object",
-        "required": ["status"],
-        "properties": {"status": {"const": "ok"}, "id": _ID, "command": {"type": "string"}},
+        "status": {"const": "ok"},
+        "id": {"$ref": _to("RequestId")},
+        "command": {"type": "string", "description": "The command that is answered, where the request had an id."},
     }
-    return {"allOf": [head, reply]}
+    return {
+        **reply,
+        "required": ["status", *reply["required"]],
+        "properties": {**head, **reply["properties"]},
+    }
 
 
 def _event(kind: EventKind) -> Schema:
     # What an event holds is closed, but beside it stands its name.
-    schema = kind.holds.model_json_schema(ref_template="#/components/schemas/{model}")
-    own = {key: value for key, value in schema.items() if key not in ("$defs", "title", "description")}
+    own = sent(kind.holds, _WHERE)
     return {
-        "summary": kind.when,
-        "payload": {
-            **own,
-            "required": ["event", *schema["required"]],
-            "properties": {"event": {"const": kind.name}, **schema["properties"]},
-        },
-        "examples": [{"payload": kind.message()}],
+        **own,
+        "required": ["event", *own["required"]],
+        "properties": {"event": {"const": kind.name}, **own["properties"]},
     }
 
 

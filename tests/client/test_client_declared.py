@@ -21,7 +21,7 @@ from tests.rig import Server
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_client_has_all_of_a_command(name: str) -> None:
-    assert lacking(CommandDescription(**COMMANDS[name].schema())) == []
+    assert lacking(CommandDescription(**COMMANDS[name].description().model_dump())) == []
 
 
 async def test_the_client_has_all_that_a_running_server_tells(bare_server: Server) -> None:
@@ -36,7 +36,7 @@ def _with(schema: Any, **properties: Any) -> Any:
 
 
 def test_what_the_client_lacks_is_seen() -> None:
-    capture = CommandDescription(**COMMANDS["capture_image"].schema())
+    capture = CommandDescription(**COMMANDS["capture_image"].description().model_dump())
     assert lacking(replace(capture, command="fly")) == ["method fly"]
     assert lacking(replace(capture, payload=_with(capture.payload, bracket={"type": "integer"}))) == [
         "argument bracket of capture_image"

@@ -1,0 +1,144 @@
+"""Generators of types, as people use them, make types of the schemas that a person would have named so."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from docs.generator.asyncapi import document
+from protocol.catalogue import COMMANDS
+from protocol.events import EVENTS
+from protocol.schemas import type_name
+from tests.rig import ROOT, Client, Server
+
+NPM = ROOT / "tests" / "npm"
+SECONDS = 55
+pytestmark = pytest.mark.timeout(120)  # Modelina reads for 5 s on a machine that does nothing else
+
+PAYLOADS = {type_name(name, "Payload") for name in COMMANDS}
+REPLIES = {type_name(name, "Reply") for name in COMMANDS}
+REQUESTS = {type_name(name, "Request") for name in COMMANDS}
+EVENT_TYPES = {type_name(name, "Event") for name in EVENTS}
+
+
+def _node(script: str, package: str, given: object) -> Any:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not there")
+    if not (NPM / "node_modules" / package / "package.json").is_file():
+        pytest.skip(f"{package} is not there: npm install --prefix tests/npm")
+    done = subprocess.run(
+        [node, str(NPM / script)], input=json.dumps(given), check=False, capture_output=True, text=True,
+        timeout=SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def _compiles(text: str, folder: Path) -> None:
+    compiler = NPM / "node_modules" / "typescript" / "lib" / "tsc.js"
+    if not compiler.is_file():
+        pytest.skip("typescript is not there: npm install --prefix tests/npm")
+    file = folder / "types.ts"
+    file.write_text(text)
+    # ES2015: for Map, which Modelina makes of an object with any keys.
+    command = ["node", str(compiler), "--noEmit", "--strict", "--target", "ES2015", str(file)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout
+
+
+def _declared(text: str) -> list[str]:
+    """The types that TypeScript declares."""
+    return re.findall(r"^(?:export )?(?:interface|type|enum|class) (\w+)", text, re.MULTILINE)
+
+
+def _not_chosen_by_a_person(names: Iterator[str] | list[str] | set[str]) -> list[str]:
+    return [name for name in names if re.search(r"\d$|anonymous|reserved", name, re.IGNORECASE)]
+
+
+def _keys(value: Any) -> Iterator[tuple[str, Any]]:
+    for key, entry in value.items() if isinstance(value, dict) else ():
+        yield key, entry
+        yield from _keys(entry)
+    for entry in value if isinstance(value, list) else ():
+        yield from _keys(entry)
+
+
+async def _described(server: Server) -> list[dict[str, Any]]:
+    async with await Client.connect(server) as client:
+        commands: list[dict[str, Any]] = (await client.command("list_commands"))["commands"]
+        return commands
+
+
+async def test_no_key_of_a_schema_has_a_title(bare_server: Server) -> None:
+    for told in await _described(bare_server):
+        for schema in (told["payload"], told["reply"]):
+            assert schema["title"] in PAYLOADS | REPLIES
+            inner = {key: entry for key, entry in schema.items() if key != "title"}
+            assert [entry for key, entry in _keys(inner) if key == "title"] == []
+    assert [entry for key, entry in _keys(document()["components"]["schemas"]) if key == "title"] == []
+
+
+async def test_json_schema_to_typescript_names_what_list_commands_tells(bare_server: Server, tmp_path: Path) -> None:
+    schemas = [told[side] for told in await _described(bare_server) for side in ("payload", "reply")]
+    texts = _node("json_schemas.cjs", "json-schema-to-typescript", schemas)
+    assert {_declared(text)[0] for text in texts} == PAYLOADS | REPLIES
+    inner = {name for text in texts for name in _declared(text)[1:]}
+    assert inner == {
+        "ListedCamera",
+        "ImageFile",
+        "Timing",
+        "Range",
+        "StoredMemory",
+        "CheckedCapture",
+        "CommandDescription",
+    }
+    # Each text is a module of its own; a namespace keeps the parts that two of them have apart.
+    _compiles("\n".join(f"namespace Of{at} {{\n{text}\n}}" for at, text in enumerate(texts)), tmp_path)
+
+
+def test_json_schema_to_typescript_names_every_component(tmp_path: Path) -> None:
+    schemas = document()["components"]["schemas"]
+    # A JSON Schema of all of them, as who uses the components without AsyncAPI writes it.
+    whole = {
+        "title": "Everything",
+        "type": "object",
+        "$defs": schemas,
+        "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in schemas},
+    }
+    whole = json.loads(json.dumps(whole).replace("#/components/schemas/", "#/$defs/"))
+    [text] = _node("json_schemas.cjs", "json-schema-to-typescript", [whole])
+    names = _declared(text)
+    assert sorted(names) == sorted({"Everything", *schemas})
+    assert set(names) >= PAYLOADS | REPLIES | REQUESTS | EVENT_TYPES
+    assert _not_chosen_by_a_person(names) == []
+    _compiles(text, tmp_path)
+
+
+def test_modelina_names_everything_of_the_asyncapi_file(tmp_path: Path) -> None:
+    made = _node("asyncapi.cjs", "@asyncapi/modelina", yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text()))
+    names = [name for name, _ in made]
+    assert _not_chosen_by_a_person(names) == []
+    assert len(names) == len(set(names))
+    assert set(names) >= PAYLOADS | REPLIES | REQUESTS | EVENT_TYPES
+    _compiles("\n".join(text for _, text in made), tmp_path)
+
+
+def test_every_part_of_the_asyncapi_file_stands_once() -> None:
+    schemas = document()["components"]["schemas"]
+    # An object with keys of its own or a choice of words that is not a component would be a type without a name.
+    for name, schema in schemas.items():
+        for key, entry in _keys(schema):
+            if isinstance(entry, dict):
+                assert not entry.get("properties") or key == "properties", (name, key)
+                assert "enum" not in entry, (name, key)
+    words = [tuple(schema["enum"]) for schema in schemas.values() if "enum" in schema]
+    assert len(words) == len(set(words)) > 5
