@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 from collections import Counter
@@ -18,7 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from server import limits
 from server.limits import TokenBucket
 from simulator.client import Control
-from tests.rig import Client, Server
+from tests.faults.in_process import InProcess
+from tests.rig import TOKEN, Client, Server
 from tests.server.raw import TEXT, RawClient, frame
 from tests.server.wire import REPLY_S, answers, codes, last_words, logged_in, say, still_answers, stranger
 from tests.waiting import WITHIN_S, until
@@ -198,14 +200,16 @@ async def test_who_guesses_tokens_makes_room_as_well(new_server: Callable[..., S
 
 
 async def test_a_burst_of_silent_connections_leaves_a_client_the_time_to_log_in(
-    new_server: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server = new_server()
+    monkeypatch.setattr("server.app._LOGIN_GRACE_S", WITHIN_S)  # longer than the burst takes on any machine
+    running = await InProcess.start()
     async with AsyncExitStack() as stack:
-        typist = await stack.enter_async_context(await connect(server.uri))
+        stack.push_async_callback(running.app.stop)
+        typist = await stack.enter_async_context(await connect(running.uri))
         for _ in range(2 * limits.CONNECTIONS_NOT_LOGGED_IN):
-            await stack.enter_async_context(await connect(server.uri))
-        await typist.send(f'{{"token": "{server.token}"}}')
+            await stack.enter_async_context(await connect(running.uri))
+        await typist.send(json.dumps({"token": TOKEN}))
         await still_answers(Client(typist))
 
 
