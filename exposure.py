@@ -1,4 +1,4 @@
-"""What a server needs before other machines may reach it: a token that is not guessed, and better TLS."""
+"""What a server needs before other machines may reach it: a token that is not guessed, and TLS or a word that none is wanted."""
 
 from __future__ import annotations
 
@@ -6,31 +6,60 @@ import ipaddress
 
 from settings import Settings, SettingsError
 
+# On this machine alone, a shorter token is warned of.
 TOKEN_CHARACTERS = 8
+# Beyond this machine, a shorter one is refused: guesses are not limited in number, only slowed down.
+TOKEN_CHARACTERS_BEYOND = 16
+
+
+class Exposed(SettingsError):
+    """Other machines could reach the server, and something is missing.
+
+    Attributes:
+        fix: one command, or one thing to do.
+    """
+
+    def __init__(self, words: str, fix: str) -> None:
+        super().__init__(words)
+        self.fix = fix
 
 
 def check(host: str, settings: Settings) -> list[str]:
     """Warnings about the token and TLS for a server that is to listen on `host`.
 
     Raises:
-        SettingsError: other machines could reach it, and a token is missing or too short; says what to do.
+        Exposed: other machines could reach it without what that needs; says what to do.
     """
-    beyond = not is_loopback(host)
     token = settings.api_token
-    short = f"API_TOKEN is shorter than {TOKEN_CHARACTERS} characters"
-    if beyond and not token:
-        raise SettingsError(
+    if is_loopback(host):
+        if token and len(token) < TOKEN_CHARACTERS:
+            return [
+                f"API_TOKEN is shorter than {TOKEN_CHARACTERS} characters: it is easily guessed, and log lines may show it."
+            ]
+        return []
+    new_token = 'echo "API_TOKEN=$(cat /proc/sys/kernel/random/uuid)" >> .env'
+    if not token:
+        raise Exposed(
             f"Listening on {host} lets other machines in: set API_TOKEN, or listen on this machine only"
-            " (WS_HOST=localhost)."
+            " (WS_HOST=localhost).",
+            new_token,
         )
-    if beyond and len(token) < TOKEN_CHARACTERS:
-        raise SettingsError(f"{short}. Listening on {host} lets other machines guess it: choose a longer one.")
-    warnings = []
-    if token and len(token) < TOKEN_CHARACTERS:
-        warnings.append(f"{short}: it is easily guessed, and log lines may show it.")
-    if beyond and not settings.ws_tls_cert:
-        warnings.append("listening beyond this machine without TLS: the token can be read on the network")
-    return warnings
+    if len(token) < TOKEN_CHARACTERS_BEYOND:
+        raise Exposed(
+            f"API_TOKEN is shorter than {TOKEN_CHARACTERS_BEYOND} characters. Listening on {host} lets other machines"
+            " guess it: choose a longer one.",
+            new_token,
+        )
+    if settings.ws_tls_cert:
+        return []
+    if not settings.ws_plain:
+        raise Exposed(
+            f"Listening on {host} without TLS lets others on the network read the token and the pictures:"
+            " set WS_TLS_CERT and WS_TLS_KEY (--make-cert writes such files),"
+            " or WS_PLAIN=yes where that is wanted, as behind a reverse proxy.",
+            "the server's option --make-cert, and the two settings that it prints",
+        )
+    return ["listening beyond this machine without TLS, as WS_PLAIN says: the token can be read on the network"]
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,6 @@ import logging
 import os
 import resource
 import signal
-import ssl
 import sys
 import uuid
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from server.heap import keep_freed_memory
 from server.notify import Notifier
 from settings import Settings, SettingsError, load, remarks, service_manager, state_folder
 from simulator.process import SimulatorProcess
+from tls import Certificates, TlsError
 
 VERSION = "0.1.0"
 
@@ -48,6 +48,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="start N simulated cameras (default 1) beside the real ones",
     )  # fmt: skip
     parser.add_argument("--doctor", action="store_true", help="say what is wrong and what mends it, and end")
+    parser.add_argument(
+        "--make-cert", nargs="?", const=".", metavar="FOLDER", type=Path,
+        help="write a self-signed certificate for this machine and its key (default: into this folder), and end",
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=VERSION)
     arguments = parser.parse_args(argv)
     if arguments.simulate is not None and not 1 <= arguments.simulate <= 16:
@@ -55,24 +59,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         parser.error("--port takes a number from 0 to 65535")
     return arguments
-
-
-class _TlsError(Exception):
-    """The certificate and its key cannot be used."""
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.ws_tls_cert:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(settings.ws_tls_cert, settings.ws_tls_key)
-    except OSError as error:
-        words = (
-            "WS_TLS_CERT and WS_TLS_KEY have to name a certificate chain and its key, PEM files that this user may read"
-        )
-        raise _TlsError(f"{words} ({error.strerror}).") from None
-    return context
 
 
 def _raise_descriptor_limit() -> None:
@@ -100,14 +86,29 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
+def _reload(certificates: Certificates | None) -> None:
+    """Answer SIGHUP, which never ends the server: that would leave its cameras unreleased."""
+    if certificates is None:
+        _log.info("SIGHUP: there are no certificates to read again; other settings need a restart")
+        return
+    try:
+        certificates.read_again()
+    except TlsError as error:
+        _log.error("SIGHUP: the certificate from before stays in use: %s", error)
+    else:
+        _log.info("SIGHUP: read the certificate and its key again")
+
+
 async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
-    tls = _tls(settings)
+    certificates = Certificates(settings.ws_tls_cert, settings.ws_tls_key) if settings.ws_tls_cert else None
+    tls = certificates.context if certificates else None
     manager = service_manager()
     notifier = Notifier(manager.address, manager.watchdog_s)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, certificates)
     beat = asyncio.create_task(notifier.beat(app.summary), name="beat")
     try:
         bound = await app.start(host, port, Access(settings.ws_origins, settings.trusted_proxies, tls))
@@ -133,6 +134,10 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
         from doctor import report  # what it needs, the server does not
 
         return report.run(arguments.host, arguments.port)
+    if arguments.make_cert:
+        import certificate
+
+        return certificate.run(arguments.make_cert)
     try:
         settings = load()
         host = arguments.host or settings.ws_host
@@ -145,6 +150,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
     keep_freed_memory()
     _raise_descriptor_limit()
     redaction.configure(settings.log_level, LOG_FORMAT, token)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are certificates to read again
     if not settings.api_token:
         _log.info("API_TOKEN is not set; the token of this run is %s", token, extra=redaction.SHOW_TOKEN)
     for warning in warnings:
@@ -180,7 +186,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
 
         try:
             asyncio.run(serve())
-        except _TlsError as error:
+        except TlsError as error:
             _log.error("cannot serve with TLS: %s", error)
             return 1
         except OSError as error:

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     ws_origins: Several = ()
     ws_tls_cert: str = ""
     ws_tls_key: str = ""
+    ws_plain: bool = False
     trusted_proxies: Several = ()
     network_cameras: Several = ()
     capture_target: str = "Memory card"
@@ -241,7 +242,7 @@ def _token_credential(environment: Mapping[str, str]) -> str:
     return token
 
 
-_ALLOWED = {"bool_parsing": "true or false", "int_parsing": "an integer", "float_parsing": "a number"}
+_ALLOWED = {"bool_parsing": "true or false (or yes, no)", "int_parsing": "an integer", "float_parsing": "a number"}
 
 
 def _sentence(problem: ErrorDetails) -> str:

@@ -69,5 +69,5 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
 def _reach(host: str, settings: Settings) -> list[Finding]:
     try:
         return [Finding("note", words) for words in exposure.check(host, settings)]
-    except SettingsError as error:
-        return [Finding("problem", str(error), 'echo "API_TOKEN=$(cat /proc/sys/kernel/random/uuid)" >> .env')]
+    except exposure.Exposed as error:
+        return [Finding("problem", str(error), error.fix)]

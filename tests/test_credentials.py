@@ -25,7 +25,7 @@ def credentials(tmp_path: Path) -> Path:
 
 
 async def test_the_token_of_the_credential_opens(new_server: Callable[..., Server], credentials: Path) -> None:
-    server = new_server(API_TOKEN="", WS_HOST="0.0.0.0", CREDENTIALS_DIRECTORY=str(credentials))
+    server = new_server(API_TOKEN="", WS_HOST="0.0.0.0", WS_PLAIN="yes", CREDENTIALS_DIRECTORY=str(credentials))
     uri = server.uri.replace("0.0.0.0", "127.0.0.1")
     server.uri = uri
     async with await Client.connect(server, SECRET) as client:

@@ -51,6 +51,7 @@ def test_compose_understands_its_file() -> None:
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS)
     assert done.returncode == 0, done.stderr
     assert "privileged: true" not in done.stdout
+    assert 'WS_PLAIN: "yes"' in done.stdout  # without it the server would not start
 
 
 def test_the_pages_tell_the_port_that_compose_publishes() -> None:

@@ -163,6 +163,8 @@ def test_a_port_that_another_program_has_is_taken(tmp_path: Path) -> None:
     [
         ({"WS_HOST": "0.0.0.0", "API_TOKEN": ""}, "set API_TOKEN"),
         ({"WS_HOST": "0.0.0.0"}, "without TLS"),
+        ({"WS_HOST": "0.0.0.0"}, "-> the server's option --make-cert"),
+        ({"WS_HOST": "0.0.0.0", "API_TOKEN": "15-characters-x"}, "shorter than 16"),
         ({"PREVIEW_FPS": "fast"}, "PREVIEW_FPS='fast' is not allowed"),
         ({"WS_HOST": "203.0.113.9"}, "cannot listen on 203.0.113.9"),
         ({"PHOTO_DIR": "/proc/photos"}, "/proc"),

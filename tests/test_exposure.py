@@ -10,7 +10,7 @@ import psutil
 import pytest
 from packaging.requirements import Requirement
 
-from tests.rig import ROOT, Client, Server
+from tests.rig import ROOT, TOKEN, Client, Server
 from tests.server.wire import answer, say, stranger
 from tests.test_entry import run
 
@@ -41,11 +41,30 @@ def test_the_host_of_the_environment_is_checked_as_well(tmp_path: Path) -> None:
     assert (ended.returncode, "set API_TOKEN" in ended.stderr) == (2, True)
 
 
-def test_a_short_token_does_not_open_to_others(tmp_path: Path) -> None:
-    ended = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN="xyz1234")
+@pytest.mark.parametrize("token", ["xyz1234", "15-characters-x"])
+def test_a_short_token_does_not_open_to_others(tmp_path: Path, token: str) -> None:
+    ended = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN=token, WS_PLAIN="yes")
     assert ended.returncode == 2
-    assert "API_TOKEN is shorter than 8 characters" in ended.stderr
-    assert "xyz1234" not in ended.stderr
+    assert "API_TOKEN is shorter than 16 characters" in ended.stderr
+    assert token not in ended.stderr
+
+
+@pytest.mark.parametrize("settings", [{}, {"WS_PLAIN": "no"}], ids=["not set", "no"])
+def test_without_tls_nobody_else_is_let_in_unless_that_is_wanted(tmp_path: Path, settings: dict[str, str]) -> None:
+    ended = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN=TOKEN, **settings)
+    assert ended.returncode == 2
+    for part in ("without TLS", "WS_TLS_CERT and WS_TLS_KEY", "--make-cert", "WS_PLAIN=yes"):
+        assert part in ended.stderr
+    assert TOKEN not in ended.stderr
+
+
+def test_a_token_of_16_characters_opens_to_others_without_tls_where_that_is_wanted(
+    new_server: Callable[..., Server],
+) -> None:
+    server = new_server(WS_HOST="0.0.0.0", API_TOKEN="16-characters-xy", WS_PLAIN="yes")
+    server.wait_for_log("WARNING .*without TLS, as WS_PLAIN says")
+    assert server.stop() == 0
+    assert "shorter" not in server.log
 
 
 async def test_a_short_token_on_this_machine_is_warned_of_and_opens(new_server: Callable[..., Server]) -> None:
@@ -54,15 +73,6 @@ async def test_a_short_token_on_this_machine_is_warned_of_and_opens(new_server: 
     async with await Client.connect(server) as client:
         assert (await client.command("ping"))["message"] == "pong"
     assert server.stop() == 0
-
-
-def test_a_token_of_eight_characters_opens_to_others_with_a_warning_about_tls(
-    new_server: Callable[..., Server],
-) -> None:
-    server = new_server(WS_HOST="0.0.0.0", API_TOKEN="xyz12345")
-    server.wait_for_log("WARNING .*without TLS")
-    assert server.stop() == 0
-    assert "shorter" not in server.log
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])

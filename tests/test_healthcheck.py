@@ -32,7 +32,7 @@ def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[st
 async def test_a_server_with_a_camera_is_healthy(
     new_server: Callable[..., Server], tmp_path: Path, tls: bool, host: str
 ) -> None:
-    settings = {"WS_HOST": host}
+    settings = {"WS_HOST": host, "WS_PLAIN": "yes"}
     if tls:
         issued = trustme.CA().issue_cert("booth.example")
         for pem in issued.cert_chain_pems:

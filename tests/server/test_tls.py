@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,10 +17,13 @@ import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
+import machine_names
 from server import limits
 from tests.rig import Client, Server
 from tests.server.wire import still_answers
+from tests.test_entry import run
 from tests.waiting import until
+from tls import Certificates, TlsError
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +109,114 @@ async def test_a_client_without_tls_is_not_let_in(new_server: Callable[..., Serv
     with pytest.raises((InvalidMessage, ConnectionError)):
         await connect(server.uri.replace("wss:", "ws:"))
     assert server.stop() == 0
+
+
+def shown(server: Server) -> bytes:
+    """The certificate that a new client is shown, in DER."""
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    address = ("127.0.0.1", int(server.uri.rpartition(":")[2]))
+    with (
+        socket.create_connection(address, timeout=20) as plain,
+        unverified.wrap_socket(plain, server_hostname=None) as secure,
+    ):
+        certificate = secure.getpeercert(binary_form=True)
+    assert certificate
+    return certificate
+
+
+async def test_sighup_shows_new_clients_the_new_certificate_and_keeps_the_old_one_where_it_is_bad(
+    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+) -> None:
+    server = new_server("--simulate", **certified)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    first = shown(server)
+    async with await Client.connect(server, ssl=trusting) as client:
+        renewed = authority.issue_cert("127.0.0.1", "booth.example")
+        Path(certified["WS_TLS_CERT"]).write_bytes(b"".join(pem.bytes() for pem in renewed.cert_chain_pems))
+        server.process.send_signal(signal.SIGHUP)  # the key is still the old one's
+        server.wait_for_log("ERROR .*SIGHUP: the certificate from before stays in use: WS_TLS_CERT and WS_TLS_KEY")
+        assert shown(server) == first
+        renewed.private_key_pem.write_to_path(certified["WS_TLS_KEY"])
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log("INFO .*SIGHUP: read the certificate and its key again")
+        second = shown(server)
+        assert second == ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode())
+        Path(certified["WS_TLS_KEY"]).unlink()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log(r"ERROR .*\(No such file or directory\)")
+        assert shown(server) == second
+        async with await Client.connect(server, ssl=trusting) as other:
+            await still_answers(other)
+        await still_answers(client)
+    assert server.stop() == 0
+
+
+async def test_sighup_without_tls_ends_nothing(new_server: Callable[..., Server]) -> None:
+    server = new_server("--simulate")
+    async with await Client.connect(server) as client:
+        serial = (await client.command("get_camera_info"))["serial"]
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log("INFO .*SIGHUP: there are no certificates")
+        assert (await client.command("get_camera_info"))["serial"] == serial
+    assert server.stop() == 0
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(certified: dict[str, str]) -> None:
+    key = Path(certified["WS_TLS_KEY"])
+    encrypted = subprocess.run(
+        ["openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:secret"],
+        capture_output=True,
+        check=True,
+        timeout=30,
+    ).stdout
+    key.write_bytes(encrypted)
+    with pytest.raises(TlsError, match="WS_TLS_KEY"):
+        Certificates(certified["WS_TLS_CERT"], str(key))
+
+
+async def test_a_certificate_that_was_made_here_is_good_for_its_names(
+    new_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    ended = run(tmp_path, "--make-cert", str(folder))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    settings = dict(line.split("=", 1) for line in ended.stdout.splitlines() if line.startswith("WS_TLS_"))
+    assert sorted(path.name for path in folder.iterdir()) == ["tls-cert.pem", "tls-key.pem"]
+    assert [oct((folder / name).stat().st_mode & 0o777) for name in ("tls-key.pem", "tls-cert.pem")] == [
+        "0o600",
+        "0o644",
+    ]
+    server = new_server(WS_HOST="0.0.0.0", **settings)
+    assert "WARNING" not in server.log
+    trusting = ssl.create_default_context(cafile=settings["WS_TLS_CERT"])
+    trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
+    port = server.uri.rpartition(":")[2]
+    for name in ("localhost", "127.0.0.1", *machine_names.names(), *machine_names.addresses()):
+        shown_name = f"[{name}]" if ":" in name else name
+        async with connect(f"wss://{shown_name}:{port}", host="127.0.0.1", ssl=trusting):
+            pass
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("there", ["tls-cert.pem", "tls-key.pem"])
+def test_no_certificate_is_overwritten(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).write_text("precious")
+    ended = run(tmp_path, "--make-cert")
+    assert ended.returncode == 1
+    assert f"{there} exists" in ended.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_without_openssl_it_says_how_to_get_it(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--make-cert", PATH=str(tmp_path))
+    assert (ended.returncode, "apt-get install openssl" in ended.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--make-cert", str(tmp_path / "nowhere"))
+    assert (ended.returncode, f"{tmp_path / 'nowhere'}: No such file" in ended.stderr) == (1, True)

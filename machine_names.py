@@ -1,0 +1,55 @@
+"""What this machine is called, and its addresses, without asking a name server."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+_SIOCGIFADDR = 0x8915  # linux/sockios.h
+_NAME_BYTES, _REQUEST_BYTES = 16, 40  # struct ifreq in linux/if.h
+_ADDRESS = slice(20, 24)  # of an IPv4 sockaddr in it
+_GLOBAL_SCOPE = "00"  # in /proc/net/if_inet6
+_RESOLVER = Path("/etc/resolv.conf")
+
+
+def names() -> list[str]:
+    """The host name, in full and in short, the short one in the network's own domains, and as multicast DNS has it."""
+    full = socket.gethostname().lower().rstrip(".")
+    short = full.partition(".")[0]
+    found = [full, short, *(f"{short}.{domain}" for domain in _domains()), f"{short}.local"]
+    return list(dict.fromkeys(name for name in found if name))
+
+
+def _domains() -> list[str]:
+    """Those in which the resolver completes short names, as the network's router gave them."""
+    domains: list[str] = []
+    with suppress(OSError, UnicodeDecodeError):
+        for line in _RESOLVER.read_text().splitlines():
+            keyword, *values = line.split() or [""]
+            if keyword in ("search", "domain"):
+                domains = [value.lower().strip(".") for value in values]
+    return [domain for domain in domains if domain]
+
+
+def addresses() -> list[str]:
+    """The addresses at which other machines may reach this one, numeric; those of the local link are left out."""
+    found = [address for _, interface in socket.if_nameindex() if (address := _ipv4(interface))]
+    with suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            number, _, _, scope, *_ = line.split()
+            if scope == _GLOBAL_SCOPE:
+                found.append(str(ipaddress.IPv6Address(int(number, 16))))
+    return [address for address in found if not ipaddress.ip_address(address).is_loopback]
+
+
+def _ipv4(interface: str) -> str:
+    request = struct.pack(f"{_REQUEST_BYTES}s", interface.encode()[: _NAME_BYTES - 1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            return socket.inet_ntoa(fcntl.ioctl(any_socket.fileno(), _SIOCGIFADDR, request)[_ADDRESS])
+        except OSError:  # it has none
+            return ""
