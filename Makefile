@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all lint docs bench bench-full load soak fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all lint npm docs bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below tells the console's address and, where API_TOKEN is not set, the token. Ctrl-C ends."
@@ -33,6 +33,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:clients/python/src $(BIN)/lint-imports
+
+npm: tests/npm/node_modules/.installed  ## the npm programs that some tests run; without them those are skipped
+
+tests/npm/node_modules/.installed: tests/npm/package.json
+	npm install --prefix tests/npm --no-package-lock --no-fund --no-audit
+	@touch $@
 
 docs: $(VENV)/.dev  ## write docs/protocol.md and docs/asyncapi.yaml anew from the declarations in protocol/
 	$(BIN)/python -m docs.generator
@@ -82,4 +88,4 @@ $(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .autobahn
+	rm -rf $(VENV) .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .autobahn tests/npm/node_modules

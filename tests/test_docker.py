@@ -7,25 +7,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from settings import Settings
 from tests.rig import ROOT, Client, Server
+from tests.tools import find_tool
 
-_TOOLS = Path(sys.executable).parent
 _SECONDS = 60
-
-
-def _tool(name: str, *probe: str) -> str:
-    found = shutil.which(name, path=f"{_TOOLS}{os.pathsep}{os.environ['PATH']}")
-    if found is None or (
-        probe and subprocess.run([found, *probe], check=False, capture_output=True, timeout=_SECONDS).returncode
-    ):
-        pytest.skip(f"{' '.join([name, *probe])} is not there")
-    return found
 
 
 def _copied() -> list[tuple[str, str]]:
@@ -40,13 +30,19 @@ def _copied() -> list[tuple[str, str]]:
 
 def test_hadolint_has_nothing_to_say() -> None:
     done = subprocess.run(
-        [_tool("hadolint"), str(ROOT / "Dockerfile")], check=False, capture_output=True, text=True, timeout=_SECONDS
+        [*find_tool(("hadolint",), install="no wheel for this machine"), str(ROOT / "Dockerfile")],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
     )
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_compose_understands_its_file() -> None:
-    command = [_tool("docker", "compose", "version"), "compose", "--file", str(ROOT / "compose.yaml"), "config"]
+    # The plugin of Docker's own packages, and the program of Debian's.
+    compose = find_tool(("docker", "compose"), ("docker-compose",), install="sudo apt-get install docker-compose")
+    command = [*compose, "--file", str(ROOT / "compose.yaml"), "config"]
     environment = {**os.environ, "API_TOKEN": "a-token-for-the-check"}
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS)
     assert done.returncode == 0, done.stderr

@@ -7,15 +7,14 @@ import os
 import pty
 import re
 import select
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
-from tests.rig import ROOT, Json, Server
+from tests.rig import Json, Server
+from tests.tools import find_tool
 
 _SECONDS = 30.0
 
@@ -64,15 +63,8 @@ class Terminal:
         os.close(self._ours)
 
 
-def _wscat() -> str:
-    found = shutil.which("wscat", path=f"{ROOT / '.wscat/node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
-    if found is None:
-        pytest.skip("wscat is not there (npm install --prefix .wscat wscat)")
-    return found
-
-
 def test_from_the_token_to_a_saved_picture(tmp_path: Path) -> None:
-    program = _wscat()
+    [program] = find_tool(("wscat",), install="make npm")
     server = Server("--simulate", cwd=tmp_path, API_TOKEN="mysecrettoken")
     terminal = Terminal(program, server.uri)
     try:

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Any]:
     """One Chromium for all tests; each has a tab with nothing kept from others."""
-    from tests.console.page import api, launch  # skips where playwright is not there
+    from tests.console import page  # skips where playwright is not there
 
-    async with api.async_playwright() as playwright:
-        browser = await launch(playwright)
+    async with page.browser() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

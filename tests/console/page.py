@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.rig import TOKEN, Server
+from tests.tools import broken
 from tests.waiting import WITHIN_S
 
 api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no wheel for this machine")
@@ -29,18 +31,28 @@ def chromium() -> str:
     """Where Chromium is; skips the test where there is none that runs."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
-        if (
-            found
-            and not subprocess.run([found, "--version"], check=False, capture_output=True, timeout=WITHIN_S).returncode
-        ):
+        if found and not broken(found, "--version"):
             return found
     pytest.skip("Chromium is not installed: sudo apt-get install chromium")
 
 
-async def launch(playwright: Any) -> Any:
-    """A browser without a window, for which OTHER_NAME is this machine; root has no sandbox."""
-    options = [f"--host-resolver-rules=MAP {OTHER_NAME} 127.0.0.1", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    return await playwright.chromium.launch(executable_path=chromium(), args=options)
+@asynccontextmanager
+async def browser() -> AsyncIterator[Any]:
+    """A Chromium without a window, for which OTHER_NAME is this machine; skips the test where it or playwright cannot start."""
+    program = chromium()
+    # Playwright's wheel brings a Node.js of its own, which needs a library that an empty Debian lacks.
+    from playwright._impl._driver import compute_driver_executable
+
+    node, _ = compute_driver_executable()
+    if reason := broken(node, "--version"):
+        pytest.skip(f"playwright's Node.js does not start ({reason}): sudo apt-get install libatomic1")
+    options = [f"--host-resolver-rules=MAP {OTHER_NAME} 127.0.0.1"]
+    if os.geteuid() == 0:
+        options.append("--no-sandbox")  # root has none
+    async with api.async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=options)
+        yield browser
+        await browser.close()
 
 
 class Console:

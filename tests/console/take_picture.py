@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from simulator.client import Control
-from tests.console.page import Console, api, expect, launch
+from tests.console.page import Console, browser, expect
 from tests.rig import Server
 
 _LARGEST = 150_000
@@ -19,9 +19,8 @@ _WINDOW, _WIDTH = {"width": 1440, "height": 1080}, 1200
 
 
 async def _screenshot(server: Server) -> bytes:
-    async with api.async_playwright() as playwright:
-        browser = await launch(playwright)
-        console = await Console.open(browser, server, viewport=_WINDOW, color_scheme="dark")
+    async with browser() as chromium:
+        console = await Console.open(chromium, server, viewport=_WINDOW, color_scheme="dark")
         await console.log_in()
         with Control(server.wait_for_log("control port is").rpartition(" ")[2]) as control:
             for _ in range(3):
@@ -31,7 +30,6 @@ async def _screenshot(server: Server) -> bytes:
         for _ in range(10):  # until the rate has settled
             await console.more_frames()
         picture: bytes = await console.page.screenshot()
-        await browser.close()
     return picture
 
 

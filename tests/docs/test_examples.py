@@ -116,16 +116,14 @@ def pages() -> Iterator[str]:
 @pytest.fixture
 async def tab() -> AsyncIterator[Any]:
     """A tab of Chromium; fails after the test when the page had an error."""
-    from tests.console.page import api, launch  # skips where playwright is not there
+    from tests.console.page import browser  # skips where playwright is not there
 
     errors: list[str] = []
-    async with api.async_playwright() as playwright:
-        browser = await launch(playwright)
-        page = await browser.new_page()
+    async with browser() as chromium:
+        page = await chromium.new_page()
         page.set_default_timeout(WITHIN_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
-        await browser.close()
     assert errors == []
 
 

@@ -34,7 +34,7 @@ def _node(script: str, package: str, given: object) -> Any:
     if node is None:
         pytest.skip("node is not there")
     if not (NPM / "node_modules" / package / "package.json").is_file():
-        pytest.skip(f"{package} is not there: npm install --prefix tests/npm")
+        pytest.skip(f"{package} is not there: make npm")
     done = subprocess.run(
         [node, str(NPM / script)], input=json.dumps(given), check=False, capture_output=True, text=True,
         timeout=SECONDS,
@@ -46,7 +46,7 @@ def _node(script: str, package: str, given: object) -> Any:
 def _compiles(text: str, folder: Path) -> None:
     compiler = NPM / "node_modules" / "typescript" / "lib" / "tsc.js"
     if not compiler.is_file():
-        pytest.skip("typescript is not there: npm install --prefix tests/npm")
+        pytest.skip("typescript is not there: make npm")
     file = folder / "types.ts"
     file.write_text(text)
     # ES2015: for Map, which Modelina makes of an object with any keys.

@@ -1,0 +1,72 @@
+"""A part that is not on this machine costs the tests that need it, which are skipped with its name, and no other."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig import ROOT
+from tests.tools import find_tool
+
+_PAGE_TEST = "tests/console/test_console.py::test_a_wrong_token_is_told_and_the_right_one_opens"
+
+
+def _program(folder: Path, name: str, script: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+def _run(test: str, **environment: str) -> str:
+    """Run one test with another environment; fails unless it was skipped. The reason."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", test],
+        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    reasons = re.findall(r"^SKIPPED \[1\] \S+: (.+)$", done.stdout, re.MULTILINE)
+    assert (done.returncode, len(reasons)) == (0, 1), done.stdout
+    return str(reasons[0])
+
+
+def test_without_a_library_of_playwrights_node_pages_are_skipped(tmp_path: Path) -> None:
+    pytest.importorskip("playwright", reason="playwright has no wheel for this machine")
+    complaint = "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file"
+    node = _program(tmp_path, "node", f"echo '{complaint}' >&2; exit 127")
+    _program(tmp_path, "chromium", "echo Chromium 1")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    reason = _run(_PAGE_TEST, PATH=path, PLAYWRIGHT_NODEJS_PATH=str(node))
+    assert reason == f"playwright's Node.js does not start ({complaint}): sudo apt-get install libatomic1"
+
+
+def test_without_chromium_pages_are_skipped(tmp_path: Path) -> None:
+    pytest.importorskip("playwright", reason="playwright has no wheel for this machine")
+    assert _run(_PAGE_TEST, PATH=str(tmp_path)) == "Chromium is not installed: sudo apt-get install chromium"
+
+
+@pytest.mark.parametrize("docker", ["", 'echo "docker: unknown command: docker $1" >&2; exit 1'], ids=["none", "bare"])
+def test_compose_is_found_as_a_program(docker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = _program(tmp_path, "docker-compose", "exit 0")
+    if docker:
+        _program(tmp_path, "docker", docker)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_tool(("docker", "compose"), ("docker-compose",), install="x") == [str(program)]
+
+
+def test_the_plugin_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _program(tmp_path, "docker-compose", "exit 0")
+    docker = _program(tmp_path, "docker", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_tool(("docker", "compose"), ("docker-compose",), install="x") == [str(docker), "compose"]
+
+
+def test_what_is_nowhere_is_skipped_with_the_way_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match=r"^no-such-program is not there: make npm$"):
+        find_tool(("no-such-program",), install="make npm")
