@@ -19,6 +19,7 @@ from camera.channel import AsyncChannel, ChannelClosed, Message
 from camera.ending import end
 from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
 from camera.model import CameraIdentity
+from camera.process_log import LineBudget, ProcessLog
 
 _log = logging.getLogger("camera.child")
 
@@ -78,7 +79,7 @@ class Child:
         last_io: when the camera last did what it was asked, seconds since the epoch.
     """
 
-    def __init__(self, options: ChildOptions, on_event: Callable[[str, Message], None]) -> None:
+    def __init__(self, options: ChildOptions, on_event: Callable[[str, Message], None], lines: LineBudget) -> None:
         self.options = options
         self.lost: asyncio.Future[CameraError] = asyncio.get_running_loop().create_future()
         self.identity: CameraIdentity | None = None
@@ -86,6 +87,8 @@ class Child:
         self.last_heard = 0.0
         self.last_io = time.time()
         self._on_event = on_event
+        self._lines = lines
+        self._stderr: ProcessLog | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job = 0
         self._closing = False
@@ -117,6 +120,8 @@ class Child:
         except OSError as error:  # out of descriptors, memory or processes: none of it lasts for ever
             if self._channel is not None:
                 self._channel.close()
+            if self._stderr is not None:
+                self._stderr.close()
             raise CameraError(f"The camera's process could not be started ({error}).") from error
         try:
             async with asyncio.timeout(OPEN_DEADLINE_S):
@@ -142,11 +147,13 @@ class Child:
                 "parent": os.getpid(),
                 "log_level": logging.getLogger().getEffectiveLevel(),
             }
+            self._stderr = ProcessLog(self.options.port, self._lines)
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-X", "faulthandler", "-m", "camera.worker", str(theirs.fileno()), json.dumps(options),
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
-                env=environment(), cwd="/", start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=self._stderr.theirs,
+                pass_fds=(theirs.fileno(),), env=environment(), cwd="/", start_new_session=True,
             )  # fmt: skip
+            self._stderr.started()
 
     async def call(
         self, do: str, args: dict[str, Any], deadline: float, on_progress: Callable[[str], None] | None = None
@@ -219,6 +226,8 @@ class Child:
             await asyncio.wait((self._watchdog,))
         if self._process is not None:
             await end(self._process)
+        if self._stderr is not None:
+            self._stderr.close()
         if self._channel is not None:
             self._channel.close()
 

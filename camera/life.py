@@ -14,6 +14,7 @@ from camera.child import Child, ChildOptions
 from camera.errors import CameraClaimed, CameraDisconnected, CameraError, CameraIO, CameraNotFound, CameraTimeout
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
+from camera.process_log import LineBudget
 
 _log = logging.getLogger("camera.life")
 
@@ -73,6 +74,7 @@ class Life:
         self.attempts = 0
         self._options = options
         self._owner = owner
+        self._lines = LineBudget()
         self._child: Child | None = None
         self._opening: Child | None = None
         self._state: State = "opening"
@@ -190,7 +192,7 @@ class Life:
     async def _open(self) -> Child | None:
         if self.attempts <= self._options.max_restart_attempts:
             self._set_state("opening" if self.last_error is None else "recovering")
-        child = Child(ChildOptions(self.port, self.driver_model, self.capture_target), self._owner.heard)
+        child = Child(ChildOptions(self.port, self.driver_model, self.capture_target), self._owner.heard, self._lines)
         self._opening = child
         try:
             await child.open()

@@ -6,6 +6,8 @@ import logging
 import re
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# Of a camera process, whose lines the server logs. The mark at the start is in no message: it is a control character.
+PASSED_ON_FORMAT = "\x1e%(levelno)d %(name)s: %(message)s"
 # Control characters of ASCII and Latin-1, the line separators of Unicode, and what turns the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -35,7 +35,7 @@ from camera.errors import (
 )
 from camera.gp_codes import camera_answered, transfer_broke
 from camera.jpeg import turned, upright
-from camera.log_lines import LOG_FORMAT, OneLine
+from camera.log_lines import PASSED_ON_FORMAT, OneLine
 from camera.model import to_json
 from camera.turn import Turn
 
@@ -345,7 +345,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
     _die_with_parent(options["parent"])
     _limit_itself()
     log = logging.StreamHandler(sys.stderr)
-    log.setFormatter(OneLine(LOG_FORMAT))
+    log.setFormatter(OneLine(PASSED_ON_FORMAT))
     logging.basicConfig(level=options["log_level"], handlers=[log])
     channel = BlockingChannel(fd)
     try:

@@ -1,0 +1,127 @@
+"""What a camera's processes write to stderr, on its way to the server's log: so many lines a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+
+_log = logging.getLogger("camera.process")
+
+# The whole trace of one crash; a camera whose process dies again and again must not fill the disk.
+_LINES = 60
+_WINDOW_S = 60.0
+_READ_BYTES = 64 * 1024
+_LONGEST_BYTES = 2000
+# A line of the process's own log (log_lines.PASSED_ON_FORMAT); anything else comes from C code and from the interpreter.
+_OURS = re.compile(r"\x1e([1-5]0) (camera\.\w+): (.*)")
+
+
+class LineBudget:
+    """How many lines of one camera are logged; what became of the others is told once a minute."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        self._left_out = 0
+        self._since = float("-inf")
+
+    def take(self, port: str, lines: int = 1) -> bool:
+        """Whether as many lines may be logged now; counted as left out where not."""
+        loop = asyncio.get_running_loop()
+        if not self._left_out and loop.time() > self._since + _WINDOW_S:
+            self._used, self._since = 0, loop.time()
+        if self._used + lines <= _LINES:
+            self._used += lines
+            return True
+        if not self._left_out:
+            loop.call_at(self._since + _WINDOW_S, self._report, port)
+        self._left_out += lines
+        return False
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing more is logged in this minute."""
+        return self._left_out > 0
+
+    def _report(self, port: str) -> None:
+        _log.warning("%s: %d more lines of its process were left out", port, self._left_out)
+        self._left_out = 0
+
+
+class ProcessLog:
+    """The stderr of one camera process.
+
+    Args:
+        port: of the camera.
+        budget: the camera's.
+
+    Attributes:
+        theirs: the descriptor for the process.
+
+    Raises:
+        OSError: out of descriptors.
+    """
+
+    def __init__(self, port: str, budget: LineBudget) -> None:
+        self._port, self._budget = port, budget
+        self._rest = b""
+        self._ours, self.theirs = os.pipe()
+        self._closed = False
+        self._started = False
+        os.set_blocking(self._ours, False)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._ours, self._read)
+
+    def started(self) -> None:
+        """The process has its descriptor, or never will."""
+        if not self._started:
+            self._started = True
+            os.close(self.theirs)
+
+    def close(self) -> None:
+        """Log what the process still had to say, and read no more. The process is gone."""
+        self.started()
+        for _ in range(16):  # a pipe holds 64 KiB; one that cannot be killed must not keep us here
+            if self._closed or not self._read():
+                break
+        self._end()
+
+    def _read(self) -> bool:
+        """Take what is there; whether there was anything."""
+        try:
+            data = os.read(self._ours, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._end()
+            return False
+        if self._budget.spent:
+            self._budget.take(self._port, data.count(b"\n"))  # without a look at each
+            self._rest = b""
+            return True
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST_BYTES:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._write(line)
+        return True
+
+    def _end(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._ours)
+            os.close(self._ours)
+            self._write(self._rest)
+
+    def _write(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        text = line[:_LONGEST_BYTES].decode(errors="replace")
+        ours = _OURS.fullmatch(text)
+        level, name = (int(ours.group(1)), ours.group(2)) if ours else (logging.WARNING, _log.name)
+        logger = logging.getLogger(name)
+        # Who wants DEBUG wants everything of it.
+        if logger.isEnabledFor(level) and (level == logging.DEBUG or self._budget.take(self._port)):
+            logger.log(level, "%s: %s", self._port, ours.group(3) if ours else text)
