@@ -79,7 +79,9 @@ class Child:
         last_io: when the camera last did what it was asked, seconds since the epoch.
     """
 
-    def __init__(self, options: ChildOptions, on_event: Callable[[str, Message], None], lines: LineBudget) -> None:
+    def __init__(
+        self, options: ChildOptions, on_event: Callable[[str, Message], None], lines: LineBudget | None = None
+    ) -> None:
         self.options = options
         self.lost: asyncio.Future[CameraError] = asyncio.get_running_loop().create_future()
         self.identity: CameraIdentity | None = None
@@ -87,7 +89,7 @@ class Child:
         self.last_heard = 0.0
         self.last_io = time.time()
         self._on_event = on_event
-        self._lines = lines
+        self._lines = lines or LineBudget()
         self._stderr: ProcessLog | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job = 0
