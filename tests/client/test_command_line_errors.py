@@ -104,6 +104,21 @@ def test_wrong_usage_is_said_before_anything_is_sent(bare_shell: Shell, argument
     assert done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("camera",), "There is no command 'camera'. Did you mean cameras? Commands: cameras, info, "),
+        (("config", "lst"), "There is no command 'lst'. Did you mean list or set? Commands: get, set, list."),
+        (("xyz",), "There is no command 'xyz'. Commands: "),
+    ],
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    bare_shell: Shell, arguments: tuple[str, ...], words: str
+) -> None:
+    done = bare_shell.run(*arguments)
+    assert (done.code, words in done.err) == (2, True), done.err
+
+
 def test_a_file_that_is_not_there(shell: Shell, ports: list[str]) -> None:
     done = shell.run("get", "/store_00020001/DCIM/IMG_0999.JPG", "--port", ports[0])
     assert done.code == 1

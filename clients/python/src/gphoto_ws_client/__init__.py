@@ -6,6 +6,7 @@ from gphoto_ws_client.download import SavedFile
 from gphoto_ws_client.errors import (
     CameraError,
     CaptureUnknown,
+    CertificateRefused,
     ConnectionFailed,
     ConnectionLost,
     DataError,
@@ -74,6 +75,7 @@ __all__ = [
     "CaptureSaved",
     "CaptureUnknown",
     "Captured",
+    "CertificateRefused",
     "CheckedCapture",
     "Client",
     "CommandDescription",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ from gphoto_ws_client.errors import ConnectionFailed, GphotoWsError
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, EventName, Events, parse_event
 from gphoto_ws_client.link import Json
 from gphoto_ws_client.login import Address
+from gphoto_ws_client.tls import Tls, make_context
 
 DEFAULT_URL = "ws://localhost:8765"
 
@@ -33,9 +33,17 @@ class Client(Commands):
         open_timeout: seconds for one try to connect and to log in.
         max_message: the largest text message taken, bytes. capture_image with download="full" needs four thirds
             of the file; live view and downloads come in small messages.
-        tls: for wss:// with certificates of your own.
+        tls: whom to trust at a wss:// address. None: the authorities that this machine trusts. A path: the
+            authorities in that PEM file, and no others; it may be the server's own self-signed certificate. An
+            ssl.SSLContext: as it says. False: anybody; what is sent, the token too, can then be read by who sits
+            in between.
+
+    Raises:
+        ValueError: `tls` goes not with the address, or its file holds no certificate.
+        OSError: its file cannot be read.
 
     Raises (at `async with`):
+        CertificateRefused: the server's certificate is not trusted.
         Unauthorized: the token is wrong.
         ConnectionFailed: nobody answers there, or not as this server does.
     """
@@ -49,9 +57,9 @@ class Client(Commands):
         reply_timeout: float = 120.0,
         open_timeout: float = 10.0,
         max_message: int | None = 256 * 2**20,
-        tls: ssl.SSLContext | None = None,
+        tls: Tls = None,
     ) -> None:
-        address = Address(url, token, tls, open_timeout, max_message)
+        address = Address(url, token, make_context(url, tls), open_timeout, max_message)
         super().__init__(Connection(address, reconnect_for, reply_timeout, self._on_event, self._on_over))
         self._listeners: list[Events] = []
 

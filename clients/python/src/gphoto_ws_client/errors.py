@@ -2,6 +2,7 @@
 
 GphotoWsError
 ├── ConnectionFailed      nobody answers there, or not as this server does; look at the address
+│   ├── CertificateRefused  the certificate of a wss:// address is not trusted; nothing was sent
 │   ├── NoReply           the server has not answered in time; the command may have been carried out
 │   └── ConnectionLost    it was connected and is no more; the command under way may have been carried out
 ├── UnexpectedReply       the server answered what the protocol does not allow, or a file came damaged
@@ -24,7 +25,7 @@ class GphotoWsError(Exception):
 
     Attributes:
         code: the server's word for it (see docs/protocol.md), or one of this package: connection_failed,
-            connection_lost, no_reply, unexpected_reply.
+            certificate_refused, connection_lost, no_reply, unexpected_reply.
         message: what happened and what to do, for a person.
         retryable: whether the same may succeed later without any change.
         details: facts for a program, for example `choices` of a refused value.
@@ -51,6 +52,15 @@ class ConnectionFailed(GphotoWsError):
     """There is no connection, and none could be made."""
 
     default_code = "connection_failed"
+
+
+class CertificateRefused(ConnectionFailed):
+    """The certificate of a wss:// address is not trusted. Nothing was sent, the token neither.
+
+    `details["reason"]`: unknown_issuer, expired, not_yet_valid, other_host or refused.
+    """
+
+    default_code = "certificate_refused"
 
 
 class NoReply(ConnectionFailed):

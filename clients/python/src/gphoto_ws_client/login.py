@@ -7,11 +7,20 @@ import json
 import socket as socketlib
 import ssl
 from dataclasses import dataclass, field
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
 
 from gphoto_ws_client.errors import ConnectionFailed, ConnectionLost, from_reply
+from gphoto_ws_client.tls import other_scheme, why_refused
 
 PROTOCOL = 1
 # Close codes after which the same login fails again: no login, wrong token, another protocol (docs/protocol.md).
@@ -38,26 +47,7 @@ async def log_in(address: Address) -> ClientConnection:
         RequestRefused: too many wrong tokens, or another protocol.
         ConnectionFailed: nobody answers there, or not as this server does.
     """
-    try:
-        socket = await connect(
-            address.url,
-            ssl=address.tls,
-            compression=None,
-            open_timeout=address.open_timeout,
-            close_timeout=_GOODBYE_S,
-            max_size=address.max_size,
-        )
-    except InvalidURI as error:
-        raise ConnectionFailed(f"{address.url} is no WebSocket address; they look like ws://localhost:8765.") from error
-    except InvalidStatus as error:
-        status = error.response.status_code
-        words = f"{address.url} answers with HTTP {status}, not with a WebSocket."
-        raise ConnectionFailed(words, retryable=status == 503) from error
-    except InvalidHandshake as error:
-        raise ConnectionFailed(f"{address.url} does not speak WebSocket: {error}") from error
-    except (OSError, EOFError) as error:  # TimeoutError is an OSError
-        words = f"Cannot connect to {address.url}: {_reason(error)}"
-        raise ConnectionFailed(words, retryable=not isinstance(error, ssl.SSLCertVerificationError)) from error
+    socket = await _connect(address)
     try:
         async with asyncio.timeout(address.open_timeout):
             await _speak(socket, address)
@@ -69,9 +59,59 @@ async def log_in(address: Address) -> ClientConnection:
     return socket
 
 
+class _Direct(connect):
+    """A connect that follows no redirect: the token would go to a server that was not named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """See websockets: the exception is raised as it is."""
+        return exc
+
+
+async def _connect(address: Address) -> ClientConnection:
+    tls: dict[str, Any] = {} if address.tls is None else {"ssl": address.tls}
+    url = address.url
+    try:
+        return await _Direct(
+            url,
+            compression=None,
+            open_timeout=address.open_timeout,
+            close_timeout=_GOODBYE_S,
+            max_size=address.max_size,
+            **tls,
+        )
+    except InvalidStatus as error:
+        status = error.response.status_code
+        words = f"{url} answers with HTTP {status}, not with a WebSocket."
+        raise ConnectionFailed(words, retryable=status == 503) from error
+    except InvalidHandshake as error:
+        other = await other_scheme(url) if isinstance(error, InvalidMessage) else None
+        raise ConnectionFailed(other or f"{url} does not speak WebSocket: {error}.") from error
+    except ssl.SSLCertVerificationError as error:
+        raise why_refused(url, error) from error
+    except (OSError, EOFError) as error:  # TimeoutError is an OSError
+        hung_up = isinstance(error, (ConnectionResetError, EOFError, ssl.SSLError))
+        if hung_up and (other := await other_scheme(url)):
+            raise ConnectionFailed(other) from error
+        raise ConnectionFailed(f"Cannot connect to {url}: {_reason(error)}", retryable=True) from error
+    except (WebSocketException, ImportError) as error:  # a proxy of the environment that is none, or wants a package
+        if isinstance(error, InvalidURI):
+            raise _no_address(url) from error
+        raise ConnectionFailed(f"Cannot connect to {url}: {error}.") from error
+    except ValueError as error:  # a port beyond 65535, a host that no name server takes
+        raise _no_address(url) from error
+
+
+def _no_address(url: str) -> ConnectionFailed:
+    return ConnectionFailed(f"{url} is no WebSocket address; they look like ws://localhost:8765.")
+
+
 def _reason(error: OSError | EOFError) -> str:
     if isinstance(error, socketlib.gaierror):
         return "no machine of that name is known."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS fails ({error.reason or error})."
+    if isinstance(error, ConnectionResetError):
+        return "it hung up."
     if isinstance(error, TimeoutError):
         return "no answer in time."
     # asyncio tells of several addresses (::1 and 127.0.0.1) in one error without a number.

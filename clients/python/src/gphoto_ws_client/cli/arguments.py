@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from gphoto_ws_client.cli import pictures, queries
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import DEFAULT_URL
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
+from gphoto_ws_client.tls import Tls, is_secure
 
 _EPILOG = """\
 The token comes from GPHOTO_WS_TOKEN or API_TOKEN in the environment, or from --token-file.
@@ -22,6 +24,19 @@ exit codes: 0 done (also when the reader of a pipe has had enough), 1 the server
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser that asks "Did you mean" for a command that it does not have."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action.choices, dict) and value not in action.choices:  # the commands of add_subparsers
+            near = difflib.get_close_matches(str(value), action.choices, 3)
+            asked = f"Did you mean {' or '.join(near)}? " if near else ""
+            raise argparse.ArgumentError(
+                None, f"There is no command {value!r}. {asked}Commands: {', '.join(action.choices)}."
+            )
+        super()._check_value(action, value)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; exits with 2 where it is wrong.
 
@@ -29,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         The options; `work` is the coroutine function to run with a client and the options, `check`, if there is one,
         looks at the options first.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gphoto-ws",
         description="Cameras over the network, through gphoto-ws-server.",
         epilog=_EPILOG,
@@ -37,7 +52,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"gphoto-ws {gphoto_ws_client.__version__}")
     _common(parser, {"url": os.environ.get("GPHOTO_WS_URL") or DEFAULT_URL, "token_file": None, "port": None,
-                     "json": False, "reconnect": 30.0})  # fmt: skip
+                     "json": False, "reconnect": 30.0, "ca": None, "insecure": False})  # fmt: skip
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     _command(commands, "cameras", queries.cameras, "list the cameras")
@@ -121,6 +136,22 @@ def token(token_file: str | None, environment: Mapping[str, str]) -> str:
     return found
 
 
+def tls(options: argparse.Namespace, environment: Mapping[str, str]) -> Tls:
+    """Whom to trust, as Client takes it.
+
+    Raises:
+        UsageError: the options do not go together.
+    """
+    if not (options.ca or options.insecure):
+        return (environment.get("GPHOTO_WS_CA") or None) if is_secure(options.url) else None
+    option = "--insecure" if options.insecure else "--ca"
+    if options.ca and options.insecure:
+        raise UsageError("--ca and --insecure exclude each other.")
+    if not is_secure(options.url):
+        raise UsageError(f"{option} goes with an address that begins with wss://, not with {options.url}.")
+    return False if options.insecure else str(options.ca)
+
+
 def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
     """The options that every command takes, before its name or after it."""
 
@@ -130,6 +161,18 @@ def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> Non
     group = parser.add_argument_group("connection")
     group.add_argument("--url", default=default("url"), help=f"address of the server (GPHOTO_WS_URL; {DEFAULT_URL})")
     group.add_argument("--token-file", metavar="FILE", default=default("token_file"), help="file that holds the token")
+    group.add_argument(
+        "--ca",
+        metavar="FILE",
+        default=default("ca"),
+        help="for wss://: trust the certificates in this PEM file, and no others (GPHOTO_WS_CA)",
+    )
+    group.add_argument(
+        "--insecure",
+        action="store_true",
+        default=default("insecure"),
+        help="for wss://: trust any certificate; others in the network can then read the token",
+    )
     group.add_argument("--port", default=default("port"), help="the camera's port, as cameras shows it")
     group.add_argument(
         "--json", action="store_true", default=default("json"), help="print JSON; one line for each event"

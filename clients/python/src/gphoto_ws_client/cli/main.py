@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gphoto_ws_client.cli import words
-from gphoto_ws_client.cli.arguments import parse, token
+from gphoto_ws_client.cli.arguments import parse, tls, token
 from gphoto_ws_client.cli.output import note
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.check is not None:
             options.check(options)
-        code = asyncio.run(_run(options, token(options.token_file, os.environ)))
+        code = asyncio.run(_run(options, _client(options)))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -50,8 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return words.exit_code(error)
 
 
-async def _run(options: Namespace, secret: str) -> int:
-    work = asyncio.ensure_future(_work(options, secret))
+def _client(options: Namespace) -> Client:
+    try:
+        return Client(
+            options.url, token(options.token_file, os.environ), reconnect_for=options.reconnect,
+            tls=tls(options, os.environ),
+        )  # fmt: skip
+    except ValueError as error:
+        raise words.UsageError(f"{error}.") from None
+    except OSError as error:  # the file of --ca
+        raise words.UsageError(words.words(error)) from None
+
+
+async def _run(options: Namespace, client: Client) -> int:
+    work = asyncio.ensure_future(_work(options, client))
     terminated = False
 
     def terminate() -> None:
@@ -70,6 +82,6 @@ async def _run(options: Namespace, secret: str) -> int:
     return words.OK
 
 
-async def _work(options: Namespace, secret: str) -> None:
-    async with Client(options.url, secret, reconnect_for=options.reconnect) as client:
+async def _work(options: Namespace, client: Client) -> None:
+    async with client:
         await options.work(client, options)

@@ -1,0 +1,122 @@
+"""TLS for wss:// addresses: whom to trust, and in words why a server is not trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from gphoto_ws_client.errors import CertificateRefused
+
+Tls = ssl.SSLContext | str | os.PathLike[str] | bool | None
+
+# X509_V_ERR_... of OpenSSL's x509_vfy.h, as SSLCertVerificationError.verify_code gives them.
+_NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_IP = 9, 10, 62, 64
+_UNKNOWN_ISSUER = frozenset((18, 19, 20, 21))
+_PROBE_S = 3.0
+
+
+def is_secure(url: str) -> bool:
+    """Whether the address is a wss:// one."""
+    return url.strip()[:6].lower() == "wss://"
+
+
+def make_context(url: str, tls: Tls) -> ssl.SSLContext | None:
+    """The TLS context for an address; None for ws://.
+
+    Args:
+        url: the server's address.
+        tls: see Client.
+
+    Raises:
+        ValueError: `tls` was given for an address without TLS, or the CA file holds no certificates.
+        OSError: the CA file cannot be read.
+    """
+    if not is_secure(url):
+        if tls is not None:
+            raise ValueError(f"tls goes with an address that begins with wss://, not with {url}")
+        return None
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    if tls is None or tls is True:
+        return ssl.create_default_context()
+    if tls is False:
+        return unverified()
+    return _trusting(os.fspath(tls))
+
+
+def unverified() -> ssl.SSLContext:
+    """A context that encrypts, and takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise ValueError(f"{ca_file} holds no certificate in PEM form") from error
+    except OSError as error:  # it does not name the file
+        raise OSError(error.errno, error.strerror, ca_file) from error
+    # A server's own self-signed certificate can be given, too, and need not have every extension of a real
+    # authority's: from Python 3.13 on the default is strict.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def why_refused(url: str, error: ssl.SSLCertVerificationError) -> CertificateRefused:
+    """The error for a certificate that is not trusted."""
+    code = error.verify_code
+    if code in _UNKNOWN_ISSUER:
+        reason = "unknown_issuer"
+        words = (
+            "is signed by nobody that this machine trusts. Give the client the certificate of that authority, or the "
+            "server's own (tls=, --ca)"
+        )
+    elif code == _EXPIRED:
+        reason, words = "expired", "has expired. Renew it on the server, or set the clock of this machine"
+    elif code == _NOT_YET_VALID:
+        reason, words = "not_yet_valid", "is not valid yet. Look at the clocks of the server and of this machine"
+    elif code in (_OTHER_HOST, _OTHER_IP):
+        reason = "other_host"
+        words = f"is for another name than {_host(url)}. Use the name that is in it as the address"
+    else:
+        reason, words = "refused", f"is refused: {error.verify_message}"
+    return CertificateRefused(f"The certificate of {url} {words}.", details={"reason": reason})
+
+
+def _host(url: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(url).hostname or url
+    return url
+
+
+async def other_scheme(url: str) -> str | None:
+    """A sentence where the port of an address speaks TLS and the address says it does not, or the other way round.
+
+    For a server that hung up: it connects once more, and sends the start of a TLS handshake or a plain GET.
+    """
+    secure = is_secure(url)
+    try:
+        parts = urlsplit(url)
+        async with asyncio.timeout(_PROBE_S):
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or (443 if secure else 80), ssl=None if secure else unverified()
+            )
+            try:
+                if secure:
+                    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    if await reader.read(5) != b"HTTP/":
+                        return None
+            finally:
+                writer.transport.abort()
+    except (OSError, EOFError, ValueError):
+        return None
+    if secure:
+        return f"{url} does not speak TLS: the address begins with ws:// there."
+    return f"{url} speaks TLS: the address begins with wss:// there."
