@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from camera import widgets
 from camera.calls import Calls
 from camera.errors import CameraError, CameraIO, ConfigNotFound, InvalidValue
+from camera.escapes import read, read_value, unescaped
 from camera.model import ConfigItem, ConfigRange, ConfigValue, WidgetType
+from camera.raw_calls import RawCalls
 
 # GP_WIDGET_WINDOW = 0 and so on (libgphoto2 gphoto2/gphoto2-widget.h, CameraWidgetType).
 _WIDGET_TYPES: tuple[WidgetType, ...] = (
@@ -31,16 +34,18 @@ class Configuration:
     Args:
         camera, context: the driver's.
         call: how the driver is called.
+        raw: how it is given text.
 
     Attributes:
         other_names: what other makers call a setting, and this camera calls it.
     """
 
-    def __init__(self, camera: Any, context: Any, call: Calls) -> None:
+    def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
         self.other_names: Mapping[str, str] = {}
         self._camera = camera
         self._context = context
         self._call = call
+        self._raw = raw
         self._paths: frozenset[str] = frozenset()
 
     def get(self, name: str) -> ConfigItem:
@@ -58,7 +63,9 @@ class Configuration:
 
     def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
         """Give a value, checked before, to the camera; what `find` gave goes with it."""
-        if value is not None:
+        if isinstance(value, str):
+            self._raw.set_text(widget, unescaped(value))
+        elif value is not None:
             widget.set_value(value)
         else:
             widget.set_changed(1)
@@ -136,7 +143,7 @@ class Configuration:
         return root
 
     def _walk(self, widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:
-        path = f"{parent}/{widget.get_name()}"
+        path = f"{parent}/{read(widget.get_name)}"
         yield self._item(widget, path), widget
         for index in range(widget.count_children()):
             yield from self._walk(widget.get_child(index), path)
@@ -144,8 +151,8 @@ class Configuration:
     def _item(self, widget: Any, path: str) -> ConfigItem:
         kind = _WIDGET_TYPES[widget.get_type()]
         item = ConfigItem(
-            name=str(widget.get_name()),
-            label=str(widget.get_label()),
+            name=read(widget.get_name),
+            label=read(widget.get_label),
             type=kind,
             value=None,
             readonly=bool(widget.get_readonly()),
@@ -154,15 +161,15 @@ class Configuration:
         if kind in ("window", "section", "button"):
             return item
         if kind in ("radio", "menu"):
-            item = replace(item, choices=tuple(str(choice) for choice in widget.get_choices()))
+            choices = (read(partial(widget.get_choice, index)) for index in range(widget.count_choices()))
+            item = replace(item, choices=tuple(choices))
         if kind == "range":
             low, high, step = widget.get_range()
             item = replace(item, range=ConfigRange(low, high, step))
         try:
-            value = self._call(widget.get_value, "get_config")
-        except (CameraError, UnicodeDecodeError):
+            return replace(item, value=self._call(lambda: read_value(widget.get_value), "get_config"))
+        except CameraError:
             return item
-        return replace(item, value=value)
 
 
 def _not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:

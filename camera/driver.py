@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import gphoto2 as gp
+from gphoto2 import _camera as extension
 
 from camera.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.configuration import Configuration
@@ -25,6 +25,7 @@ from camera.errors import (
     ConfigNotFound,
     InvalidPath,
 )
+from camera.escapes import read, unescaped
 from camera.exposure import LONGEST_S, seconds
 from camera.gp_codes import card_read_only, from_gp, shutter_did_not_fire
 from camera.model import (
@@ -38,13 +39,10 @@ from camera.model import (
     is_camera_path,
     mimetype_of,
 )
-from camera.notices import FILE_ADDED, TIMEOUT, Notices
+from camera.notices import Notices
 from camera.quirks import ORDERS, quirks_of
+from camera.raw_calls import FILE_ADDED, TIMEOUT, RawCalls
 from camera.widgets import WantedValue, convert
-
-# Deprecated for files in memory, where the return value does as well; it is the only way to have the bytes written
-# to a descriptor instead of 50 MB of heap.
-warnings.filterwarnings("ignore", "In function .* a CameraFile object should not be passed", DeprecationWarning)
 
 # How long to wait for the next file of a shot that makes several, how long once all are there, and at most
 # (a RAW file may be written seconds after the JPEG on a slow card).
@@ -105,8 +103,9 @@ class Driver:
         self._call(lambda: self._camera.set_abilities(drivers[drivers.lookup_model(model)]), "open")
         self._call(lambda: self._camera.init(self._context), "open")
         self._abilities = self._camera.get_abilities()
-        self._settings = Configuration(self._camera, self._context, self._call)
-        self._notices = Notices(self._camera, self._context, self._call)
+        self._raw = RawCalls(extension.__file__, gp.check_result)
+        self._settings = Configuration(self._camera, self._context, self._call, self._raw)
+        self._notices = Notices(self._camera, self._context, self._call, self._raw)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
         self._settings.other_names = self.quirks.names
@@ -142,8 +141,8 @@ class Driver:
         cards = self._call(lambda: self._camera.get_storageinfo(self._context), "storage")
         return [
             Storage(
-                path=card.basedir if card.fields & gp.GP_STORAGEINFO_BASE else "/",
-                label=card.label if card.fields & gp.GP_STORAGEINFO_LABEL else "",
+                path=read(partial(getattr, card, "basedir")) if card.fields & gp.GP_STORAGEINFO_BASE else "/",
+                label=read(partial(getattr, card, "label")) if card.fields & gp.GP_STORAGEINFO_LABEL else "",
                 capacity=card.capacitykbytes * 1024 if card.fields & gp.GP_STORAGEINFO_MAXCAPACITY else None,
                 free=card.freekbytes * 1024 if card.fields & gp.GP_STORAGEINFO_FREESPACEKBYTES else None,
                 read_only=bool(card.fields & gp.GP_STORAGEINFO_ACCESS)
@@ -218,7 +217,7 @@ class Driver:
                     raise error from None
             self._notices.pump(50)
             time.sleep(BUSY_PAUSE_S)
-        paths = [camera_path(first.folder, first.name)]
+        paths = [camera_path(read(partial(getattr, first, "folder")), read(partial(getattr, first, "name")))]
         with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
@@ -249,10 +248,9 @@ class Driver:
             event, data = self._notices.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
             if event == TIMEOUT and len(paths) >= expected:
                 break
-            if event == FILE_ADDED:
-                path = camera_path(data.folder, data.name)
-                if path not in paths:
-                    paths.append(path)
+            if event == FILE_ADDED and data is not None:
+                if data not in paths:
+                    paths.append(data)
             elif event == TIMEOUT:
                 expected = len(paths)
             else:
@@ -268,13 +266,14 @@ class Driver:
         return False
 
     def _captured(self, path: str) -> CapturedFile:
-        folder, _, name = path.rpartition("/")
+        folder, name = _split(path)
+        info = gp.CameraFileInfo()
         try:
-            info = self._call(lambda: self._camera.file_get_info(folder or "/", name, self._context), "file_info")
+            self._call(lambda: self._raw.file_info(self._camera, folder, name, info, self._context), "file_info")
         except CameraError:
-            return CapturedFile(path, None, mimetype_of(name))  # the shot is there; its size can wait
+            return CapturedFile(path, None, mimetype_of(path))  # the shot is there; its size can wait
         size = int(info.file.size) if info.file.fields & gp.GP_FILE_INFO_SIZE else None
-        return CapturedFile(path, size, mimetype_of(name))
+        return CapturedFile(path, size, mimetype_of(path))
 
     def preview(self) -> bytes:
         """One live-view frame as JPEG. Switches live view on at the camera where the camera needs it.
@@ -324,19 +323,19 @@ class Driver:
             FileNotFound: no such file.
             CameraIO: fewer bytes came than the camera announced.
         """
-        folder, name = self._split(path)
+        folder, name = _checked(path)
         with self._call.telling(on_progress):
             file = gp.CameraFile(os.dup(fd))
             kind = gp.GP_FILE_TYPE_NORMAL
-            get = partial(gp.gp_camera_file_get, self._camera, folder, name, kind, file, self._context)
-            self._call(lambda: gp.check_result(get()), "download")
+            get = partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context)
+            self._call(get, "download")
         size = os.fstat(fd).st_size
         told = self._captured(path).size
         if size == 0 or (told is not None and told != size):
             # Or the driver remembers another file of that name, from before the card was formatted.
             words = f"{size} bytes of {path} arrived where {told} were announced. Try again."
             raise CameraIO(words, doing="download", out_of_step=True)
-        return CapturedFile(path, size, mimetype_of(name))
+        return CapturedFile(path, size, mimetype_of(path))
 
     def thumbnail(self, path: str) -> bytes:
         """The small JPEG that the camera keeps of a picture.
@@ -345,9 +344,9 @@ class Driver:
             FileNotFound: no such file.
             NotSupported: the camera keeps none of this file.
         """
-        folder, name = self._split(path)
-        kind = gp.GP_FILE_TYPE_PREVIEW
-        file = self._call(lambda: self._camera.file_get(folder, name, kind, None, self._context), "thumbnail")
+        folder, name = _checked(path)
+        file, kind = gp.CameraFile(), gp.GP_FILE_TYPE_PREVIEW
+        self._call(partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context), "thumbnail")
         return bytes(file.get_data_and_size())
 
     def list_files(self, folder: str) -> tuple[list[str], list[CapturedFile]]:
@@ -367,13 +366,14 @@ class Driver:
         Raises:
             FileNotFound: no such folder.
         """
-        folders = self._call(lambda: self._camera.folder_list_folders(folder, self._context), "list_files")
-        files = self._call(lambda: self._camera.folder_list_files(folder, self._context), "list_files")
+        raw, folders, files = _raw(folder), gp.CameraList(), gp.CameraList()
+        self._call(lambda: self._raw.list_folders(self._camera, raw, folders, self._context), "list_files")
+        self._call(lambda: self._raw.list_files(self._camera, raw, files, self._context), "list_files")
         if self._call.said:  # it reports success also where the camera did not answer
             raise CameraIO(
                 "The folder could not be read. Try again.", doing="list_files", gp_text="; ".join(self._call.said)
             )
-        return [str(name) for name, _ in folders], [str(name) for name, _ in files]
+        return _names(folders), _names(files)
 
     def delete_file(self, path: str) -> None:
         """Delete one file from the camera's storage.
@@ -381,8 +381,8 @@ class Driver:
         Raises:
             FileNotFound: no such file.
         """
-        folder, name = self._split(path)
-        self._call(lambda: self._camera.file_delete(folder, name, self._context), "delete_file")
+        folder, name = _checked(path)
+        self._call(lambda: self._raw.file_delete(self._camera, folder, name, self._context), "delete_file")
 
     # -- what the camera says by itself
 
@@ -399,11 +399,29 @@ class Driver:
         finally:
             self._call(lambda: self._camera.exit(self._context), "close")
 
-    def _split(self, path: str) -> tuple[str, str]:
-        if not is_camera_path(path):
-            raise InvalidPath(_PATH_RULE, camera_filepath=path)
-        folder, _, name = path.rpartition("/")
-        return folder or "/", name
+
+def _checked(path: str) -> tuple[bytes, bytes]:
+    """Folder and name of a file that a client asks for."""
+    if not is_camera_path(path):
+        raise InvalidPath(_PATH_RULE, camera_filepath=path)
+    return _split(path)
+
+
+def _split(path: str) -> tuple[bytes, bytes]:
+    folder, _, name = _raw(path).rpartition(b"/")
+    return folder or b"/", name
+
+
+def _raw(path: str) -> bytes:
+    try:
+        return unescaped(path)
+    except ValueError as error:
+        words = f"The camera has no such path: {error}. Send names as list_files gives them."
+        raise InvalidPath(words, camera_filepath=path) from error
+
+
+def _names(listed: Any) -> list[str]:
+    return [read(partial(listed.get_name, index)) for index in range(listed.count())]
 
 
 _PATH_RULE = (

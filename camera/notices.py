@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from camera.calls import Calls
-from camera.model import camera_path
+from camera.raw_calls import FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
 
-# libgphoto2 gphoto2/gphoto2-camera.h, CameraEventType.
-UNKNOWN, TIMEOUT, FILE_ADDED = 0, 1, 2
 # A camera in full chatter must not hold the worker.
 _MOST = 50
 _PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
@@ -21,12 +20,14 @@ class Notices:
     Args:
         camera, context: the driver's.
         call: how the driver is called.
+        raw: how it gives text.
     """
 
-    def __init__(self, camera: Any, context: Any, call: Calls) -> None:
+    def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
         self._camera = camera
         self._context = context
         self._call = call
+        self._raw = raw
         self._kept: list[tuple[str, dict[str, Any]]] = []
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
@@ -43,16 +44,17 @@ class Notices:
             self.keep(event, data)
         return True
 
-    def wait(self, timeout_ms: int) -> tuple[int, Any]:
-        """The next event of the camera, of libgphoto2's kind, with what comes with it."""
-        event, data = self._call(lambda: self._camera.wait_for_event(timeout_ms, self._context), "events")
-        return int(event), data
+    def wait(self, timeout_ms: int) -> tuple[int, str | None]:
+        """The next event of the camera, of libgphoto2's kind, with the text or the path that comes with it."""
+        call = partial(self._raw.wait_for_event, self._camera, timeout_ms, self._context)
+        event, data = self._call(call, "events")
+        return event, data
 
-    def keep(self, event: int, data: Any) -> None:
+    def keep(self, event: int, data: str | None) -> None:
         """Keep an event of libgphoto2, where it is one to tell."""
         if event == FILE_ADDED:
-            self._kept.append(("file_added", {"camera_filepath": camera_path(data.folder, data.name)}))
-        elif event == UNKNOWN and isinstance(data, str) and (changed := _PROPERTY_CHANGED.match(data)):
+            self._kept.append(("file_added", {"camera_filepath": data}))
+        elif event == UNKNOWN and data and (changed := _PROPERTY_CHANGED.match(data)):
             code, name, value = changed.groups()
             if name:
                 self._kept.append(("config_changed", {"config_name": name, "value": value}))

@@ -10,6 +10,7 @@ import math
 from datetime import datetime
 
 from camera.errors import ConfigReadonly, InvalidValue, NotSupported
+from camera.escapes import unescaped
 from camera.model import ConfigItem
 from camera.quirks import same_value
 
@@ -80,7 +81,7 @@ def _choice(item: ConfigItem, wanted: WantedValue) -> str:
     if text in item.choices:
         return text
     if not item.choices and isinstance(wanted, str):
-        return text  # some drivers offer a radio without choices; only the camera knows
+        return _plain_text(item, text)  # some drivers offer a radio without choices; only the camera knows
     if isinstance(wanted, bool):
         words = _YES if wanted else _NO
         matches = [choice for choice in item.choices if choice.lower() in words]
@@ -136,6 +137,10 @@ def _plain_text(item: ConfigItem, wanted: WantedValue) -> str:
     text = _text(wanted)
     if any(character < " " for character in text):
         raise _refuse(item, wanted, "It takes text without control characters.", type="text")
+    try:
+        unescaped(text)
+    except ValueError as error:
+        raise _refuse(item, wanted, f"In text, {error}.", type="text") from error
     return text
 
 

@@ -84,6 +84,7 @@ class Body:
         # Handles go on: a host that is connected remembers the old ones.
         self.card = Card(self._layout, self.card.next_handle())
         self.ram: dict[int, StoredFile] = {}
+        self.file_prefix = self._layout.file
         self.shots = 0
         self.frames = 0
         self.battery = 100
@@ -185,7 +186,7 @@ class Body:
             stored = StoredFile(
                 self.card.next_handle(),
                 0 if exposure.to_host else self.card.current_folder,
-                f"{self._layout.file}{number:04d}.{picture.extension}",
+                f"{self.file_prefix}{number:04d}.{picture.extension}",
                 picture.format,
                 taken,
                 picture.content,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from .canon_properties import FOCUS_INFO
 from .card import EOS_LAYOUT, StoredFile
+from .datasets import plain_bytes
 
 OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST = 0xC181, 0xC182, 0xC186
 VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B
@@ -26,7 +27,7 @@ def _record(code: int, payload: bytes) -> bytes:
 
 
 def _name(text: str) -> bytes:
-    data = text.encode("ascii") + b"\0"
+    data = plain_bytes(text) + b"\0"
     return data + b"\0" * (-len(data) % 4)
 
 

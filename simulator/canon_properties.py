@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 
+from .datasets import plain_bytes
+
 ImageFormat = tuple[tuple[int, int, int], ...]
 """For each file of a shot: type (1 JPEG, 6 raw), size (0 L, 1 M, 2 S), compression (2 normal, 3 fine)."""
 
@@ -61,7 +63,7 @@ class Setting:
     def pack(self, value: Value) -> bytes:
         """``value`` as it goes over the wire, filled up to 4 bytes."""
         if self.kind is Kind.TEXT:
-            data = str(value).encode("utf-8") + b"\0"
+            data = plain_bytes(str(value)) + b"\0"
             return data + b"\0" * (-len(data) % 4)
         if isinstance(value, tuple):
             return struct.pack("<I", len(value)) + b"".join(struct.pack("<4I", 0x10, *file) for file in value)
@@ -70,7 +72,7 @@ class Setting:
     def parse(self, data: bytes) -> Value | None:
         """The value in ``data``; None when the bytes make no sense."""
         if self.kind is Kind.TEXT:
-            return data.split(b"\0", 1)[0].decode("utf-8", "replace")
+            return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
         if self.kind is Kind.FORMAT:
             numbers = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
             if not numbers or len(numbers) < 1 + 4 * numbers[0]:

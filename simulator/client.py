@@ -97,7 +97,7 @@ class Control:
         self.do("power", camera, on=on, after=after)
 
     def card(self, camera: int = 0, **arguments: Any) -> None:
-        """Set ``full`` or ``free_shots`` of the card."""
+        """Set ``full``, ``free_shots`` or ``prefix`` of the card."""
         self.do("card", camera, **arguments)
 
     def write_protect(self, on: bool = True, camera: int = 0) -> None:

@@ -110,6 +110,9 @@ async def _power(camera: Camera, arguments: Arguments) -> Result:
 
 
 async def _card(camera: Camera, arguments: Arguments) -> Result:
+    if "prefix" in arguments:
+        camera.body.file_prefix = arguments.text("prefix")
+        return {}
     if "free_shots" in arguments:
         camera.body.card.free_shots_limit = arguments.whole("free_shots")
     else:
@@ -198,7 +201,15 @@ COMMANDS: Mapping[str, Command] = {
     "veto": Command(_veto, {"property": "name or 0x code", "on": "false ends it"}, "keep the old value when it is set"),
     "battery": Command(_battery, {"level": "100, 75, 50, 25 or 0"}, "charge or drain the battery"),
     "power": Command(_power, {"on": "true or false", "after": "seconds from now"}, "the power switch"),
-    "card": Command(_card, {"full": "true or false", "free_shots": "a count"}, "how much fits on the card"),
+    "card": Command(
+        _card,
+        {
+            "full": "true or false",
+            "free_shots": "a count",
+            "prefix": "what later files are called before their number; \\udc80 to \\udcff are bytes that are not UTF-8",
+        },
+        "how much fits on the card, how its files are called",
+    ),
     "write_protect": Command(_write_protect, {"on": "true or false"}, "the card's lock switch"),
     "delete": Command(_delete, {"path": "as `state` lists it"}, "delete a file on the body"),
     "fault": Command(

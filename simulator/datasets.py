@@ -14,8 +14,17 @@ INT8, UINT8, INT16, UINT16, UINT32, STRING = 0x0001, 0x0002, 0x0003, 0x0004, 0x0
 _INTEGERS = {INT8: "<b", UINT8: "<B", INT16: "<h", UINT16: "<H", UINT32: "<I"}
 
 
+def plain_bytes(text: str) -> bytes:
+    """Text where a maker has plain bytes and no UCS-2. U+DC80 to U+DCFF stand for bytes that are not UTF-8 (PEP 383)."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def string(text: str) -> bytes:
-    """A PTP string: u8 count of UCS-2 units with the NUL, then the units. Empty is one zero byte."""
+    """A PTP string: u8 count of UCS-2 units with the NUL, then the units. Empty is one zero byte.
+
+    A byte that is not UTF-8 (see `plain_bytes`) becomes the unit of the same number.
+    """
+    text = "".join(chr(ord(one) - 0xDC00) if "\udc80" <= one <= "\udcff" else one for one in text)
     if not text:
         return b"\0"
     units = text[:254].encode("utf-16-le") + b"\0\0"

@@ -171,7 +171,7 @@ def folder_entries(children: Sequence[StoredFile]) -> bytes:
     """The folder listing of an EOS (0x9109): u32 count, then 56 bytes for each entry."""
     entries = [struct.pack("<I", len(children))]
     for stored in children:
-        name = stored.name.encode("ascii")[:15]
+        name = datasets.plain_bytes(stored.name)[:15]
         head = (56, stored.handle, EOS_LAYOUT.storage, stored.format, 0, 0, 0, len(stored.content), 0, stored.parent)
         entries.append(struct.pack("<IIIHHIIIII16sI", *head, name, int(stored.taken)))
     return b"".join(entries)

@@ -1,0 +1,54 @@
+"""Text of a camera that is not UTF-8, as text that is: each byte that does not fit is shown as `%` and two hex digits.
+
+A card that was written by a PC has names in the PC's character set (CP437, CP932), which nothing on the card tells. The
+escape keeps the bytes, so the same name leads back to the same file: `caf\\x82.jpg` is `caf%82.jpg`. Only the bytes
+0x80 to 0xFF are written so, in capitals, and a `%` that would read as such an escape is written `%25`; all other names
+stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+_ESCAPE = re.compile(r"%([89A-F][0-9A-F]|25)")
+# How Python keeps a byte that is not UTF-8 (PEP 383): U+DC80 to U+DCFF.
+_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def escaped(raw: bytes) -> str:
+    """Text from a camera as valid Unicode."""
+    text = _ESCAPE.sub(lambda match: "%25" + match[1], raw.decode("utf-8", "surrogateescape"))
+    return _BYTE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", text)
+
+
+def unescaped(text: str) -> bytes:
+    """The bytes that `escaped` made `text` of.
+
+    Raises:
+        ValueError: it makes such text of no bytes at all: each name has one spelling.
+    """
+    text.encode()  # a lone surrogate is no Unicode: UnicodeEncodeError, which is a ValueError
+    raw = _ESCAPE.sub(lambda match: chr(0xDC00 + int(match[1], 16)) if match[1] != "25" else "%", text)
+    encoded = raw.encode("utf-8", "surrogateescape")
+    if escaped(encoded) != text:
+        raise ValueError("%80 to %FF stand for bytes that are not UTF-8, and %25 for a % before such digits")
+    return encoded
+
+
+def read(get: Callable[[], Any]) -> str:
+    """The text that a getter of python-gphoto2 returns; empty where the driver has none."""
+    value = read_value(get)
+    return "" if value is None else str(value)
+
+
+def read_value(get: Callable[[], Any]) -> Any:
+    """What a getter of python-gphoto2 returns. Most decode strictly as UTF-8; some keep what does not fit (PEP 383)."""
+    try:
+        value = get()
+    except UnicodeDecodeError as error:
+        return escaped(error.object)
+    if not isinstance(value, str) or (value.isascii() and "%" not in value):
+        return value
+    return escaped(value.encode("utf-8", "surrogateescape"))

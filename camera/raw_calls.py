@@ -1,0 +1,96 @@
+"""The calls of libgphoto2 that take or give text of the camera, made with its bytes. In the camera's process.
+
+python-gphoto2 takes str only, and encodes it as UTF-8: a name that is not UTF-8 cannot be given back through it, and an
+event with such a text ends the process (gphoto2 2.6.4, SIGSEGV in wait_for_event). These go past it into the copy of
+libgphoto2 that it has loaded, with the objects that it has made. ctypes lets other threads run meanwhile. Works without
+importing gphoto2.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from camera.escapes import escaped
+from camera.model import camera_path
+
+_POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+# libgphoto2 gphoto2/gphoto2-camera.h and gphoto2-widget.h; all return a result code.
+_ARGUMENTS: dict[str, list[Any]] = {
+    "gp_camera_folder_list_files": [_POINTER, _TEXT, _POINTER, _POINTER],
+    "gp_camera_folder_list_folders": [_POINTER, _TEXT, _POINTER, _POINTER],
+    "gp_camera_file_get_info": [_POINTER, _TEXT, _TEXT, _POINTER, _POINTER],
+    "gp_camera_file_get": [_POINTER, _TEXT, _TEXT, _INT, _POINTER, _POINTER],
+    "gp_camera_file_delete": [_POINTER, _TEXT, _TEXT, _POINTER],
+    "gp_camera_wait_for_event": [_POINTER, _INT, _POINTER, _POINTER, _POINTER],
+    "gp_widget_set_value": [_POINTER, _TEXT],
+}
+# gphoto2-camera.h, CameraEventType: what comes as text, and what as a path.
+UNKNOWN, TIMEOUT, FILE_ADDED = 0, 1, 2
+_WITH_PATH = (FILE_ADDED, 3, 5)
+
+
+class _FilePath(ctypes.Structure):
+    """CameraFilePath of gphoto2-camera.h."""
+
+    _fields_ = (("name", ctypes.c_char * 128), ("folder", ctypes.c_char * 1024))
+
+
+class RawCalls:
+    """The same calls as python-gphoto2's, with bytes where it takes text.
+
+    Args:
+        extension: the file of python-gphoto2's module that has loaded libgphoto2.
+        check: raises what python-gphoto2 raises for a result code.
+    """
+
+    def __init__(self, extension: str, check: Callable[[int], Any]) -> None:
+        self._library = ctypes.CDLL(extension)  # its symbols are looked up in what it was linked with too
+        self._check = check
+        for name, arguments in _ARGUMENTS.items():
+            getattr(self._library, name).argtypes = arguments
+        self._free = ctypes.CDLL(None).free
+        self._free.argtypes, self._free.restype = [_POINTER], None
+
+    def list_files(self, camera: Any, folder: bytes, into: Any, context: Any) -> None:
+        """Fill the list `into` with the names of the files in a folder."""
+        self._call("gp_camera_folder_list_files", camera, folder, into, context)
+
+    def list_folders(self, camera: Any, folder: bytes, into: Any, context: Any) -> None:
+        """Fill the list `into` with the names of the folders in a folder."""
+        self._call("gp_camera_folder_list_folders", camera, folder, into, context)
+
+    def file_info(self, camera: Any, folder: bytes, name: bytes, into: Any, context: Any) -> None:
+        """Fill `into` with what is known of a file."""
+        self._call("gp_camera_file_get_info", camera, folder, name, into, context)
+
+    def file_get(self, camera: Any, folder: bytes, name: bytes, kind: int, into: Any, context: Any) -> None:
+        """Read a file, or what `kind` says of it, into the file `into`."""
+        self._call("gp_camera_file_get", camera, folder, name, kind, into, context)
+
+    def file_delete(self, camera: Any, folder: bytes, name: bytes, context: Any) -> None:
+        """Delete a file."""
+        self._call("gp_camera_file_delete", camera, folder, name, context)
+
+    def wait_for_event(self, camera: Any, timeout_ms: int, context: Any) -> tuple[int, str | None]:
+        """The next event: its kind, and the text or the path that comes with it, `escaped`."""
+        kind, data = ctypes.c_int(TIMEOUT), ctypes.c_void_p()
+        self._call("gp_camera_wait_for_event", camera, timeout_ms, ctypes.byref(kind), ctypes.byref(data), context)
+        try:
+            if not data:
+                return kind.value, None
+            if kind.value in _WITH_PATH:
+                where = ctypes.cast(data, ctypes.POINTER(_FilePath)).contents
+                return kind.value, camera_path(escaped(where.folder), escaped(where.name))
+            return kind.value, escaped(ctypes.string_at(data)) if kind.value == UNKNOWN else None
+        finally:
+            self._free(data)
+
+    def set_text(self, widget: Any, value: bytes) -> None:
+        """Give a text, radio or menu widget its value."""
+        self._call("gp_widget_set_value", widget, value)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        plain = (int(one.this) if hasattr(one, "this") else one for one in arguments)
+        self._check(getattr(self._library, name)(*plain))
