@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import exposure
+import isolation
 import redaction
 from camera.journal import Journal
 from camera.log_lines import LOG_FORMAT
@@ -51,6 +52,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--make-cert", nargs="?", const=".", metavar="FOLDER", type=Path,
         help="write a self-signed certificate for this machine and its key (default: into this folder), and end",
+    )  # fmt: skip
+    parser.add_argument(
+        "--debuggable", action="store_true",
+        help="let debuggers and profilers of the same user look into the server's memory, which holds the token",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=VERSION)
     arguments = parser.parse_args(argv)
@@ -155,6 +160,8 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
         _log.info("API_TOKEN is not set; the token of this run is %s", token, extra=redaction.SHOW_TOKEN)
     for warning in warnings:
         _log.warning("%s", warning)
+    isolation.isolate("API_TOKEN", debuggable=arguments.debuggable)
+    isolation.report()
     if arguments.simulate and "VCAMERADIR" in os.environ:
         print("gphoto_ws_server: --simulate and VCAMERADIR exclude each other (one driver set a process)",
               file=sys.stderr)  # fmt: skip

@@ -34,7 +34,7 @@ class Served:
         own = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": ",".join(cameras), "PHOTO_DIR": self.folder.name}
         own["STATE_DIR"] = self.folder.name + "/state"
         self.process = Running(
-            module, "--host", "127.0.0.1", "--port", "0",
+            module, "--host", "127.0.0.1", "--port", "0", "--debuggable",  # its memory is measured
             environment=os.environ | own | settings, log=self._log, hello=False,
         )  # fmt: skip
         self.pid = self.process.pid

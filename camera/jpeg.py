@@ -8,7 +8,6 @@ that would need it.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import io
 import logging
 import struct
@@ -103,9 +102,8 @@ class TurboJpeg:
 @cache
 def turbojpeg() -> TurboJpeg | None:
     """The system's libjpeg-turbo, None where there is none."""
-    name = ctypes.util.find_library("turbojpeg") or "libturbojpeg.so.0"
     try:
-        return TurboJpeg(ctypes.CDLL(name))
+        return TurboJpeg(ctypes.CDLL("libturbojpeg.so.0"))
     except (OSError, AttributeError):
         _log.info("no libturbojpeg: pictures are turned by Pillow (Debian: apt-get install libturbojpeg0)")
         return None

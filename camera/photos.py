@@ -161,7 +161,7 @@ class PhotoFolder:
                 with suppress(OSError):
                     # Another server may be writing it. One of our own number is from before: we have not begun.
                     number = left.name[1:].partition("-")[0]
-                    theirs = number.isdigit() and int(number) != os.getpid() and Path(f"/proc/{number}").exists()
+                    theirs = number.isdigit() and int(number) != os.getpid() and _runs(int(number))
                     if not theirs or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
                         left.unlink()
                         removed += 1
@@ -229,6 +229,17 @@ def ending_of(filename: str) -> str:
     """A camera file's ending with its dot, fit for a file name; empty where it has none."""
     ending = re.sub(r"[^a-z0-9]", "", filename.rpartition(".")[2].lower())[:8] if "." in filename else ""
     return f".{ending}" if ending else ""
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of that number; also where /proc does not show those of others."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

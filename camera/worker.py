@@ -6,7 +6,6 @@ camera connection ends the process, and the server starts a new one.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import logging
@@ -20,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from camera import kernel, sandbox
 from camera.channel import BlockingChannel, ChannelClosed, Message
 from camera.driver import Driver, library_version
 from camera.errors import (
@@ -53,7 +53,6 @@ _PREVIEW_MISS_PAUSE_S = 0.1
 _MOST_DIGESTED_BYTES = 64 * 2**20
 # A body that never ends is not waited for; each round is up to 50 events.
 _GREETING_ROUNDS = 10
-_PR_SET_PDEATHSIG = 1
 # Turning a picture of 60 megapixels takes 600 MB; address space, of which libraries take their part.
 _MOST_MEMORY_BYTES = 3 * 2**30
 
@@ -313,7 +312,7 @@ def _turn_file(fd: int, turn: Turn) -> int:
 
 def _die_with_parent(parent: int) -> None:
     # A process that hangs in C does not see the channel close.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(0)
 
@@ -321,8 +320,9 @@ def _die_with_parent(parent: int) -> None:
 def _limit_itself() -> None:
     """What a camera can make its process take: a hostile one sends data without end."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (memory // 2, memory // 2))  # files on their way are in memory
+    kernel.limit(resource.RLIMIT_AS, _MOST_MEMORY_BYTES)
+    kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # files on their way are in memory
+    kernel.die_first()
 
 
 def _open(port: str, model: str, capture_target: str) -> Driver:
@@ -348,6 +348,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
     log.setFormatter(OneLine(PASSED_ON_FORMAT))
     logging.basicConfig(level=options["log_level"], handlers=[log])
     channel = BlockingChannel(fd)
+    sandbox.confine(options["port"])
     try:
         try:
             driver = _open(options["port"], options["model"], options["capture_target"])

@@ -1,0 +1,99 @@
+"""The kernel's calls by which a process gives up what it does not need; Python has no names for them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+# linux/prctl.h.
+PDEATHSIG, DUMPABLE, NO_NEW_PRIVILEGES = 1, 4, 38
+# The same numbers on every architecture but Alpha.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION_QUERY, _PATH_BENEATH = 1, 1
+# linux/landlock.h: rights, and the version of Landlock from which on each is known.
+_EXECUTE, _WRITE, _READ, _LIST, _TRUNCATE, _DEVICE_CONTROL = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
+_FIRST, _REFER = (1 << 13) - 1, 1 << 13
+_SINCE = {1: _FIRST, 2: _REFER, 3: _TRUNCATE, 5: _DEVICE_CONTROL}
+_OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _DEVICE_CONTROL
+_NET_SINCE, _BIND_AND_CONNECT = 4, 3
+_SCOPES_SINCE, _ABSTRACT_SOCKETS_AND_SIGNALS = 6, 3
+
+READ = _READ | _LIST
+DEVICES = READ | _WRITE | _DEVICE_CONTROL
+EVERYTHING = (_FIRST & ~_EXECUTE) | _REFER | _TRUNCATE | _DEVICE_CONTROL
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int) -> bool:
+    """prctl(2) with one argument; whether the kernel did it."""
+    return int(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0)) == 0
+
+
+def limit(what: int, most: int) -> None:
+    """Lower one of the RLIMIT_* to `most`; limits that are lower already stay. Never raises."""
+    soft, hard = (most if now == resource.RLIM_INFINITY else min(now, most) for now in resource.getrlimit(what))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(what, (soft, hard))
+
+
+def die_first() -> None:
+    """Have this process killed before its parent where memory runs out."""
+    file = Path("/proc/self/oom_score_adj")
+    with suppress(OSError, ValueError):
+        file.write_text(str(min(1000, int(file.read_text()) + 500)))
+
+
+def landlock_version() -> int:
+    """The version of Landlock that the kernel has, 0 where it has none."""
+    return max(0, _syscall(_CREATE_RULESET, None, 0, _VERSION_QUERY))
+
+
+def landlock(allowed: Mapping[Path, int], *, network: bool) -> bool:
+    """Leave this process, and what it starts, nothing but these files; whether the kernel does that.
+
+    It runs no program, and traces and signals no process outside; opened files stay open. What a version of Landlock
+    does not know is not restricted.
+
+    Args:
+        allowed: rights (READ, DEVICES, EVERYTHING) below paths; those that do not exist are left out.
+        network: whether it may use TCP.
+    """
+    version = landlock_version()
+    if not version or not prctl(NO_NEW_PRIVILEGES, 1):
+        return False
+    handled = sum(rights for since, rights in _SINCE.items() if version >= since)
+    net = 0 if network or version < _NET_SINCE else _BIND_AND_CONNECT
+    scopes = 0 if version < _SCOPES_SINCE else _ABSTRACT_SOCKETS_AND_SIGNALS
+    rules = struct.pack("=QQQ", handled, net, scopes)
+    ruleset = _syscall(_CREATE_RULESET, rules, len(rules), 0)
+    if ruleset < 0:
+        return False
+    try:
+        for path, rights in allowed.items():
+            _allow(ruleset, path, rights & handled)
+        return _syscall(_RESTRICT_SELF, ruleset, 0) == 0
+    finally:
+        os.close(ruleset)
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        rights = rights if path.is_dir() else rights & _OF_FILES
+        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
+    finally:
+        os.close(place)
+
+
+def _syscall(number: int, *arguments: int | bytes | None) -> int:
+    given = [ctypes.c_long(value) if isinstance(value, int) else ctypes.c_char_p(value) for value in arguments]
+    return int(_libc.syscall(ctypes.c_long(number), *given))
