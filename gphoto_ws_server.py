@@ -17,6 +17,7 @@ from pathlib import Path
 import exposure
 import isolation
 import redaction
+from camera.errors import FolderNotWritable
 from camera.journal import Journal
 from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
@@ -104,6 +105,16 @@ def _reload(certificates: Certificates | None) -> None:
         _log.info("SIGHUP: read the certificate and its key again")
 
 
+def _look_after(photos: PhotoFolder) -> None:
+    """Say what the first save would: that pictures cannot be saved; and remove what a killed server left half written."""
+    try:
+        photos.check_writable()
+    except FolderNotWritable as error:
+        _log.warning("pictures cannot be saved: %s", error)
+    if swept := photos.sweep():
+        _log.info("removed %d half-written files from %s", swept, photos.folder)
+
+
 async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
     certificates = Certificates(settings.ws_tls_cert, settings.ws_tls_key) if settings.ws_tls_cert else None
     tls = certificates.context if certificates else None
@@ -120,8 +131,7 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
         _log.info("the console is at %s", _console(host, bound, tls is not None))
         notifier.ready()
-        if swept := await asyncio.to_thread(photos.sweep):
-            _log.info("removed %d half-written files from %s", swept, photos.folder)
+        await asyncio.to_thread(_look_after, photos)
         await stop.wait()
         _log.info("stopping")
         notifier.stopping()

@@ -16,6 +16,8 @@ CameraError
 ├── FileNotFound          choose another file
 ├── InvalidPath           mend the path
 ├── CardFull              make room on the card
+├── DiskFull              make room on the server's disk
+├── FolderNotWritable     let the server write to its photo folder
 └── LiveViewNotRunning    start it first
 """
 
@@ -118,7 +120,11 @@ class CardFull(CameraError):
 
 
 class DiskFull(CameraError):
-    """The server has no room for the picture, or may not write it."""
+    """The server has no room for the picture."""
+
+
+class FolderNotWritable(CameraError):
+    """The server cannot write to its photo folder; details name the folder and, as `fix`, what repairs it."""
 
 
 class LiveViewNotRunning(CameraError):
@@ -130,6 +136,6 @@ _KINDS = {
     for kind in (
         CameraBusy, CameraTimeout, CameraIO, CameraNotFound, CameraDisconnected, CameraClaimed, NotSupported,
         Cancelled, CaptureUnknown, ConfigNotFound, ConfigReadonly, InvalidValue, FileNotFound, InvalidPath,
-        CardFull, DiskFull, LiveViewNotRunning,
+        CardFull, DiskFull, FolderNotWritable, LiveViewNotRunning,
     )
 }  # fmt: skip

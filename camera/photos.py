@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from string import Formatter
 
-from camera.errors import CameraIO, DiskFull, InvalidPath
+from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
 
 NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
 # Room that has to stay free beside the picture: a full disk stops more than the booth.
@@ -23,6 +24,7 @@ _LONGEST_NAME = 200
 _PARTIAL = ".partial"
 _LEFT_OVER_S = 3600.0
 _MOST_NAMES = 100_000
+_FORBIDDEN_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 _SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 
@@ -76,25 +78,48 @@ class PhotoFolder:
         self._numbered = re.compile(_pattern(template))
         self._counter: int | None = None
 
+    def check_writable(self) -> None:
+        """See that pictures can be saved to the folder, or that it can be made; changes nothing.
+
+        Raises:
+            FolderNotWritable: says why and how to repair it.
+        """
+        # os.path: where a folder above may not be looked into, it goes on to that one.
+        there = next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
+        if not os.path.isdir(there):
+            raise self._not_writable(f"{there} is not a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            read_only = os.statvfs(there).f_flag & os.ST_RDONLY
+            raise self._not_writable("its file system is read-only" if read_only else None)
+
+    def _not_writable(self, reason: str | None, after: str = "") -> FolderNotWritable:
+        """The error; without a reason, permission is missing."""
+        user, group = os.geteuid(), os.getegid()
+        allow = f"sudo install -d -o {user} -g {group} {shlex.quote(str(self.folder))}"
+        fix = "choose another folder: PHOTO_DIR" if reason else allow
+        words = (
+            f"cannot be written to: {reason}. Repair that, or {fix}"
+            if reason
+            else (f"may not be written to by the server (user {user}). Allow it: {allow}; or choose another: PHOTO_DIR")
+        )
+        return FolderNotWritable(f"The photo folder {self.folder} {words}.{after}", folder=str(self.folder), fix=fix)
+
     def check_room(self, size: int) -> None:
         """Make the folder, and see that a picture of `size` bytes fits.
 
         Raises:
-            DiskFull: it does not, or the folder cannot be written to.
+            FolderNotWritable: the folder cannot be made or written to.
+            DiskFull: the picture does not fit.
         """
+        self.check_writable()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder).free
-            writable = os.access(self.folder, os.W_OK)
         except OSError as error:
-            raise DiskFull(
-                f"The photo folder {self.folder} cannot be used: {error.strerror}. See PHOTO_DIR."
-            ) from error
-        if not writable:
-            raise DiskFull(f"The photo folder {self.folder} cannot be written to. Check its owner and its file system.")
+            raise self._not_writable(error.strerror) from error
         if free < size + _RESERVE_BYTES:
             raise DiskFull(
-                f"The disk of the photo folder is full ({free // 2**20} MB free). Make room, then shoot again.",
+                f"The disk of the photo folder {self.folder} is full ({free // 2**20} MB free). Make room, then shoot again.",
                 free=free,
             )
 
@@ -131,6 +156,7 @@ class PhotoFolder:
 
         Raises:
             DiskFull: it did not fit; nothing of it is left.
+            FolderNotWritable: it may not be written there any more.
             CameraIO: not as many bytes as there should be; nothing of it is left.
         """
         temporary = self.folder / f".{os.getpid()}-{secrets.token_hex(8)}{_PARTIAL}"
@@ -147,6 +173,9 @@ class PhotoFolder:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error
+            if error.errno in _FORBIDDEN_ERRORS:
+                reason = None if error.errno in (errno.EACCES, errno.EPERM) else error.strerror
+                raise self._not_writable(reason, " The picture is still on the camera.") from error
             raise CameraIO(f"The picture could not be saved: {error.strerror}.") from error
         finally:
             with suppress(OSError):

@@ -117,7 +117,7 @@ async def take(
         on_picture: gets the picture, where one is ordered, before it is saved.
 
     Raises:
-        DiskFull, InvalidPath: refused before the shutter.
+        DiskFull, FolderNotWritable, InvalidPath: refused before the shutter.
         CameraError: a setting was refused, or the shutter did not fire; settings are put back,
             `details.put_back` names them.
         CaptureUnknown: the shutter may have fired.

@@ -59,12 +59,13 @@ def folders(photos: Path, state: Path) -> list[Finding]:
     """Whether pictures can be saved, and shots under way be remembered."""
     findings = []
     photos = photos.absolute()
-    there = _nearest(photos)  # looking changes nothing
     try:
-        PhotoFolder(there, "{original}").check_room(EXPECTED_BYTES)
+        PhotoFolder(photos, "{original}").check_writable()
+        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # looking changes nothing
         findings.append(Finding("ok", f"photos go to {photos}"))
     except CameraError as error:
-        findings.append(Finding("problem", error.message, f"sudo install -d -o {os.getuid()} {photos}"))
+        fix = error.details.get("fix", "make room on that disk, or set PHOTO_DIR to a folder on another")
+        findings.append(Finding("problem", error.message, fix))
     if not os.access(_nearest(state), os.W_OK):
         words = f"{state} cannot be written to: shots under way are not remembered over a restart"
         findings.append(Finding("note", words, "set STATE_DIR to a folder of the server's user"))

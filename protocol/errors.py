@@ -12,7 +12,7 @@ ErrorCode = Literal[
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
-    "disk_full", "live_view_not_running",
+    "disk_full", "folder_not_writable", "live_view_not_running",
 ]  # fmt: skip
 ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
 
@@ -45,7 +45,8 @@ MEANINGS: dict[ErrorCode, str] = {
     "file_not_found": "The camera has no such file or folder.",
     "invalid_path": "The path is no absolute path of plain names.",
     "card_full": "The card has no room. Delete files or change it.",
-    "disk_full": "The server's disk has no room, or may not be written to.",
+    "disk_full": "The server's disk has no room.",
+    "folder_not_writable": "The server cannot write to its photo folder; `details.fix` is the command that repairs it.",
     "live_view_not_running": "There is no such stream to stop.",
 }
 
@@ -73,6 +74,7 @@ _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
     camera.InvalidPath: "invalid_path",
     camera.CardFull: "card_full",
     camera.DiskFull: "disk_full",
+    camera.FolderNotWritable: "folder_not_writable",
     camera.LiveViewNotRunning: "live_view_not_running",
 }
 

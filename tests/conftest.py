@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -78,8 +78,8 @@ def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers with settings of their own; all are ended after the test."""
     servers: list[Server] = []
 
-    def start(*options: str, **settings: str) -> Server:
-        servers.append(Server(*options, cwd=tmp_path, **settings))
+    def start(*options: str, through: Sequence[str] = (), **settings: str) -> Server:
+        servers.append(Server(*options, cwd=tmp_path, through=through, **settings))
         return servers[-1]
 
     yield start

@@ -163,7 +163,8 @@ async def test_a_photo_folder_that_cannot_be_used_is_refused_before_the_shutter(
     photos.write_text("a file in the folder's place")
     with pytest.raises(CommandError) as refused:
         await guest.command("capture_image", save=True)
-    assert refused.value.code == "disk_full"
+    assert refused.value.code == "folder_not_writable"
+    assert f"{photos} is not a folder" in str(refused.value)
     assert camera.state()["shots"] == 0
 
 

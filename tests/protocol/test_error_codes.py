@@ -32,6 +32,7 @@ CAMERA_ERRORS = {
     "InvalidPath": "invalid_path",
     "CardFull": "card_full",
     "DiskFull": "disk_full",
+    "FolderNotWritable": "folder_not_writable",
     "LiveViewNotRunning": "live_view_not_running",
 }
 NUMBERS = {
