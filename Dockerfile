@@ -1,5 +1,7 @@
 # The server with everything it needs. Build: docker build -t gphoto-ws-server .
-FROM python:3.13-slim-bookworm
+# A tag can become another image. To stay with one, give its digest: --build-arg BASE_IMAGE=python@sha256:... (deploy/README.md).
+ARG BASE_IMAGE=python:3.13-slim-bookworm
+FROM ${BASE_IMAGE}
 
 # libturbojpeg turns pictures without loss; without it Pillow does.
 RUN apt-get update \

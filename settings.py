@@ -24,6 +24,10 @@ class SettingsError(Exception):
     """A setting has a value that it cannot have; the message names it and what is allowed."""
 
 
+# Far beyond any token: the first message of a client is 64 KiB at most.
+_LONGEST_TOKEN_FILE = 65536
+
+
 def _split(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -42,6 +46,7 @@ class Settings(BaseModel):
     ws_port: int = Field(8765, ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     api_token: str = ""
+    api_token_file: str = ""
     ws_origins: Several = ()
     ws_tls_cert: str = ""
     ws_tls_key: str = ""
@@ -167,7 +172,8 @@ def service_manager(environment: Mapping[str, str] | None = None) -> ServiceMana
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
     """Settings from the environment, then from a .env file, then the defaults. An empty value means the default.
 
-    A token that neither sets is read from the systemd credential api_token, where there is one.
+    A token that neither sets is read from the file that API_TOKEN_FILE names, or else from the systemd credential
+    api_token, where there is one.
 
     Args:
         environment: default the process's.
@@ -180,7 +186,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
     values = {**_from_file(dotenv), **told}
     wanted = {name: values.get(name.upper()) for name in Settings.model_fields}
     if not wanted["api_token"]:
-        wanted["api_token"] = _token_credential(told)
+        wanted["api_token"] = _token_from_file(wanted["api_token_file"]) or _token_credential(told)
     try:
         return Settings.model_validate({name: value for name, value in wanted.items() if value not in (None, "")})
     except ValidationError as error:
@@ -227,18 +233,40 @@ def _from_file(dotenv: Path | None) -> dict[str, str | None]:
 
 def _token_credential(environment: Mapping[str, str]) -> str:
     """The token that systemd hands over (LoadCredential=api_token:…), "" where there is none."""
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    file = Path(folder or "/nonexistent", "api_token")
+    file = Path(environment.get("CREDENTIALS_DIRECTORY") or "/nonexistent", "api_token")
     try:
-        token = file.read_text("utf-8").strip()
+        return _token_in(file, f"The credential {file}")
     except FileNotFoundError:
         return ""
+
+
+def _token_from_file(name: str | None) -> str:
+    """The token in the file that API_TOKEN_FILE names, "" where it names none."""
+    if not name:
+        return ""
+    try:
+        return _token_in(Path(name), f"The file of API_TOKEN_FILE, {name},")
+    except FileNotFoundError:
+        raise SettingsError(f"API_TOKEN_FILE names no file: {name}.") from None
+
+
+def _token_in(file: Path, what: str) -> str:
+    """The one line of a file, without white space around it."""
+    try:
+        # A device or a whole disk under that name must not fill the memory.
+        with file.open("rb") as opened:
+            token = opened.read(_LONGEST_TOKEN_FILE).decode().strip()
+    except FileNotFoundError:
+        raise
     except UnicodeDecodeError:
-        raise SettingsError(f"The credential {file} is not allowed: it has to be text in UTF-8.") from None
-    except OSError as error:
-        raise SettingsError(f"The credential {file} cannot be read: {error.strerror}.") from None
+        raise SettingsError(f"{what} is not allowed: it has to be text in UTF-8.") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{what} cannot be read by user {os.geteuid()}: {reason}.") from None
     if not token:
-        raise SettingsError(f"The credential {file} is empty: it has to be the token that clients send.")
+        raise SettingsError(f"{what} is empty: it has to be the token that clients send.")
+    if len(token.splitlines()) > 1:
+        raise SettingsError(f"{what} is not allowed: it has to be one line, the token that clients send.")
     return token
 
 

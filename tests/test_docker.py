@@ -7,11 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from settings import Settings
+from tests.ports import free_port
 from tests.rig import ROOT, Client, Server
 from tests.tools import find_tool
 
@@ -39,24 +43,117 @@ def test_hadolint_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_compose_understands_its_file() -> None:
-    # The plugin of Docker's own packages, and the program of Debian's.
+SECRET = "from-the-secret-file-5d1c"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder as deploy/README.md has it made: compose.yaml, .env and api_token."""
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
+    shutil.copy(ROOT / ".env.example", tmp_path / ".env")
+    (tmp_path / "api_token").write_text(f"{SECRET}\n")
+    return tmp_path
+
+
+def _service() -> dict[str, Any]:
+    """What compose.yaml says of its one service."""
+    [service] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
+    return dict(service)
+
+
+def _understood(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """How compose understands the file: the plugin of Docker's own packages, or the program of Debian's."""
     compose = find_tool(("docker", "compose"), ("docker-compose",), install="sudo apt-get install docker-compose")
-    command = [*compose, "--file", str(ROOT / "compose.yaml"), "config"]
-    environment = {**os.environ, "API_TOKEN": "a-token-for-the-check"}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS)
+    return subprocess.run(
+        [*compose, "config"], cwd=clone, env={**os.environ, **environment}, check=False, capture_output=True,
+        text=True, timeout=_SECONDS,
+    )  # fmt: skip
+
+
+def test_compose_understands_its_file(clone: Path) -> None:
+    done = _understood(clone)
     assert done.returncode == 0, done.stderr
-    assert "privileged: true" not in done.stdout
-    assert 'WS_PLAIN: "yes"' in done.stdout  # without it the server would not start
+    assert SECRET not in done.stdout
+    understood = yaml.safe_load(done.stdout)
+    [service] = understood["services"].values()
+    assert "photos" in understood["volumes"]
+    assert [text for text in map(str, service["volumes"]) if "/app/photos" in text and str(clone) in text] == []
+    assert service["environment"]["CAPTURE_TARGET"] == "Memory card"
+    assert service["environment"]["WS_HOST"] == "0.0.0.0"  # and not that of .env
+    assert service["environment"]["WS_PLAIN"] == "yes"  # without it the server would not start
+
+
+def test_photos_can_go_to_a_folder_of_the_host(clone: Path) -> None:
+    done = _understood(clone, PHOTOS="./mine")
+    assert done.returncode == 0, done.stderr
+    assert f"{clone}/mine" in done.stdout
+
+
+def test_without_its_settings_compose_says_which_file_is_missing(clone: Path) -> None:
+    (clone / ".env").unlink()
+    done = _understood(clone)
+    assert done.returncode != 0
+    assert ".env" in done.stderr
+
+
+def test_the_container_is_confined() -> None:
+    service = _service()
+    assert "privileged" not in service
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["mem_limit"]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    unit = (ROOT / "deploy" / "gphoto-ws-server.service").read_text()
+    assert f"TasksMax={service['pids_limit']}\n" in unit
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_server_starts_with_what_compose_sets(clone: Path, new_server: Callable[..., Server]) -> None:
+    # Inside the container the secret and the folders have other places; the rest is as compose has it.
+    here = {
+        "API_TOKEN_FILE": str(clone / "api_token"),
+        "PHOTO_DIR": str(clone / "photos"),
+        "STATE_DIR": str(clone / "s"),
+    }
+    there = _service()["environment"]
+    assert {name: there[name] for name in here} == {
+        "API_TOKEN_FILE": "/run/secrets/api_token", "PHOTO_DIR": "/app/photos", "STATE_DIR": "/app/photos/.state",
+    }  # fmt: skip
+    server = new_server(API_TOKEN="", **{**there, **here, "WS_PORT": str(free_port())})
+    server.uri = server.uri.replace("0.0.0.0", "127.0.0.1")
+
+    async def pong() -> Any:
+        async with await Client.connect(server, SECRET) as client:
+            return (await client.command("ping"))["message"]
+
+    assert asyncio.run(pong()) == "pong"
+    assert SECRET not in server.log
+
+
+def test_the_table_of_settings_says_what_the_unit_and_compose_set() -> None:
+    page = (ROOT / "deploy" / "README.md").read_text()
+    [row] = re.findall(r"^\| set already \|.*\|$", page, re.MULTILINE)
+    _, _, unit, docker = (re.findall(r"`([A-Z_]+)`", cell) for cell in row.strip("|").split("|"))
+    assert set(docker) == set(_service()["environment"])
+    set_by_unit = re.findall(
+        r"^Environment=(\w+)=", (ROOT / "deploy/gphoto-ws-server.service").read_text(), re.MULTILINE
+    )
+    assert unit == set_by_unit
+    assert {*unit, *docker} <= {name.upper() for name in Settings.model_fields}
 
 
 def test_the_pages_tell_the_port_that_compose_publishes() -> None:
     [port] = re.findall(r'^ +- "(\d+):\d+"$', (ROOT / "compose.yaml").read_text(), re.MULTILINE)
     assert port != str(Settings().ws_port)
-    for page in ("README.md", "docs/photobooth.md"):
+    for page in ("README.md", "docs/photobooth.md", "deploy/README.md"):
         _, command, after = (ROOT / page).read_text().partition("docker compose up")
         assert command
         assert {port, str(Settings().ws_port)} <= set(re.findall(r"\b\d{4}\b", after[:200])), page
+
+
+def test_the_base_image_can_be_given_by_its_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    [default] = re.findall(r"^ARG BASE_IMAGE=(\S+)\nFROM \$\{BASE_IMAGE\}$", dockerfile, re.MULTILINE)
+    assert _service()["build"]["args"] == {"BASE_IMAGE": f"${{BASE_IMAGE:-{default}}}"}
 
 
 def test_the_image_holds_all_that_the_server_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
