@@ -1,11 +1,11 @@
 """One client's websocket, which takes frames and files past the library. The only file that knows websockets' inside.
 
 What it relies on, beside the documented API: `Connection.transport`, `send_in_progress`, `send_context`, `send_data`,
-`drain`, `connection_made`, `data_received`, `process_event` and `resume_writing` (websockets/asyncio/connection.py). A
-message from the server is not masked, so a frame is one run of bytes, the same for every viewer, written to the
-transport without passing the library's own encoder, and a piece of a file goes from its memory to the socket inside
-the kernel. Where a version of the library has that inside no more, both go through its `send`: dearer, and right all
-the same.
+`drain`, `connection_made`, `data_received`, `process_event`, `keepalive` and `resume_writing`
+(websockets/asyncio/connection.py). A message from the server is not masked, so a frame is one run of bytes, the same
+for every viewer, written to the transport without passing the library's own encoder, and a piece of a file goes from
+its memory to the socket inside the kernel. Where a version of the library has that inside no more, both go through its
+`send`: dearer, and right all the same.
 """
 
 from __future__ import annotations
@@ -151,6 +151,25 @@ class FrameConnection(ServerConnection):
         # why it was closed.
         self._dropping = True
         self.transport.resume_reading()
+
+    async def keepalive(self) -> None:
+        """Called by the library in a task of its own: pings, and ends a connection where neither pongs come nor data go.
+
+        On a slow line a ping waits behind what was sent before it; who takes that is alive.
+        """
+        assert self.ping_interval is not None, "given by the server"
+        latency = 0.0
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self.ping_interval - latency)
+                pong = asyncio.ensure_future(await self.ping())
+                while not pong.done():
+                    unsent, emptied = self.unsent, self.emptied
+                    await asyncio.wait((pong,), timeout=self.ping_timeout)
+                    if not pong.done() and self.unsent >= unsent and self.emptied == emptied:
+                        async with self.send_context():
+                            self.protocol.fail(closing.UNFINISHED, "no answer to a ping")
+                latency = await pong
 
     @property
     def opening(self) -> bool:

@@ -105,3 +105,24 @@ async def test_who_does_not_read_is_dropped_once_where_too_many_bytes_of_events_
                 await late.recv()
         assert late.close_code == 4413
     assert caplog.text.count("does not read") == 1
+
+
+async def test_who_reads_so_slowly_that_pings_wait_is_served_to_the_end(
+    in_process: Start, monkeypatch: pytest.MonkeyPatch, simulator: Control, ports: list[str]
+) -> None:
+    monkeypatch.setattr(limits, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "PONG_SECONDS", 0.5)
+    running = await in_process(ports[SPARE])
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    small.connect(("127.0.0.1", urlsplit(running.uri).port))
+    async with connect(running.uri, sock=small, max_size=None, max_queue=1) as slow:
+        await slow.send(json.dumps({"token": TOKEN}))
+        await slow.send('{"command": "capture_image"}')
+        assert json.loads(await slow.recv())["status"] == "ok"
+        await slow.send('{"command": "download_last_image"}')
+        text = ""
+        async for fragment in slow.recv_streaming():
+            text += str(fragment)
+            await asyncio.sleep(0.7)  # its pace: a ping waits behind more than one of them
+        assert json.loads(text)["image_b64"]
