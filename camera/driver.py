@@ -173,11 +173,12 @@ class Driver:
         return replace(item, value=value)  # reading back would tell nothing: see ORDERS and viewfinder()
 
     def keep_alive(self) -> None:
-        """Do something that the camera takes for use: its own operation for that where there is one, else real I/O."""
-        if self.quirks.keep_alive:
-            with suppress(CameraError):
-                self._settings.write(*self._settings.find("opcode"), self.quirks.keep_alive)
-                return
+        """Do something that the camera takes for use."""
+        # Where a camera has an operation for that, the driver sends it with any reading of a setting, every 10 s
+        # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on); the setting itself may come from its cache.
+        if self.identity.capabilities.config:
+            with suppress(ConfigNotFound):
+                self.get_config("batterylevel")
         self.storage()
 
     # -- pictures

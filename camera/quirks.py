@@ -17,7 +17,6 @@ class Quirks:
         several_files: pattern of the values of those settings that make more than one file.
         viewfinder_off_before_still: live view has to be off before the shutter is released.
         shutter_speed: the setting that tells how long an exposure is.
-        keep_alive: value of the driver's `opcode` setting that keeps the camera from switching itself off.
         names: what other makers call a setting, and this one calls it.
         busy_means_not_fired: "busy" as the answer to a capture proves that the shutter did not fire, so the
             release may be tried again.
@@ -29,7 +28,6 @@ class Quirks:
     viewfinder_off_before_still: bool = False
     busy_means_not_fired: bool = False
     shutter_speed: str = "shutterspeed"
-    keep_alive: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -40,7 +38,6 @@ CANON = Quirks(
     image_format=("imageformat", "imageformatsd", "imageformatcf"),
     viewfinder_off_before_still=True,
     busy_means_not_fired=True,
-    keep_alive="0x911d",  # KeepDeviceOn (libgphoto2 camlibs/ptp2/ptp.h, PTP_OC_CANON_EOS_KeepDeviceOn)
     names={"f-number": "aperture", "imagequality": "imageformat"},
 )
 # Nikon: switching the viewfinder off before a still makes double shots on a D810; the driver does what is needed.
