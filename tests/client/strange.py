@@ -69,15 +69,24 @@ async def pong(socket: ServerConnection, message: dict[str, Any]) -> None:
 
 
 async def transfer(
-    socket: ServerConnection, message: dict[str, Any], data: bytes, sha256: str | None = None, sent: int | None = None
+    socket: ServerConnection,
+    message: dict[str, Any],
+    data: bytes,
+    sha256: str | None = None,
+    sent: int | None = None,
+    lie: dict[str, Any] | None = None,
 ) -> None:
-    """Answer download_last_image with one piece and a digest, the right one unless given; or close after `sent` bytes."""
+    """Answer download_last_image with one piece and a digest, the right one unless given; or close after `sent` bytes.
+
+    `lie` takes the place of what the reply says.
+    """
     await socket.send(
         json.dumps(
             {
                 "status": "ok", "id": message["id"], "command": message["command"], "message": "", "filename": "a.jpg",
                 "mimetype": "image/jpeg", "camera_filepath": "/a.jpg", "size": len(data), "offset": 0,
                 "length": len(data), "eof": True, "transfer": 1, "chunk_bytes": 65536,
+                **(lie or {}),
             }
         )
     )  # fmt: skip

@@ -121,6 +121,56 @@ async def test_a_file_that_stays_damaged_is_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [
+        ({"offset": 3}, "not what was asked for"), ({"offset": -1}, "not what was asked for"),
+        ({"length": 2**40, "size": 2**50}, "not what was asked for"), ({"length": 3}, "More of the file came"),
+        ({"size": 8, "length": 7}, "ended after 7 of 8 bytes"), ({"transfer": "1"}, "no number under 'transfer'"),
+        ({"transfer": None}, "no number under 'transfer'"), ({"size": "7"}, "does not fit Downloaded"),
+    ],
+)  # fmt: skip
+async def test_a_file_that_is_not_what_the_server_says_is_not_saved(
+    tmp_path: Path, lie: dict[str, Any], words: str
+) -> None:
+    async def lying(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await transfer(socket, message, b"picture", lie=lie)
+
+    async with strange(lying) as server, Client(server.uri, "x") as client:
+        with pytest.raises(UnexpectedReply, match=words):
+            await client.download(tmp_path / "a.jpg")
+        assert client.connected
+    assert list(tmp_path.iterdir()) == []
+    assert server.logins == 1
+
+
+async def test_a_flood_of_nonsense_is_logged_a_few_times(caplog: pytest.LogCaptureFixture) -> None:
+    async def flood(socket: ServerConnection, message: dict[str, Any]) -> None:
+        for _ in range(1000):
+            await socket.send("{")
+        await pong(socket, message)
+
+    async with strange(flood) as server, Client(server.uri, "x") as client:
+        assert (await client.ping()).message == "pong"
+    told = [record.getMessage() for record in caplog.records if record.name == "gphoto_ws_client"]
+    assert len(told) == 10
+    assert "no more of them is logged" in told[-1]
+
+
+async def test_a_server_that_always_closes_at_the_selection_ends_the_command() -> None:
+    async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
+        if server.commands == ["select_camera"]:
+            await pong(socket, message)
+        else:
+            await socket.close(1001)
+
+    async with asyncio.timeout(50), strange(answer) as server, Client(server.uri, "x", reconnect_for=1) as client:
+        await client.select_camera("usb:001,002")
+        with pytest.raises(ConnectionLost):
+            await client.get_config("iso")
+    assert server.commands == ["select_camera"] * 11
+
+
 async def test_messages_that_nobody_understands_are_passed_over() -> None:
     async def odd(socket: ServerConnection, message: dict[str, Any]) -> None:
         for nonsense in (

@@ -55,7 +55,10 @@ def parse_binary(message: bytes) -> Frame | Piece:
     kind, flags, number, sequence, position = _HEADER.unpack_from(message)
     body = message[_HEADER.size :]
     if kind == _FRAME:
-        time = _EPOCH + timedelta(microseconds=position)
+        try:
+            time = _EPOCH + timedelta(microseconds=position)
+        except OverflowError:
+            raise UnexpectedReply(f"The server sent a frame of the time {position}, after the year 9999.") from None
         return Frame(body, sequence, time, bool(flags & _DROPPED), number)
     if kind == _PIECE:
         return Piece(number, position, bool(flags & _LAST), body)

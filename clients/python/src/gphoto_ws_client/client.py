@@ -18,6 +18,8 @@ from gphoto_ws_client.login import Address
 from gphoto_ws_client.tls import Tls, make_context
 
 DEFAULT_URL = "ws://localhost:8765"
+# A picture of 96 MB as base64. The server's limit for what it takes itself.
+MAX_MESSAGE, LEAST_MAX_MESSAGE = 128 * 2**20, 64 * 2**10
 
 
 class Client(Commands):
@@ -31,15 +33,16 @@ class Client(Commands):
         reply_timeout: seconds until a command without an answer is given up. A shot with a long exposure, or one
             that waits behind others, takes its time.
         open_timeout: seconds for one try to connect and to log in.
-        max_message: the largest text message taken, bytes. capture_image with download="full" needs four thirds
-            of the file; live view and downloads come in small messages.
+        max_message: the largest message taken, bytes, 65536 or more; a larger one ends the connection.
+            capture_image with download="full" needs four thirds of the file; live view and downloads come in small
+            messages.
         tls: whom to trust at a wss:// address. None: the authorities that this machine trusts. A path: the
             authorities in that PEM file, and no others; it may be the server's own self-signed certificate. An
             ssl.SSLContext: as it says. False: anybody; what is sent, the token too, can then be read by who sits
             in between.
 
     Raises:
-        ValueError: `tls` goes not with the address, or its file holds no certificate.
+        ValueError: max_message is too small. `tls` goes not with the address, or its file holds no certificate.
         OSError: its file cannot be read.
 
     Raises (at `async with`):
@@ -56,9 +59,13 @@ class Client(Commands):
         reconnect_for: float = 60.0,
         reply_timeout: float = 120.0,
         open_timeout: float = 10.0,
-        max_message: int | None = 256 * 2**20,
+        max_message: int = MAX_MESSAGE,
         tls: Tls = None,
     ) -> None:
+        if not isinstance(max_message, int) or max_message < LEAST_MAX_MESSAGE:
+            raise ValueError(
+                f"max_message has to be a number of bytes from {LEAST_MAX_MESSAGE} on, not {max_message!r}"
+            )
         address = Address(url, token, make_context(url, tls), open_timeout, max_message)
         super().__init__(Connection(address, reconnect_for, reply_timeout, self._on_event, self._on_over))
         self._listeners: list[Events] = []

@@ -10,13 +10,15 @@ from typing import Any
 
 from gphoto_ws_client.errors import CaptureUnknown, ConnectionFailed, ConnectionLost, GphotoWsError, NoReply
 from gphoto_ws_client.link import Claim, Json, Link, NotSent
-from gphoto_ws_client.login import Address
+from gphoto_ws_client.login import FINAL_CLOSE_CODES, Address
 
 _log = logging.getLogger("gphoto_ws_client")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _FLOODED, _PAUSE_AFTER_FLOOD_S = 4429, 10.0
 _TRIES = 3
+# New connections that each end before the command is sent: for example at the selection of the camera.
+_TRIES_TO_SEND = 10
 
 
 class Connection:
@@ -115,7 +117,7 @@ class Connection:
             CaptureUnknown: the connection was lost, or there was no answer, while a shot was under way.
             ConnectionLost, NoReply: the same for any other command that is not sent again.
         """
-        tries = 0
+        tries = not_sent = 0
         while True:
             link = await self.link()
             try:
@@ -124,12 +126,15 @@ class Connection:
                         await self._select(link)
                     return await link.request(command, payload, claim)
             except NotSent:
+                not_sent += 1
+                if not_sent >= _TRIES_TO_SEND:
+                    raise
                 await asyncio.wait((link.lost,))
             except ConnectionLost as lost:
                 tries += 1
                 if command == "capture_image":
-                    raise _unknown("The connection was lost while a picture was taken") from lost
-                if not again or tries >= _TRIES:
+                    raise _unknown(lost.message.removesuffix(".") + " while a picture was taken") from lost
+                if not again or not lost.retryable or tries >= _TRIES:
                     raise
             except TimeoutError as late:
                 if command == "capture_image":
@@ -148,7 +153,7 @@ class Connection:
     async def _keep(self, link: Link) -> None:
         while True:
             lost = await asyncio.shield(link.lost)
-            if lost.retryable and self.reconnect_for > 0:
+            if lost.close_code not in FINAL_CLOSE_CODES and self.reconnect_for > 0:
                 _log.info("%s Trying again for %g s.", lost.message, self.reconnect_for)
             try:
                 link = await self._come_back(lost)
@@ -170,7 +175,8 @@ class Connection:
         give_up_at = loop.time() + self.reconnect_for
         pause = _PAUSE_AFTER_FLOOD_S if lost.close_code == _FLOODED else _FIRST_PAUSE_S
         error: GphotoWsError = lost
-        while error.retryable:
+        comes_back = lost.close_code not in FINAL_CLOSE_CODES
+        while comes_back:
             rest = give_up_at - loop.time()
             if rest <= 0:
                 break
@@ -180,7 +186,7 @@ class Connection:
             try:
                 return await self._open_again()
             except GphotoWsError as failure:
-                error = failure
+                error, comes_back = failure, failure.retryable
         raise error
 
     async def _open_again(self) -> Link:

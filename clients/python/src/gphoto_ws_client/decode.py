@@ -1,9 +1,15 @@
-"""From JSON to frozen dataclasses, by their type hints. Keys of a newer server are passed over."""
+"""From text to frozen dataclasses, by their type hints. Keys of a newer server are passed over.
+
+Whatever the text is: what does not come out as a value comes out as UnexpectedReply.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
+import math
+import reprlib
 import types
 from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
@@ -16,6 +22,74 @@ T = TypeVar("T")
 
 # A picture comes as base64 under this key, and is bytes under `image` here.
 PICTURE_KEY = "image_b64"
+
+# The protocol's own messages are nested a fifth as deep. What is deeper than Python's limit of recursion, a thousand,
+# cannot be shown or copied.
+_DEEPEST = 64
+
+
+def parse_message(text: str) -> dict[str, Any]:
+    """The object of a text message. Its numbers are finite, and its integers have 64 bits at most.
+
+    Raises:
+        UnexpectedReply: it is no JSON object, or nested too deeply.
+    """
+    try:
+        message = _object_in(_JSON.decode(text))
+        # Few have so many brackets that they have to be looked at.
+        if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(message):
+            raise ValueError("it is nested too deeply")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UnexpectedReply(f"The server sent what is no message of the protocol: {error}.") from error
+    return message
+
+
+def _object_in(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{reprlib.repr(value)} is no object")
+    return value
+
+
+def number_in(message: Mapping[str, Any], key: str) -> int:
+    """A number of a stream or a transfer, or another integer from 0 on.
+
+    Raises:
+        UnexpectedReply: there is none under that key.
+    """
+    value = message.get(key)
+    if type(value) is not int or value < 0:
+        raise UnexpectedReply(f"The server's answer has no number under {key!r}: {reprlib.repr(value)}.")
+    return value
+
+
+def _is_deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        children = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [child for many in children for child in many if isinstance(child, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= (value := int(text)) < 2**64:
+        raise ValueError(f"{text[:25]} is out of range")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:25]} is out of range")
+    return value
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+_JSON = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=_constant)
 
 
 def picture() -> Any:
@@ -42,7 +116,8 @@ def decode(kind: type[T], values: Mapping[str, Any]) -> T:
     try:
         return _object(kind, values)
     except (TypeError, ValueError, KeyError) as error:
-        raise UnexpectedReply(f"The server's answer does not fit {kind.__name__}: {error}.") from error
+        missing = "no " if isinstance(error, KeyError) else ""
+        raise UnexpectedReply(f"The server's answer does not fit {kind.__name__}: {missing}{error}.") from error
 
 
 @cache
@@ -52,7 +127,7 @@ def _hints(kind: Hashable) -> dict[str, Any]:
 
 def _object(kind: type[T], values: Any) -> T:
     if not isinstance(values, Mapping):
-        raise TypeError(f"{values!r:.80} is no object")
+        raise TypeError(f"{reprlib.repr(values)} is no object")
     hints = _hints(cast(Hashable, kind))
     found: dict[str, Any] = {}
     for one in fields(cast(Any, kind)):
@@ -71,24 +146,24 @@ def _value(hint: Any, value: Any) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(get_args(hint), value)
     if origin is Literal:
-        return str(value)  # a newer server may have a word more
+        return _value(str, value)  # a newer server may have a word more
     if origin is tuple:
         if not isinstance(value, list):
-            raise TypeError(f"{value!r:.80} is no list")
+            raise TypeError(f"{reprlib.repr(value)} is no list")
         return tuple(_value(get_args(hint)[0], entry) for entry in value)
     if origin in (dict, Mapping):
-        return dict(value)
+        return dict(_value(dict, value))
     if is_dataclass(hint):
         return _object(cast(type[Any], hint), value)
     if hint is bytes:
         try:
-            return base64.b64decode(value)
+            return base64.b64decode(_value(str, value))
         except binascii.Error:
             raise ValueError("the picture is no base64") from None
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise TypeError(f"{value!r:.80} is no {hint.__name__}")
+        raise TypeError(f"{reprlib.repr(value)} is no {hint.__name__}")
     return value
 
 
@@ -104,4 +179,6 @@ def _one_of(hints: tuple[Any, ...], value: Any) -> Any:
                 return _value(hint, value)
             except (TypeError, ValueError, KeyError):
                 continue
-    raise TypeError(f"{value!r:.80} is none of {', '.join(getattr(hint, '__name__', str(hint)) for hint in hints)}")
+    raise TypeError(
+        f"{reprlib.repr(value)} is none of {', '.join(getattr(hint, '__name__', str(hint)) for hint in hints)}"
+    )

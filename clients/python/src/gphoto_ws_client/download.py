@@ -46,7 +46,7 @@ async def download(
         raise ValueError(f"piece_bytes has to be from 1 to {MAX_PIECE_BYTES}")
     if not overwrite and await asyncio.to_thread(target.exists):
         raise FileExistsError(errno.EEXIST, "File exists", str(target))
-    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    part = target.with_name(f".gphoto-ws-{secrets.token_hex(8)}.part")
     digest = hashlib.sha256()
     done = 0
     size: int | None = None
@@ -65,6 +65,8 @@ async def download(
                 done += len(piece.image)
                 if piece.eof or not piece.image:
                     break
+            if done != size:
+                raise UnexpectedReply(f"The file ended after {done} of {size} bytes.", retryable=True)
         await asyncio.to_thread(_put, part, target, overwrite)
     finally:
         with suppress(FileNotFoundError):
@@ -80,7 +82,6 @@ def _put(part: Path, target: Path, overwrite: bool) -> None:
             return
         except FileExistsError:
             raise
-        except OSError:  # a file system without hard links, such as FAT
-            if target.exists():
-                raise FileExistsError(errno.EEXIST, "File exists", str(target)) from None
+        except OSError:  # a file system without hard links, such as FAT: claim the name with an empty file
+            target.open("xb").close()
     os.replace(part, target)

@@ -141,10 +141,10 @@ ERROR_CLASSES: Mapping[str, type[ServerError]] = {code: group for group, codes i
 
 def from_reply(reply: Mapping[str, Any]) -> ServerError:
     """The exception for an error reply; a code that this version does not know becomes a plain ServerError."""
-    code = str(reply.get("code", "error"))
-    details = reply.get("details")
+    code, words, details = (reply.get(key) for key in ("code", "message", "details"))
+    code = code if isinstance(code, str) and code else "error"
     return ERROR_CLASSES.get(code, ServerError)(
-        str(reply.get("message", code)),
+        words if isinstance(words, str) and words else f"The server answered with an error: {code}.",
         code=code,
         retryable=reply.get("retryable") is True,
         details=details if isinstance(details, dict) else None,

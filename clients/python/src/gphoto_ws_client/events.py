@@ -122,11 +122,16 @@ _KINDS: Mapping[str, type[Event]] = {
 
 
 def parse_event(message: Json) -> Event:
-    """The event of a message; one that this version does not know becomes a plain Event."""
+    """The event of a message; one that this version does not know becomes a plain Event.
+
+    Raises:
+        UnexpectedReply: it has no name or no time in words.
+    """
+    plain = decode(Event, {"event": message["event"], "time": message.get("time")})
     try:
-        return decode(_KINDS.get(message["event"], Event), message)
+        return decode(_KINDS.get(plain.event, Event), message)
     except UnexpectedReply:
-        return decode(Event, {"event": message["event"], "time": message.get("time")})
+        return plain
 
 
 class Events:

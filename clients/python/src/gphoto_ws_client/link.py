@@ -15,10 +15,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from gphoto_ws_client.binary import Frame, Piece, parse_binary
+from gphoto_ws_client.decode import number_in, parse_message
 from gphoto_ws_client.errors import ConnectionLost, UnexpectedReply, from_reply
 from gphoto_ws_client.login import Address, log_in, why_lost
 
 _log = logging.getLogger("gphoto_ws_client")
+
+# Messages that nobody understands, on one connection.
+_MOST_TOLD = 10
 
 Json = dict[str, Any]
 Claim = Callable[["Link", Json], None]
@@ -43,7 +47,7 @@ class TransferSink(Protocol):
     def piece(self, piece: Piece) -> None:
         """A piece came."""
 
-    def complete(self, size: int, sha256: str) -> None:
+    def complete(self, sha256: str) -> None:
         """That was all, and this is its digest."""
 
     def lost(self, error: ConnectionLost) -> None:
@@ -64,7 +68,7 @@ class Link:
         transfers: who takes the pieces, by the server's number of the transfer.
     """
 
-    def __init__(self, socket: ClientConnection, on_event: Callable[[Json], None]) -> None:
+    def __init__(self, socket: ClientConnection, on_event: Callable[[Json], None], max_size: int) -> None:
         self.lost: asyncio.Future[ConnectionLost] = asyncio.get_running_loop().create_future()
         self.selected: str | None = None
         self.streams: dict[int, StreamSink] = {}
@@ -74,6 +78,8 @@ class Link:
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[asyncio.Future[Json], Claim | None]] = {}
         self._last_words = ""
+        self._passed_over = 0
+        self._max_size = max_size
         self._reader = asyncio.create_task(self._read(), name="gphoto-ws reader")
 
     @classmethod
@@ -85,7 +91,7 @@ class Link:
             RequestRefused: too many wrong tokens, or another protocol.
             ConnectionFailed: nobody answers there, or not as this server does.
         """
-        return cls(await log_in(address), on_event)
+        return cls(await log_in(address), on_event, address.max_size)
 
     async def request(self, command: str, payload: Mapping[str, Any], claim: Claim | None = None) -> Json:
         """Send a command; its reply.
@@ -93,10 +99,12 @@ class Link:
         Args:
             command: its name.
             payload: its arguments.
-            claim: called with the reply before the next message is looked at, to take what follows it.
+            claim: called with the reply before the next message is looked at, to take what follows it; raises
+                UnexpectedReply where the reply does not say what.
 
         Raises:
             ServerError: an error reply.
+            UnexpectedReply: a reply that is neither good nor an error, or that was not to be claimed.
             NotSent: the connection was lost before.
             ConnectionLost: it was lost meanwhile.
         """
@@ -111,9 +119,11 @@ class Link:
             reply = await waiting
         finally:
             self._waiting.pop(number, None)
-        if reply.get("status") != "ok":
+        if reply.get("status") == "ok":
+            return reply
+        if reply.get("status") == "error":
             raise from_reply(reply)
-        return reply
+        raise UnexpectedReply(f"The server's answer to {command} has no status.")
 
     async def close(self) -> None:
         """Leave; returns when the connection is closed."""
@@ -121,6 +131,7 @@ class Link:
         await asyncio.wait((self._reader,))
 
     async def _read(self) -> None:
+        lost = ConnectionLost("The connection to the server is lost.")
         try:
             while True:
                 message = await self._socket.recv()
@@ -128,13 +139,19 @@ class Link:
                     if isinstance(message, bytes):
                         await self._take_binary(parse_binary(message))
                     else:
-                        await self._take(json.loads(message))
-                except (ValueError, LookupError, AttributeError, TypeError, UnexpectedReply) as error:
-                    _log.warning("a message of the server was passed over: %s", error)
-        except ConnectionClosed:
-            pass
+                        await self._take(parse_message(message))
+                except UnexpectedReply as error:
+                    self._pass_over(error)
+        except ConnectionClosed as closed:
+            lost = why_lost(closed, self._last_words, self._max_size)
         finally:
-            self._end(why_lost(self._socket, self._last_words))
+            self._end(lost)
+
+    def _pass_over(self, error: UnexpectedReply) -> None:
+        self._passed_over += 1
+        if self._passed_over <= _MOST_TOLD:
+            rest = ", and no more of them is logged" if self._passed_over == _MOST_TOLD else ""
+            _log.warning("a message of the server was passed over%s: %s", rest, error)
 
     async def _take_binary(self, message: Frame | Piece) -> None:
         if isinstance(message, Piece):
@@ -151,26 +168,34 @@ class Link:
         if "event" in message:
             self._take_event(message)
             return
-        waiting, claim = self._waiting.get(message.get("id", 0), (None, None))
+        number = message.get("id")
+        # A reply without an id is to what was no command: to a flood, to an ack.
+        waiting, claim = self._waiting.get(number if type(number) is int else 0, (None, None))
         if waiting is None or waiting.done():
             if message.get("status") == "error":
-                self._last_words = str(message.get("message", ""))
+                self._last_words = from_reply(message).message
             elif message.get("command") == "start_live_view":  # who asked for it is gone
                 stop = {"command": "stop_live_view", "payload": {"stream": message.get("stream")}, "id": 0}
                 await self._socket.send(json.dumps(stop))
             return
-        if claim is not None and message.get("status") == "ok":
-            claim(self, message)
-        waiting.set_result(message)
+        try:
+            if claim is not None and message.get("status") == "ok":
+                claim(self, message)
+        except UnexpectedReply as error:
+            waiting.set_exception(error)
+        else:
+            waiting.set_result(message)
 
     def _take_event(self, message: Json) -> None:
-        number = message.get("stream")
-        if message["event"] == "live_view_stopped" and number in self.streams:
-            self.streams.pop(number).ended(str(message.get("reason", "camera_error")))
+        if message["event"] == "live_view_stopped":
+            stream = self.streams.pop(number_in(message, "stream"), None)
+            if stream is not None:
+                reason = message.get("reason")
+                stream.ended(reason if isinstance(reason, str) else "camera_error")
         if message["event"] == "transfer_complete":
-            transfer = self.transfers.pop(message["transfer"], None)
+            transfer = self.transfers.pop(number_in(message, "transfer"), None)
             if transfer is not None:
-                transfer.complete(message["size"], message["sha256"])
+                transfer.complete(str(message.get("sha256")))
             return
         self._on_event(message)
 

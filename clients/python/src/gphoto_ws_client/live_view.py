@@ -49,8 +49,8 @@ class LiveView:
         Raises:
             GphotoWsError: it could not be started.
         """
-        reply = await self._connection.call("start_live_view", self._payload, again=True, claim=self._claim)
-        self.started = decode(LiveViewStarted, reply)
+        await self._connection.call("start_live_view", self._payload, again=True, claim=self._claim)
+        assert self.started is not None, "_claim sets it"
         return self.started
 
     async def stop(self) -> LiveViewStopped | None:
@@ -130,9 +130,10 @@ class LiveView:
     # -- what the link calls
 
     def _claim(self, link: Link, reply: Json) -> None:
+        self.started = decode(LiveViewStarted, reply)
         self._link = link
         self._running.add(self)
-        link.streams[reply["stream"]] = self
+        link.streams[self.started.stream] = self
 
     def frame(self, frame: Frame) -> None:
         """A frame came."""

@@ -19,12 +19,15 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from gphoto_ws_client.errors import ConnectionFailed, ConnectionLost, from_reply
+from gphoto_ws_client.decode import parse_message
+from gphoto_ws_client.errors import ConnectionFailed, ConnectionLost, UnexpectedReply, from_reply
 from gphoto_ws_client.tls import other_scheme, why_refused
 
 PROTOCOL = 1
 # Close codes after which the same login fails again: no login, wrong token, another protocol (docs/protocol.md).
 FINAL_CLOSE_CODES = frozenset((4400, 4401, 4406))
+# A message was longer than its receiver takes; and a connection that ended without a close code (RFC 6455, 7.4.1).
+TOO_BIG, _NO_CLOSE = 1009, 1006
 _GOODBYE_S = 2.0
 
 
@@ -36,7 +39,7 @@ class Address:
     token: str = field(repr=False)
     tls: ssl.SSLContext | None = None
     open_timeout: float = 10.0
-    max_size: int | None = None
+    max_size: int = 2**20
 
 
 async def log_in(address: Address) -> ClientConnection:
@@ -123,21 +126,30 @@ def _reason(error: OSError | EOFError) -> str:
 async def _speak(socket: ClientConnection, address: Address) -> None:
     try:
         await socket.send(json.dumps({"token": address.token, "protocol": PROTOCOL}))
-        reply = json.loads(await socket.recv())
+        text = await socket.recv()
+        reply = parse_message(text) if isinstance(text, str) else {}
     except ConnectionClosed as error:
-        raise why_lost(socket, "") from error
-    except ValueError:
-        reply = None
-    if not isinstance(reply, dict) or "status" not in reply:
+        raise why_lost(error, "", address.max_size) from error
+    except UnexpectedReply:
+        reply = {}
+    if reply.get("status") not in ("ok", "error"):
         raise ConnectionFailed(f"{address.url} does not answer as gphoto-ws-server does.")
-    if reply["status"] != "ok":
+    if reply["status"] == "error":
         refused = from_reply(reply)
         refused.retryable = refused.code == "rate_limited"
         raise refused
 
 
-def why_lost(socket: ClientConnection, last_words: str) -> ConnectionLost:
-    """The reason for the end of a connection, by its close code or the last error without an id."""
-    code, said = socket.close_code, last_words or socket.close_reason
+def why_lost(closed: ConnectionClosed, last_words: str, max_size: int) -> ConnectionLost:
+    """The reason for the end of a connection, by its close code or the last error without an id.
+
+    After 1009 it can be connected again, but what was asked for must not be asked for again: it is not retryable.
+    """
+    if closed.rcvd is None and closed.sent is not None and closed.sent.code == TOO_BIG:
+        words = f"The server sent a message of more than {max_size} bytes (max_message): the connection was ended"
+        return ConnectionLost(f"{words}.", close_code=TOO_BIG, retryable=False)
+    code = closed.rcvd.code if closed.rcvd is not None else _NO_CLOSE
+    said = last_words or (closed.rcvd.reason if closed.rcvd is not None else "")
     words = "The connection to the server is lost" + (f": {said}." if said else ".")
-    return ConnectionLost(words.replace("..", "."), close_code=code, retryable=code not in FINAL_CLOSE_CODES)
+    retryable = code != TOO_BIG and code not in FINAL_CLOSE_CODES
+    return ConnectionLost(words.replace("..", "."), close_code=code, retryable=retryable)

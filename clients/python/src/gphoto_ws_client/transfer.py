@@ -10,7 +10,7 @@ from typing import Any
 
 from gphoto_ws_client.binary import Piece
 from gphoto_ws_client.connection import Connection
-from gphoto_ws_client.decode import decode
+from gphoto_ws_client.decode import decode, number_in
 from gphoto_ws_client.errors import ConnectionLost, UnexpectedReply
 from gphoto_ws_client.link import Json, Link
 from gphoto_ws_client.replies import Downloaded
@@ -31,13 +31,13 @@ class _Transfer:
         self._number = 0
 
     def claim(self, link: Link, reply: Json) -> None:
-        self._link, self._number = link, reply["transfer"]
+        self._link, self._number = link, number_in(reply, "transfer")
         link.transfers[self._number] = self
 
     def piece(self, piece: Piece) -> None:
         self._queue.put_nowait(piece)
 
-    def complete(self, size: int, sha256: str) -> None:
+    def complete(self, sha256: str) -> None:
         self._queue.put_nowait(sha256)
 
     def lost(self, error: ConnectionLost) -> None:
@@ -48,12 +48,12 @@ class _Transfer:
         if self._link is not None and self._link.transfers.get(self._number) is self:
             del self._link.transfers[self._number]
 
-    async def collect(self, start: int, progress: Callable[[int], None]) -> bytes:
-        """All bytes from offset `start` on; `progress` gets how many there are so far.
+    async def collect(self, start: int, length: int, progress: Callable[[int], None]) -> bytes:
+        """So many bytes from offset `start` on; `progress` gets how many there are so far.
 
         Raises:
             ConnectionLost: the connection was lost in the middle.
-            UnexpectedReply: bytes are missing, damaged, or no more of them come.
+            UnexpectedReply: bytes are missing, damaged, too many, or no more of them come.
         """
         data = bytearray()
         while True:
@@ -65,11 +65,13 @@ class _Transfer:
             if isinstance(item, ConnectionLost):
                 raise item
             if isinstance(item, str):
-                if hashlib.sha256(data).hexdigest() != item:
+                if len(data) != length or hashlib.sha256(data).hexdigest() != item:
                     raise UnexpectedReply("The file came damaged.", retryable=True)
                 return bytes(data)
             if item.offset != start + len(data):
                 raise UnexpectedReply("A piece of the file is missing.", retryable=True)
+            if len(data) + len(item.data) > length:
+                raise UnexpectedReply("More of the file came than the server said.", retryable=True)
             data += item.data
             progress(len(data))
 
@@ -93,8 +95,8 @@ async def fetch(connection: Connection, payload: dict[str, Any], progress: Progr
                     "download_last_image", {**payload, "transfer": "binary"}, again=True, claim=transfer.claim
                 ),
             )
-            start = reply.offset or 0
-            image = await transfer.collect(start, _relative(progress, start, reply.size))
+            start, length = _extent(reply, payload)
+            image = await transfer.collect(start, length, _relative(progress, start, reply.size))
             return replace(reply, image=image)
         except (ConnectionLost, UnexpectedReply) as error:
             tries += 1
@@ -102,6 +104,22 @@ async def fetch(connection: Connection, payload: dict[str, Any], progress: Progr
                 raise
         finally:
             transfer.release()
+
+
+def _extent(reply: Downloaded, payload: dict[str, Any]) -> tuple[int, int]:
+    """First byte and number of bytes of what follows.
+
+    Raises:
+        UnexpectedReply: it is not what was asked for.
+    """
+    start = reply.offset or 0
+    length = reply.size - start if reply.length is None else reply.length
+    asked, most = payload.get("offset") or 0, payload.get("length")
+    if start != asked or not 0 <= length <= reply.size - start or (most is not None and length > most):
+        raise UnexpectedReply(
+            f"The server gives {length} bytes from {start} on, of {reply.size}: not what was asked for."
+        )
+    return start, length
 
 
 def _relative(progress: Progress | None, start: int, size: int) -> Callable[[int], None]:
