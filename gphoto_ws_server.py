@@ -127,7 +127,9 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
     loop.add_signal_handler(signal.SIGHUP, _reload, certificates)
     beat = asyncio.create_task(notifier.beat(app.summary), name="beat")
     try:
-        bound = await app.start(host, port, Access(settings.ws_origins, settings.trusted_proxies, tls))
+        bound = await app.start(
+            host, port, Access(settings.ws_origins, settings.ws_hosts, settings.trusted_proxies, tls)
+        )
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
         _log.info("the console is at %s", _console(host, bound, tls is not None))
         notifier.ready()

@@ -25,8 +25,12 @@ def main() -> int:
     return 0
 
 
-def ask(settings: Settings) -> tuple[int, str]:
+def ask(settings: Settings, token: str = "") -> tuple[int, str]:
     """The status and body of GET /health.
+
+    Args:
+        settings: where the server is.
+        token: for the details; only sent to a server that has the certificate of the settings, where it has one.
 
     Raises:
         OSError, http.client.HTTPException: no answer, or none of HTTP.
@@ -34,15 +38,20 @@ def ask(settings: Settings) -> tuple[int, str]:
     host, port = _reachable(settings.ws_host), settings.ws_port
     connection: http.client.HTTPConnection
     if settings.ws_tls_cert:
-        # Its certificate is for the name that clients use, not for this address; nothing secret is sent.
+        # Its certificate is for the name that clients use, not for this address.
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname = False
-        trusting.verify_mode = ssl.CERT_NONE
+        if token:
+            trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # this very certificate, whoever issued it
+            trusting.load_verify_locations(settings.ws_tls_cert)
+        else:
+            trusting.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=trusting)
     else:
         connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
     try:
-        connection.request("GET", "/health")
+        # A token is sent as UTF-8; a string would be taken for Latin-1.
+        connection.request("GET", "/health", headers={"Authorization": f"Bearer {token}".encode()} if token else {})
         response = connection.getresponse()
         return response.status, response.read().decode(errors="replace")
     finally:

@@ -53,10 +53,10 @@ def _without(line: str, form: str) -> str:
 def configure(level: str, text: str, token: str) -> None:
     """Log to stderr from `level` up.
 
-    The websockets library stays at INFO: at DEBUG it logs messages, shortened, so that a part of the token could
-    pass the search for the whole.
+    The websockets library stays at WARNING: at INFO it logs several lines for each request of anybody, at DEBUG messages,
+    shortened, so that a part of the token could pass the search for the whole.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(text, token))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("websockets").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
+    logging.getLogger("websockets").setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))

@@ -48,6 +48,7 @@ class Settings(BaseModel):
     api_token: str = ""
     api_token_file: str = ""
     ws_origins: Several = ()
+    ws_hosts: Several = ()
     ws_tls_cert: str = ""
     ws_tls_key: str = ""
     ws_plain: bool = False
@@ -110,6 +111,14 @@ class Settings(BaseModel):
         for origin in value:
             if not re.fullmatch(r"null|https?://[^/\s]+", origin):
                 raise ValueError(f"origins such as https://booth.example, not {origin!r}")
+        return value
+
+    @field_validator("ws_hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?", name):
+                raise ValueError(f"names such as booth.example or *.example, without a port, not {name!r}")
         return value
 
     @field_validator("trusted_proxies")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +23,7 @@ _STATES: dict[State, tuple[str, bool]] = {
     "needs_attention": ("does not open", True),
     "absent": ("unplugged or off", True),
 }
+_STATUS = {"ok": "all open", "degraded": "not all open", "unavailable": "missing, or do not open"}
 _UNITS = (("days", 2 * 86400, 86400), ("h", 7200, 3600), ("min", 120, 60), ("s", 0, 1))
 
 
@@ -30,6 +32,10 @@ class _Camera(BaseModel):
     state: State
     attempts: int = 0
     last_error: str = ""
+
+
+class _Status(BaseModel):
+    status: Literal["ok", "degraded", "unavailable"]
 
 
 class _Health(BaseModel):
@@ -42,15 +48,27 @@ def look(settings: Settings) -> list[Finding]:
     """What /health of the server of these settings says; nothing where there is none, or another program."""
     try:
         _, body = healthcheck.ask(settings)
-        health = _Health.model_validate_json(body)
+        status = _Status.model_validate_json(body).status
     except (OSError, http.client.HTTPException, ValidationError):
         return []
+    try:
+        _, body = healthcheck.ask(settings, settings.api_token)
+        health = _Health.model_validate_json(body)
+    except (OSError, http.client.HTTPException, ValueError):  # another token, or one that no header can hold
+        return _without_token(settings, status)
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
     findings = [Finding("ok", words), *map(_told, health.cameras)]
     if not health.cameras:
         unseen = Finding("problem", "the running server sees no camera", "switch the camera on and plug it in")
         return [*findings, unseen, *machine.bus(0)]
     return [*findings, Finding("note", "cameras are left to the running server; stop the server to have them examined")]
+
+
+def _without_token(settings: Settings, status: str) -> list[Finding]:
+    """What a server says of itself to those who do not have its token."""
+    words = f"port {settings.ws_port}: a gphoto-ws-server is running; its cameras are {_STATUS[status]}"
+    fix = "run this with the server's API_TOKEN: it then says which camera, and why"
+    return [Finding("ok" if status == "ok" else "problem", words, "" if status == "ok" else fix)]
 
 
 def _told(camera: _Camera) -> Finding:

@@ -12,10 +12,12 @@ class Access:
 
     Attributes:
         origins: of browsers' pages that may connect, beside our own and those of this machine.
+        hosts: names of this server, beside this machine's own.
         proxies: addresses and networks of reverse proxies whose word for a client's address is taken.
         tls: serve wss with these certificates.
     """
 
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None

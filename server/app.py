@@ -14,6 +14,7 @@ from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 from auth import Gate, TooManyFailures
 from camera.model import CameraEvent
@@ -28,14 +29,17 @@ from server.access import Access
 from server.call import Handler
 from server.client import Client
 from server.connection import Connection
+from server.door import EVERY_REPLY, EVERY_REPLY_OVER_TLS, Doorway
 from server.handlers import Handlers
-from server.http import Pages, bearer, is_upgrade
+from server.hosts import Hosts
+from server.http import Pages, bearer, is_upgrade, malformed
 from server.listener import expect_exhaustion, listen
 from server.lobby import Handshakes, who_makes_room
 from server.login import TOO_MANY_FAILURES
 from server.origins import Origins
 from server.proxies import Proxies
 from server.viewer import FrameConnection
+from server.visits import Visits
 
 _log = logging.getLogger("server.app")
 
@@ -74,7 +78,8 @@ class App:
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
         self._pages = Pages(desk, self._token_opens, self.keep)
-        self._origins, self._proxies = Origins(()), Proxies(())
+        self._origins, self._hosts, self._proxies = Origins(()), Hosts(()), Proxies(())
+        self.visits = Visits()
         self._clients: dict[Client, None] = {}  # in the order in which they came
         self._opening: dict[FrameConnection, None] = {}
         self._kept: set[asyncio.Task[None]] = set()
@@ -96,13 +101,15 @@ class App:
         access = access or Access()
         tls = access.tls
         self._origins, self._proxies = Origins(access.origins), Proxies(access.proxies)
-        arrived = self._arrived
+        self._hosts = Hosts((host, *access.hosts))
+        arrived, visits = self._arrived, self.visits
+        headers = EVERY_REPLY_OVER_TLS if tls else EVERY_REPLY
         handshakes = Handshakes(limits.TLS_HANDSHAKES, limits.TLS_HANDSHAKE_SECONDS)
 
         class Arriving(FrameConnection):
-            def __init__(self, *args: Any, **options: Any) -> None:
+            def __init__(self, _: ServerProtocol, *args: Any, **options: Any) -> None:
                 # Made when the socket is there, before its handshake: where this raises, asyncio lets the socket go.
-                super().__init__(*args, **options)
+                super().__init__(Doorway(limits.MESSAGE_BYTES, headers, self._answered), *args, **options)
                 if tls:
                     handshakes.begin(self)
 
@@ -111,14 +118,20 @@ class App:
                 super().connection_made(transport)
                 arrived(self)
 
+            def _answered(self, status: int) -> None:
+                if status >= http.HTTPStatus.BAD_REQUEST:
+                    what = f"{self.request.method} {self.request.path[:80]!r}" if self.request else "no request"
+                    visits.note(self.address, f"{what}: HTTP {status}")
+                if not self.request:  # the library would wait for one until its own time is over
+                    self.loop.call_later(_CLOSE_HANDSHAKE_S, self.transport.abort)
+
         expect_exhaustion(asyncio.get_running_loop())
         serve_at = partial(
             serve,
             self._serve,
             compression=None,
             process_request=self._admit,
-            server_header="gphoto-ws-server",
-            max_size=limits.MESSAGE_BYTES,
+            server_header=None,  # the doorway adds it, to what the library answers by itself too
             # asyncio's TLS takes "at or above" for "above": with 0 it would call every empty buffer full.
             write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
@@ -182,15 +195,34 @@ class App:
         """Let a WebSocket handshake pass, answer anything else."""
         assert isinstance(connection, FrameConnection), "made by create_connection"
         connection.address = self._proxies.client(connection.address, request.headers)
+        if refusal := self._refusal(request):
+            response = connection.respond(*refusal)
+        elif is_upgrade(request):
+            return None
+        else:
+            response = await self._pages.answer(request, connection.address)
+        if request.method == "HEAD":
+            response.body = b""  # its Content-Length stays that of the GET
+        return response
+
+    def _refusal(self, request: HttpRequest) -> tuple[http.HTTPStatus, str] | None:
+        """Why a request is not looked at any further: status and words."""
+        if fault := malformed(request):
+            return http.HTTPStatus.BAD_REQUEST, fault
+        hosts = request.headers.get_all("Host")
+        if hosts and not self._hosts.ours(hosts[0]):
+            return http.HTTPStatus.MISDIRECTED_REQUEST, (
+                "This server does not answer to the name in the address. The setting WS_HOSTS adds names to those of its machine.\n"
+            )
         if not is_upgrade(request):
-            return await self._pages.answer(request, connection.address)
+            return None
         if request.path.partition("?")[0] not in _PATHS:
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n")
+            return http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n"
         if not self._origins.let_in(request.headers):
             words = "This page may not connect. The setting WS_ORIGINS lets in pages from elsewhere.\n"
-            return connection.respond(http.HTTPStatus.FORBIDDEN, words)
+            return http.HTTPStatus.FORBIDDEN, words
         if self.full():
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n")
+            return http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n"
         return None
 
     async def _token_opens(self, token: str, address: str) -> bool:
@@ -235,7 +267,7 @@ class App:
             return
         self._make_room()
         self._number += 1
-        client = Client(connection, self.keep, self._number)
+        client = Client(connection, self.keep, self._number, self.visits)
         self._clients[client] = None
         try:
             await Connection(client, self).serve(bearer(connection.request))

@@ -19,6 +19,7 @@ from server import limits
 from server.frame_slot import FrameSlot
 from server.outbox import Outbox
 from server.viewer import FrameConnection
+from server.visits import Visits
 
 _log = logging.getLogger("server.client")
 
@@ -50,7 +51,7 @@ class Client:
         leaving: whether its connection is over or being closed; it can no longer be turned away.
     """
 
-    def __init__(self, socket: FrameConnection, keep: Keep, number: int) -> None:
+    def __init__(self, socket: FrameConnection, keep: Keep, number: int, visits: Visits) -> None:
         self.socket = socket
         self.keep = keep
         self.selected: Session | None = None
@@ -62,6 +63,7 @@ class Client:
         self.stay = asyncio.timeout(None)
         self.address = socket.address
         self.name = f"client {number} ({self.address})"
+        self._visits = visits
         self._events = Outbox(limits.EVENT_BYTES)
         self._transfers = 0
 
@@ -121,6 +123,13 @@ class Client:
 
     # -- leaving
 
+    def log(self, words: str) -> None:
+        """Log what became of it; those without a login get no more lines than any other visitor."""
+        if self.logged_in:
+            _log.info("%s: %s", self.name, words)
+        else:
+            self._visits.note(self.address, words)
+
     def turn_away(self) -> None:
         """Have a client leave that has not logged in; others need its place."""
         self.stay.reschedule(asyncio.get_running_loop().time())
@@ -129,7 +138,7 @@ class Client:
     async def close(self, end: Closing) -> None:
         """Say why the connection has to end, and end it."""
         self.leaving = True
-        _log.info("%s: closed with %d, %s", self.name, end.code, end.reason)
+        self.log(f"closed with {end.code}, {end.reason}")
         if end.error is not None:
             with suppress(ConnectionClosed, TimeoutError):
                 async with asyncio.timeout(_GOOD_BYE_S):

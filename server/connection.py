@@ -59,13 +59,15 @@ class Connection:
         except Closing as end:
             await client.close(end)
         except ConnectionClosed:
-            pass
+            if not client.logged_in:
+                client.log("gone before its login")
         finally:
+            if client.logged_in:
+                client.log("gone")
             client.left()
             events.cancel()
             await asyncio.wait((events,))
             self._drop_what_has_not_begun()
-            _log.info("%s: gone", client.name)
 
     # -- what comes
 

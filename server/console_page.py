@@ -35,8 +35,6 @@ class ConsolePage:
             "Cache-Control": "no-cache",  # kept, but asked for again: it goes with this server's version
             "ETag": self.etag,
             "Content-Security-Policy": _policy(style, script),
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
         }
 
 

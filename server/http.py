@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
@@ -21,6 +22,10 @@ from server.console_page import ConsolePage
 
 # Below the library's 10 s for a handshake, after which it would hang up without a word.
 _ANSWER_S = 8.0
+# RFC 9110, section 5.6.2, and RFC 3986: no control characters and no spaces; a bare CR would end up where paths are shown.
+_METHOD = re.compile(r"[A-Za-z!#$%&'*+.^_`|~0-9-]{1,32}")
+_PATH = re.compile(r"[\x21-\x7e]+")
+_ONCE = ("Host", "Authorization", "Upgrade", "Origin")
 # What an error code is in HTTP; the rest is 502: the camera behind this server failed.
 _STATUS: dict[ErrorCode, http.HTTPStatus] = {
     "unauthorized": http.HTTPStatus.UNAUTHORIZED,
@@ -99,17 +104,23 @@ class Pages:
             response = _failed(RequestError.from_camera(error))
         except RequestError as error:
             response = _failed(error)
-        if request.method == "HEAD":
-            response.body = b""  # its Content-Length stays that of the GET
         return response
 
     async def _status(self, request: Request, address: str) -> Response:
-        _, told = self._desk.health()
+        _, told = await self._fitness(request, address)
         return _json(http.HTTPStatus.OK, {"service": "gphoto-ws-server", **told, "websocket": "/ws"})
 
     async def _health(self, request: Request, address: str) -> Response:
-        good, told = self._desk.health()
+        good, told = await self._fitness(request, address)
         return _json(http.HTTPStatus.OK if good else http.HTTPStatus.SERVICE_UNAVAILABLE, told)
+
+    async def _fitness(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
+        """Whether the server can do its job; for those with the token also how its cameras are."""
+        good, told = self._desk.health()
+        if bearer(request) is None:
+            return good, {"status": told["status"]}
+        await self._authorize(request, address)
+        return good, told
 
     async def _info(self, request: Request, address: str) -> Response:
         camera = await self._camera(request, address)
@@ -132,13 +143,17 @@ class Pages:
 
     async def _camera(self, request: Request, address: str) -> Session:
         """The camera that `?port=` names, or the only one; for those with the token."""
+        await self._authorize(request, address)
+        port = parse_qs(urlsplit(request.path).query).get("port", [None])[0]
+        return await self._desk.camera_for(port, None)
+
+    async def _authorize(self, request: Request, address: str) -> None:
+        """Raises RequestError where the token is missing or wrong."""
         token = bearer(request)
         if token is None:
             raise RequestError("unauthorized", "Unauthorized", reason="Send the header Authorization: Bearer TOKEN.")
         if not await self._check(token, address):
             raise RequestError("unauthorized", "Unauthorized", reason="This is not the server's token.")
-        port = parse_qs(urlsplit(request.path).query).get("port", [None])[0]
-        return await self._desk.camera_for(port, None)
 
 
 async def _restart(camera: Session, done: asyncio.Future[None]) -> None:
@@ -154,7 +169,7 @@ async def _restart(camera: Session, done: asyncio.Future[None]) -> None:
 
 def bearer(request: Request | None) -> str | None:
     """The token of an Authorization header, None without one."""
-    header = request.headers.get("Authorization", "") if request is not None else ""
+    header = next(iter(request.headers.get_all("Authorization")), "") if request is not None else ""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         return None
@@ -168,7 +183,21 @@ def bearer(request: Request | None) -> str | None:
 
 def is_upgrade(request: Request) -> bool:
     """Whether a request wants to become a WebSocket."""
-    return request.method == "GET" and "websocket" in request.headers.get("Upgrade", "").lower()
+    wanted = request.headers.get_all("Upgrade")
+    return request.method == "GET" and any("websocket" in protocol.lower() for protocol in wanted)
+
+
+def malformed(request: Request) -> str:
+    """What is wrong with a request that the library has let pass, in words; "" where nothing is."""
+    if not _METHOD.fullmatch(request.method):
+        return "This is no method.\n"
+    if not _PATH.fullmatch(request.path):
+        return "This is no path.\n"
+    if doubled := [name for name in _ONCE if len(request.headers.get_all(name)) > 1]:
+        return f"Send the header {doubled[0]} once.\n"
+    if request.protocol == "HTTP/1.1" and not request.headers.get_all("Host"):
+        return "The header Host is missing.\n"
+    return ""
 
 
 def _failed(error: RequestError) -> Response:

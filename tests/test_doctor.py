@@ -132,6 +132,20 @@ async def test_a_camera_that_a_running_server_cannot_open_is_to_be_mended(
     assert "-> switch it on and plug it in" in report
 
 
+def test_a_running_server_with_another_token_is_found_without_its_cameras(
+    tmp_path: Path, simulated: SimulatorProcess
+) -> None:
+    server = Server(cwd=tmp_path, API_TOKEN="of-that-server-alone")
+    try:
+        place = {"WS_HOST": "127.0.0.1", "WS_PORT": server.uri.rpartition(":")[2]}
+        code, report = examined(tmp_path, **place)
+    finally:
+        server.stop()
+    assert (code, report.splitlines()[-1]) == (1, "1 to mend.")
+    assert "a gphoto-ws-server is running; its cameras are missing, or do not open" in report
+    assert "-> run this with the server's API_TOKEN" in report
+
+
 class _Other(BaseHTTPRequestHandler):
     """A program that has cameras too, and tells of them in its own way."""
 

@@ -20,7 +20,7 @@ api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no
 expect = api.expect
 # For what the camera or the server has to do first; the machine may be busy.
 WITHIN_MS = WITHIN_S * 1000
-OTHER_NAME = "booth.test"
+OTHER_NAME = "booth.local"
 expect.set_options(timeout=WITHIN_MS)
 
 # Chromium's own remark on a server that is away; no page can keep it from being made.

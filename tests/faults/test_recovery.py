@@ -37,9 +37,11 @@ async def client(server: Server) -> AsyncIterator[Client]:
 
 
 def health(server: Server) -> Json:
-    """What GET /health says."""
+    """What GET /health says to those with the token."""
+    address = server.uri.replace("ws://", "http://") + "/health"
     try:
-        with urllib.request.urlopen(server.uri.replace("ws://", "http://") + "/health", timeout=WITHIN_S) as answer:
+        asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {server.token}"})
+        with urllib.request.urlopen(asked, timeout=WITHIN_S) as answer:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         return dict(json.load(error))

@@ -46,7 +46,7 @@ async def booth(one_booth: Server, camera: Control) -> Server:
 
 
 def test_health_is_good_with_a_camera(booth: Server) -> None:
-    status, headers, body = ask(booth, "GET", "/health")
+    status, headers, body = ask(booth, "GET", "/health", BEARER)
     told = json.loads(body)
     assert (status, told["status"], headers["content-type"]) == (200, "ok", "application/json")
     (camera,) = told["cameras"]
@@ -62,13 +62,31 @@ def test_head_has_the_headers_of_get_and_no_body(booth: Server) -> None:
 
 
 def test_health_is_bad_without_a_camera(new_server: Callable[..., Server]) -> None:
-    status, _, body = ask(new_server(), "GET", "/health")
+    server = new_server()
+    status, _, body = ask(server, "GET", "/health", BEARER)
     assert (status, json.loads(body)["reason"]) == (503, "no camera is connected")
+    status, _, body = ask(server, "GET", "/health")
+    assert (status, json.loads(body)) == (503, {"status": "unavailable"})
 
 
-def test_the_status_page_names_the_service(booth: Server) -> None:
+def test_strangers_hear_only_whether_it_is_well(booth: Server) -> None:
+    status, _, body = ask(booth, "GET", "/health")
+    assert (status, json.loads(body)) == (200, {"status": "ok"})
     status, _, body = ask(booth, "GET", "/")
-    assert (status, json.loads(body)["service"]) == (200, "gphoto-ws-server")
+    assert (status, json.loads(body)) == (200, {"service": "gphoto-ws-server", "status": "ok", "websocket": "/ws"})
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_a_wrong_token_is_refused_also_where_none_is_needed(booth: Server, path: str) -> None:
+    status, _, body = ask(booth, "GET", path, {"Authorization": "Bearer wrong"})
+    assert (status, json.loads(body)["code"]) == (401, "unauthorized")
+
+
+def test_the_status_page_tells_those_with_the_token_how_the_cameras_are(booth: Server) -> None:
+    status, _, body = ask(booth, "GET", "/", BEARER)
+    told = json.loads(body)
+    assert (status, told["service"]) == (200, "gphoto-ws-server")
+    assert {"version", "uptime", "cameras"} <= set(told)
 
 
 def test_camera_information_wants_the_token(booth: Server) -> None:

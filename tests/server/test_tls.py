@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import http.client
 import signal
 import socket
 import ssl
@@ -220,3 +222,19 @@ def test_without_openssl_it_says_how_to_get_it(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     ended = run(tmp_path, "--make-cert", str(tmp_path / "nowhere"))
     assert (ended.returncode, f"{tmp_path / 'nowhere'}: No such file" in ended.stderr) == (1, True)
+
+
+async def test_over_tls_browsers_are_told_to_stay_with_it(
+    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+) -> None:
+    server = new_server(**certified)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    place = server.uri.removeprefix("wss://")
+    for path, status in (("/health", 503), ("/" + "x" * 9000, 414)):
+        connection = http.client.HTTPSConnection(place, timeout=20, context=trusting)
+        connection.request("GET", path)
+        reply = await asyncio.to_thread(connection.getresponse)
+        assert (reply.status, reply.headers["Strict-Transport-Security"]) == (status, "max-age=2592000")
+        connection.close()
+    assert server.stop() == 0

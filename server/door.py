@@ -1,0 +1,137 @@
+"""The HTTP side of a connection: an answer to every request, and our headers on every answer.
+
+What it relies on beside the documented API of websockets' ServerProtocol: that it reads a request with `reader.read_line`, sets
+`handshake_exc` to InvalidMessage and calls `send_eof` where that is no request it takes.
+"""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Callable, Generator, Mapping
+
+from websockets.exceptions import InvalidMessage
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
+
+# Of a request, bytes. Nothing here takes one; those that many programs send with a POST are read and left alone.
+BODY_BYTES = 64 * 1024
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+
+EVERY_REPLY = {
+    "Server": "gphoto-ws-server",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+EVERY_REPLY_OVER_TLS = EVERY_REPLY | {
+    # A browser that came over TLS comes back over TLS: for a month, since the name may serve something else one day.
+    "Strict-Transport-Security": "max-age=2592000",
+    "Cross-Origin-Opener-Policy": "same-origin",  # browsers complain of it elsewhere
+}
+
+
+class _BodyError(ValueError):
+    """A request has a body that is not taken."""
+
+    def __init__(self, status: http.HTTPStatus, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+class _RequestReader(StreamReader):
+    """Reads a request and the small body after it as one request without a body, as the library takes only such."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line = 0
+        self._length: bytes | None = None
+        self._head = True
+        self._upgrade = False
+
+    def read_line(self, m: int, too_long_exc_type: type[Exception] = RuntimeError) -> Generator[None, None, bytearray]:
+        """The next line; that of Content-Length is left out, the empty one waits for the body."""
+        while True:
+            line = yield from super().read_line(m, too_long_exc_type)
+            if not self._head:
+                return line
+            self._line += 1
+            name, _, value = line.partition(b":")
+            if self._line > 1 and name.lower() == b"content-length":
+                self._note_length(bytes(value.strip()))
+                continue
+            self._upgrade |= name.lower() == b"upgrade"
+            if self._line > 1 and line == b"\r\n":
+                self._head = False
+                yield from self.read_exact(int(self._length or 0))
+            return line
+
+    def at_eof(self) -> Generator[None, None, bool]:
+        """Whether the stream has ended; what follows a request for a page is dropped, the library would take it for frames."""
+        while not (self._head or self._upgrade or self.eof):
+            self.discard()
+            yield
+        return (yield from super().at_eof())
+
+    def _note_length(self, value: bytes) -> None:
+        if self._length is not None or not _LENGTH.fullmatch(value):
+            raise _BodyError(http.HTTPStatus.BAD_REQUEST, "Content-Length has to be one number.")
+        if int(value) > BODY_BYTES:
+            words = f"No request here has a body; one of up to {BODY_BYTES} bytes is read and left alone."
+            raise _BodyError(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
+        self._length = value
+
+
+class Doorway(ServerProtocol):
+    """The library's protocol with these two promises.
+
+    Args:
+        max_size: of messages, bytes.
+        headers: for every answer that does not have them itself.
+        answered: called with the status of each answer but the one that opens a WebSocket.
+    """
+
+    def __init__(self, max_size: int, headers: Mapping[str, str], answered: Callable[[int], None]) -> None:
+        self._reply_headers = headers
+        self._answered: Callable[[int], None] | None = answered
+        super().__init__(max_size=max_size)
+
+    def parse(self) -> Generator[None]:
+        """Called by the library to read what comes."""
+        self.reader = _RequestReader()
+        yield from super().parse()
+
+    def send_response(self, response: Response) -> None:
+        """Send an answer, whoever made it."""
+        for name, value in self._reply_headers.items():
+            if name not in response.headers:
+                response.headers[name] = value
+        super().send_response(response)
+        answered, self._answered = self._answered, None  # there is one answer; the two would keep each other in memory
+        if answered is not None and response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            answered(response.status_code)
+
+    def send_eof(self) -> None:
+        """End the connection; where the library does so without a word because of what the client sent, say why."""
+        unreadable = isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof
+        if self.state is State.CONNECTING and unreadable and not self.eof_sent:
+            self._refuse(self.handshake_exc)
+        else:
+            super().send_eof()
+
+    def _refuse(self, error: Exception | None) -> None:
+        self.handshake_exc = None  # the answer's own end is one of the other kind
+        cause = error.__cause__ if error is not None else None
+        if isinstance(cause, _BodyError):
+            response = self.reject(cause.status, f"{cause}\n")
+        elif isinstance(cause, NotImplementedError):
+            response = self.reject(http.HTTPStatus.LENGTH_REQUIRED, "Send a body with Content-Length, or none.\n")
+        else:
+            response = self.reject(http.HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
+        self.send_response(response)
+        self.handshake_exc = error

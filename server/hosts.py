@@ -1,0 +1,43 @@
+"""Which names this server answers to: a page whose own name was pointed at this machine (DNS rebinding) is turned away."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+
+import machine_names
+
+# RFC 9110 and RFC 3986: a name or an address, and perhaps a port; nothing of a user or a path.
+_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
+
+
+class Hosts:
+    """The names: addresses, localhost, what this machine is called, *.local and those of the settings.
+
+    Addresses and .local are in no name server that somebody else has a say in.
+
+    Args:
+        more: names such as "booth.example", or "*.example" for all below it.
+    """
+
+    def __init__(self, more: Sequence[str]) -> None:
+        lower = [name.lower().rstrip(".") for name in more]
+        self._names = frozenset(("localhost", *machine_names.names(), *lower))
+        self._below = (".local", *(name[1:] for name in lower if name.startswith("*.")))
+
+    def ours(self, host: str) -> bool:
+        """Whether the value of a Host header is this server's."""
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = (match["ipv6"] or match["name"]).lower().rstrip(".")
+        return name in self._names or name.endswith(self._below) or _is_address(name)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

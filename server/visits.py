@@ -1,0 +1,69 @@
+"""The log of those who have not shown the token: a line a second at most for each address, and how many were left out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from auth import household
+from server.limits import TokenBucket
+
+_log = logging.getLogger("server.visits")
+
+_PAUSE_S = 1.0
+# Addresses remembered, and lines a second for all of them together.
+_MOST_ADDRESSES = 1024
+_LINES_A_SECOND, _LINES_AT_ONCE = 20, 100
+
+
+@dataclass(slots=True)
+class _Visitor:
+    quiet_until: float
+    left_out: int = 0
+
+
+class Visits:
+    """Who came, in lines that a flood cannot multiply."""
+
+    def __init__(self) -> None:
+        self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
+        self._lines = TokenBucket(_LINES_A_SECOND, _LINES_AT_ONCE)
+        self._elsewhere = 0
+        self._summing_up = False
+
+    def note(self, address: str, words: str) -> None:
+        """Log what somebody at an address did, or count it where that address has had its line for this second."""
+        loop = asyncio.get_running_loop()
+        place, now = household(address), loop.time()
+        visitor = self._visitors.get(place)
+        if visitor is not None and (visitor.left_out or now < visitor.quiet_until):
+            visitor.left_out += 1
+            if visitor.left_out == 1:
+                loop.call_at(visitor.quiet_until, self._sum_up, place)
+            return
+        if not self._lines.take():
+            self._elsewhere += 1
+            if not self._summing_up:
+                self._summing_up = True
+                loop.call_later(_PAUSE_S, self._sum_up_elsewhere)
+            return
+        self._visitors[place] = _Visitor(now + _PAUSE_S)
+        self._visitors.move_to_end(place)
+        while len(self._visitors) > _MOST_ADDRESSES:
+            _, forgotten = self._visitors.popitem(last=False)
+            self._elsewhere += forgotten.left_out
+        _log.info("%s: %s", address, words)
+
+    def _sum_up(self, place: str) -> None:
+        visitor = self._visitors.get(place)
+        if visitor is not None and visitor.left_out:
+            _log.info("%s: %d more requests and connections without the token", place, visitor.left_out)
+            visitor.left_out = 0
+            visitor.quiet_until = asyncio.get_running_loop().time() + _PAUSE_S
+
+    def _sum_up_elsewhere(self) -> None:
+        _log.info("%d requests and connections without the token from many addresses", self._elsewhere)
+        self._elsewhere = 0
+        self._summing_up = False

@@ -1,0 +1,306 @@
+"""What strangers may send over HTTP, byte by byte: every request has an answer, every answer its headers, the log its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
+
+from server.hosts import Hosts
+from tests.rig import TOKEN, Client, Server
+from tests.server.raw import RawClient
+from tests.server.wire import REPLY_S, fresh_address, logged_in, still_answers, stranger
+from tests.waiting import until
+
+HOST = b"Host: localhost\r\n"
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+)
+EVERY_REPLY = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "server": "gphoto-ws-server",
+}
+
+
+class Reply:
+    """An HTTP answer, taken apart as strictly as can be."""
+
+    def __init__(self, data: bytes) -> None:
+        head, _, self.body = data.partition(b"\r\n\r\n")
+        lines = head.decode("ascii").split("\r\n")
+        assert not [line for line in lines if "\r" in line or "\n" in line]
+        match = re.fullmatch(r"HTTP/1\.1 (\d{3}) [\w -]+", lines[0])
+        assert match, lines[0]
+        self.status = int(match[1])
+        self.headers: dict[str, str] = {}
+        for line in lines[1:]:
+            name, value = line.split(": ", 1)
+            assert name.lower() not in self.headers, f"twice: {name}"
+            self.headers[name.lower()] = value
+
+
+async def ask(server: Server, *pieces: bytes, address: tuple[str, int] | None = None) -> Reply:
+    """Send these bytes one after the other, and read until the server ends the connection."""
+    host, _, port = urlsplit(server.uri).netloc.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), local_addr=address or fresh_address())
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(REPLY_S):
+            return Reply(await reader.read())
+    finally:
+        writer.transport.abort()
+
+
+def get(path: bytes = b"/health", more: bytes = b"", host: bytes = HOST) -> bytes:
+    return b"GET " + path + b" HTTP/1.1\r\n" + host + more + b"\r\n"
+
+
+REQUESTS = {
+    "status": (get(b"/"), 200),
+    "health": (get(), 503),
+    "health with a wrong token": (get(more=b"Authorization: Bearer guess\r\n"), 401),
+    "console": (get(b"/console"), 200),
+    "nothing there": (get(b"/nope"), 404),
+    "a websocket by GET": (get(b"/ws"), 426),
+    "no token": (get(b"/camera/info"), 401),
+    "a method that is not allowed": (b"DELETE / HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+    "a websocket elsewhere": (get(b"/nope", UPGRADE), 404),
+    "a websocket from a page elsewhere": (get(b"/ws", UPGRADE + b"Origin: https://evil.example\r\n"), 403),
+    "half an upgrade": (get(b"/ws", b"Upgrade: websocket\r\n"), 426),
+    "a key that is none": (get(b"/ws", UPGRADE.replace(b"AAAA==", b"A==")), 400),
+    "another version": (get(b"/ws", UPGRADE.replace(b"Version: 13", b"Version: 12")), 400),
+    "a long path": (get(b"/" + b"x" * 9000), 414),
+    "a long header": (get(more=b"A: " + b"x" * 9000 + b"\r\n"), 431),
+    "many headers": (get(more=b"A: b\r\n" * 200), 431),
+    "no HTTP": (b"hello\r\n\r\n", 400),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", 400),
+    "lines without CR": (b"GET / HTTP/1.1\nHost: localhost\n\n", 400),
+    "another version of HTTP": (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 400),
+    "a folded header": (get(more=b"A: b\r\n c\r\n"), 400),
+    "a bare CR in the path": (get(b"/a\rSet-Cookie:x"), 400),
+    "a bare CR in a query": (get(b"/?a\rb"), 400),
+    "a bare CR in a header": (get(more=b"A: b\rc\r\n"), 400),
+    "a NUL in the path": (get(b"/\x00"), 400),
+    "a path beyond ASCII": (get("/ä".encode()), 400),
+    "a method that is none": (b"G\rT / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "no Host": (get(host=b""), 400),
+    "two Hosts": (get(host=HOST * 2), 400),
+    "two Authorizations": (get(b"/camera/info", f"Authorization: Bearer {TOKEN}\r\n".encode() * 2), 400),
+    "two Upgrades": (get(b"/ws", b"Upgrade: websocket\r\n" + UPGRADE), 400),
+    "two Authorizations of a websocket": (get(b"/ws", UPGRADE + b"Authorization: Bearer x\r\n" * 2), 400),
+    "two Origins": (get(b"/ws", UPGRADE + b"Origin: http://localhost\r\n" * 2), 400),
+    "another Host": (get(host=b"Host: evil.example\r\n"), 421),
+    "another Host of a websocket": (get(b"/ws", UPGRADE, b"Host: evil.example\r\n"), 421),
+    "a Host that is none": (get(host=b"Host: localhost/@evil\r\n"), 421),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "status"), REQUESTS.values(), ids=REQUESTS)
+async def test_every_request_is_answered_and_every_answer_has_its_headers(
+    bare_server: Server, request_: bytes, status: int
+) -> None:
+    reply = await ask(bare_server, request_)
+    assert reply.status == status
+    assert {name: reply.headers.get(name) for name in EVERY_REPLY} == EVERY_REPLY
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+    assert reply.headers["permissions-policy"]
+    assert "strict-transport-security" not in reply.headers
+    assert int(reply.headers["content-length"]) == len(reply.body)
+    assert b"\r" not in reply.body
+    assert "Traceback" not in bare_server.log
+
+
+async def test_a_websocket_has_the_headers_too(bare_server: Server) -> None:
+    async with await stranger(bare_server) as socket:
+        assert socket.response is not None
+        headers = {name.lower(): value for name, value in socket.response.headers.raw_items()}
+    assert {name: headers.get(name) for name in EVERY_REPLY} == EVERY_REPLY
+
+
+async def test_a_head_has_no_body_whatever_the_answer(bare_server: Server) -> None:
+    for request, status in ((get(b"/nope"), 404), (get(), 503), (get(host=b"Host: evil.example\r\n"), 421)):
+        reply = await ask(bare_server, request.replace(b"GET", b"HEAD", 1))
+        assert (reply.status, reply.body) == (status, b"")
+
+
+async def test_old_http_without_a_host_is_answered(bare_server: Server) -> None:
+    assert (await ask(bare_server, b"GET /health HTTP/1.0\r\n\r\n")).status == 503
+
+
+# -- bodies
+
+POST = b"POST /health HTTP/1.1\r\n" + HOST
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"),
+    [
+        ((POST + b"Content-Length: 0\r\n\r\n",), 405),
+        ((POST + b"Content-Length: 2\r\n\r\n{}",), 405),
+        ((POST + b"content-length:2\r\n\r\n", b"{", b"}"), 405),
+        ((POST + b"Content-Length: 65536\r\n\r\n", b"x" * 65536), 405),
+        ((POST + b"Content-Length: 65537\r\n\r\n", b"x" * 65537), 413),
+        ((POST + b"Content-Length: 999999999999\r\n\r\n",), 413),
+        ((POST + b"Content-Length: -1\r\n\r\n",), 400),
+        ((POST + b"Content-Length: 2, 2\r\n\r\n{}",), 400),
+        ((POST + b"Content-Length: " + b"9" * 40 + b"\r\n\r\n",), 400),
+        ((POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",), 400),
+        ((POST + b"Content-Length: 0\r\n" * 20_000,), 400),
+        ((POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",), 411),
+        ((POST + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",), 411),
+        # The first line is no header; and what follows a body is not a second request.
+        ((b"Content-Length: 5\r\n\r\n",), 400),
+        ((POST + b"Content-Length: 2\r\n\r\n{}" + get(b"/nope"),), 405),
+    ],
+    ids=["0", "2", "in pieces", "as long as may be", "too long", "endless", "negative", "a list", "a huge number", "two",
+         "many", "chunked", "chunked and a length", "no request", "more after it"],
+)  # fmt: skip
+async def test_a_body_is_answered(bare_server: Server, pieces: tuple[bytes, ...], status: int) -> None:
+    reply = await ask(bare_server, *pieces)
+    assert reply.status == status
+    assert {name: reply.headers.get(name) for name in EVERY_REPLY} == EVERY_REPLY
+    assert "Traceback" not in bare_server.log
+
+
+async def test_a_restart_with_a_body_is_carried_out(bare_server: Server) -> None:
+    request = f"POST /camera/restart HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
+    reply = await ask(bare_server, request + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+    assert (reply.status, b"no_camera_selected" in reply.body) == (409, True)  # as without one: there is no camera
+
+
+async def test_a_client_that_sends_on_after_a_refusal_is_cut_off(bare_server: Server) -> None:
+    client = await RawClient.connect(bare_server)
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    lost = False
+    async with asyncio.timeout(8):  # the library alone would listen for 10 s
+        while not lost:
+            try:
+                client.send(b"5\r\nhello\r\n")
+                await client.writer.drain()
+                await asyncio.sleep(0.05)
+            except ConnectionError:
+                lost = True
+    await client.close()
+
+
+# -- names (DNS rebinding)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:8765", "localhost.", "127.0.0.1", "192.0.2.7:80", "[::1]", "[2001:db8::1]:8765", "booth.local",
+     "booth.local.", "cellar.booth.local:8765", "booth.example", "BOOTH.example.:80", "a.booths.example", "vm7", "vm7.lan", "vm7.local"],
+)  # fmt: skip
+def test_names_of_this_server(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setattr("machine_names.socket.gethostname", lambda: "VM7")
+    monkeypatch.setattr("machine_names._domains", lambda: ["lan"])
+    assert Hosts(["booth.example", "*.booths.example"]).ours(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "booth.example.evil.example", "evilbooth.example", "x.booth.example", "booths.example", "local", "evillocal",
+     "local.evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "localhost:80:80",
+     "localhost/", "localhost,evil.example", "localhost evil.example", "[::1", "::1", "[evil.example]", "vm7.evil.example", "127.1",
+     "localhost\tx"],
+)  # fmt: skip
+def test_names_that_are_not(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setattr("machine_names.socket.gethostname", lambda: "vm7")
+    monkeypatch.setattr("machine_names._domains", lambda: ["lan"])
+    assert not Hosts(["booth.example", "*.booths.example"]).ours(host)
+
+
+@pytest.mark.parametrize("path", ["/console", "/health", "/ws"])
+async def test_a_page_whose_name_was_pointed_here_gets_no_further(bare_server: Server, path: str) -> None:
+    port = bare_server.uri.rpartition(":")[2]
+    host = f"Host: evil.example:{port}\r\nOrigin: http://evil.example:{port}\r\n".encode()
+    reply = await ask(bare_server, get(path.encode(), UPGRADE if path == "/ws" else b"", host))
+    assert reply.status == 421
+    assert b"WS_HOSTS" in reply.body
+    assert b"evil" not in reply.body
+
+
+async def test_a_page_that_came_from_a_name_of_the_settings_may_connect(new_server: Callable[..., Server]) -> None:
+    server = new_server(WS_HOSTS="photos.example")
+    place = f"photos.example:{server.uri.rpartition(':')[2]}"
+    at_that_name = Server.__new__(Server)
+    at_that_name.__dict__ = {**server.__dict__, "uri": f"ws://{place}"}
+    async with await logged_in(at_that_name, host="127.0.0.1", origin=Origin(f"http://{place}")) as client:
+        await still_answers(client)
+    with pytest.raises(InvalidStatus) as refusal:
+        await stranger(server, origin=Origin(f"http://{place}"))
+    assert refusal.value.response.status_code == 403
+    assert server.stop() == 0
+
+
+# -- the log
+
+
+async def test_strangers_do_not_flood_the_log(new_server: Callable[..., Server]) -> None:
+    server, address, count = new_server(), fresh_address(), 400
+    for number in range(count):
+        more = UPGRADE + b"Authorization: Bearer guess\r\n" * 2 if number % 2 else b""
+        assert (await ask(server, get(b"/nope", more), address=address)).status in (400, 404)
+
+    def noted() -> tuple[int, int]:
+        lines = [line for line in server.log.splitlines() if f" server.visits: {address[0]}: " in line]
+        more = [int(match[1]) for line in lines if (match := re.search(r": (\d+) more requests and connections", line))]
+        return len(lines), len(lines) - len(more) + sum(more)
+
+    began = asyncio.get_running_loop().time()
+    await until(lambda: noted()[1] == count, 20)  # nothing is left out of the count
+    lines, _ = noted()
+    seconds = _seconds(server.log)
+    assert lines <= seconds + 2, (
+        f"{lines} lines in {seconds} s, {asyncio.get_running_loop().time() - began:.1f} s after it"
+    )
+    assert server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+async def test_floods_from_many_addresses_do_not_flood_the_log_either(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    for _ in range(400):
+        await ask(server, get(b"/nope"))
+    await until(lambda: "from many addresses" in server.log, 20)
+    lines = server.log.count("server.visits: 127.")
+    assert lines <= 100 + 20 * (_seconds(server.log) + 1)
+    assert server.stop() == 0
+
+
+async def test_wrong_logins_do_not_flood_the_log(new_server: Callable[..., Server]) -> None:
+    server, address = new_server(), fresh_address()
+    for _ in range(30):
+        async with await stranger(
+            server, local_addr=address, additional_headers={"Authorization": "Bearer x"}
+        ) as socket:
+            if len(server.log) > 100_000:
+                break
+            await socket.close()
+    async with await Client.connect(server) as owner:
+        await still_answers(owner)
+    server.wait_for_log(r"client \d+ .*: logged in")
+    assert server.log.count(address[0]) <= _seconds(server.log) + 2
+    assert server.stop() == 0
+
+
+def _seconds(log: str) -> float:
+    """From the first line of a visitor to the last."""
+    times = [
+        int(hours) * 3600 + int(minutes) * 60 + float(f"{seconds}.{milliseconds}")
+        for hours, minutes, seconds, milliseconds in re.findall(
+            r"^\S+ (\d\d):(\d\d):(\d\d),(\d{3})\S* \w+ server\.visits", log, re.MULTILINE
+        )
+    ]
+    return times[-1] - times[0] if times else 0.0
