@@ -43,7 +43,12 @@ _PILLOW = {
     Turn(270): Image.Transpose.ROTATE_90,
 }
 _QUALITY = 92
-_MOST_PIXELS = 250_000_000
+# How large a JPEG may say that it is before it is decoded, by its kind: a still of the largest sensors (150 megapixels);
+# a live-view frame or what a camera sends as thumbnail (a display's size); the EXIF thumbnail (160x120 by CIPA DC-008,
+# some makers have 640x480). Decoding takes 7 bytes and 50 ns a pixel.
+STILL_PIXELS, SMALL_PIXELS, EXIF_THUMBNAIL_PIXELS = 160_000_000, 16_000_000, 1_000_000
+# Huffman coding spends at least one bit on each block of 64 pixels (ITU T.81, F.1.2 and G.1.2).
+_PIXELS_A_BYTE = 512
 _MOST_DIRECTORIES = 8
 _EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and is at most 64 KB long
 _ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
@@ -109,15 +114,20 @@ def turbojpeg() -> TurboJpeg | None:
         return None
 
 
-def turned(data: bytes, turn: Turn) -> bytes:
+def turned(data: bytes, turn: Turn, most_pixels: int = SMALL_PIXELS) -> bytes:
     """The picture turned, its metadata as they are.
 
+    Args:
+        data: a JPEG; as it stands where nothing has to be turned.
+        turn: what to do.
+        most_pixels: how large it may be.
+
     Raises:
-        ValueError: this is no JPEG.
+        ValueError: this is no JPEG, or a larger one.
     """
     if not turn:
         return data
-    _check_size(data)
+    _check_size(data, most_pixels)
     turbo = turbojpeg()
     lossless = turbo.turned(data, turn) if turbo else None
     return lossless if lossless is not None else by_pillow(data, turn)
@@ -142,23 +152,27 @@ def by_pillow(data: bytes, turn: Turn) -> bytes:
     return out.getvalue()
 
 
-def _check_size(data: bytes | bytearray) -> tuple[int, int]:
+def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
     """Width and height as the frame header tells them (ITU T.81, B.2.2).
 
     Raises:
-        ValueError: this is no JPEG, or it says that it is larger than any camera's: a header of a few bytes can keep
-            a decoder busy for minutes.
+        ValueError: this is no JPEG, or it says that it is larger than its kind is or than its bytes can hold: a header
+            of a few bytes can keep a decoder busy for minutes.
     """
     place = 2
     while data[:2] == b"\xff\xd8" and place + 9 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, place + 5)
-            if not 0 < width * height <= _MOST_PIXELS:
-                raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels")
+            if not 0 < width * height <= min(most_pixels, len(data) * _PIXELS_A_BYTE):
+                raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels in {len(data)} bytes")
             return width, height
-        # A marker may be padded with any number of FF.
-        place += 1 if marker == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == 0xFF:  # a marker may be padded with any number of these
+            place += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # stand alone; a decoder reads on behind them
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     raise ValueError("this is no JPEG: it has no frame header")
 
 
@@ -176,11 +190,11 @@ def upright(data: bytes, turn: Turn) -> bytes:
     whole = BY_EXIF.get(orientation or 1, AS_IS).then(turn)
     if not whole and orientation in (None, 1):
         return data
-    picture = bytearray(turned(data, whole))
+    picture = bytearray(turned(data, whole, STILL_PIXELS))
     exif = _exif(picture)
     if exif is not None:
         exif.put(_ORIENTATION, 1)
-        width, height = _check_size(picture)
+        width, height = _check_size(picture, STILL_PIXELS)
         exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
         exif.put(_HEIGHT, height)
         _turn_thumbnail(exif, whole)
@@ -193,7 +207,7 @@ def _turn_thumbnail(exif: _Exif, turn: Turn) -> None:
         return
     start = exif.start + at
     try:
-        new = turned(bytes(exif.data[start : start + size]), turn)
+        new = turned(bytes(exif.data[start : start + size]), turn, EXIF_THUMBNAIL_PIXELS)
         quality = _QUALITY
         while len(new) > size and quality > 20:  # it has to fit where the old one was
             quality -= 12

@@ -38,6 +38,37 @@ def test_a_header_that_promises_too_much_is_refused(size: tuple[int, int]) -> No
         jpeg.upright(with_size(*size), Turn(90))
 
 
+def padded(data: bytes, size: int) -> bytes:
+    """The JPEG with comments of `size` bytes, so that its bytes could hold what its header promises."""
+    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
+    return data[:2] + comment * (size // len(comment) + 1) + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("data", "most"),
+    [
+        (padded(with_size(13000, 13000), 400_000), jpeg.SMALL_PIXELS),
+        (padded(with_size(16000, 16000), 600_000), jpeg.STILL_PIXELS),
+        (with_size(3000, 3000), jpeg.SMALL_PIXELS),  # in 700 bytes
+        # A decoder passes over a marker that stands alone; who takes it for one with a length reads elsewhere.
+        (b"\xff\xd8\xff\xd0" + with_size(13000, 13000)[2:], jpeg.SMALL_PIXELS),
+    ],
+    ids=["thumbnail", "still", "few bytes", "hidden"],
+)
+def test_what_is_larger_than_its_kind_is_not_decoded(data: bytes, most: int) -> None:
+    with pytest.raises(ValueError, match="000 pixels in"):
+        jpeg.turned(data, Turn(90), most)
+
+
+def test_an_exif_thumbnail_that_promises_too_much_stays_as_it_is_and_the_picture_is_turned() -> None:
+    thumbnail = padded(with_size(1300, 1300), 4000)[:60_000]
+    tags = struct.pack("<IHHHIIHHIII", 8, 2, 0x0201, 4, 1, 38, 0x0202, 4, 1, len(thumbnail), 0)
+    picture = jpeg.upright(with_exif(tags + thumbnail), Turn(90))
+    assert thumbnail in picture
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.size == (16, 16)
+
+
 @pytest.fixture(params=["libturbojpeg", "Pillow alone"])
 def turning(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures are turned by what this machine has, and by Pillow where libjpeg-turbo is missing."""
