@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import datetime
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Of a camera process, whose lines the server logs. The mark at the start is in no message: it is a control character.
@@ -23,6 +24,10 @@ class OneLine(logging.Formatter):
         line.created, line.msecs = record.created, record.msecs
         line.exc_info, line.exc_text, line.stack_info = record.exc_info, record.exc_text, record.stack_info
         return super().format(line)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """The local time with its offset from UTC, ISO 8601: it stays the same moment wherever the log is read."""
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
 
 def _escaped(text: str) -> str:

@@ -163,6 +163,7 @@ def main() -> int:
         stream=sys.stderr,
         level=options.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
     return asyncio.run(_serve(options))
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from camera.log_lines import LOG_FORMAT, OneLine
+from tests.rig import Client, Server
 
 
 def written(message: str, error: Exception | None = None) -> str:
@@ -32,3 +37,33 @@ def test_other_letters_stay_as_they_are_and_tracebacks_keep_their_lines() -> Non
     text = written("Übung 写真", caught.value)
     assert "Übung 写真\nTraceback" in text
     assert text.endswith("ValueError: invalid literal for int() with base 10: 'no number'\n")
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"), [("UTC0", "+00:00"), ("IST-5:30", "+05:30"), ("NST3:30NDT,M1.1.0,M12.5.0", "-02:30")]
+)
+def test_a_line_says_when_with_the_offset_from_utc(monkeypatch: pytest.MonkeyPatch, zone: str, offset: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        if "NDT" in zone and not time.localtime().tm_isdst:
+            offset = "-03:30"
+        moment = written("a picture").split()[0]
+        assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}{re.escape(offset)}", moment)
+        assert abs(datetime.fromisoformat(moment) - datetime.now(UTC)) < timedelta(minutes=5)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+async def test_every_line_of_a_servers_log_says_when(new_server: Callable[..., Server]) -> None:
+    server = new_server("--simulate")
+    async with await Client.connect(server) as client:
+        await client.command("capture_image")
+    server.wait_for_log("captured /store")
+    assert server.stop() == 0
+    lines = server.log.splitlines()
+    # Those of the simulator have whole seconds.
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?[+-]\d\d:?\d\d (DEBUG|INFO|WARNING|ERROR) "
+    assert [line for line in lines if not re.match(stamp, line)] == []
+    assert len(lines) > 5
