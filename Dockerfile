@@ -15,7 +15,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --requirement requirements.txt
-COPY gphoto_ws_server.py auth.py certificate.py exposure.py healthcheck.py isolation.py machine_names.py settings.py redaction.py tls.py LICENSE ./
+COPY gphoto_ws_server.py auth.py certificate.py exposure.py healthcheck.py isolation.py machine_names.py settings.py redaction.py tls.py LICENSE .env.example ./
 COPY camera camera/
 COPY doctor doctor/
 COPY protocol protocol/

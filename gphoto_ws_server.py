@@ -27,7 +27,7 @@ from server.access import Access
 from server.app import App
 from server.heap import keep_freed_memory
 from server.notify import Notifier
-from settings import Settings, SettingsError, load, remarks, service_manager, state_folder
+from settings import Settings, SettingsError, explained, load, remarks, service_manager, state_folder
 from simulator.process import SimulatorProcess
 from tls import Certificates, TlsError
 
@@ -40,8 +40,9 @@ _DESCRIPTORS = 16384
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="gphoto_ws_server.py",
-        description="Control cameras through libgphoto2 over WebSockets. Settings: see .env.example.",
+        description="Control cameras through libgphoto2 over WebSockets.",
+        epilog="Settings come from the environment, or from a file .env in the folder where the server is started."
+        " --settings prints every one with its default and what it means, as such a file.",
     )
     parser.add_argument("--host", help="address to listen on, in place of WS_HOST")
     parser.add_argument("--port", type=int, help="port to listen on, in place of WS_PORT; 0 takes a free one")
@@ -49,6 +50,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--simulate", type=int, nargs="?", const=1, metavar="N",
         help="start N simulated cameras (default 1) beside the real ones",
     )  # fmt: skip
+    parser.add_argument("--settings", action="store_true", help="print every setting as a file .env, and end")
     parser.add_argument("--doctor", action="store_true", help="say what is wrong and what mends it, and end")
     parser.add_argument(
         "--make-cert", nargs="?", const=".", metavar="FOLDER", type=Path,
@@ -147,6 +149,9 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
 def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
     """Run the server until SIGTERM or SIGINT; returns the exit code (2: bad settings, 1: cannot listen)."""
     arguments = _arguments(argv)
+    if arguments.settings:
+        print(explained(), end="")
+        return 0
     if arguments.doctor:
         from doctor import report  # what it needs, the server does not
 

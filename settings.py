@@ -202,6 +202,11 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
 
 
+def explained() -> str:
+    """Every setting with its default and what it means: .env.example, which is also in the wheel."""
+    return Path(__file__).with_name("server").joinpath("env.example").read_text()
+
+
 def state_folder(settings: Settings) -> Path:
     """STATE_DIR, or where systemd wants a service's state, or where a user's programs keep theirs (XDG)."""
     if given := settings.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
@@ -221,7 +226,7 @@ def remarks(dotenv: Path | None = None) -> list[str]:
     for name in _from_file(dotenv):
         if name not in known:
             nearest = difflib.get_close_matches(name.upper(), known, 1)
-            hint = f"did you mean {nearest[0]}?" if nearest else ".env.example lists those that are."
+            hint = f"did you mean {nearest[0]}?" if nearest else "--settings prints those that are."
             sentences.append(f"{name} in {_file(dotenv)} is no setting; {hint}")
     return sentences
 

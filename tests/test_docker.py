@@ -32,6 +32,13 @@ def _copied() -> list[tuple[str, str]]:
     return pairs
 
 
+def test_everything_that_is_copied_is_sent_to_the_builder() -> None:
+    sent = {
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    assert {source for source, _ in _copied()} - sent == set()
+
+
 def test_hadolint_has_nothing_to_say() -> None:
     done = subprocess.run(
         [*find_tool(("hadolint",), install="no wheel for this machine"), str(ROOT / "Dockerfile")],

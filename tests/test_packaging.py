@@ -41,8 +41,14 @@ def test_the_installed_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyP
         str(place),
         str(wheel),
     )
-    version = _run(str(place / "bin" / "gphoto-ws-server"), "--version", PYTHONPATH=str(place))
+    program = str(place / "bin" / "gphoto-ws-server")
+    version = _run(program, "--version", PYTHONPATH=str(place))
     assert version.strip() in wheel.name
+    # What it is called, and where its settings are explained, without the clone.
+    help_text = _run(program, "--help", PYTHONPATH=str(place))
+    assert help_text.startswith("usage: gphoto-ws-server [")
+    assert "--settings prints every one" in " ".join(help_text.split())
+    assert _run(program, "--settings", PYTHONPATH=str(place)) == (ROOT / ".env.example").read_text()
     monkeypatch.setattr("tests.rig.ROOT", place)
     server = Server("--simulate", cwd=tmp_path)
 

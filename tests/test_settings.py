@@ -9,8 +9,10 @@ import pytest
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from exposure import TOKEN_CHARACTERS, TOKEN_CHARACTERS_BEYOND
 from settings import Settings, SettingsError, load
 from tests.rig import ROOT
+from tests.test_entry import run
 
 EXAMPLE = ROOT / ".env.example"
 NOTHING = Path("/nonexistent/.env")
@@ -39,6 +41,25 @@ def test_the_example_has_a_line_of_words_for_every_setting() -> None:
     assert [line.partition("=")[0] for block in described for line in block.splitlines()] == list(
         dotenv_values(EXAMPLE)
     )
+
+
+def test_the_example_asks_for_tokens_as_long_as_the_server_does() -> None:
+    words = " ".join(line.lstrip("# ") for line in EXAMPLE.read_text().splitlines())
+    lengths = [int(number) for number in re.findall(r"(\d+) (?:characters )?or more", words)]
+    assert lengths == [TOKEN_CHARACTERS_BEYOND, TOKEN_CHARACTERS]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"a token of {TOKEN_CHARACTERS_BEYOND} characters is demanded" in readme
+
+
+def test_the_settings_that_are_printed_are_the_example(tmp_path: Path) -> None:
+    printed = run(tmp_path, "--settings", WS_PORT="http")
+    assert (printed.returncode, printed.stdout) == (0, EXAMPLE.read_text())
+
+
+def test_the_help_names_the_program_and_where_settings_are_explained(tmp_path: Path) -> None:
+    words = " ".join(run(tmp_path, "--help").stdout.split())
+    assert words.startswith("usage: gphoto_ws_server.py [")
+    assert "--settings prints every one" in words
 
 
 def test_without_anything_the_defaults_hold() -> None:
