@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from strange import Strange
+
 from tests.rig import Server
 from tests.waiting import WITHIN_S
 
@@ -41,7 +43,7 @@ class Done:
 class Shell:
     """Runs the installed gphoto-ws in a folder, for one server and token."""
 
-    def __init__(self, programs: Path, folder: Path, server: Server) -> None:
+    def __init__(self, programs: Path, folder: Path, server: Server | Strange) -> None:
         self.folder = folder
         self.programs = programs
         self.program = str(programs / "gphoto-ws")

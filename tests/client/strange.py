@@ -31,6 +31,7 @@ class Strange:
 
     def __init__(self) -> None:
         self.uri = ""
+        self.token = "x"
         self.logins = 0
         self.commands: list[str] = []
         self.acks: list[int] = []

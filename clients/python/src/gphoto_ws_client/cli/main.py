@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -13,7 +12,7 @@ from contextlib import suppress
 
 from gphoto_ws_client.cli import words
 from gphoto_ws_client.cli.arguments import parse, tls, token
-from gphoto_ws_client.cli.output import note
+from gphoto_ws_client.cli.output import note, open_output, show_json
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
 
@@ -28,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code; see --help.
     """
     options = parse(argv)
-    logging.basicConfig(format="gphoto-ws: %(message)s", stream=sys.stderr)
-    logging.getLogger("gphoto_ws_client").setLevel(logging.INFO)
+    open_output()
     try:
         if options.check is not None:
             options.check(options)
@@ -44,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return words.INTERRUPTED
     except (GphotoWsError, words.UsageError, OSError) as error:
         if options.json:
-            print(words.as_json(error), file=sys.stderr)
+            show_json(words.facts(error), sys.stderr)
         else:
             note(words.words(error))
         return words.exit_code(error)

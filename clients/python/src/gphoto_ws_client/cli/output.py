@@ -1,30 +1,52 @@
-"""What goes to stdout: lines, tables, JSON and pictures; and the progress bar on stderr."""
+"""What goes to stdout: lines, tables, JSON and pictures; and notes, the log and the progress bar on stderr.
+
+Everything passes through `printable` or JSON's escapes here: most of it was chosen by a camera or a server.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TextIO
+
+from gphoto_ws_client.cli.safe import printable
+
+
+def open_output() -> None:
+    """Before anything is written: what stdout's encoding does not have is escaped, and the log goes to stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LogLine("gphoto-ws: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("gphoto_ws_client").setLevel(logging.INFO)
+
+
+class _LogLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def show(text: str) -> None:
     """One line on stdout, at once."""
-    print(text, flush=True)
+    print(printable(text), flush=True)
 
 
 def note(text: str) -> None:
     """One line for the person at the terminal."""
-    print(f"gphoto-ws: {text}", file=sys.stderr, flush=True)
+    print(f"gphoto-ws: {printable(text)}", file=sys.stderr, flush=True)
 
 
-def show_json(value: Any) -> None:
-    """A reply as one line of JSON."""
-    show(json.dumps(plain(value)))
+def show_json(value: Any, file: TextIO | None = None) -> None:
+    """A reply as one line of JSON, on stdout unless given; in ASCII without control characters."""
+    print(json.dumps(plain(value)).replace("\x7f", "\\u007f"), file=file or sys.stdout, flush=True)
 
 
 def plain(value: Any) -> Any:
@@ -39,7 +61,7 @@ def plain(value: Any) -> Any:
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns under their names, each as wide as it has to be."""
-    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    cells = [[printable(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
         show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -72,9 +94,9 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     except ImportError:
         yield lambda here, size: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=None)
+        task = progress.add_task(printable(name), total=None)
         yield lambda here, size: progress.update(task, completed=here, total=size)
 
 

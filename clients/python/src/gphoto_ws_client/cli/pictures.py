@@ -6,14 +6,16 @@ import argparse
 import asyncio
 import errno
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from gphoto_ws_client.binary import Frame
 from gphoto_ws_client.cli.output import note, plain, progress_bar, show, show_json, write_stdout
+from gphoto_ws_client.cli.safe import local_name
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.download import PIECE_BYTES, SavedFile
-from gphoto_ws_client.errors import GphotoWsError
+from gphoto_ws_client.errors import GphotoWsError, UnexpectedReply
 from gphoto_ws_client.live_view import LiveView
 from gphoto_ws_client.replies import Captured, ImageFile
 
@@ -36,9 +38,9 @@ def check_get(options: argparse.Namespace) -> None:
     name = options.path.rstrip("/").rpartition("/")[2]
     if not name or not options.path.startswith("/"):
         raise UsageError(f"{options.path!r} is no file of a camera. Paths look as files shows them.")
-    options.output = options.output or name
-    if options.output != STDOUT and Path(options.output).is_dir():
-        options.output = str(Path(options.output) / name)
+    folder = "." if options.output is None else options.output
+    if folder != STDOUT and Path(folder).is_dir():
+        options.output = str(Path(folder) / _own_name(name, ()))
     _check_target(options.output, options)
 
 
@@ -133,6 +135,8 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
     if options.output == STDOUT:
         await _to_stdout(client, shot.camera_filepath, options.port)
         return []
+    if not shot.files:
+        raise UnexpectedReply("The server took a picture and names no file of it.")
     pairs = _places(Path(options.output), shot)
     try:
         return [await _save(client, file.camera_filepath, path, options) for file, path in pairs]
@@ -143,9 +147,20 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
 
 def _places(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
     """Which files of the shot go where."""
-    if target.is_dir():
-        return [(file, target / Path(file.filename).name) for file in shot.files]
-    return [(shot.files[0], target)]
+    if not target.is_dir():
+        return [(shot.files[0], target)]
+    names: list[str] = []
+    for file in shot.files:
+        names.append(_own_name(file.filename, names))
+    return [(file, target / name) for file, name in zip(shot.files, names, strict=True)]
+
+
+def _own_name(name: str, taken: Collection[str]) -> str:
+    """The name here for a file that the camera named; says so where it is another."""
+    chosen = local_name(name, taken)
+    if chosen != name:
+        note(f"{name} is no name for a file here: it becomes {chosen}")
+    return chosen
 
 
 async def _save(client: Client, camera_filepath: str, target: Path, options: argparse.Namespace) -> SavedFile:
@@ -178,6 +193,8 @@ def _check_target(output: str, options: argparse.Namespace) -> None:
             raise UsageError("--json and -o - exclude each other: both want stdout.")
         return
     target = Path(output)
+    if output.endswith("/") and not target.is_dir():
+        raise UsageError(f"There is no folder {output}.")
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}.")
     if target.is_dir():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import AsyncIterator
 
-from gphoto_ws_client.cli.output import plain, show, show_json, show_table, size_words
+from gphoto_ws_client.cli.output import note, plain, show, show_json, show_table, size_words
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
-from gphoto_ws_client.replies import Config, ImageFile
+from gphoto_ws_client.replies import Config, FileList, ImageFile
 
 _PAGE = 500
+# Folders in folders. No card is so deep.
+_DEEPEST = 32
 
 
 async def cameras(client: Client, options: argparse.Namespace) -> None:
@@ -102,24 +104,34 @@ async def watch(client: Client, options: argparse.Namespace) -> None:
                 return
 
 
-async def _entries(client: Client, folder: str, port: str | None, recursive: bool) -> AsyncIterator[str | ImageFile]:
-    """Folders (with a slash at the end) and files, page by page."""
+async def _entries(client: Client, top: str, port: str | None, recursive: bool) -> AsyncIterator[str | ImageFile]:
+    """Folders (with a slash at the end) and files; a folder comes before what is in it."""
+    waiting = [(top, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        if depth:
+            yield f"{folder}/"
+        if depth and not recursive:
+            continue
+        if depth > _DEEPEST:
+            note(f"folders below {folder} are not listed")
+            continue
+        folders: tuple[str, ...] = ()
+        async for page in _pages(client, folder, port):
+            folders = page.folders
+            for file in page.files:
+                yield file
+        waiting += [(f"{folder.rstrip('/')}/{name}", depth + 1) for name in reversed(folders)]
+
+
+async def _pages(client: Client, folder: str, port: str | None) -> AsyncIterator[FileList]:
     offset = 0
-    folders: tuple[str, ...] = ()
     while True:
         page = await client.list_files(folder, offset=offset, limit=_PAGE, port=port)
-        folders = page.folders
-        for file in page.files:
-            yield file
+        yield page
         offset += len(page.files)
         if offset >= page.total or not page.files:
-            break
-    for name in folders:
-        path = f"{folder.rstrip('/')}/{name}"
-        yield f"{path}/"
-        if recursive:
-            async for entry in _entries(client, path, port, recursive):
-                yield entry
+            return
 
 
 def _value(setting: Config) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 from gphoto_ws_client.errors import ConnectionFailed, GphotoWsError, Unauthorized
 
@@ -27,18 +27,18 @@ def words(error: Exception) -> str:
     if isinstance(error, FileExistsError):
         return f"{error.filename} is there already. Another name, or --force to write over it."
     if isinstance(error, GphotoWsError):
-        if error.code == "no_camera_selected" and error.details.get("ports"):
-            return f"There are several cameras. Choose one with --port: {', '.join(error.details['ports'])}."
+        ports = error.details.get("ports")
+        if error.code == "no_camera_selected" and isinstance(ports, list) and ports:
+            return f"There are several cameras. Choose one with --port: {', '.join(map(str, ports))}."
         return error.message
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return str(error)
 
 
-def as_json(error: Exception) -> str:
-    """The error as one line of JSON."""
+def facts(error: Exception) -> dict[str, Any]:
+    """The error for a program."""
     if isinstance(error, GphotoWsError):
-        facts = {"code": error.code, "retryable": error.retryable, "details": error.details}
-    else:
-        facts = {"code": "usage" if exit_code(error) == USAGE else "local", "retryable": False, "details": {}}
-    return json.dumps({"error": words(error), **facts})
+        return {"error": words(error), "code": error.code, "retryable": error.retryable, "details": error.details}
+    code = "usage" if exit_code(error) == USAGE else "local"
+    return {"error": words(error), "code": code, "retryable": False, "details": {}}

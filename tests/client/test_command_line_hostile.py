@@ -1,0 +1,254 @@
+"""gphoto-ws against a server and cameras that choose their words to harm: terminals, files and scripts stay as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import unicodedata
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gphoto_ws_client.cli.safe import local_name, printable
+from hypothesis import given
+from hypothesis import strategies as st
+from shell import Done, Shell
+from strange import strange, transfer
+from websockets.asyncio.server import ServerConnection
+
+# Sets the window's title, clears the screen, goes back to the line's start, turns the direction of writing, ends lines
+# in three ways; DEL, a C1 control and a lone surrogate.
+EVIL = "a\x1b]0;owned\x07\x1b[2J\rb\u202ec\nd\u2028e\x85f\x9b31mg\x7fh\ud800i\u200b\U000e0041"
+SHOWN = "a\\x1b]0;owned\\x07\\x1b[2J\\rb\\u202ec\\nd\\u2028e\\x85f\\x9b31mg\\x7fh\\ud800i\\u200b\\U000e0041"
+CAMERA = {
+    "name": EVIL, "port": EVIL, "index": 0, "serial": EVIL, "state": EVIL, "connected": True, "can": [EVIL], "model": EVIL,
+    "manufacturer": EVIL, "version": EVIL, "viewers": 0, "battery": EVIL, "lens": EVIL, "last_error": EVIL,
+    "warnings": [EVIL], "storage": [{"path": EVIL, "label": EVIL, "capacity": 2**63, "free": None}],
+}  # fmt: skip
+CONFIG = {
+    "config_name": EVIL, "label": EVIL, "type": EVIL, "value": EVIL, "readonly": False, "choices": [EVIL], "path": EVIL,
+}  # fmt: skip
+REPLIES: dict[str, dict[str, Any]] = {
+    "list_cameras": {"cameras": [CAMERA, CAMERA]},
+    "get_camera_info": CAMERA,
+    "get_config": {**CONFIG, "configs": [CONFIG]},
+    "set_config": CONFIG,
+    "subscribe": {"events": ["file_added"]},
+    "unsubscribe": {"events": []},
+}
+Answer = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
+
+
+def shot(*names: str) -> dict[str, Any]:
+    """The reply to capture_image: a shot with files of these names."""
+    files = [
+        {"camera_filepath": f"/DCIM/{n}", "filename": name, "mimetype": "image/jpeg"} for n, name in enumerate(names)
+    ]
+    return {"message": EVIL, "camera_filepath": "/DCIM/0", "files": files, "warnings": [EVIL],
+            "timing": {"shutter_ms": 1, "file_known_ms": 1}}  # fmt: skip
+
+
+def answering(replies: dict[str, dict[str, Any]]) -> Answer:
+    """Answer from a table, and every other command with an error; a picture has its path in it."""
+
+    async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
+        command = message["command"]
+        if command == "download_last_image":
+            await transfer(socket, message, message["payload"]["camera_filepath"].encode())
+            return
+        error = {"status": "error", "code": EVIL, "message": EVIL, "details": {"ports": [EVIL, 7], "x": EVIL}}
+        head = {"status": "ok", "id": message["id"], "command": command}
+        await socket.send(json.dumps({**head, **replies.get(command, error)}))
+        if command == "subscribe":
+            event = {"event": "file_added", "time": EVIL, "port": EVIL, "camera_filepath": EVIL}
+            await socket.send(json.dumps(event))
+
+    return answer
+
+
+@contextlib.asynccontextmanager
+async def hostile(installed: Path, folder: Path, replies: dict[str, dict[str, Any]] = REPLIES) -> Any:
+    """A shell for a server that answers so."""
+    async with strange(answering(replies)) as server:
+        yield Shell(installed, folder, server)
+
+
+async def ran(shell: Shell, *arguments: str) -> Done:
+    """Run it without holding up the server."""
+    return await asyncio.to_thread(shell.run, *arguments)
+
+
+def harmless(text: str) -> bool:
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cameras",), ("info",), ("config", "get", "x"), ("config", "set", "x", "y"), ("config", "list"),
+        ("watch", "--count", "1"), ("files",), ("capture",), ("get", "/DCIM/a.jpg"),
+    ],
+)  # fmt: skip
+async def test_nothing_that_a_terminal_acts_on_comes_through(
+    installed: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    async with hostile(installed, tmp_path, {**REPLIES, "capture_image": shot(EVIL)}) as shell:
+        done = await ran(shell, *command)
+        assert harmless(done.text + done.err)
+        if command[0] != "get":
+            assert SHOWN.split("\\n")[0] in done.text + done.err
+        as_json = await ran(shell, *command, "--json", *(("-o", "b.jpg") if command[0] == "get" else ()))
+    out = as_json.text if as_json.code == 0 else as_json.err.splitlines()[-1]
+    assert out.isascii()
+    assert harmless(out)
+    json.loads(out)
+
+
+async def test_a_message_cannot_forge_a_line(installed: Path, tmp_path: Path) -> None:
+    async with hostile(installed, tmp_path) as shell:
+        done = await ran(shell, "files")
+    assert (done.code, done.err) == (1, f"gphoto-ws: {SHOWN}\n")
+
+
+async def test_the_log_is_escaped_too(installed: Path, tmp_path: Path) -> None:
+    async def odd(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(json.dumps({"id": message["id"], "status": "ok", "message": EVIL}))
+
+    async def flood(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(json.dumps(EVIL))
+        await odd(socket, message)
+
+    async with strange(flood) as server:
+        done = await ran(Shell(installed, tmp_path, server), "cameras")
+    assert (done.code, harmless(done.err)) == (1, True)
+    assert done.err.startswith("gphoto-ws: a message of the server was passed over")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+async def test_an_encoding_without_the_character_is_no_traceback(
+    installed: Path, tmp_path: Path, encoding: str
+) -> None:
+    replies = {"get_config": {**CONFIG, "value": "é日\U0001f4f7"}}
+    async with hostile(installed, tmp_path, replies) as shell:
+        done = await asyncio.to_thread(lambda: shell.run("config", "get", "x", PYTHONIOENCODING=encoding))
+    shown = {"ascii": "\\xe9\\u65e5\\U0001f4f7", "latin-1": "é\\u65e5\\U0001f4f7", "utf-8": "é日\U0001f4f7"}
+    assert (done.code, done.out.decode(encoding)) == (0, f"{shown[encoding]}\n")
+
+
+async def test_a_progress_bar_shows_the_name_and_acts_on_nothing(installed: Path, tmp_path: Path) -> None:
+    async with hostile(installed, tmp_path, {"capture_image": shot("[red]a[/nothing]\x1b[2J.jpg")}) as shell:
+        drawn = await asyncio.to_thread(_at_a_terminal, shell, "capture", "-o", ".")
+    assert "\x1b[2J" not in drawn
+    assert "Traceback" not in drawn
+    (saved,) = (path.name for path in tmp_path.iterdir())
+    assert saved == "nothing]_[2J.jpg"
+
+
+NAMES = {
+    ".bash_profile": "_.bash_profile", "-rf": "_-rf", "../../.ssh/authorized_keys": "authorized_keys", "..": "picture",
+    "": "picture", "con.jpg": "_con.jpg", "a\\b.jpg": "a_b.jpg", "c:d.jpg": "c_d.jpg", "a.jpg. .": "a.jpg",
+    "\x1b[31m.jpg": "_[31m.jpg", "\u202egpj.exe": "_gpj.exe", "x\ud800.jpg": "x_.jpg", "y" * 300 + ".jpg": "y" * 196 + ".jpg",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "here"), NAMES.items())
+async def test_a_name_that_the_other_side_chose_is_made_harmless(
+    installed: Path, tmp_path: Path, name: str, here: str
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    async with hostile(installed, folder, {"capture_image": shot(name)}) as shell:
+        done = await ran(shell, "capture", "-o", ".")
+    assert (done.code, done.text) == (0, here)
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()] == [Path("work", here)]
+    assert f"it becomes {here}" in done.err
+
+
+async def test_get_takes_no_dangerous_name_from_the_path(installed: Path, tmp_path: Path) -> None:
+    async with hostile(installed, tmp_path) as shell:
+        assert (await ran(shell, "get", "/DCIM/.bashrc")).text == "_.bashrc"
+        assert (await ran(shell, "get", "/DCIM/-x", "-o", ".")).text == "_-x"
+        # The user's own choice is used as it is.
+        assert (await ran(shell, "get", "/DCIM/a.jpg", "-o", ".mine")).text == ".mine"
+        assert (await ran(shell, "get", "/DCIM/a.jpg", "--output=-x")).text == "-x"
+        assert (await ran(shell, "get", "/DCIM/a.jpg", "-o", "nowhere/")).code == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"_.bashrc", "_-x", ".mine", "-x"}
+
+
+async def test_two_files_of_one_name_are_both_kept(installed: Path, tmp_path: Path) -> None:
+    for force in ((), ("--force",)):
+        folder = tmp_path / f"work{len(force)}"
+        folder.mkdir()
+        async with hostile(installed, folder, {"capture_image": shot("A.JPG", "a.jpg", "A.JPG", ".x", ".x")}) as shell:
+            done = await ran(shell, "capture", "-o", ".", *force)
+        assert done.text.splitlines() == ["A.JPG", "a-2.jpg", "A-3.JPG", "_.x", "_-2.x"]
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "A.JPG": "/DCIM/0", "a-2.jpg": "/DCIM/1", "A-3.JPG": "/DCIM/2", "_.x": "/DCIM/3", "_-2.x": "/DCIM/4",
+        }  # fmt: skip
+
+
+async def test_what_is_there_is_kept_whatever_it_is(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "A.JPG").write_text("precious")
+    (tmp_path / "B.JPG").symlink_to(tmp_path / "nothing")
+    for name in ("A.JPG", "B.JPG"):
+        async with hostile(installed, tmp_path, {"capture_image": shot(name)}) as shell:
+            done = await ran(shell, "capture", "-o", ".")
+        assert (done.code, "is there already" in done.err, "the picture is on the camera" in done.err) == (
+            2,
+            True,
+            True,
+        )
+    assert (tmp_path / "A.JPG").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["A.JPG", "B.JPG"]
+
+
+async def test_a_shot_without_files_and_a_folder_without_end(installed: Path, tmp_path: Path) -> None:
+    endless = {"list_files": {"folder": "/", "folders": ["a"], "files": [], "total": 2**60}, "capture_image": shot()}
+    async with hostile(installed, tmp_path, endless) as shell:
+        done = await ran(shell, "capture", "-o", "x.jpg")
+        assert (done.code, "names no file" in done.err) == (1, True)
+        done = await ran(shell, "files", "-r")
+    assert (done.code, len(done.text.splitlines())) == (0, 33)
+    assert "are not listed" in done.err
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_made_printable(text: str) -> None:
+    shown = printable(text)
+    assert all(one.isprintable() or unicodedata.category(one) == "Zs" for one in shown)
+    assert printable(shown) == shown
+    shown.encode()
+
+
+@given(st.text(max_size=300) | st.text("./\\-\x00:aé ", max_size=300), st.sets(st.text(max_size=5), max_size=3))
+def test_any_name_becomes_one_that_every_system_takes(name: str, taken: set[str]) -> None:
+    chosen = local_name(name, taken)
+    assert chosen
+    assert not chosen.startswith((".", "-", " "))
+    assert not set(chosen) & set('/\\:*?"<>|\x00\n')
+    assert len(chosen.encode()) <= 230
+    assert chosen.casefold() not in {one.casefold() for one in taken}
+
+
+def _at_a_terminal(shell: Shell, *arguments: str) -> str:
+    """What it draws on a terminal as stdout and stderr."""
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [shell.program, *arguments], cwd=shell.folder, env=shell.environment | {"TERM": "xterm", "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    drawn = b""
+    try:
+        while part := os.read(main, 4096):
+            drawn += part
+    except OSError:  # how Linux tells that nobody has the terminal any more
+        pass
+    os.close(main)
+    process.wait(30)
+    return drawn.decode()
