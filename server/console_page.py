@@ -8,7 +8,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("console")
 # In the order in which they stand in the page: one script, so that there is one scope and nothing to load.
-_SCRIPTS = ("elements.js", "wire.js", "login.js", "cameras.js", "live.js", "shots.js", "controls.js", "settings.js",
+_SCRIPTS = ("elements.js", "wire.js", "login.js", "cameras.js", "live.js", "picture.js", "shots.js", "controls.js", "settings.js",
             "storage.js", "events.js", "main.js")  # fmt: skip
 _STYLE_HERE, _SCRIPT_HERE = "/* style */", "/* script */"
 

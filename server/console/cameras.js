@@ -5,6 +5,11 @@ const STATE_WORDS = {
   needs_attention: "Needs attention", absent: "Gone",
 };
 
+const LOOK_MS = 60_000; // how often battery, lens and card are read: as often as the server looks at them itself
+
+/** What people call a camera: the name that it gives itself, else the driver's. */
+const modelOf = (camera) => camera.model || camera.name;
+
 /** Who a camera is, wherever it is plugged in. */
 const keyOf = (camera) => camera.serial ?? camera.port;
 
@@ -25,6 +30,7 @@ class Cameras extends EventTarget {
     this.askAboutSoon = calmed(() => this.#about(), 1_500);
     byId("cameras").addEventListener("change", ({ target }) => this.#select(target.value));
     byId("restart-camera").addEventListener("click", () => this.#restart());
+    setInterval(() => this.#look(), LOOK_MS);
   }
 
   /** The selected camera as it was listed last; undefined where it is gone. */
@@ -32,9 +38,23 @@ class Cameras extends EventTarget {
     return this.#list.find((camera) => keyOf(camera) === this.#key);
   }
 
+  /** Names the selected camera also where it is gone; null before there was one. */
+  get key() {
+    return this.#key;
+  }
+
   /** Whether the selected camera can do what it is asked now. */
   get there() {
     return this.#wire.open && this.selected?.connected === true;
+  }
+
+  /** Why the selected camera can do nothing now, for people; empty where it can. */
+  get unavailable() {
+    const camera = this.selected;
+    if (!this.#wire.open) return "There is no connection to the server.";
+    if (!camera) return this.#last ? `${modelOf(this.#last)} is not connected.` : "No camera is connected.";
+    if (camera.connected) return "";
+    return `${modelOf(camera)} ${camera.state === "opening" ? "is being opened" : "does not answer"}.`;
   }
 
   /** A command for the selected camera. */
@@ -54,15 +74,17 @@ class Cameras extends EventTarget {
 
   /** The name of the camera on a port, for people. */
   nameOf(port) {
-    return this.#list.find((camera) => camera.port === port)?.name ?? `The camera on ${port}`;
+    const camera = this.#list.find((one) => one.port === port);
+    return camera ? modelOf(camera) : `The camera on ${port}`;
   }
 
   async refresh() {
     if (!this.#wire.open) return;
     try {
       this.#list = (await this.#wire.command("list_cameras")).cameras;
+      worked("cameras");
     } catch (error) {
-      if (error.code !== "connection_lost") complain(error);
+      if (error.code !== "connection_lost") complain(error, "cameras");
       return;
     }
     if (!this.selected && this.#last && !this.#last.serial) {
@@ -84,6 +106,7 @@ class Cameras extends EventTarget {
     this.#wasThere = false;
     this.#toldAbout = "";
     this.#sayTrouble("");
+    this.dispatchEvent(new Event("changed"));
   }
 
   #addressed(payload) {
@@ -113,11 +136,16 @@ class Cameras extends EventTarget {
     this.#toldAbout = about;
   }
 
+  /** The battery empties and nobody says so, with some cameras. Nothing is asked for a page that nobody looks at. */
+  #look() {
+    if (this.there && !document.hidden && this.selected.state !== "capturing") this.#about();
+  }
+
   async #about() {
     const camera = this.selected;
     if (!camera) {
       byId("camera-facts").replaceChildren();
-      const name = this.#last?.name;
+      const name = this.#last && modelOf(this.#last);
       this.#sayTrouble(name ? `${name} is gone. Plug it in and switch it on, or choose another; this page goes on by itself.` : "");
       return;
     }
@@ -126,7 +154,7 @@ class Cameras extends EventTarget {
       const info = await this.command("get_camera_info");
       if (camera.port !== this.selected?.port) return;
       this.#showFacts(info);
-      if (!info.connected) this.#sayTrouble(this.#lostWords(info, info.last_error));
+      if (!info.connected) this.#sayTrouble(this.#lostWords({ ...camera, state: info.state }, info.last_error));
       else this.#sayTrouble((info.warnings ?? []).join(" "));
     } catch (error) {
       this.#sayTrouble(camera.connected || error.code === "connection_lost" ? "" : this.#lostWords(camera, error.message));
@@ -134,9 +162,9 @@ class Cameras extends EventTarget {
   }
 
   #lostWords(camera, reason) {
-    if (camera.state === "opening") return `${camera.name} is being opened.`;
+    if (camera.state === "opening") return `${modelOf(camera)} is being opened.`;
     const why = reason ? ` (${reason})` : "";
-    return `${camera.name} does not answer. Switch it on and plug it in; this page goes on by itself.${why}`;
+    return `${modelOf(camera)} does not answer. Switch it on and plug it in; this page goes on by itself.${why}`;
   }
 
   #sayTrouble(words) {
@@ -153,7 +181,7 @@ class Cameras extends EventTarget {
       ["Port", info.port],
     ];
     const rows = facts.filter(([, value]) => value).map(([name, value]) =>
-      make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value })));
+      make("div", { "data-fact": name }, make("dt", { textContent: name }), make("dd", { textContent: value })));
     byId("camera-facts").replaceChildren(...rows);
   }
 
@@ -168,20 +196,22 @@ class Cameras extends EventTarget {
 
   #choice(camera) {
     const input = make("input", { type: "radio", name: "camera", value: keyOf(camera), checked: keyOf(camera) === this.#key });
-    const words = make("span", {}, make("strong", { textContent: camera.name }),
-      make("span", { className: "muted", textContent: camera.serial ?? camera.port }));
     const state = make("span", { className: "state", textContent: STATE_WORDS[camera.state] ?? camera.state });
-    return make("label", { className: "camera", "data-state": camera.state }, input, words, state);
+    const words = make("span", {}, make("strong", { textContent: modelOf(camera) }),
+      make("span", { className: "muted" }, state, ` · ${camera.serial ?? camera.port}`));
+    return make("label", { className: "camera", "data-state": camera.state }, input, words);
   }
 
   async #restart() {
-    const name = this.selected?.name;
+    if (!this.selected) return;
+    const name = modelOf(this.selected);
     say(`${name} is being restarted…`);
     try {
       await this.command("restart_camera");
+      worked("restart");
       say(`${name} was restarted.`);
     } catch (error) {
-      complain(error);
+      complain(error, "restart");
     }
   }
 }

@@ -7,7 +7,7 @@ const CONTROLS = { text: textControl, range: rangeControl, toggle: toggleControl
   date: dateControl, button: buttonControl };
 
 const plainWords = (item) => {
-  if (item.value === null) return "not told";
+  if (item.value === null) return "unknown";
   if (item.type === "date") return new Date(item.value * 1000).toLocaleString();
   if (item.type === "toggle") return { 0: "off", 1: "on" }[item.value] ?? "unknown";
   return String(item.value) === "" ? "empty" : String(item.value);
@@ -103,6 +103,7 @@ class SettingRow {
   #change;
   #next;
   #busy = false;
+  #retryable = false;
 
   constructor(item, change) {
     const id = `setting-${++SettingRow.#ids}`;
@@ -132,6 +133,11 @@ class SettingRow {
     this.#control.show(item);
   }
 
+  /** The camera answers again: what failed because it did not need not be read any more. */
+  forgive() {
+    if (this.#retryable) this.#fail("");
+  }
+
   /** Values that come while one is under way: the last one counts. */
   async #set(value) {
     this.#next = { value };
@@ -145,7 +151,7 @@ class SettingRow {
       try {
         await this.#change(this.#item, wanted);
       } catch (error) {
-        this.#fail(error.message);
+        this.#fail(error.message, error.retryable);
         if (this.#control.main.type !== "text") this.#control.show(this.#item); // what was typed stays to be mended
       }
     }
@@ -153,7 +159,8 @@ class SettingRow {
     this.element.removeAttribute("aria-busy");
   }
 
-  #fail(words) {
+  #fail(words, retryable = false) {
+    this.#retryable = retryable;
     this.#problem.textContent = words;
     this.#control.main.setAttribute("aria-invalid", String(words !== ""));
   }

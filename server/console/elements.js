@@ -15,7 +15,7 @@ function make(tag, properties = {}, ...children) {
 
 /** A size for people: "11.8 MB". */
 function sizeWords(bytes) {
-  if (bytes === null || bytes === undefined) return "size not told";
+  if (bytes === null || bytes === undefined) return "size unknown";
   for (const [unit, factor] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
     if (bytes >= factor) return `${(bytes / factor).toFixed(1)} ${unit}`;
   }
@@ -32,6 +32,12 @@ function saveAs(blob, filename) {
 /** The bytes of a base64 text as a blob. */
 function blobOf(base64, type) {
   return new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type });
+}
+
+/** Show why something can do nothing now; no words: nothing is wrong. */
+function showReason(id, words) {
+  byId(id).textContent = words;
+  byId(id).hidden = words === "";
 }
 
 /** Call `action` once, `ms` after the last of many calls. */

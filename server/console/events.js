@@ -1,9 +1,10 @@
-// What happened: one line that goes, problems that stay until read, and the log.
+// What happened: one line that goes, problems that stay until they are over or closed, and the log.
 
 const NOTICE_MS = 5_000;
 const LOG_LINES = 200;
 
 let noticeTimer;
+let focusedBefore = null; // when a problem was shown
 
 /** Tell in passing. */
 function say(words) {
@@ -12,14 +13,16 @@ function say(words) {
   noticeTimer = setTimeout(() => { byId("notice").textContent = ""; }, NOTICE_MS);
 }
 
-/** Tell what went wrong; stays until closed or until something else goes wrong. */
-function complain(error) {
+/** Show what went wrong with a topic ("shot", "delete" …). It stays until closed, until that topic works, or until the next problem. */
+function complain(error, topic) {
   if (!(error instanceof CommandError)) console.error(error);
+  const box = byId("problem-box");
+  if (!box.contains(document.activeElement)) focusedBefore = document.activeElement;
   withFocusInView(() => {
     byId("notice").textContent = "";
     byId("problem").textContent = error.message;
-    byId("problem-box").dataset.code = error.code ?? "";
-    byId("problem-box").hidden = false;
+    Object.assign(box.dataset, { topic, code: error.code ?? "" });
+    box.hidden = false;
   });
   log(error.message);
 }
@@ -32,9 +35,21 @@ function withFocusInView(tell) {
   if (page.contains(used) && part.top >= whole.top && part.bottom <= whole.bottom) used.scrollIntoView({ block: "nearest" });
 }
 
-/** What went wrong is over: those of these codes need not be read any more. */
+/** Hide the problem. The focus does not go with it: it returns to where it was. */
+function hideProblem() {
+  const focused = byId("problem-box").contains(document.activeElement);
+  byId("problem-box").hidden = true;
+  if (focused) (focusedBefore?.isConnected ? focusedBefore : byId("shutter")).focus();
+}
+
+/** Something of these topics worked: what was wrong with it is over. */
+function worked(...topics) {
+  if (topics.includes(byId("problem-box").dataset.topic)) hideProblem();
+}
+
+/** What went wrong is over: a problem with one of these codes need not be read any more. */
 function forgive(...codes) {
-  if (codes.includes(byId("problem-box").dataset.code)) byId("problem-box").hidden = true;
+  if (codes.includes(byId("problem-box").dataset.code)) hideProblem();
 }
 
 /** A line in the log. */

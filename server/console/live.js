@@ -86,8 +86,9 @@ class LiveView {
   async #start(order) {
     const reply = await this.#wire.command("start_live_view", JSON.parse(order));
     this.#running = { stream: reply.stream, order };
+    worked("live");
     if (!byId("flip").dataset.chosen) byId("flip").checked = reply.flip;
-    byId("rotation").options[0].textContent = `as set${byId("rotation").value ? "" : ` (${reply.rotation}°)`}`;
+    byId("rotation").options[0].textContent = `default${byId("rotation").value ? "" : ` (${reply.rotation}°)`}`;
   }
 
   async #end() {
@@ -107,7 +108,7 @@ class LiveView {
     } else {
       this.#wanted = false;
       byId("live-toggle").textContent = "Start live view";
-      complain(error);
+      complain(error, "live");
     }
   }
 

@@ -7,11 +7,14 @@ socketUrl.search = socketUrl.hash = "";
 const wire = new Wire(socketUrl);
 const cameras = new Cameras(wire);
 const live = new LiveView(wire, cameras);
-const shots = new Shots(cameras);
+const picture = new LastPicture(cameras);
+const shots = new Shots(cameras, picture);
 const settings = new Settings(cameras);
 const storage = new Storage(cameras);
 const login = new Login(wire);
 let wasLost = false;
+// Settings that the facts of the camera show.
+const FACTS = new Set(["batterylevel", "lensname"]);
 
 async function connected() {
   if (wasLost) log("The server is back.");
@@ -21,9 +24,10 @@ async function connected() {
     await wire.command("subscribe", { events: ["*"] });
     const { server, version, libgphoto2 } = await wire.command("server_info");
     byId("about-server").textContent = `${server} ${version}${libgphoto2 ? ` · libgphoto2 ${libgphoto2}` : ""}`;
+    worked("connection");
     await cameras.refresh();
   } catch (error) {
-    if (error.code !== "connection_lost") complain(error);
+    if (error.code !== "connection_lost") complain(error, "connection");
   }
 }
 
@@ -43,8 +47,11 @@ function heard(event) {
   if (event.event === "live_view_stopped") live.stopped(event);
   if (!cameras.concerns(event)) return;
   if (event.event === "config_changed") settings.changed(event);
-  if (event.event === "file_added") storage.refreshSoon();
-  if (["file_added", "camera_warning"].includes(event.event)) cameras.askAboutSoon();
+  if (event.event === "file_added") {
+    storage.refreshSoon();
+    picture.added(event.camera_filepath);
+  }
+  if (["file_added", "camera_warning"].includes(event.event) || FACTS.has(event.config_name)) cameras.askAboutSoon();
 }
 
 wire.addEventListener("state", ({ detail }) => {
@@ -55,13 +62,24 @@ wire.addEventListener("event", ({ detail }) => heard(detail));
 cameras.addEventListener("selected", () => {
   settings.clear();
   storage.clear();
+  picture.clear();
+  worked("shot", "live", "download", "delete", "restart"); // with another camera
 });
 cameras.addEventListener("back", () => {
   forgive("camera_disconnected", "camera_not_found");
+  worked("restart");
   settings.read();
   storage.begin();
 });
-cameras.addEventListener("changed", () => live.settle());
-byId("problem-close").addEventListener("click", () => { byId("problem-box").hidden = true; });
+cameras.addEventListener("changed", () => {
+  live.settle();
+  shots.settle();
+  settings.settle();
+});
+document.addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || document.querySelector("dialog[open]")) return;
+  if (!shots.cancel()) hideProblem();
+});
+byId("problem-close").addEventListener("click", hideProblem);
 byId("events-clear").addEventListener("click", () => byId("events").replaceChildren());
 login.begin();

@@ -11,6 +11,7 @@ class Settings {
   #cameras;
   #rows = new Map(); // name of a setting: its rows, in its section and among the quick ones
   #stale = new Set();
+  #interrupted = null; // what had the focus when the camera went away
   #refreshSoon = calmed(() => this.#refreshStale(), 120);
 
   constructor(cameras) {
@@ -27,10 +28,25 @@ class Settings {
       const { configs } = await this.#cameras.command("get_config");
       if (camera?.port !== this.#cameras.selected?.port) return;
       this.#build(configs);
+      for (const row of [...this.#rows.values()].flat()) row.forgive();
       byId("settings-words").textContent = "";
     } catch (error) {
       byId("settings-words").textContent = error.code === "connection_lost" ? "" : error.message;
     }
+  }
+
+  /** Whether settings can be changed now is another question than before. What is being typed keeps its focus. */
+  settle() {
+    const fields = [byId("quick"), byId("sections")];
+    const why = this.#cameras.unavailable;
+    const used = document.activeElement;
+    if (why && fields.some((one) => one.contains(used))) this.#interrupted = used;
+    for (const one of fields) one.disabled = why !== "";
+    byId("settings-refresh").disabled = why !== "";
+    for (const id of ["exposure-why", "settings-why"]) showReason(id, why);
+    if (why) return;
+    if (this.#interrupted?.isConnected && [null, document.body].includes(document.activeElement)) this.#interrupted.focus();
+    this.#interrupted = null;
   }
 
   clear() {

@@ -1,124 +1,77 @@
-// The shutter: a countdown, the shot, its picture and its files.
+// The shutter: a countdown and the shot.
 
 class Shots {
   #cameras;
+  #picture;
   #counting = null;
   #busy = false;
-  #url = null;
 
-  constructor(cameras) {
+  constructor(cameras, picture) {
     this.#cameras = cameras;
-    byId("shutter").addEventListener("click", () => this.#press());
-    byId("shutter").addEventListener("keydown", ({ key }) => key === "Escape" && this.#cancel());
+    this.#picture = picture;
+    byId("shutter").addEventListener("click", ({ detail }) => this.#press(detail));
+    // A key that is held down is one press.
+    byId("shutter").addEventListener("keydown", (press) => press.repeat && press.preventDefault());
   }
 
-  #press() {
-    if (this.#busy) return;
-    if (this.#counting) this.#cancel();
-    else this.#countDown(Number(byId("delay").value));
+  /** Whether a picture can be taken now is another question than before. */
+  settle() {
+    const why = this.#cameras.unavailable;
+    if (why) this.cancel(why);
+    showReason("shutter-why", why);
+    this.#label();
   }
 
-  #countDown(seconds) {
-    if (seconds === 0) {
-      this.#counting = null;
-      byId("countdown").textContent = "";
-      this.#take();
-      return;
-    }
-    byId("countdown").textContent = seconds;
-    byId("shutter").textContent = "Cancel";
-    this.#counting = setTimeout(() => this.#countDown(seconds - 1), 1000);
-  }
-
-  #cancel() {
-    if (!this.#counting) return;
+  /** End the countdown; false where there is none. */
+  cancel(why = "") {
+    if (!this.#counting) return false;
     clearTimeout(this.#counting);
     this.#counting = null;
     byId("countdown").textContent = "";
-    byId("shutter").textContent = "Take picture";
-    say("Countdown cancelled.");
+    this.#label();
+    const words = why ? `Countdown cancelled: ${why}` : "Countdown cancelled.";
+    say(words);
+    if (why) log(words);
+    return true;
+  }
+
+  /** `clicks`: which click of a double click it is. */
+  #press(clicks) {
+    if (this.#busy) return;
+    if (this.#counting) {
+      if (clicks < 2) this.cancel();
+    } else if (this.#cameras.unavailable) {
+      say(this.#cameras.unavailable);
+    } else {
+      this.#countDown(Number(byId("delay").value));
+    }
+  }
+
+  #countDown(seconds) {
+    this.#counting = seconds ? setTimeout(() => this.#countDown(seconds - 1), 1000) : null;
+    byId("countdown").textContent = seconds || "";
+    this.#label();
+    if (!seconds) this.#take();
   }
 
   async #take() {
-    this.#setBusy(true);
+    this.#busy = true;
+    this.#label();
     try {
-      const shot = await this.#cameras.command("capture_image", { save: byId("save").checked });
-      this.#tell(shot);
-      await this.#show(shot);
+      await this.#picture.ofThisPage(() => this.#cameras.command("capture_image", { save: byId("save").checked }));
     } catch (error) {
-      complain(error);
+      complain(error, "shot");
     } finally {
-      this.#setBusy(false);
+      this.#busy = false;
+      this.#label();
     }
   }
 
-  #setBusy(busy) {
-    this.#busy = busy;
-    byId("shutter").setAttribute("aria-disabled", String(busy));
-    byId("shutter").textContent = busy ? "Taking picture…" : "Take picture";
-  }
-
-  #tell({ files, timing, warnings }) {
-    const names = files.map((file) => file.filename).join(" and ");
-    const saved = files.filter((file) => file.saved_path).map((file) => file.saved_path);
-    const words = [`${names}, on the camera after ${(timing.file_known_ms / 1000).toFixed(2)} s.`];
-    if (saved.length) words.push(`Saved on the server as ${saved.join(" and ")}.`);
-    byId("shot").hidden = false;
-    byId("shot-words").textContent = [...words, ...(warnings ?? [])].join(" ");
-    say(`${names} taken.`);
-    byId("shot-files").replaceChildren(...files.map((file) => this.#row(file)));
-  }
-
-  #row(file) {
-    const name = make("span", { className: "name", textContent: `${file.filename} · ${sizeWords(file.size)}` });
-    const button = make("button", { type: "button", textContent: "Download", "aria-label": `Download ${file.filename}` });
-    button.addEventListener("click", () => fetchAndSave(this.#cameras, file, byId("shot-progress")));
-    return make("li", {}, name, button);
-  }
-
-  /** The first file is the JPEG where there is one; a raw one is shown by its thumbnail. */
-  async #show({ files: [first] }) {
-    const image = byId("shot-image");
-    if (first.mimetype !== "image/jpeg") {
-      const { image_b64, mimetype } = await this.#cameras.command("get_thumbnail", { camera_filepath: first.camera_filepath });
-      this.#present(image, blobOf(image_b64, mimetype), first.filename);
-      return;
-    }
-    const { blob } = await withProgress(byId("shot-progress"), (tell) => this.#cameras.download(first.camera_filepath, tell));
-    this.#present(image, blob, first.filename);
-    const link = make("a", { className: "button primary", href: this.#url, download: first.filename, textContent: "Download",
-      "aria-label": `Download ${first.filename}` });
-    byId("shot-files").firstElementChild?.querySelector("button")?.replaceWith(link);
-  }
-
-  #present(image, blob, filename) {
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = URL.createObjectURL(blob);
-    image.src = this.#url;
-    image.alt = filename;
-    image.hidden = false;
-  }
-}
-
-/** Run `work` with a progress bar; `work` is given what to tell the part done to, 0 to 1. */
-async function withProgress(bar, work) {
-  bar.value = 0;
-  bar.hidden = false;
-  try {
-    return await work((part) => { bar.value = part; });
-  } finally {
-    bar.hidden = true;
-  }
-}
-
-/** Download a file of the camera to this machine. */
-async function fetchAndSave(cameras, file, bar) {
-  try {
-    say(`Downloading ${file.filename}…`);
-    const { blob } = await withProgress(bar, (tell) => cameras.download(file.camera_filepath, tell));
-    saveAs(blob, file.filename);
-    say(`${file.filename} downloaded.`);
-  } catch (error) {
-    complain(error);
+  /** Not `disabled`: the button keeps the focus, and says why when it is pressed. */
+  #label() {
+    const shutter = byId("shutter");
+    shutter.textContent = this.#busy ? "Taking picture…" : this.#counting ? "Cancel" : "Take picture";
+    shutter.setAttribute("aria-busy", String(this.#busy));
+    shutter.setAttribute("aria-disabled", String(this.#busy || this.#cameras.unavailable !== ""));
   }
 }

@@ -169,8 +169,9 @@ class Storage {
     if (!(await confirmed(`${file.filename} will be deleted from the camera's card. This cannot be undone.`))) return false;
     try {
       await this.#cameras.command("delete_file", { camera_filepath: file.camera_filepath });
+      worked("delete");
     } catch (error) {
-      complain(error);
+      complain(error, "delete");
       return false;
     }
     say(`${file.filename} deleted.`);

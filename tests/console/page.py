@@ -21,6 +21,12 @@ expect = api.expect
 # For what the camera or the server has to do first; the machine may be busy.
 WITHIN_MS = WITHIN_S * 1000
 OTHER_NAME = "booth.local"
+# A laptop, a tablet and a phone.
+SIZES = {
+    "desk": {"width": 1440, "height": 900},
+    "tablet": {"width": 1024, "height": 768},
+    "phone": {"width": 390, "height": 844},
+}
 expect.set_options(timeout=WITHIN_MS)
 
 # Chromium's own remark on a server that is away; no page can keep it from being made.
@@ -96,6 +102,13 @@ class Console:
         """Press the button; returns when frames come."""
         await self["#live-toggle"].click()
         await self.more_frames()
+
+    async def start_countdown(self) -> None:
+        """Press the shutter with a timer that is longer than any test; returns when it counts."""
+        await self["#delay option"].last.evaluate("option => { option.value = 600; }")
+        await self["#delay"].select_option("600")
+        await self["#shutter"].click()
+        await expect(self["#countdown"]).to_have_text(re.compile(r"\d{3}"))
 
     async def frames(self) -> int:
         """How many frames were shown so far."""

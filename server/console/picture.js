@@ -1,0 +1,156 @@
+// The last picture, with its files: taken by this page, by another client, or with the camera's own button.
+
+const SETTLED_MS = 300; // a shot's files come one after the other
+
+// Catalogues, sound notes and the like, which cameras write next to pictures.
+const NO_PICTURE = /\.(ctg|dat|log|thm|txt|wav|xml)$/i;
+
+const stemOf = (path) => path.replace(/\.[^./]*$/, "");
+const isJpeg = ({ filename }) => /\.jpe?g$/i.test(filename);
+
+class LastPicture {
+  #cameras;
+  #files = []; // of the picture that is shown
+  #added = []; // paths that came by themselves and are not shown yet
+  #underWay = 0; // shots of this page
+  #showing = 0; // counts pictures: only the newest is shown
+  #url = null;
+  #addedSoon = calmed(() => this.#showAdded(), SETTLED_MS);
+
+  constructor(cameras) {
+    this.#cameras = cameras;
+    document.addEventListener("visibilitychange", () => this.#showAdded());
+  }
+
+  /** Another camera: nothing of the one before. */
+  clear() {
+    this.#showing += 1;
+    this.#files = [];
+    this.#added = [];
+    this.#present(null);
+    byId("shot-words").textContent = "No picture yet.";
+    byId("shot-files").replaceChildren();
+  }
+
+  /** A file is new on the selected camera. */
+  added(path) {
+    if (NO_PICTURE.test(path) || this.#files.some((file) => file.camera_filepath === path)) return;
+    this.#added.push(path);
+    this.#addedSoon();
+  }
+
+  /** Show the picture that `shoot` takes, which resolves to the reply of capture_image. */
+  async ofThisPage(shoot) {
+    const camera = this.#cameras.key;
+    this.#underWay += 1;
+    try {
+      const shot = await shoot();
+      worked("shot");
+      say(`${shot.files.map((file) => file.filename).join(" and ")} taken.`);
+      if (camera !== this.#cameras.key) return;
+      this.#added = this.#added.filter((path) => !shot.files.some((file) => file.camera_filepath === path));
+      await this.#show(shot.files, this.#wordsOf(shot));
+    } finally {
+      this.#underWay -= 1;
+      this.#addedSoon();
+    }
+  }
+
+  #wordsOf({ files, timing, warnings }) {
+    const names = files.map((file) => file.filename).join(" and ");
+    const saved = files.map((file) => file.saved_path).filter(Boolean);
+    const words = [`${names}, on the camera after ${(timing.file_known_ms / 1000).toFixed(2)} s.`];
+    if (saved.length) words.push(`Saved on the server as ${saved.join(" and ")}.`);
+    return [...words, ...(warnings ?? [])].join(" ");
+  }
+
+  /** The newest of the pictures that came by themselves. A page that nobody looks at loads none. */
+  async #showAdded() {
+    const newest = this.#added.at(-1);
+    if (newest === undefined || this.#underWay || document.hidden || !this.#cameras.there) return;
+    const paths = this.#added.filter((path) => stemOf(path) === stemOf(newest));
+    this.#added = [];
+    const known = this.#files.filter((file) => stemOf(file.camera_filepath) === stemOf(newest));
+    const fresh = paths.map((path) => ({ camera_filepath: path, filename: path.split("/").at(-1) }));
+    const files = [...known, ...fresh].sort((a, b) => isJpeg(b) - isJpeg(a));
+    worked("shot");
+    try {
+      await this.#show(files, `${files.map((file) => file.filename).join(" and ")}, new on the camera.`);
+    } catch (error) {
+      if (error.code !== "connection_lost") byId("shot-words").textContent += ` ${error.message}`;
+    }
+  }
+
+  /** The first file is the JPEG where there is one; others are shown by their thumbnail. */
+  async #show(files, words) {
+    const mine = ++this.#showing;
+    const [first] = files;
+    this.#files = files;
+    byId("shot-words").textContent = words;
+    byId("shot-files").replaceChildren(...files.map((file) => this.#row(file)));
+    let blob;
+    try {
+      blob = isJpeg(first) ? await this.#load(first) : await this.#thumbnail(first);
+    } catch (error) {
+      if (mine === this.#showing) this.#present(null); // the picture before would stand under these words
+      throw error;
+    }
+    if (mine !== this.#showing) return;
+    this.#present(blob, first.filename);
+    if (!isJpeg(first)) return;
+    const link = make("a", { className: "button primary", href: this.#url, download: first.filename, textContent: "Download",
+      "aria-label": `Download ${first.filename}` });
+    byId("shot-files").firstElementChild.querySelector("button").replaceWith(link);
+  }
+
+  async #load({ camera_filepath: path }) {
+    return (await withProgress(byId("shot-progress"), (tell) => this.#cameras.download(path, tell))).blob;
+  }
+
+  async #thumbnail({ camera_filepath }) {
+    const { image_b64, mimetype } = await this.#cameras.command("get_thumbnail", { camera_filepath });
+    return blobOf(image_b64, mimetype);
+  }
+
+  #row(file) {
+    const size = file.size === undefined ? "" : ` · ${sizeWords(file.size)}`;
+    const name = make("span", { className: "name", textContent: file.filename + size });
+    const button = make("button", { type: "button", textContent: "Download", "aria-label": `Download ${file.filename}` });
+    button.addEventListener("click", () => fetchAndSave(this.#cameras, file, byId("shot-progress")));
+    return make("li", {}, name, button);
+  }
+
+  #present(blob, filename = "") {
+    const image = byId("shot-image");
+    if (this.#url) URL.revokeObjectURL(this.#url);
+    this.#url = blob && URL.createObjectURL(blob);
+    if (blob) image.src = this.#url;
+    else image.removeAttribute("src");
+    image.alt = filename;
+    image.hidden = blob === null;
+  }
+}
+
+/** Run `work` with a progress bar; `work` is given what to report the part done to, 0 to 1. */
+async function withProgress(bar, work) {
+  bar.value = 0;
+  bar.hidden = false;
+  try {
+    return await work((part) => { bar.value = part; });
+  } finally {
+    bar.hidden = true;
+  }
+}
+
+/** Download a file of the camera to this machine. */
+async function fetchAndSave(cameras, file, bar) {
+  try {
+    say(`Downloading ${file.filename}…`);
+    const { blob } = await withProgress(bar, (tell) => cameras.download(file.camera_filepath, tell));
+    worked("download");
+    saveAs(blob, file.filename);
+    say(`${file.filename} downloaded.`);
+  } catch (error) {
+    complain(error, "download");
+  }
+}

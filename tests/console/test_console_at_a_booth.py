@@ -1,0 +1,120 @@
+"""What a photographer at a booth sees and presses: everything in sight, nothing too small, no press too many."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from simulator.client import Control
+from tests.console.page import SIZES, Console, expect
+from tests.rig import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Open = Callable[..., Awaitable[Console]]
+NARROW = {"width": 1000, "height": 700}  # one column, as on a tablet
+FINGER_PX = 44  # WCAG 2.5.5, and the guidelines of both makers of phones
+
+# Which of some elements are not wholly in sight: cut by the window, or by what the page scrolls under.
+OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
+  const observer = new IntersectionObserver((entries) => {
+    observer.disconnect();
+    resolve(entries.filter((entry) => entry.intersectionRatio < 0.99).map(({ target }) => target.id));
+  });
+  for (const id of ids) observer.observe(document.getElementById(id));
+})"""
+# Controls that a finger misses. A checkbox or a radio button may be pressed by its label.
+TOO_SMALL = """(least) => [...document.querySelectorAll("button, input, select, a[href], summary")]
+  .filter((one) => one.checkVisibility())
+  .map((one) => [one, ...(/checkbox|radio/.test(one.type) ? one.labels : [])])
+  .filter((parts) => parts.every((part) => part.getBoundingClientRect().height < least - 0.5))
+  .map(([one]) => `${one.outerHTML.slice(0, 120)}: ${one.getBoundingClientRect().height}`)"""
+# How far the page scrolls on below its last line.
+BLANK_PX = """(() => {
+  const page = document.getElementById("page");
+  page.scrollTo(0, 1e6);
+  const rest = page.getBoundingClientRect().bottom - document.getElementById("about-server").getBoundingClientRect().bottom;
+  page.scrollTo(0, 0);
+  return Math.max(rest, document.documentElement.scrollHeight - innerHeight);
+})()"""
+
+
+@pytest.mark.parametrize("size", [NARROW, SIZES["phone"]], ids=["narrow", "phone"])
+async def test_the_page_ends_where_its_content_ends(
+    open_console: Open, server: Server, simulator: Control, size: dict[str, int]
+) -> None:
+    for _ in range(3):
+        simulator.shutter()
+    console = await open_console(server, viewport=size)
+    await console.log_in()
+    await expect(console[".tile img"]).to_have_count(3)
+    await console["#settings-filter"].fill("e")  # every section is open: many texts for screen readers alone
+    assert await console.page.evaluate(BLANK_PX) <= 40
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+async def test_live_view_countdown_shutter_and_picture_are_in_sight_together(
+    open_console: Open, server: Server, size: dict[str, int]
+) -> None:
+    console = await open_console(server, viewport=size)
+    await console.log_in()
+    await console.start_live_view()
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+    await console.start_countdown()
+    assert await console.page.evaluate(OUT_OF_SIGHT, ["live", "countdown", "shutter", "shot-image"]) == []
+    await expect(console["#shutter"]).to_have_text("Cancel")
+
+
+async def test_no_control_is_too_small_for_a_finger(open_console: Open, server: Server) -> None:
+    console = await open_console(server, viewport=SIZES["phone"])
+    await console.log_in()
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+    await expect(console[".tile img"]).to_have_count(1)
+    await console["#view summary"].click()
+    await console["#settings-filter"].fill("e")
+    assert await console.page.evaluate(TOO_SMALL, FINGER_PX) == []
+
+
+async def test_escape_cancels_the_countdown_wherever_the_focus_is(console: Console, simulator: Control) -> None:
+    await console.start_countdown()
+    await console["#live-toggle"].focus()
+    await console.page.keyboard.press("Escape")
+    await expect(console["#notice"]).to_have_text("Countdown cancelled.")
+    await expect(console["#countdown"]).to_be_empty()
+    assert simulator.state()["files"] == []
+
+
+async def test_a_double_click_starts_a_countdown_and_does_not_cancel_it(console: Console, simulator: Control) -> None:
+    await console["#delay"].select_option("3")
+    await console["#shutter"].dblclick()
+    await expect(console["#shot-image"]).to_be_visible()
+    assert len(simulator.state()["files"]) == 1
+
+
+async def test_a_key_that_is_held_down_takes_one_picture(console: Console, simulator: Control) -> None:
+    await console["#shutter"].focus()
+    for count in range(1, 4):  # the key repeats, also after the picture is there
+        await console.page.keyboard.down("Enter")
+        await expect(console["#shutter"]).to_have_text("Take picture")
+        await expect(console["#shot-image"]).to_be_visible()
+        assert len(simulator.state()["files"]) == 1, f"after {count} key presses of one hold"
+    await console.page.keyboard.up("Enter")
+
+
+async def test_escape_closes_what_went_wrong_and_the_focus_stays_useful(console: Console, simulator: Control) -> None:
+    simulator.card(full=True)
+    await console["#shutter"].focus()
+    await console.page.keyboard.press("Space")
+    await expect(console["#problem"]).to_be_visible()
+    await console["#problem-close"].focus()
+    await console.page.keyboard.press("Enter")
+    await expect(console["#problem"]).to_be_hidden()
+    await expect(console["#shutter"]).to_be_focused()
+    await console.page.keyboard.press("Space")
+    await expect(console["#problem"]).to_be_visible()
+    await console.page.keyboard.press("Escape")
+    await expect(console["#problem"]).to_be_hidden()
+    await expect(console["#shutter"]).to_be_focused()
