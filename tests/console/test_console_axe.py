@@ -1,0 +1,64 @@
+"""The console page judged by axe-core: no serious finding in any state, at three sizes, in both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from simulator.client import Control
+from tests.console.page import SIZES, Console, expect
+from tests.rig import TOKEN, Server
+
+axe: Any = pytest.importorskip(
+    "axe_playwright_python.async_playwright", reason="axe-playwright-python needs playwright"
+)
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Open = Callable[..., Awaitable[Console]]
+
+
+async def _findings(console: Console) -> list[str]:
+    """What axe finds serious or critical, each with the elements it means."""
+    results = await axe.Axe().run(console.page)
+    return [
+        f"{finding['id']}: {finding['help']}: {[node['target'] for node in finding['nodes']]}"
+        for finding in results.response["violations"]
+        if finding["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+async def test_axe_finds_nothing_serious(
+    open_console: Open,
+    server: Server,
+    bare_server: Server,
+    simulator: Control,
+    size: dict[str, int],
+    scheme: str,
+) -> None:
+    # Without movement: axe would measure colours in the middle of a change.
+    looks = {"viewport": size, "color_scheme": scheme, "reduced_motion": "reduce"}
+    console = await open_console(server, **looks)
+    found = {"login": await _findings(console)}
+    await console.log_in()
+    found["with a camera"] = await _findings(console)
+    await console.start_live_view()
+    await console["#shutter"].click()
+    await expect(console["#shot-image"]).to_be_visible()
+    await expect(console[".tile img"]).to_have_count(1)
+    found["live view"] = await _findings(console)
+    simulator.card(full=True)
+    await console["#shutter"].click()
+    await expect(console["#problem"]).to_be_visible()
+    found["after an error"] = await _findings(console)
+    await console["[aria-label='Delete IMG_0001.JPG']"].click()
+    found["a question"] = await _findings(console)
+    console = await open_console(bare_server, **looks)
+    await console["#token"].fill(TOKEN)
+    await console["#token"].press("Enter")
+    await expect(console["#no-cameras"]).to_be_visible()
+    found["without a camera"] = await _findings(console)
+    assert {state: findings for state, findings in found.items() if findings} == {}
