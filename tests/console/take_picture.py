@@ -26,6 +26,7 @@ async def _screenshot(server: Server) -> bytes:
             for _ in range(3):
                 control.shutter()
         await expect(console[".tile img"]).to_have_count(3)
+        await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0003.JPG")
         await console.start_live_view()
         for _ in range(10):  # until the rate has settled
             await console.more_frames()
