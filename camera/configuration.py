@@ -5,6 +5,7 @@ Works on the driver's camera object and its widgets without importing gphoto2: w
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -179,7 +180,10 @@ def _not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotF
         for item in everything
         if bare and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
     ]
-    similar = list(dict.fromkeys(elsewhere or near))[:5]
+    mistyped = (
+        [] if elsewhere or near else difflib.get_close_matches(bare.lower()[:60], [one.name for one in everything])
+    )
+    similar = list(dict.fromkeys(elsewhere or near or mistyped))[:5]
     return ConfigNotFound(
         f"The camera has no setting {name!r}."
         + (f" Did you mean {', '.join(similar)}?" if similar else "")

@@ -84,7 +84,7 @@ def test_a_file_that_exists_is_kept_and_no_picture_is_taken(shell: Shell, ports:
     photo.write_text("precious")
     for command in (("capture", "-o", "photo-1.jpg"), ("live", "-o", "photo-%d.jpg"), ("get", "/a/photo-1.jpg")):
         done = shell.run(*command, "--port", ports[0])
-        assert (done.code, "is there already" in done.err) == (2, True)
+        assert (done.code, "exists already" in done.err) == (2, True)
     assert (photo.read_text(), simulator.state()["shots"]) == ("precious", shots)
     shell.good("capture", "-o", "photo-1.jpg", "--force", "--port", ports[0])
     assert photo.read_bytes()[:2] == b"\xff\xd8"
@@ -117,6 +117,20 @@ def test_a_mistyped_command_is_answered_with_the_nearest(
 ) -> None:
     done = bare_shell.run(*arguments)
     assert (done.code, words in done.err) == (2, True), done.err
+
+
+def test_a_mistyped_setting_is_answered_with_the_nearest(shell: Shell, ports: list[str]) -> None:
+    done = shell.run("config", "get", "isso", "--port", ports[0])
+    assert (done.code, done.err) == (
+        1,
+        "gphoto-ws: The camera has no setting 'isso'. Did you mean iso? gphoto-ws config list shows all settings.\n",
+    )
+
+
+@pytest.mark.parametrize("fps", ["0", "121", "nan", "fast"])
+def test_a_rate_that_no_server_takes_is_wrong_usage(bare_shell: Shell, fps: str) -> None:
+    done = bare_shell.run("live", "-o", "-", "--fps", fps)
+    assert (done.code, "is not a number from 0.1 to 120" in done.err) == (2, True)
 
 
 def test_a_file_that_is_not_there(shell: Shell, ports: list[str]) -> None:
@@ -175,7 +189,7 @@ def test_a_camera_that_is_switched_off_is_told_of(shell: Shell, ports: list[str]
     watching.stdout.read(10_000)
     simulator.power(False)
     said = _first_words(watching)
-    assert "no picture at the moment" in said
+    assert "no frame at the moment" in said
     simulator.power(True)
     assert interrupt(watching).code == 130
 

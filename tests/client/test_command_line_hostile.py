@@ -198,7 +198,7 @@ async def test_what_is_there_is_kept_whatever_it_is(installed: Path, tmp_path: P
     for name in ("A.JPG", "B.JPG"):
         async with hostile(installed, tmp_path, {"capture_image": shot(name)}) as shell:
             done = await ran(shell, "capture", "-o", ".")
-        assert (done.code, "is there already" in done.err, "the picture is on the camera" in done.err) == (
+        assert (done.code, "exists already" in done.err, "the picture is on the camera" in done.err) == (
             2,
             True,
             True,

@@ -19,8 +19,9 @@ from gphoto_ws_client.tls import Tls, is_secure
 _EPILOG = """\
 The token comes from GPHOTO_WS_TOKEN or API_TOKEN in the environment, or from --token-file.
 
-exit codes: 0 done (also when the reader of a pipe has had enough), 1 the server, the camera or the disk refused,
-2 wrong usage (also: the file exists), 3 no connection or a wrong token, 130 stopped with Ctrl-C, 143 with SIGTERM
+exit codes: 0 done, or the reader of a pipe closed it; 1 the server, the camera or the disk refused;
+2 wrong usage, or the file exists already; 3 no connection, a certificate that is not trusted, or a wrong token;
+130 stopped with Ctrl-C, 143 with SIGTERM
 """
 
 
@@ -56,14 +57,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     _command(commands, "cameras", queries.cameras, "list the cameras")
-    _command(commands, "info", queries.info, "who the camera is and how it is: state, battery, lens, storage")
+    _command(commands, "info", queries.info, "show the state, battery, lens and storage of the camera")
 
     capture = _command(commands, "capture", pictures.capture, "take a picture", pictures.check_capture)
     capture.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="save it here; a folder gets every file of the shot (RAW and JPEG), - is stdout",
+        help="save the picture as this file; in a folder, every file of the shot (RAW and JPEG); - is stdout",
     )
     capture.add_argument(
         "--set",
@@ -71,12 +72,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="a setting for this shot, for example iso=200; may be given several times",
+        help="a setting for this shot, for example iso=200; can be repeated",
     )
     _force(capture)
 
     live = _command(
-        commands, "live", pictures.live, "live view: pictures to files, or to stdout as MJPEG", pictures.check_live
+        commands, "live", pictures.live, "live view, to numbered files or as MJPEG to stdout", pictures.check_live
     )
     live.add_argument(
         "-o",
@@ -85,34 +86,47 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="files with a number, for example frame-%%05d.jpg; - is stdout: gphoto-ws live -o - | ffplay -f mjpeg -",
     )
-    live.add_argument("--fps", type=float, help="pictures a second at most")
-    live.add_argument("--count", type=_count, help="end after so many pictures")
-    live.add_argument("--rotation", type=int, choices=(0, 90, 180, 270), help="degrees clockwise")
-    live.add_argument("--flip", action="store_const", const=True, help="mirror left and right")
+    live.add_argument("--fps", type=_fps, help="frames per second at most, 0.1 to 120")
+    live.add_argument("--count", type=_count, metavar="N", help="stop after N frames")
+    live.add_argument("--rotation", type=int, choices=(0, 90, 180, 270), help="rotate clockwise, degrees")
+    live.add_argument("--flip", action="store_const", const=True, help="mirror left to right")
     _force(live)
 
-    config = commands.add_parser("config", help="get, set or list settings", description="Settings of the camera.")
+    config = commands.add_parser(
+        "config", help="get, set or list settings", description="Get, set or list settings of the camera."
+    )
+    _common(config, {})
     settings = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _command(settings, "get", queries.config_get, "the value of a setting").add_argument("name", metavar="NAME")
+    _command(settings, "get", queries.config_get, "print the value of a setting").add_argument(
+        "name", metavar="NAME", help="for example iso"
+    )
     change = _command(settings, "set", queries.config_set, "change a setting")
-    change.add_argument("name", metavar="NAME")
-    change.add_argument("value", metavar="VALUE")
-    _command(settings, "list", queries.config_list, "every setting, its value and what is allowed")
+    change.add_argument("name", metavar="NAME", help="for example iso")
+    change.add_argument("value", metavar="VALUE", help="one of the allowed values, as config list shows them")
+    _command(settings, "list", queries.config_list, "list every setting, its value and the allowed values")
 
     files = _command(commands, "files", queries.files, "list files on the camera")
-    files.add_argument("folder", metavar="FOLDER", nargs="?", default="/")
-    files.add_argument("-r", "--recursive", action="store_true", help="with all folders below")
+    files.add_argument("folder", metavar="FOLDER", nargs="?", default="/", help="a folder on the camera (/)")
+    files.add_argument("-r", "--recursive", action="store_true", help="list the folders below it as well")
 
     get = _command(commands, "get", pictures.get, "download a file of the camera", pictures.check_get)
-    get.add_argument("path", metavar="PATH", help="as files shows it")
-    get.add_argument("-o", "--output", metavar="FILE", help="save it here; without it under its own name, - is stdout")
+    get.add_argument("path", metavar="PATH", help="path on the camera, as gphoto-ws files shows it")
+    get.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="save it as this file, or in this folder; without it here, under its own name; - is stdout",
+    )
     _force(get)
 
     watch = _command(commands, "watch", queries.watch, "print events as they happen", queries.check_watch)
     watch.add_argument(
-        "events", metavar="EVENT", nargs="*", help=f"only these: {', '.join((*EVENT_NAMES, RECONNECTED))}"
+        "events",
+        metavar="EVENT",
+        nargs="*",
+        help=f"events to print; all if none is given: {', '.join((*EVENT_NAMES, RECONNECTED))}",
     )
-    watch.add_argument("--count", type=_count, help="end after so many events")
+    watch.add_argument("--count", type=_count, metavar="N", help="stop after N events")
     return parser.parse_args(argv)
 
 
@@ -160,7 +174,9 @@ def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> Non
 
     group = parser.add_argument_group("connection")
     group.add_argument("--url", default=default("url"), help=f"address of the server (GPHOTO_WS_URL; {DEFAULT_URL})")
-    group.add_argument("--token-file", metavar="FILE", default=default("token_file"), help="file that holds the token")
+    group.add_argument(
+        "--token-file", metavar="FILE", default=default("token_file"), help="read the token from this file"
+    )
     group.add_argument(
         "--ca",
         metavar="FILE",
@@ -173,12 +189,15 @@ def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> Non
         default=default("insecure"),
         help="for wss://: trust any certificate; others in the network can then read the token",
     )
-    group.add_argument("--port", default=default("port"), help="the camera's port, as cameras shows it")
+    group.add_argument("--port", default=default("port"), help="the port of the camera, as gphoto-ws cameras shows it")
     group.add_argument(
-        "--json", action="store_true", default=default("json"), help="print JSON; one line for each event"
+        "--json",
+        action="store_true",
+        default=default("json"),
+        help="print JSON, one line for each event or frame; errors as JSON on stderr",
     )
     group.add_argument("--reconnect", type=_seconds, metavar="SECONDS", default=default("reconnect"),
-                       help="how long to try again when the connection is lost (30)")  # fmt: skip
+                       help="how long to try to connect again after the connection is lost (30)")  # fmt: skip
 
 
 def _command(
@@ -195,13 +214,23 @@ def _command(
 
 
 def _force(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="write over files that exist")
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _fps(text: str) -> float:
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = -1
+    if not 0.1 <= fps <= 120:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.1 to 120")
+    return fps
 
 
 def _seconds(text: str) -> float:
@@ -210,5 +239,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not seconds >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return seconds

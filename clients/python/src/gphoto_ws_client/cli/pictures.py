@@ -37,7 +37,7 @@ def check_get(options: argparse.Namespace) -> None:
     """Refuse a target that is there, or has no folder."""
     name = options.path.rstrip("/").rpartition("/")[2]
     if not name or not options.path.startswith("/"):
-        raise UsageError(f"{options.path!r} is no file of a camera. Paths look as files shows them.")
+        raise UsageError(f"{options.path!r} is not the path of a file on the camera; gphoto-ws files lists them.")
     folder = "." if options.output is None else options.output
     if folder != STDOUT and Path(folder).is_dir():
         options.output = str(Path(folder) / _own_name(name, ()))
@@ -49,7 +49,7 @@ def check_live(options: argparse.Namespace) -> None:
     if options.output != STDOUT:
         first = _numbered(options.output, 1)
         if first == _numbered(options.output, 2) and options.count != 1:
-            raise UsageError("Every picture needs a name of its own: put %05d into the pattern, or use --count 1.")
+            raise UsageError("Every frame needs its own file name: put %05d into the pattern, or use --count 1.")
         _check_target(first, options)
     else:
         _check_target(STDOUT, options)
@@ -126,9 +126,9 @@ async def _tell_why(client: Client, port: str | None) -> None:
     try:
         told = await client.get_camera_info(port=port)
     except GphotoWsError as error:
-        note(f"no picture at the moment: {error.message}")
+        note(f"no frame at the moment: {error.message}")
     else:
-        note(f"no picture at the moment; the camera is {told.state}. {told.last_error or ''}".rstrip())
+        note(f"no frame at the moment; the camera is {told.state}. {told.last_error or ''}".rstrip())
 
 
 async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespace) -> list[SavedFile]:
@@ -159,7 +159,7 @@ def _own_name(name: str, taken: Collection[str]) -> str:
     """The name here for a file that the camera named; says so where it is another."""
     chosen = local_name(name, taken)
     if chosen != name:
-        note(f"{name} is no name for a file here: it becomes {chosen}")
+        note(f"{name} cannot be the name of a file here: it becomes {chosen}")
     return chosen
 
 
@@ -188,7 +188,7 @@ def _write(path: Path, data: bytes, force: bool) -> None:
 def _check_target(output: str, options: argparse.Namespace) -> None:
     if output == STDOUT:
         if sys.stdout.isatty():
-            raise UsageError("A picture is nothing for a terminal. Send stdout to a file or a program.")
+            raise UsageError("A picture cannot be shown in a terminal: send stdout to a file or a program.")
         if options.json:
             raise UsageError("--json and -o - exclude each other: both want stdout.")
         return
@@ -207,4 +207,6 @@ def _numbered(pattern: str, number: int) -> str:
     try:
         return pattern % number if "%" in pattern else pattern
     except (TypeError, ValueError) as error:
-        raise UsageError(f"The pattern {pattern!r} is no name with a number such as frame-%05d.jpg: {error}.") from None
+        raise UsageError(
+            f"The pattern {pattern!r} is not a file name with a number such as frame-%05d.jpg: {error}."
+        ) from None

@@ -10,7 +10,7 @@ OK, FAILED, USAGE, NOT_CONNECTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 
 class UsageError(Exception):
-    """What was asked for cannot be begun; nothing was sent to the server."""
+    """The command cannot be carried out as it was given; nothing was sent to the server."""
 
 
 def exit_code(error: Exception) -> int:
@@ -23,10 +23,12 @@ def exit_code(error: Exception) -> int:
 def words(error: Exception) -> str:
     """What happened and what to do."""
     if isinstance(error, Unauthorized):
-        return "The server refused the token. Set GPHOTO_WS_TOKEN to the server's API_TOKEN; its log tells one that it made itself."
+        return "The server refused the token. Set GPHOTO_WS_TOKEN to the server's API_TOKEN; a server without one writes a token to its log."
     if isinstance(error, FileExistsError):
-        return f"{error.filename} is there already. Another name, or --force to write over it."
+        return f"{error.filename} exists already. Choose another name, or use --force to overwrite it."
     if isinstance(error, GphotoWsError):
+        if error.code == "config_not_found":
+            return f"{error.message.partition(' Send get_config')[0]} gphoto-ws config list shows all settings."
         ports = error.details.get("ports")
         if error.code == "no_camera_selected" and isinstance(ports, list) and ports:
             return f"There are several cameras. Choose one with --port: {', '.join(map(str, ports))}."
