@@ -14,9 +14,10 @@ from typing import Any
 
 from camera import widgets
 from camera.calls import Calls
-from camera.errors import CameraError, CameraIO, ConfigNotFound, InvalidValue
+from camera.errors import CameraError, CameraIO, ConfigNotFound
 from camera.escapes import read, read_value, unescaped
 from camera.model import ConfigItem, ConfigRange, ConfigValue, WidgetType
+from camera.orders import is_order, reads_unknown
 from camera.raw_calls import RawCalls
 
 # GP_WIDGET_WINDOW = 0 and so on (libgphoto2 gphoto2/gphoto2-widget.h, CameraWidgetType).
@@ -59,8 +60,8 @@ class Configuration:
 
     def get_all(self) -> list[ConfigItem]:
         """Every setting of the camera with its path, sections left out, in the camera's order."""
-        root = self._tree()
-        return [item for item, _ in self._walk(root, "") if item.type not in ("window", "section")]
+        root = self._tree()  # owns the widgets
+        return [item for item, _ in self._everything(root) if item.type not in ("window", "section")]
 
     def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
         """Give a value, checked before, to the camera; what `find` gave goes with it."""
@@ -75,31 +76,44 @@ class Configuration:
         else:
             self._call(lambda: self._camera.set_config(root, self._context), "set_config")
 
-    def read_back(self, before: ConfigItem, value: ConfigValue, pump: Callable[[int], object]) -> ConfigItem:
-        """The setting as the camera has it after a write.
+    def set(
+        self, before: ConfigItem, widget: Any, root: Any, value: ConfigValue, pump: Callable[[int], object]
+    ) -> ConfigItem:
+        """Write a setting; the setting as the camera has it then, or as it was written where it is an order.
 
         Args:
-            before: as it was.
-            value: as it was written.
+            before, widget, root: what `find` gave.
+            value: checked before.
             pump: lets the camera speak for so many milliseconds; some tell of a new value only then.
 
         Raises:
             InvalidValue: the camera silently kept another value.
         """
+        given = replace(before, value=value)
+        # Toggles are looked up before: the camera may be off when it got its order (powerdown).
+        order = before.type == "toggle" and (reads_unknown(before) or is_order(before, self._path(before)))
+        self.write(before, widget, root, value)
+        if order:
+            return given
         deadline = time.monotonic() + _READ_BACK_S
         while True:
             after = self.get(before.path or before.name)
-            if widgets.same(after, value):
+            if widgets.took(before, after, value):
                 return after
+            if is_order(before, self._path(before)):
+                return given
             if time.monotonic() > deadline:
-                raise InvalidValue(
-                    f"The camera kept {before.name} at {after.value}. It may depend on the mode dial or the lens.",
-                    config_name=before.name,
-                    value=after.value,
-                    choices=list(after.choices) or None,
-                )
+                raise widgets.kept(after)
             pump(int(_READ_BACK_PAUSE_S * 1000))
             time.sleep(_READ_BACK_PAUSE_S)
+
+    def _path(self, item: ConfigItem) -> str:
+        """Where a setting stands, which the driver says only of the whole tree."""
+        if item.path:
+            return item.path
+        if not self._paths:
+            self.get_all()
+        return next((path for path in self._paths if path.endswith(f"/{item.name}")), "")
 
     def find(self, name: str) -> tuple[ConfigItem, Any, Any]:
         """The item, its widget, and the tree that owns the widget (None where it was read alone).
@@ -130,8 +144,7 @@ class Configuration:
                 if error.details.get("gp_error") != _BAD_PARAMETERS:
                     raise
         root = self._tree()
-        everything = list(self._walk(root, ""))
-        self._paths = frozenset(item.path for item, _ in everything)
+        everything = self._everything(root)
         for item, widget in everything:
             if item.path == wanted or (bare == name and item.name == name):
                 return item, widget, root
@@ -142,6 +155,11 @@ class Configuration:
         if root is None:
             raise CameraIO("The camera sent no settings. Try again.", doing="get_config")
         return root
+
+    def _everything(self, root: Any) -> list[tuple[ConfigItem, Any]]:
+        everything = list(self._walk(root, ""))
+        self._paths = frozenset(item.path for item, _ in everything)
+        return everything
 
     def _walk(self, widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:
         path = f"{parent}/{read(widget.get_name)}"

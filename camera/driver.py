@@ -40,7 +40,7 @@ from camera.model import (
     mimetype_of,
 )
 from camera.notices import Notices
-from camera.quirks import ORDERS, quirks_of
+from camera.quirks import quirks_of
 from camera.raw_calls import FILE_ADDED, TIMEOUT, RawCalls
 from camera.widgets import WantedValue, convert
 
@@ -165,12 +165,11 @@ class Driver:
         """See `Configuration.set`."""
         item, widget, root = self._settings.find(name)
         value = convert(item, wanted)
+        if item.name != "viewfinder":
+            return self._settings.set(item, widget, root, value, self._notices.pump)
         self._settings.write(item, widget, root, value)
-        if item.name == "viewfinder":
-            self._viewfinder_on = value == 1
-        elif item.name not in ORDERS:
-            return self._settings.read_back(item, value, self._notices.pump)
-        return replace(item, value=value)  # reading back would tell nothing: see ORDERS and viewfinder()
+        self._viewfinder_on = value == 1
+        return replace(item, value=value)  # reading back would tell nothing: see viewfinder()
 
     def keep_alive(self) -> None:
         """Do something that the camera takes for use."""

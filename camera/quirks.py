@@ -55,9 +55,6 @@ def quirks_of(manufacturer: str, model: str) -> Quirks:
     return next(family for family in _FAMILIES if re.search(family.makers, names, re.IGNORECASE))
 
 
-# What the driver shows as settings and the camera takes as orders: they read the same before and after.
-ORDERS = frozenset(("autofocusdrive", "cancelautofocus", "manualfocusdrive", "eosremoterelease", "bulb", "opcode"))
-
 # The same value in the words of several makers (capturetarget).
 SAME_VALUES: tuple[frozenset[str], ...] = (
     frozenset(("memory card", "card")),

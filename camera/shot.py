@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from camera.errors import CameraError, ConfigReadonly, InvalidValue, NotSupported
 from camera.fetched import FetchedFile
 from camera.model import CapturedFile, ConfigItem
+from camera.orders import reads_unknown
 from camera.photos import PhotoFolder, check_name, ending_of
 from camera.widgets import WantedValue
 
@@ -171,7 +172,7 @@ async def take(
 async def _put_back(hands: Hands, before: Mapping[str, ConfigItem], warnings: list[str]) -> list[str]:
     done = []
     for name, item in reversed(list(before.items())):
-        if item.value is None:
+        if item.value is None or reads_unknown(item):
             continue
         try:
             await hands.set(name, item.value)

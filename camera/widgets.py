@@ -11,7 +11,7 @@ from datetime import datetime
 
 from camera.errors import ConfigReadonly, InvalidValue, NotSupported
 from camera.escapes import unescaped
-from camera.model import ConfigItem
+from camera.model import ConfigItem, ConfigValue
 from camera.quirks import same_value
 
 WantedValue = str | int | float | bool
@@ -22,6 +22,9 @@ _NO = ("0", "false", "off", "no")
 _STEP_TOLERANCE = 0.02
 # DATE widgets hold a time_t; 2**31 - 1 is as far as the oldest cameras go.
 _LAST_SECOND = 2**31 - 1
+# A clock that was set is read back some seconds later, where the camera or the line is slow.
+_CLOCK_S, _SUMMER_TIME_S = 10, 3600
+_PTP_DATE = "%Y%m%dT%H%M%S"  # ISO 15740, 5.3.5.3
 
 
 def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
@@ -53,13 +56,63 @@ def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
             return _plain_text(item, wanted)
 
 
-def same(item: ConfigItem, value: str | float | None) -> bool:
-    """Whether what was read back is what was written. Text and dates are the camera's to shape."""
-    if item.type in ("radio", "menu", "toggle"):
-        return item.value == value
-    if item.type == "range" and item.range and isinstance(item.value, int | float) and isinstance(value, float):
-        return abs(item.value - value) <= max(abs(item.range.step) / 2, 1e-6)
-    return True
+def took(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
+    """Whether a camera took what was written, as far as reading back can show it.
+
+    Args:
+        before, after: as it was read before it was written, and after.
+        value: as it was written.
+    """
+    match after.type:
+        case "radio" | "menu" | "toggle":
+            return after.value == value
+        case "range":
+            if after.range and isinstance(after.value, int | float) and isinstance(value, float):
+                return abs(after.value - value) <= max(abs(after.range.step) / 2, 1e-6)
+            return True
+        case "date":
+            return _took_date(before.value, after.value, value)
+        case "text":
+            return _took_text(after.value, value)
+        case _:
+            return True
+
+
+def _took_date(before: ConfigValue, after: ConfigValue, value: ConfigValue) -> bool:
+    if not isinstance(after, int) or not isinstance(value, int):
+        return after == value
+    # libgphoto2 leaves summer time out on some cameras: an hour off is taken, unless it is the clock as it was.
+    as_it_was = isinstance(before, int) and abs(after - before) <= _CLOCK_S
+    off = abs(after - value)
+    return off <= _CLOCK_S or (abs(off - _SUMMER_TIME_S) <= _CLOCK_S and not as_it_was)
+
+
+def _took_text(after: ConfigValue, value: ConfigValue) -> bool:
+    kept, wanted = _shape(str(after or "")), _shape(str(value))
+    if kept == wanted or (_number(kept) is not None and _number(kept) == _number(wanted)):
+        return True
+    try:  # a clock, which goes on meanwhile
+        off = datetime.strptime(kept[:15], _PTP_DATE) - datetime.strptime(wanted[:15], _PTP_DATE)
+    except ValueError:
+        return False
+    return abs(off.total_seconds()) <= _CLOCK_S
+
+
+def _shape(text: str) -> str:
+    """Text without what a camera may make of it: padding, and capitals only."""
+    return " ".join(text.replace("\0", " ").split()).upper()
+
+
+def kept(after: ConfigItem) -> InvalidValue:
+    """The error of a camera that silently kept another value."""
+    free = after.type in ("text", "date")
+    why = "It does not take this value." if free else "It may depend on the mode dial or the lens."
+    return InvalidValue(
+        f"The camera kept {after.name} at {_shortened(str(after.value))}. {why}",
+        config_name=after.name,
+        value=after.value,
+        choices=list(after.choices) or None,
+    )
 
 
 def _text(wanted: WantedValue) -> str:
@@ -149,6 +202,9 @@ def _shown(choices: tuple[str, ...]) -> str:
 
 
 def _refuse(item: ConfigItem, wanted: WantedValue, allowed: str, **details: object) -> InvalidValue:
-    shown = _text(wanted)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    shown = _shortened(_text(wanted))
     return InvalidValue(f"{shown!r} is no value for {item.name}. {allowed}", config_name=item.name, **details)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -8,7 +8,7 @@ import pytest
 
 from camera.errors import ConfigReadonly, InvalidValue, NotSupported
 from camera.model import ConfigItem, ConfigRange, WidgetType
-from camera.widgets import WantedValue, convert, same
+from camera.widgets import WantedValue, convert, took
 
 
 def item(kind: WidgetType, **values: Any) -> ConfigItem:
@@ -104,8 +104,18 @@ def test_what_holds_widgets_has_no_value(kind: WidgetType) -> None:
         (item("toggle", value=1), 1, True), (item("toggle", value=2), 1, False),
         (item("range", value=1.4, range=ConfigRange(0, 5, 1)), 1.0, True),
         (item("range", value=2.0, range=ConfigRange(0, 5, 1)), 1.0, False),
-        (item("text", value="ADA"), "Ada", True),
+        (item("text", value="ADA"), "Ada", True), (item("text", value="Ada\0\0 "), " Ada", True),
+        (item("text", value="Ad"), "Ada", False), (item("text", value=None), "", True),
+        (item("text", value="00020001"), "20001", True), (item("text", value="Bob"), "Ada", False),
+        (item("text", value="20301224T180003"), "20301224T180000", True),
+        (item("text", value="20301224T180003.5+0100"), "20301224T180000", True),
+        (item("text", value="20301225T180003"), "20301224T180000", False),
+        (item("text", value="20301224T180003"), "hello", False),
+        (item("date", value=1_900_000_003), 1_900_000_000, True), (item("date", value=1_900_000_999), 1_900_000_000, False),
+        (item("date", value=1_899_996_401), 1_900_000_000, True),  # an hour of summer time
+        (item("date", value=1_800_000_001), 1_800_003_600, False),  # the clock as it was, an hour from what was wanted
     ],
 )  # fmt: skip
 def test_a_value_read_back_is_compared_by_its_type(after: ConfigItem, value: str | float, expected: bool) -> None:
-    assert same(after, value) is expected
+    before = item(after.type, value=1_800_000_000 if after.type == "date" else None)
+    assert took(before, after, value) is expected

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +86,46 @@ async def test_a_restart_releases_the_camera_in_order(client: Client, simulator:
 async def test_an_order_that_the_driver_shows_as_a_switch_is_given(client: Client, value: object) -> None:
     assert (await client.command("set_config", name="autofocusdrive", value=value))["value"] == 1
     assert (await client.command("get_config", name="autofocusdrive"))["value"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("syncdatetime", "0x9110"), ("uilock", "0x911b"), ("popupflash", "0x9131"), ("actions/popupflash", "0x9131"),
+        ("capture", "0x9114"),
+    ],
+)  # fmt: skip
+async def test_an_order_is_answered_once_the_camera_has_it(
+    client: Client, simulator: Control, name: str, operation: str
+) -> None:
+    before = simulator.state()["operations"].get(operation, 0)
+    assert (await client.command("set_config", name=name, value=True))["value"] == 1
+    assert simulator.state()["operations"].get(operation, 0) == before + 1
+
+
+async def test_an_order_among_the_settings_of_a_shot_leaves_nothing_to_put_back(client: Client) -> None:
+    assert "warnings" not in await client.command("capture_image", settings={"popupflash": True})
+
+
+@pytest.mark.parametrize(("name", "value"), [("artist", "Ada"), ("datetime", "2033-05-18T03:33:20")])
+async def test_a_text_or_a_date_that_the_camera_ignores_is_an_error(
+    client: Client, simulator: Control, name: str, value: str
+) -> None:
+    kept = (await client.command("get_config", name=name))["value"]
+    simulator.veto(name)
+    with pytest.raises(CommandError) as caught:
+        await client.command("set_config", name=name, value=value)
+    assert caught.value.code == "invalid_value"
+    assert kept == caught.value.details["value"] or 0 <= caught.value.details["value"] - kept < WITHIN_S
+    simulator.veto(name, on=False)
+    await client.command("set_config", name=name, value=value)
+
+
+async def test_a_driver_that_ignores_a_text_is_not_answered_ok(
+    new_server: Callable[..., Server], picture_folder: Path
+) -> None:
+    server = new_server(VCAMERADIR=str(picture_folder))
+    async with await Client.connect(server) as client:
+        with pytest.raises(CommandError, match="kept 5011 at 20") as caught:
+            await client.command("set_config", name="5011", value="hello")
+    assert caught.value.code == "invalid_value"
