@@ -100,10 +100,11 @@ async def _one_frame(client: Client) -> None:
 async def _end(client: Client, use: Use) -> BaseException | None:
     """How it ended; nothing may be reported to the event loop, and the client has to be of use after it."""
     try:
-        await use(client)
+        async with asyncio.timeout(0.2):
+            await use(client)
     except GphotoWsError as error:
         return error
-    except TimeoutError:  # of this test, where no event or frame came
+    except TimeoutError:  # of this test: no event or frame came, or the reply was not understood
         return None
     return None
 
@@ -140,7 +141,7 @@ async def test_any_reply_and_any_message_around_it(use: Use, status: Any, body: 
 
     reported = loop_errors()
     async with asyncio.timeout(PATIENCE_S), strange(answer) as server:
-        async with Client(server.uri, "x", reply_timeout=0.2) as client:
+        async with Client(server.uri, "x") as client:
             await _end(client, use)
             honest = True
             assert (await client.ping()).message == "pong"

@@ -17,7 +17,7 @@ from gphoto_ws_client import (
     NoReply,
     UnexpectedReply,
 )
-from strange import PIECE, never, pong, strange, transfer
+from strange import LOGGED_IN, PIECE, never, pong, strange, transfer
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.waiting import WITHIN_S, until
@@ -157,6 +157,23 @@ async def test_a_flood_of_nonsense_is_logged_a_few_times(caplog: pytest.LogCaptu
     assert "no more of them is logged" in told[-1]
 
 
+async def test_a_server_that_hangs_up_on_everybody_is_left_alone_for_longer_and_longer() -> None:
+    logins: list[float] = []
+
+    async def hang_up(socket: ServerConnection) -> None:
+        await socket.recv()
+        logins.append(asyncio.get_running_loop().time())
+        await socket.send(json.dumps(LOGGED_IN))
+
+    async with asyncio.timeout(50), serve(hang_up, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with Client(f"ws://127.0.0.1:{port}", "x"):
+            await until(lambda: len(logins) >= 5)
+    # 0.2, 0.4, 0.8 and 1.6 s, each give or take three tenths of it.
+    assert logins[4] - logins[3] >= 1.6 * 0.7
+    assert logins[4] - logins[0] >= 3.0 * 0.7
+
+
 async def test_a_server_that_always_closes_at_the_selection_ends_the_command() -> None:
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
         if server.commands == ["select_camera"]:
@@ -168,7 +185,7 @@ async def test_a_server_that_always_closes_at_the_selection_ends_the_command() -
         await client.select_camera("usb:001,002")
         with pytest.raises(ConnectionLost):
             await client.get_config("iso")
-    assert server.commands == ["select_camera"] * 11
+    assert server.commands == ["select_camera"] * 6
 
 
 async def test_messages_that_nobody_understands_are_passed_over() -> None:

@@ -18,7 +18,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _FLOODED, _PAUSE_AFTER_FLOOD_S = 4429, 10.0
 _TRIES = 3
 # New connections that each end before the command is sent: for example at the selection of the camera.
-_TRIES_TO_SEND = 10
+_TRIES_TO_SEND = 5
+# After so many seconds a connection counts as one that works.
+_STEADY_S = 2.0
 
 
 class Connection:
@@ -151,12 +153,18 @@ class Connection:
             link.selected = port
 
     async def _keep(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE_S
         while True:
+            since = loop.time()
             lost = await asyncio.shield(link.lost)
+            # A server that lets everybody in and hangs up is not connected to ten times a second.
+            steady = loop.time() - since > _STEADY_S
+            pause = _FIRST_PAUSE_S if steady else min(pause * 2, _LONGEST_PAUSE_S)
             if lost.close_code not in FINAL_CLOSE_CODES and self.reconnect_for > 0:
                 _log.info("%s Trying again for %g s.", lost.message, self.reconnect_for)
             try:
-                link = await self._come_back(lost)
+                link = await self._come_back(lost, pause)
             except GphotoWsError as error:
                 self._end(error)
                 return
@@ -165,7 +173,7 @@ class Connection:
             _log.info("Connected again.")
             self._on_event({"event": "reconnected"})
 
-    async def _come_back(self, lost: ConnectionLost) -> Link:
+    async def _come_back(self, lost: ConnectionLost, pause: float) -> Link:
         """A new link, with its subscriptions.
 
         Raises:
@@ -173,7 +181,8 @@ class Connection:
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self.reconnect_for
-        pause = _PAUSE_AFTER_FLOOD_S if lost.close_code == _FLOODED else _FIRST_PAUSE_S
+        if lost.close_code == _FLOODED:
+            pause = _PAUSE_AFTER_FLOOD_S
         error: GphotoWsError = lost
         comes_back = lost.close_code not in FINAL_CLOSE_CODES
         while comes_back:
