@@ -119,11 +119,18 @@ class App:
                 arrived(self)
 
             def _answered(self, status: int) -> None:
+                if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                    self.loop.call_soon(self._read_on)
+                    return
                 if status >= http.HTTPStatus.BAD_REQUEST:
                     what = f"{self.request.method} {self.request.path[:80]!r}" if self.request else "no request"
                     visits.note(self.address, f"{what}: HTTP {status}")
                 if not self.request:  # the library would wait for one until its own time is over
                     self.loop.call_later(_CLOSE_HANDSHAKE_S, self.transport.abort)
+
+            def _read_on(self) -> None:
+                if not self.transport.is_closing():
+                    ServerConnection.data_received(self, b"")
 
         expect_exhaustion(asyncio.get_running_loop())
         serve_at = partial(

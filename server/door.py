@@ -53,6 +53,7 @@ class _RequestReader(StreamReader):
         self._length: bytes | None = None
         self._head = True
         self._upgrade = False
+        self._answered = False
 
     def read_line(self, m: int, too_long_exc_type: type[Exception] = RuntimeError) -> Generator[None, None, bytearray]:
         """The next line; that of Content-Length is left out, the empty one waits for the body."""
@@ -72,11 +73,19 @@ class _RequestReader(StreamReader):
             return line
 
     def at_eof(self) -> Generator[None, None, bool]:
-        """Whether the stream has ended; what follows a request for a page is dropped, the library would take it for frames."""
-        while not (self._head or self._upgrade or self.eof):
-            self.discard()
+        """Whether the stream has ended. What comes before the answer waits for it: the library would end the connection.
+
+        What follows a request for a page is dropped.
+        """
+        while not (self._head or self._answered or self.eof):
+            if not self._upgrade:
+                self.discard()
             yield
         return (yield from super().at_eof())
+
+    def go_on(self) -> None:
+        """The request is answered: what comes now is for the WebSocket."""
+        self._answered = True
 
     def _note_length(self, value: bytes) -> None:
         if self._length is not None or not _LENGTH.fullmatch(value):
@@ -93,7 +102,7 @@ class Doorway(ServerProtocol):
     Args:
         max_size: of messages, bytes.
         headers: for every answer that does not have them itself.
-        answered: called with the status of each answer but the one that opens a WebSocket.
+        answered: called with the status of the answer. After 101 what the client has sent already has to be read on.
     """
 
     def __init__(self, max_size: int, headers: Mapping[str, str], answered: Callable[[int], None]) -> None:
@@ -103,7 +112,7 @@ class Doorway(ServerProtocol):
 
     def parse(self) -> Generator[None]:
         """Called by the library to read what comes."""
-        self.reader = _RequestReader()
+        self.reader = self._requests = _RequestReader()
         yield from super().parse()
 
     def send_response(self, response: Response) -> None:
@@ -111,9 +120,10 @@ class Doorway(ServerProtocol):
         for name, value in self._reply_headers.items():
             if name not in response.headers:
                 response.headers[name] = value
+        self._requests.go_on()
         super().send_response(response)
         answered, self._answered = self._answered, None  # there is one answer; the two would keep each other in memory
-        if answered is not None and response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+        if answered is not None:
             answered(response.status_code)
 
     def send_eof(self) -> None:

@@ -52,11 +52,15 @@ class RawClient:
     async def open(cls, server: Server, *, login: bool = True) -> Self:
         """Connect, shake hands and log in."""
         client = await cls.connect(server)
-        client.writer.write(client._wire.send(Request(host="localhost", target="/")))
+        client.writer.write(client.handshake())
         assert isinstance(await client._event(), AcceptConnection)
         if login:
             client.send(frame(TEXT, json.dumps({"token": server.token}).encode()))
         return client
+
+    def handshake(self) -> bytes:
+        """What asks for a WebSocket."""
+        return self._wire.send(Request(host="localhost", target="/"))
 
     def send(self, *data: bytes) -> None:
         """Put bytes on the wire as they are."""

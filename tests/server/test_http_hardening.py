@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +16,7 @@ from websockets.typing import Origin
 
 from server.hosts import Hosts
 from tests.rig import TOKEN, Client, Server
-from tests.server.raw import RawClient
+from tests.server.raw import TEXT, RawClient, frame
 from tests.server.wire import REPLY_S, fresh_address, logged_in, still_answers, stranger
 from tests.waiting import until
 
@@ -171,6 +174,63 @@ async def test_a_body_is_answered(bare_server: Server, pieces: tuple[bytes, ...]
     assert reply.status == status
     assert {name: reply.headers.get(name) for name in EVERY_REPLY} == EVERY_REPLY
     assert "Traceback" not in bare_server.log
+
+
+@pytest.mark.parametrize(
+    "more", [b"", b"hello", frame(TEXT, b"{}"), b"\r\n" * 1000], ids=["nothing", "junk", "a frame", "lines"]
+)
+async def test_what_follows_a_handshake_that_is_refused_changes_nothing(bare_server: Server, more: bytes) -> None:
+    for refused, status in (("nope", 404), ("ws", 400)):
+        doubled = UPGRADE + b"Origin: http://localhost\r\n" * 2
+        assert (
+            await ask(bare_server, get(f"/{refused}".encode(), UPGRADE if status == 404 else doubled) + more)
+        ).status == status
+    assert "Traceback" not in bare_server.log
+
+
+async def test_a_login_that_comes_with_the_handshake_is_heard(bare_server: Server) -> None:
+    client = await RawClient.connect(bare_server)
+    login = frame(TEXT, json.dumps({"token": TOKEN}).encode()) + frame(TEXT, b'{"command": "ping"}')
+    async with client:
+        client.writer.write(client.handshake() + login)
+        assert (await client.reply())["message"] == "pong"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_nonsense_in_any_order_is_answered_without_a_traceback(bare_server: Server, seed: int) -> None:
+    some = random.Random(seed)
+    host, _, port = urlsplit(bare_server.uri).netloc.rpartition(":")
+
+    async def send() -> None:
+        lines = b"".join(some.choice(LINES) for _ in range(some.randint(0, 9)))
+        path = some.choice([b"/ws", b"/", b"/health", b"//[", b"/camera/info?port=%ff&a&&"])
+        data = get(path, lines) + some.choice([b"", b"xx", b"\x81\x80abcd"])
+        if some.random() < 0.4:
+            data = bytes(some.choice(data) for _ in range(some.randint(1, 60))) + data[some.randint(0, 40) :]
+        _, writer = await asyncio.open_connection(host, int(port), local_addr=fresh_address())
+        with suppress(ConnectionError):
+            writer.write(data)
+            await writer.drain()
+            if some.random() < 0.5:
+                writer.write_eof()
+            await asyncio.sleep(some.random() / 20)
+        writer.transport.abort()
+
+    for _ in range(10):
+        await asyncio.gather(*(send() for _ in range(20)))
+    async with await logged_in(bare_server) as client:
+        await still_answers(client)
+    assert "Traceback" not in bare_server.log
+
+
+LINES = [
+    b"Host: [::1\r\n", b"Host:\r\n", b"Upgrade: websocket\r\n", b"upgrade: WebSocket, h2c\r\n", b"Upgrade: \x80\r\n",
+    b"Connection: Upgrade\r\n", b"Connection: ,,;\r\n", b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+    b"Sec-WebSocket-Version: 13\r\n", b"Sec-WebSocket-Extensions: x;=\r\n", b"Sec-WebSocket-Protocol: ,\r\n", UPGRADE, UPGRADE,
+    b"Authorization: Bearer \xff\r\n", b"Authorization: Bearer\r\n", b"Content-Length: 5\r\n", b"Content-Length: x\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Origin: \xe4\r\n", b"Origin: http://[\r\n", b"X-Forwarded-For: a,1.2.3.4\r\n",
+    b'Forwarded: for="\r\n', b'If-None-Match: "\r\n', b"\r\n", b"\r", b"\n", b"\x00", b":",
+]  # fmt: skip
 
 
 async def test_a_restart_with_a_body_is_carried_out(bare_server: Server) -> None:
