@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.cameras import in_factory_state
 from tests.rig import Client, Server
+
+# A shell starts `make test &` with Ctrl-C ignored, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small pictures and a quick shutter; what is tested is not their size.
 QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
