@@ -12,6 +12,8 @@ from protocol.base64 import b64encode
 # A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment (larger ones were
 # slower: 12 MB took 40 ms in these, 48 in fragments of 256 KiB).
 _FRAGMENT = 48 * 1024
+# Of one message. websockets ends a message of more than 4096 fragments, so those of a file above 98 MB are larger.
+_FRAGMENTS = 2048
 
 
 class Placeholder:
@@ -31,7 +33,9 @@ class Placeholder:
         """
         before, after = self._around(message)
         yield before
-        for data in self._file.pieces(_FRAGMENT, self._start, self._end):
+        size = (self._file.size if self._end is None else self._end) - self._start
+        fragment = max(_FRAGMENT, -(-size // _FRAGMENTS // 3) * 3)
+        for data in self._file.pieces(fragment, self._start, self._end):
             yield b64encode(data)
             await asyncio.sleep(0)  # sending does not yield while the socket keeps up
         if whole is not None:

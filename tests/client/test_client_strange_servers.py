@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,17 @@ async def test_a_stream_that_the_server_ends_raises_its_reason_after_the_last_fr
             assert caught.value.code == "camera_disconnected"
         await until(lambda: server.acks == [41])
     assert server.commands == ["start_live_view"]
+
+
+async def test_a_message_of_endless_fragments_ends_the_connection() -> None:
+    async def endless(socket: ServerConnection, _: dict[str, Any]) -> None:
+        async def pieces() -> AsyncIterator[str]:
+            while True:
+                yield ""
+                await asyncio.sleep(0)
+
+        await socket.send(pieces())
+
+    async with strange(endless) as server, Client(server.uri, "x", reconnect_for=0) as client:
+        with pytest.raises(ConnectionLost):
+            await client.ping()

@@ -87,6 +87,16 @@ class RawClient:
                 case BytesMessage() | Ping() | None:
                     continue
 
+    async def until_pong(self, payload: bytes) -> None:
+        """Read until the answer to this ping: the server has seen all that was sent before it."""
+        while payload not in self.pongs:
+            match event := await self._event():
+                case Pong():
+                    self.pongs.append(bytes(event.payload))
+                case CloseConnection():
+                    self.close_code = event.code
+                    raise ConnectionResetError
+
     async def until_closed(self) -> int | None:
         """Read everything; the close code, None where the connection ended without one."""
         try:

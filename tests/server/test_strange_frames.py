@@ -6,6 +6,7 @@ The whole of RFC 6455 is checked by the Autobahn test suite: `make autobahn`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -119,6 +120,18 @@ async def test_a_flood_of_fragments_ends_the_connection(bare_server: Server) -> 
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, b"", fin=False), frame(CONTINUATION, b"", fin=False) * 10_000)
         await client.until_closed()
+
+
+async def test_a_message_of_endless_fragments_is_closed_at_any_pace(bare_server: Server) -> None:
+    """Empty fragments add no bytes to the message, and slow ones no flood; each costs the server memory."""
+    async with await RawClient.open(bare_server) as client:
+        client.send(frame(TEXT, b"", fin=False))
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            for number in range(10):
+                client.send(frame(CONTINUATION, b"", fin=False) * 500, frame(PING, b"%d" % number))
+                await client.until_pong(b"%d" % number)
+                await asyncio.sleep(0.25)  # the pace: below the 2500 a second that are a flood
+        assert client.close_code == TOO_LONG
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""A picture in a JSON reply of any size: clients of websockets take it."""
+
+from __future__ import annotations
+
+import os
+
+from camera.fetched import FetchedFile
+from server.streaming import Placeholder
+
+# Where websockets ends a message (its WEBSOCKETS_MAX_FRAGMENTS).
+MOST_FRAGMENTS = 4096
+LARGE = 300 * 2**20 + 1
+
+
+async def test_a_video_of_300_mib_comes_in_fewer_fragments_than_end_a_message() -> None:
+    descriptor = os.memfd_create("video")
+    os.ftruncate(descriptor, LARGE)
+    picture = Placeholder(FetchedFile(descriptor, "/a/MVI_0001.MOV", LARGE, "video/quicktime"))
+    count = characters = 0
+    async for fragment in picture.fill(b'{"image_b64":"' + picture.text.encode() + b'"}'):
+        count += 1
+        characters += len(fragment)
+    assert count < MOST_FRAGMENTS
+    assert characters == len('{"image_b64":""}') + -(-LARGE // 3) * 4  # no padding between fragments
