@@ -13,8 +13,8 @@ RUN apt-get update \
     && chown booth:booth /app/photos
 
 WORKDIR /app
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --requirement requirements.txt
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.lock
 COPY gphoto_ws_server.py auth.py certificate.py exposure.py healthcheck.py isolation.py machine_names.py settings.py redaction.py tls.py LICENSE .env.example ./
 COPY camera camera/
 COPY doctor doctor/

@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all lint npm docs bench bench-full load soak fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all lint npm docs locked lock sbom licences bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below tells the console's address and, where API_TOKEN is not set, the token. Ctrl-C ends."
@@ -73,19 +73,55 @@ soak: $(VENV)/.dev  ## a server under every fault there is, for MINUTES (10); ev
 console-picture: $(VENV)/.dev  ## docs/console.png: the console page with a simulated camera; needs chromium
 	$(BIN)/python -m tests.console.take_picture docs/console.png
 
+# pip names each package as it comes: the first time it fetches about 25 MB for the server, and 150 MB more for the tests.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+define new-environment
+@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv"; exit 1; }
+@echo "== Making the environment $(VENV) with $(PYTHON)"
+@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: sudo apt-get install python3-venv"; exit 1; }
+endef
+
 $(VENV)/.run: requirements.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: sudo apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(new-environment)
+	@echo "== Installing what the server needs into $(VENV): once, a minute on a slow connection"
+	$(PIP) install -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "== Installing what the checks and tests need into $(VENV): once, some minutes on a slow connection"
+	$(PIP) install -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(PIP) install -r requirements-bench.txt
 	@touch $@
 
+# A release: exactly the files that were tested, for the service and for Docker.
+locked: $(VENV)/.locked  ## the environment for the service: exactly the files in requirements.lock, checked by their hashes
+
+$(VENV)/.locked: requirements.lock
+	$(new-environment)
+	@echo "== Installing exactly what requirements.lock names into $(VENV)"
+	$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	@touch $@
+
+# For every Python and machine at once. The second half fails where one of them has no ready build.
+lock: $(VENV)/.dev  ## write requirements.lock anew from requirements.txt, with the newest versions that it allows
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" -o requirements.lock requirements.txt
+	@for machine in x86_64 aarch64; do for python in 3.11 3.12 3.13; do \
+		$(BIN)/uv pip install --quiet --dry-run --require-hashes --only-binary :all: --target $(VENV)/none \
+			--python-platform $$machine-manylinux_2_28 --python-version $$python -r requirements.lock || exit 1; done; done
+
+RELEASE := .venv-release
+sbom: $(VENV)/.dev  ## dist/sbom.cdx.json: all that the locked environment brings, as CycloneDX
+	@$(MAKE) --no-print-directory locked VENV=$(RELEASE)
+	$(BIN)/python -m docs.generator.third_party $(RELEASE)/bin/python --sbom dist/sbom.cdx.json
+
+licences: $(VENV)/.dev  ## dist/third-party-licences.md: the licences of all that, with their texts
+	@$(MAKE) --no-print-directory locked VENV=$(RELEASE)
+	$(BIN)/python -m docs.generator.third_party $(RELEASE)/bin/python --licences dist/third-party-licences.md
+
 clean:
-	rm -rf $(VENV) .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .autobahn tests/npm/node_modules
+	rm -rf $(VENV) .venv-3.* $(RELEASE) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .autobahn tests/npm/node_modules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 from tests.rig import ROOT
 from tests.waiting import WITHIN_S
 
+# What pip, git and apt-get say where no network is.
+OFFLINE = re.compile(r"name resolution|NewConnectionError|Could not resolve|Network is unreachable")
 NPM_PROGRAMS = ROOT / "tests" / "npm" / "node_modules" / ".bin"
 
 

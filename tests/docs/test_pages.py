@@ -15,7 +15,13 @@ from settings import Settings
 from tests.rig import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "examples").glob("*.md"), ROOT / "deploy" / "README.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    *DOCS.glob("*.md"),
+    *(ROOT / "examples").glob("*.md"),
+    ROOT / "deploy" / "README.md",
+]
 HELP = (DOCS / "troubleshooting.md").read_text()
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
 

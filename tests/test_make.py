@@ -1,0 +1,46 @@
+"""What `make demo` shows before the server runs: each step when it begins, each package when it comes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.rig import ROOT
+from tests.tools import find_tool
+
+
+def _wheel(folder: Path, name: str) -> None:
+    """The smallest package that pip installs."""
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.mark.timeout(180)
+def test_the_steps_are_named_and_the_packages_as_they_come(tmp_path: Path) -> None:
+    find_tool(("make",), install="sudo apt-get install make")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").write_text("one\ntwo\n")
+    for name in ("one", "two"):
+        _wheel(tmp_path, name)
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    done = subprocess.run(
+        ["make", ".venv/.run"], cwd=tmp_path, env=os.environ | offline, capture_output=True, text=True, timeout=150,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = [done.stdout.find(words) for words in (
+        "== Making the environment .venv", "== Installing what the server needs", "Processing ./one-1.0",
+        "Processing ./two-1.0", "Successfully installed one-1.0 two-1.0",
+    )]  # fmt: skip
+    assert -1 not in shown, done.stdout
+    assert shown == sorted(shown)
