@@ -1,0 +1,180 @@
+"""The commands of deploy/README.md as they stand, typed by a user with sudo: the service's user, files and environment, then an update.
+
+They run on this machine below a layer that is thrown away (tests/deploy/layered), with what an empty Debian lacks
+taken away first. Real: apt-get, git, pip with its hashes, sudo, systemd-sysusers, `systemctl enable`, the server as the
+service's user. Not real, as no systemd runs there: the other words of systemctl are only written down, and udevadm says
+of control and trigger that it ignores them in a change root; the rules are read by `udevadm test`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import LAYERED
+from tests.rig import ROOT
+from tests.tools import OFFLINE, find_tool
+from tests.waiting import WITHIN_S
+
+README = (ROOT / "deploy" / "README.md").read_text()
+SECONDS = 420
+# pip fetches some 20 MB here, over whatever connection there is.
+pytestmark = pytest.mark.timeout(SECONDS + 60)
+
+# An empty Debian, and in it a user whose clone is of a repository like the one that this project came from.
+_BEFORE = r"""
+set -euo pipefail
+rm -rf /etc/sysusers.d /etc/udev/rules.d /etc/gphoto-ws-server /opt/gphoto-ws-server /var/lib/gphoto-ws-server
+rm -f /etc/systemd/system/gphoto-ws-server.service /etc/systemd/system/*/gphoto-ws-server.service
+! id gphoto-ws >/dev/null 2>&1 || userdel gphoto-ws
+chmod 1777 /tmp; mkdir -p /run/lock
+useradd --create-home --shell /bin/bash newcomer
+echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/newcomer
+echo 'APT::Get::Assume-Yes "true";' >/etc/apt/apt.conf.d/99-nobody-types-here
+# Where all packages are installed, apt is asked and fetches nothing.
+if dpkg -s $PACKAGES >/dev/null 2>&1; then rm -rf /etc/apt/sources.list /etc/apt/sources.list.d; fi
+# No systemd runs here: the unit is really enabled, and the rest is written down.
+install -m 666 /dev/null /var/log/systemctl-calls
+cat >/usr/local/sbin/systemctl <<'STUB'
+#!/bin/bash
+echo "$*" >>/var/log/systemctl-calls
+[ "$1" != enable ] || exec /usr/bin/systemctl enable "${@:3}"
+STUB
+chmod 755 /usr/local/sbin/systemctl
+as_user() { runuser -u newcomer -- env -i HOME=/home/newcomer USER=newcomer LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/bin:/bin "$@"; }
+as_user git config --global user.name N; as_user git config --global user.email n@example.org
+as_user git init -q -b main /home/newcomer/upstream
+tar -xf "$TREE" -C /home/newcomer/upstream; chown -R newcomer: /home/newcomer/upstream
+as_user git -C /home/newcomer/upstream add -A
+as_user git -C /home/newcomer/upstream commit -q -m one
+as_user git clone -q /home/newcomer/upstream /home/newcomer/clone
+cd /home/newcomer/clone
+"""
+_INSTALLED = r"""
+echo "== installed"
+stat -c '%n %U:%G %a' /etc/gphoto-ws-server/api_token
+id -un gphoto-ws
+ls /etc/systemd/system/multi-user.target.wants/gphoto-ws-server.service
+udevadm test /sys/devices/virtual/mem/null 2>&1 | grep -F gphoto-ws-server
+echo "== served"
+# As systemd starts it: the unit's command, folder, user and environment, and the credential that it copies.
+unit() { sed -n "s/^$1=//p" /etc/systemd/system/gphoto-ws-server.service; }
+install -d -o gphoto-ws -m 700 /var/lib/gphoto-ws-server /tmp/credentials
+install -o gphoto-ws -m 400 /etc/gphoto-ws-server/api_token /tmp/credentials/
+cd "$(unit WorkingDirectory)"
+: >/tmp/server-log
+runuser -u "$(unit User)" -- env -i PATH=/usr/bin:/bin $(unit Environment) WS_PORT=0 \
+    CREDENTIALS_DIRECTORY=/tmp/credentials STATE_DIRECTORY=/var/lib/gphoto-ws-server \
+    $(unit ExecStart) >/tmp/server-log 2>&1 &
+for _ in $(seq 600); do grep -q 'gphoto_ws_server: listening on' /tmp/server-log && break; kill -0 $! || break; sleep 0.1; done
+grep -c 'gphoto_ws_server: listening on' /tmp/server-log || { cat /tmp/server-log; exit 1; }
+{ kill $! && wait $!; } 2>/dev/null || true
+find . -name '*.pyc' -path './server/*' | head -1
+echo "== update"
+as_user bash -c 'cd ~/upstream && echo two >two && git add two && git commit -q -m two'
+cd /home/newcomer/clone
+"""
+_UPDATED = r"""
+echo "== updated"
+git -C /opt/gphoto-ws-server log -1 --format=%s
+echo "== calls"
+cat /var/log/systemctl-calls
+"""
+
+
+def _blocks() -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def _typed(block: str, name: str) -> str:
+    """Shell that types a block line by line as the user, and ends at the first line that fails."""
+    lines = []
+    for line in block.splitlines():
+        lines.append(line)
+        if line and not line.startswith("#"):
+            # After the line and not with `set -e`, which lets the first half of `a && b` fail.
+            lines.append(f"[ $? -eq 0 ] || {{ echo FAILED: {line.partition('  #')[0]!r}; exit 1; }}")
+    script = "\n".join(["set -o pipefail", *lines])
+    return f"cat >/tmp/{name} <<'TYPED'\n{script}\nTYPED\nas_user bash /tmp/{name}\n"
+
+
+def _tree(folder: Path) -> Path:
+    """The project as it is now, as a tape archive without what git ignores."""
+    archive = folder / "tree.tar"
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+        capture_output=True, text=True, timeout=30,
+    ).stdout.split("\0")  # fmt: skip
+    there = "\0".join(file for file in files if file and (ROOT / file).exists())
+    subprocess.run(
+        ["tar", "-cf", archive, "--null", "-T", "-"], cwd=ROOT, input=there, text=True, check=True, timeout=30
+    )
+    return archive
+
+
+def _part(output: str, name: str) -> list[str]:
+    return output.partition(f"== {name}\n")[2].partition("\n== ")[0].splitlines()
+
+
+def test_the_commands_install_and_update_the_service(
+    run_layered: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone, and the service is installed from one")
+    for program, package in (
+        ("apt-get", "apt: the commands are Debian's"), ("git", "git"), ("sudo", "sudo"), ("udevadm", "udev"),
+        ("systemctl", "systemd"), ("useradd", "passwd"),
+    ):  # fmt: skip
+        find_tool((program,), install=f"sudo apt-get install {package}")
+    install, update = _blocks()
+    packages = re.findall(r"apt-get install (.+)", install)[0]
+    done = run_layered(
+        f"TREE={_tree(tmp_path)}\nPACKAGES={packages!r}\n{_BEFORE}{_typed(install, 'install')}{_INSTALLED}"
+        f"{_typed(update, 'update')}{_UPDATED}",
+        SECONDS,
+    )
+    output = done.stdout
+    if done.returncode and OFFLINE.search(output):
+        pytest.skip("no package index is reached from here")
+    assert done.returncode == 0, output[-6000:]
+    token, user, wanted, *rules = _part(output, "installed")
+    assert token == "/etc/gphoto-ws-server/api_token root:root 600"
+    assert user == "gphoto-ws"
+    assert wanted.endswith("multi-user.target.wants/gphoto-ws-server.service")
+    # udev reads the rules, knows the group, and has nothing to say about a line.
+    assert rules == ["Reading rules file: /etc/udev/rules.d/70-gphoto-ws-server.rules"]
+    listening, compiled = _part(output, "served")
+    assert listening == "1"
+    assert compiled.startswith("./server/")
+    assert _part(output, "updated") == ["two"]
+    assert _part(output, "calls") == [
+        "daemon-reload", "enable --now gphoto-ws-server", "status gphoto-ws-server", "daemon-reload",
+        "restart gphoto-ws-server",
+    ]  # fmt: skip
+
+
+def test_the_layer_keeps_this_machine_as_it_is(
+    run_layered: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    left, before = tmp_path / "left", Path("/etc/passwd").read_bytes()
+    done = run_layered(f"echo here >{left}\nsleep 600 &\necho $$ >/etc/passwd && cat /etc/passwd\n", WITHIN_S)
+    assert done.returncode == 0
+    assert 1 < int(done.stdout) < 100  # it sees none but its own processes
+    assert not left.exists()
+    assert Path("/etc/passwd").read_bytes() == before
+
+
+def test_the_layer_is_refused_to_others(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the tests run as somebody else than root")
+    [setpriv] = find_tool(("setpriv",), install="sudo apt-get install util-linux")
+    done = subprocess.run(
+        [setpriv, "--reuid=65534", "--clear-groups", "/bin/bash", "-s", "/", "/"], input=LAYERED.read_text(),
+        capture_output=True, text=True, timeout=WITHIN_S, check=False, cwd="/",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (125, "needs root\n")
