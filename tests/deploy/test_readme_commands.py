@@ -87,8 +87,10 @@ cat /var/log/systemctl-calls
 """
 
 
-def _blocks() -> list[str]:
-    return re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def _block(heading: str) -> str:
+    """The first code block below a heading."""
+    _, _, below = README.partition(f"# {heading}\n")
+    return re.findall(r"^```sh\n(.*?)^```$", below, re.DOTALL | re.MULTILINE)[0]
 
 
 def _typed(block: str, name: str) -> str:
@@ -131,7 +133,7 @@ def test_the_commands_install_and_update_the_service(
         ("systemctl", "systemd"), ("useradd", "passwd"),
     ):  # fmt: skip
         find_tool((program,), install=f"sudo apt-get install {package}")
-    install, update = _blocks()
+    install, update = _block("As a service"), _block("An update")
     packages = re.findall(r"apt-get install (.+)", install)[0]
     done = run_layered(
         f"TREE={_tree(tmp_path)}\nPACKAGES={packages!r}\n{_BEFORE}{_typed(install, 'install')}{_INSTALLED}"
