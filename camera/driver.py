@@ -40,6 +40,7 @@ from camera.model import (
     mimetype_of,
 )
 from camera.notices import Notices
+from camera.orders import refuse_open_shutter
 from camera.quirks import quirks_of
 from camera.raw_calls import FILE_ADDED, TIMEOUT, RawCalls
 from camera.widgets import WantedValue, convert
@@ -165,6 +166,7 @@ class Driver:
         """See `Configuration.set`."""
         item, widget, root = self._settings.find(name)
         value = convert(item, wanted)
+        refuse_open_shutter(item, value, self.quirks.open_shutter)
         if item.name != "viewfinder":
             return self._settings.set(item, widget, root, value, self._notices.pump)
         self._settings.write(item, widget, root, value)

@@ -1,13 +1,25 @@
-"""Settings of the driver that are orders: they read the same before and after, so reading them back proves nothing."""
+"""Settings of the driver that are orders: they read the same before and after, so reading them back proves nothing.
+
+Some of them open the shutter, or hold its button, until another order comes. Those are refused: a client that is gone
+would leave the shutter open.
+"""
 
 from __future__ import annotations
 
-from camera.model import ConfigItem
+import re
+from collections.abc import Set as AbstractSet
+
+from camera.errors import NotSupported
+from camera.model import ConfigItem, ConfigValue
 
 _UNKNOWN = 2  # how libgphoto2 shows a toggle whose state it cannot ask for
 _SECTION = "/main/actions/"
 # "capture" of a Canon prepares a capture session, and stands among the settings (libgphoto2 camlibs/ptp2/config.c).
 _ELSEWHERE = frozenset(("capture",))
+# Canon's button, pressed all the way: "Press Full AF", "Press Full MF"; "Press 2", "Press 3" of older drivers.
+_PRESSED = re.compile(r"press (full|[23])\b", re.IGNORECASE)
+# The operation in what the driver reads of `opcode` with sscanf("0x%x"), which takes signs, blanks and a second 0x.
+_OPCODE = re.compile(r"0x\s*([+-]?)(?:0x)?([0-9a-f]+)", re.IGNORECASE)
 
 
 def reads_unknown(item: ConfigItem) -> bool:
@@ -23,3 +35,35 @@ def is_order(item: ConfigItem, path: str) -> bool:
         path: its place in the tree of settings.
     """
     return reads_unknown(item) or path.startswith(_SECTION) or item.name in _ELSEWHERE
+
+
+def refuse_open_shutter(item: ConfigItem, value: ConfigValue, operations: AbstractSet[int]) -> None:
+    """Let pass what leaves no shutter open and no button held.
+
+    Args:
+        item: the setting.
+        value: as it will be written.
+        operations: the PTP operations of this camera that do so.
+
+    Raises:
+        NotSupported: nothing would close the shutter.
+    """
+    if item.name == "bulb":
+        refused = value == 1
+    elif item.name == "eosremoterelease":
+        refused = _PRESSED.match(str(value)) is not None
+    else:
+        refused = item.name == "opcode" and _operation(str(value)) in operations
+    if refused:
+        closes = " bulb: false closes an open shutter." if item.name == "bulb" else ""
+        raise NotSupported(
+            f"{item.name} {value} would open the shutter or hold its button, and nothing would let it go: exposures by "
+            f"bulb are not supported yet. Send capture_image for a picture.{closes}",
+            config_name=item.name,
+        )
+
+
+def _operation(opcode: str) -> int | None:
+    """The PTP operation, 16 bits, that the driver would send."""
+    match = _OPCODE.match(opcode)
+    return int(match[1] + match[2], 16) & 0xFFFF if match else None

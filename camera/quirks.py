@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# ISO 15740, 10.4.28; the vendors' from libgphoto2 camlibs/ptp2/ptp.h.
+_INITIATE_OPEN_CAPTURE = 0x101C
+
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
@@ -20,6 +23,7 @@ class Quirks:
         names: what other makers call a setting, and this one calls it.
         busy_means_not_fired: "busy" as the answer to a capture proves that the shutter did not fire, so the
             release may be tried again.
+        open_shutter: PTP operations that open the shutter, or hold its button, until another one comes.
     """
 
     makers: str
@@ -29,6 +33,7 @@ class Quirks:
     busy_means_not_fired: bool = False
     shutter_speed: str = "shutterspeed"
     names: Mapping[str, str] = field(default_factory=dict)
+    open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
 
 
 # Canon: the driver refuses a release while the camera status is busy, before anything is sent, and the body answers
@@ -39,12 +44,22 @@ CANON = Quirks(
     viewfinder_off_before_still=True,
     busy_means_not_fired=True,
     names={"f-number": "aperture", "imagequality": "imageformat"},
+    open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
 )
 # Nikon: switching the viewfinder off before a still makes double shots on a D810; the driver does what is needed.
 _ONE_NAME = {"aperture": "f-number", "imageformat": "imagequality"}
-NIKON = Quirks(makers=r"nikon", image_format=("imagequality",), names=_ONE_NAME)
+NIKON = Quirks(
+    makers=r"nikon",
+    image_format=("imagequality",),
+    names=_ONE_NAME,
+    open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9207)),  # InitiateCaptureRecInMedia: how bulb begins
+)
 SONY = Quirks(makers=r"sony", image_format=("imagequality",), names=_ONE_NAME)
-OTHER = Quirks(makers=r"", image_format=("imageformat", "imagequality"))
+OTHER = Quirks(
+    makers=r"",
+    image_format=("imageformat", "imagequality"),
+    open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9404, 0x9481)),  # Panasonic's and Olympus' capture, also by bulb
+)
 
 _FAMILIES = (CANON, NIKON, SONY, OTHER)
 

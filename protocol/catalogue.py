@@ -82,7 +82,7 @@ COMMANDS: dict[str, Command] = {
         Command("download_last_image", c.DownloadLastImage, c.Downloaded, "A picture of the camera, whole or in pieces.",
                 {"camera_filepath": _PATH}),
         Command("get_config", c.GetConfig, c.ConfigReply, "One setting; without a name all of them, as the list `configs`.", {"name": "iso"}),
-        Command("set_config", c.SetConfig, c.ConfigReply, "Change a setting; answers it as read back.",
+        Command("set_config", c.SetConfig, c.ConfigReply, "Change a setting; answers it as read back, an order (popupflash) as given. What opens the shutter and nothing closes is refused.",
                 {"name": "iso", "value": "200"}),
         Command("start_live_view", c.StartLiveView, c.LiveViewStarted, "Frames from the camera, until stopped.",
                 {"fps": 30}),

@@ -129,3 +129,41 @@ async def test_a_driver_that_ignores_a_text_is_not_answered_ok(
         with pytest.raises(CommandError, match="kept 5011 at 20") as caught:
             await client.command("set_config", name="5011", value="hello")
     assert caught.value.code == "invalid_value"
+
+
+OPEN_SHUTTER = [
+    ("bulb", True), ("bulb", "on"), ("actions/bulb", 1), ("/main/actions/bulb", "1"),
+    ("eosremoterelease", "Press Full AF"), ("eosremoterelease", "press full mf"),
+    ("opcode", "0x9125"), ("opcode", "0x9128,0x3,0x1"), ("opcode", "0x 0x9128,0x3"), ("opcode", "0x-6edb"),
+    ("opcode", "0x101c"), ("opcode", "0x19125"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), OPEN_SHUTTER)
+async def test_a_shutter_that_nothing_closes_is_not_opened(
+    client: Client, simulator: Control, name: str, value: str | int
+) -> None:
+    before = simulator.state()["operations"]
+    for command, payload in (
+        ("set_config", {"name": name, "value": value}),
+        ("capture_image", {"settings": {name: value}}),
+    ):
+        with pytest.raises(CommandError, match="nothing would let it go") as caught:
+            await client.command(command, **payload)
+        assert caught.value.code == "not_supported"
+    state = simulator.state()
+    assert (state["shots"], state["exposing"]) == (0, False)
+    for operation in ("0x9125", "0x9128", "0x101c"):
+        assert state["operations"].get(operation) == before.get(operation)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "operation"),
+    [("bulb", False, "0x9126"), ("eosremoterelease", "Press Half MF", "0x9128"), ("eosremoterelease", "Release Full", "0x9129")],
+)  # fmt: skip
+async def test_what_closes_a_shutter_or_leaves_it_closed_is_sent(
+    client: Client, simulator: Control, name: str, value: str | bool, operation: str
+) -> None:
+    before = simulator.state()["operations"].get(operation, 0)
+    await client.command("set_config", name=name, value=value)
+    assert simulator.state()["operations"].get(operation, 0) == before + 1

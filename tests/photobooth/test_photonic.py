@@ -64,6 +64,12 @@ async def test_a_preview_is_started_and_stopped(frontend: Frontend, camera: Cont
     assert (stopped["type"], stopped["requestId"]) == ("preview_stopped", "two")
 
 
+async def test_a_shutter_that_nothing_closes_is_not_opened(frontend: Frontend, camera: Control) -> None:
+    refused = await frontend.ask("set_camera_setting", section="actions", option="bulb", value="1")
+    assert (refused["type"], refused["code"]) == ("error", "not_supported")
+    assert "0x9125" not in camera.state()["operations"]
+
+
 async def test_starting_twice_gives_one_stream_and_stopping_twice_is_no_error(frontend: Frontend) -> None:
     await frontend.ask("start_preview")
     assert (await frontend.ask("start_preview"))["type"] == "preview_started"
