@@ -205,8 +205,11 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
 
         async def serve() -> None:
             await _serve(
-                make(token, network, options, settings.preview_fps, preview_turn, VERSION), settings, photos, host, port
-            )
+                make(
+                    token, network, options, settings.preview_fps, preview_turn, VERSION, drives=settings.disk_cameras
+                ),
+                settings, photos, host, port,
+            )  # fmt: skip
 
         try:
             asyncio.run(serve())

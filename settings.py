@@ -54,6 +54,7 @@ class Settings(BaseModel):
     ws_plain: bool = False
     trusted_proxies: Several = ()
     network_cameras: Several = ()
+    disk_cameras: bool = False
     capture_target: str = "Memory card"
     preview_fps: float = Field(30.0, ge=0.1, le=120)
     preview_iso: str = ""
@@ -98,10 +99,15 @@ class Settings(BaseModel):
     @field_validator("network_cameras")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
+        addresses = [entry.partition("=")[0] for entry in value]
+        for address, entry in zip(addresses, value, strict=True):
             if not _is_network_address(address):
                 raise ValueError(f"addresses such as ptpip:192.168.1.10 (numeric IPv4), not {address!r}")
-        if len(set(value)) != len(value):
+            if entry != address and not _DRIVER.fullmatch(entry.removeprefix(f"{address}=")):
+                raise ValueError(
+                    f"behind = the name of a driver, such as ptpip:192.168.1.10=Fuji X (WLAN), not {entry!r}"
+                )
+        if len(set(addresses)) != len(addresses):
             raise ValueError("each address once")
         return value
 
@@ -143,6 +149,10 @@ class Settings(BaseModel):
             if path and not Path(path).is_file():
                 raise ValueError(f"{name} names no file: {path}")
         return self
+
+
+# libgphoto2's names of its drivers (CameraAbilities.model, 128 bytes); which there are, only libgphoto2 knows.
+_DRIVER = re.compile(r"[\x20-\x7e]{1,128}")
 
 
 def _is_network_address(address: str) -> bool:

@@ -148,7 +148,7 @@ class Configuration:
         for item, widget in everything:
             if item.path == wanted or (bare == name and item.name == name):
                 return item, widget, root
-        raise _not_found(name, bare, [item for item, _ in everything])
+        raise not_found(name, bare, [item for item, _ in everything])
 
     def _tree(self) -> Any:
         root = self._call(lambda: self._camera.get_config(self._context), "get_config")
@@ -191,12 +191,13 @@ class Configuration:
             return item
 
 
-def _not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
+def not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
+    """The error for a setting that a camera does not have; names near ones. `bare` is its name without the path."""
     elsewhere = [item.path.removeprefix("/main/") for item in everything if item.name == bare]
     near = [
         item.name
         for item in everything
-        if bare and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
+        if bare and item.name and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
     ]
     mistyped = (
         [] if elsewhere or near else difflib.get_close_matches(bare.lower()[:60], [one.name for one in everything])

@@ -8,6 +8,7 @@ import logging
 import sys
 
 from camera.child import environment
+from camera.drives import is_drive
 from camera.ending import end
 from camera.model import DetectedCamera
 
@@ -16,8 +17,12 @@ _log = logging.getLogger("camera.detection")
 _DEADLINE_S = 15.0
 
 
-async def detect() -> tuple[str, list[DetectedCamera]] | None:
-    """What libgphoto2 sees on the bus and its version; None where detection failed, which is logged."""
+async def detect(drives: bool) -> tuple[str, list[DetectedCamera]] | None:
+    """The version of libgphoto2 and what it sees; None where detection failed, which is logged.
+
+    Args:
+        drives: whether mounted drives with a DCIM folder count as cameras.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "camera.detect",
@@ -36,4 +41,5 @@ async def detect() -> tuple[str, list[DetectedCamera]] | None:
         return None
     finally:
         await end(process)
-    return found["library"], [DetectedCamera.from_json(camera) for camera in found["cameras"]]
+    cameras = [DetectedCamera.from_json(camera) for camera in found["cameras"]]
+    return found["library"], [camera for camera in cameras if drives or not is_drive(camera.port)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from gphoto2 import _camera as extension
 
 from camera.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.configuration import Configuration
+from camera.drivers import driver_for
+from camera.drives import leads_out
 from camera.errors import (
     CAPTURE_UNKNOWN,
     CameraError,
@@ -24,6 +26,7 @@ from camera.errors import (
     CardFull,
     ConfigNotFound,
     InvalidPath,
+    NotSupported,
 )
 from camera.escapes import read, unescaped
 from camera.exposure import LONGEST_S, seconds
@@ -83,6 +86,8 @@ class Driver:
     """One open camera. Every verb blocks, and raises a `CameraError` that says what the caller can do.
 
     Attributes:
+        identity: who it is, as it was told at opening.
+        learned: what was tried since the driver claimed it, by the names of `Capabilities`: whether it is there.
         has_more_events: the last call of `events` left some for the next.
     """
 
@@ -90,10 +95,12 @@ class Driver:
         """Open the camera on `port` with the driver for `model` (a name of libgphoto2's list).
 
         Raises:
-            CameraNotFound: no such port or model.
+            CameraNotFound: no such port.
+            NotSupported: no such model, or its driver has no use for the port.
             CameraClaimed: another program holds it.
             CameraError: it does not answer.
         """
+        self._port = port
         self._context = gp.Context()
         self._call = Calls(self._context, gp.GPhoto2Error)
         self._camera = gp.Camera()
@@ -101,12 +108,15 @@ class Driver:
         ports.load()
         drivers.load()
         self._call(lambda: self._camera.set_port_info(ports[ports.lookup_path(port)]), "open")
-        self._call(lambda: self._camera.set_abilities(drivers[drivers.lookup_model(model)]), "open")
+        self._call(lambda: self._camera.set_abilities(driver_for(port, model, drivers, gp.GPhoto2Error)), "open")
         self._call(lambda: self._camera.init(self._context), "open")
         self._abilities = self._camera.get_abilities()
         self._raw = RawCalls(extension.__file__, gp.check_result)
         self._settings = Configuration(self._camera, self._context, self._call, self._raw)
         self._notices = Notices(self._camera, self._context, self._call, self._raw)
+        self.learned: dict[str, bool] = {}
+        with suppress(CameraError):  # whether it has events; what is wrong is found by the next call
+            self._notices.pump(_SETTLED_MS)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
         self._settings.other_names = self.quirks.names
@@ -116,6 +126,19 @@ class Driver:
     # -- who it is
 
     def _identify(self) -> CameraIdentity:
+        """Asks for settings whatever the abilities claim: some drivers have them and do not say so."""
+        claimed = replace(_capabilities(self._abilities), events=self._notices.supported)
+        try:
+            self.get_config("cameramodel")
+        except NotSupported:
+            return CameraIdentity(str(self._abilities.model), "", "", None, replace(claimed, config=False))
+        except ConfigNotFound:
+            config = True
+        except CameraError:  # a transfer that broke proves nothing
+            config = claimed.config
+        else:
+            config = True
+
         def told(*names: str) -> str:
             for name in names:
                 try:
@@ -126,16 +149,23 @@ class Driver:
                     return value.strip()
             return ""
 
-        capabilities = _capabilities(self._abilities)
-        if not capabilities.config:
-            return CameraIdentity(str(self._abilities.model), "", "", None, capabilities)
         return CameraIdentity(
-            model=told("cameramodel") or str(self._abilities.model),
+            model=told("cameramodel", "model") or str(self._abilities.model),
             manufacturer=told("manufacturer"),
-            version=told("deviceversion"),
+            version=told("deviceversion", "firmwareversion"),
             serial=told("serialnumber", "eosserialnumber") or None,
-            capabilities=capabilities,
+            capabilities=replace(claimed, config=config),
         )
+
+    @contextmanager
+    def _trying(self, verb: str) -> Iterator[None]:
+        """Learn whether the driver has what is tried in the block."""
+        try:
+            yield
+        except NotSupported:
+            self.learned[verb] = False
+            raise
+        self.learned[verb] = True
 
     def storage(self) -> list[Storage]:
         """The camera's cards; real I/O, so it also tells whether the camera still answers."""
@@ -206,7 +236,8 @@ class Driver:
         while True:
             on_release(exposure)
             try:
-                first = self._call(lambda: self._camera.capture(gp.GP_CAPTURE_IMAGE, self._context), "capture")
+                with self._trying("capture"):
+                    first = self._call(lambda: self._camera.capture(gp.GP_CAPTURE_IMAGE, self._context), "capture")
                 break
             except CameraError as error:
                 if error.details.get("gp_error") == gp.GP_ERROR_NO_MEMORY:
@@ -214,6 +245,8 @@ class Driver:
                 refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
                 if not (refused or self._card_takes_nothing(error)):
                     raise CaptureUnknown(CAPTURE_UNKNOWN, **error.details, reason=error.message) from None
+                if isinstance(error, NotSupported):
+                    raise NotSupported("The camera cannot be released by remote control.", **error.details) from None
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
                 if not busy or time.monotonic() > deadline:
                     raise error from None
@@ -287,7 +320,12 @@ class Driver:
         deadline = time.monotonic() + _BUSY_PREVIEW_S
         while True:
             try:
-                file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
+                with self._trying("live_view"):
+                    file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
+            except NotSupported as error:
+                raise NotSupported(
+                    "The camera has no live view. Some bodies have it only in another mode.", **error.details
+                ) from None
             except CameraError as error:
                 busy = error.details.get("gp_error") == gp.GP_ERROR_CAMERA_BUSY
                 if not busy or time.monotonic() > deadline:
@@ -312,7 +350,7 @@ class Driver:
     def viewfinder(self, on: bool) -> None:
         """Switch live view on or off at the camera, where it has a switch for that."""
         # Cameras without the switch leave live view by themselves. No reading back: a body reports its mirror late.
-        with suppress(ConfigNotFound):
+        with suppress(ConfigNotFound, NotSupported):
             self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
         self._viewfinder_on = on
 
@@ -325,7 +363,7 @@ class Driver:
             FileNotFound: no such file.
             CameraIO: fewer bytes came than the camera announced.
         """
-        folder, name = _checked(path)
+        folder, name = self._checked(path)
         with self._call.telling(on_progress):
             file = gp.CameraFile(os.dup(fd))
             kind = gp.GP_FILE_TYPE_NORMAL
@@ -346,7 +384,7 @@ class Driver:
             FileNotFound: no such file.
             NotSupported: the camera keeps none of this file.
         """
-        folder, name = _checked(path)
+        folder, name = self._checked(path)
         file, kind = gp.CameraFile(), gp.GP_FILE_TYPE_PREVIEW
         self._call(partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context), "thumbnail")
         return bytes(file.get_data_and_size())
@@ -357,8 +395,8 @@ class Driver:
         Raises:
             FileNotFound: no such folder.
         """
-        if folder != "/" and not is_camera_path(folder):
-            raise InvalidPath(_PATH_RULE)
+        if folder != "/":
+            self._checked(folder)
         folders, files = self.list_names(folder)
         return folders, [self._captured(camera_path(folder, name)) for name in files]
 
@@ -383,14 +421,21 @@ class Driver:
         Raises:
             FileNotFound: no such file.
         """
-        folder, name = _checked(path)
-        self._call(lambda: self._raw.file_delete(self._camera, folder, name, self._context), "delete_file")
+        folder, name = self._checked(path)
+        with self._trying("delete"):
+            self._call(lambda: self._raw.file_delete(self._camera, folder, name, self._context), "delete_file")
 
     # -- what the camera says by itself
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the driver had events when it was asked last."""
+        return self._notices.supported
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """What happened at the camera since the last call: (name, values), names as in the protocol."""
         self.has_more_events = self._notices.pump(_SETTLED_MS)
+        self.learned["events"] = self._notices.supported
         return self._notices.take()
 
     def close(self) -> None:
@@ -401,12 +446,13 @@ class Driver:
         finally:
             self._call(lambda: self._camera.exit(self._context), "close")
 
-
-def _checked(path: str) -> tuple[bytes, bytes]:
-    """Folder and name of a file that a client asks for."""
-    if not is_camera_path(path):
-        raise InvalidPath(_PATH_RULE, camera_filepath=path)
-    return _split(path)
+    def _checked(self, path: str) -> tuple[bytes, bytes]:
+        """Folder and name of a file or folder that a client asks for."""
+        if not is_camera_path(path):
+            raise InvalidPath(_PATH_RULE, camera_filepath=path)
+        if leads_out(self._port, _raw(path)):
+            raise InvalidPath("A link leads out of this drive there.", camera_filepath=path)
+        return _split(path)
 
 
 def _split(path: str) -> tuple[bytes, bytes]:

@@ -68,6 +68,7 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
 # Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
 _NOT_FIRED = (
     "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
+    "can not capture",
 )  # fmt: skip
 # What a Canon is asked for when its shutter has opened, or may have: whatever it answers then says nothing of the shot.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")

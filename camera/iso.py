@@ -6,7 +6,7 @@ import logging
 
 from camera import deadlines, widgets
 from camera.child import Child
-from camera.errors import CameraError, ConfigNotFound, ConfigReadonly, InvalidValue
+from camera.errors import CameraError, ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported
 from camera.model import ConfigItem, ConfigValue
 
 _log = logging.getLogger("camera.iso")
@@ -59,7 +59,7 @@ class OperatorsIso:
             message = await child.call("get_config", {"name": "iso"}, deadlines.CONFIG_S)
             item = ConfigItem.from_json(message.header["ok"])
             widgets.convert(item, wanted)
-        except (ConfigNotFound, ConfigReadonly, InvalidValue) as error:
+        except (ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported) as error:
             _log.warning("%s: PREVIEW_ISO or CAPTURE_ISO is not used: %s", child.options.port, error)
             return None
         return item

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from camera import usb
 from camera.channel import Message
 from camera.child import Child, ChildOptions
-from camera.errors import CameraClaimed, CameraDisconnected, CameraError, CameraIO, CameraNotFound, CameraTimeout
+from camera.errors import (
+    CameraClaimed,
+    CameraDisconnected,
+    CameraError,
+    CameraIO,
+    CameraNotFound,
+    CameraTimeout,
+    NotSupported,
+)
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
 from camera.process_log import LineBudget
@@ -32,8 +41,11 @@ class Owner(Protocol):
     """Who the life is lived for."""
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """What people call the camera."""
+
+    def whose(self, identity: CameraIdentity) -> Callable[[], bool] | None:
+        """Whether the camera that was opened is another one: what gives it away, once it was released."""
 
     def heard(self, event: str, message: Message) -> None:
         """The process said something by itself."""
@@ -162,7 +174,7 @@ class Life:
             if self._stopping:
                 raise CameraDisconnected("The server is shutting down.")
             if not self._plugged.is_set():
-                raise CameraDisconnected(f"{self._owner.name} was unplugged. Plug it in again.", state="absent")
+                raise CameraDisconnected(f"{self._owner.title} was unplugged. Plug it in again.", state="absent")
             attempt = self._attempt
             self._poke.set()
             await asyncio.shield(attempt)
@@ -172,7 +184,7 @@ class Life:
 
     def _unreachable(self, error: CameraError) -> CameraError:
         details = {**error.details, "state": self._state}
-        if isinstance(error, CameraClaimed | CameraTimeout):
+        if isinstance(error, CameraClaimed | CameraTimeout | NotSupported):
             return type(error)(error.message, **details)
         return CameraDisconnected(
             f"The camera on port {self.port} does not answer. Plug it in or switch it on. ({error.message})", **details
@@ -197,6 +209,12 @@ class Life:
         try:
             await child.open()
             await self._recognize(child)
+            give = self._owner.whose(child.identity) if child.identity is not None else None
+            if give is not None:
+                await child.close()
+                if give():
+                    self._plugged.clear()
+                return None
         except CameraError as error:
             if self._plugged.is_set():
                 await self._climb(usb.explained(self.port, error))
@@ -208,7 +226,7 @@ class Life:
         self.last_error = None
         self._state = "ready"
         self._finish_attempt()
-        _log.info("%s: open, %s, serial %s", self.port, self._owner.name, child.identity and child.identity.serial)
+        _log.info("%s: open, %s, serial %s", self.port, self._owner.title, child.identity and child.identity.serial)
         self._tell_gone(False)
         self._owner.changed()
         self._owner.opened(child)

@@ -56,12 +56,18 @@ class ConfigItem:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the driver says the model can do (libgphoto2's abilities flags)."""
+    """What a camera can do: what its driver claims (libgphoto2's abilities flags), then what was tried.
+
+    Attributes:
+        capture, live_view, config, delete: as in the protocol.
+        events: it reports what happens at its body, such as a picture of its own button; no flag claims that.
+    """
 
     capture: bool = False
     live_view: bool = False
     config: bool = False
     delete: bool = False
+    events: bool = False
 
 
 @dataclass(frozen=True, slots=True)

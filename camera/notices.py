@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from camera.calls import Calls
+from camera.errors import NotSupported
 from camera.raw_calls import FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
 
 # A camera in full chatter must not hold the worker.
@@ -21,6 +22,9 @@ class Notices:
         camera, context: the driver's.
         call: how the driver is called.
         raw: how it gives text.
+
+    Attributes:
+        supported: whether the driver had events when it was asked last; one without is a silent camera.
     """
 
     def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
@@ -28,6 +32,7 @@ class Notices:
         self._context = context
         self._call = call
         self._raw = raw
+        self.supported = True
         self._kept: list[tuple[str, dict[str, Any]]] = []
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
@@ -47,7 +52,12 @@ class Notices:
     def wait(self, timeout_ms: int) -> tuple[int, str | None]:
         """The next event of the camera, of libgphoto2's kind, with the text or the path that comes with it."""
         call = partial(self._raw.wait_for_event, self._camera, timeout_ms, self._context)
-        event, data = self._call(call, "events")
+        try:
+            event, data = self._call(call, "events")
+        except NotSupported:  # "disk:" and many older drivers
+            self.supported = False
+            return TIMEOUT, None
+        self.supported = True
         return event, data
 
     def keep(self, event: int, data: str | None) -> None:

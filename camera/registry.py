@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from camera import detection, library, usb
+from camera import detection, drives, library, usb
 from camera.errors import CameraNotFound
 from camera.model import CameraEvent, Capabilities, DetectedCamera
 from camera.options import SessionOptions
@@ -22,29 +22,40 @@ _FIRST_TRY_S = 0.5
 _FIRST_LOOK_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
-# libgphoto2's generic model for network cameras; the camera tells its real name once it is open.
+# libgphoto2's generic driver for network cameras.
 _NETWORK_MODEL = "PTP/IP Camera"
 _NETWORK_CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=True)
 
 
-def network_camera(address: str) -> DetectedCamera:
-    """What is known of a camera before it is opened, by its address alone."""
-    return DetectedCamera(_NETWORK_MODEL, address, _NETWORK_CAPABILITIES)
+def network_camera(entry: str) -> DetectedCamera:
+    """What is known of a network camera before it is opened: `ptpip:192.168.1.20` or `ptpip:192.168.1.20=driver`."""
+    address, _, driver = entry.partition("=")
+    return DetectedCamera(driver or _NETWORK_MODEL, address, _NETWORK_CAPABILITIES)
 
 
 class Registry:
     """The cameras of this machine and those named by address.
 
     Args:
-        network: addresses such as "ptpip:192.168.1.10"; from the settings, never from a client.
+        network: such as "ptpip:192.168.1.10" (see `network_camera`); from the settings, never from a client.
         options: for every session.
         emit: gets every event of every camera.
+        drives: whether mounted drives with a DCIM folder are cameras.
     """
 
-    def __init__(self, network: Sequence[str], options: SessionOptions, emit: Callable[[CameraEvent], None]) -> None:
+    def __init__(
+        self,
+        network: Sequence[str],
+        options: SessionOptions,
+        emit: Callable[[CameraEvent], None],
+        drives: bool = False,
+    ) -> None:
         self._options = options
         self._emit = emit
-        self._network = tuple(network)
+        self._network = {camera.port: camera for camera in map(network_camera, network)}
+        self._drives = drives
+        self._found: dict[str, DetectedCamera] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
         self._sessions: dict[str, Session] = {}
         self._absent: list[Session] = []
         self._signature: frozenset[str] | None = None
@@ -56,8 +67,8 @@ class Registry:
 
     def start(self) -> None:
         """Begin to open the network cameras and whatever is plugged in."""
-        for address in self._network:
-            self._add(network_camera(address))
+        for camera in self._network.values():
+            self._add(camera)
         self._watcher = asyncio.create_task(self._watch(), name="camera watcher")
 
     async def stop(self) -> None:
@@ -67,7 +78,7 @@ class Registry:
             await asyncio.wait((self._watcher,))
         sessions = [*self._sessions.values(), *self._absent]
         self._sessions, self._absent = {}, []
-        await asyncio.gather(*(session.stop() for session in sessions))
+        await asyncio.gather(*(session.stop() for session in sessions), *self._stopping)
 
     async def finish(self, seconds: float) -> None:
         """Give the jobs under way that long to end."""
@@ -79,7 +90,7 @@ class Registry:
             await asyncio.wait(waiting)
 
     async def cameras(self) -> list[Session]:
-        """Every camera that is there now, in a steady order: network cameras as configured, then USB by port."""
+        """Every camera that is there now, in a steady order: network cameras as configured, then USB by port, then drives."""
         if not self._watching:
             await self._detect()
         # A camera that was just found is about to tell its name and serial.
@@ -100,7 +111,7 @@ class Registry:
     @property
     def known(self) -> list[Session]:
         """The cameras of the last detection, in the order of `cameras`."""
-        return list(self._sessions.values())
+        return sorted(self._sessions.values(), key=lambda session: drives.is_drive(session.port))
 
     async def by_port(self, port: str) -> Session:
         """The camera on a port.
@@ -130,18 +141,23 @@ class Registry:
         self._looked.set()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
-            if usb.signature() != self._signature:  # also after a detection that failed
+            if self._look() != self._signature:  # also after a detection that failed
                 await self._detect()
+
+    def _look(self) -> frozenset[str] | None:
+        """What tells one population of cameras from another, None where it cannot be watched."""
+        signature = usb.signature()
+        return signature | drives.mounted() if signature is not None and self._drives else signature
 
     async def _detect(self) -> None:
         async with self._detecting:
             loop = asyncio.get_running_loop()
-            signature = usb.signature()
+            signature = self._look()
             if signature is None and loop.time() - self._detected_at <= _FRESH_S:
                 return
             if signature is not None and signature == self._signature:
                 return
-            found = await detection.detect()
+            found = await detection.detect(self._drives)
             self._detected_at = loop.time()
             if found is None:
                 self._signature = None  # look again when somebody asks
@@ -152,7 +168,8 @@ class Registry:
             await self._apply(cameras)
 
     async def _apply(self, cameras: list[DetectedCamera]) -> None:
-        present = {camera.port for camera in cameras} | set(self._network)
+        self._found = {camera.port: camera for camera in cameras}
+        present = {*self._found, *self._network}
         gone = [port for port in self._sessions if port not in present]
         for port in gone:
             session = self._sessions.pop(port)
@@ -166,25 +183,68 @@ class Registry:
             if back is None:
                 self._add(camera)
             else:
-                _log.info("%s: %s is back, was on %s", camera.port, back.name, back.port)
-                self._absent.remove(back)
-                self._sessions[camera.port] = back
-                back.life.replug(camera.port)
+                self._bring_back(back, camera.port)
         while len(self._absent) > _MOST_ABSENT:
             forgotten = self._absent.pop(0)
             forgotten.live.end("camera_disconnected")
             await forgotten.stop()
 
     def _who_is_back(self, camera: DetectedCamera) -> Session | None:
-        """The unplugged camera that this one is: by its serial, or as the only one of its model where USB tells none."""
+        """The unplugged camera that this one is: by its serial, or as the only one of its model where USB tells none.
+
+        The second is a guess, which `_whose` corrects once the camera is open; a drive is known by its place.
+        """
         if camera.serial is not None:
             known = [session for session in self._absent if _same_serial(camera.serial, session)]
+        elif drives.is_drive(camera.port):
+            known = [session for session in self._absent if session.port == camera.port]
         else:
             known = [session for session in self._absent if session.life.driver_model == camera.model]
         return known[0] if len(known) == 1 else None
 
+    def _whose(self, session: Session, serial: str) -> Callable[[], bool] | None:
+        """What to do where a camera that was just opened is not the one that its session is for.
+
+        Returns:
+            Gives the port to the session that it belongs to, once the camera was released, and says whether it did; None
+            where it is right.
+        """
+        port = session.port
+        if port in self._network or _same_serial(serial, session):
+            return None
+        other = self._absent_one(serial)
+        if other is None and session.serial is None:
+            return None
+
+        def give() -> bool:
+            if self._sessions.get(port) is not session:  # unplugged meanwhile
+                return False
+            if session.serial is None:  # it never was a camera of its own
+                stopping = asyncio.create_task(session.stop(), name=f"stop {port}")
+                self._stopping.add(stopping)
+                stopping.add_done_callback(self._stopping.discard)
+            else:
+                self._absent.append(session)
+            owner = self._absent_one(serial)
+            if owner is None:
+                self._add(self._found[port])
+            else:
+                self._bring_back(owner, port)
+            return True
+
+        return give
+
+    def _absent_one(self, serial: str) -> Session | None:
+        return next((session for session in self._absent if _same_serial(serial, session)), None)
+
+    def _bring_back(self, session: Session, port: str) -> None:
+        _log.info("%s: %s is back, was on %s", port, session.name, session.port)
+        self._absent.remove(session)
+        self._sessions[port] = session
+        session.life.replug(port)
+
     def _add(self, camera: DetectedCamera) -> None:
-        session = Session(camera.port, camera.model, camera.capabilities, self._options, self._emit)
+        session = Session(camera.port, camera.model, camera.capabilities, self._options, self._emit, self._whose)
         session.usb_serial = camera.serial
         self._sessions[camera.port] = session
         _log.info("%s: %s", camera.port, camera.model)

@@ -14,13 +14,13 @@ from camera.card import Card
 from camera.care import Care
 from camera.channel import Message
 from camera.child import Child
-from camera.errors import CameraDisconnected, FileNotFound, NotSupported
+from camera.errors import CameraDisconnected, FileNotFound
 from camera.fetched import FetchedFile
 from camera.files import CameraFiles, in_ram
 from camera.iso import OperatorsIso
 from camera.life import Life, complain
 from camera.live_view import Feed, LiveView
-from camera.model import CameraEvent, Capabilities, CapturedFile, ConfigItem, Frame, State, Storage
+from camera.model import CameraEvent, CameraIdentity, Capabilities, CapturedFile, ConfigItem, Frame, State, Storage
 from camera.options import SessionOptions
 from camera.shot import OnPicture, Order, Shot
 from camera.shots import Shots
@@ -49,6 +49,7 @@ class Session:
         capabilities: Capabilities,
         options: SessionOptions,
         emit: Callable[[CameraEvent], None],
+        whose: Callable[[Session, str], Callable[[], bool] | None] = lambda session, serial: None,
     ) -> None:
         self.life = Life(port, model, options, self)
         self.live = LiveView(self._switch_live_view)
@@ -57,8 +58,11 @@ class Session:
         self.care = Care(self, options.keep_alive, options.most_child_bytes)
         self.usb_serial: str | None = None
         self._capabilities = capabilities
+        # By model. Outlives processes: a new one would claim again what its driver does not have.
+        self._learned: dict[str, dict[str, bool]] = {}
         self._options = options
         self._emit = emit
+        self._whose = whose
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
         self._turn = asyncio.Lock()
         self._shots = Shots(self, self._iso, options, self._turn)
@@ -75,8 +79,18 @@ class Session:
 
     @property
     def name(self) -> str:
-        """The model as the camera tells it, or as the driver calls it until it was opened."""
-        return self.life.identity.model if self.life.identity else self.life.driver_model
+        """libgphoto2's name of its model, the same before and after it was opened."""
+        return self.life.driver_model
+
+    @property
+    def model(self) -> str | None:
+        """What the camera calls itself; None until it was opened."""
+        return self.life.identity.model if self.life.identity else None
+
+    @property
+    def title(self) -> str:
+        """What people call it: as it calls itself, where that is known."""
+        return self.model or self.name
 
     @property
     def serial(self) -> str | None:
@@ -85,8 +99,10 @@ class Session:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
-        return self.life.identity.capabilities if self.life.identity else self._capabilities
+        """What it can do: what was tried, else what its driver claims."""
+        if (identity := self.life.identity) is None:
+            return self._capabilities
+        return replace(identity.capabilities, **self._learned.get(identity.model, {}))
 
     @property
     def connected(self) -> bool:
@@ -164,6 +180,16 @@ class Session:
             self.live.publish(Frame(message.data, header["seq"], header["time_us"], turn))
             return
         values = message.header["values"]
+        if event == "learned":
+            self._learned.setdefault(message.header["model"], {}).update(values)
+            return
+        if event == "live_view_ended":
+            self.live.paused()
+            self.live.end("camera_error")
+            self.changed()
+            if self.life.current is not None:
+                self.keep(self._end_preview(self.life.current), "end preview")
+            return
         if event == "file_added":
             path = values["camera_filepath"]
             if in_ram(path):
@@ -172,6 +198,10 @@ class Session:
             self.files.came(path)
             self.card.add(path)
         self.tell(event, values)
+
+    def whose(self, identity: CameraIdentity) -> Callable[[], bool] | None:
+        """Whether the camera that was opened is another one; see `Registry`."""
+        return self._whose(self, identity.serial) if identity.serial else None
 
     def opened(self, child: Child) -> None:
         """The camera is open: what was left undone goes on."""
@@ -195,7 +225,7 @@ class Session:
 
     def reachable(self, there: bool) -> None:
         """Tell that the camera is gone or back."""
-        told = {"name": self.name} if there else {}
+        told = {"name": self.name, "model": self.model} if there else {}
         self.tell("camera_connected" if there else "camera_disconnected", told)
 
     def warned(self, warnings: Sequence[str]) -> None:
@@ -207,10 +237,14 @@ class Session:
     async def _take_up_again(self, child: Child) -> None:
         """What a newly opened camera has to go on with: streams, the ISO from before the last one, its card."""
         await self.live.resume()
+        await self._end_preview(child)
+        await self._shots.read_card(child)
+
+    async def _end_preview(self, child: Child) -> None:
+        """Put back the ISO from before a live view that ended by itself."""
         if not self.live.viewers and self._iso.before_preview is not None:
             async with self._turn:
                 await self._iso.end_preview(child, deadlines.CONFIG_S)
-        await self._shots.read_card(child)
 
     def tell(self, event: str, values: dict[str, Any]) -> None:
         """Tell that something happened at the camera."""
@@ -272,8 +306,6 @@ class Session:
             CaptureUnknown: the shutter may have fired and no file was seen; the card is read and told of later.
             CameraError: it did not fire.
         """
-        if not self.capabilities.capture:
-            raise NotSupported(f"{self.name} cannot be released by remote control.")
         shot = await self._shots.take(order, on_picture)
         return replace(shot, warnings=(*shot.warnings, *self.care.warnings))
 
@@ -326,8 +358,6 @@ class Session:
         self.files.forget_old()
 
     async def _switch_live_view(self, feed: Feed | None) -> None:
-        if feed is not None and not self.capabilities.live_view:
-            raise NotSupported(f"{self.name} has no live view.")
         if feed is None and not self.life.connected:
             return
         async with self._my_turn() as child:

@@ -37,7 +37,7 @@ class Camera(Protocol):
         """Where it is now."""
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """What people call it."""
 
     @property
@@ -88,7 +88,7 @@ class Shots:
             camera.changed()
             try:
                 hands = CameraHands(camera.life.child, camera.files, self._options.capture_turn)
-                shot = await take(hands, order, started, self._options.photos, camera.name, camera.serial, on_picture)
+                shot = await take(hands, order, started, self._options.photos, camera.title, camera.serial, on_picture)
             except CaptureUnknown:
                 camera.card.unsettled, self._doubtful = True, child
                 camera.keep(self._look_for_shot(), "look")

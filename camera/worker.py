@@ -46,6 +46,8 @@ _log = logging.getLogger("camera.worker")
 _EVENTS_EVERY_S = 0.1
 # A silent camera process is taken for a hung one: it speaks at least this often (session's watchdog waits 5 s).
 _HEARTBEAT_S = 1.0
+# A camera whose driver has no events is seen to be there by real I/O this often, in seconds.
+_PROBE_EVERY_S = 10.0
 # Live view may stumble (a focusing lens, a menu opened at the body); after this many misses in a row it is over.
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
@@ -81,6 +83,7 @@ class Worker:
         self._job = 0
         self._events_due = 0.0
         self._heartbeat_due = 0.0
+        self._told: dict[str, bool] = {}
         self._jobs: dict[str, Callable[..., Result]] = {
             "get_config": lambda name: (to_json(driver.get_config(name)), b"", None),
             "get_all_config": lambda: ({"items": [to_json(item) for item in driver.get_all_config()]}, b"", None),
@@ -109,6 +112,7 @@ class Worker:
             message = self._channel.receive(self._pause())
             if message is None:
                 self._idle()
+                self._tell_learned()
             elif message.header["do"] == "close":
                 return
             else:
@@ -126,12 +130,25 @@ class Worker:
             self._frame(self._live)
         elif not self._live and now >= self._events_due:
             self._tell_events()
-            self._events_due = time.monotonic() + (0 if self._driver.has_more_events else _EVENTS_EVERY_S)
+            self._events_due = time.monotonic() + self._until_events()
         if now >= self._heartbeat_due:
             if self._live:
                 self._tell_events()
             self._heartbeat_due = now + _HEARTBEAT_S
             self._channel.send({"event": "alive"})
+
+    def _until_events(self) -> float:
+        """When to ask for events again, in seconds. Without any, sees that the camera still answers."""
+        if self._driver.has_events:
+            return 0.0 if self._driver.has_more_events else _EVENTS_EVERY_S
+        self._probe()
+        return _PROBE_EVERY_S
+
+    def _tell_learned(self) -> None:
+        """What the driver turned out to have or not to have, where that is new."""
+        if self._told != self._driver.learned:
+            self._told = dict(self._driver.learned)
+            self._channel.send({"event": "learned", "model": self._driver.identity.model, "values": self._told})
 
     def _take_the_greeting(self) -> None:
         """What a body says when it is opened: a Canon tells each of its settings, none of which was changed."""
@@ -153,7 +170,15 @@ class Worker:
         except CameraError as error:
             live.misses += 1
             if live.misses >= _PREVIEW_MISSES:
-                raise
+                if not isinstance(error, NotSupported):
+                    raise
+                _log.warning("live view ended: %s", error)
+                self._live = None
+                if self._driver.viewfinder_on:
+                    with suppress(CameraError):  # what is wrong is found by the next call
+                        self._driver.viewfinder(False)
+                self._channel.send({"event": "live_view_ended", "values": {}})
+                return
             _log.info("live view missed a frame: %s", error)
             self._check_alive(error)
             live.due = started + _PREVIEW_MISS_PAUSE_S
@@ -171,11 +196,17 @@ class Worker:
         # Keeps the average rate where a frame was late, without a burst after a long pause.
         live.due = max(live.due + live.interval, started)
 
+    def _run(self, do: str, args: dict[str, Any]) -> Result:
+        try:
+            return self._jobs[do](**args)
+        finally:
+            self._tell_learned()  # before the reply, after which a client may ask what the camera can do
+
     def _carry_out(self, message: Message) -> None:
         header = message.header
         self._job = header["job"]
         try:
-            result, data, fd = self._jobs[header["do"]](**header["args"])
+            result, data, fd = self._run(header["do"], header["args"])
         except CameraError as error:
             try:
                 self._check_alive(error)
@@ -327,7 +358,7 @@ def _limit_itself() -> None:
 
 def _open(port: str, model: str, capture_target: str) -> Driver:
     driver = Driver(port, model)
-    if capture_target:
+    if capture_target and driver.identity.capabilities.config:
         try:
             driver.set_config("capturetarget", capture_target)
         except (CameraTimeout, CameraIO, CameraBusy):

@@ -9,7 +9,7 @@ from pathlib import Path
 from camera import usb
 from camera.care import battery_warnings, card_warnings
 from camera.child import Child, ChildOptions
-from camera.errors import CameraClaimed, CameraError
+from camera.errors import CameraClaimed, CameraError, NotSupported
 from camera.library import warn_of
 from camera.model import DetectedCamera, Storage
 from doctor.findings import Finding
@@ -79,6 +79,8 @@ async def _warnings(child: Child) -> list[str]:
         cards = (await child.call("storage", {}, _JOB_S)).header["ok"]["storage"]
         warnings += card_warnings([Storage(**card) for card in cards])
         warnings += [] if cards else ["There is no card in it."]
+    except NotSupported:
+        pass
     except CameraError as error:
         warnings.append(f"Its storage cannot be read: {error.message}")
     return warnings

@@ -50,7 +50,7 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         yield finding
     if server:
         return
-    found = await detection.detect()
+    found = await detection.detect(settings.disk_cameras)
     if found is None:
         yield Finding("problem", "libgphoto2 could not be loaded", ".venv/bin/pip install -r requirements.txt")
         return

@@ -29,6 +29,7 @@ _UNITS = (("days", 2 * 86400, 86400), ("h", 7200, 3600), ("min", 120, 60), ("s",
 
 class _Camera(BaseModel):
     name: str
+    model: str | None = None
     state: State
     attempts: int = 0
     last_error: str = ""
@@ -73,7 +74,7 @@ def _without_token(settings: Settings, status: str) -> list[Finding]:
 
 def _told(camera: _Camera) -> Finding:
     words, to_mend = _STATES[camera.state]
-    words = f"its camera {camera.name}: {words}"
+    words = f"its camera {camera.model or camera.name}: {words}"
     if camera.attempts:
         words += f", {camera.attempts} {'try' if camera.attempts == 1 else 'tries'} so far"
     if camera.last_error:

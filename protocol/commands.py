@@ -55,14 +55,21 @@ ConfigName = Annotated[
 ]
 
 
+CAN = (
+    "What it can do, as far as it was tried: capture, live_view, config, delete, events (it reports its own button and "
+    "dials)."
+)
+
+
 class ListedCamera(BaseModel):
-    name: str = Field(description="The model, as the camera tells it.")
+    name: str = Field(description="libgphoto2's name of its model; always the same.")
+    model: str | None = Field(description="What the camera calls itself; null until it was opened.")
     port: str = Field(description="Where it is now; what select_camera takes.")
     index: int = Field(description="Its place in this list, from 0.")
     serial: str | None = Field(description="Its serial number; null where it tells none.")
     state: State = Field(description="What it does now.")
     connected: bool = Field(description="Whether it is open and answers.")
-    can: list[str] = Field(description="What it can do: capture, live_view, config, delete.")
+    can: list[str] = Field(description=CAN)
 
 
 class CameraList(Reply):
@@ -254,15 +261,15 @@ class CheckedCapture(BaseModel):
 
 
 class CameraDetails(Reply):
-    name: str = Field(description="The model, as the camera tells it.")
-    model: str = Field(description="libgphoto2's name of its driver.")
+    name: str = Field(description="libgphoto2's name of its model; always the same.")
+    model: str | None = Field(description="What the camera calls itself; null until it was opened.")
     manufacturer: str | None = Field(description="As the camera tells it.")
     version: str | None = Field(description="Of its firmware, as the camera tells it.")
     serial: str | None = Field(description="Its serial number; null where it tells none.")
     port: str = Field(description="Where it is now.")
     state: State = Field(description="What it does now.")
     connected: bool = Field(description="Whether it is open and answers.")
-    can: list[str] = Field(description="What it can do: capture, live_view, config, delete.")
+    can: list[str] = Field(description=CAN)
     viewers: int = Field(description="Live-view streams of all clients.")
     battery: str | None = Field(None, description="In the camera's words, for example 50%.")
     lens: str | None = Field(None, description="Its name, where the camera tells.")

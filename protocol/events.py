@@ -27,7 +27,8 @@ class OfCamera(Event):
 
 
 class CameraConnected(OfCamera):
-    name: str = Field(description="The camera's model.")
+    name: str = Field(description="libgphoto2's name of its model.")
+    model: str | None = Field(None, description="What the camera calls itself, once it was opened.")
 
 
 class CameraDisconnected(OfCamera):
@@ -104,11 +105,12 @@ class EventKind:
 
 
 _PORT = {"port": "usb:001,003"}
+_NAMES = {"name": "Canon EOS 550D", "model": "Canon EOS 550D"}
 _PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 
 # For those who subscribed to them, by subscribe.
 ON_SUBSCRIPTION: tuple[EventKind, ...] = (
-    EventKind("camera_connected", CameraConnected, "A camera was found, or is back.", _PORT | {"name": "Canon EOS 550D"}),
+    EventKind("camera_connected", CameraConnected, "A camera was found, or is back.", _PORT | _NAMES),
     EventKind("camera_disconnected", CameraDisconnected, "A camera is gone, or does not answer any more.", _PORT),
     EventKind("camera_state", CameraState, "A camera does something else than before.",
               _PORT | {"state": "recovering", "attempts": 1,

@@ -16,7 +16,7 @@ CUT = "…"
 
 _ISO_CHOICES = ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]
 _ISO = {"config_name": "iso", "label": "ISO Speed", "type": "radio"}
-_CAN = ["capture", "live_view", "config", "delete"]
+_CAN = ["capture", "live_view", "config", "delete", "events"]
 _FILE = {"camera_filepath": PATH, "filename": "IMG_0001.JPG", "mimetype": "image/jpeg", "size": 11839412}
 _PICTURE = f"/9j/4QzHRXhpZgAA{CUT}"
 _LIMITS = {"message_bytes": 65536, "connections": 64, "pending_commands": 32}
@@ -26,7 +26,7 @@ REPLIES: dict[str, dict[str, Any]] = {
     "list_cameras": {
         "cameras": [
             {
-                "name": "Canon EOS 550D", "port": PORT, "index": 0, "serial": "SIM0000001", "state": "ready",
+                "name": "Canon EOS 550D", "model": "Canon EOS 550D", "port": PORT, "index": 0, "serial": "SIM0000001", "state": "ready",
                 "connected": True, "can": _CAN,
             }
         ]
@@ -63,7 +63,7 @@ REPLIES: dict[str, dict[str, Any]] = {
     },
     "get_camera_info": {
         "name": "Canon EOS 550D",
-        "model": "PTP/IP Camera",
+        "model": "Canon EOS 550D",
         "manufacturer": "Canon Inc.",
         "version": "3-1.0.9",
         "serial": "SIM0000001",

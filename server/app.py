@@ -60,6 +60,7 @@ class App:
         default_fps: live-view rate where a client names none, frames per second.
         preview_turn: how live view is turned where a client does not say.
         version: of this server.
+        drives: whether mounted drives with a DCIM folder are cameras.
     """
 
     def __init__(
@@ -70,11 +71,12 @@ class App:
         default_fps: float,
         preview_turn: Turn,
         version: str,
+        drives: bool = False,
     ) -> None:
         self.gate = Gate(token)
         self.version = version
         self.stopping = False
-        self._registry = Registry(network, options, self.tell)
+        self._registry = Registry(network, options, self.tell, drives)
         desk = Handlers(self._registry, default_fps, preview_turn, version)
         self.handlers: dict[str, Handler] = desk.table()
         self._pages = Pages(desk, self._token_opens, self.keep)

@@ -11,9 +11,10 @@ from typing import Any, cast, get_args
 
 from pydantic import BaseModel
 
+from camera.drives import is_drive
 from camera.errors import CameraDisconnected, ConfigNotFound, LiveViewNotRunning, NotSupported
 from camera.fetched import FetchedFile
-from camera.model import CapturedFile
+from camera.model import CapturedFile, to_json
 from camera.registry import Registry
 from camera.session import Session
 from camera.shot import Order, Shot
@@ -78,11 +79,13 @@ class Handlers:
             if self._registry.has(selected):
                 return selected
             raise CameraDisconnected(
-                f"The selected camera ({selected.name}) is gone. Plug it in again or select another."
+                f"The selected camera ({selected.title}) is gone. Plug it in again or select another."
             )
         cameras = self._registry.known or await self._registry.cameras()
-        connected = [camera for camera in cameras if camera.connected]
-        for only in (connected, cameras):
+        # A drive is meant only where there is no camera.
+        real = [camera for camera in cameras if not is_drive(camera.port)] or cameras
+        connected = [camera for camera in real if camera.connected]
+        for only in (connected, real):
             if len(only) == 1:
                 return only[0]
         ports = [camera.port for camera in cameras]
@@ -97,6 +100,7 @@ class Handlers:
             cameras=[
                 c.ListedCamera(
                     name=camera.name,
+                    model=camera.model,
                     port=camera.port,
                     index=index,
                     serial=camera.serial,
@@ -277,7 +281,7 @@ class Handlers:
         identity, finding = life.identity, camera.card.finding
         return c.CameraDetails(
             name=camera.name,
-            model=life.driver_model,
+            model=camera.model,
             manufacturer=identity.manufacturer if identity else None,
             version=identity.version if identity else None,
             serial=camera.serial,
@@ -355,8 +359,7 @@ def _descriptions() -> list[c.CommandDescription]:
 
 def _can(camera: Session) -> list[str]:
     can = camera.capabilities
-    flags = {"capture": can.capture, "live_view": can.live_view, "config": can.config, "delete": can.delete}
-    return [name for name, able in flags.items() if able]
+    return [name for name, able in to_json(can).items() if able]
 
 
 def _captured(shot: Shot, image_b64: str | None) -> c.Captured:
@@ -386,7 +389,9 @@ def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
 def _fitness(camera: Session) -> dict[str, Any]:
     """How a camera is, for anybody: no port, path or serial in it."""
     life = camera.life
-    told: dict[str, Any] = {"name": camera.name, "state": camera.state, "last_io": _iso(life.last_io)}
+    told: dict[str, Any] = {
+        "name": camera.name, "model": camera.model, "state": camera.state, "last_io": _iso(life.last_io)
+    }  # fmt: skip
     if life.last_error is not None:
         told |= {"attempts": life.attempts, "last_error": RequestError.from_camera(life.last_error).code}
     return told
@@ -403,5 +408,6 @@ def _named(payload: c.Subscribe) -> set[c.EventName]:
 
 async def _setting(camera: Session, name: str) -> str | None:
     with suppress(ConfigNotFound, NotSupported):
-        return str((await camera.get_config(name)).value)
+        value = (await camera.get_config(name)).value
+        return None if value is None else str(value)
     return None

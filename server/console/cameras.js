@@ -95,7 +95,9 @@ class Cameras extends EventTarget {
     this.#last = this.selected ?? this.#last;
     this.#render();
     if (this.#key === null && this.#list.length) {
-      this.#select(keyOf(this.#list.find((camera) => camera.connected) ?? this.#list[0]));
+      const real = this.#list.filter((camera) => !camera.port.startsWith("disk:"));
+      const choices = real.length ? real : this.#list;
+      this.#select(keyOf(choices.find((camera) => camera.connected) ?? choices[0]));
     } else {
       this.#notice();
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ class Bus:
     def plug(self, port: str, serial: str | None) -> None:
         self.cameras = [DetectedCamera("PTP/IP Camera", port, ABLE, serial)]
 
-    async def detect(self) -> tuple[str, list[DetectedCamera]]:
+    async def detect(self, drives: bool = False) -> tuple[str, list[DetectedCamera]]:
         return "2.5.34", list(self.cameras)
 
     def signature(self) -> frozenset[str]:
@@ -130,3 +131,82 @@ async def test_another_serial_is_another_camera(
     await until(lambda: bool(known.known))
     assert await known.by_port(there) is not first
     await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="module")
+def two_cameras() -> Iterator[tuple[list[str], list[str]]]:
+    """The ports of two cameras, and of the same two (by their serial numbers) after they were plugged in again."""
+    with SimulatorProcess("--cameras", "2", *QUICK) as before, SimulatorProcess("--cameras", "2", *QUICK) as after:
+        yield [camera.address for camera in before.cameras], [camera.address for camera in after.cameras]
+
+
+@pytest.mark.parametrize("back", [(0, 1), (1, 0)])
+async def test_of_two_alike_that_were_unplugged_each_is_known_by_the_serial_it_tells(
+    two_cameras: tuple[list[str], list[str]],
+    bus: Bus,
+    cameras: tuple[Registry, list[CameraEvent]],
+    back: tuple[int, int],
+) -> None:
+    before, after = two_cameras
+    known, _ = cameras
+    bus.cameras = [DetectedCamera("PTP/IP Camera", port, ABLE) for port in before]
+    known.start()
+    await until(lambda: len(known.known) == 2)
+    alike = [await known.by_port(port) for port in before]
+    viewers = [Viewer(), Viewer()]
+    for camera, viewer in zip(alike, viewers, strict=True):
+        await camera.ready()
+        await camera.live.add(viewer, started)
+    bus.cameras = []
+    await until(lambda: all(camera.state == "absent" for camera in alike))
+
+    for number in back:
+        seen = viewers[number].frames
+        bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", after[number], ABLE)]
+        await until(lambda number=number: known.has(alike[number]) and alike[number].connected, 20)
+        assert await known.by_port(after[number]) is alike[number]
+        await until(lambda number=number, seen=seen: viewers[number].frames > seen + 2)
+    assert [viewer.reasons for viewer in viewers] == [[], []]
+    assert len(known.known) == 2
+
+
+async def test_a_stranger_of_the_same_model_does_not_take_the_place_of_the_one_that_was_unplugged(
+    two_cameras: tuple[list[str], list[str]], bus: Bus, cameras: tuple[Registry, list[CameraEvent]]
+) -> None:
+    (first, _), (there, other) = two_cameras
+    known, _ = cameras
+    bus.plug(first, None)
+    known.start()
+    await until(lambda: bool(known.known))
+    camera = await known.by_port(first)
+    await camera.ready()
+    bus.cameras = []
+    await until(lambda: camera.state == "absent")
+
+    bus.plug(other, None)
+    await until(lambda: bool(known.known) and known.known[0].serial == "SIM0000002", 20)
+    assert known.known[0] is not camera
+    assert camera.state == "absent"
+    bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", there, ABLE)]
+    await until(lambda: known.has(camera) and camera.connected, 20)
+    assert await known.by_port(there) is camera
+
+
+async def test_a_drive_is_known_by_its_place_and_not_by_its_model(
+    bus: Bus, cameras: tuple[Registry, list[CameraEvent]], tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "DCIM").mkdir(parents=True)
+    one, two = (DetectedCamera("Mass Storage Camera", f"disk:{tmp_path}/{name}", ABLE) for name in ("one", "two"))
+    known, _ = cameras
+    bus.cameras = [one]
+    known.start()
+    await until(lambda: bool(known.known))
+    first = await known.by_port(one.port)
+    bus.cameras = []
+    await until(lambda: first.state == "absent")
+    bus.cameras = [two]
+    await until(lambda: bool(known.known))
+    assert await known.by_port(two.port) is not first
+    bus.cameras = [one, two]
+    await until(lambda: known.has(first) and first.connected)

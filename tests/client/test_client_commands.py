@@ -25,7 +25,7 @@ async def test_the_selected_camera_gets_the_commands_and_a_port_overrides_it(api
 
 async def test_a_camera_tells_who_it_is_and_how_it_is(api: Client) -> None:
     told = await api.get_camera_info()
-    assert (told.name, told.state, told.connected) == ("Canon EOS 550D", "ready", True)
+    assert (told.name, told.model, told.state, told.connected) == ("PTP/IP Camera", "Canon EOS 550D", "ready", True)
     assert told.battery
     assert told.storage is not None
     assert told.storage[0].capacity

@@ -47,7 +47,7 @@ def test_it_imports_rich_only_where_it_draws(installed: Path) -> None:
 
 def test_cameras(shell: Shell, ports: list[str]) -> None:
     head, *lines = shell.good("cameras").text.splitlines()
-    assert head.split() == ["PORT", "NAME", "SERIAL", "STATE", "CAN"]
+    assert head.split() == ["PORT", "MODEL", "SERIAL", "STATE", "CAN"]
     assert [line.split()[0] for line in lines] == ports
     assert "SIM0000001" in lines[0]
     assert [camera["port"] for camera in shell.good("cameras", "--json").json] == ports
@@ -55,7 +55,14 @@ def test_cameras(shell: Shell, ports: list[str]) -> None:
 
 def test_info(shell: Shell, ports: list[str]) -> None:
     words = shell.good("info", "--port", ports[1]).text
-    for part in ("name: Canon EOS 550D", "serial: SIM0000002", "battery: ", "storage: ", "GB free of 16.0 GB"):
+    for part in (
+        "model: Canon EOS 550D",
+        "name: PTP/IP Camera",
+        "serial: SIM0000002",
+        "battery: ",
+        "storage: ",
+        "GB free of 16.0 GB",
+    ):
         assert part in words
     assert shell.good("--json", "--port", ports[1], "info").json["serial"] == "SIM0000002"
 

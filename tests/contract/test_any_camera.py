@@ -49,7 +49,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
         address = simulator.cameras[0].address
         server = Server(cwd=tmp_path_factory.mktemp("simulated"), NETWORK_CAMERAS=address)
         yield Subject(
-            server=server, port=address, name="Canon EOS 550D", sha256=sha256,
+            server=server, port=address, name="PTP/IP Camera", sha256=sha256,
             changes={
                 "text": ("ownername", "Ada Lovelace", "Ada Lovelace"),
                 "radio": ("iso", 400, "400"),
@@ -77,7 +77,7 @@ def virtual(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     digest = hashlib.sha256((folder / "picture.jpg").read_bytes()).hexdigest()
     server = Server(cwd=tmp_path_factory.mktemp("virtual"), VCAMERADIR=str(folder))
     yield Subject(
-        server=server, port="usb:001,001", name="VC", sha256=lambda _: digest,
+        server=server, port="usb:001,001", name="Nikon DSC D750", sha256=lambda _: digest,
         changes={
             "radio": ("f-number", "f/4", "f/4"),
             "menu": ("500d", 500, "500"),
@@ -280,6 +280,8 @@ async def test_live_view_is_not_supported_where_there_is_none(camera: Client, co
     error = await refused(camera, command)
     assert (error.code, error.reply["retryable"]) == ("not_supported", False)
     assert (await refused(camera, "stop_live_view")).code == "live_view_not_running"
+    (listed,) = (await camera.command("list_cameras"))["cameras"]
+    assert "live_view" not in listed["can"]  # which its driver claims
     assert (await camera.command("capture_image"))["status"] == "ok"
 
 

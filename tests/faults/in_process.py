@@ -21,9 +21,10 @@ class InProcess:
         self.uri = uri
 
     @classmethod
-    async def start(cls, *addresses: str, **options: Any) -> Self:
+    async def start(cls, *addresses: str, drives: bool = False, **options: Any) -> Self:
         """Serve the cameras at these addresses, or those on the bus, with other options than the usual."""
-        app = App(TOKEN, addresses, SessionOptions(**{"restart_delay": 0.3, **options}), 30.0, AS_IS, "test")
+        usual = {"restart_delay": 0.3, **options}
+        app = App(TOKEN, addresses, SessionOptions(**usual), 30.0, AS_IS, "test", drives)
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
 
     async def connect(self) -> Client:

@@ -64,7 +64,7 @@ async def test_a_camera_that_goes_and_comes_is_told_with_attempts_and_errors(
     details = await client.command("get_camera_info")
     assert (details["connected"], details["last_io"]) >= (False, good["last_io"])
     simulator.power(True, camera=SPARE)
-    assert (await client.event("camera_connected", 30))["name"] == "Canon EOS 550D"
+    assert (await client.event("camera_connected", 30))["model"] == "Canon EOS 550D"
     assert "last_error" not in await client.command("get_camera_info")
 
 

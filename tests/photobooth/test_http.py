@@ -50,7 +50,7 @@ def test_health_is_good_with_a_camera(booth: Server) -> None:
     told = json.loads(body)
     assert (status, told["status"], headers["content-type"]) == (200, "ok", "application/json")
     (camera,) = told["cameras"]
-    assert (camera["name"], camera["state"]) == ("Canon EOS 550D", "ready")
+    assert (camera["name"], camera["model"], camera["state"]) == ("PTP/IP Camera", "Canon EOS 550D", "ready")
     assert datetime.fromisoformat(camera["last_io"]) <= datetime.now(UTC)
     assert b"ptpip" not in body
 

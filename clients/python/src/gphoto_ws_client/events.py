@@ -43,6 +43,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class CameraConnected(Event):
     name: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

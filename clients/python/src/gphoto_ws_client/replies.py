@@ -20,9 +20,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera of list_cameras. `can`: capture, live_view, config, delete."""
+    """A camera of list_cameras.
+
+    `name` is libgphoto2's name of its model; `model` what it calls itself, None until it was opened. `can`: capture,
+    live_view, config, delete, events (it reports its own button and dials).
+    """
 
     name: str
+    model: str | None
     port: str
     index: int
     serial: str | None
@@ -165,7 +170,7 @@ class CameraDetails:
     """
 
     name: str
-    model: str
+    model: str | None
     manufacturer: str | None
     version: str | None
     serial: str | None

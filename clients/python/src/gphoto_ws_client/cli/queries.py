@@ -24,8 +24,8 @@ async def cameras(client: Client, options: argparse.Namespace) -> None:
     elif not found:
         show("No camera is connected.")
     else:
-        rows = [(one.port, one.name, one.serial or "-", one.state, " ".join(one.can)) for one in found]
-        show_table(("PORT", "NAME", "SERIAL", "STATE", "CAN"), rows)
+        rows = [(one.port, one.model or one.name, one.serial or "-", one.state, " ".join(one.can)) for one in found]
+        show_table(("PORT", "MODEL", "SERIAL", "STATE", "CAN"), rows)
 
 
 async def info(client: Client, options: argparse.Namespace) -> None:
@@ -34,7 +34,18 @@ async def info(client: Client, options: argparse.Namespace) -> None:
     if options.json:
         show_json(told)
         return
-    for name in ("name", "manufacturer", "version", "serial", "port", "state", "battery", "lens", "last_error"):
+    for name in (
+        "model",
+        "name",
+        "manufacturer",
+        "version",
+        "serial",
+        "port",
+        "state",
+        "battery",
+        "lens",
+        "last_error",
+    ):
         if (value := getattr(told, name)) is not None:
             show(f"{name.replace('_', ' ')}: {value}")
     show(f"can: {', '.join(told.can)}")

@@ -1,0 +1,124 @@
+"""What is told of a camera is true, and stays what it was: names, abilities, drivers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from camera.configuration import not_found
+from camera.model import ConfigItem
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.rig import Client, CommandError, Json, Server
+
+FUJI_COMMANDS = 55740  # libgphoto2 camlibs/ptp2/fujiptpip.c
+
+
+@pytest.fixture(scope="module", params=["canon", "nikon"])
+def maker(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def own(maker: str) -> Iterator[tuple[str, Control]]:
+    """The port of a camera, and its control port."""
+    with SimulatorProcess("--maker", maker, *QUICK) as simulator, Control(simulator.control) as control:
+        yield simulator.cameras[0].address, control
+
+
+async def only(client: Client) -> Json:
+    (camera,) = (await client.command("list_cameras"))["cameras"]
+    assert isinstance(camera, dict)
+    return camera
+
+
+async def test_the_name_is_the_same_before_and_after_the_camera_was_opened(
+    own: tuple[str, Control], maker: str, new_server: Callable[..., Server]
+) -> None:
+    port, control = own
+    control.power(False)
+    server = new_server(NETWORK_CAMERAS=port, RESTART_DELAY="0.2")
+    async with await Client.connect(server) as client:
+        await client.command("subscribe", events=["camera_connected", "camera_state"])
+        before = await only(client)
+        assert (before["name"], before["model"], before["serial"]) == ("PTP/IP Camera", None, None)
+        control.power(True)
+        model = {"canon": "Canon EOS 550D", "nikon": "D7100"}[maker]
+        back = await client.event(lambda event: event.get("model") is not None)
+        assert (back["name"], back["model"]) == ("PTP/IP Camera", model)
+        after, info = await only(client), await client.command("get_camera_info")
+        for told in (after, info):
+            assert (told["name"], told["model"], told["serial"]) == ("PTP/IP Camera", model, "SIM0000001")
+
+
+@pytest.mark.parametrize("maker", ["canon"], indirect=True)
+async def test_settings_and_serial_are_there_where_the_driver_does_not_claim_any(
+    own: tuple[str, Control], new_server: Callable[..., Server]
+) -> None:
+    """libgphoto2's list says of this model that it can do nothing at all."""
+    server = new_server(NETWORK_CAMERAS=f"{own[0]}=Canon PowerShot SX200 IS")
+    async with await Client.connect(server) as client:
+        told = await client.command("get_camera_info")
+        assert (told["name"], told["can"]) == ("Canon PowerShot SX200 IS", ["config", "delete", "events"])
+        assert (told["manufacturer"], told["serial"]) == ("Canon Inc.", "SIM0000001")
+        assert told["version"]
+        assert (await client.command("get_config", name="iso"))["value"] == "100"
+        await client.command("capture_preview")
+        await client.command("capture_image")
+        can = ["capture", "live_view", "config", "delete", "events"]
+        assert (await only(client))["can"] == can
+
+
+@pytest.mark.parametrize(
+    ("maker", "driver"), [("canon", "Canon EOS (WLAN)"), ("nikon", "nikon dslr (wlan)")], indirect=["maker"]
+)
+async def test_a_network_camera_is_opened_with_the_driver_that_is_named(
+    own: tuple[str, Control], driver: str, new_server: Callable[..., Server]
+) -> None:
+    server = new_server(NETWORK_CAMERAS=f"{own[0]}={driver}")
+    async with await Client.connect(server) as client:
+        await client.command("capture_image")
+        camera = await only(client)
+        assert (camera["name"], camera["port"]) == (driver, own[0])
+
+
+@pytest.mark.parametrize("maker", ["canon"], indirect=True)
+@pytest.mark.parametrize("driver", ["Fuji X", "Mass Storage Camera"])
+async def test_a_driver_that_does_not_exist_is_told_with_those_that_do(
+    own: tuple[str, Control], driver: str, new_server: Callable[..., Server]
+) -> None:
+    server = new_server(NETWORK_CAMERAS=f"{own[0]}={driver}", RESTART_DELAY="0", MAX_RESTART_ATTEMPTS="1")
+    words = f"libgphoto2 has no driver '{driver}' for the port"
+    async with await Client.connect(server) as client:
+        for _ in range(3):
+            with pytest.raises(CommandError, match=words) as caught:
+                await client.command("select_camera", port=own[0])
+            assert (caught.value.code, caught.value.reply["retryable"]) == ("not_supported", False)
+        told = await client.command("get_camera_info", port=own[0])
+        assert words in told["last_error"]
+        assert "Fuji X (WLAN)" in told["last_error"]
+        assert told["attempts"] >= 3
+    assert server.log.count(f"could not be opened: {words}") == 1
+
+
+async def test_a_fuji_camera_is_looked_for_at_its_own_ports(new_server: Callable[..., Server]) -> None:
+    with socket.create_server(("127.17.20.1", FUJI_COMMANDS)) as listener:
+        listener.setblocking(False)
+        new_server(NETWORK_CAMERAS="ptpip:127.17.20.1=Fuji X (WLAN)")
+        async with asyncio.timeout(20):
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        connection.close()
+
+
+def test_a_setting_without_a_name_is_not_offered() -> None:
+    def item(name: str) -> ConfigItem:
+        return ConfigItem(name=name, label="", type="text", value="", readonly=False, path=f"/main/other/{name}")
+
+    error = not_found("zzz", "zzz", [item(""), item("iso")])
+    assert "Did you mean" not in str(error)
+    assert "similar" not in error.details
+    assert not_found("is", "is", [item(""), item("iso")]).details["similar"] == ["iso"]
