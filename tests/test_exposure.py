@@ -102,7 +102,7 @@ async def test_a_short_token_does_not_garble_the_log_and_is_not_in_what_clients_
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("WS_PROT", "did you mean WS_PORT?"), ("ws_port", "did you mean WS_PORT?"), ("API_TOKENS", "API_TOKEN?"),
-     ("NETWORK_CAMERA", "NETWORK_CAMERAS?"), ("FAVOURITE_COLOUR", ".env.example")],
+     ("NETWORK_CAMERA", "NETWORK_CAMERAS?"), ("FAVOURITE_COLOUR", "--settings")],
 )  # fmt: skip
 def test_a_name_in_the_dotenv_file_that_is_no_setting_is_warned_of(
     new_server: Callable[..., Server], tmp_path: Path, name: str, hint: str
