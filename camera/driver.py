@@ -143,8 +143,10 @@ class Driver:
             for name in names:
                 try:
                     value = self.get_config(name).value
-                except CameraError:
+                except (ConfigNotFound, NotSupported):
                     continue
+                except CameraError:  # the next name may hold another number, which would look like another camera
+                    return ""
                 if isinstance(value, str) and value.strip("0 "):
                     return value.strip()
             return ""

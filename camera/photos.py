@@ -18,6 +18,8 @@ from string import Formatter
 from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
 
 NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
+# The disk, or the user's share of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Room that has to stay free beside the picture: a full disk stops more than the booth.
 _RESERVE_BYTES = 32 * 2**20
 _LONGEST_NAME = 200
@@ -116,6 +118,10 @@ class PhotoFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
+            if error.errno in _FULL:
+                raise DiskFull(
+                    f"The disk of the photo folder {self.folder} is full. Make room, then shoot again."
+                ) from error
             raise self._not_writable(error.strerror) from error
         if free < size + _RESERVE_BYTES:
             raise DiskFull(
@@ -171,7 +177,7 @@ class PhotoFolder:
             saved = self._place(temporary, name, ending)
             _sync_folder(self.folder)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in _FULL:
                 raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error
             if error.errno in _FORBIDDEN_ERRORS:
                 reason = None if error.errno in (errno.EACCES, errno.EPERM) else error.strerror

@@ -379,7 +379,8 @@ def main(fd: int, options: dict[str, Any]) -> None:
     log.setFormatter(OneLine(PASSED_ON_FORMAT))
     logging.basicConfig(level=options["log_level"], handlers=[log])
     channel = BlockingChannel(fd)
-    sandbox.confine(options["port"])
+    if not sandbox.confine(options["port"]) and kernel.landlock_version():
+        _log.warning("this camera process could not be confined by Landlock")
     try:
         try:
             driver = _open(options["port"], options["model"], options["capture_target"])

@@ -121,6 +121,7 @@ class App:
                 arrived(self)
 
             def _answered(self, status: int) -> None:
+                self.transport.resume_reading()
                 if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                     self.loop.call_soon(self._read_on)
                     return

@@ -66,7 +66,7 @@ class _RequestReader(StreamReader):
             if self._line > 1 and name.lower() == b"content-length":
                 self._note_length(bytes(value.strip()))
                 continue
-            self._upgrade |= name.lower() == b"upgrade"
+            self._upgrade |= name.lower() == b"upgrade" and b"websocket" in value.lower()
             if self._line > 1 and line == b"\r\n":
                 self._head = False
                 yield from self.read_exact(int(self._length or 0))
@@ -142,6 +142,6 @@ class Doorway(ServerProtocol):
         elif isinstance(cause, NotImplementedError):
             response = self.reject(http.HTTPStatus.LENGTH_REQUIRED, "Send a body with Content-Length, or none.\n")
         else:
-            response = self.reject(http.HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
+            response = self.reject(http.HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.\n")
         self.send_response(response)
         self.handshake_exc = error

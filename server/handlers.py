@@ -387,7 +387,7 @@ def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
 
 
 def _fitness(camera: Session) -> dict[str, Any]:
-    """How a camera is, for anybody: no port, path or serial in it."""
+    """How a camera is, for those with the token: no port, path or serial in it."""
     life = camera.life
     told: dict[str, Any] = {
         "name": camera.name, "model": camera.model, "state": camera.state, "last_io": _iso(life.last_io)

@@ -76,7 +76,7 @@ class Pages:
         try:
             path = urlsplit(request.path).path
         except ValueError:
-            return _text(http.HTTPStatus.BAD_REQUEST, "This is no path.\n")
+            return _text(http.HTTPStatus.BAD_REQUEST, "This is not a valid path.\n")
         routes: dict[str, dict[str, Callable[[Request, str], Awaitable[Response]]]] = {
             "/": {"GET": self._status},
             "/health": {"GET": self._health},
@@ -190,9 +190,9 @@ def is_upgrade(request: Request) -> bool:
 def malformed(request: Request) -> str:
     """What is wrong with a request that the library has let pass, in words; "" where nothing is."""
     if not _METHOD.fullmatch(request.method):
-        return "This is no method.\n"
+        return "This is not a valid method.\n"
     if not _PATH.fullmatch(request.path):
-        return "This is no path.\n"
+        return "This is not a valid path.\n"
     if doubled := [name for name in _ONCE if len(request.headers.get_all(name)) > 1]:
         return f"Send the header {doubled[0]} once.\n"
     if request.protocol == "HTTP/1.1" and not request.headers.get_all("Host"):

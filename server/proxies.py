@@ -11,6 +11,7 @@ from websockets.datastructures import Headers
 
 # Hops that are looked at, from the nearest on; a longer chain of trusted proxies is made up.
 _MOST_HOPS = 32
+_MOST_CHARACTERS = 4096
 # Elements of Forwarded are separated by commas, their pairs by semicolons; both may stand in quoted text.
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED})+')
@@ -45,9 +46,8 @@ class Proxies:
         nearest = peer
         for hop in islice(reversed(chain), _MOST_HOPS):
             address = _address(hop)
-            if (
-                address is None
-            ):  # "unknown", an obfuscated name, or nonsense: whoever passed it on is the last that is known
+            # "unknown", an obfuscated name, or nonsense: what passed it on is the last that is known.
+            if address is None:
                 return nearest
             nearest = str(address)
             if not self._trusts(address):
@@ -67,7 +67,8 @@ def _forwarded(headers: Headers) -> list[str]:
     value = ",".join(headers.get_all("Forwarded"))
     if not value:
         return []
-    if not _FORWARDED.fullmatch(value):
+    # The pattern takes time with each character; no chain of proxies needs so many.
+    if len(value) > _MOST_CHARACTERS or not _FORWARDED.fullmatch(value):
         return [""]
     return [_named(element) for element in _ELEMENT.findall(value)]
 

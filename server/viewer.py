@@ -35,6 +35,8 @@ _UNSENT_BYTES = 64 * 1024
 # What is read of one client at a time: asyncio would take 256 KiB, and the tiny messages in it hold everybody up.
 _RECEIVE_BYTES = 16 * 1024
 _SLICE_BYTES = 2048
+# What a client may send ahead of the answer to its request: the largest body, and messages.
+_BEFORE_ANSWER_BYTES = 128 * 1024
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
 # What a connection has to have for frames and files to be written past the library.
 _INSIDE = ("transport", "send_in_progress", "send_context", "send_data", "drain")
@@ -115,6 +117,8 @@ class FrameConnection(ServerConnection):
             if self.transport.is_closing():
                 return
             super().data_received(data[start : start + _SLICE_BYTES])
+        if self.opening and len(self.protocol.reader.buffer) > _BEFORE_ANSWER_BYTES:
+            self.transport.pause_reading()  # until the request is answered
 
     def process_event(self, event: Event) -> None:
         """Called for the request and for each frame; closes on a flood of frames, which no command limit sees.

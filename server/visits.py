@@ -44,16 +44,13 @@ class Visits:
                 loop.call_at(visitor.quiet_until, self._sum_up, place)
             return
         if not self._lines.take():
-            self._elsewhere += 1
-            if not self._summing_up:
-                self._summing_up = True
-                loop.call_later(_PAUSE_S, self._sum_up_elsewhere)
+            self._count_elsewhere(1)
             return
         self._visitors[place] = _Visitor(now + _PAUSE_S)
         self._visitors.move_to_end(place)
         while len(self._visitors) > _MOST_ADDRESSES:
             _, forgotten = self._visitors.popitem(last=False)
-            self._elsewhere += forgotten.left_out
+            self._count_elsewhere(forgotten.left_out)
         _log.info("%s: %s", address, words)
 
     def _sum_up(self, place: str) -> None:
@@ -62,6 +59,12 @@ class Visits:
             _log.info("%s: %d more requests and connections without the token", place, visitor.left_out)
             visitor.left_out = 0
             visitor.quiet_until = asyncio.get_running_loop().time() + _PAUSE_S
+
+    def _count_elsewhere(self, more: int) -> None:
+        self._elsewhere += more
+        if self._elsewhere and not self._summing_up:
+            self._summing_up = True
+            asyncio.get_running_loop().call_later(_PAUSE_S, self._sum_up_elsewhere)
 
     def _sum_up_elsewhere(self) -> None:
         _log.info("%d requests and connections without the token from many addresses", self._elsewhere)

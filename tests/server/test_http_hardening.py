@@ -6,6 +6,9 @@ import asyncio
 import json
 import random
 import re
+import select
+import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -19,7 +22,7 @@ from server.hosts import Hosts
 from tests.rig import TOKEN, Client, Server
 from tests.server.raw import TEXT, RawClient, frame
 from tests.server.wire import REPLY_S, fresh_address, logged_in, still_answers, stranger
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 HOST = b"Host: localhost\r\n"
 UPGRADE = (
@@ -238,6 +241,28 @@ async def test_a_restart_with_a_body_is_carried_out(bare_server: Server) -> None
     request = f"POST /camera/restart HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
     reply = await ask(bare_server, request + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
     assert (reply.status, b"no_camera_selected" in reply.body) == (409, True)  # as without one: there is no camera
+
+
+async def test_what_comes_before_the_answer_is_not_collected_without_bound(bare_server: Server) -> None:
+    """A wrong token is answered after a while from some guesses on; what the client sends meanwhile stays with it."""
+    host, _, port = urlsplit(bare_server.uri).netloc.rpartition(":")
+    address = fresh_address()
+    request = (
+        b"POST /camera/restart HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nAuthorization: Bearer x\r\n\r\n"
+    )
+
+    def send_on() -> int:
+        sent = 0
+        with socket.create_connection((host, int(port)), WITHIN_S, address) as connection:
+            connection.sendall(request)
+            connection.setblocking(False)
+            deadline = time.monotonic() + WITHIN_S
+            while not select.select([connection], [], [], 0)[0] and time.monotonic() < deadline:
+                with suppress(BlockingIOError, ConnectionError):
+                    sent += connection.send(bytes(2**20))
+        return sent
+
+    assert max([await asyncio.to_thread(send_on) for _ in range(8)]) < 16 * 2**20
 
 
 async def test_a_client_that_sends_on_after_a_refusal_is_cut_off(bare_server: Server) -> None:
