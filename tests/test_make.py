@@ -32,9 +32,10 @@ def test_the_steps_are_named_and_the_packages_as_they_come(tmp_path: Path) -> No
     (tmp_path / "requirements.txt").write_text("one\ntwo\n")
     for name in ("one", "two"):
         _wheel(tmp_path, name)
-    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    # MAKEFLAGS: where these tests were started by make, its variables would come along.
+    own = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "MAKEFLAGS": ""}
     done = subprocess.run(
-        ["make", ".venv/.run"], cwd=tmp_path, env=os.environ | offline, capture_output=True, text=True, timeout=150,
+        ["make", ".venv/.run"], cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=150,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from typing import Any
 
@@ -103,7 +104,12 @@ def test_make_writes_the_sbom_and_the_licences() -> None:
     for file in written:
         file.unlink(missing_ok=True)
     done = subprocess.run(
-        ["make", "sbom", "licences"], cwd=ROOT, capture_output=True, text=True, timeout=INSTALL_S, check=False
+        ["make", "sbom", "licences", f"VENV={sys.prefix}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_S,
+        check=False,
     )
     if done.returncode and OFFLINE.search(done.stdout + done.stderr):
         pytest.skip("no package index is reached from here")
