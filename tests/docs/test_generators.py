@@ -20,8 +20,8 @@ from protocol.schemas import type_name
 from tests.rig import ROOT, Client, Server
 
 NPM = ROOT / "tests" / "npm"
-SECONDS = 55
-pytestmark = pytest.mark.timeout(120)  # Modelina reads for 5 s on a machine that does nothing else
+SECONDS = 150
+pytestmark = pytest.mark.timeout(2 * SECONDS + 60)  # the programs need 5 to 10 s on a machine that does nothing else
 
 PAYLOADS = {type_name(name, "Payload") for name in COMMANDS}
 REPLIES = {type_name(name, "Reply") for name in COMMANDS}
