@@ -48,7 +48,7 @@ class Configuration:
         self._context = context
         self._call = call
         self._raw = raw
-        self._paths: frozenset[str] = frozenset()
+        self._paths: dict[str, None] = {}  # in the order of the tree
 
     def get(self, name: str) -> ConfigItem:
         """Read one setting by its bare name or its path.
@@ -158,7 +158,7 @@ class Configuration:
 
     def _everything(self, root: Any) -> list[tuple[ConfigItem, Any]]:
         everything = list(self._walk(root, ""))
-        self._paths = frozenset(item.path for item, _ in everything)
+        self._paths = dict.fromkeys(item.path for item, _ in everything)
         return everything
 
     def _walk(self, widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:

@@ -210,7 +210,7 @@ class Driver:
         # Where a camera has an operation for that, the driver sends it with any reading of a setting, every 10 s
         # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on); the setting itself may come from its cache.
         if self.identity.capabilities.config:
-            with suppress(ConfigNotFound):
+            with suppress(ConfigNotFound, NotSupported):
                 self.get_config("batterylevel")
         self.storage()
 
@@ -235,11 +235,12 @@ class Driver:
             self.viewfinder(False)
         exposure = self._exposure()
         deadline = time.monotonic() + _BUSY_RELEASE_S
+        capture = partial(self._raw.capture, self._camera, gp.GP_CAPTURE_IMAGE, self._context)
         while True:
             on_release(exposure)
             try:
                 with self._trying("capture"):
-                    first = self._call(lambda: self._camera.capture(gp.GP_CAPTURE_IMAGE, self._context), "capture")
+                    paths = [self._call(capture, "capture")]
                 break
             except CameraError as error:
                 if error.details.get("gp_error") == gp.GP_ERROR_NO_MEMORY:
@@ -254,7 +255,6 @@ class Driver:
                     raise error from None
             self._notices.pump(50)
             time.sleep(BUSY_PAUSE_S)
-        paths = [camera_path(read(partial(getattr, first, "folder")), read(partial(getattr, first, "name")))]
         with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]

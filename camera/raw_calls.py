@@ -23,6 +23,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_file_get_info": [_POINTER, _TEXT, _TEXT, _POINTER, _POINTER],
     "gp_camera_file_get": [_POINTER, _TEXT, _TEXT, _INT, _POINTER, _POINTER],
     "gp_camera_file_delete": [_POINTER, _TEXT, _TEXT, _POINTER],
+    "gp_camera_capture": [_POINTER, _INT, _POINTER, _POINTER],
     "gp_camera_wait_for_event": [_POINTER, _INT, _POINTER, _POINTER, _POINTER],
     "gp_widget_set_value": [_POINTER, _TEXT],
 }
@@ -35,6 +36,11 @@ class _FilePath(ctypes.Structure):
     """CameraFilePath of gphoto2-camera.h."""
 
     _fields_ = (("name", ctypes.c_char * 128), ("folder", ctypes.c_char * 1024))
+
+    @property
+    def path(self) -> str:
+        """As one text, `escaped`."""
+        return camera_path(escaped(self.folder), escaped(self.name))
 
 
 class RawCalls:
@@ -73,6 +79,12 @@ class RawCalls:
         """Delete a file."""
         self._call("gp_camera_file_delete", camera, folder, name, context)
 
+    def capture(self, camera: Any, kind: int, context: Any) -> str:
+        """Release the shutter; the path of the first file, `escaped`."""
+        where = _FilePath()
+        self._call("gp_camera_capture", camera, kind, ctypes.byref(where), context)
+        return where.path
+
     def wait_for_event(self, camera: Any, timeout_ms: int, context: Any) -> tuple[int, str | None]:
         """The next event: its kind, and the text or the path that comes with it, `escaped`."""
         kind, data = ctypes.c_int(TIMEOUT), ctypes.c_void_p()
@@ -81,8 +93,7 @@ class RawCalls:
             if not data:
                 return kind.value, None
             if kind.value in _WITH_PATH:
-                where = ctypes.cast(data, ctypes.POINTER(_FilePath)).contents
-                return kind.value, camera_path(escaped(where.folder), escaped(where.name))
+                return kind.value, ctypes.cast(data, ctypes.POINTER(_FilePath)).contents.path
             return kind.value, escaped(ctypes.string_at(data)) if kind.value == UNKNOWN else None
         finally:
             self._free(data)

@@ -46,9 +46,14 @@ class Done(Reply):
     message: str = Field(description="What was done, for a person.")
 
 
+# libgphoto2 has room for 1152 bytes, each of which may be shown as three characters (camera/escapes.py).
+_LONGEST_PATH = 3456
+
 CameraFilepath = Annotated[
     str,
-    Field(min_length=1, max_length=1024, description="Absolute path on the camera, as capture_image answered it."),
+    Field(
+        min_length=1, max_length=_LONGEST_PATH, description="Absolute path on the camera, as capture_image answered it."
+    ),
 ]
 ConfigName = Annotated[
     str, Field(min_length=1, max_length=256, description='Name or path of a setting, for example "iso".')
@@ -285,7 +290,9 @@ class CameraDetails(Reply):
 
 
 class ListFiles(CameraPayload):
-    folder: Annotated[str, Field(min_length=1, max_length=1024)] = Field("/", description="Absolute folder path.")
+    folder: Annotated[str, Field(min_length=1, max_length=_LONGEST_PATH)] = Field(
+        "/", description="Absolute folder path."
+    )
     offset: Annotated[int, Field(ge=0)] = Field(0, description="First file of the page.")
     limit: Annotated[int, Field(ge=1, le=1000)] = Field(200, description="Files of the page.")
 

@@ -68,6 +68,12 @@ async def test_a_path_with_another_spelling_is_refused(client: Client) -> None:
     assert "%25" in str(caught.value)
 
 
+async def test_a_long_path_of_such_names_may_be_sent(client: Client) -> None:
+    path = "/store_00020001" + "/%82%83%84%85" * 200
+    with pytest.raises(CommandError, match="file_not_found"):
+        await client.command("delete_file", camera_filepath=path)
+
+
 def test_files_and_folders_of_a_pc_are_found_again_by_the_names_they_are_shown_with(tmp_path: Path) -> None:
     names = (b"caf\x82.jpg", b"\x83e\x83X\x83g.jpg", b"caf%82.jpg", b"caf%2582.jpg", "é.jpg".encode(), b"100%.jpg")
     folder = os.fsencode(tmp_path) + b"/DCIM/\x96\xbc"
