@@ -16,7 +16,7 @@ import camera.deadlines
 from simulator.client import Control
 from tests.marks import decoded, from_base64
 from tests.rig import Client, CommandError, Server
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
 
@@ -110,15 +110,18 @@ async def test_a_command_to_a_camera_process_that_hangs_ends_at_its_deadline(
 ) -> None:
     running = await in_process(ports[SPARE])
     async with await running.connect() as patient:
-        while "file_count" not in await patient.command("get_camera_info"):  # its card is being read
-            pass
+        async with asyncio.timeout(WITHIN_S):
+            while True:  # its card is being read
+                if "file_count" in await patient.command("get_camera_info"):
+                    break
+                await asyncio.sleep(0.05)  # not more often than the limit of commands
         monkeypatch.setattr(camera.deadlines, "CONFIG_S", 0.5)
         hanging = await camera_process(os.getpid(), ports[SPARE])
         with stopped(hanging):
             with pytest.raises(CommandError) as caught:
                 await patient.command("set_config", name="iso", value="800")
             assert (caught.value.code, caught.value.reply["retryable"]) == ("camera_timeout", True)
-        monkeypatch.setattr(camera.deadlines, "CONFIG_S", 10.0)
+        monkeypatch.setattr(camera.deadlines, "CONFIG_S", WITHIN_S)
         assert (await patient.command("set_config", name="iso", value="800"))["value"] == "800"
         assert not hanging.is_running()
 
