@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 # For what has to happen, however slow the machine is: a test that passes never waits for so long. Seconds.
 WITHIN_S = 45.0
@@ -19,3 +19,12 @@ async def until(true: Callable[[], bool], seconds: float = WITHIN_S) -> None:
             if true():
                 return
             await asyncio.sleep(0.01)
+
+
+async def until_answers(true: Callable[[], Awaitable[bool]], seconds: float = WITHIN_S) -> None:
+    """As `until`, for what has to be asked of somebody."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await true():
+                return
+            await asyncio.sleep(0.05)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import shutil
@@ -23,6 +22,7 @@ from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
 from tests.marks import from_base64
 from tests.rig import Client, CommandError, Server
+from tests.waiting import until_answers
 
 SPARE = 2  # the camera that the shared server does not have
 # libgphoto2's flags claim this of its driver for drives.
@@ -138,8 +138,15 @@ async def test_drives_are_cameras_only_where_that_is_wanted(tmp_path: Path) -> N
     for wanted, expected in (("", []), ("yes", [f"disk:{place}"])):
         server = Server(cwd=tmp_path, through=through, DISK_CAMERAS=wanted)
         async with await Client.connect(server) as client:
-            assert (await client.command("server_info"))["libgphoto2"]  # it has looked
-            assert [camera["port"] for camera in (await client.command("list_cameras"))["cameras"]] == expected
+
+            async def looked(client: Client = client) -> bool:
+                return bool((await client.command("server_info"))["libgphoto2"])
+
+            async def listed(client: Client = client, expected: list[str] = expected) -> bool:
+                return [camera["port"] for camera in (await client.command("list_cameras"))["cameras"]] == expected
+
+            await until_answers(looked)
+            await until_answers(listed)
         assert server.stop() == 0
         assert "lost" not in server.log
 
@@ -162,22 +169,18 @@ async def test_a_camera_without_events_keeps_its_process(
         process = await camera_process(server.process.pid, port)
         control.fault("code", GET_EVENT, code=NOT_SUPPORTED, times=None)
 
-        async def until_events_are(there: bool) -> None:
-            async with asyncio.timeout(30):
-                while True:
-                    (camera,) = (await client.command("list_cameras"))["cameras"]
-                    assert camera["state"] == "ready"
-                    if ("events" in camera["can"]) == there:
-                        return
-                    await asyncio.sleep(0.05)
+        async def events_are(there: bool) -> bool:
+            (camera,) = (await client.command("list_cameras"))["cameras"]
+            assert camera["state"] == "ready"
+            return ("events" in camera["can"]) == there
 
-        await until_events_are(False)
+        await until_answers(lambda: events_are(False))
         folder = path.rpartition("/")[0]
         assert (await client.command("list_files", folder=folder))["total"] == 1
         assert (await client.command("download_last_image", camera_filepath=path))["size"] > 0
         assert (await client.command("delete_file", camera_filepath=path))["status"] == "ok"
         control.clear()
-        await until_events_are(True)
+        await until_answers(lambda: events_are(True))
         assert (await camera_process(server.process.pid, port)).pid == process.pid
     assert "lost" not in server.log
 

@@ -175,12 +175,15 @@ async def test_limits_below_ours_do_not_end_a_camera_process(
     new_server: Callable[..., Server], simulator: Control
 ) -> None:
     server = new_server("--simulate")
-    for what, most in ((resource.RLIMIT_AS, 2 * 2**30), (resource.RLIMIT_FSIZE, 64 * 2**20)):
-        resource.prlimit(server.process.pid, what, (most, most))
     async with await Client.connect(server) as client:
-        await client.command("restart_camera")
+        assert (await client.command("get_camera_info"))["status"] == "ok"  # open: what restarts is a new process
+        for what, most in ((resource.RLIMIT_AS, 2 * 2**30), (resource.RLIMIT_FSIZE, 64 * 2**20)):
+            resource.prlimit(server.process.pid, what, (most, most))
+        before = {child.pid for child in server.children()}
+        assert (await client.command("restart_camera"))["status"] == "ok"
         assert (await client.command("capture_image"))["status"] == "ok"
         workers = [child for child in server.children() if "camera.worker" in child.cmdline()]
+        assert not {worker.pid for worker in workers} & before
         assert [resource.prlimit(worker.pid, resource.RLIMIT_AS)[1] for worker in workers] == [2 * 2**30]
 
 
