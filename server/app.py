@@ -179,8 +179,8 @@ class App:
                     await server.wait_closed()
         except TimeoutError:
             # A client that does not read keeps close() waiting behind what it did not take.
-            for client in self._clients:
-                client.socket.transport.abort()
+            for connection in (*self._opening, *(client.socket for client in self._clients)):
+                connection.transport.abort()
             # Whose wrong token is answered slowly is left to the loop's end.
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.3):

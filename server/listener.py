@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import resource
 import socket
 import time
@@ -42,20 +43,25 @@ class Listener(socket.socket):
         if time.monotonic() < self._paused_until:  # after such an error asyncio asks as often as its backlog is long
             raise BlockingIOError
         try:
+            self._check_descriptors()
             connection, address = super().accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 raise self._pause(error) from None
             raise
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # The kernel gives the lowest number that is free.
-        if limit != resource.RLIM_INFINITY and connection.fileno() >= limit - min(_RESERVE, limit // 4):
-            connection.close()
-            raise self._pause(OSError(errno.EMFILE, f"{limit} descriptors are nearly used up"))
         if self._waiting:
             self._waiting = False
             _log.info("accepting connections again")
         return connection, address
+
+    def _check_descriptors(self) -> None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limit == resource.RLIM_INFINITY:
+            return
+        lowest_free = os.dup(self.fileno())
+        os.close(lowest_free)
+        if lowest_free >= limit - min(_RESERVE, limit // 4):
+            raise OSError(errno.EMFILE, f"{limit} descriptors are nearly used up")
 
     def _pause(self, error: OSError) -> OSError:
         now = time.monotonic()
@@ -110,7 +116,10 @@ def expect_exhaustion(loop: asyncio.AbstractEventLoop) -> None:
     """Have the loop say nothing of what a `Listener` said already."""
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), _OutOfDescriptors):
+        error = context.get("exception")
+        # asyncio listens again a second later, even where the server was closed in that second.
+        closed_meanwhile = isinstance(error, ValueError) and "_start_serving" in context.get("message", "")
+        if not (isinstance(error, _OutOfDescriptors) or closed_meanwhile):
             loop.default_exception_handler(context)
 
     loop.set_exception_handler(handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -17,18 +18,24 @@ from tests.server.wire import fresh_address, logged_in, still_answers
 
 ROOM = 90  # descriptors beyond those that the server has; 64 of them are not for clients
 CROWD = 120
+FEW = 24  # fewer than the server lets wait before their login
 LOOKED_AT_S = 3.0
 
 
-@contextmanager
-def crowd_of(server: Server, count: int) -> Iterator[None]:
-    """As many connections that say nothing."""
+def silent_connection(server: Server) -> socket.socket:
+    """A connection that says nothing, from an address of its own."""
     address = urlsplit(server.uri)
-    sockets = []
+    return socket.create_connection((address.hostname, address.port), source_address=fresh_address())
+
+
+@contextmanager
+def crowd_of(server: Server, count: int) -> Iterator[list[socket.socket]]:
+    """As many connections that say nothing."""
+    sockets: list[socket.socket] = []
     try:
         for _ in range(count):
-            sockets.append(socket.create_connection((address.hostname, address.port), source_address=fresh_address()))
-        yield
+            sockets.append(silent_connection(server))
+        yield sockets
     finally:
         for one in sockets:
             one.close()
@@ -60,3 +67,21 @@ async def test_at_the_limit_of_descriptors_new_clients_wait_and_get_in_later(
     assert server.log.count("new connections wait") == 1
     assert "out of system resource" not in server.log
     assert server.stop() == 0
+
+
+async def test_who_waits_for_a_descriptor_is_not_hung_up_on(new_server: Callable[..., Server]) -> None:
+    """Also where the server is shut down while it accepts nobody."""
+    server = new_server()
+    process = psutil.Process(server.process.pid)
+    most = process.num_fds() + FEW
+    async with await logged_in(server) as here:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
+        with crowd_of(server, FEW) as crowd:
+            await asyncio.to_thread(server.wait_for_log, "new connections wait")
+            began = time.monotonic()
+            while time.monotonic() < began + LOOKED_AT_S:
+                await still_answers(here)
+                await asyncio.sleep(0.2)
+            assert [one for one in crowd if select.select([one], [], [], 0)[0]] == []
+            assert server.stop() == 0
+    assert "Traceback" not in server.log
