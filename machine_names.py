@@ -14,14 +14,32 @@ _NAME_BYTES, _REQUEST_BYTES = 16, 40  # struct ifreq in linux/if.h
 _ADDRESS = slice(20, 24)  # of an IPv4 sockaddr in it
 _GLOBAL_SCOPE = "00"  # in /proc/net/if_inet6
 _RESOLVER = Path("/etc/resolv.conf")
+_HOSTS = Path("/etc/hosts")
 
 
 def names() -> list[str]:
-    """The host name, in full and in short, the short one in the network's own domains, and as multicast DNS has it."""
+    """The host name in full and in short, what /etc/hosts calls it, in the network's own domains, and as multicast DNS has it."""
     full = socket.gethostname().lower().rstrip(".")
     short = full.partition(".")[0]
-    found = [full, short, *(f"{short}.{domain}" for domain in _domains()), f"{short}.local"]
+    found = [
+        full,
+        short,
+        *_other_names({full, short}),
+        *(f"{short}.{domain}" for domain in _domains()),
+        f"{short}.local",
+    ]
     return list(dict.fromkeys(name for name in found if name))
+
+
+def _other_names(known: set[str]) -> list[str]:
+    """Those that /etc/hosts has on a line with a known one, as Debian writes `127.0.1.1 booth.example.org booth`."""
+    found: list[str] = []
+    with suppress(OSError, UnicodeDecodeError):
+        for line in _HOSTS.read_text().splitlines():
+            _, *on_it = line.partition("#")[0].lower().split() or [""]
+            if known & set(on_it):
+                found += on_it
+    return found
 
 
 def _domains() -> list[str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -286,9 +287,13 @@ async def test_a_client_that_sends_on_after_a_refusal_is_cut_off(bare_server: Se
 @pytest.mark.parametrize(
     "host",
     ["localhost", "LOCALHOST:8765", "localhost.", "127.0.0.1", "192.0.2.7:80", "[::1]", "[2001:db8::1]:8765", "booth.local",
-     "booth.local.", "cellar.booth.local:8765", "booth.example", "BOOTH.example.:80", "a.booths.example", "vm7", "vm7.lan", "vm7.local"],
+     "booth.local.", "cellar.booth.local:8765", "booth.example", "BOOTH.example.:80", "a.booths.example", "vm7", "vm7.lan", "vm7.local",
+     "vm7.studio.example"],
 )  # fmt: skip
-def test_names_of_this_server(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_names_of_this_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str) -> None:
+    known = tmp_path / "hosts"
+    known.write_text("127.0.0.1 localhost\n127.0.1.1 VM7.studio.example vm7 # Debian's way\n192.0.2.9 evil.example\n")
+    monkeypatch.setattr("machine_names._HOSTS", known)
     monkeypatch.setattr("machine_names.socket.gethostname", lambda: "VM7")
     monkeypatch.setattr("machine_names._domains", lambda: ["lan"])
     assert Hosts(["booth.example", "*.booths.example"]).ours(host)
