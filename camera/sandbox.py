@@ -44,7 +44,8 @@ def _code() -> set[Path]:
 
 
 def _mapped() -> set[Path]:
-    """Where the libraries lie that are loaded already."""
+    """The libraries that are loaded already; of libgphoto2's own the folder, beneath which its drivers lie."""
     with open("/proc/self/maps") as maps:
-        files = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
-    return {Path(file).parent for file in files if ".so" in file}
+        names = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
+    files = {Path(name) for name in names if ".so" in name}
+    return {file.parent if file.name.startswith("libgphoto2") else file for file in files}
