@@ -51,6 +51,13 @@ def test_the_readme_leads_to_every_page() -> None:
     assert [path for path in wanted if f"]({path})" not in readme] == []
 
 
+def test_decisions_are_numbered_without_a_gap() -> None:
+    pages = sorted((DOCS / "decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        assert page.read_text().startswith(f"# {int(page.name[:4])}. "), page.name
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/raspberry-pi.md", "deploy/README.md"])
 def test_a_bare_machine_is_told_to_install_what_a_clone_and_make_take(page: str) -> None:
     before, clone, _ = (ROOT / page).read_text().partition("git clone ")
