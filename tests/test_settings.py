@@ -48,7 +48,7 @@ def test_the_example_asks_for_tokens_as_long_as_the_server_does() -> None:
     lengths = [int(number) for number in re.findall(r"(\d+) (?:characters )?or more", words)]
     assert lengths == [TOKEN_CHARACTERS_BEYOND, TOKEN_CHARACTERS]
     readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"a token of {TOKEN_CHARACTERS_BEYOND} characters is demanded" in readme
+    assert f"a token of {TOKEN_CHARACTERS_BEYOND} characters is required" in readme
 
 
 def test_the_settings_that_are_printed_are_the_example(tmp_path: Path) -> None:
