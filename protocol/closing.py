@@ -29,12 +29,14 @@ class CloseCode:
 CLOSE_CODES: tuple[CloseCode, ...] = (
     CloseCode(SHUTTING_DOWN, "The server is shutting down.", "yes"),
     CloseCode(MESSAGE_TOO_BIG, "A message was longer than the limit.", "no"),
-    CloseCode(UNFINISHED, "A ping was not answered in time, or a reply could not be finished.", "yes"),
+    CloseCode(UNFINISHED, "The client did not answer a ping in time, or the server could not finish a reply.", "yes"),
     CloseCode(NO_ROOM, "There are too many connections.", "later"),
-    CloseCode(NO_LOGIN, "The first message was no JSON object with a string token.", "no"),
+    CloseCode(NO_LOGIN, "The first message was not a JSON object with a string as token.", "no"),
     CloseCode(WRONG_TOKEN, "The token is wrong.", "no"),
-    CloseCode(UNSUPPORTED_PROTOCOL, "The server does not speak the wanted protocol number.", "no"),
-    CloseCode(LOGIN_TIMEOUT, "No first message came in time.", "yes"),
-    CloseCode(DOES_NOT_READ, "The client takes nothing of what was sent to it, or too slowly for its events.", "yes"),
+    CloseCode(UNSUPPORTED_PROTOCOL, "The server does not support the requested protocol number.", "no"),
+    CloseCode(LOGIN_TIMEOUT, "The first message did not come in time.", "yes"),
+    CloseCode(
+        DOES_NOT_READ, "The client does not read what was sent to it, or reads too slowly for its events.", "yes"
+    ),
     CloseCode(FLOOD, "The client sent far too much, or too many wrong tokens came from its address.", "later"),
 )

@@ -32,7 +32,7 @@ class CameraPayload(Payload):
     """What every command for a camera takes."""
 
     port: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
-        None, description="The camera's port, in place of the selected camera."
+        None, description="Port of the camera, to use another one than the selected camera."
     )
 
 
@@ -43,7 +43,7 @@ class Reply(BaseModel):
 
 
 class Done(Reply):
-    message: str = Field(description="What was done, for a person.")
+    message: str = Field(description="What was done, in words for people.")
 
 
 # libgphoto2 has room for 1152 bytes, each of which may be shown as three characters (camera/escapes.py).
@@ -52,7 +52,9 @@ _LONGEST_PATH = 3456
 CameraFilepath = Annotated[
     str,
     Field(
-        min_length=1, max_length=_LONGEST_PATH, description="Absolute path on the camera, as capture_image answered it."
+        min_length=1,
+        max_length=_LONGEST_PATH,
+        description="Absolute path on the camera, from a reply of capture_image or list_files.",
     ),
 ]
 ConfigName = Annotated[
@@ -61,48 +63,54 @@ ConfigName = Annotated[
 
 
 CAN = (
-    "What it can do, as far as it was tried: capture, live_view, config, delete, events (it reports its own button and "
+    "What the camera can do, as far as known: capture, live_view, config, delete, events (it reports its own button and "
     "dials)."
 )
 
 
 class ListedCamera(BaseModel):
-    name: str = Field(description="libgphoto2's name of its model; always the same.")
-    model: str | None = Field(description="What the camera calls itself; null until it was opened.")
-    port: str = Field(description="Where it is now; what select_camera takes.")
-    index: int = Field(description="Its place in this list, from 0.")
-    serial: str | None = Field(description="Its serial number; null where it tells none.")
-    state: State = Field(description="What it does now.")
-    connected: bool = Field(description="Whether it is open and answers.")
+    name: str = Field(description="The model as libgphoto2 names it; never changes.")
+    model: str | None = Field(description="The model as the camera itself reports it; null before it was opened.")
+    port: str = Field(description="Where the camera is now; the value for select_camera.")
+    index: int = Field(description="Position in this list, from 0.")
+    serial: str | None = Field(description="The serial number; null if the camera reports none.")
+    state: State = Field(description="What the camera does now.")
+    connected: bool = Field(description="Whether the camera is open and answers.")
     can: list[str] = Field(description=CAN)
 
 
 class CameraList(Reply):
-    cameras: list[ListedCamera] = Field(description="Those that are there, in a steady order.")
+    cameras: list[ListedCamera] = Field(description="All cameras that are present, always in the same order.")
 
 
 class SelectCamera(Payload):
-    port: Annotated[str, Field(min_length=1, max_length=256)] = Field(description="A port of list_cameras.")
+    port: Annotated[str, Field(min_length=1, max_length=256)] = Field(description="A port from list_cameras.")
 
 
 class ImageFile(BaseModel):
     camera_filepath: str = Field(description="Absolute path on the camera.")
     filename: str = Field(description="The last part of the path.")
-    mimetype: str = Field(description="By the name's ending, for example image/jpeg.")
-    size: int | None = Field(None, description="Bytes; missing where the camera does not tell.")
-    saved_path: str | None = Field(None, description="Where it was saved on the server.")
+    mimetype: str = Field(description="From the ending of the name, for example image/jpeg.")
+    size: int | None = Field(None, description="Bytes; missing if the camera does not report it.")
+    saved_path: str | None = Field(None, description="Path of the saved file on the server.")
 
 
 class CaptureImage(CameraPayload):
     settings: dict[ConfigName, str | int | float | bool] = Field(
-        default_factory=dict, max_length=32, description="Settings for this shot; put back after it."
+        default_factory=dict,
+        max_length=32,
+        description="Settings for this shot; their previous values are restored afterwards.",
     )
-    download: PictureInReply = Field("none", description="What of the picture the reply holds.")
+    download: PictureInReply = Field(
+        "none", description="Whether the reply contains no picture, its thumbnail or the full picture."
+    )
     save: bool = Field(False, description="Save every file of the shot to the photo folder.")
     filename: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="Name for the saved files, in place of PHOTO_NAME; goes with save."
+        None, description="Name for the saved files, instead of PHOTO_NAME; only with save."
     )
-    keep_on_camera: bool = Field(True, description="False deletes the files on the camera once they are saved.")
+    keep_on_camera: bool = Field(
+        True, description="If false, the files on the camera are deleted after they were saved."
+    )
 
     @model_validator(mode="after")
     def _goes_with_save(self) -> CaptureImage:
@@ -112,76 +120,84 @@ class CaptureImage(CameraPayload):
 
 
 class Timing(BaseModel):
-    shutter_ms: float = Field(description="From the request to the shutter, milliseconds.")
-    file_known_ms: float = Field(description="To the file known to be on the camera.")
-    file_here_ms: float | None = Field(None, description="To the file here, where it was fetched.")
+    shutter_ms: float = Field(description="Milliseconds from the request to the shutter.")
+    file_known_ms: float = Field(description="Milliseconds from the request until the file on the camera is known.")
+    file_here_ms: float | None = Field(
+        None, description="Milliseconds from the request until the file is on the server, if it was fetched."
+    )
 
 
 class Captured(Reply):
-    message: str = Field("Image captured successfully", description="What was done, for a person.")
+    message: str = Field("Image captured successfully", description="What was done, in words for people.")
     camera_filepath: str = Field(description="The first of `files`.")
     # The picture stands before what is known last, so that it is on its way while it is being saved.
-    filename: str | None = Field(None, description="Of the picture in this reply (download).")
-    mimetype: str | None = Field(None, description="Of the picture in this reply.")
-    image_b64: str | None = Field(None, description="The picture (full) or its thumbnail, as base64.")
+    filename: str | None = Field(None, description="Name of the picture in this reply (download).")
+    mimetype: str | None = Field(None, description="Type of the picture in this reply.")
+    image_b64: str | None = Field(None, description="The picture or its thumbnail, as base64.")
     files: list[ImageFile] = Field(description="Every file of the shot (RAW and JPEG), the JPEG first.")
     timing: Timing = Field(description="How long it took.")
-    warnings: list[str] | None = Field(None, description="What did not go as ordered after the shutter.")
+    warnings: list[str] | None = Field(None, description="Problems that did not prevent the picture.")
 
 
 class DownloadLastImage(CameraPayload):
-    camera_filepath: CameraFilepath | None = Field(None, description="Left out: the last image captured.")
-    offset: Annotated[int, Field(ge=0)] | None = Field(None, description="First byte of a piece.")
-    length: Annotated[int, Field(ge=1, le=MAX_PIECE)] | None = Field(None, description="Bytes of a piece.")
-    transfer: FileTransfer = Field("base64", description="How the bytes come.")
+    camera_filepath: CameraFilepath | None = Field(None, description="If missing: the last picture that was captured.")
+    offset: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Position of the first byte of the piece in the file."
+    )
+    length: Annotated[int, Field(ge=1, le=MAX_PIECE)] | None = Field(None, description="Length of the piece in bytes.")
+    transfer: FileTransfer = Field(
+        "base64", description="Bytes as base64 in the reply, or in binary messages after it."
+    )
 
 
 class Downloaded(Reply):
-    message: str = Field("Image downloaded successfully", description="What was done, for a person.")
+    message: str = Field("Image downloaded successfully", description="What was done, in words for people.")
     filename: str = Field(description="The last part of the path.")
     mimetype: str = Field(description="For example image/jpeg.")
     camera_filepath: str = Field(description="Absolute path on the camera.")
-    size: int = Field(description="Bytes of the whole file.")
-    offset: int | None = Field(None, description="First byte of this piece.")
-    length: int | None = Field(None, description="Bytes in this piece.")
+    size: int = Field(description="Size of the whole file in bytes.")
+    offset: int | None = Field(None, description="Position of the first byte of this piece in the file.")
+    length: int | None = Field(None, description="Length of this piece in bytes.")
     eof: bool | None = Field(None, description="Whether this piece is the last.")
-    transfer: int | None = Field(None, description="Number in the binary messages that follow (transfer binary).")
-    chunk_bytes: int | None = Field(None, description="Bytes of the file in each binary message but the last.")
+    transfer: int | None = Field(
+        None, description="Number of the transfer, repeated in the binary messages that follow (transfer binary)."
+    )
+    chunk_bytes: int | None = Field(None, description="Bytes of the file in each binary message except the last.")
     image_b64: str | None = Field(None, description="The bytes as base64 (unless transfer is binary).")
 
 
 class Preview(Reply):
-    message: str = Field("Preview captured successfully", description="What was done, for a person.")
-    mimetype: str = Field("image/jpeg", description="Of the frame.")
+    message: str = Field("Preview captured successfully", description="What was done, in words for people.")
+    mimetype: str = Field("image/jpeg", description="Type of the frame.")
     image_b64: str = Field(description="The frame, a JPEG as base64.")
 
 
 class GetConfig(CameraPayload):
-    name: ConfigName | None = Field(None, description="Left out: every setting.")
+    name: ConfigName | None = Field(None, description="If missing: all settings.")
 
 
 class SetConfig(CameraPayload):
     name: ConfigName
-    value: str | int | float | bool = Field(description="Turned into the setting's type, then checked.")
+    value: str | int | float | bool = Field(description="Converted to the type of the setting, then checked.")
 
 
 class Range(BaseModel):
     min: float = Field(description="Lowest value, in the setting's own unit.")
     max: float = Field(description="Highest value.")
-    step: float = Field(description="From one value to the next.")
+    step: float = Field(description="Distance from one value to the next.")
 
 
 class Config(BaseModel):
-    config_name: str = Field(description="Its name, for get_config and set_config.")
-    label: str = Field(description="The driver's words for it.")
-    type: WidgetType = Field(description="The kind of control that fits it.")
+    config_name: str = Field(description="Name of the setting, for get_config and set_config.")
+    label: str = Field(description="Name of the setting for people, from the driver.")
+    type: WidgetType = Field(description="Type of the setting.")
     value: str | int | float | None = Field(
-        description="Text of text, radio and menu; 0, 1 or 2 (unknown) of toggle; a number of range; Unix seconds of date."
+        description="A string for text, radio and menu; 0, 1 or 2 (unknown) for toggle; a number for range; Unix time in seconds for date."
     )
-    readonly: bool = Field(description="Whether the camera refuses to change it now.")
-    choices: list[str] = Field(description="What is allowed; empty where the type has no choices.")
-    range: Range | None = Field(None, description="Of a range only.")
-    path: str | None = Field(None, description="Its place in the tree; in the list of all settings only.")
+    readonly: bool = Field(description="True if the camera does not allow a change now.")
+    choices: list[str] = Field(description="The allowed values; empty if the type has no choices.")
+    range: Range | None = Field(None, description="Only for the type range.")
+    path: str | None = Field(None, description="Path in the tree of settings; only in the list of all settings.")
 
     @classmethod
     def of(cls, item: ConfigItem) -> Config:
@@ -190,7 +206,7 @@ class Config(BaseModel):
 
 
 class ConfigReply(Reply, Config):
-    message: str | None = Field(None, description="What was done, for a person (set_config).")
+    message: str | None = Field(None, description="What was done, in words for people (set_config).")
 
     @classmethod
     def reply(cls, item: ConfigItem, message: str | None = None) -> ConfigReply:
@@ -218,74 +234,74 @@ class ConfigTree(Reply):
 
 class StartLiveView(CameraPayload):
     fps: Annotated[float, Field(ge=0.1, le=120)] | None = Field(
-        None, description="Highest rate wanted, frames per second; left out: PREVIEW_FPS."
+        None, description="Highest frame rate, in frames per second. If missing: PREVIEW_FPS."
     )
     format: StreamFormat = Field(
-        "base64", description="base64 in JSON, binary with a header, bare jpeg, or frames of the Photonic dialect."
+        "base64", description="base64 in JSON, binary with a header, only the jpeg, or frames of the Photonic dialect."
     )
-    rotation: Rotation | None = Field(None, description="Degrees clockwise; left out: PREVIEW_ROTATION.")
-    flip: bool | None = Field(None, description="Mirror left and right; left out: PREVIEW_FLIP.")
+    rotation: Rotation | None = Field(None, description="Degrees clockwise. If missing: PREVIEW_ROTATION.")
+    flip: bool | None = Field(None, description="Mirror left and right. If missing: PREVIEW_FLIP.")
     max_in_flight: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        None, description="Send no more than this many frames that were not acknowledged with an ack message."
+        None, description="Highest number of sent frames that the client has not yet acknowledged with an ack message."
     )
 
 
 class LiveViewStarted(Reply):
-    message: str = Field("Live view started", description="What was done, for a person.")
+    message: str = Field("Live view started", description="What was done, in words for people.")
     stream: int = Field(description="Number of the stream on this connection.")
-    fps: float = Field(description="Highest rate, frames per second.")
-    format: StreamFormat = Field(description="How the frames come.")
+    fps: float = Field(description="Highest frame rate, in frames per second.")
+    format: StreamFormat = Field(description="Format of the frames.")
     rotation: int = Field(description="Degrees clockwise.")
     flip: bool = Field(description="Whether left and right are mirrored.")
     port: str = Field(description="The camera's port.")
 
 
 class StopLiveView(CameraPayload):
-    stream: int | None = Field(None, description="Left out: every stream of the camera on this connection.")
+    stream: int | None = Field(None, description="If missing: all streams of the camera on this connection.")
 
 
 class LiveViewStopped(Reply):
-    message: str = Field("Live view stopped", description="What was done, for a person.")
-    sent: int = Field(description="Frames sent.")
-    dropped: int = Field(description="Frames left out because the client was not ready for them.")
+    message: str = Field("Live view stopped", description="What was done, in words for people.")
+    sent: int = Field(description="Number of frames that were sent.")
+    dropped: int = Field(description="Number of frames that were skipped because the client was not ready.")
 
 
 class StoredMemory(BaseModel):
-    path: str = Field(description="The folder it is, for list_files.")
+    path: str = Field(description="Its folder, for list_files.")
     label: str = Field(description="The camera's name for it.")
-    capacity: int | None = Field(description="Bytes; null where the camera does not tell.")
-    free: int | None = Field(description="Bytes; null where the camera does not tell.")
+    capacity: int | None = Field(description="Bytes; null if the camera does not report it.")
+    free: int | None = Field(description="Bytes; null if the camera does not report it.")
 
 
 class CheckedCapture(BaseModel):
     """What the camera's card said about the last shot whose outcome was not known."""
 
-    at: str = Field(description="When it was asked for, ISO 8601 in UTC.")
-    files: list[str] | None = Field(description="What the card had more than before; null where that is not known.")
-    message: str = Field(description="The same for a person.")
+    at: str = Field(description="Time of the request, ISO 8601 in UTC.")
+    files: list[str] | None = Field(description="New files on the card; null if that is unknown.")
+    message: str = Field(description="The result in words, for people.")
 
 
 class CameraDetails(Reply):
-    name: str = Field(description="libgphoto2's name of its model; always the same.")
-    model: str | None = Field(description="What the camera calls itself; null until it was opened.")
-    manufacturer: str | None = Field(description="As the camera tells it.")
-    version: str | None = Field(description="Of its firmware, as the camera tells it.")
-    serial: str | None = Field(description="Its serial number; null where it tells none.")
-    port: str = Field(description="Where it is now.")
-    state: State = Field(description="What it does now.")
-    connected: bool = Field(description="Whether it is open and answers.")
+    name: str = Field(description="The model as libgphoto2 names it; never changes.")
+    model: str | None = Field(description="The model as the camera itself reports it; null before it was opened.")
+    manufacturer: str | None = Field(description="As the camera reports it.")
+    version: str | None = Field(description="Version of the firmware, as the camera reports it.")
+    serial: str | None = Field(description="The serial number; null if the camera reports none.")
+    port: str = Field(description="Where the camera is now.")
+    state: State = Field(description="What the camera does now.")
+    connected: bool = Field(description="Whether the camera is open and answers.")
     can: list[str] = Field(description=CAN)
-    viewers: int = Field(description="Live-view streams of all clients.")
-    battery: str | None = Field(None, description="In the camera's words, for example 50%.")
-    lens: str | None = Field(None, description="Its name, where the camera tells.")
-    storage: list[StoredMemory] | None = Field(None, description="Its cards.")
-    file_count: int | None = Field(None, description="Files on it, once they were counted.")
-    attempts: int | None = Field(None, description="Tries to open it that failed, since it was open last.")
-    last_error: str | None = Field(None, description="Why it is not open.")
-    last_io: str | None = Field(None, description="When it last did what it was asked, ISO 8601 in UTC.")
-    warnings: list[str] | None = Field(None, description="What will stop it soon: battery, card.")
+    viewers: int = Field(description="Number of live-view streams, of all clients.")
+    battery: str | None = Field(None, description="Charge, as the camera reports it, for example 50%.")
+    lens: str | None = Field(None, description="Name of the lens, if the camera reports it.")
+    storage: list[StoredMemory] | None = Field(None, description="The cards and other storage of the camera.")
+    file_count: int | None = Field(None, description="Number of files on the camera, after they were counted.")
+    attempts: int | None = Field(None, description="Failed attempts to open the camera since it was last open.")
+    last_error: str | None = Field(None, description="Why the camera is not open.")
+    last_io: str | None = Field(None, description="Time of the last successful operation, ISO 8601 in UTC.")
+    warnings: list[str] | None = Field(None, description="What will soon stop the camera: battery, card.")
     last_unknown_capture: CheckedCapture | None = Field(
-        None, description="The last shot of unknown outcome, once the card was looked at."
+        None, description="The last shot with an unknown outcome, after its card was checked."
     )
 
 
@@ -293,15 +309,15 @@ class ListFiles(CameraPayload):
     folder: Annotated[str, Field(min_length=1, max_length=_LONGEST_PATH)] = Field(
         "/", description="Absolute folder path."
     )
-    offset: Annotated[int, Field(ge=0)] = Field(0, description="First file of the page.")
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(200, description="Files of the page.")
+    offset: Annotated[int, Field(ge=0)] = Field(0, description="Position of the first file of the page, from 0.")
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(200, description="Highest number of files on the page.")
 
 
 class FileList(Reply):
-    folder: str = Field(description="The folder that was listed.")
-    folders: list[str] = Field(description="Names of the folders in it.")
+    folder: str = Field(description="The listed folder.")
+    folders: list[str] = Field(description="Names of the folders in this folder.")
     files: list[ImageFile] = Field(description="The files of the page.")
-    total: int = Field(description="Files in the folder.")
+    total: int = Field(description="Number of files in the folder.")
 
 
 class OneFile(CameraPayload):
@@ -309,8 +325,8 @@ class OneFile(CameraPayload):
 
 
 class Thumbnail(Reply):
-    filename: str = Field(description="Of the picture.")
-    mimetype: str = Field("image/jpeg", description="Of the thumbnail.")
+    filename: str = Field(description="Name of the picture.")
+    mimetype: str = Field("image/jpeg", description="Type of the thumbnail.")
     image_b64: str = Field(description="The thumbnail as base64.")
 
 
@@ -319,24 +335,26 @@ class Subscribe(Payload):
 
 
 class Subscribed(Reply):
-    events: list[EventName] = Field(description="What this connection is subscribed to now.")
+    events: list[EventName] = Field(description="All events that this connection is subscribed to now.")
 
 
 class ServerInfo(Reply):
     server: str = Field(description="Always gphoto-ws-server.")
-    version: str = Field(description="Of the server.")
+    version: str = Field(description="Version of the server.")
     protocol: int = Field(description="Number of this protocol.")
-    libgphoto2: str | None = Field(description="Its version; null where it could not be asked.")
+    libgphoto2: str | None = Field(description="Version of libgphoto2; null if it is unknown.")
     uptime: float = Field(description="Seconds since the server started.")
-    time: str = Field(description="The server's clock, ISO 8601 in UTC: with it a client can tell how old a frame is.")
-    limits: dict[str, int | float] = Field(description="Every limit by its name.")
+    time: str = Field(
+        description="The server's clock, ISO 8601 in UTC. A client needs it to calculate the age of a frame."
+    )
+    limits: dict[str, int | float] = Field(description="Every limit, by its name.")
 
 
 class CommandDescription(BaseModel):
-    command: str = Field(description="Its name.")
-    summary: str = Field(description="What it does.")
-    payload: dict[str, Any] = Field(description="JSON Schema of what it takes.")
-    reply: dict[str, Any] = Field(description="JSON Schema of what it answers beside status, id and command.")
+    command: str = Field(description="Name of the command.")
+    summary: str = Field(description="What the command does.")
+    payload: dict[str, Any] = Field(description="JSON Schema of its payload.")
+    reply: dict[str, Any] = Field(description="JSON Schema of its reply, without status, id and command.")
     example: dict[str, Any] = Field(description="The command as a client sends it.")
 
 
@@ -345,12 +363,12 @@ class CommandList(Reply):
 
 
 class Pong(Reply):
-    message: str = Field("pong", description="What was done, for a person.")
+    message: str = Field("pong", description="What was done, in words for people.")
 
 
 class LoginReply(Reply):
-    message: str = Field("Authenticated", description="What was done, for a person.")
+    message: str = Field("Authenticated", description="What was done, in words for people.")
     protocol: int = Field(description="Number of this protocol.")
     server: str = Field(description="Always gphoto-ws-server.")
-    version: str = Field(description="Of the server.")
-    limits: dict[str, int | float] = Field(description="Every limit by its name.")
+    version: str = Field(description="Version of the server.")
+    limits: dict[str, int | float] = Field(description="Every limit, by its name.")

@@ -17,7 +17,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    time: str = Field(description="When it was sent, ISO 8601 in UTC.")
+    time: str = Field(description="Time when the event was sent, ISO 8601 in UTC.")
 
 
 class OfCamera(Event):
@@ -27,8 +27,8 @@ class OfCamera(Event):
 
 
 class CameraConnected(OfCamera):
-    name: str = Field(description="libgphoto2's name of its model.")
-    model: str | None = Field(None, description="What the camera calls itself, once it was opened.")
+    name: str = Field(description="The model as libgphoto2 names it.")
+    model: str | None = Field(None, description="The model as the camera itself reports it, after it was opened.")
 
 
 class CameraDisconnected(OfCamera):
@@ -36,13 +36,17 @@ class CameraDisconnected(OfCamera):
 
 
 class CameraState(OfCamera):
-    state: State = Field(description="What it does now.")
-    attempts: int | None = Field(None, description="Tries to open it that failed; only while it is not open.")
-    last_error: str | None = Field(None, description="Why it is not open, for a person; only while it is not open.")
+    state: State = Field(description="What the camera does now.")
+    attempts: int | None = Field(None, description="Failed attempts to open the camera; only while it is not open.")
+    last_error: str | None = Field(
+        None, description="Why the camera is not open, in words for people; only while it is not open."
+    )
 
 
 class CameraWarning(OfCamera):
-    warnings: list[str] = Field(description="All that will stop it soon (battery, card); empty when all is well again.")
+    warnings: list[str] = Field(
+        description="Everything that will soon stop the camera (battery, card); empty when there is no problem any more."
+    )
 
 
 class FileAdded(OfCamera):
@@ -51,36 +55,40 @@ class FileAdded(OfCamera):
 
 class CaptureSaved(OfCamera):
     camera_filepath: str = Field(description="Absolute path on the camera.")
-    saved_path: str = Field(description="Where it was saved on the server.")
+    saved_path: str = Field(description="Path of the saved file on the server.")
 
 
 class CaptureChecked(OfCamera):
-    at: str = Field(description="When the shot was asked for, ISO 8601 in UTC.")
-    files: list[str] | None = Field(description="What the card had more than before; null where that is not known.")
-    message: str = Field(description="The same for a person.")
+    at: str = Field(description="Time when the shot was requested, ISO 8601 in UTC.")
+    files: list[str] | None = Field(description="New files on the card; null if that is unknown.")
+    message: str = Field(description="The result in words, for people.")
 
 
 class ConfigChanged(OfCamera):
-    config_name: str = Field(description="The setting; the camera's own number for one that the driver does not know.")
-    value: str | int | float | None = Field(description="What it is now; null where the camera did not tell.")
+    config_name: str = Field(
+        description="Name of the setting, or its number in the camera if the driver does not know it."
+    )
+    value: str | int | float | None = Field(description="The new value; null if the camera did not report it.")
 
 
 class LiveViewEnded(OfCamera):
     stream: int = Field(description="Number of the stream on this connection.")
-    reason: WhyEnded = Field(description="Why it ended.")
+    reason: WhyEnded = Field(description="Why the stream ended.")
 
 
 class LiveViewFrame(Event):
     stream: int = Field(description="Number of the stream on this connection.")
-    seq: int = Field(description="Counts the camera's frames since the server started; a gap is a frame left out.")
-    mimetype: Literal["image/jpeg"] = Field(description="Of the frame.")
+    seq: int = Field(
+        description="Number of the frame, counted since the server started; a gap means that frames were skipped."
+    )
+    mimetype: Literal["image/jpeg"] = Field(description="Type of the frame.")
     image_b64: str = Field(description="The frame, a JPEG as base64.")
 
 
 class TransferComplete(Event):
-    transfer: int = Field(description="Number of the transfer, as in the reply of download_last_image.")
-    size: int = Field(description="Bytes that were sent.")
-    sha256: str = Field(description="Of those bytes, in hexadecimal.")
+    transfer: int = Field(description="Number of the transfer, as in the reply to download_last_image.")
+    size: int = Field(description="Number of bytes that were sent.")
+    sha256: str = Field(description="SHA-256 of those bytes, in hexadecimal.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +118,23 @@ _PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 
 # For those who subscribed to them, by subscribe.
 ON_SUBSCRIPTION: tuple[EventKind, ...] = (
-    EventKind("camera_connected", CameraConnected, "A camera was found, or is back.", _PORT | _NAMES),
-    EventKind("camera_disconnected", CameraDisconnected, "A camera is gone, or does not answer any more.", _PORT),
-    EventKind("camera_state", CameraState, "A camera does something else than before.",
+    EventKind("camera_connected", CameraConnected, "A camera was found, or is connected again.", _PORT | _NAMES),
+    EventKind("camera_disconnected", CameraDisconnected, "A camera was removed, or does not answer any more.", _PORT),
+    EventKind("camera_state", CameraState, "The state of a camera changed.",
               _PORT | {"state": "recovering", "attempts": 1,
                        "last_error": "The camera is gone. Plug it in or switch it on."}),
     EventKind("camera_warning", CameraWarning, "Something will stop the camera soon.",
               _PORT | {"warnings": ["The camera's battery is at 5%. Charge it or change it soon."]}),
-    EventKind("file_added", FileAdded, "The camera has a new picture, by a command or by its own shutter button.",
+    EventKind("file_added", FileAdded, "The camera has a new picture, taken by a command or with its own shutter button.",
               _PORT | {"camera_filepath": _PATH}),
-    EventKind("capture_saved", CaptureSaved, "A picture was saved on the server, complete and under its name.",
+    EventKind("capture_saved", CaptureSaved, "A picture was saved on the server. The file is complete and has its final name.",
               _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}),
-    EventKind("capture_checked", CaptureChecked, "The card was looked at after a shot of unknown outcome.",
+    EventKind("capture_checked", CaptureChecked, "The card was checked after a shot with an unknown outcome.",
               _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
                        "message": f"The shot of 2030-12-24T17:59:50.000+00:00, whose outcome was not known, or what came after it, made {_PATH}."}),
     EventKind("config_changed", ConfigChanged,
-              "A setting was changed, by a command or at the camera. Of several changes of a setting that wait for a client "
-              "only the last is sent. A camera that was opened again may have others: read them.",
+              "A setting was changed, by a command or on the camera. If several changes of one setting wait for a slow client, "
+              "only the last one is sent. After a camera was opened again its settings may differ: read them again.",
               _PORT | {"config_name": "iso", "value": "200"}),
 )  # fmt: skip
 
@@ -134,7 +142,7 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
 UNASKED: tuple[EventKind, ...] = (
     EventKind("live_view_frame", LiveViewFrame, "A frame of a stream with the format base64.",
               {"stream": 1, "seq": 42, "mimetype": "image/jpeg", "image_b64": "/9j/4AAQ…"}),
-    EventKind("live_view_stopped", LiveViewEnded, "The camera ended a stream. There is none after stop_live_view.",
+    EventKind("live_view_stopped", LiveViewEnded, "A stream ended because of the camera. This event is not sent after stop_live_view.",
               {"stream": 1, **_PORT, "reason": "camera_disconnected"}),
     EventKind("transfer_complete", TransferComplete, "The last piece of a binary transfer was sent.",
               {"transfer": 1, "size": 11839412,

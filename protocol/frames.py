@@ -29,11 +29,15 @@ class HeaderField:
 
 
 HEADER_FIELDS: tuple[HeaderField, ...] = (
-    HeaderField("kind", "B", "1 a live-view frame, 2 a piece of a file"),
-    HeaderField("flags", "B", "bit 0: the last piece of the file; bit 1: frames were left out before this one"),
-    HeaderField("number", "H", "of the stream (1) or of the transfer (2)"),
-    HeaderField("sequence", "I", "frames of the camera (1, modulo 2**32) or pieces of the file from 0 (2)"),
-    HeaderField("place", "Q", "microseconds since the epoch (1) or the piece's first byte in the file (2)"),
+    HeaderField("kind", "B", "1: a live-view frame; 2: a piece of a file"),
+    HeaderField("flags", "B", "bit 0: the last piece of the file; bit 1: frames were skipped before this one"),
+    HeaderField("number", "H", "number of the stream (kind 1) or of the transfer (kind 2)"),
+    HeaderField("sequence", "I", "number of the frame, modulo 2**32 (kind 1), or of the piece, from 0 (kind 2)"),
+    HeaderField(
+        "place",
+        "Q",
+        "time in microseconds since 1970 (kind 1), or position of the first byte of the piece in the file (kind 2)",
+    ),
 )
 HEADER = struct.Struct(">" + "".join(field.letter for field in HEADER_FIELDS))
 KIND_FRAME, KIND_PIECE = 1, 2

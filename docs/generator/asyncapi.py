@@ -61,8 +61,8 @@ def document() -> Schema:
         "info": {
             "title": "gphoto-ws-server",
             "version": str(PROTOCOL_VERSION),
-            "description": "Cameras behind libgphoto2, over one WebSocket. The first message is the token; silence means "
-            "success. " + _close_codes(),
+            "description": "Cameras behind libgphoto2, over one WebSocket. The first message is the token; a correct token "
+            "gets no reply. " + _close_codes(),
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",
@@ -70,14 +70,14 @@ def document() -> Schema:
             "local": {
                 "host": "localhost:8765",
                 "protocol": "ws",
-                "description": "As it starts; wss where it has a certificate.",
+                "description": "The default address; wss if the server has a certificate.",
                 "security": [{"$ref": "#/components/securitySchemes/bearer"}],
             }
         },
         "channels": {
             "socket": {
                 "address": "/",
-                "description": "The only one; /ws is the same.",
+                "description": "The only channel; /ws is the same.",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
             }
         },
@@ -87,7 +87,7 @@ def document() -> Schema:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "In place of the first message, where a client can set headers.",
+                    "description": "Instead of the first message, for clients that can set headers.",
                 }
             },
             "messages": messages,
@@ -97,7 +97,7 @@ def document() -> Schema:
 
 
 def _close_codes() -> str:
-    return "Close codes: " + " ".join(f"{line.code}: {line.when} Again: {line.again}." for line in CLOSE_CODES)
+    return "Close codes: " + " ".join(f"{line.code}: {line.when} Try again: {line.again}." for line in CLOSE_CODES)
 
 
 def _schemas() -> Schema:
@@ -108,7 +108,7 @@ def _schemas() -> Schema:
             "required": ["token"],
             "properties": {
                 "token": {"type": "string"},
-                "protocol": {"const": PROTOCOL_VERSION, "description": "With it the server answers."},
+                "protocol": {"const": PROTOCOL_VERSION, "description": "If it is present, the server replies."},
             },
         },
         "LoginReply": _answer(sent(LoginReply, _WHERE)),
@@ -129,19 +129,19 @@ def _schemas() -> Schema:
                 "status": {"const": "error"},
                 "id": {"$ref": _to("RequestId")},
                 "command": {"type": "string"},
-                "message": {"type": "string", "description": "What happened and what to do, for a person."},
+                "message": {"type": "string", "description": "What happened and what to do, in words for people."},
                 "code": {"enum": list(errors.ERROR_CODES)},
                 "retryable": {
                     "type": "boolean",
-                    "description": "Whether the same may succeed later without any change.",
+                    "description": "Whether the same request may succeed later without any change.",
                 },
-                "details": {"type": "object", "description": "Facts for a program."},
+                "details": {"type": "object", "description": "Data for programs."},
             },
         },
         "BinaryMessage": {"type": "string", "format": "binary"},
         "RequestId": {
             "anyOf": [{"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "integer"}],
-            "description": "Chosen by the client; comes back in the reply.",
+            "description": "Chosen by the client; the reply has the same.",
         },
     }
     for name, command in COMMANDS.items():
@@ -201,15 +201,15 @@ def _messages() -> Schema:
     messages: Schema = {
         "login": {"summary": "The first message.", "payload": {"$ref": _to("LoginRequest")}},
         "login_reply": {
-            "summary": "Only where the login named a protocol.",
+            "summary": "Only if the login has a protocol number.",
             "payload": {"$ref": _to("LoginReply")},
         },
         "ack": {
-            "summary": "A frame was taken; for streams with max_in_flight. No reply.",
+            "summary": "The client has received a frame; for streams with max_in_flight. No reply.",
             "payload": {"$ref": _to("Ack")},
         },
         "error": {
-            "summary": "Any command may be answered with this.",
+            "summary": "The reply to a command that failed.",
             "payload": {"$ref": _to("ErrorReply")},
             "examples": [{"payload": examples.FAILED["reply"]}],
         },
@@ -221,7 +221,7 @@ def _messages() -> Schema:
             "examples": [{"payload": examples.request(name)}],
         }
         messages[f"{name}_reply"] = {
-            "summary": f"What {name} is answered.",
+            "summary": f"The reply to {name}.",
             "payload": {"$ref": _to(type_name(name, "Reply"))},
             "examples": [{"payload": examples.reply(name)}],
         }
@@ -232,7 +232,7 @@ def _messages() -> Schema:
             "examples": [{"payload": kind.message()}],
         }
     messages["binary"] = {
-        "summary": "A live-view frame or a piece of a file, behind a header of 16 bytes, big-endian: "
+        "summary": "A live-view frame or a piece of a file, after a header of 16 bytes, big-endian: "
         + "; ".join(f"{field.name} ({field.letter}): {field.holds}" for field in HEADER_FIELDS),
         "contentType": "application/octet-stream",
         "payload": {"$ref": _to("BinaryMessage")},
@@ -270,7 +270,10 @@ def _answer(reply: Schema) -> Schema:
     head = {
         "status": {"const": "ok"},
         "id": {"$ref": _to("RequestId")},
-        "command": {"type": "string", "description": "The command that is answered, where the request had an id."},
+        "command": {
+            "type": "string",
+            "description": "The command that this is the reply to; only if the request had an id.",
+        },
     }
     return {
         **reply,

@@ -43,7 +43,7 @@ def text() -> str:
         ),
         "photonic": _photonic(),
         "limits": table(
-            ("limit", "value", "what"),
+            ("limit", "value", "meaning"),
             ((f"`{name}`", str(value), limits.MEANINGS[name]) for name, value in limits.ALL.items()),
         ),
     }
@@ -59,22 +59,22 @@ def _command_list() -> str:
 def _command(command: Command) -> str:
     takes = _payload(command.payload)
     parts = [f"### {command.name}", command.summary, takes]
-    parts += ["Answers, beside `status`:", _keys(command.reply)]
+    parts += ["The reply has `status` and:", _keys(command.reply)]
     parts.append(_dialogue(examples.request(command.name), examples.reply(command.name)))
     return "\n\n".join(parts)
 
 
 def _payload(model: type[Payload]) -> str:
     if not model.model_fields:
-        return "Takes nothing."
+        return "No payload."
     lines = [(f"`{row.key}`", row.kind, row.need, row.what) for row in rows(model)]
-    return f"Takes:\n\n{table(('key', 'type', 'default', 'what'), lines)}"
+    return f"Payload:\n\n{table(('key', 'type', 'default', 'meaning'), lines)}"
 
 
 def _keys(model: type[BaseModel], *, without: Container[str] = ()) -> str:
     told = (row for row in rows(model) if row.key not in without)
     lines = [(f"`{row.key}`", row.kind, "may be missing" if row.may_be_missing else "", row.what) for row in told]
-    return table(("key", "type", "", "what"), lines) if lines else ""
+    return table(("key", "type", "", "meaning"), lines) if lines else ""
 
 
 def _dialogue(request: dict[str, Any], reply: dict[str, Any]) -> str:
@@ -108,8 +108,8 @@ def _header() -> str:
         kind = _BYTES[field.letter]
         lines.append((str(place), kind, f"`{field.name}`", field.holds))
         place += int(kind[1:]) // 8
-    lines.append((f"{HEADER.size}", "", "", "the JPEG, or the bytes of the file"))
-    return table(("byte", "type", "field", "what it holds"), lines)
+    lines.append((f"{HEADER.size}", "", "", "the JPEG of the frame, or the bytes of the piece"))
+    return table(("byte", "type", "field", "content"), lines)
 
 
 def _photonic() -> str:
@@ -117,9 +117,9 @@ def _photonic() -> str:
     for kind, line in photonic.TABLE.items():
         message = {"type": kind} | {name: _SAMPLES[name] for name in line.required}
         told = line.fields(message, examples.reply(line.command))
-        fields = [f"`{name}`" for name in line.required] + [f"`{name}` (may be missing)" for name in line.optional]
+        fields = [f"`{name}`" for name in line.required] + [f"`{name}` (optional)" for name in line.optional]
         lines.append(
             (f"`{kind}`", ", ".join(fields), f"[`{line.command}`](#{line.command})", f"`{line.reply}`",
              ", ".join(f"`{name}`" for name in told))
         )  # fmt: skip
-    return table(("type", "its fields", "means", "answered by", "which holds"), lines)
+    return table(("type", "fields", "same as", "type of the reply", "fields of the reply"), lines)
