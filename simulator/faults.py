@@ -43,8 +43,8 @@ AT_INIT = frozenset({Kind.INIT_FAIL, Kind.INIT_SILENT})
 """Strike as the driver opens a connection."""
 
 VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
-"""How a live-view blob can be malformed; the first is the default. See ``canon_live_view`` and
-``nikon_live_view``."""
+"""How a live-view blob can be malformed; the first is the default. See ``canon.live_view`` and
+``nikon.live_view``."""
 
 
 @dataclass

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .body import Body
-from .canon import CanonEos
+from .canon.dialect import CanonEos
 from .card import EOS_LAYOUT, Layout
 from .dialect import Dialect
-from .nikon import LAYOUT as NIKON_LAYOUT
-from .nikon import NikonDslr
+from .nikon.dialect import LAYOUT as NIKON_LAYOUT
+from .nikon.dialect import NikonDslr
 
 
 @dataclass(frozen=True)

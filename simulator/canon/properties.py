@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 
-from .datasets import plain_bytes
+from ..datasets import plain_bytes
 
 ImageFormat = tuple[tuple[int, int, int], ...]
 """For each file of a shot: type (1 JPEG, 6 raw), size (0 L, 1 M, 2 S), compression (2 normal, 3 fine)."""

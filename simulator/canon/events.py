@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from .canon_properties import FOCUS_INFO
-from .card import EOS_LAYOUT, StoredFile
-from .datasets import plain_bytes
+from ..card import EOS_LAYOUT, StoredFile
+from ..datasets import plain_bytes
+from .properties import FOCUS_INFO
 
 OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST = 0xC181, 0xC182, 0xC186
 VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B

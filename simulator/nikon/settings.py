@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from . import exposures, standard
-from . import nikon_properties as props
-from .body import Body
-from .datasets import STRING, Property, timestamp
-from .dialect import InvalidRequest, lookup
-from .exposures import Exposure
-from .nikon_exposure import SCALES, make_exposure
-from .nikon_properties import Setting, Value
-from .ptpip import OK
+from .. import exposures, standard
+from ..body import Body
+from ..datasets import STRING, Property, timestamp
+from ..dialect import InvalidRequest, lookup
+from ..exposures import Exposure
+from ..ptpip import OK
+from . import properties as props
+from .exposure import SCALES, make_exposure
+from .properties import Setting, Value
 
 
 class NikonSettings:

@@ -11,17 +11,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import datasets, standard
-from . import nikon_properties as props
-from .body import Body, CardFull, CardProtected, OutOfFocus, ShutterRefused
-from .card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, Layout, StoredFile
-from .datasets import DeviceInfo, Property
-from .dialect import Handler
-from .exposures import Exposure
-from .faults import DEVICE_BUSY, Kind
-from .nikon_live_view import live_view_answer
-from .nikon_settings import NikonSettings
-from .ptpip import OK, Reply, Request
+from .. import datasets, standard
+from ..body import Body, CardFull, CardProtected, OutOfFocus, ShutterRefused
+from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, Layout, StoredFile
+from ..datasets import DeviceInfo, Property
+from ..dialect import Handler
+from ..exposures import Exposure
+from ..faults import DEVICE_BUSY, Kind
+from ..ptpip import OK, Reply, Request
+from . import properties as props
+from .live_view import live_view_answer
+from .settings import NikonSettings
 
 LAYOUT = Layout(0x00010001, "D7100", "DSC_")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from . import canon_properties as props
-from .canon_properties import Value
-from .exposures import CR2, Exposure, FileKind
+from ..exposures import CR2, Exposure, FileKind
+from . import properties as props
+from .properties import Value
 
 _SCALES: dict[int, float] = {0: 1, 1: 2 / 3, 2: 1 / 2}
 _COMPRESSIONS = {2: "normal", 3: "fine"}

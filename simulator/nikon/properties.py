@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from .datasets import INT8, INT16, STRING, UINT8, UINT16, UINT32
+from ..datasets import INT8, INT16, STRING, UINT8, UINT16, UINT32
 
 Value = int | str
 

@@ -6,18 +6,18 @@ import asyncio
 import struct
 from collections.abc import Sequence
 
-from . import canon_events as events
-from . import canon_properties as props
-from . import datasets, standard
-from .body import Body, CardFull, CardProtected, ShutterRefused
-from .canon_live_view import live_view_blob
-from .canon_settings import CanonSettings
-from .card import StoredFile
-from .datasets import DeviceInfo, Property
-from .dialect import Handler
-from .exposures import Exposure
-from .faults import DEVICE_BUSY, Kind
-from .ptpip import Reply, Request
+from .. import datasets, standard
+from ..body import Body, CardFull, CardProtected, ShutterRefused
+from ..card import StoredFile
+from ..datasets import DeviceInfo, Property
+from ..dialect import Handler
+from ..exposures import Exposure
+from ..faults import DEVICE_BUSY, Kind
+from ..ptpip import Reply, Request
+from . import events
+from . import properties as props
+from .live_view import live_view_blob
+from .settings import CanonSettings
 
 NOT_READY = 0xA102
 """Canon: no live-view frame yet. The driver asks again for up to 3 s."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from . import canon_events as events
-from . import canon_properties as props
-from . import exposures, standard
-from .body import Body
-from .canon_exposure import make_exposure
-from .canon_properties import SETTINGS, Kind, Setting, Value
-from .dialect import InvalidRequest, lookup
-from .exposures import Exposure
-from .ptpip import OK
+from .. import exposures, standard
+from ..body import Body
+from ..dialect import InvalidRequest, lookup
+from ..exposures import Exposure
+from ..ptpip import OK
+from . import events
+from . import properties as props
+from .exposure import make_exposure
+from .properties import SETTINGS, Kind, Setting, Value
 
 HOST_SHOTS = 9999
 """Shots left while pictures go to a host that told its free space."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from . import nikon_properties as props
-from .exposures import NEF, Exposure, FileKind
+from ..exposures import NEF, Exposure, FileKind
+from . import properties as props
 
 SCALES = (1, 3 / 4, 1 / 2)
 """Large, medium and small."""

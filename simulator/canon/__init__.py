@@ -1,0 +1,1 @@
+"""A Canon EOS 550D: the operations, settings and events of Canon EOS bodies."""
