@@ -104,6 +104,10 @@ class Body:
         """The file or folder with that handle, on the card or in RAM."""
         return self.ram.get(handle) or self.card.get(handle)
 
+    def free_shots(self, exposure: Exposure) -> int:
+        """Shots like ``exposure`` that still fit on the card."""
+        return self.card.free_shots(exposures.size(exposure, self.studio))
+
     def switch_live_view(self, on: bool) -> None:
         """Raise or drop the mirror."""
         if on and not self.live_view:
@@ -133,7 +137,7 @@ class Body:
         if not exposure.to_host:
             if self.card.write_protected:
                 raise CardProtected
-            if self.card.free_shots(exposures.size(exposure, self.studio)) < 1:
+            if self.free_shots(exposure) < 1:
                 raise CardFull
         self.exposing = True
         self.shots += 1

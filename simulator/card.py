@@ -37,9 +37,6 @@ class Layout:
     file: str
 
 
-EOS_LAYOUT = Layout(0x00020001, "CANON", "IMG_")
-
-
 @dataclass(frozen=True, eq=False)
 class StoredFile:
     """A file or folder. ``taken``: seconds since 1970. ``parent`` 0 is the root, or the camera's RAM."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from . import exposures
 from .arguments import Arguments
 from .body import CardFull, CardProtected, Exposing, OutOfFocus, ShutterRefused
 from .camera import Camera
@@ -58,7 +57,7 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "files": files,
         "deleted": [asdict(one) for one in body.card.deleted],
         "ram_files": len(body.ram),
-        "card_free_shots": body.card.free_shots(exposures.size(exposure, body.studio)),
+        "card_free_shots": body.free_shots(exposure),
         "write_protected": body.card.write_protected,
         "capture_destination": "host" if exposure.to_host else "card",
         "operations": {f"0x{code:04x}": count for code, count in sorted(camera.responder.operations.items())},

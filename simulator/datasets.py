@@ -10,8 +10,26 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-INT8, UINT8, INT16, UINT16, UINT32, STRING = 0x0001, 0x0002, 0x0003, 0x0004, 0x0006, 0xFFFF
-_INTEGERS = {INT8: "<b", UINT8: "<B", INT16: "<h", UINT16: "<H", UINT32: "<I"}
+INT8, UINT8, INT16, UINT16, INT32, UINT32, STRING = 0x0001, 0x0002, 0x0003, 0x0004, 0x0005, 0x0006, 0xFFFF
+_INTEGERS = {INT8: "<b", UINT8: "<B", INT16: "<h", UINT16: "<H", INT32: "<i", UINT32: "<I"}
+
+
+def integer(type_: int, value: int) -> bytes:
+    """An integer of a PTP data type."""
+    return struct.pack(_INTEGERS[type_], value)
+
+
+def read_integer(type_: int, data: bytes) -> int | None:
+    """The integer of a PTP data type at the start of ``data``; None when the bytes are too few."""
+    layout = _INTEGERS[type_]
+    return int(struct.unpack_from(layout, data)[0]) if len(data) >= struct.calcsize(layout) else None
+
+
+def limits(type_: int) -> tuple[int, int]:
+    """The lowest and the highest integer of a PTP data type."""
+    bits = 8 * struct.calcsize(_INTEGERS[type_])
+    signed = _INTEGERS[type_].islower()
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
 
 
 def plain_bytes(text: str) -> bytes:
@@ -135,18 +153,15 @@ class Property:
         value = self.value if value is None else value
         if isinstance(value, str):
             return string(value)
-        return struct.pack(_INTEGERS[self.type], value)
+        return integer(self.type, value)
 
     def read_value(self, data: bytes) -> int | str | None:
         """The value in ``data``; None when the bytes are too few or the value is not allowed."""
         if self.type == STRING:
             text = read_string(data)
             return None if self.choices and text not in self.choices else text
-        layout = _INTEGERS[self.type]
-        if len(data) < struct.calcsize(layout):
-            return None
-        value = int(struct.unpack_from(layout, data)[0])
-        if self.bounds and not self.bounds[0] <= value <= self.bounds[1]:
+        value = read_integer(self.type, data)
+        if value is None or (self.bounds and not self.bounds[0] <= value <= self.bounds[1]):
             return None
         return None if self.choices and value not in self.choices else value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from .card import StoredFile
 from .exposures import Exposure
@@ -14,35 +14,6 @@ Handler = Callable[[Request], Awaitable[Reply]]
 
 class InvalidRequest(Exception):
     """The control port asked for something that cannot be; the text says what is allowed."""
-
-
-class Named(Protocol):
-    """A property with libgphoto2's name for it."""
-
-    @property
-    def name(self) -> str:
-        """Such as ``iso``."""
-
-
-SettingT = TypeVar("SettingT", bound=Named)
-
-
-def lookup(settings: Mapping[int, SettingT], name: str, example: int) -> SettingT:
-    """The property that the control port means by its name or its code, such as ``example``.
-
-    Raises:
-        InvalidRequest: There is none.
-    """
-    found = next((one for one in settings.values() if one.name == name), None)
-    if not found and name.lower().startswith("0x"):
-        try:
-            found = settings.get(int(name, 16))
-        except ValueError:
-            found = None
-    if not found:
-        names = ", ".join(sorted(one.name for one in settings.values()))
-        raise InvalidRequest(f"no property {name!r}; allowed: a code such as 0x{example:x}, or one of {names}")
-    return found
 
 
 class Dialect(Protocol):

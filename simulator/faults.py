@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .mutation import Mutator
-
-DEVICE_BUSY = 0x2019
+from .ptpip import ResponseCode
 
 
 class Kind(StrEnum):
@@ -56,7 +55,7 @@ class Fault:
     after: int = 0
     times: int | None = 1
     seconds: float = 0.0
-    code: int = DEVICE_BUSY
+    code: int = ResponseCode.DEVICE_BUSY
     variety: str = VARIETIES[0]
     execute: bool = False
     mutator: Mutator | None = None

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from .body import Body
 from .canon.dialect import CanonEos
-from .card import EOS_LAYOUT, Layout
+from .canon.properties import LAYOUT as CANON_LAYOUT
+from .card import Layout
 from .dialect import Dialect
-from .nikon.dialect import LAYOUT as NIKON_LAYOUT
 from .nikon.dialect import NikonDslr
+from .nikon.properties import LAYOUT as NIKON_LAYOUT
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,6 @@ class Maker:
 
 
 MAKERS: Mapping[str, Maker] = {
-    "canon": Maker("Canon EOS 550D", EOS_LAYOUT, CanonEos),
+    "canon": Maker("Canon EOS 550D", CANON_LAYOUT, CanonEos),
     "nikon": Maker("D7100", NIKON_LAYOUT, NikonDslr),
 }

@@ -16,7 +16,6 @@ MAX_PACKET = 16 * 1024 * 1024
 """Bytes. libgphoto2 sends data in packets of 64 KiB; anything above this is no PTP/IP packet."""
 
 PROTOCOL_VERSION = 0x00010000
-OK = 0x2001
 
 _HEADER = struct.Struct("<II")
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -39,6 +38,21 @@ class PacketType(IntEnum):
     END_DATA = 12
     PING = 13
     PONG = 14
+
+
+class ResponseCode(IntEnum):
+    """The response codes of PTP that the simulator uses. Source: ISO 15740, clause 11."""
+
+    OK = 0x2001
+    OPERATION_NOT_SUPPORTED = 0x2005
+    INVALID_HANDLE = 0x2009
+    PROPERTY_NOT_SUPPORTED = 0x200A
+    STORE_FULL = 0x200C
+    STORE_READ_ONLY = 0x200E
+    ACCESS_DENIED = 0x200F
+    NO_THUMBNAIL = 0x2010
+    DEVICE_BUSY = 0x2019
+    INVALID_VALUE = 0x201C
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Request:
 class Reply:
     """What an operation answers: a response code, and data when it has a data phase towards the host."""
 
-    code: int = OK
+    code: int = ResponseCode.OK
     data: bytes | None = None
     parameters: tuple[int, ...] = ()
 

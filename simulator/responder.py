@@ -12,11 +12,10 @@ from .body import Body
 from .dialect import Dialect
 from .faults import AT_INIT, BEFORE_OPERATION, IN_DATA, ON_REPLY, Fault, Faults, Kind
 from .listener import Listener
-from .ptpip import NotPtpIp, PacketStream, PacketType, Reply, Request
+from .ptpip import NotPtpIp, PacketStream, PacketType, Reply, Request, ResponseCode
 
 log = logging.getLogger(__name__)
 
-OPERATION_NOT_SUPPORTED = 0x2005
 REJECTED_BUSY = 2
 """Reason in an INIT_FAIL packet."""
 
@@ -151,7 +150,7 @@ class Responder:
         handler = self._dialect.operations.get(request.operation)
         if not handler:
             log.info("%s: operation 0x%04x is not supported", self._body.identity.serial, request.operation)
-            return Reply(OPERATION_NOT_SUPPORTED)
+            return Reply(ResponseCode.OPERATION_NOT_SUPPORTED)
         log.debug(
             "%s: 0x%04x %s %s",
             self._body.identity.serial,

@@ -1,22 +1,26 @@
-"""The standard PTP operations (0x1001 to 0x101B) on a body's card. Source: ISO 15740, clause 10."""
+"""What the dialects of all makers share: the standard PTP operations (0x1001 to 0x101B) on a body and its card.
+
+Source: ISO 15740, clause 10.
+"""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Generic, TypeVar
 
-from . import datasets
-from .body import Body
-from .card import CAPACITY, EOS_LAYOUT, FORMAT_FOLDER, ROOT, StoredFile
+from . import datasets, exposures
+from .body import Body, CardFull, CardProtected, OutOfFocus, ShutterListener, ShutterRefused
+from .card import CAPACITY, FORMAT_FOLDER, ROOT, StoredFile
 from .datasets import DeviceInfo, ObjectInfo, Property
 from .dialect import Handler
-from .exposures import Exposure, size
-from .ptpip import Reply, Request
+from .exposures import Exposure
+from .faults import Kind
+from .ptpip import Reply, Request, ResponseCode
+from .settings import BodySettings
 
-INVALID_HANDLE, PROPERTY_NOT_SUPPORTED = 0x2009, 0x200A
-STORE_FULL, STORE_READ_ONLY, ACCESS_DENIED, NO_THUMBNAIL = 0x200C, 0x200E, 0x200F, 0x2010
-INVALID_VALUE = 0x201C
+AUTOFOCUS_SECONDS = 0.1
 
 NAMES = {
     0x1001: "GetDeviceInfo", 0x1002: "OpenSession", 0x1003: "CloseSession", 0x1004: "GetStorageIDs",
@@ -24,36 +28,37 @@ NAMES = {
     0x1009: "GetObject", 0x100A: "GetThumb", 0x100B: "DeleteObject", 0x1014: "GetDevicePropDesc",
     0x1015: "GetDevicePropValue", 0x1016: "SetDevicePropValue", 0x101B: "GetPartialObject",
 }  # fmt: skip
+"""The name of each operation."""
+
+SettingsT = TypeVar("SettingsT", bound=BodySettings)
 
 
-class StandardOperations:
-    """Answers standard operations. The maker's dialect supplies device info, properties and the next shot."""
+class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
+    """Standard PTP on one body; a maker's dialect adds its own operations, properties and events.
 
-    def __init__(
-        self,
-        body: Body,
-        device_info: Callable[[], DeviceInfo],
-        properties: Callable[[], Sequence[Property]],
-        next_exposure: Callable[[], Exposure],
-    ) -> None:
+    Lives as long as the body; what belongs to a session is reset with it.
+    """
+
+    names: Mapping[int, str] = NAMES
+
+    def __init__(self, body: Body, settings: SettingsT) -> None:
         """Answer for ``body``."""
         self._body = body
-        self._device_info = device_info
-        self._properties = properties
-        self._next_exposure = next_exposure
+        self.settings = settings
         self._written: dict[int, int | str] = {}
+        self.operations: Mapping[int, Handler] = self._handlers()
 
-    def operations(self) -> dict[int, Handler]:
-        """The handlers by operation code."""
+    def _handlers(self) -> dict[int, Handler]:
+        """The handler of each operation."""
         return {
             0x1001: self._get_device_info,
-            0x1002: self.accept,
-            0x1003: self.accept,
-            0x1004: self.get_storage_ids,
-            0x1005: self.get_storage_info,
+            0x1002: self._open_session,
+            0x1003: self._accept,
+            0x1004: self._get_storage_ids,
+            0x1005: self._get_storage_info,
             0x1006: self._get_number_of_objects,
             0x1007: self._get_object_handles,
-            0x1008: self.get_object_info,
+            0x1008: self._get_object_info,
             0x1009: self._get_object,
             0x100A: self._get_thumbnail,
             0x100B: self._delete_object,
@@ -63,21 +68,40 @@ class StandardOperations:
             0x101B: self._get_partial_object,
         }
 
-    async def accept(self, request: Request) -> Reply:
+    @abstractmethod
+    def device_info(self) -> DeviceInfo:
+        """What the body says about itself."""
+
+    @abstractmethod
+    def standard_properties(self) -> list[Property]:
+        """The properties that the standard operations read and write."""
+
+    # Sessions
+
+    async def _accept(self, request: Request) -> Reply:
         """Answer OK and do nothing."""
         return Reply()
 
     async def _get_device_info(self, request: Request) -> Reply:
-        return Reply(data=self._device_info().pack())
+        return Reply(data=self.device_info().pack())
 
-    async def get_storage_ids(self, request: Request) -> Reply:
-        """The one card."""
+    async def _open_session(self, request: Request) -> Reply:
+        return Reply()
+
+    def session_ended(self) -> None:
+        """Drop what belongs to the session: events, live view, pictures in RAM."""
+        self._body.ram.clear()
+        self._body.switch_live_view(False)
+        self.settings.session_ended()
+
+    # Files
+
+    async def _get_storage_ids(self, request: Request) -> Reply:
         return Reply(data=datasets.array32([self._body.card.layout.storage]))
 
-    async def get_storage_info(self, request: Request) -> Reply:
-        """Size and free space of the card."""
+    async def _get_storage_info(self, request: Request) -> Reply:
         card = self._body.card
-        free = card.free_bytes(size(self._next_exposure(), self._body.studio))
+        free = card.free_bytes(exposures.size(self.next_exposure(), self._body.studio))
         return Reply(data=datasets.storage_info(CAPACITY, free, card.write_protected, "SD"))
 
     def _matching(self, request: Request) -> list[int]:
@@ -93,8 +117,7 @@ class StandardOperations:
     async def _get_object_handles(self, request: Request) -> Reply:
         return Reply(data=datasets.array32(self._matching(request)))
 
-    def info(self, stored: StoredFile) -> ObjectInfo:
-        """The object info of a file or folder."""
+    def _info(self, stored: StoredFile) -> ObjectInfo:
         return ObjectInfo(
             storage=self._body.card.layout.storage,
             format=stored.format,
@@ -108,70 +131,122 @@ class StandardOperations:
             taken=stored.taken,
         )
 
-    async def get_object_info(self, request: Request) -> Reply:
-        """Object info by handle."""
+    async def _get_object_info(self, request: Request) -> Reply:
         stored = self._body.find(request.parameter(0))
-        return Reply(data=self.info(stored).pack()) if stored else Reply(INVALID_HANDLE)
+        return Reply(data=self._info(stored).pack()) if stored else Reply(ResponseCode.INVALID_HANDLE)
 
     async def _get_object(self, request: Request) -> Reply:
         stored = self._body.find(request.parameter(0))
-        return Reply(data=stored.content.read()) if stored else Reply(INVALID_HANDLE)
+        return Reply(data=stored.content.read()) if stored else Reply(ResponseCode.INVALID_HANDLE)
 
     async def _get_partial_object(self, request: Request) -> Reply:
         stored = self._body.find(request.parameter(0))
         if not stored:
-            return Reply(INVALID_HANDLE)
+            return Reply(ResponseCode.INVALID_HANDLE)
         data = stored.content.read(request.parameter(1), request.parameter(2))
         return Reply(data=data, parameters=(len(data),))
 
     async def _get_thumbnail(self, request: Request) -> Reply:
         stored = self._body.find(request.parameter(0))
         if not stored:
-            return Reply(INVALID_HANDLE)
-        return Reply(data=stored.thumbnail) if stored.thumbnail else Reply(NO_THUMBNAIL)
+            return Reply(ResponseCode.INVALID_HANDLE)
+        return Reply(data=stored.thumbnail) if stored.thumbnail else Reply(ResponseCode.NO_THUMBNAIL)
 
     async def _delete_object(self, request: Request) -> Reply:
         card = self._body.card
         stored = card.get(request.parameter(0))
         if not stored:
-            return Reply(INVALID_HANDLE)
+            return Reply(ResponseCode.INVALID_HANDLE)
         if card.write_protected:
-            return Reply(STORE_READ_ONLY)
+            return Reply(ResponseCode.STORE_READ_ONLY)
         if stored.format == FORMAT_FOLDER:
-            return Reply(ACCESS_DENIED)
+            return Reply(ResponseCode.ACCESS_DENIED)
         card.remove(stored.handle)
         return Reply()
 
+    # Properties
+
     def _property(self, code: int) -> Property | None:
-        found = next((one for one in self._properties() if one.code == code), None)
+        found = next((one for one in self.standard_properties() if one.code == code), None)
         return replace(found, value=self._written.get(code, found.value)) if found else None
 
     async def _get_property_description(self, request: Request) -> Reply:
         found = self._property(request.parameter(0))
-        return Reply(data=found.pack_description()) if found else Reply(PROPERTY_NOT_SUPPORTED)
+        return Reply(data=found.pack_description()) if found else Reply(ResponseCode.PROPERTY_NOT_SUPPORTED)
 
     async def _get_property_value(self, request: Request) -> Reply:
         found = self._property(request.parameter(0))
-        return Reply(data=found.pack_value()) if found else Reply(PROPERTY_NOT_SUPPORTED)
+        return Reply(data=found.pack_value()) if found else Reply(ResponseCode.PROPERTY_NOT_SUPPORTED)
 
     async def _set_property_value(self, request: Request) -> Reply:
         found = self._property(request.parameter(0))
         if not found:
-            return Reply(PROPERTY_NOT_SUPPORTED)
+            return Reply(ResponseCode.PROPERTY_NOT_SUPPORTED)
         if not found.writable:
-            return Reply(ACCESS_DENIED)
+            return Reply(ResponseCode.ACCESS_DENIED)
         value = found.read_value(request.data)
         if value is None:
-            return Reply(INVALID_VALUE)
+            return Reply(ResponseCode.INVALID_VALUE)
         self._written[found.code] = value
         return Reply()
 
+    def _set(self, code: int, data: bytes) -> Reply:
+        """Set one of the maker's properties to the value in ``data``."""
+        if self._body.exposing:
+            return Reply(ResponseCode.DEVICE_BUSY)
+        return Reply(self.settings.set_from_host(code, data))
 
-def folder_entries(children: Sequence[StoredFile]) -> bytes:
-    """The folder listing of an EOS (0x9109): u32 count, then 56 bytes for each entry."""
-    entries = [struct.pack("<I", len(children))]
-    for stored in children:
-        name = datasets.plain_bytes(stored.name)[:15]
-        head = (56, stored.handle, EOS_LAYOUT.storage, stored.format, 0, 0, 0, len(stored.content), 0, stored.parent)
-        entries.append(struct.pack("<IIIHHIIIII16sI", *head, name, int(stored.taken)))
-    return b"".join(entries)
+    # Shutter and live view
+
+    def _release(self, exposure: Exposure) -> Reply:
+        """Press the shutter all the way."""
+        try:
+            self._body.fire(exposure, self)
+        except CardFull:
+            return Reply(ResponseCode.STORE_FULL)
+        except CardProtected:
+            return Reply(ResponseCode.STORE_READ_ONLY)
+        except OutOfFocus:
+            return self._out_of_focus()
+        except ShutterRefused:
+            return Reply(ResponseCode.DEVICE_BUSY)
+        return Reply()
+
+    @abstractmethod
+    def _out_of_focus(self) -> Reply:
+        """The reply to a release that failed because of the autofocus."""
+
+    def _live_view_variety(self, request: Request) -> str | None:
+        """How the next live-view answer is malformed; None: it is not."""
+        fault = self._body.faults.take({Kind.MALFORMED_LIVE_VIEW}, request.operation)
+        return fault.variety if fault else None
+
+    # What the control port does to the body: see dialect.Dialect
+
+    def reset(self) -> None:
+        """Return to the factory settings."""
+        self.settings.reset()
+
+    def properties(self) -> dict[str, object]:
+        """Every property by name, with its label or value."""
+        return self.settings.describe()
+
+    def change(self, name: str, value: object) -> None:
+        """Change a property on the body itself."""
+        self.settings.change(name, value)
+
+    def veto(self, name: str, on: bool) -> None:
+        """Keep the old value when the host sets the property, or no longer."""
+        self.settings.veto(name, on)
+
+    def vetoed(self) -> Sequence[str]:
+        """The names of the properties that keep their value."""
+        return self.settings.vetoed()
+
+    def next_exposure(self) -> Exposure:
+        """The shot that the settings describe."""
+        return self.settings.exposure()
+
+    async def press_shutter(self) -> list[StoredFile]:
+        """Take a shot with the body's own button; returns its files."""
+        return await self._body.press(self.next_exposure(), self)

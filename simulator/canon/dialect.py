@@ -7,13 +7,13 @@ import struct
 from collections.abc import Sequence
 
 from .. import datasets, standard
-from ..body import Body, CardFull, CardProtected, ShutterRefused
+from ..body import Body
 from ..card import StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
-from ..exposures import Exposure
-from ..faults import DEVICE_BUSY, Kind
-from ..ptpip import Reply, Request
+from ..faults import Kind
+from ..ptpip import Reply, Request, ResponseCode
+from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
 from . import properties as props
 from .live_view import live_view_blob
@@ -21,8 +21,6 @@ from .settings import CanonSettings
 
 NOT_READY = 0xA102
 """Canon: no live-view frame yet. The driver asks again for up to 3 s."""
-
-AUTOFOCUS_SECONDS = 0.1
 
 NAMES = standard.NAMES | {
     0x9101: "GetStorageIDs", 0x9102: "GetStorageInfo", 0x9103: "GetObjectInfo", 0x9108: "GetDeviceInfoEx",
@@ -36,30 +34,22 @@ NAMES = standard.NAMES | {
 }  # fmt: skip
 
 
-class CanonEos:
-    """The dialect of one body. Lives as long as the body; what belongs to a session is reset with it."""
+class CanonEos(StandardDialect[CanonSettings]):
+    """The dialect of one body."""
 
     names = NAMES
 
     def __init__(self, body: Body) -> None:
-        """Speak for ``body``."""
-        self._body = body
-        self.settings = CanonSettings(body)
-        self._standard = standard.StandardOperations(
-            body, self.device_info, self._standard_properties, self.settings.exposure
-        )
-        self.operations: dict[int, Handler] = self._standard.operations() | self._vendor_operations()
+        """Answer for ``body``."""
+        super().__init__(body, CanonSettings(body))
 
-    def _vendor_operations(self) -> dict[int, Handler]:
-        accept = self._standard.accept
-        return {
-            0x100B: self._delete_object,
-            0x9101: self._standard.get_storage_ids,
-            0x9102: self._standard.get_storage_info,
-            0x9103: self._standard.get_object_info,
+    def _handlers(self) -> dict[int, Handler]:
+        return super()._handlers() | {
+            0x9101: self._get_storage_ids,
+            0x9102: self._get_storage_info,
+            0x9103: self._get_object_info,
             0x9108: self._get_device_info_ex,
             0x9109: self._get_object_info_ex,
-            0x910C: accept,
             0x9110: self._set_property,
             0x9113: self._get_remote_mode,
             0x9114: self._set_remote_mode,
@@ -68,16 +58,13 @@ class CanonEos:
             0x9117: self._transfer_complete,
             0x9118: self._transfer_complete,
             0x911A: self._set_host_capacity,
-            **dict.fromkeys((0x911B, 0x911C, 0x911D), accept),
-            0x9125: accept,
             0x9126: self._end_bulb,
             0x9127: self._request_property,
             0x9128: self._release_on,
-            0x9129: accept,
-            0x9131: accept,
             0x9153: self._get_live_view,
             0x9154: self._autofocus,
-            **dict.fromkeys((0x9155, 0x9158, 0x9159, 0x9160), accept),
+            **dict.fromkeys((0x910C, 0x911B, 0x911C, 0x911D, 0x9125, 0x9129, 0x9131), self._accept),
+            **dict.fromkeys((0x9155, 0x9158, 0x9159, 0x9160), self._accept),
         }
 
     def device_info(self) -> DeviceInfo:
@@ -89,7 +76,7 @@ class CanonEos:
             vendor_description="",
             operations=sorted(self.operations),
             events=(0x4002, 0x4003, 0x4004, 0x4005, 0x4009),
-            properties=[one.code for one in self._standard_properties()],
+            properties=[one.code for one in self.standard_properties()],
             capture_formats=(0x3801,),
             image_formats=(0x3001, 0x3801, 0xB103),
             manufacturer="Canon Inc.",
@@ -98,7 +85,7 @@ class CanonEos:
             serial=identity.serial,
         )
 
-    def _standard_properties(self) -> list[Property]:
+    def standard_properties(self) -> list[Property]:
         """The standard properties. No vendor codes here: libgphoto2 would take its other way with them."""
         return [
             Property(0xD402, datasets.STRING, self._body.identity.model),
@@ -112,15 +99,6 @@ class CanonEos:
 
     # Session and events
 
-    def session_ended(self) -> None:
-        """The host is gone: no events, live view off, pictures to the card again."""
-        self.settings.session_ended()
-        self._body.ram.clear()
-
-    def reset(self) -> None:
-        """Back to factory settings."""
-        self.settings.reset()
-
     async def _get_remote_mode(self, request: Request) -> Reply:
         return Reply(parameters=(self.settings.remote_mode,))
 
@@ -133,7 +111,7 @@ class CanonEos:
         return Reply()
 
     async def _get_events(self, request: Request) -> Reply:
-        return Reply(data=self.settings.take_events())
+        return Reply(data=b"".join((*self.settings.take_events(), events.END)))
 
     async def _get_device_info_ex(self, request: Request) -> Reply:
         arrays = datasets.array32(events.CODES) + datasets.array32([]) + datasets.array32([])
@@ -141,15 +119,12 @@ class CanonEos:
 
     async def _request_property(self, request: Request) -> Reply:
         known = self.settings.announce(request.parameter(0))
-        return Reply() if known else Reply(standard.PROPERTY_NOT_SUPPORTED)
+        return Reply() if known else Reply(ResponseCode.PROPERTY_NOT_SUPPORTED)
 
     async def _set_property(self, request: Request) -> Reply:
         if len(request.data) < 8:
-            return Reply(standard.INVALID_VALUE)
-        code = int.from_bytes(request.data[4:8], "little")
-        if self._body.exposing:
-            return Reply(DEVICE_BUSY)
-        return Reply(self.settings.set_from_host(code, request.data[8:]))
+            return Reply(ResponseCode.INVALID_VALUE)
+        return self._set(int.from_bytes(request.data[4:8], "little"), request.data[8:])
 
     async def _set_host_capacity(self, request: Request) -> Reply:
         self.settings.host_clusters = request.parameter(0)
@@ -159,17 +134,17 @@ class CanonEos:
     # Files
 
     async def _get_object_info_ex(self, request: Request) -> Reply:
-        return Reply(data=standard.folder_entries(self._body.card.children(request.parameter(1))))
+        return Reply(data=_folder_entries(self._body.card.children(request.parameter(1))))
 
     async def _delete_object(self, request: Request) -> Reply:
-        reply = await self._standard.operations()[0x100B](request)
+        reply = await super()._delete_object(request)
         if reply == Reply():
             self.card_changed()
         return reply
 
     async def _transfer_complete(self, request: Request) -> Reply:
         stored = self._body.ram.pop(request.parameter(0), None)
-        return Reply() if stored else Reply(standard.INVALID_HANDLE)
+        return Reply() if stored else Reply(ResponseCode.INVALID_HANDLE)
 
     # Shutter and live view
 
@@ -177,19 +152,11 @@ class CanonEos:
         button = request.parameter(0)
         if button == 1:
             return await self._autofocus(request)
-        return self._fire()
+        return self._release(self.next_exposure())
 
-    def _fire(self) -> Reply:
-        try:
-            self._body.fire(self.settings.exposure(), self)
-        except CardFull:
-            return Reply(standard.STORE_FULL)
-        except CardProtected:
-            return Reply(standard.STORE_READ_ONLY)
-        except ShutterRefused:
-            # Busy as well as out of focus: both are 0x2019 on real bodies (libgphoto2 issue 304).
-            return Reply(DEVICE_BUSY)
-        return Reply()
+    def _out_of_focus(self) -> Reply:
+        # The same as while it is busy, as on real bodies (libgphoto2 issue 304).
+        return Reply(ResponseCode.DEVICE_BUSY)
 
     async def _autofocus(self, request: Request) -> Reply:
         if self.settings.number(props.FOCUS_MODE) != props.MANUAL_FOCUS:
@@ -202,13 +169,13 @@ class CanonEos:
         return Reply()
 
     async def _end_bulb(self, request: Request) -> Reply:
-        return self._fire()
+        return self._release(self.next_exposure())
 
     async def _get_live_view(self, request: Request) -> Reply:
         if not self._body.live_view or self._body.exposing:
             return Reply(NOT_READY)
-        fault = self._body.faults.take({Kind.MALFORMED_LIVE_VIEW}, request.operation)
-        return Reply(data=live_view_blob(await self._body.next_frame(), fault.variety if fault else None))
+        variety = self._live_view_variety(request)
+        return Reply(data=live_view_blob(await self._body.next_frame(), variety))
 
     # What the body tells: see body.ShutterListener
 
@@ -232,30 +199,6 @@ class CanonEos:
 
     # What a person does to the body: see dialect.Dialect
 
-    def properties(self) -> dict[str, object]:
-        """Every property by name, with its label or value."""
-        return self.settings.describe()
-
-    def change(self, name: str, value: object) -> None:
-        """Turn a dial."""
-        self.settings.change(name, value)
-
-    def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets it."""
-        self.settings.veto(name, on)
-
-    def vetoed(self) -> Sequence[str]:
-        """The names of the properties that keep their value."""
-        return self.settings.vetoed()
-
-    def next_exposure(self) -> Exposure:
-        """The shot that the settings describe."""
-        return self.settings.exposure()
-
-    async def press_shutter(self) -> list[StoredFile]:
-        """The camera's own button."""
-        return await self._body.press(self.settings.exposure(), self)
-
     def battery_changed(self) -> None:
         """Tell the host."""
         self.settings.announce(props.BATTERY)
@@ -268,3 +211,14 @@ class CanonEos:
         """Tell the host."""
         self.settings.push(events.object_removed(stored.handle))
         self.card_changed()
+
+
+def _folder_entries(children: Sequence[StoredFile]) -> bytes:
+    """A folder's list (0x9109): u32 count, then 56 bytes for each entry."""
+    entries = [struct.pack("<I", len(children))]
+    for stored in children:
+        name = datasets.plain_bytes(stored.name)[:15]
+        size = len(stored.content)
+        head = (56, stored.handle, props.LAYOUT.storage, stored.format, 0, 0, 0, size, 0, stored.parent)
+        entries.append(struct.pack("<IIIHHIIIII16sI", *head, name, int(stored.taken)))
+    return b"".join(entries)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from ..card import EOS_LAYOUT, StoredFile
-from ..datasets import plain_bytes
-from .properties import FOCUS_INFO
+from ..card import StoredFile
+from .properties import FOCUS_INFO, LAYOUT, text
 
 OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST = 0xC181, 0xC182, 0xC186
 VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B
@@ -24,11 +23,6 @@ _FOCUS_POINTS = 9
 
 def _record(code: int, payload: bytes) -> bytes:
     return struct.pack("<II", 8 + len(payload), code) + payload
-
-
-def _name(text: str) -> bytes:
-    data = plain_bytes(text) + b"\0"
-    return data + b"\0" * (-len(data) % 4)
 
 
 def value_changed(code: int, packed: bytes) -> bytes:
@@ -48,8 +42,8 @@ def status_changed(busy: bool) -> bytes:
 
 def object_added(stored: StoredFile) -> bytes:
     """A file is on the card."""
-    numbers = (stored.handle, EOS_LAYOUT.storage, stored.format, 0, 0, len(stored.content), stored.parent, 0)
-    return _record(OBJECT_ADDED, struct.pack("<8I", *numbers) + _name(stored.name))
+    numbers = (stored.handle, LAYOUT.storage, stored.format, 0, 0, len(stored.content), stored.parent, 0)
+    return _record(OBJECT_ADDED, struct.pack("<8I", *numbers) + text(stored.name))
 
 
 def object_removed(handle: int) -> bytes:
@@ -60,7 +54,7 @@ def object_removed(handle: int) -> bytes:
 def transfer_request(stored: StoredFile) -> bytes:
     """A file waits in RAM for the host to fetch it."""
     numbers = (stored.handle, stored.format, 0, len(stored.content), 0)
-    return _record(TRANSFER_REQUEST, struct.pack("<5I", *numbers) + _name(stored.name))
+    return _record(TRANSFER_REQUEST, struct.pack("<5I", *numbers) + text(stored.name))
 
 
 def focus_info(selected: Sequence[int]) -> bytes:

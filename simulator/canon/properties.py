@@ -6,29 +6,17 @@ Codes and values: libgphoto2's ptp.h and config.c, and its record of a real 550D
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
 from fractions import Fraction
 
-from ..datasets import plain_bytes
+from .. import datasets
+from ..card import Layout
+from ..datasets import INT32, STRING, UINT8, UINT16, UINT32
+from ..settings import Setting, Value
 
-ImageFormat = tuple[tuple[int, int, int], ...]
-"""For each file of a shot: type (1 JPEG, 6 raw), size (0 L, 1 M, 2 S), compression (2 normal, 3 fine)."""
+FILE_LIST = 0x4006
+"""The data type of the image format: Canon sends the files of a shot as an array of 32-bit numbers."""
 
-Value = int | str | ImageFormat
-
-
-class Kind(Enum):
-    """How a value lies in its 32-bit slot on the wire."""
-
-    U8 = "<B"
-    U16 = "<H"
-    U32 = "<I"
-    I32 = "<i"
-    TEXT = "text"
-    FORMAT = "format"
-
+LAYOUT = Layout(0x00020001, "CANON", "IMG_")
 
 APERTURE, SHUTTER_SPEED, ISO, EXPOSURE_COMPENSATION = 0xD101, 0xD102, 0xD103, 0xD104
 EXPOSURE_MODE, DRIVE_MODE, METERING_MODE, FOCUS_MODE = 0xD105, 0xD106, 0xD107, 0xD108
@@ -47,46 +35,6 @@ MANUAL_FOCUS = 3
 
 BATTERY_VALUES = {100: 2, 75: 4, 50: 1, 25: 5, 0: 0}
 """Per cent to the value of the battery property."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One property. ``choices``: label to value; empty where any value goes. Labels are libgphoto2's."""
-
-    code: int
-    name: str
-    kind: Kind
-    default: Value
-    choices: Mapping[str, Value] = field(default_factory=dict)
-    writable: bool = True
-
-    def pack(self, value: Value) -> bytes:
-        """``value`` as it goes over the wire, filled up to 4 bytes."""
-        if self.kind is Kind.TEXT:
-            data = plain_bytes(str(value)) + b"\0"
-            return data + b"\0" * (-len(data) % 4)
-        if isinstance(value, tuple):
-            return struct.pack("<I", len(value)) + b"".join(struct.pack("<4I", 0x10, *file) for file in value)
-        return struct.pack(self.kind.value, value).ljust(4, b"\0")
-
-    def parse(self, data: bytes) -> Value | None:
-        """The value in ``data``; None when the bytes make no sense."""
-        if self.kind is Kind.TEXT:
-            return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-        if self.kind is Kind.FORMAT:
-            numbers = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
-            if not numbers or len(numbers) < 1 + 4 * numbers[0]:
-                return None
-            files = (numbers[start : start + 4] for start in range(1, 1 + 4 * numbers[0], 4))
-            return tuple((kind, size, compression) for _, kind, size, compression in files)
-        if len(data) < struct.calcsize(self.kind.value):
-            return None
-        return int(struct.unpack_from(self.kind.value, data)[0])
-
-    def label(self, value: Value) -> Value:
-        """The label of ``value``; the value itself where it has none."""
-        return next((label for label, choice in self.choices.items() if choice == value), value)
-
 
 _APERTURES = {
     "3.5": 0x24, "4": 0x28, "4.5": 0x2C, "5.6": 0x30, "6.7": 0x34, "8": 0x38, "9.5": 0x3C, "11": 0x40,
@@ -108,10 +56,12 @@ _COMPENSATIONS = {
         ((abs(steps) // 3 * 8 + (0, 3, 5)[abs(steps) % 3]) * (1 if steps > 0 else -1)) & 0xFF
     for steps in range(15, -16, -1)
 }  # fmt: skip
-IMAGE_FORMATS: dict[str, ImageFormat] = {
+IMAGE_FORMATS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "L": ((1, 0, 3),), "cL": ((1, 0, 2),), "M": ((1, 1, 3),), "cM": ((1, 1, 2),), "S": ((1, 2, 3),),
     "cS": ((1, 2, 2),), "RAW + L": ((6, 0, 4), (1, 0, 3)), "RAW": ((6, 0, 4),),
 }  # fmt: skip
+"""For each file of a shot: type (1 JPEG, 6 raw), size (0 L, 1 M, 2 S), compression (2 normal, 3 fine)."""
+
 _SHIFT = {str(step): step for step in range(-9, 10)}
 _MODES = {"P": 0, "TV": 1, "AV": 2, "Manual": 3, "A_DEP": 5, "Green": 9}
 _BALANCES = {
@@ -132,50 +82,50 @@ _METERING = {"Evaluative": 3, "Partial": 4, "Spot": 1, "Center-weighted average"
 SETTINGS: dict[int, Setting] = {
     setting.code: setting
     for setting in (
-        Setting(APERTURE, "aperture", Kind.U16, 0x30, _APERTURES),
-        Setting(SHUTTER_SPEED, "shutterspeed", Kind.U16, 0x70, _SHUTTER_SPEEDS),
-        Setting(ISO, "iso", Kind.U16, 0x48, _ISO),
-        Setting(EXPOSURE_COMPENSATION, "exposurecompensation", Kind.U8, 0, _COMPENSATIONS),
-        Setting(EXPOSURE_MODE, "autoexposuremode", Kind.U16, 3, _MODES),
-        Setting(DRIVE_MODE, "drivemode", Kind.U16, 0, _DRIVE),
-        Setting(METERING_MODE, "meteringmode", Kind.U8, 3, _METERING),
-        Setting(FOCUS_MODE, "focusmode", Kind.U32, MANUAL_FOCUS, _FOCUS),
-        Setting(WHITE_BALANCE, "whitebalance", Kind.U8, 0, _BALANCES),
-        Setting(0xD10B, "whitebalanceadjusta", Kind.I32, 0, _SHIFT),
-        Setting(0xD10C, "whitebalanceadjustb", Kind.I32, 0, _SHIFT),
-        Setting(0xD10D, "whitebalancexa", Kind.U32, 0, writable=False),
-        Setting(0xD10E, "whitebalancexb", Kind.U32, 0, writable=False),
-        Setting(0xD10F, "colorspace", Kind.U16, 1, {"sRGB": 1, "AdobeRGB": 2}),
-        Setting(0xD110, "picturestyle", Kind.U8, 0x81, _STYLES),
+        Setting(APERTURE, "aperture", UINT16, 0x30, _APERTURES),
+        Setting(SHUTTER_SPEED, "shutterspeed", UINT16, 0x70, _SHUTTER_SPEEDS),
+        Setting(ISO, "iso", UINT16, 0x48, _ISO),
+        Setting(EXPOSURE_COMPENSATION, "exposurecompensation", UINT8, 0, _COMPENSATIONS),
+        Setting(EXPOSURE_MODE, "autoexposuremode", UINT16, 3, _MODES),
+        Setting(DRIVE_MODE, "drivemode", UINT16, 0, _DRIVE),
+        Setting(METERING_MODE, "meteringmode", UINT8, 3, _METERING),
+        Setting(FOCUS_MODE, "focusmode", UINT32, MANUAL_FOCUS, _FOCUS),
+        Setting(WHITE_BALANCE, "whitebalance", UINT8, 0, _BALANCES),
+        Setting(0xD10B, "whitebalanceadjusta", INT32, 0, _SHIFT),
+        Setting(0xD10C, "whitebalanceadjustb", INT32, 0, _SHIFT),
+        Setting(0xD10D, "whitebalancexa", UINT32, 0, writable=False),
+        Setting(0xD10E, "whitebalancexb", UINT32, 0, writable=False),
+        Setting(0xD10F, "colorspace", UINT16, 1, {"sRGB": 1, "AdobeRGB": 2}),
+        Setting(0xD110, "picturestyle", UINT8, 0x81, _STYLES),
         Setting(
             BATTERY,
             "batterylevel",
-            Kind.U16,
+            UINT16,
             2,
             {f"{k}%": v for k, v in BATTERY_VALUES.items()},
             writable=False,
         ),
-        Setting(CAMERA_TIME, "datetime", Kind.U32, 0),
-        Setting(0xD114, "autopoweroff", Kind.I32, 60, _POWER_OFF),
-        Setting(OWNER, "ownername", Kind.TEXT, ""),
-        Setting(0xD116, "model", Kind.U32, 0x80000270, writable=False),
-        Setting(0xD119, "ptpversion", Kind.U16, 0x0100, writable=False),
-        Setting(AVAILABLE_SHOTS, "availableshots", Kind.U32, 0, writable=False),
-        Setting(CAPTURE_DESTINATION, "capturedestination", Kind.U32, TO_CARD, {"card": TO_CARD, "host": TO_HOST}),
-        Setting(0xD11D, "bracketmode", Kind.U16, 0xFFFF, writable=False),
-        Setting(0xD11E, "storageid", Kind.U32, 0x00020001, writable=False),
-        Setting(CURRENT_FOLDER, "currentfolder", Kind.U32, 0, writable=False),
-        Setting(IMAGE_FORMAT, "imageformat", Kind.FORMAT, IMAGE_FORMATS["L"], IMAGE_FORMATS),
-        Setting(0xD1A9, "reviewtime", Kind.U16, 2, _REVIEW),
-        Setting(SHUTTER_COUNTER, "shuttercounter", Kind.U32, 0, writable=False),
-        Setting(SERIAL_NUMBER, "eosserialnumber", Kind.TEXT, "", writable=False),
-        Setting(LIVE_VIEW_OUTPUT, "output", Kind.U32, 0, {"Off": 0, "TFT": 1, "PC": 2, "TFT + PC": 3}),
-        Setting(0xD1B1, "evfmode", Kind.U16, 1, {"0": 0, "1": 1}),
-        Setting(0xD1BA, "afmethod", Kind.U32, 1, {"Quick": 0, "Live": 1, "LiveFace": 2}),
-        Setting(ARTIST, "artist", Kind.TEXT, ""),
-        Setting(COPYRIGHT, "copyright", Kind.TEXT, ""),
-        Setting(LENS_NAME, "lensname", Kind.TEXT, "EF-S18-55mm f/3.5-5.6 IS", writable=False),
-        Setting(0xD1D9, "aeb", Kind.U16, 0, _BRACKETS),
+        Setting(CAMERA_TIME, "datetime", UINT32, 0),
+        Setting(0xD114, "autopoweroff", INT32, 60, _POWER_OFF),
+        Setting(OWNER, "ownername", STRING, ""),
+        Setting(0xD116, "model", UINT32, 0x80000270, writable=False),
+        Setting(0xD119, "ptpversion", UINT16, 0x0100, writable=False),
+        Setting(AVAILABLE_SHOTS, "availableshots", UINT32, 0, writable=False),
+        Setting(CAPTURE_DESTINATION, "capturedestination", UINT32, TO_CARD, {"card": TO_CARD, "host": TO_HOST}),
+        Setting(0xD11D, "bracketmode", UINT16, 0xFFFF, writable=False),
+        Setting(0xD11E, "storageid", UINT32, LAYOUT.storage, writable=False),
+        Setting(CURRENT_FOLDER, "currentfolder", UINT32, 0, writable=False),
+        Setting(IMAGE_FORMAT, "imageformat", FILE_LIST, "L", {name: name for name in IMAGE_FORMATS}),
+        Setting(0xD1A9, "reviewtime", UINT16, 2, _REVIEW),
+        Setting(SHUTTER_COUNTER, "shuttercounter", UINT32, 0, writable=False),
+        Setting(SERIAL_NUMBER, "eosserialnumber", STRING, "", writable=False),
+        Setting(LIVE_VIEW_OUTPUT, "output", UINT32, 0, {"Off": 0, "TFT": 1, "PC": 2, "TFT + PC": 3}),
+        Setting(0xD1B1, "evfmode", UINT16, 1, {"0": 0, "1": 1}),
+        Setting(0xD1BA, "afmethod", UINT32, 1, {"Quick": 0, "Live": 1, "LiveFace": 2}),
+        Setting(ARTIST, "artist", STRING, ""),
+        Setting(COPYRIGHT, "copyright", STRING, ""),
+        Setting(LENS_NAME, "lensname", STRING, "EF-S18-55mm f/3.5-5.6 IS", writable=False),
+        Setting(0xD1D9, "aeb", UINT16, 0, _BRACKETS),
     )
 }
 
@@ -195,3 +145,36 @@ def as_fraction(label: Value) -> Fraction:
         return Fraction(str(label))
     except ValueError:
         return Fraction(0)
+
+
+def text(words: str) -> bytes:
+    """Text as an EOS sends it: plain bytes with a NUL, filled up to a multiple of 4."""
+    data = datasets.plain_bytes(words) + b"\0"
+    return data + b"\0" * (-len(data) % 4)
+
+
+def pack(setting: Setting, value: Value) -> bytes:
+    """``value`` as it goes over the wire, filled up to a multiple of 4 bytes."""
+    if setting.type == FILE_LIST:
+        files = IMAGE_FORMATS[str(value)]
+        return struct.pack("<I", len(files)) + b"".join(struct.pack("<4I", 0x10, *file) for file in files)
+    if isinstance(value, str):
+        return text(value)
+    return datasets.integer(setting.type, value).ljust(4, b"\0")
+
+
+def parse(setting: Setting, data: bytes) -> Value | None:
+    """The value in ``data``; None when the bytes are too few, or name an image format that does not exist."""
+    if setting.type == FILE_LIST:
+        return _image_format(data)
+    if setting.type == STRING:
+        return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return datasets.read_integer(setting.type, data)
+
+
+def _image_format(data: bytes) -> str | None:
+    numbers = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
+    if not numbers or len(numbers) < 1 + 4 * numbers[0]:
+        return None
+    files = tuple(numbers[start : start + 3] for start in range(2, 1 + 4 * numbers[0], 4))
+    return next((name for name, known in IMAGE_FORMATS.items() if known == files), None)

@@ -6,39 +6,28 @@ camera_capture_preview) expects of a body.
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from .. import datasets, standard
-from ..body import Body, CardFull, CardProtected, OutOfFocus, ShutterRefused
-from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, Layout, StoredFile
+from ..body import Body
+from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
-from ..exposures import Exposure
-from ..faults import DEVICE_BUSY, Kind
-from ..ptpip import OK, Reply, Request
+from ..faults import Kind
+from ..ptpip import Reply, Request, ResponseCode
+from ..standard import AUTOFOCUS_SECONDS, StandardDialect
+from . import events
 from . import properties as props
 from .live_view import live_view_answer
 from .settings import NikonSettings
 
-LAYOUT = Layout(0x00010001, "D7100", "DSC_")
-
 OUT_OF_FOCUS, INVALID_STATUS, NOT_LIVE_VIEW = 0xA002, 0xA004, 0xA00B
-OBJECT_ADDED, OBJECT_REMOVED, PROPERTY_CHANGED, STORAGE_CHANGED, CAPTURE_COMPLETE = (
-    0x4002,
-    0x4003,
-    0x4006,
-    0x400C,
-    0x400D,
-)
-ADDED_IN_RAM, COMPLETE_IN_RAM = 0xC101, 0xC102
 
 WITH_AUTOFOCUS = 0xFFFFFFFE
 """First parameter of a release; 0xFFFFFFFF is one without."""
 
-AUTOFOCUS_SECONDS, MIRROR_SECONDS = 0.1, 0.03
+MIRROR_SECONDS = 0.03
 
 NAMES = standard.NAMES | {
     0x90C0: "InitiateCaptureRecInSdram", 0x90C1: "AfDrive", 0x90C2: "ChangeCameraMode", 0x90C3: "DelImageSDRAM",
@@ -48,29 +37,20 @@ NAMES = standard.NAMES | {
 }  # fmt: skip
 
 
-class NikonDslr:
-    """The dialect of one body. Lives as long as the body; what belongs to a session is reset with it."""
+class NikonDslr(StandardDialect[NikonSettings]):
+    """The dialect of one body."""
 
     names = NAMES
 
     def __init__(self, body: Body) -> None:
-        """Speak for ``body``."""
-        self._body = body
-        self._events: list[tuple[int, int]] = []
-        self._in_session = False
+        """Answer for ``body``."""
+        super().__init__(body, NikonSettings(body))
         self._busy_until = 0.0
-        self._outcome = OK
+        self._outcome: int = ResponseCode.OK
         self._to_ram = False
-        self.settings = NikonSettings(body, lambda code: self._tell(PROPERTY_CHANGED, code))
-        self._standard = standard.StandardOperations(body, self.device_info, self._properties, self.settings.exposure)
-        self.operations: dict[int, Handler] = self._standard.operations() | self._vendor_operations()
 
-    def _vendor_operations(self) -> dict[int, Handler]:
-        return {
-            0x1002: self._open_session,
-            0x1008: self._get_object_info,
-            0x1009: self._get_object,
-            0x1016: self._set_property,
+    def _handlers(self) -> dict[int, Handler]:
+        return super()._handlers() | {
             0x90C0: self._release_to_ram,
             0x90C1: self._autofocus,
             0x90C2: self._change_mode,
@@ -84,8 +64,8 @@ class NikonDslr:
             0x9203: self._get_live_view,
             0x9204: self._move_focus,
             0x9205: self._move_focus,
-            0x9206: self._standard.accept,
-            0x9207: self._release,
+            0x9206: self._accept,
+            0x9207: self._release_to,
         }
 
     def device_info(self) -> DeviceInfo:
@@ -97,7 +77,7 @@ class NikonDslr:
             vendor_description="microsoft.com: 1.0",
             operations=sorted(self.operations),
             events=(0x4002, 0x4003, 0x4004, 0x4005, 0x4006, 0x4008, 0x400A, 0x400C, 0x400D, 0xC101, 0xC102),
-            properties=[one.code for one in self._properties() if not _own(one.code)],
+            properties=[one.code for one in self.standard_properties() if not _own(one.code)],
             capture_formats=(FORMAT_JPEG, FORMAT_NEF),
             image_formats=(FORMAT_NEF, FORMAT_FOLDER, FORMAT_JPEG),
             manufacturer="Nikon Corporation",
@@ -106,7 +86,8 @@ class NikonDslr:
             serial=identity.serial,
         )
 
-    def _properties(self) -> list[Property]:
+    def standard_properties(self) -> list[Property]:
+        """All properties: a Nikon reads and writes its own ones with the standard operations."""
         return [
             *self.settings.properties(),
             Property(0xD303, datasets.UINT8, 1),
@@ -117,61 +98,45 @@ class NikonDslr:
     # Session and events
 
     async def _open_session(self, request: Request) -> Reply:
-        self._in_session = True
+        self.settings.emit_events(True)
         return Reply()
 
     def session_ended(self) -> None:
-        """The host is gone: no events, live view off, pictures to the card again."""
-        self._in_session = False
-        self._events.clear()
-        self._outcome = OK
-        self._body.ram.clear()
-        self._body.switch_live_view(False)
-        self.settings.session_ended()
+        """Drop what belongs to the session: events, live view, pictures in RAM."""
+        super().session_ended()
+        self._outcome = ResponseCode.OK
 
     def reset(self) -> None:
-        """Back to factory settings."""
-        self._outcome = OK
-        self.settings.reset()
-        for one in self.settings.properties():
-            self._tell(PROPERTY_CHANGED, one.code)
-
-    def _tell(self, code: int, parameter: int = 0) -> None:
-        """Queue an event, if there is a host."""
-        if self._in_session:
-            self._events.append((code, parameter))
+        """Return to the factory settings."""
+        super().reset()
+        self._outcome = ResponseCode.OK
 
     async def _get_events(self, request: Request) -> Reply:
-        records = b"".join(struct.pack("<HI", *event) for event in self._events)
-        count = len(self._events)
-        self._events.clear()
-        return Reply(data=struct.pack("<H", count) + records)
+        return Reply(data=events.pack(self.settings.take_events()))
 
     async def _change_mode(self, request: Request) -> Reply:
         if request.parameter(0) not in (0, 1):
-            return Reply(standard.INVALID_VALUE)
+            return Reply(ResponseCode.INVALID_VALUE)
         self.settings.set_control_mode(request.parameter(0))
         return Reply()
 
     async def _get_property_codes(self, request: Request) -> Reply:
-        return Reply(data=datasets.array16(one.code for one in self._properties() if _own(one.code)))
+        return Reply(data=datasets.array16(one.code for one in self.standard_properties() if _own(one.code)))
 
-    async def _set_property(self, request: Request) -> Reply:
-        if self._body.exposing:
-            return Reply(DEVICE_BUSY)
-        return Reply(self.settings.set_from_host(request.parameter(0), request.data))
+    async def _set_property_value(self, request: Request) -> Reply:
+        return self._set(request.parameter(0), request.data)
 
     # Files
 
     async def _get_object_info(self, request: Request) -> Reply:
         stored = self._body.ram.get(request.parameter(0))
         if not stored:
-            return await self._standard.get_object_info(request)
+            return await super()._get_object_info(request)
         # Storage 0 and parent 0: the driver takes them for "in RAM".
-        return Reply(data=replace(self._standard.info(stored), storage=0).pack())
+        return Reply(data=replace(self._info(stored), storage=0).pack())
 
     async def _get_object(self, request: Request) -> Reply:
-        reply = await self._standard.operations()[0x1009](request)
+        reply = await super()._get_object(request)
         # So it is on a D750, where the delete that follows finds no such object (libgphoto2 issue 22).
         self._forget_in_ram(request.parameter(0))
         return reply
@@ -179,7 +144,7 @@ class NikonDslr:
     async def _delete_in_ram(self, request: Request) -> Reply:
         handles = [request.parameter(0)] if request.parameter(0) else list(self._body.ram)
         found = [self._forget_in_ram(handle) for handle in handles]
-        return Reply() if any(found) else Reply(standard.INVALID_HANDLE)
+        return Reply() if any(found) else Reply(ResponseCode.INVALID_HANDLE)
 
     def _forget_in_ram(self, handle: int) -> bool:
         """A picture in RAM is gone once it was fetched; the next one of its shot is offered then."""
@@ -187,7 +152,7 @@ class NikonDslr:
         if gone:
             others = (stored for stored in self._body.ram.values() if stored.shot == gone.shot)
             if following := next(others, None):
-                self._tell(ADDED_IN_RAM, following.handle)
+                self.settings.emit(events.ADDED_IN_RAM, following.handle)
         return gone is not None
 
     # Shutter and focus
@@ -199,11 +164,11 @@ class NikonDslr:
     async def _device_ready(self, request: Request) -> Reply:
         """Busy, or how the last thing that took its time came out."""
         if self._busy:
-            return Reply(DEVICE_BUSY)
-        outcome, self._outcome = self._outcome, OK
+            return Reply(ResponseCode.DEVICE_BUSY)
+        outcome, self._outcome = self._outcome, ResponseCode.OK
         return Reply(outcome)
 
-    async def _release(self, request: Request) -> Reply:
+    async def _release_to(self, request: Request) -> Reply:
         return self._fire(request.parameter(0) == WITH_AUTOFOCUS, bool(request.parameter(1)))
 
     async def _release_to_ram(self, request: Request) -> Reply:
@@ -211,30 +176,24 @@ class NikonDslr:
 
     def _fire(self, autofocus: bool, to_ram: bool) -> Reply:
         if self._busy:
-            return Reply(DEVICE_BUSY)
-        exposure = replace(self.settings.exposure(), to_host=to_ram)
+            return Reply(ResponseCode.DEVICE_BUSY)
+        exposure = replace(self.next_exposure(), to_host=to_ram)
         if autofocus and self.settings.number(props.FOCUS_MODE) != props.MANUAL_FOCUS:
             exposure = replace(exposure, seconds=exposure.seconds + AUTOFOCUS_SECONDS)
-        self._outcome = OK
+        self._outcome = ResponseCode.OK
         self._to_ram = to_ram
-        try:
-            self._body.fire(exposure, self)
-        except CardFull:
-            return Reply(standard.STORE_FULL)
-        except CardProtected:
-            return Reply(standard.STORE_READ_ONLY)
-        except OutOfFocus:
-            # The release is accepted; that there was no focus comes out when the host asks whether it is ready.
-            self._outcome = OUT_OF_FOCUS
-        except ShutterRefused:
-            return Reply(DEVICE_BUSY)
+        return self._release(exposure)
+
+    def _out_of_focus(self) -> Reply:
+        # The release is accepted; that there was no focus comes out when the host asks whether it is ready.
+        self._outcome = OUT_OF_FOCUS
         return Reply()
 
     async def _autofocus(self, request: Request) -> Reply:
         if self._busy:
-            return Reply(DEVICE_BUSY)
+            return Reply(ResponseCode.DEVICE_BUSY)
         self._busy_until = time.monotonic() + AUTOFOCUS_SECONDS
-        self._outcome = OUT_OF_FOCUS if self._body.faults.armed(Kind.FOCUS_FAILED) else OK
+        self._outcome = OUT_OF_FOCUS if self._body.faults.armed(Kind.FOCUS_FAILED) else ResponseCode.OK
         return Reply()
 
     async def _move_focus(self, request: Request) -> Reply:
@@ -244,7 +203,7 @@ class NikonDslr:
 
     async def _start_live_view(self, request: Request) -> Reply:
         if self._busy:
-            return Reply(DEVICE_BUSY)
+            return Reply(ResponseCode.DEVICE_BUSY)
         if self.settings.live_view_prohibited():
             return Reply(INVALID_STATUS)
         if not self._body.live_view:
@@ -254,7 +213,7 @@ class NikonDslr:
 
     async def _end_live_view(self, request: Request) -> Reply:
         if self._body.exposing:
-            return Reply(DEVICE_BUSY)
+            return Reply(ResponseCode.DEVICE_BUSY)
         self._body.switch_live_view(False)
         return Reply()
 
@@ -262,10 +221,10 @@ class NikonDslr:
         if not self._body.live_view:
             return Reply(NOT_LIVE_VIEW)
         if self._busy:
-            return Reply(DEVICE_BUSY)
-        fault = self._body.faults.take({Kind.MALFORMED_LIVE_VIEW}, request.operation)
+            return Reply(ResponseCode.DEVICE_BUSY)
+        variety = self._live_view_variety(request)
         frame = await self._body.next_frame()
-        return Reply(data=live_view_answer(frame, self._body.studio.frame_size, fault.variety if fault else None))
+        return Reply(data=live_view_answer(frame, self._body.studio.frame_size, variety))
 
     # What the body tells: see body.ShutterListener
 
@@ -275,58 +234,37 @@ class NikonDslr:
 
     def picture_stored(self, stored: StoredFile) -> None:
         """A picture is on the card."""
-        self._tell(OBJECT_ADDED, stored.handle)
+        self.settings.emit(events.OBJECT_ADDED, stored.handle)
 
     def picture_in_ram(self, stored: StoredFile) -> None:
         """A picture waits for the host. Of those of one shot the first is offered alone."""
         if sum(one.shot == stored.shot for one in self._body.ram.values()) == 1:
-            self._tell(ADDED_IN_RAM, stored.handle)
+            self.settings.emit(events.ADDED_IN_RAM, stored.handle)
 
     def exposure_ended(self) -> None:
         """The body is free again."""
-        self._tell(COMPLETE_IN_RAM if self._to_ram else CAPTURE_COMPLETE)
-        self._tell(PROPERTY_CHANGED, props.SHOTS_LEFT)
+        self.settings.emit(events.COMPLETE_IN_RAM if self._to_ram else events.CAPTURE_COMPLETE)
+        self.settings.emit(events.PROPERTY_CHANGED, props.SHOTS_LEFT)
 
     # What a person does to the body: see dialect.Dialect
 
-    def properties(self) -> dict[str, object]:
-        """Every property by name, with its label or value."""
-        return self.settings.describe()
-
-    def change(self, name: str, value: object) -> None:
-        """Turn a dial."""
-        self.settings.change(name, value)
-
-    def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets it."""
-        self.settings.veto(name, on)
-
-    def vetoed(self) -> Sequence[str]:
-        """The names of the properties that keep their value."""
-        return self.settings.vetoed()
-
-    def next_exposure(self) -> Exposure:
-        """The shot that the body's own button makes."""
-        return self.settings.exposure()
-
     async def press_shutter(self) -> list[StoredFile]:
-        """The camera's own button."""
-        exposure = self.settings.exposure()
-        self._to_ram = exposure.to_host
-        return await self._body.press(exposure, self)
+        """Take a shot with the body's own button; returns its files."""
+        self._to_ram = self.next_exposure().to_host
+        return await super().press_shutter()
 
     def battery_changed(self) -> None:
         """Tell the host."""
-        self._tell(PROPERTY_CHANGED, props.BATTERY)
+        self.settings.emit(events.PROPERTY_CHANGED, props.BATTERY)
 
     def card_changed(self) -> None:
         """Tell the host."""
-        self._tell(STORAGE_CHANGED, LAYOUT.storage)
-        self._tell(PROPERTY_CHANGED, props.SHOTS_LEFT)
+        self.settings.emit(events.STORAGE_CHANGED, props.LAYOUT.storage)
+        self.settings.emit(events.PROPERTY_CHANGED, props.SHOTS_LEFT)
 
     def file_removed(self, stored: StoredFile) -> None:
         """Tell the host."""
-        self._tell(OBJECT_REMOVED, stored.handle)
+        self.settings.emit(events.OBJECT_REMOVED, stored.handle)
         self.card_changed()
 
 

@@ -6,13 +6,14 @@ Labels are libgphoto2's; over PTP/IP it takes the first of its tables for Nikons
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from fractions import Fraction
 
+from ..card import Layout
 from ..datasets import INT8, INT16, STRING, UINT8, UINT16, UINT32
+from ..settings import Setting, Value
 
-Value = int | str
+LAYOUT = Layout(0x00010001, "D7100", "DSC_")
 
 BATTERY, IMAGE_SIZE, IMAGE_QUALITY, WHITE_BALANCE, F_NUMBER = 0x5001, 0x5003, 0x5004, 0x5005, 0x5007
 FOCUS_MODE, EXPOSURE_TIME, EXPOSURE_PROGRAM, ISO = 0x500A, 0x500D, 0x500E, 0x500F
@@ -33,24 +34,6 @@ LENS = "AF-S Nikkor 18-55mm 1:3.5-F5.6G DX VR"
 
 FOCUS_MODES = {0: 0x8010, 1: 0x8011, 2: 0x8012, 3: MANUAL_FOCUS, 4: MANUAL_FOCUS}
 """The focus mode (0x500A) that each autofocus mode (0xD161) gives."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One property. ``choices``: label to value; empty where any value goes. ``bounds``: lowest, highest, step."""
-
-    code: int
-    name: str
-    type: int
-    default: Value
-    choices: Mapping[str, Value] = field(default_factory=dict)
-    writable: bool = True
-    bounds: tuple[int, int, int] | None = None
-
-    def label(self, value: Value) -> Value:
-        """The label of ``value``; the value itself where it has none."""
-        return next((label for label, choice in self.choices.items() if choice == value), value)
-
 
 _QUALITIES: dict[str, Value] = {
     "JPEG Basic": 0, "JPEG Normal": 1, "JPEG Fine": 2, "NEF (Raw)": 4, "NEF+Basic": 5, "NEF+Normal": 6, "NEF+Fine": 7,

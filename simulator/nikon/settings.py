@@ -1,65 +1,66 @@
-"""The settings of one Nikon body."""
+"""The settings of one Nikon body, and the events about them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from fractions import Fraction
 
-from .. import exposures, standard
 from ..body import Body
-from ..datasets import STRING, Property, timestamp
-from ..dialect import InvalidRequest, lookup
-from ..exposures import Exposure
-from ..ptpip import OK
+from ..datasets import Property, timestamp
+from ..exposures import NEF, Exposure, FileKind
+from ..settings import BodySettings, Setting, Value
+from . import events
 from . import properties as props
-from .exposure import SCALES, make_exposure
-from .properties import Setting, Value
+
+SCALES = (1, 3 / 4, 1 / 2)
+"""Large, medium and small."""
+
+_JPEG = {0: "normal", 1: "normal", 2: "fine", 5: "normal", 6: "normal", 7: "fine"}
+"""Image quality to the compression of its JPEG; basic is as big as normal here."""
+
+_WITH_RAW = range(4, 8)
+"""Image qualities that make a raw file."""
 
 
-class NikonSettings:
-    """Values, choices and vetoes; outlives sessions."""
+class NikonSettings(BodySettings):
+    """The settings of a Nikon. The body sends an event for each property that changed without the host setting it."""
 
-    def __init__(self, body: Body, changed: Callable[[int], None]) -> None:
-        """Factory settings. ``changed`` is told each property that changed without the host setting it."""
-        self._body = body
-        self._changed = changed
+    def __init__(self, body: Body) -> None:
+        """Start with the factory settings."""
         sizes = [f"{width}x{height}" for width, height in map(body.studio.size, SCALES)]
         self._scales = dict(zip(sizes, SCALES, strict=True))
-        self._settings = props.settings_of(list(dict.fromkeys(sizes)))
-        self._computed: dict[int, Callable[[], Value]] = {
-            props.BATTERY: lambda: self._body.battery,
-            props.DATE_TIME: lambda: timestamp(self._body.clock()),
+        self.control_mode = 0
+        computed: dict[int, Callable[[], Value]] = {
+            props.BATTERY: lambda: body.battery,
+            props.DATE_TIME: lambda: timestamp(body.clock()),
             props.EXPOSURE_TIME: lambda: props.exposure_time(self.number(props.SHUTTER_SPEED)),
             props.FOCUS_MODE: lambda: props.FOCUS_MODES[self.number(props.AUTOFOCUS_MODE)],
-            props.LIVE_VIEW_STATUS: lambda: int(self._body.live_view),
+            props.LIVE_VIEW_STATUS: lambda: int(body.live_view),
             props.LIVE_VIEW_PROHIBITED: self.live_view_prohibited,
-            props.SHOTS_LEFT: self._shots_left,
+            props.SHOTS_LEFT: lambda: min(0xFFFF, body.free_shots(self.exposure())),
         }
-        self.reset()
+        dials = (props.DATE_TIME, props.EXPOSURE_TIME, props.FOCUS_MODE)
+        super().__init__(body, props.settings_of(list(self._scales)), computed, dials)
 
     def reset(self) -> None:
-        """Factory settings, nothing vetoed."""
-        self._values: dict[int, Value] = {code: setting.default for code, setting in self._settings.items()}
-        self._vetoed: set[int] = set()
-        self.session_ended()
+        """Return to the factory settings, with nothing vetoed."""
+        super().reset()
+        self.control_mode = 0
+        for code in self._settings:
+            self.emit(events.PROPERTY_CHANGED, code)
 
     def session_ended(self) -> None:
-        """No host: the body's dials count, pictures go to the card."""
+        """Stop events; the body's dials count, and pictures go to the card."""
+        super().session_ended()
         self.control_mode = 0
         self._values[props.RECORDING_MEDIA] = props.TO_CARD
 
+    def emit(self, code: int, parameter: int = 0) -> None:
+        """Queue an event, if there is a host."""
+        self.push(events.record(code, parameter))
+
     # Values
-
-    def value(self, code: int) -> Value:
-        """The value of a property."""
-        computed = self._computed.get(code)
-        return computed() if computed else self._values[code]
-
-    def number(self, code: int) -> int:
-        """The value of a numeric property."""
-        value = self.value(code)
-        assert isinstance(value, int)
-        return value
 
     def live_view_prohibited(self) -> int:
         """Why live view cannot start, as bits; 0 when it can."""
@@ -67,24 +68,27 @@ class NikonSettings:
         pending = props.IMAGE_IN_RAM if self._body.ram else 0
         return exhausted | pending | (props.SHOOTING if self._body.exposing else 0)
 
-    def _shots_left(self) -> int:
-        return min(0xFFFF, self._body.card.free_shots(exposures.size(self.exposure(), self._body.studio)))
-
     def exposure(self) -> Exposure:
         """The shot that the settings describe."""
-        scale = self._scales[str(self.value(props.IMAGE_SIZE))]
-        return make_exposure(self.number, lambda code: str(self.value(code)), scale)
-
-    def _writable(self, setting: Setting) -> bool:
-        """Whether the host may set a property now: the mode dial decides, and only PC mode overrules the dial."""
-        program = self.number(props.EXPOSURE_PROGRAM)
-        if setting.code == props.EXPOSURE_PROGRAM:
-            return self.control_mode == 1
-        if setting.code == props.F_NUMBER:
-            return program in (props.MANUAL, props.APERTURE_PRIORITY)
-        if setting.code in (props.EXPOSURE_TIME, props.SHUTTER_SPEED):
-            return program in (props.MANUAL, props.SHUTTER_PRIORITY)
-        return setting.writable
+        quality = self.number(props.IMAGE_QUALITY)
+        kinds = [FileKind(raw=True)] if quality in _WITH_RAW else []
+        if quality in _JPEG:
+            kinds.append(FileKind(False, self._scales[str(self.value(props.IMAGE_SIZE))], _JPEG[quality]))
+        shutter = props.as_fraction(self.number(props.SHUTTER_SPEED))
+        return Exposure(
+            kinds=tuple(kinds),
+            to_host=self.number(props.RECORDING_MEDIA) == props.TO_RAM,
+            iso=self.number(props.ISO),
+            shutter=shutter,
+            aperture=Fraction(self.number(props.F_NUMBER), 100),
+            bias=Fraction(self.number(props.EXPOSURE_COMPENSATION), 1000),
+            seconds=float(shutter),
+            maker="NIKON CORPORATION",
+            raw=NEF,
+            lens=props.LENS,
+            artist=str(self.value(props.ARTIST)),
+            copyright=str(self.value(props.COPYRIGHT)),
+        )
 
     def _property(self, setting: Setting) -> Property:
         return Property(
@@ -102,27 +106,30 @@ class NikonSettings:
 
     # Changes
 
-    def set_from_host(self, code: int, data: bytes) -> int:
-        """Set a property to the value in ``data``; returns the PTP response code."""
-        setting = self._settings.get(code)
-        if not setting:
-            return standard.PROPERTY_NOT_SUPPORTED
-        described = self._property(setting)
-        if not described.writable:
-            return standard.ACCESS_DENIED
-        value = described.read_value(data)
-        if value is None or not self._allowed(setting, value):
-            return standard.INVALID_VALUE
-        if code not in self._vetoed:
-            for other in self._store(code, value) - {code}:
-                self._changed(other)
-        return OK
+    def _writable(self, setting: Setting) -> bool:
+        """The mode dial decides, and only PC mode overrules the dial."""
+        program = self.number(props.EXPOSURE_PROGRAM)
+        if setting.code == props.EXPOSURE_PROGRAM:
+            return self.control_mode == 1
+        if setting.code == props.F_NUMBER:
+            return program in (props.MANUAL, props.APERTURE_PRIORITY)
+        if setting.code in (props.EXPOSURE_TIME, props.SHUTTER_SPEED):
+            return program in (props.MANUAL, props.SHUTTER_PRIORITY)
+        return setting.writable
 
-    def _allowed(self, setting: Setting, value: Value) -> bool:
+    def _parse(self, setting: Setting, data: bytes) -> Value | None:
+        return self._property(setting).read_value(data)
+
+    def _valid(self, setting: Setting, value: Value) -> bool:
         return setting.code != props.DATE_TIME or _seconds(str(value)) is not None
 
-    def _store(self, code: int, value: Value) -> set[int]:
-        """Take over a value; returns the properties that changed with it."""
+    def _store(self, setting: Setting, value: Value, by_host: bool) -> None:
+        for code in sorted(self._changed_by(setting.code, value)):
+            if not (by_host and code == setting.code):
+                self.emit(events.PROPERTY_CHANGED, code)
+
+    def _changed_by(self, code: int, value: Value) -> set[int]:
+        """Store a value; returns the properties that changed with it."""
         if code == props.DATE_TIME:
             self._body.clock_offset = (_seconds(str(value)) or 0.0) - time.time()
             return {code}
@@ -145,53 +152,11 @@ class NikonSettings:
         """1: the host may do what the dials do; 0: it may not."""
         if mode != self.control_mode:
             self.control_mode = mode
-            self._changed(props.EXPOSURE_PROGRAM)
-
-    # The control port
-
-    def change(self, name: str, value: object) -> None:
-        """Change a property on the body; ``value`` is a label, or a number."""
-        setting = lookup(self._settings, name, props.ISO)
-        dials = (props.DATE_TIME, props.EXPOSURE_TIME, props.FOCUS_MODE)
-        if setting.code in self._computed and setting.code not in dials:
-            raise InvalidRequest(f"{setting.name} follows from the body's state and cannot be set here")
-        found = self._meant(setting, value)
-        if found is None or not self._allowed(setting, found):
-            allowed = ", ".join(setting.choices) or ("a text" if setting.type == STRING else "a number")
-            raise InvalidRequest(f"{setting.name} cannot be {value!r}; allowed: {allowed}")
-        for code in sorted(self._store(setting.code, found)):
-            self._changed(code)
-
-    def _meant(self, setting: Setting, value: object) -> Value | None:
-        """The value that a person means by a label or a number; None when there is no such value."""
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            return None
-        if isinstance(value, str):
-            return setting.choices.get(value, value if setting.type == STRING and not setting.choices else None)
-        if setting.choices:
-            return value if value in setting.choices.values() else None
-        low, high, _ = setting.bounds or (0, 0xFFFFFFFF, 1)
-        return value if setting.type != STRING and low <= value <= high else None
-
-    def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets the property, or no longer."""
-        code = lookup(self._settings, name, props.ISO).code
-        if on:
-            self._vetoed.add(code)
-        else:
-            self._vetoed.discard(code)
-
-    def vetoed(self) -> list[str]:
-        """Names of the vetoed properties."""
-        return sorted(self._settings[code].name for code in self._vetoed)
-
-    def describe(self) -> dict[str, object]:
-        """Name to label or value of every property."""
-        return {setting.name: setting.label(self.value(code)) for code, setting in self._settings.items()}
+            self.emit(events.PROPERTY_CHANGED, props.EXPOSURE_PROGRAM)
 
 
 def _seconds(text: str) -> float | None:
-    """Seconds since 1970 of a PTP time stamp in local time; None when it is none."""
+    """Seconds since 1970 of a PTP time stamp in local time; None when the text is not such a time stamp."""
     try:
         return time.mktime(time.strptime(text[:15], "%Y%m%dT%H%M%S"))
     except (ValueError, OverflowError):

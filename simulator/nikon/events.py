@@ -1,0 +1,20 @@
+"""The events of a Nikon, which the host reads with operation 0x90C7: u16 count, then u16 code and u32 parameter."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+OBJECT_ADDED, OBJECT_REMOVED, PROPERTY_CHANGED = 0x4002, 0x4003, 0x4006
+STORAGE_CHANGED, CAPTURE_COMPLETE = 0x400C, 0x400D
+ADDED_IN_RAM, COMPLETE_IN_RAM = 0xC101, 0xC102
+
+
+def record(code: int, parameter: int) -> bytes:
+    """One event."""
+    return struct.pack("<HI", code, parameter)
+
+
+def pack(records: Sequence[bytes]) -> bytes:
+    """The answer to a host that reads events."""
+    return struct.pack("<H", len(records)) + b"".join(records)
