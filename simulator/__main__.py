@@ -13,9 +13,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from .body import Identity
+from .body import Timing
 from .camera import Camera
 from .control import ControlServer
+from .exposures import Identity
 from .makers import MAKERS
 from .pictures import Studio
 
@@ -113,17 +114,8 @@ async def _serve(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     studio = Studio(options.still, options.frame)
     serials = [f"{options.serial}{index + 1:07d}" for index in range(options.cameras)]
-    cameras = [
-        Camera(
-            MAKERS[options.maker],
-            Identity(options.model, serial),
-            studio,
-            options.fps,
-            options.shutter,
-            options.host,
-        )
-        for serial in serials
-    ]
+    maker, timing = MAKERS[options.maker], Timing(options.fps, options.shutter)
+    cameras = [Camera(maker, Identity(options.model, serial), studio, timing, options.host) for serial in serials]
     control = ControlServer(cameras)
     try:
         for index, camera in enumerate(cameras):

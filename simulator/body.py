@@ -11,7 +11,7 @@ from typing import Protocol
 
 from . import exposures
 from .card import FILES_PER_FOLDER, Card, Layout, StoredFile
-from .exposures import Exposure
+from .exposures import Exposure, Identity
 from .faults import Faults, Kind
 from .pictures import Studio
 
@@ -55,26 +55,24 @@ class ShutterListener(Protocol):
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Who the camera is."""
+class Timing:
+    """How fast a body is. ``fps``: live-view frames/s, 0 for no limit; ``shutter``: seconds from press to picture."""
 
-    model: str
-    serial: str
+    fps: float
+    shutter: float
 
 
 class Body:
     """State that outlives connections and ends with the process or ``reset``."""
 
-    def __init__(
-        self, identity: Identity, layout: Layout, studio: Studio, faults: Faults, fps: float, shutter: float
-    ) -> None:
-        """``fps``: live-view frames/s, 0 for as fast as asked. ``shutter``: seconds from press to picture."""
+    def __init__(self, identity: Identity, layout: Layout, studio: Studio, faults: Faults, timing: Timing) -> None:
+        """Start in factory state."""
         self.identity = identity
         self._layout = layout
         self.studio = studio
         self.faults = faults
-        self._period = 1 / fps if fps else 0.0
-        self._shutter = shutter
+        self._period = 1 / timing.fps if timing.fps else 0.0
+        self._shutter = timing.shutter
         self._task: asyncio.Task[None] | None = None
         self.card = Card(layout)
         self.reset()
@@ -188,15 +186,15 @@ class Body:
             self.card.free_shots_limit -= 1
         for picture in pictures:
             stored = StoredFile(
-                self.card.next_handle(),
-                0 if exposure.to_host else self.card.current_folder,
-                f"{self.file_prefix}{number:04d}.{picture.extension}",
-                picture.format,
-                taken,
-                picture.content,
-                picture.thumbnail,
-                picture.pixels,
-                shot,
+                handle=self.card.next_handle(),
+                parent=0 if exposure.to_host else self.card.current_folder,
+                name=f"{self.file_prefix}{number:04d}.{picture.extension}",
+                format=picture.format,
+                taken=taken,
+                content=picture.content,
+                thumbnail=picture.thumbnail,
+                pixels=picture.pixels,
+                shot=shot,
             )
             if exposure.to_host:
                 self.ram[stored.handle] = stored

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from .body import Body, Identity
+from .body import Body, Timing
 from .dialect import Dialect
+from .exposures import Identity
 from .faults import Faults
 from .makers import Maker
 from .pictures import Studio
@@ -18,10 +19,10 @@ log = logging.getLogger(__name__)
 class Camera:
     """A camera with a power switch. Its state outlives connections and power-off."""
 
-    def __init__(self, maker: Maker, identity: Identity, studio: Studio, fps: float, shutter: float, host: str) -> None:
-        """``fps`` and ``shutter`` as for the body; ``host``: the address to listen on."""
+    def __init__(self, maker: Maker, identity: Identity, studio: Studio, timing: Timing, host: str) -> None:
+        """Put a camera together; ``host`` is the address to listen on."""
         self.faults = Faults()
-        self.body = Body(identity, maker.layout, studio, self.faults, fps, shutter)
+        self.body = Body(identity, maker.layout, studio, self.faults, timing)
         self.dialect: Dialect = maker.dialect(self.body)
         self.responder = Responder(self.body, self.dialect, self.faults)
         self._host = host

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from . import tiff
 from .card import FORMAT_CR2, FORMAT_JPEG, FORMAT_NEF
 from .pictures import RAW_BYTES_PER_PIXEL, Studio, thumbnail
 from .pieces import Pieces
 
-if TYPE_CHECKING:
-    from .body import Identity
-
 _JPEG_BYTES_PER_PIXEL = 0.68
 """Of a fine still, for the count of free shots (measured)."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the camera is."""
+
+    model: str
+    serial: str
 
 
 @dataclass(frozen=True)
