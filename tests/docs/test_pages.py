@@ -15,10 +15,13 @@ from settings import Settings
 from tests.rig import ROOT
 
 DOCS = ROOT / "docs"
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 PAGES = [
     ROOT / "README.md",
     ROOT / "SECURITY.md",
+    ROOT / "clients" / "python" / "README.md",
     *DOCS.glob("*.md"),
+    *(DOCS / "decisions").glob("*.md"),
     *(ROOT / "examples").glob("*.md"),
     ROOT / "deploy" / "README.md",
 ]
@@ -52,10 +55,25 @@ def test_the_readme_leads_to_every_page() -> None:
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
-    pages = sorted((DOCS / "decisions").glob("*.md"))
-    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
-    for page in pages:
-        assert page.read_text().startswith(f"# {int(page.name[:4])}. "), page.name
+    assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_every_decision_has_its_parts_and_stands_in_the_index() -> None:
+    rows = []
+    for page in DECISIONS:
+        parts = re.fullmatch(
+            r"# (\d+)\. (.+)\n\nStatus: (accepted|replaced by (\d+))\n\n"
+            r"## Context\n\n(?s:.+)\n\n## Decision\n\n(?s:.+)\n\n## Consequences\n\n(?s:.+)\n",
+            page.read_text(),
+        )
+        assert parts, page.name
+        number, title, status, newer = parts.groups()
+        assert int(number) == int(page.name[:4]), page.name
+        assert len(re.findall(r"^#+ ", page.read_text(), re.MULTILINE)) == 4, page.name
+        assert newer is None or int(number) < int(newer) <= len(DECISIONS), page.name
+        rows.append(f"| {number} | [{title}]({page.name}) | {status} |")
+    index = (DOCS / "decisions" / "README.md").read_text()
+    assert [line for line in index.splitlines() if re.match(r"\| \d", line)] == rows
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/raspberry-pi.md", "deploy/README.md"])
