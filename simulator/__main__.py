@@ -26,12 +26,12 @@ _PR_SET_PDEATHSIG = 1
 log = logging.getLogger("simulator")
 
 
-def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
+def _whole(low: int, high: int, name: str) -> Callable[[str], int]:
     """A parser of whole numbers from ``low`` to ``high``."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed: {what} is a whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed: {name} is a whole number from {low} to {high}")
         return int(text)
 
     return parse
@@ -44,7 +44,7 @@ def _decimal(text: str) -> float:
 def _fps(text: str) -> float:
     value = _decimal(text)
     if value != 0 and not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: frames/s from 1 to 1000, or 0 for as many as asked")
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: frames/s from 1 to 1000, or 0 for no limit")
     return value
 
 
@@ -63,10 +63,10 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _printable(longest: int, what: str) -> Callable[[str], str]:
+def _printable(longest: int, name: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(rf"[ -~]{{1,{longest}}}", text):
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed: {what} is 1 to {longest} ASCII characters")
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed: {name} is 1 to {longest} ASCII characters")
         return text
 
     return parse
@@ -76,16 +76,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """The options. Exits with code 2 and a sentence on stderr when one is not allowed."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulated cameras over PTP/IP.")
     port = _whole(0, 65535, "a port")
-    parser.add_argument("--cameras", type=_whole(1, 64, "the count of cameras"), default=1, help="how many (1)")
+    parser.add_argument("--cameras", type=_whole(1, 64, "the number of cameras"), default=1, help="how many (1)")
     parser.add_argument("--host", default="127.0.0.1", help="IPv4 address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=port, default=0, help="port of the first camera, the others follow (0: any)")
+    parser.add_argument(
+        "--port", type=port, default=0, help="port of the first camera; the next cameras have the next ports (0: any)"
+    )
     parser.add_argument("--control-port", type=port, default=0, help="port of the control connection (0: any)")
-    parser.add_argument("--fps", type=_fps, default=30.0, help="live-view frames/s; 0: as many as asked (30)")
-    parser.add_argument("--shutter", type=_seconds, default=0.15, help="seconds from press to picture (0.15)")
+    parser.add_argument("--fps", type=_fps, default=30.0, help="live-view frames/s; 0: no limit (30)")
+    parser.add_argument("--shutter", type=_seconds, default=0.15, help="seconds from the release to the picture (0.15)")
     parser.add_argument("--still", type=_size, default=(5184, 3456), help="pixels of a still (5184x3456)")
     parser.add_argument("--frame", type=_size, default=(1056, 704), help="pixels of a live-view frame (1056x704)")
-    parser.add_argument("--maker", choices=sorted(MAKERS), default="canon", help="whose cameras they are (canon)")
-    parser.add_argument("--model", type=_printable(60, "a model name"), help="model name (one of the maker's)")
+    parser.add_argument("--maker", choices=sorted(MAKERS), default="canon", help="maker of the cameras (canon)")
+    parser.add_argument(
+        "--model", type=_printable(60, "a model name"), help="model name (default: a model of the maker)"
+    )
     parser.add_argument("--serial", type=_printable(20, "a serial prefix"), default="SIM", help="serial prefix (SIM)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the parent process ends (Linux)")

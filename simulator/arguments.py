@@ -30,7 +30,7 @@ class Arguments:
         """Refuse members that mean nothing here: they are spelling mistakes."""
         for name in self._values:
             if name not in names:
-                raise InvalidRequest(f"{name!r} means nothing here; allowed: {', '.join(sorted(names))}")
+                raise InvalidRequest(f"unknown member {name!r}; allowed: {', '.join(sorted(names))}")
 
     def any(self, name: str) -> object:
         """A member of any type that has to be there."""
@@ -76,14 +76,14 @@ class Arguments:
             return None
         value = self.whole(name, default)
         if value < 1:
-            raise self._wrong(name, "a whole number from 1, or null for ever")
+            raise self._wrong(name, "a whole number from 1, or null for no limit")
         return value
 
     def seconds(self, name: str, default: float) -> float:
         """A number of seconds from 0."""
         value = self._values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
-            raise self._wrong(name, "seconds from 0 to a day")
+            raise self._wrong(name, "seconds from 0 to 86400")
         return float(value)
 
     def share(self, name: str, default: float) -> float:

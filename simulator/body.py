@@ -18,23 +18,23 @@ from .pictures import Studio
 log = logging.getLogger(__name__)
 
 
-class ShutterRefused(Exception):
+class ReleaseRejected(Exception):
     """The shutter does not open. Subclasses say why."""
 
 
-class Exposing(ShutterRefused):
+class Exposing(ReleaseRejected):
     """The shot before is not finished."""
 
 
-class CardFull(ShutterRefused):
+class CardFull(ReleaseRejected):
     """No room for another shot."""
 
 
-class CardProtected(ShutterRefused):
+class CardProtected(ReleaseRejected):
     """The card's lock switch is on."""
 
 
-class OutOfFocus(ShutterRefused):
+class OutOfFocus(ReleaseRejected):
     """The autofocus found nothing."""
 
 
@@ -122,11 +122,11 @@ class Body:
         self.frames += 1
         return await self.studio.live_frame(self.frames, self.identity.serial, time.time_ns() // 1000)
 
-    def fire(self, exposure: Exposure, listener: ShutterListener) -> asyncio.Task[None]:
+    def release(self, exposure: Exposure, listener: ShutterListener) -> asyncio.Task[None]:
         """Press the shutter all the way. The task ends when the pictures are stored.
 
         Raises:
-            ShutterRefused: Nothing happens, and this says why.
+            ReleaseRejected: Nothing happens, and this says why.
         """
         if self.exposing:
             raise Exposing
@@ -148,10 +148,10 @@ class Body:
         """Press the shutter and wait for the pictures, which come back.
 
         Raises:
-            ShutterRefused: Nothing happens, and this says why.
+            ReleaseRejected: Nothing happens, and this says why.
         """
         before = {stored.handle for stored in self._stored()}
-        await asyncio.shield(self.fire(exposure, listener))
+        await asyncio.shield(self.release(exposure, listener))
         return [stored for stored in self._stored() if stored.handle not in before]
 
     def _stored(self) -> list[StoredFile]:

@@ -60,14 +60,14 @@ class Control:
         assert isinstance(reply, dict)
         return reply
 
-    def do(self, what: str, camera: int = 0, **arguments: Any) -> Reply:
-        """Have ``what`` done.
+    def do(self, command: str, camera: int = 0, **arguments: Any) -> Reply:
+        """Run a command.
 
         Raises:
             ControlError: The simulator refused.
             OSError: The connection is lost, or no answer came in time.
         """
-        reply = self.send({"do": what, "camera": camera, **arguments})
+        reply = self.send({"do": command, "camera": camera, **arguments})
         if not reply.get("ok"):
             raise ControlError(reply.get("error", "no reason given"))
         return reply

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from .arguments import Arguments
-from .body import CardFull, CardProtected, Exposing, OutOfFocus, ShutterRefused
+from .body import CardFull, CardProtected, Exposing, OutOfFocus, ReleaseRejected
 from .camera import Camera
 from .dialect import InvalidRequest
 from .faults import BEFORE_OPERATION, IN_DATA, ON_REPLY, VARIETIES, Fault, Kind
@@ -14,11 +14,11 @@ from .mutation import WAYS, Mutator
 
 Result = dict[str, object]
 
-_REFUSALS: Mapping[type[ShutterRefused], str] = {
-    Exposing: "the shot before is not finished; allowed once `state` says exposing is false",
+_REJECTIONS: Mapping[type[ReleaseRejected], str] = {
+    Exposing: "the previous shot is not finished; allowed when `state` has exposing false",
     CardFull: "the card is full; allowed after `card` with full false, or `delete`",
     CardProtected: "the card is write-protected; allowed after `write_protect` with on false",
-    OutOfFocus: "the autofocus failed; allowed once the fault focus_failed is over",
+    OutOfFocus: "the autofocus failed; allowed when the fault focus_failed has ended",
 }
 _OPERATIONAL = BEFORE_OPERATION | IN_DATA | ON_REPLY
 """Faults that can be bound to an operation."""
@@ -31,7 +31,7 @@ class Command:
     run: Callable[[Camera, Arguments], Awaitable[Result]]
     arguments: Mapping[str, str]
     """Name to meaning."""
-    what: str
+    summary: str
 
 
 async def _state(camera: Camera, arguments: Arguments) -> Result:
@@ -72,8 +72,8 @@ async def _shutter(camera: Camera, arguments: Arguments) -> Result:
         raise InvalidRequest("the camera is off; allowed after `power` with on true")
     try:
         stored = await camera.dialect.press_shutter()
-    except ShutterRefused as error:
-        raise InvalidRequest(_REFUSALS[type(error)]) from error
+    except ReleaseRejected as error:
+        raise InvalidRequest(_REJECTIONS[type(error)]) from error
     return {"files": [camera.body.card.path(one) for one in stored]}
 
 
@@ -129,7 +129,7 @@ async def _delete(camera: Camera, arguments: Arguments) -> Result:
     path = arguments.text("path")
     stored = camera.body.card.find(path)
     if not stored:
-        raise InvalidRequest(f"no file {path!r} on the card; allowed: a path that `state` lists")
+        raise InvalidRequest(f"file not found on the card: {path!r}; allowed: a path that `state` lists")
     camera.body.card.remove(stored.handle)
     camera.dialect.file_removed(stored)
     return {}
@@ -146,7 +146,7 @@ def _operation(camera: Camera, arguments: Arguments) -> int | None:
         return int(text, 16)
     except ValueError:
         names = ", ".join(sorted(camera.dialect.names.values()))
-        raise InvalidRequest(f"no operation {text!r}; allowed: a code such as 0x9153, or one of {names}") from None
+        raise InvalidRequest(f"unknown operation {text!r}; allowed: a code such as 0x9153, or one of {names}") from None
 
 
 async def _fault(camera: Camera, arguments: Arguments) -> Result:
@@ -184,7 +184,7 @@ async def _reset(camera: Camera, arguments: Arguments) -> Result:
 
 
 async def _help(camera: Camera, arguments: Arguments) -> Result:
-    commands = {name: {"what": command.what, "arguments": command.arguments} for name, command in COMMANDS.items()}
+    commands = {name: {"what": command.summary, "arguments": command.arguments} for name, command in COMMANDS.items()}
     return {
         "commands": commands,
         "fault_kinds": [str(kind) for kind in Kind],
@@ -196,8 +196,12 @@ async def _help(camera: Camera, arguments: Arguments) -> Result:
 COMMANDS: Mapping[str, Command] = {
     "state": Command(_state, {"sha256": "true: digests of the files too"}, "everything about the camera"),
     "shutter": Command(_shutter, {}, "press the camera's own shutter button and wait for its files"),
-    "set": Command(_set, {"property": "name or 0x code", "value": "label or number"}, "change a setting on the body"),
-    "veto": Command(_veto, {"property": "name or 0x code", "on": "false ends it"}, "keep the old value when it is set"),
+    "set": Command(_set, {"property": "name or 0x code", "value": "label or number"}, "change a property on the body"),
+    "veto": Command(
+        _veto,
+        {"property": "name or 0x code", "on": "false: stop keeping it"},
+        "keep the old value when the driver sets the property",
+    ),
     "battery": Command(_battery, {"level": "100, 75, 50, 25 or 0"}, "charge or drain the battery"),
     "power": Command(_power, {"on": "true or false", "after": "seconds from now"}, "the power switch"),
     "card": Command(
@@ -205,9 +209,9 @@ COMMANDS: Mapping[str, Command] = {
         {
             "full": "true or false",
             "free_shots": "a count",
-            "prefix": "what later files are called before their number; \\udc80 to \\udcff are bytes that are not UTF-8",
+            "prefix": "what the names of later files begin with, before their number; \\udc80 to \\udcff are bytes that are not UTF-8",
         },
-        "how much fits on the card, how its files are called",
+        "the free space of the card, the names of its files",
     ),
     "write_protect": Command(_write_protect, {"on": "true or false"}, "the card's lock switch"),
     "delete": Command(_delete, {"path": "as `state` lists it"}, "delete a file on the body"),
@@ -216,19 +220,19 @@ COMMANDS: Mapping[str, Command] = {
         {
             "kind": "see fault_kinds",
             "operation": "name or 0x code; null: any",
-            "after": "matching operations that pass first (0)",
-            "times": "how often it strikes (1); null: for ever",
-            "seconds": "late: by how much (3)",
+            "after": "matching operations that succeed first (0)",
+            "times": "number of times that it occurs (1); null: no limit",
+            "seconds": "late: the delay in seconds (3)",
             "code": "code: the PTP response, such as 0x2019",
             "variety": "malformed_live_view: see varieties",
-            "execute": "silent: true: do it, but do not answer",
-            "seed": "mutate: the same seed breaks the same replies (0)",
-            "share": "mutate: of the replies, 0 to 1 (0.1)",
+            "execute": "silent: true: run the operation, but do not reply",
+            "seed": "mutate: the same seed changes the same replies in the same way (0)",
+            "share": "mutate: the share of the replies that is changed, 0 to 1 (0.1)",
             "way": "mutate: see mutations (any)",
         },
         "arm a fault",
     ),
     "clear": Command(_clear, {}, "disarm all faults"),
     "reset": Command(_reset, {}, "factory state: files, settings, counters, faults"),
-    "help": Command(_help, {}, "this"),
+    "help": Command(_help, {}, "list the commands"),
 }

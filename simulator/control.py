@@ -48,8 +48,8 @@ class ControlServer:
         except InvalidRequest as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:
-            log.exception("the simulator failed at %r", line[:200])
-            return {"ok": False, "error": f"the simulator failed: {error!r}; its log says more"}
+            log.exception("unexpected error in the request %r", line[:200])
+            return {"ok": False, "error": f"internal error: {error!r}; details are in the log of the simulator"}
 
     async def _run(self, line: bytes) -> Result:
         try:

@@ -60,7 +60,7 @@ class Dialect(Protocol):
         """The camera's own button: take a shot and wait until its files are stored.
 
         Raises:
-            body.ShutterRefused: The shutter did not open.
+            body.ReleaseRejected: The shutter did not open.
         """
 
     def battery_changed(self) -> None:

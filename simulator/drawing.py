@@ -68,6 +68,6 @@ def ball(strip: Image.Image, position: float) -> Image.Image:
     box = (x - radius, height / 2 - radius, x + radius, height / 2 + radius)
     draw = ImageDraw.Draw(image)
     draw.ellipse(box, "orange", "black", max(1, int(radius / 10)))
-    turn = 720 * position
-    draw.pieslice(box, turn, turn + 60, "darkred")
+    angle = 720 * position
+    draw.pieslice(box, angle, angle + 60, "darkred")
     return image

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 log = logging.getLogger(__name__)
 
-_LASTING_PORTS = range(10000, 20000)
+_FIXED_PORTS = range(10000, 20000)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -18,10 +18,10 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 class Listener:
     """Runs ``serve`` for each connection, and closes the connection when that returns."""
 
-    def __init__(self, serve: Serve, what: str) -> None:
-        """``what`` names the listener in the log."""
+    def __init__(self, serve: Serve, name: str) -> None:
+        """``name`` is for the log."""
         self._serve = serve
-        self._what = what
+        self._name = name
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -39,7 +39,7 @@ class Listener:
         # Not one of those that the kernel gives to whoever connects: a camera that is switched off finds its port
         # free when it is switched on again.
         while True:
-            candidate = port or random.choice(_LASTING_PORTS)
+            candidate = port or random.choice(_FIXED_PORTS)
             try:
                 self._server = await asyncio.start_server(self._accept, host, candidate)
             except OSError as error:
@@ -80,6 +80,6 @@ class Listener:
             await self._serve(reader, writer)
             writer.close()
         except (asyncio.IncompleteReadError, ConnectionError):
-            log.debug("%s: the other side hung up", self._what)
+            log.debug("%s: peer closed the connection", self._name)
         except Exception:
-            log.exception("%s: the simulator failed", self._what)
+            log.exception("%s: unexpected error", self._name)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from . import ptpip
 from .ptpip import PacketType, Reply
 
-Broken = Iterator[bytes]
-Way = Callable[[random.Random, int, Reply], Broken]
+Packets = Iterator[bytes]
+Way = Callable[[random.Random, int, Reply], Packets]
 
 _ODD_NUMBERS = (0, 1, 7, 8, 255, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF7, 0xFFFFFFFF)
 _ENDLESS = 64
@@ -40,112 +40,110 @@ _ASCII_NAME = re.compile(rb"[A-Z0-9_]{8}\.[A-Z0-9]{3}")
 _STRING = re.compile(rb"(?:[ -~]\0){3,126}\0\0")
 
 
-def _whole(transaction: int, data: bytes | None, reply: Reply) -> Broken:
+def _whole(transaction: int, data: bytes | None, reply: Reply) -> Packets:
     if data is not None:
         yield ptpip.data_head(transaction, len(data))
         yield data
     yield ptpip.response(transaction, reply.code, reply.parameters)
 
 
-def _bits(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _bits(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """A few bits of the data flipped, most of them near its beginning, where the counts are."""
     data = bytearray(reply.data or b"")
-    for _ in range(chance.randint(1, 24)):
+    for _ in range(rng.randint(1, 24)):
         if data:
-            end = len(data) if chance.random() < 0.3 else min(len(data), 96)
-            data[chance.randrange(end)] ^= 1 << chance.randrange(8)
+            end = len(data) if rng.random() < 0.3 else min(len(data), 96)
+            data[rng.randrange(end)] ^= 1 << rng.randrange(8)
     return _whole(transaction, bytes(data), reply)
 
 
-def _cut(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _cut(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """The data ends early."""
     data = reply.data or b""
-    return _whole(transaction, data[: chance.randint(0, len(data))], reply)
+    return _whole(transaction, data[: rng.randint(0, len(data))], reply)
 
 
-def _longer(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _longer(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """The data goes on with noise."""
-    return _whole(transaction, (reply.data or b"") + chance.randbytes(chance.randint(1, 5000)), reply)
+    return _whole(transaction, (reply.data or b"") + rng.randbytes(rng.randint(1, 5000)), reply)
 
 
-def _numbers(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _numbers(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """Some aligned numbers of the data are odd ones: counts, lengths, types."""
     data = bytearray(reply.data or b"")
-    for _ in range(chance.randint(1, 4)):
+    for _ in range(rng.randint(1, 4)):
         if len(data) >= 4:
-            place = chance.choice((0, 4, 8, 4 * chance.randrange(len(data) // 4)))
-            struct.pack_into("<I", data, min(place, len(data) - 4), chance.choice(_ODD_NUMBERS))
+            place = rng.choice((0, 4, 8, 4 * rng.randrange(len(data) // 4)))
+            struct.pack_into("<I", data, min(place, len(data) - 4), rng.choice(_ODD_NUMBERS))
     return _whole(transaction, bytes(data), reply)
 
 
-def _strings(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _strings(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """Every file name and text is a hostile one."""
 
     def ascii_name(match: re.Match[bytes]) -> bytes:
-        name = chance.choice(_NAMES).encode("utf-8", "surrogatepass")
-        return name[: len(match[0])].ljust(len(match[0]), chance.choice((b"\0", b"/", b"\n", b"\xff")))
+        name = rng.choice(_NAMES).encode("utf-8", "surrogatepass")
+        return name[: len(match[0])].ljust(len(match[0]), rng.choice((b"\0", b"/", b"\n", b"\xff")))
 
     def wide(match: re.Match[bytes]) -> bytes:
         # The unit count goes before it; it is set below, so keep the number of units.
         units = len(match[0]) // 2
-        text = chance.choice(_NAMES).encode("utf-16-le", "surrogatepass")[: 2 * units]
-        return text.ljust(2 * units, chance.choice((b"\0", b".", b"/", b"\xd8")))
+        text = rng.choice(_NAMES).encode("utf-16-le", "surrogatepass")[: 2 * units]
+        return text.ljust(2 * units, rng.choice((b"\0", b".", b"/", b"\xd8")))
 
     data = _ASCII_NAME.sub(ascii_name, reply.data or b"")
     return _whole(transaction, _STRING.sub(wide, data), reply)
 
 
-def _noise(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _noise(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """The data is noise."""
-    return _whole(transaction, chance.randbytes(chance.choice((0, 1, 3, 16, 500, 70000))), reply)
+    return _whole(transaction, rng.randbytes(rng.choice((0, 1, 3, 16, 500, 70000))), reply)
 
 
-def _unasked(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _unasked(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """Data where none is due, or none where it is."""
-    return _whole(transaction, chance.randbytes(100) if reply.data is None else None, reply)
+    return _whole(transaction, rng.randbytes(100) if reply.data is None else None, reply)
 
 
-def _announced(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _announced(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """Another size is announced than comes."""
     data = reply.data or b""
-    size = chance.choice(
-        (0, 1, len(data) // 2, len(data) + 1, 2 * len(data), 2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1)
-    )
+    size = rng.choice((0, 1, len(data) // 2, len(data) + 1, 2 * len(data), 2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1))
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size))
     yield ptpip.packet(PacketType.END_DATA, struct.pack("<I", transaction), data)
     yield ptpip.response(transaction, reply.code, reply.parameters)
 
 
-def _packet_length(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _packet_length(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """The packet with the data says another length than it has."""
     data = reply.data or b""
-    length = chance.choice((0, 1, 7, 8, 11, 12, len(data), 2**31 - 1, 2**31, 2**32 - 1))
+    length = rng.choice((0, 1, 7, 8, 11, 12, len(data), 2**31 - 1, 2**31, 2**32 - 1))
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, len(data)))
     yield struct.pack("<III", length, PacketType.END_DATA, transaction) + data
     yield ptpip.response(transaction, reply.code, reply.parameters)
 
 
-def _packet_type(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _packet_type(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """A packet of another type."""
-    yield ptpip.packet(chance.choice((0, *PacketType, 99, 2**32 - 1)), chance.randbytes(chance.randrange(40)))
+    yield ptpip.packet(rng.choice((0, *PacketType, 99, 2**32 - 1)), rng.randbytes(rng.randrange(40)))
     yield from _whole(transaction, reply.data, reply)
 
 
-def _transaction(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _transaction(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """The answer to another question."""
-    return _whole(chance.choice((0, transaction - 1, transaction + 1, 2**32 - 1)) % 2**32, reply.data, reply)
+    return _whole(rng.choice((0, transaction - 1, transaction + 1, 2**32 - 1)) % 2**32, reply.data, reply)
 
 
-def _code(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _code(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """A response code that is none, and more parameters than a response has."""
-    parameters = tuple(chance.choice(_ODD_NUMBERS) for _ in range(chance.randrange(9)))
-    return _whole(transaction, reply.data, Reply(chance.choice((0, 0x2000, 0x2002, 0xFFFF)), None, parameters))
+    parameters = tuple(rng.choice(_ODD_NUMBERS) for _ in range(rng.randrange(9)))
+    return _whole(transaction, reply.data, Reply(rng.choice((0, 0x2000, 0x2002, 0xFFFF)), None, parameters))
 
 
-def _endless(chance: random.Random, transaction: int, reply: Reply) -> Broken:
+def _endless(rng: random.Random, transaction: int, reply: Reply) -> Packets:
     """Data that does not end."""
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, 2**62))
-    piece = ptpip.packet(PacketType.DATA, struct.pack("<I", transaction), chance.randbytes(64) * (2**20 // 64))
+    piece = ptpip.packet(PacketType.DATA, struct.pack("<I", transaction), rng.randbytes(64) * (2**20 // 64))
     for _ in range(_ENDLESS):
         yield piece
 
@@ -172,7 +170,7 @@ _PARSED = ("bits", "cut", "longer", "numbers", "strings", "noise")
 
 
 class Mutator:
-    """Decides for each reply whether it is broken, and how.
+    """Decides for each reply whether it is mutated, and how.
 
     Args:
         seed: the same seed breaks the nth reply to an operation in the same way.
@@ -186,11 +184,11 @@ class Mutator:
         self._way = way
         self._counts: dict[int, int] = {}
 
-    def broken(self, operation: int, transaction: int, reply: Reply) -> Broken | None:
+    def mutated(self, operation: int, transaction: int, reply: Reply) -> Packets | None:
         """What to send in place of ``reply``; None: that itself."""
         count = self._counts[operation] = self._counts.get(operation, 0) + 1
-        chance = random.Random(f"{self._seed} {operation} {count}")
-        if chance.random() >= self._share:
+        rng = random.Random(f"{self._seed} {operation} {count}")
+        if rng.random() >= self._share:
             return None
-        names = tuple(WAYS) if chance.random() < 0.25 else _PARSED
-        return WAYS[self._way or chance.choice(names)](chance, transaction, reply)
+        names = tuple(WAYS) if rng.random() < 0.25 else _PARSED
+        return WAYS[self._way or rng.choice(names)](rng, transaction, reply)

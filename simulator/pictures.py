@@ -153,7 +153,7 @@ class Studio:
                 try:
                     loop.call_soon_threadsafe(deliver, outcome)
                 except RuntimeError:
-                    log.debug("a drawing is done after the end of the simulator")
+                    log.debug("a picture was drawn after the end of the simulator")
 
             # A daemon thread, not the loop's executor: the end of the process must not wait for a drawing.
             threading.Thread(target=draw, name=f"draw {scene.width}x{scene.height}", daemon=True).start()

@@ -86,7 +86,7 @@ class Reply:
     parameters: tuple[int, ...] = ()
 
 
-class NotPtpIp(Exception):
+class PtpIpError(Exception):
     """The other side sent something that is no PTP/IP packet, or not the one that is due."""
 
 
@@ -119,7 +119,7 @@ def data_head(transaction: int, size: int) -> bytes:
 def parse_request(body: bytes) -> tuple[Request, bool]:
     """The request in a COMMAND_REQUEST packet, and whether the initiator sends data after it."""
     if len(body) < 10 or (len(body) - 10) % 4:
-        raise NotPtpIp(f"a command request of {len(body)} bytes")
+        raise PtpIpError(f"a command request of {len(body)} bytes")
     phase, operation, transaction = struct.unpack_from("<IHI", body)
     parameters = struct.unpack_from(f"<{(len(body) - 10) // 4}I", body, 10)
     return Request(operation, transaction, parameters), phase == 2
@@ -142,7 +142,7 @@ class PacketStream:
         Raises:
             asyncio.IncompleteReadError: The other side closed the connection.
             ConnectionResetError: This side closed it.
-            NotPtpIp: The length makes no sense.
+            PtpIpError: The length makes no sense.
         """
         if self._writer.is_closing():
             raise ConnectionResetError
@@ -152,7 +152,7 @@ class PacketStream:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         length, type_ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
         if not _HEADER.size <= length <= MAX_PACKET:
-            raise NotPtpIp(f"a packet of {length} bytes")
+            raise PtpIpError(f"a packet of {length} bytes")
         return Packet(type_, await self._reader.readexactly(length - _HEADER.size))
 
     async def read_request(self) -> Request:
@@ -167,12 +167,12 @@ class PacketStream:
             if incoming.type == PacketType.PING:
                 await self.write(packet(PacketType.PONG))
             elif incoming.type != PacketType.CANCEL:
-                raise NotPtpIp(f"a packet of type {incoming.type} where a command request is due")
+                raise PtpIpError(f"a packet of type {incoming.type} instead of a command request")
 
     async def _read_data(self) -> bytes:
         start = await self.read()
         if start.type != PacketType.START_DATA or len(start.body) < 12:
-            raise NotPtpIp(f"a packet of type {start.type} where data should start")
+            raise PtpIpError(f"a packet of type {start.type} instead of the start of data")
         total = int.from_bytes(start.body[4:12], "little")
         parts: list[bytes] = []
         received = 0
@@ -180,7 +180,7 @@ class PacketStream:
         while received < total:
             part = await self.read()
             if part.type not in (PacketType.DATA, PacketType.END_DATA):
-                raise NotPtpIp(f"a packet of type {part.type} inside a data phase")
+                raise PtpIpError(f"a packet of type {part.type} inside a data phase")
             parts.append(part.body[4:])
             received += len(part.body) - 4
         return b"".join(parts)

@@ -12,7 +12,7 @@ from .body import Body
 from .dialect import Dialect
 from .faults import AT_INIT, BEFORE_OPERATION, IN_DATA, ON_REPLY, Fault, Faults, Kind
 from .listener import Listener
-from .ptpip import NotPtpIp, PacketStream, PacketType, Reply, Request, ResponseCode
+from .ptpip import PacketStream, PacketType, PtpIpError, Reply, Request, ResponseCode
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Responder:
         await self._listener.stop()
         self._end_session()
 
-    def _hang_up(self, stream: PacketStream) -> None:
+    def _drop_session(self, stream: PacketStream) -> None:
         """Close the session whose commands come over ``stream``, unless a newer one took its place."""
         if stream is not self._command:
             return
@@ -80,10 +80,10 @@ class Responder:
         stream = PacketStream(reader, writer)
         try:
             await self._serve(stream)
-        except NotPtpIp as error:
-            log.warning("%s: %s sent %s", self._body.identity.serial, stream.peer, error)
+        except PtpIpError as error:
+            log.warning("%s: invalid packet from %s: %s", self._body.identity.serial, stream.peer, error)
         finally:
-            self._hang_up(stream)
+            self._drop_session(stream)
 
     async def _serve(self, stream: PacketStream) -> None:
         first = await stream.read()
@@ -95,7 +95,7 @@ class Responder:
             # An EOS tells its events in operation 0x9116, a Nikon in 0x90C7; this connection stays silent.
             await stream.wait_closed_by_peer()
         else:
-            raise NotPtpIp(f"a packet of type {first.type} to begin with")
+            raise PtpIpError(f"a first packet of type {first.type}")
 
     async def _serve_commands(self, stream: PacketStream) -> None:
         fault = self._faults.take(AT_INIT)
@@ -124,14 +124,14 @@ class Responder:
     async def _answer(self, stream: PacketStream, request: Request) -> None:
         fault = self._faults.take(BEFORE_OPERATION, request.operation)
         if fault:
-            log.info("%s: fault %s strikes 0x%04x", self._body.identity.serial, fault.kind, request.operation)
+            log.info("%s: fault %s at operation 0x%04x", self._body.identity.serial, fault.kind, request.operation)
         match fault and fault.kind:
             case Kind.SILENT:
                 if fault and fault.execute:
                     await self._run(request)
                 return
             case Kind.DROP:
-                self._hang_up(stream)
+                self._drop_session(stream)
                 raise ConnectionResetError
             case Kind.GARBAGE:
                 await stream.write(GARBAGE)
@@ -163,9 +163,9 @@ class Responder:
     async def _send(self, stream: PacketStream, request: Request, reply: Reply) -> None:
         mutation = self._faults.take(ON_REPLY, request.operation)
         if mutation and mutation.mutator:
-            broken = mutation.mutator.broken(request.operation, request.transaction, reply)
-            if broken is not None:
-                for piece in broken:
+            mutated = mutation.mutator.mutated(request.operation, request.transaction, reply)
+            if mutated is not None:
+                for piece in mutated:
                     await stream.write(piece)
                 return
         end = ptpip.response(request.transaction, reply.code, reply.parameters)
@@ -175,13 +175,13 @@ class Responder:
         head = ptpip.data_head(request.transaction, len(reply.data))
         fault = self._faults.take(IN_DATA, request.operation)
         if fault:
-            await self._break_off(stream, head, reply.data, fault)
+            await self._interrupt(stream, head, reply.data, fault)
         await stream.write(head, reply.data, end)
 
-    async def _break_off(self, stream: PacketStream, head: bytes, data: bytes, fault: Fault) -> None:
+    async def _interrupt(self, stream: PacketStream, head: bytes, data: bytes, fault: Fault) -> None:
         """Send half of the data, then hang up or say nothing more."""
         await stream.write(head, data[: len(data) // 2])
         if fault.kind is Kind.STALL_MID_DATA:
             await stream.wait_closed_by_peer()
-        self._hang_up(stream)
+        self._drop_session(stream)
         raise ConnectionResetError

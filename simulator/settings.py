@@ -126,7 +126,7 @@ class BodySettings(ABC):
         if value is None or not self._valid(setting, value):
             return ResponseCode.INVALID_VALUE
         if code in self._vetoed:
-            self._keep(setting)
+            self._announce_veto(setting)
         else:
             self._store(setting, value, by_host=True)
         return ResponseCode.OK
@@ -147,13 +147,13 @@ class BodySettings(ABC):
     def _store(self, setting: Setting, value: Value, by_host: bool) -> None:
         """Store a value, apply it to the body and queue the events that follow."""
 
-    def _keep(self, setting: Setting) -> None:
+    def _announce_veto(self, setting: Setting) -> None:
         """Queue the events of a property that keeps its value because of a veto."""
         return
 
     # Changes on the body, through the control port
 
-    def _named(self, name: str) -> Setting:
+    def _find(self, name: str) -> Setting:
         """The setting with that name or code.
 
         Raises:
@@ -168,7 +168,7 @@ class BodySettings(ABC):
         if not found:
             iso = next(setting.code for setting in self._settings.values() if setting.name == "iso")
             names = ", ".join(sorted(setting.name for setting in self._settings.values()))
-            raise InvalidRequest(f"no property {name!r}; allowed: a code such as 0x{iso:x}, or one of {names}")
+            raise InvalidRequest(f"unknown property {name!r}; allowed: a code such as 0x{iso:x}, or one of {names}")
         return found
 
     def change(self, name: str, value: object) -> None:
@@ -177,10 +177,10 @@ class BodySettings(ABC):
         Raises:
             InvalidRequest: There is no such property or value, or the value follows from the state of the body.
         """
-        setting = self._named(name)
+        setting = self._find(name)
         if setting.code in self._fixed:
             raise InvalidRequest(f"{setting.name} follows from the body's state and cannot be set here")
-        found = _chosen(setting, value)
+        found = _choice(setting, value)
         if found is None or not self._valid(setting, found):
             allowed = ", ".join(setting.choices) or ("a text" if setting.type == STRING else "a number")
             raise InvalidRequest(f"{setting.name} cannot be {value!r}; allowed: {allowed}")
@@ -192,7 +192,7 @@ class BodySettings(ABC):
         Raises:
             InvalidRequest: There is no such property.
         """
-        code = self._named(name).code
+        code = self._find(name).code
         if on:
             self._vetoed.add(code)
         else:
@@ -207,7 +207,7 @@ class BodySettings(ABC):
         return {setting.name: self.label(code) for code, setting in self._settings.items()}
 
 
-def _chosen(setting: Setting, value: object) -> Value | None:
+def _choice(setting: Setting, value: object) -> Value | None:
     """The value of ``setting`` that a label or a number stands for; None when there is none."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None

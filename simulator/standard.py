@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from . import datasets, exposures
-from .body import Body, CardFull, CardProtected, OutOfFocus, ShutterListener, ShutterRefused
+from .body import Body, CardFull, CardProtected, OutOfFocus, ReleaseRejected, ShutterListener
 from .card import CAPACITY, FORMAT_FOLDER, ROOT, StoredFile
 from .datasets import DeviceInfo, ObjectInfo, Property
 from .dialect import Handler
@@ -201,14 +201,14 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
     def _release(self, exposure: Exposure) -> Reply:
         """Press the shutter all the way."""
         try:
-            self._body.fire(exposure, self)
+            self._body.release(exposure, self)
         except CardFull:
             return Reply(ResponseCode.STORE_FULL)
         except CardProtected:
             return Reply(ResponseCode.STORE_READ_ONLY)
         except OutOfFocus:
             return self._out_of_focus()
-        except ShutterRefused:
+        except ReleaseRejected:
             return Reply(ResponseCode.DEVICE_BUSY)
         return Reply()
 

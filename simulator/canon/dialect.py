@@ -16,7 +16,7 @@ from ..ptpip import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
 from . import properties as props
-from .live_view import live_view_blob
+from .live_view import live_view_reply
 from .settings import CanonSettings
 
 NOT_READY = 0xA102
@@ -175,7 +175,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         if not self._body.live_view or self._body.exposing:
             return Reply(NOT_READY)
         variety = self._live_view_variety(request)
-        return Reply(data=live_view_blob(await self._body.next_frame(), variety))
+        return Reply(data=live_view_reply(await self._body.next_frame(), variety))
 
     # What the body tells: see body.ShutterListener
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _JPEG = 1
 
 
-def live_view_blob(frame: Sequence[bytes], variety: str | None) -> bytes:
+def live_view_reply(frame: Sequence[bytes], variety: str | None) -> bytes:
     """The blob with ``frame`` in it, or a malformed one of that ``variety``.
 
     What libgphoto2 2.5.34 does with them (library.c, camera_capture_preview): ``zero_length`` is a blob of no

@@ -148,5 +148,5 @@ class CanonSettings(BodySettings):
         if code == props.LIVE_VIEW_OUTPUT and isinstance(value, int):
             self._body.switch_live_view(bool(value & props.OUTPUT_PC))
 
-    def _keep(self, setting: Setting) -> None:
+    def _announce_veto(self, setting: Setting) -> None:
         self.announce(setting.code)

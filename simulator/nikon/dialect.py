@@ -19,7 +19,7 @@ from ..ptpip import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
 from . import properties as props
-from .live_view import live_view_answer
+from .live_view import live_view_reply
 from .settings import NikonSettings
 
 OUT_OF_FOCUS, INVALID_STATUS, NOT_LIVE_VIEW = 0xA002, 0xA004, 0xA00B
@@ -77,7 +77,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
             vendor_description="microsoft.com: 1.0",
             operations=sorted(self.operations),
             events=(0x4002, 0x4003, 0x4004, 0x4005, 0x4006, 0x4008, 0x400A, 0x400C, 0x400D, 0xC101, 0xC102),
-            properties=[one.code for one in self.standard_properties() if not _own(one.code)],
+            properties=[one.code for one in self.standard_properties() if not _vendor_property(one.code)],
             capture_formats=(FORMAT_JPEG, FORMAT_NEF),
             image_formats=(FORMAT_NEF, FORMAT_FOLDER, FORMAT_JPEG),
             manufacturer="Nikon Corporation",
@@ -121,7 +121,9 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return Reply()
 
     async def _get_property_codes(self, request: Request) -> Reply:
-        return Reply(data=datasets.array16(one.code for one in self.standard_properties() if _own(one.code)))
+        return Reply(
+            data=datasets.array16(one.code for one in self.standard_properties() if _vendor_property(one.code))
+        )
 
     async def _set_property_value(self, request: Request) -> Reply:
         return self._set(request.parameter(0), request.data)
@@ -138,15 +140,15 @@ class NikonDslr(StandardDialect[NikonSettings]):
     async def _get_object(self, request: Request) -> Reply:
         reply = await super()._get_object(request)
         # So it is on a D750, where the delete that follows finds no such object (libgphoto2 issue 22).
-        self._forget_in_ram(request.parameter(0))
+        self._drop_from_ram(request.parameter(0))
         return reply
 
     async def _delete_in_ram(self, request: Request) -> Reply:
         handles = [request.parameter(0)] if request.parameter(0) else list(self._body.ram)
-        found = [self._forget_in_ram(handle) for handle in handles]
+        found = [self._drop_from_ram(handle) for handle in handles]
         return Reply() if any(found) else Reply(ResponseCode.INVALID_HANDLE)
 
-    def _forget_in_ram(self, handle: int) -> bool:
+    def _drop_from_ram(self, handle: int) -> bool:
         """A picture in RAM is gone once it was fetched; the next one of its shot is offered then."""
         gone = self._body.ram.pop(handle, None)
         if gone:
@@ -169,12 +171,12 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return Reply(outcome)
 
     async def _release_to(self, request: Request) -> Reply:
-        return self._fire(request.parameter(0) == WITH_AUTOFOCUS, bool(request.parameter(1)))
+        return self._release_shutter(request.parameter(0) == WITH_AUTOFOCUS, bool(request.parameter(1)))
 
     async def _release_to_ram(self, request: Request) -> Reply:
-        return self._fire(request.operation == 0x90CB, True)
+        return self._release_shutter(request.operation == 0x90CB, True)
 
-    def _fire(self, autofocus: bool, to_ram: bool) -> Reply:
+    def _release_shutter(self, autofocus: bool, to_ram: bool) -> Reply:
         if self._busy:
             return Reply(ResponseCode.DEVICE_BUSY)
         exposure = replace(self.next_exposure(), to_host=to_ram)
@@ -224,7 +226,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
             return Reply(ResponseCode.DEVICE_BUSY)
         variety = self._live_view_variety(request)
         frame = await self._body.next_frame()
-        return Reply(data=live_view_answer(frame, self._body.studio.frame_size, variety))
+        return Reply(data=live_view_reply(frame, self._body.studio.frame_size, variety))
 
     # What the body tells: see body.ShutterListener
 
@@ -268,6 +270,6 @@ class NikonDslr(StandardDialect[NikonSettings]):
         self.card_changed()
 
 
-def _own(code: int) -> bool:
+def _vendor_property(code: int) -> bool:
     """Whether a property is Nikon's own, which the device info does not tell."""
     return code & 0xF000 == 0xD000 and not 0xD300 <= code < 0xD500

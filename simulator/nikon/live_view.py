@@ -9,7 +9,7 @@ HEADER_SIZE = 384
 """Bytes; what a D7100 sends. libgphoto2 looks for the start of the JPEG instead of counting."""
 
 
-def live_view_answer(frame: Sequence[bytes], size: tuple[int, int], variety: str | None) -> bytes:
+def live_view_reply(frame: Sequence[bytes], size: tuple[int, int], variety: str | None) -> bytes:
     """A header and ``frame`` of ``size`` pixels, or a malformed answer of that ``variety``.
 
     The header begins with the pixels of the picture and of the whole scene, big-endian; the rest (focus areas,

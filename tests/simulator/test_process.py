@@ -53,9 +53,9 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--cameras", "0"], "'0' is not allowed: the count of cameras is a whole number from 1 to 64"),
+        (["--cameras", "0"], "'0' is not allowed: the number of cameras is a whole number from 1 to 64"),
         (["--port", "99999"], "'99999' is not allowed: a port is a whole number from 0 to 65535"),
-        (["--fps", "fast"], "'fast' is not allowed: frames/s from 1 to 1000, or 0 for as many as asked"),
+        (["--fps", "fast"], "'fast' is not allowed: frames/s from 1 to 1000, or 0 for no limit"),
         (["--still", "huge"], "'huge' is not allowed: WIDTHxHEIGHT from 160x112 to 10000x10000"),
         (["--frame", "16x16"], "'16x16' is not allowed: WIDTHxHEIGHT from 160x112 to 10000x10000"),
         (["--shutter", "-1"], "'-1' is not allowed: seconds from 0 to 60"),
