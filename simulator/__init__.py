@@ -1,1 +1,1 @@
-"""A simulated camera that the real libgphoto2 drives over PTP/IP: ``python -m simulator``."""
+"""A simulated camera: the real libgphoto2 connects to it over PTP/IP. Start it with ``python -m simulator``."""

@@ -21,7 +21,7 @@ from .makers import MAKERS
 from .pictures import Studio
 
 _PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h."""
+"""The value in linux/prctl.h."""
 
 log = logging.getLogger("simulator")
 
@@ -73,7 +73,7 @@ def _printable(longest: int, name: str) -> Callable[[str], str]:
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options. Exits with code 2 and a sentence on stderr when one is not allowed."""
+    """Parse the command line. Exits with code 2 and a message on stderr when an option is not allowed."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulated cameras over PTP/IP.")
     port = _whole(0, 65535, "a port")
     parser.add_argument("--cameras", type=_whole(1, 64, "the number of cameras"), default=1, help="how many (1)")
@@ -102,7 +102,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def _die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent, ``parent``; at once if that is gone already."""
+    """Ask the kernel to end this process when the process ``parent`` ends. Exits at once if it has already ended."""
     if not sys.platform.startswith("linux"):
         sys.exit("python -m simulator: error: --die-with-parent works on Linux only")
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
@@ -150,7 +150,7 @@ async def _serve(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run until a signal; returns the exit code."""
+    """Run until SIGTERM or SIGINT; returns the exit code."""
     parent = os.getppid()
     options = parse_arguments()
     if options.die_with_parent:

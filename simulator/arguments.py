@@ -1,4 +1,4 @@
-"""Checked access to the arguments of a control request; each error says what is allowed."""
+"""Checks the arguments of a control request. Each error message lists what is allowed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from .dialect import InvalidRequest
 
 LONGEST = 86400.0
-"""Seconds; a day is longer than any test."""
+"""Seconds. No test takes longer than a day."""
 
 
 class Arguments:
     """The members of a request object."""
 
     def __init__(self, values: Mapping[str, object]) -> None:
-        """Wrap ``values`` as they came from JSON."""
+        """Wrap the members ``values`` of a JSON object."""
         self._values = values
 
     def __contains__(self, name: str) -> bool:
-        """Whether the request names it."""
+        """Whether the request has a member ``name``."""
         return name in self._values
 
     def _wrong(self, name: str, allowed: str) -> InvalidRequest:
@@ -27,26 +27,26 @@ class Arguments:
         return InvalidRequest(f"{name} cannot be {self._values[name]!r}; allowed: {allowed}")
 
     def allow_only(self, names: Collection[str]) -> None:
-        """Refuse members that mean nothing here: they are spelling mistakes."""
+        """Raise `InvalidRequest` if there is a member that is not in ``names``, such as a misspelled one."""
         for name in self._values:
             if name not in names:
                 raise InvalidRequest(f"unknown member {name!r}; allowed: {', '.join(sorted(names))}")
 
     def any(self, name: str) -> object:
-        """A member of any type that has to be there."""
+        """A required member of any type."""
         if name not in self._values:
             raise self._wrong(name, "a text or a number")
         return self._values[name]
 
     def text(self, name: str) -> str:
-        """A text that has to be there."""
+        """A required text."""
         value = self._values.get(name)
         if not isinstance(value, str):
             raise self._wrong(name, "a text")
         return value
 
     def text_or_none(self, name: str) -> str | None:
-        """A text; None where it is null or missing."""
+        """An optional text; None if it is null or missing."""
         return None if self._values.get(name) is None else self.text(name)
 
     def choice(self, name: str, allowed: Sequence[str], default: str | None = None) -> str:
@@ -64,14 +64,14 @@ class Arguments:
         return value
 
     def whole(self, name: str, default: int | None = None) -> int:
-        """A whole number from 0."""
+        """A whole number, 0 or more."""
         value = self._values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self._wrong(name, "a whole number from 0")
         return value
 
     def count_or_none(self, name: str, default: int) -> int | None:
-        """A whole number from 1; None where it is null."""
+        """A whole number, 1 or more; None if it is null."""
         if name in self._values and self._values[name] is None:
             return None
         value = self.whole(name, default)
@@ -80,7 +80,7 @@ class Arguments:
         return value
 
     def seconds(self, name: str, default: float) -> float:
-        """A number of seconds from 0."""
+        """A number of seconds, from 0 to a day."""
         value = self._values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
             raise self._wrong(name, "seconds from 0 to 86400")

@@ -1,4 +1,4 @@
-"""The camera body without its maker's dialect: shutter, card, RAM, live view, battery, clock."""
+"""The camera body, which is the same for all makers: shutter, card, RAM, live view, battery, clock."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class ReleaseRejected(Exception):
-    """The shutter does not open. Subclasses say why."""
+    """The shutter does not open. The subclass is the reason."""
 
 
 class Exposing(ReleaseRejected):
-    """The shot before is not finished."""
+    """The previous shot is not finished."""
 
 
 class CardFull(ReleaseRejected):
-    """No room for another shot."""
+    """The card has no space for another shot."""
 
 
 class CardProtected(ReleaseRejected):
@@ -35,11 +35,11 @@ class CardProtected(ReleaseRejected):
 
 
 class OutOfFocus(ReleaseRejected):
-    """The autofocus found nothing."""
+    """The autofocus failed."""
 
 
 class ShutterListener(Protocol):
-    """Who is told about a shot: the maker's dialect, which turns it into events for the driver."""
+    """Receives the steps of a shot. The maker's dialect emits events to the driver for them."""
 
     def exposure_started(self) -> None:
         """The shutter opened."""
@@ -51,19 +51,19 @@ class ShutterListener(Protocol):
         """A picture waits in RAM for the host."""
 
     def exposure_ended(self) -> None:
-        """The body is free again."""
+        """The shot is finished."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How fast a body is. ``fps``: live-view frames/s, 0 for no limit; ``shutter``: seconds from press to picture."""
+    """The speed of a body. ``fps``: live-view frames/s, 0: no limit. ``shutter``: seconds from release to picture."""
 
     fps: float
     shutter: float
 
 
 class Body:
-    """State that outlives connections and ends with the process or ``reset``."""
+    """The state of a camera. Connections do not change it; it lasts until ``reset`` or the end of the process."""
 
     def __init__(self, identity: Identity, layout: Layout, studio: Studio, faults: Faults, timing: Timing) -> None:
         """Start in factory state."""
@@ -78,8 +78,8 @@ class Body:
         self.reset()
 
     def reset(self) -> None:
-        """Factory state: an empty card, counters at zero, live view off."""
-        # Handles go on: a host that is connected remembers the old ones.
+        """Return to the factory state: an empty card, counters at zero, live view off."""
+        # Do not reuse handles: a connected host may still have the old ones.
         self.card = Card(self._layout, self.card.next_handle())
         self.ram: dict[int, StoredFile] = {}
         self.file_prefix = self._layout.file
@@ -107,26 +107,26 @@ class Body:
         return self.card.free_shots(exposures.size(exposure, self.studio))
 
     def switch_live_view(self, on: bool) -> None:
-        """Raise or drop the mirror."""
+        """Start or stop live view."""
         if on and not self.live_view:
             self._next_frame_at = 0.0
         self.live_view = on
 
     async def next_frame(self) -> list[bytes]:
-        """The next live-view frame, as soon as it is due."""
+        """Wait until the next live-view frame is due and return it."""
         now = time.monotonic()
         if self._next_frame_at > now:
             await asyncio.sleep(self._next_frame_at - now)
-        # A host that asks late gets its frame at once, but the missed ones are not made up for.
+        # A host that reads late gets a frame at once, but not the frames that it missed.
         self._next_frame_at = max(self._next_frame_at, time.monotonic() - self._period) + self._period
         self.frames += 1
         return await self.studio.live_frame(self.frames, self.identity.serial, time.time_ns() // 1000)
 
     def release(self, exposure: Exposure, listener: ShutterListener) -> asyncio.Task[None]:
-        """Press the shutter all the way. The task ends when the pictures are stored.
+        """Release the shutter. The task that this returns ends when the pictures are stored.
 
         Raises:
-            ReleaseRejected: Nothing happens, and this says why.
+            ReleaseRejected: The shutter does not open.
         """
         if self.exposing:
             raise Exposing
@@ -145,10 +145,10 @@ class Body:
         return self._task
 
     async def press(self, exposure: Exposure, listener: ShutterListener) -> list[StoredFile]:
-        """Press the shutter and wait for the pictures, which come back.
+        """Release the shutter, wait until the pictures are stored, and return them.
 
         Raises:
-            ReleaseRejected: Nothing happens, and this says why.
+            ReleaseRejected: The shutter does not open.
         """
         before = {stored.handle for stored in self._stored()}
         await asyncio.shield(self.release(exposure, listener))
@@ -205,6 +205,6 @@ class Body:
 
 
 def _report(task: asyncio.Task[None]) -> None:
-    """Log a shot that failed: nobody else waits for it."""
+    """Log a shot that failed. Nothing else reads the result of its task."""
     if not task.cancelled() and (error := task.exception()):
         log.error("a shot failed", exc_info=error)

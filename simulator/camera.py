@@ -1,4 +1,4 @@
-"""One simulated camera: body, dialect and connections put together."""
+"""One simulated camera: its body, its dialect and its connections."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Camera:
-    """A camera with a power switch. Its state outlives connections and power-off."""
+    """A camera with a power switch. Its state survives disconnects and power-off."""
 
     def __init__(self, maker: Maker, identity: Identity, studio: Studio, timing: Timing, host: str) -> None:
-        """Put a camera together; ``host`` is the address to listen on."""
+        """Create a camera that is off; ``host`` is the address to listen on."""
         self.faults = Faults()
         self.body = Body(identity, maker.layout, studio, self.faults, timing)
         self.dialect: Dialect = maker.dialect(self.body)
@@ -30,11 +30,11 @@ class Camera:
 
     @property
     def address(self) -> str:
-        """The address as libgphoto2 wants it: the same port for commands and events."""
+        """The address for libgphoto2. Commands and events use the same port."""
         return f"ptpip:{self._host}:{self.responder.port}:{self.responder.port}"
 
     async def power(self, on: bool) -> None:
-        """Switch on or off. Listens on the same port each time, the one of ``start``."""
+        """Switch on or off. The camera listens on the port of ``start`` each time."""
         if on and not self.responder.listening:
             await self.responder.start(self._host, self.responder.port)
         elif not on:
@@ -42,7 +42,7 @@ class Camera:
         log.info("%s: power %s", self.body.identity.serial, "on" if on else "off")
 
     def power_after(self, on: bool, seconds: float) -> None:
-        """Switch on or off later; takes the place of a switch that is still to come."""
+        """Switch on or off after a delay. Replaces an earlier request that is still waiting."""
 
         async def wait_and_switch() -> None:
             await asyncio.sleep(seconds)
@@ -56,7 +56,7 @@ class Camera:
         self._switching = asyncio.create_task(wait_and_switch())
 
     async def start(self, port: int) -> None:
-        """Listen on ``port``; 0: the system picks one.
+        """Listen on ``port``; 0: any free port.
 
         Raises:
             OSError: The port is taken.
@@ -64,11 +64,11 @@ class Camera:
         await self.responder.start(self._host, port)
 
     def reset(self) -> None:
-        """Factory state; connections and the power switch stay as they are."""
+        """Return to the factory state. Connections and the power switch do not change."""
         if self._switching:
             self._switching.cancel()
         self.faults.clear()
-        for stored in self.body.card.files():  # a driver that is connected has to hear of it: names come again
+        for stored in self.body.card.files():  # The names will be used again, so a connected driver needs the events.
             self.dialect.file_removed(stored)
         self.body.reset()
         self.dialect.reset()

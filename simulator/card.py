@@ -11,25 +11,25 @@ from .pieces import Pieces
 
 ROOT = 0xFFFFFFFF
 FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2, FORMAT_NEF = 0x3001, 0x3801, 0xB103, 0x3000
-"""A Nikon calls its raw files "undefined"."""
+"""PTP object formats. Nikon uses "undefined" for its raw files."""
 
 CAPACITY = 16 * 10**9
-"""Bytes."""
+"""The size of a card in bytes."""
 
 FILES_PER_FOLDER = 9999
-"""DCF: names run from IMG_0001 to IMG_9999, then the next folder begins."""
+"""The limit of DCF: names go from IMG_0001 to IMG_9999, then a new folder begins."""
 
 _FIRST_FOLDER, _FIRST_FILE = 0x20000000, 0x20001000
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a maker's bodies use a card.
+    """How the bodies of one maker use a card.
 
     Attributes:
-        storage: the id under which they offer it.
-        folder: what follows the number in a folder's name.
-        file: what goes before the number in a file's name.
+        storage: the id of the storage.
+        folder: the part of a folder's name after the number.
+        file: the part of a file's name before the number.
     """
 
     storage: int
@@ -39,7 +39,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class StoredFile:
-    """A file or folder. ``taken``: seconds since 1970. ``parent`` 0 is the root, or the camera's RAM."""
+    """A file or folder. ``taken``: seconds since 1970. ``parent`` 0 is the root or the camera's RAM."""
 
     handle: int
     parent: int
@@ -62,7 +62,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class DeletedFile:
-    """What is remembered of a file that was deleted: whoever deleted it should have saved these bytes before."""
+    """A file that was deleted. A test can check that a program saved it before it deleted it."""
 
     path: str
     size: int
@@ -71,16 +71,16 @@ class DeletedFile:
 
 
 class Card:
-    """The card in the slot. Handles are never used twice."""
+    """The memory card. A handle is never used twice."""
 
     def __init__(self, layout: Layout, first_file: int = _FIRST_FILE) -> None:
-        """An empty formatted card; handles of files begin at ``first_file``."""
+        """Create an empty card. Handles of files begin at ``first_file``."""
         self.layout = layout
         self.write_protected = False
         self.free_shots_limit: int | None = None
-        """What the body is to show as free shots; None: as many as fit."""
+        """The number of free shots to report; None: the shots that fit."""
         self.deleted: list[DeletedFile] = []
-        """What was on the card and is no more, in the order of leaving."""
+        """The deleted files, in the order in which they were deleted."""
         self._handles = iter(range(first_file, 2**31))
         self._folders = iter(range(_FIRST_FOLDER, _FIRST_FILE))
         self._objects: dict[int, StoredFile] = {}
@@ -94,13 +94,13 @@ class Card:
         return folder
 
     def new_folder(self, number: int) -> StoredFile:
-        """Begin folder ``number``, where later files go."""
+        """Create folder ``number``, where later files are stored."""
         self._folder = self._add_folder(self._dcim.handle, f"{number}{self.layout.folder}")
         return self._folder
 
     @property
     def current_folder(self) -> int:
-        """The handle of the folder where new files go."""
+        """The handle of the folder where new files are stored."""
         return self._folder.handle if self._folder else 0
 
     def next_handle(self) -> int:
@@ -119,7 +119,7 @@ class Card:
         """Delete a file.
 
         Raises:
-            KeyError: There is none with that handle.
+            KeyError: There is no file with that handle.
         """
         stored = self._objects[handle]
         if stored.format != FORMAT_FOLDER:
@@ -127,12 +127,12 @@ class Card:
         del self._objects[handle]
 
     def children(self, parent: int) -> list[StoredFile]:
-        """What is directly in a folder; ``parent`` 0 or ROOT is the root."""
+        """The files and folders directly in a folder; ``parent`` 0 or ROOT is the root."""
         wanted = 0 if parent == ROOT else parent
         return [stored for stored in self._objects.values() if stored.parent == wanted]
 
     def files(self) -> list[StoredFile]:
-        """All files in the order in which they came."""
+        """All files in the order in which they were added."""
         return [stored for stored in self._objects.values() if stored.format != FORMAT_FOLDER]
 
     def objects(self) -> list[StoredFile]:
@@ -153,7 +153,7 @@ class Card:
         return next((stored for stored in self.files() if self.path(stored) == path), None)
 
     def free_bytes(self, shot_size: int) -> int:
-        """Bytes left; ``shot_size``: bytes of the next shot."""
+        """Free bytes; ``shot_size``: bytes of the next shot."""
         if self.free_shots_limit is not None:
             return self.free_shots_limit * shot_size
         return max(0, CAPACITY - sum(len(stored.content) for stored in self._objects.values()))

@@ -15,17 +15,17 @@ Reply = dict[str, Any]
 
 
 class ControlError(Exception):
-    """The simulator refused a request; the text says what is allowed."""
+    """The simulator rejected a request. The text lists what is allowed."""
 
 
 class Control:
     """One connection to a control port. Each method sends one request; keyword arguments are its members."""
 
     def __init__(self, address: str, timeout: float = 10.0) -> None:
-        """Connect to ``HOST:PORT``; no answer takes longer than ``timeout`` seconds.
+        """Connect to ``HOST:PORT``. Each reply has to come within ``timeout`` seconds.
 
         Raises:
-            OSError: Nobody listens there.
+            OSError: The connection failed.
         """
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout)
@@ -47,10 +47,10 @@ class Control:
         self.close()
 
     def send(self, request: Reply) -> Reply:
-        """Send ``request`` as it is and return the reply, refused or not.
+        """Send ``request`` unchanged and return the reply, also if it is an error.
 
         Raises:
-            OSError: The connection is lost, or no answer came in time.
+            OSError: The connection was lost, or the reply did not come in time.
         """
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         line = self._lines.readline()
@@ -64,8 +64,8 @@ class Control:
         """Run a command.
 
         Raises:
-            ControlError: The simulator refused.
-            OSError: The connection is lost, or no answer came in time.
+            ControlError: The simulator rejected the request.
+            OSError: The connection was lost, or the reply did not come in time.
         """
         reply = self.send({"do": command, "camera": camera, **arguments})
         if not reply.get("ok"):
@@ -73,7 +73,7 @@ class Control:
         return reply
 
     def state(self, camera: int = 0, sha256: bool = False) -> Reply:
-        """Everything about a camera."""
+        """The whole state of a camera."""
         return self.do("state", camera, sha256=sha256)
 
     def shutter(self, camera: int = 0) -> list[str]:
@@ -81,11 +81,11 @@ class Control:
         return list(self.do("shutter", camera)["files"])
 
     def set(self, property: str, value: str | int, camera: int = 0) -> None:
-        """Change a setting on the body."""
+        """Change a property on the body."""
         self.do("set", camera, property=property, value=value)
 
     def veto(self, property: str, on: bool = True, camera: int = 0) -> None:
-        """Have the body keep its old value when the driver sets ``property``."""
+        """Keep the old value when the driver sets ``property``."""
         self.do("veto", camera, property=property, on=on)
 
     def battery(self, level: int, camera: int = 0) -> None:
@@ -93,7 +93,7 @@ class Control:
         self.do("battery", camera, level=level)
 
     def power(self, on: bool, after: float = 0.0, camera: int = 0) -> None:
-        """Switch the camera on or off, ``after`` that many seconds."""
+        """Switch the camera on or off after ``after`` seconds."""
         self.do("power", camera, on=on, after=after)
 
     def card(self, camera: int = 0, **arguments: Any) -> None:
@@ -101,7 +101,7 @@ class Control:
         self.do("card", camera, **arguments)
 
     def write_protect(self, on: bool = True, camera: int = 0) -> None:
-        """Move the card's lock switch."""
+        """Switch the write protection of the card on or off."""
         self.do("write_protect", camera, on=on)
 
     def delete(self, path: str, camera: int = 0) -> None:
@@ -117,11 +117,11 @@ class Control:
         self.do("clear", camera)
 
     def reset(self, camera: int = 0) -> None:
-        """Factory state."""
+        """Return to the factory state."""
         self.do("reset", camera)
 
     def help(self) -> Reply:
-        """What the control port can do."""
+        """The commands of the control port."""
         return self.do("help")
 
 

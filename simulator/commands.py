@@ -1,4 +1,4 @@
-"""What the control port can do: one function for each command, and the table of them."""
+"""The commands of the control port: one function for each command, and a table of them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _REJECTIONS: Mapping[type[ReleaseRejected], str] = {
     OutOfFocus: "the autofocus failed; allowed when the fault focus_failed has ended",
 }
 _OPERATIONAL = BEFORE_OPERATION | IN_DATA | ON_REPLY
-"""Faults that can be bound to an operation."""
+"""Faults that can be limited to one operation."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """One thing the control port can do."""
+    """One command of the control port."""
 
     run: Callable[[Camera, Arguments], Awaitable[Result]]
     arguments: Mapping[str, str]
-    """Name to meaning."""
+    """The meaning of each argument, by its name."""
     summary: str
 
 

@@ -1,4 +1,4 @@
-"""The control port: what a person or the world does to a camera, as JSON lines over TCP."""
+"""The control port: what people do to a camera, and faults. JSON lines over TCP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ControlServer:
     """Serves the control port for all cameras of the process."""
 
     def __init__(self, cameras: Sequence[Camera]) -> None:
-        """Control ``cameras``; a request picks one by its index."""
+        """Control ``cameras``. A request selects one by its index."""
         self._cameras = cameras
         self._listener = Listener(self._serve, "control")
 
@@ -28,7 +28,7 @@ class ControlServer:
         """Listen; returns the port.
 
         Raises:
-            OSError: The address is taken or not ours.
+            OSError: The address is in use or not an address of this machine.
         """
         return await self._listener.start(host, port)
 

@@ -20,7 +20,7 @@ def integer(type_: int, value: int) -> bytes:
 
 
 def read_integer(type_: int, data: bytes) -> int | None:
-    """The integer of a PTP data type at the start of ``data``; None when the bytes are too few."""
+    """The integer of a PTP data type at the start of ``data``; None if there are too few bytes."""
     layout = _INTEGERS[type_]
     return int(struct.unpack_from(layout, data)[0]) if len(data) >= struct.calcsize(layout) else None
 
@@ -33,12 +33,12 @@ def limits(type_: int) -> tuple[int, int]:
 
 
 def plain_bytes(text: str) -> bytes:
-    """Text where a maker has plain bytes and no UCS-2. U+DC80 to U+DCFF stand for bytes that are not UTF-8 (PEP 383)."""
+    """Text as plain bytes, not UCS-2. U+DC80 to U+DCFF stand for bytes that are not UTF-8 (PEP 383)."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def string(text: str) -> bytes:
-    """A PTP string: u8 count of UCS-2 units with the NUL, then the units. Empty is one zero byte.
+    """A PTP string: u8 count of UCS-2 units (NUL included), then the units. An empty string is one zero byte.
 
     A byte that is not UTF-8 (see `plain_bytes`) becomes the unit of the same number.
     """
@@ -74,7 +74,7 @@ def timestamp(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What a camera says about itself (GetDeviceInfo, 0x1001)."""
+    """The identity and the abilities of a camera (GetDeviceInfo, 0x1001)."""
 
     vendor_id: int
     vendor_version: int
@@ -111,7 +111,7 @@ def storage_info(capacity: int, free: int, read_only: bool, description: str) ->
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What a camera says about one file or folder (GetObjectInfo, 0x1008). ``taken``: seconds since 1970."""
+    """The details of one file or folder (GetObjectInfo, 0x1008). ``taken``: seconds since 1970."""
 
     storage: int
     format: int
@@ -149,14 +149,14 @@ class Property:
     bounds: tuple[int, int, int] | None = None
 
     def pack_value(self, value: int | str | None = None) -> bytes:
-        """``value`` (or the present one) as GetDevicePropValue sends it."""
+        """``value`` (default: the current value) as GetDevicePropValue sends it."""
         value = self.value if value is None else value
         if isinstance(value, str):
             return string(value)
         return integer(self.type, value)
 
     def read_value(self, data: bytes) -> int | str | None:
-        """The value in ``data``; None when the bytes are too few or the value is not allowed."""
+        """The value in ``data``; None if there are too few bytes or the value is not allowed."""
         if self.type == STRING:
             text = read_string(data)
             return None if self.choices and text not in self.choices else text

@@ -1,4 +1,4 @@
-"""What a maker's dialect gives to the rest of the simulator: the seam between the body and the wire."""
+"""The interface of a maker's dialect, which the rest of the simulator uses."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ Handler = Callable[[Request], Awaitable[Reply]]
 
 
 class InvalidRequest(Exception):
-    """The control port asked for something that cannot be; the text says what is allowed."""
+    """A request to the control port is not valid. The text lists what is allowed."""
 
 
 class Dialect(Protocol):
-    """A maker's operations, properties and events, on top of standard PTP."""
+    """The operations, properties and events of one maker: standard PTP and the maker's own."""
 
     @property
     def operations(self) -> Mapping[int, Handler]:
-        """Everything the camera answers to, standard operations included."""
+        """The handlers of all operations, standard operations included."""
 
     @property
     def names(self) -> Mapping[int, str]:
-        """A name for each operation, for the control port."""
+        """The name of each operation, for the control port."""
 
     def session_ended(self) -> None:
-        """The host is gone: forget what belongs to the session."""
+        """Drop what belongs to the session: the host has disconnected."""
 
     def reset(self) -> None:
-        """Back to factory settings."""
+        """Return to the factory settings."""
 
     def properties(self) -> dict[str, object]:
         """Every property by name, with its label or value."""
 
     def change(self, name: str, value: object) -> None:
-        """Change a property on the body itself, as with its dials.
+        """Change a property on the body, as a person does with its dials.
 
         Raises:
             InvalidRequest: There is no such property or value.
         """
 
     def veto(self, name: str, on: bool) -> None:
-        """From now on keep (or no longer keep) the old value when the host sets a property.
+        """Keep the old value when the host sets a property; with ``on`` false, no longer.
 
         Raises:
             InvalidRequest: There is no such property.
@@ -57,17 +57,17 @@ class Dialect(Protocol):
         """The shot that the settings describe."""
 
     async def press_shutter(self) -> list[StoredFile]:
-        """The camera's own button: take a shot and wait until its files are stored.
+        """Take a shot with the camera's own button, and return its files when they are stored.
 
         Raises:
             body.ReleaseRejected: The shutter did not open.
         """
 
     def battery_changed(self) -> None:
-        """The body's battery has another level."""
+        """The level of the battery has changed."""
 
     def card_changed(self) -> None:
-        """The card has another free space."""
+        """The free space of the card has changed."""
 
     def file_removed(self, stored: StoredFile) -> None:
         """A file was deleted on the body."""

@@ -1,4 +1,4 @@
-"""What the simulated camera sees: backgrounds, labels, digits and the moving ball, drawn with Pillow."""
+"""Draws what is in the pictures: backgrounds, labels, digits and the moving ball. Uses Pillow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BAND = (28, 32, 40)
 
 
 def _noise(width: int, height: int, sigma: float) -> Image.Image:
-    """Grey noise round 128. One tile repeated: the noise of 18 megapixels would take seconds."""
+    """Grey noise around 128. It repeats one tile, because noise for 18 megapixels would take seconds."""
     tile = Image.effect_noise((_NOISE_TILE, _NOISE_TILE), sigma)
     noise = Image.new("L", (width, height))
     for top in range(0, height, _NOISE_TILE):
@@ -22,7 +22,7 @@ def _noise(width: int, height: int, sigma: float) -> Image.Image:
 
 
 def background(width: int, height: int, sigma: float) -> Image.Image:
-    """A noisy gradient that shows which way is up: an arrow, the word TOP and four coloured corners."""
+    """A gradient with noise, an arrow and the word TOP at the top, and four coloured corners."""
     ramp = Image.linear_gradient("L").resize((width, height))
     channels = (
         ramp.point(lambda v: 60 + v // 3),
@@ -44,7 +44,7 @@ def background(width: int, height: int, sigma: float) -> Image.Image:
 
 
 def glyph(character: str, width: int, height: int) -> Image.Image:
-    """One character in a box of that many pixels."""
+    """One character in a box of ``width`` x ``height`` pixels."""
     image = Image.new("RGB", (width, height), _BAND)
     font = ImageFont.load_default(height * 0.95)
     ImageDraw.Draw(image).text((width / 2, height / 2), character, "white", font, anchor="mm")
@@ -52,7 +52,7 @@ def glyph(character: str, width: int, height: int) -> Image.Image:
 
 
 def label(words: str, width: int, height: int) -> Image.Image:
-    """A line of text, left-aligned in a strip of that many pixels."""
+    """A line of text, left-aligned in a strip of ``width`` x ``height`` pixels."""
     image = Image.new("RGB", (width, height), _BAND)
     font = ImageFont.load_default(height * 0.6)
     ImageDraw.Draw(image).text((height / 4, height / 2), words, "#ffd866", font, anchor="lm")
@@ -60,7 +60,7 @@ def label(words: str, width: int, height: int) -> Image.Image:
 
 
 def ball(strip: Image.Image, position: float) -> Image.Image:
-    """``strip`` with a ball on it; ``position`` 0 to 1 is one way to the right and back again."""
+    """``strip`` with a ball on it. From ``position`` 0 to 1 the ball moves to the right and back."""
     image = strip.copy()
     width, height = image.size
     radius = height * 0.42

@@ -1,4 +1,4 @@
-"""From an exposure's settings to its picture files, Exif included."""
+"""Makes the picture files of an exposure, Exif included."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .pictures import RAW_BYTES_PER_PIXEL, Studio, thumbnail
 from .pieces import Pieces
 
 _JPEG_BYTES_PER_PIXEL = 0.68
-"""Of a fine still, for the count of free shots (measured)."""
+"""Bytes per pixel of a fine JPEG, to estimate the free shots (measured)."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the camera is."""
+    """The model and the serial number of a camera."""
 
     model: str
     serial: str
@@ -25,7 +25,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class FileKind:
-    """One file that a shot yields: raw, or a JPEG smaller than the sensor by ``scale``."""
+    """One file of a shot: a raw file, or a JPEG. ``scale`` is its width relative to the sensor."""
 
     raw: bool
     scale: float = 1
@@ -34,7 +34,7 @@ class FileKind:
 
 @dataclass(frozen=True)
 class RawFormat:
-    """A maker's raw files. ``signature`` stands between the TIFF header and the first directory."""
+    """The raw files of one maker. ``signature`` is between the TIFF header and the first directory."""
 
     extension: str
     format: int
@@ -42,13 +42,13 @@ class RawFormat:
 
 
 CR2 = RawFormat("CR2", FORMAT_CR2, b"CR\x02\0\0\0\0\0")
-"""Its signature: magic and version, then the offset of the raw data (none here)."""
+"""The signature has the magic number, the version and the offset of the raw data (0: there is none)."""
 NEF = RawFormat("NEF", FORMAT_NEF, b"")
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """Everything about a shot that the settings decide. ``seconds``: how much longer than usual it takes."""
+    """What the settings determine of a shot. ``seconds``: exposure time and self-timer."""
 
     kinds: tuple[FileKind, ...]
     to_host: bool
@@ -66,7 +66,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished file that has no name yet."""
+    """A file of a shot that has no name yet."""
 
     extension: str
     format: int
@@ -76,7 +76,7 @@ class Picture:
 
 
 def size(exposure: Exposure, studio: Studio) -> int:
-    """About how many bytes the files of a shot take."""
+    """The approximate size of the files of a shot, in bytes."""
     total = 0.0
     for kind in exposure.kinds:
         width, height = studio.size(kind.scale)
@@ -121,7 +121,7 @@ def _entries(
 
 
 async def develop(exposure: Exposure, studio: Studio, identity: Identity, shot: int, taken: float) -> list[Picture]:
-    """The files of a shot, in the order in which a camera writes them."""
+    """Make the files of a shot, in the order in which a camera writes them."""
     small = thumbnail(shot, identity.serial)
     pictures: list[Picture] = []
     for kind in exposure.kinds:

@@ -1,4 +1,4 @@
-"""Faults a test can put into a camera, and when each of them strikes."""
+"""Faults that a test can arm in a camera, and when each of them occurs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .ptpip import ResponseCode
 
 
 class Kind(StrEnum):
-    """What can go wrong."""
+    """The kinds of faults; the README describes each of them."""
 
     SILENT = "silent"
     LATE = "late"
@@ -30,25 +30,25 @@ class Kind(StrEnum):
 
 
 BEFORE_OPERATION = frozenset({Kind.SILENT, Kind.LATE, Kind.DROP, Kind.CODE, Kind.BUSY, Kind.GARBAGE})
-"""Strike as an operation arrives."""
+"""Occur when an operation arrives."""
 
 IN_DATA = frozenset({Kind.DROP_MID_DATA, Kind.STALL_MID_DATA})
-"""Strike while an operation sends data to the host; operations without data are passed over."""
+"""Occur while an operation sends data to the host; operations without data do not count."""
 
 ON_REPLY = frozenset({Kind.MUTATE})
-"""Strike as an operation is answered; see ``mutation``."""
+"""Occur when the reply to an operation is sent; see ``mutation``."""
 
 AT_INIT = frozenset({Kind.INIT_FAIL, Kind.INIT_SILENT})
-"""Strike as the driver opens a connection."""
+"""Occur when the driver opens a connection."""
 
 VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
-"""How a live-view blob can be malformed; the first is the default. See ``canon.live_view`` and
+"""How a live-view reply can be malformed; the first is the default. See ``canon.live_view`` and
 ``nikon.live_view``."""
 
 
 @dataclass
 class Fault:
-    """One fault. ``after`` matching events pass first; then it strikes ``times`` times, None: for ever."""
+    """One fault. After ``after`` matching events it occurs ``times`` times; None: no limit."""
 
     kind: Kind
     operation: int | None = None
@@ -67,14 +67,14 @@ class Fault:
 
 
 class Faults:
-    """The faults of one camera that have not struck to the end yet."""
+    """The armed faults of one camera."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without faults."""
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Arm ``fault``. Faults strike in the order in which they were added."""
+        """Arm ``fault``. Faults occur in the order in which they were added."""
         self._faults.append(fault)
 
     def clear(self) -> None:
@@ -86,11 +86,11 @@ class Faults:
         return [fault.describe() for fault in self._faults]
 
     def armed(self, kind: Kind) -> bool:
-        """Whether the next event of that kind is struck; counts nothing."""
+        """Whether a fault of that kind occurs at the next event. This does not count as an event."""
         return any(fault.kind == kind and fault.after <= 0 for fault in self._faults)
 
     def take(self, kinds: Collection[Kind], operation: int | None = None) -> Fault | None:
-        """The fault that strikes now, if one does; counts it."""
+        """The fault that occurs at this event, if there is one. This counts the event."""
         for fault in self._faults:
             if fault.kind not in kinds or fault.operation not in (None, operation):
                 continue

@@ -1,4 +1,4 @@
-"""A TCP listener that owns its connections: when it has stopped, none of them is left."""
+"""A TCP listener that owns its connections. After ``stop``, all of them are closed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Listener:
-    """Runs ``serve`` for each connection, and closes the connection when that returns."""
+    """Runs ``serve`` for each connection and closes the connection when ``serve`` returns."""
 
     def __init__(self, serve: Serve, name: str) -> None:
         """``name`` is for the log."""
@@ -27,17 +27,17 @@ class Listener:
 
     @property
     def listening(self) -> bool:
-        """Whether connections are taken."""
+        """Whether it accepts connections."""
         return self._server is not None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, any free one for ``port`` 0.
+        """Listen on ``port``, 0: any free port. Returns the port.
 
         Raises:
-            OSError: The address is taken or not ours.
+            OSError: The address is in use or not an address of this machine.
         """
-        # Not one of those that the kernel gives to whoever connects: a camera that is switched off finds its port
-        # free when it is switched on again.
+        # Not a port from the kernel's range for outgoing connections: another program could get the port while
+        # the camera is off, and the camera could not listen again.
         while True:
             candidate = port or random.choice(_FIXED_PORTS)
             try:
@@ -60,7 +60,7 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._server:
-            # Accepted by the kernel just before the end.
+            # The kernel accepted it just before the listener stopped.
             writer.transport.abort()
             return
         task = asyncio.create_task(self._run(reader, writer))
@@ -68,8 +68,8 @@ class Listener:
 
         def done(_: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            # Not in the task itself: one that is cancelled before its first step runs nothing. Does nothing after
-            # close(): what was written still goes out.
+            # Not in the task: a task that is cancelled before its first step does not run. After close() this must
+            # not abort, so that what was written is still sent.
             if not writer.is_closing():
                 writer.transport.abort()
 

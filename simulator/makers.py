@@ -16,7 +16,7 @@ from .nikon.properties import LAYOUT as NIKON_LAYOUT
 
 @dataclass(frozen=True)
 class Maker:
-    """What differs between makers. ``model``: what the camera calls itself unless it is told another name."""
+    """What differs between makers. ``model`` is the default name of the model."""
 
     model: str
     layout: Layout

@@ -1,7 +1,7 @@
-"""Replies that no honest camera sends: the same ones for the same seed, operation and count.
+"""Mutated replies, which a real camera does not send: the same for the same seed, operation and count.
 
-Each way of breaking a reply gets its random numbers and the reply, and gives what goes over the wire instead. What
-libgphoto2 reads from a camera is lengths, counts, strings and offsets; the ways are aimed at those.
+Each function gets a random generator and a reply, and yields the packets to send in its place. libgphoto2 reads
+lengths, counts, strings and offsets from a camera; the functions change these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Way = Callable[[random.Random, int, Reply], Packets]
 
 _ODD_NUMBERS = (0, 1, 7, 8, 255, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF7, 0xFFFFFFFF)
 _ENDLESS = 64
-"""MiB of a data phase without end: more than a driver with sense takes, less than hurts a small machine."""
+"""MiB of a data phase without end: more than a driver should accept, but not too much for a small machine."""
 
 _NAMES = (
     "../../../../tmp/escaped.jpg",
@@ -48,7 +48,7 @@ def _whole(transaction: int, data: bytes | None, reply: Reply) -> Packets:
 
 
 def _bits(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """A few bits of the data flipped, most of them near its beginning, where the counts are."""
+    """Flip a few bits of the data, most of them near its start, where the counts are."""
     data = bytearray(reply.data or b"")
     for _ in range(rng.randint(1, 24)):
         if data:
@@ -58,18 +58,18 @@ def _bits(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _cut(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """The data ends early."""
+    """Send less data."""
     data = reply.data or b""
     return _whole(transaction, data[: rng.randint(0, len(data))], reply)
 
 
 def _longer(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """The data goes on with noise."""
+    """Add noise at the end of the data."""
     return _whole(transaction, (reply.data or b"") + rng.randbytes(rng.randint(1, 5000)), reply)
 
 
 def _numbers(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Some aligned numbers of the data are odd ones: counts, lengths, types."""
+    """Replace a few aligned numbers of the data, which may be counts, lengths or types, by extreme ones."""
     data = bytearray(reply.data or b"")
     for _ in range(rng.randint(1, 4)):
         if len(data) >= 4:
@@ -79,14 +79,14 @@ def _numbers(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _strings(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Every file name and text is a hostile one."""
+    """Replace every file name and text by a hostile one."""
 
     def ascii_name(match: re.Match[bytes]) -> bytes:
         name = rng.choice(_NAMES).encode("utf-8", "surrogatepass")
         return name[: len(match[0])].ljust(len(match[0]), rng.choice((b"\0", b"/", b"\n", b"\xff")))
 
     def wide(match: re.Match[bytes]) -> bytes:
-        # The unit count goes before it; it is set below, so keep the number of units.
+        # The data has the number of units before the text, so the number must stay the same.
         units = len(match[0]) // 2
         text = rng.choice(_NAMES).encode("utf-16-le", "surrogatepass")[: 2 * units]
         return text.ljust(2 * units, rng.choice((b"\0", b".", b"/", b"\xd8")))
@@ -96,17 +96,17 @@ def _strings(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _noise(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """The data is noise."""
+    """Send noise as data."""
     return _whole(transaction, rng.randbytes(rng.choice((0, 1, 3, 16, 500, 70000))), reply)
 
 
 def _unasked(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Data where none is due, or none where it is."""
+    """Send data with a reply that has none, or leave it out."""
     return _whole(transaction, rng.randbytes(100) if reply.data is None else None, reply)
 
 
 def _announced(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Another size is announced than comes."""
+    """Announce another size than the data has."""
     data = reply.data or b""
     size = rng.choice((0, 1, len(data) // 2, len(data) + 1, 2 * len(data), 2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1))
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size))
@@ -115,7 +115,7 @@ def _announced(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _packet_length(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """The packet with the data says another length than it has."""
+    """Send a wrong length in the packet with the data."""
     data = reply.data or b""
     length = rng.choice((0, 1, 7, 8, 11, 12, len(data), 2**31 - 1, 2**31, 2**32 - 1))
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, len(data)))
@@ -124,24 +124,24 @@ def _packet_length(rng: random.Random, transaction: int, reply: Reply) -> Packet
 
 
 def _packet_type(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """A packet of another type."""
+    """Send a packet of another type first."""
     yield ptpip.packet(rng.choice((0, *PacketType, 99, 2**32 - 1)), rng.randbytes(rng.randrange(40)))
     yield from _whole(transaction, reply.data, reply)
 
 
 def _transaction(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """The answer to another question."""
+    """Send the reply with the id of another transaction."""
     return _whole(rng.choice((0, transaction - 1, transaction + 1, 2**32 - 1)) % 2**32, reply.data, reply)
 
 
 def _code(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """A response code that is none, and more parameters than a response has."""
+    """Send an unknown response code, and parameters that may be too many."""
     parameters = tuple(rng.choice(_ODD_NUMBERS) for _ in range(rng.randrange(9)))
     return _whole(transaction, reply.data, Reply(rng.choice((0, 0x2000, 0x2002, 0xFFFF)), None, parameters))
 
 
 def _endless(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Data that does not end."""
+    """Send data that does not end."""
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, 2**62))
     piece = ptpip.packet(PacketType.DATA, struct.pack("<I", transaction), rng.randbytes(64) * (2**20 // 64))
     for _ in range(_ENDLESS):
@@ -163,9 +163,9 @@ WAYS: Mapping[str, Way] = {
     "code": _code,
     "endless": _endless,
 }
-"""By the name that the control port knows them under."""
+"""By their names in the control port."""
 
-# What breaks the framing makes the driver wait for 2.5 s each time; most replies should reach its parsers.
+# The others break the framing, and then the driver waits for 2.5 s. Most replies should reach its parsers.
 _PARSED = ("bits", "cut", "longer", "numbers", "strings", "noise")
 
 
@@ -173,9 +173,9 @@ class Mutator:
     """Decides for each reply whether it is mutated, and how.
 
     Args:
-        seed: the same seed breaks the nth reply to an operation in the same way.
-        share: of the replies, 0 to 1.
-        way: the only way, None: any.
+        seed: with the same seed, the nth reply to an operation is mutated in the same way.
+        share: the share of the replies that is mutated, 0 to 1.
+        way: the only mutation to use, a key of `WAYS`; None: any.
     """
 
     def __init__(self, seed: int, share: float, way: str | None) -> None:
@@ -185,7 +185,7 @@ class Mutator:
         self._counts: dict[int, int] = {}
 
     def mutated(self, operation: int, transaction: int, reply: Reply) -> Packets | None:
-        """What to send in place of ``reply``; None: that itself."""
+        """The packets to send in place of ``reply``; None: send ``reply``."""
         count = self._counts[operation] = self._counts.get(operation, 0) + 1
         rng = random.Random(f"{self._seed} {operation} {count}")
         if rng.random() >= self._share:

@@ -1,4 +1,4 @@
-"""Pictures that carry their number, made within a millisecond by exchanging parts of one that is encoded."""
+"""Pictures with a number in them. Each takes a millisecond: only parts of an encoded picture are replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 DIGITS = 8
 BALL_POSITIONS = 60
-"""Steps of the ball on its way; two seconds at 30 frames/s."""
+"""Positions of the ball; they take two seconds at 30 frames/s."""
 
 LIVE_SIGMA, LIVE_QUALITY = 9.0, 70
 """Noise and JPEG quality that make a 1056x704 live frame about 100 KB (measured)."""
@@ -32,14 +32,14 @@ STILL_QUALITY = {"fine": 93, "normal": 70}
 
 THUMBNAIL = (160, 120)
 RAW_BYTES_PER_PIXEL = 1.12
-"""What makes a raw file of 18 megapixels 20 MB."""
+"""With this, a raw file of 18 megapixels has 20 MB."""
 
 _FILLER = random.Random(550).randbytes(256 * 1024)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture's kind: its size in pixels, noise and JPEG quality, and whether a ball moves in it."""
+    """A kind of picture: its size in pixels, noise and JPEG quality, and whether a ball moves in it."""
 
     width: int
     height: int
@@ -52,7 +52,7 @@ class Numbered:
     """Pictures of one scene, each with a number and a line of text."""
 
     def __init__(self, scene: Scene) -> None:
-        """Draw and encode the scene; takes 0.05 s for a live frame, 0.5 s for 18 megapixels."""
+        """Draw and encode the scene. This takes 0.05 s for a live-view frame, 0.5 s for 18 megapixels."""
         self._scene = scene
         self._grid = grid = Grid.of(scene.width, scene.height)
         cell = max(1, grid.columns // 11 // grid.interval)
@@ -81,7 +81,7 @@ class Numbered:
         return Patch.of(drawing.label(words, *self._strip), self._grid, self._scene.quality)
 
     def parts(self, number: int, words: str, segments: Sequence[bytes]) -> list[bytes]:
-        """The JPEG with ``number`` and ``words`` drawn into it and ``segments`` (APP, COM) in its head."""
+        """The JPEG with ``number`` and ``words`` in the picture and ``segments`` (APP, COM) at its start."""
         digits = str(number % 10**DIGITS).zfill(DIGITS)
         patches = [self._glyphs[character] for character in "#" + digits]
         patches.append(self._label(words))
@@ -96,7 +96,7 @@ def _thumbnail_background(size: tuple[int, int]) -> Image.Image:
 
 
 def thumbnail(number: int, words: str, size: tuple[int, int] = THUMBNAIL) -> bytes:
-    """A small JPEG with the same marks as the big one."""
+    """A small JPEG with the same number and text as the large one."""
     image = _thumbnail_background(size).copy()
     width, height = size
     image.paste(drawing.label(f"#{number} {words}", width, height // 5), (0, height // 3))
@@ -106,10 +106,10 @@ def thumbnail(number: int, words: str, size: tuple[int, int] = THUMBNAIL) -> byt
 
 
 class Studio:
-    """Makes the pictures of all cameras of the process; what takes long is drawn once, in a thread."""
+    """Makes the pictures of all cameras of the process. It draws each scene once, in a thread."""
 
     def __init__(self, still: tuple[int, int], frame: tuple[int, int]) -> None:
-        """``still`` and ``frame``: pixels of the largest still and of a live-view frame."""
+        """``still`` and ``frame``: the size in pixels of the largest still and of a live-view frame."""
         self.still_size = still
         self.frame_size = frame
         self._live_scene = Scene(*frame, LIVE_SIGMA, LIVE_QUALITY, moving=True)
@@ -118,18 +118,18 @@ class Studio:
         self._warming: set[asyncio.Task[Numbered]] = set()
 
     def size(self, scale: float) -> tuple[int, int]:
-        """Pixels of a still that is smaller than the largest by ``scale``; whole coding units."""
+        """The size of a still in pixels, in whole coding units; ``scale`` is relative to the largest still."""
         width, height = self.still_size
         if scale == 1:
             return width, height
         return max(160, round(width * scale / MCU) * MCU), max(112, round(height * scale / MCU) * MCU)
 
     def still_scene(self, scale: float, compression: str) -> Scene:
-        """The scene of a still of that size; ``compression`` is ``fine`` or ``normal``."""
+        """The scene of a still; ``compression`` is ``fine`` or ``normal``."""
         return Scene(*self.size(scale), STILL_SIGMA, STILL_QUALITY[compression], moving=False)
 
     async def prepare(self, scene: Scene) -> Numbered:
-        """The numbered pictures of ``scene``, drawn in a thread the first time."""
+        """The numbered pictures of ``scene``. The first call draws them in a thread."""
         if scene in self._ready:
             return self._ready[scene]
         if scene not in self._pending:
@@ -155,14 +155,14 @@ class Studio:
                 except RuntimeError:
                     log.debug("a picture was drawn after the end of the simulator")
 
-            # A daemon thread, not the loop's executor: the end of the process must not wait for a drawing.
+            # A daemon thread, not the loop's executor: the process must not wait for it when it ends.
             threading.Thread(target=draw, name=f"draw {scene.width}x{scene.height}", daemon=True).start()
         numbered = await asyncio.shield(self._pending[scene])
         self._ready[scene] = numbered
         return numbered
 
     def warm(self) -> None:
-        """Begin to draw what a session is likely to need first."""
+        """Start to draw the scenes that a session probably needs first."""
         for scene in (self._live_scene, self.still_scene(1, "fine")):
             if scene not in self._pending:
                 task = asyncio.create_task(self.prepare(scene))
@@ -182,7 +182,7 @@ class Studio:
         return Pieces(numbered.parts(shot, f"{serial}  still", [exif, comment]))
 
     def raw(self, header: bytes) -> Pieces:
-        """A raw file: ``header`` and filler, as long as a camera's would be."""
+        """A raw file: ``header`` and filler bytes, with the size of a real one."""
         size = int(self.still_size[0] * self.still_size[1] * RAW_BYTES_PER_PIXEL)
         count, rest = divmod(max(0, size - len(header)), len(_FILLER))
         return Pieces([header, *[_FILLER] * count, _FILLER[:rest]])

@@ -1,4 +1,4 @@
-"""Long byte strings made of shared pieces, so that hundreds of 12 MB pictures fit into memory."""
+"""Long byte strings that share their pieces, so that hundreds of 12 MB pictures fit into memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate
 
 
 class Pieces:
-    """An immutable byte string kept as the pieces it was made of."""
+    """An immutable byte string, stored as a list of pieces."""
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         """Join ``parts`` without copying them."""
@@ -16,7 +16,7 @@ class Pieces:
         self._starts = [0, *accumulate(map(len, self._parts))]
 
     def __len__(self) -> int:
-        """Bytes."""
+        """The length in bytes."""
         return self._starts[-1]
 
     def parts(self) -> list[bytes]:

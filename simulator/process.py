@@ -1,4 +1,4 @@
-"""A simulator as a child process: started, its addresses read, ended. For the demo, tests and benchmarks."""
+"""Runs the simulator as a child process, for the demo, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STOP_DEADLINE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCamera:
-    """One camera of a simulator: where libgphoto2 finds it, and who it says it is."""
+    """One camera of a simulator: its address for libgphoto2, serial number and model."""
 
     index: int
     address: str
@@ -29,10 +29,10 @@ class SimulatorProcess:
     """A running simulator. Use it as a context manager, or call `stop`.
 
     Args:
-        *options: of `python -m simulator`, for example "--cameras", "2".
+        *options: options of `python -m simulator`, for example "--cameras", "2".
 
     Raises:
-        RuntimeError: it did not start; its reason is on stderr.
+        RuntimeError: it did not start; the reason is on stderr.
     """
 
     def __init__(self, *options: str) -> None:
@@ -40,7 +40,7 @@ class SimulatorProcess:
             [sys.executable, "-m", "simulator", "--die-with-parent", *options],
             cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
             env={name: value for name, value in os.environ.items() if name != "API_TOKEN"},
-            # Ctrl-C at the terminal is for the server: it wants to release its cameras first.
+            # Ctrl-C at the terminal must not end the simulator: the server releases its cameras first.
             start_new_session=True,
         )  # fmt: skip
         assert self._process.stdout is not None
@@ -57,7 +57,7 @@ class SimulatorProcess:
         return self._process.pid
 
     def stop(self) -> None:
-        """End it; returns when it is gone."""
+        """End the process; returns when it has ended."""
         if self._process.poll() is None:
             self._process.terminate()
             try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MAX_PACKET = 16 * 1024 * 1024
-"""Bytes. libgphoto2 sends data in packets of 64 KiB; anything above this is no PTP/IP packet."""
+"""Bytes. libgphoto2 sends data in packets of 64 KiB, so a greater length is an error."""
 
 PROTOCOL_VERSION = 0x00010000
 
@@ -57,7 +57,7 @@ class ResponseCode(IntEnum):
 
 @dataclass(frozen=True)
 class Packet:
-    """One packet as it came in. ``type`` may be a number that PTP/IP does not know."""
+    """A received packet. ``type`` may be a number that PTP/IP does not define."""
 
     type: int
     body: bytes
@@ -65,7 +65,7 @@ class Packet:
 
 @dataclass(frozen=True)
 class Request:
-    """An operation the initiator asked for, with its data when it sent some."""
+    """A request for an operation, with the data that the initiator sent."""
 
     operation: int
     transaction: int
@@ -73,13 +73,13 @@ class Request:
     data: bytes = b""
 
     def parameter(self, index: int) -> int:
-        """The parameter at ``index``, 0 when the initiator sent fewer."""
+        """The parameter at ``index``; 0 if the initiator sent fewer."""
         return self.parameters[index] if index < len(self.parameters) else 0
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an operation answers: a response code, and data when it has a data phase towards the host."""
+    """The reply to an operation: a response code, and data if there is a data phase to the host."""
 
     code: int = ResponseCode.OK
     data: bytes | None = None
@@ -87,7 +87,7 @@ class Reply:
 
 
 class PtpIpError(Exception):
-    """The other side sent something that is no PTP/IP packet, or not the one that is due."""
+    """The peer sent an invalid PTP/IP packet, or another packet than expected."""
 
 
 def packet(type_: int, *parts: bytes) -> bytes:
@@ -96,7 +96,7 @@ def packet(type_: int, *parts: bytes) -> bytes:
 
 
 def init_command_ack(connection: int, guid: bytes, name: str) -> bytes:
-    """The answer that opens the command connection. libgphoto2 insists on the name."""
+    """The reply that opens the command connection. libgphoto2 requires the name."""
     text = name.encode("utf-16-le") + b"\0\0"
     return packet(
         PacketType.INIT_COMMAND_ACK,
@@ -110,7 +110,7 @@ def response(transaction: int, code: int, parameters: Sequence[int] = ()) -> byt
 
 
 def data_head(transaction: int, size: int) -> bytes:
-    """Everything of a data phase that goes before its ``size`` bytes of payload."""
+    """The part of a data phase before its ``size`` bytes of payload."""
     return packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size)) + struct.pack(
         "<III", _HEADER.size + 4 + size, PacketType.END_DATA, transaction
     )
@@ -140,14 +140,14 @@ class PacketStream:
         """The next packet.
 
         Raises:
-            asyncio.IncompleteReadError: The other side closed the connection.
+            asyncio.IncompleteReadError: The peer closed the connection.
             ConnectionResetError: This side closed it.
-            PtpIpError: The length makes no sense.
+            PtpIpError: The length is not valid.
         """
         if self._writer.is_closing():
             raise ConnectionResetError
-        # The driver sends request, start and data as three small writes with Nagle on. The kernel forgets
-        # this option, and each set would then take the 40 ms of a delayed acknowledgement (measured).
+        # The driver sends request, start and data in three small writes, without TCP_NODELAY. Without this option
+        # they wait 40 ms for a delayed acknowledgement (measured). The kernel resets the option.
         if _QUICKACK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         length, type_ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
@@ -156,7 +156,7 @@ class PacketStream:
         return Packet(type_, await self._reader.readexactly(length - _HEADER.size))
 
     async def read_request(self) -> Request:
-        """The next operation, its data included. Pings are answered, cancels dropped on the way."""
+        """The next request, its data included. Answers pings and ignores cancels."""
         while True:
             incoming = await self.read()
             if incoming.type == PacketType.COMMAND_REQUEST:
@@ -176,7 +176,7 @@ class PacketStream:
         total = int.from_bytes(start.body[4:12], "little")
         parts: list[bytes] = []
         received = 0
-        # libgphoto2 sends no END_DATA at all when there are no bytes to send.
+        # libgphoto2 sends no END_DATA if there are no bytes to send.
         while received < total:
             part = await self.read()
             if part.type not in (PacketType.DATA, PacketType.END_DATA):
@@ -191,14 +191,14 @@ class PacketStream:
         await self._writer.drain()
 
     async def wait_closed_by_peer(self) -> None:
-        """Swallow whatever comes until the other side closes."""
+        """Discard all received bytes until the peer closes the connection."""
         while await self._reader.read(65536):
             pass
 
     def close(self) -> None:
-        """Close after what was written is sent. Closing twice is fine."""
+        """Close after everything that was written has been sent. May be called twice."""
         self._writer.close()
 
     def abort(self) -> None:
-        """Close at once and drop what was not sent."""
+        """Close at once and discard what has not been sent."""
         self._writer.transport.abort()

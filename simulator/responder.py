@@ -1,4 +1,4 @@
-"""The PTP/IP side of one camera: listens, keeps the one session, runs operations, lets faults strike."""
+"""The PTP/IP side of one camera: listens, has one session, runs operations and applies faults."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .ptpip import PacketStream, PacketType, PtpIpError, Reply, Request, Respons
 log = logging.getLogger(__name__)
 
 REJECTED_BUSY = 2
-"""Reason in an INIT_FAIL packet."""
+"""The reason in an INIT_FAIL packet."""
 
 GARBAGE = b"\xde\xad\xbe\xef" * 16
-"""As a packet header this is a negative length, so the driver fails the same way each time."""
+"""In a packet header this is a negative length, so the driver always fails in the same way."""
 
 
 class Responder:
-    """Serves one session at a time. The newest wins: a driver that was killed must not block the next."""
+    """Serves one session. A new session replaces it, so that a driver that was killed does not block the next one."""
 
     def __init__(self, body: Body, dialect: Dialect, faults: Faults) -> None:
-        """Answer for ``body`` in ``dialect``."""
+        """Serve ``body`` in ``dialect``."""
         self._body = body
         self._dialect = dialect
         self._faults = faults
@@ -45,14 +45,14 @@ class Responder:
 
     @property
     def sessions(self) -> int:
-        """Hosts that are connected: 0 or 1."""
+        """The number of connected hosts: 0 or 1."""
         return int(self._command is not None)
 
     async def start(self, host: str, port: int) -> None:
         """Listen.
 
         Raises:
-            OSError: The address is taken or not ours.
+            OSError: The address is in use or not an address of this machine.
         """
         self.port = await self._listener.start(host, port)
 
@@ -62,7 +62,7 @@ class Responder:
         self._end_session()
 
     def _drop_session(self, stream: PacketStream) -> None:
-        """Close the session whose commands come over ``stream``, unless a newer one took its place."""
+        """Close the session of ``stream``, unless a newer session has replaced it."""
         if stream is not self._command:
             return
         for one in (self._command, self._event):
@@ -92,7 +92,7 @@ class Responder:
         elif first.type == PacketType.INIT_EVENT_REQUEST:
             self._event = stream
             await stream.write(ptpip.packet(PacketType.INIT_EVENT_ACK))
-            # An EOS tells its events in operation 0x9116, a Nikon in 0x90C7; this connection stays silent.
+            # A Canon sends its events in replies to 0x9116, a Nikon in replies to 0x90C7, not over this connection.
             await stream.wait_closed_by_peer()
         else:
             raise PtpIpError(f"a first packet of type {first.type}")
@@ -179,7 +179,7 @@ class Responder:
         await stream.write(head, reply.data, end)
 
     async def _interrupt(self, stream: PacketStream, head: bytes, data: bytes, fault: Fault) -> None:
-        """Send half of the data, then hang up or say nothing more."""
+        """Send half of the data, then close the connection or send nothing more."""
         await stream.write(head, data[: len(data) // 2])
         if fault.kind is Kind.STALL_MID_DATA:
             await stream.wait_closed_by_peer()

@@ -1,4 +1,4 @@
-"""The settings of one body as all makers have them: values, choices, vetoes and the queue of events about them."""
+"""What the settings of all makers share: values, choices, vetoes and the queue of events."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Setting:
 
 
 class BodySettings(ABC):
-    """Values, choices and vetoes of one body. They outlive sessions; events are queued only while a host reads them."""
+    """Values, choices and vetoes of one body. They survive sessions. Events are queued only while a host reads them."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class BodySettings(ABC):
         self._vetoed: set[int] = set()
 
     def session_ended(self) -> None:
-        """Drop what belongs to the session that ended."""
+        """Drop what belongs to the session, such as queued events."""
         self.emit_events(False)
 
     # Values
@@ -99,7 +99,7 @@ class BodySettings(ABC):
     # Events
 
     def emit_events(self, on: bool) -> None:
-        """Queue events from now on, or no longer; events that are still queued are dropped."""
+        """Start or stop to queue events. Drops the events in the queue."""
         self._emitting = on
         self._events.clear()
 
@@ -109,7 +109,7 @@ class BodySettings(ABC):
             self._events.append(record)
 
     def take_events(self) -> list[bytes]:
-        """The queued events, which leave the queue."""
+        """Take all events from the queue."""
         taken, self._events = self._events, []
         return taken
 
@@ -137,10 +137,10 @@ class BodySettings(ABC):
 
     @abstractmethod
     def _parse(self, setting: Setting, data: bytes) -> Value | None:
-        """The value in ``data``; None when there is none, or the host may not set it now."""
+        """The value in ``data``; None if it is not valid or the host may not set it now."""
 
     def _valid(self, setting: Setting, value: Value) -> bool:
-        """Whether a value of the right type makes sense."""
+        """Whether a value of the right type is valid."""
         return True
 
     @abstractmethod
@@ -187,7 +187,7 @@ class BodySettings(ABC):
         self._store(setting, found, by_host=False)
 
     def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets the property, or no longer.
+        """Keep the old value when the host sets the property; with ``on`` false, no longer.
 
         Raises:
             InvalidRequest: There is no such property.
@@ -208,7 +208,7 @@ class BodySettings(ABC):
 
 
 def _choice(setting: Setting, value: object) -> Value | None:
-    """The value of ``setting`` that a label or a number stands for; None when there is none."""
+    """The value of ``setting`` for a label or a number; None if it is not allowed."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     if setting.choices:

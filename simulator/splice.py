@@ -1,9 +1,9 @@
-"""JPEGs whose parts can be exchanged without encoding the whole picture again.
+"""Replaces parts of a JPEG without encoding the whole picture again.
 
-Between two restart markers the entropy-coded data stands alone: the DC prediction starts anew and the bits are
-padded to a byte. So a stretch of blocks can come from another picture with the same quality, subsampling and
-(standard) Huffman tables; only the markers' numbers, which count modulo 8, depend on the place. Source: ITU-T
-T.81, E.1.4 and F.1.1.
+The entropy-coded data between two restart markers does not depend on the rest of the picture: the DC prediction
+starts again and the bits are padded to a byte. So these blocks can come from another picture with the same quality,
+subsampling and (standard) Huffman tables. Only the numbers of the markers, which count modulo 8, depend on the
+place. Source: ITU-T T.81, E.1.4 and F.1.1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 @dataclass(frozen=True)
 class Grid:
-    """A picture's coding units, ``columns`` x ``rows`` of 16 pixels, a restart each ``interval`` of them.
+    """The coding units of a picture: ``columns`` x ``rows`` of 16 pixels, with a restart after each ``interval`` units.
 
     ``interval`` divides ``columns``, so each row of units begins with a restart.
     """
@@ -34,7 +34,7 @@ class Grid:
 
     @classmethod
     def of(cls, width: int, height: int) -> Grid:
-        """The grid for a picture of that many pixels, its interval a tenth of the width or less."""
+        """The grid of a picture of ``width`` x ``height`` pixels. The interval is at most a tenth of the width."""
         columns = -(-width // MCU)
         widest = max(1, columns // 11)
         interval = max(step for step in range(1, widest + 1) if columns % step == 0)
@@ -47,7 +47,7 @@ class Grid:
 
 
 def encode(image: Image.Image, interval: int, quality: int) -> bytes:
-    """``image`` as a baseline JPEG with standard tables, 4:2:0, a restart marker each ``interval`` units."""
+    """``image`` as a baseline JPEG with standard tables, 4:2:0, a restart marker after each ``interval`` units."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=2, optimize=False, restart_marker_blocks=interval)
     return buffer.getvalue()
@@ -67,14 +67,14 @@ def _scan_start(jpeg: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Patch:
-    """Restart intervals cut out of a picture, to go into another one. ``width`` of them make a row."""
+    """Restart intervals of one picture, to be put into another one. A row has ``width`` of them."""
 
     intervals: tuple[bytes, ...]
     width: int
 
     @classmethod
     def of(cls, image: Image.Image, grid: Grid, quality: int) -> Patch:
-        """Encode ``image``; its width is a multiple of the grid's interval, its height of a unit."""
+        """Encode ``image``. Its width must be a multiple of the grid's interval, its height a multiple of a unit."""
         jpeg = encode(image, grid.interval, quality)
         scan = jpeg[_scan_start(jpeg)[1] : -2]
         return cls(tuple(_RESTART.split(scan)), image.width // MCU // grid.interval)
@@ -84,7 +84,7 @@ class Patch:
         return len(self.intervals) // self.width
 
     def row(self, index: int, phase: int) -> bytes:
-        """One row's bytes, its markers numbered for a row that begins at interval ``phase``."""
+        """The bytes of one row. Its markers are numbered for a row that begins at interval ``phase``."""
         cells = self.intervals[index * self.width : (index + 1) * self.width]
         parts = [cells[0]]
         for number, cell in enumerate(cells[1:], phase):
@@ -94,7 +94,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place that a patch fills: its top row, its left interval, and its size in rows and intervals."""
+    """The place of a patch: its top row, its left interval, and its size in rows and intervals."""
 
     row: int
     left: int
@@ -103,16 +103,16 @@ class Slot:
 
 
 class Template:
-    """A picture with slots."""
+    """A picture with slots, which patches fill."""
 
     def __init__(self, jpeg: bytes, grid: Grid, slots: Sequence[Slot]) -> None:
-        """Cut ``jpeg`` around ``slots``, which do not touch each other."""
+        """Cut ``slots`` out of ``jpeg``. They must not overlap."""
         tables, start = _scan_start(jpeg)
         self.tables = jpeg[tables:start]
         marks = [match.span() for match in _RESTART.finditer(jpeg, start, len(jpeg) - 2)]
         begins = [start, *(end for _, end in marks)]
         ends = [*(begin for begin, _ in marks), len(jpeg) - 2]
-        # Each hole: first interval, last interval, slot, row within the slot.
+        # Each hole: first interval, number of intervals, slot, row in the slot.
         holes = sorted(
             ((slot.row + row) * grid.per_row + slot.left, slot.width, index, row)
             for index, slot in enumerate(slots)

@@ -34,15 +34,15 @@ SettingsT = TypeVar("SettingsT", bound=BodySettings)
 
 
 class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
-    """Standard PTP on one body; a maker's dialect adds its own operations, properties and events.
+    """The dialect of one body as far as it is standard PTP. Subclasses add what belongs to a maker.
 
-    Lives as long as the body; what belongs to a session is reset with it.
+    An instance exists as long as its body. ``session_ended`` resets what belongs to a session.
     """
 
     names: Mapping[int, str] = NAMES
 
     def __init__(self, body: Body, settings: SettingsT) -> None:
-        """Answer for ``body``."""
+        """Create the dialect of ``body``."""
         self._body = body
         self.settings = settings
         self._written: dict[int, int | str] = {}
@@ -70,7 +70,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
 
     @abstractmethod
     def device_info(self) -> DeviceInfo:
-        """What the body says about itself."""
+        """The identity and the abilities of the body."""
 
     @abstractmethod
     def standard_properties(self) -> list[Property]:
@@ -79,7 +79,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
     # Sessions
 
     async def _accept(self, request: Request) -> Reply:
-        """Answer OK and do nothing."""
+        """Reply OK and do nothing."""
         return Reply()
 
     async def _get_device_info(self, request: Request) -> Reply:
@@ -105,7 +105,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         return Reply(data=datasets.storage_info(CAPACITY, free, card.write_protected, "SD"))
 
     def _matching(self, request: Request) -> list[int]:
-        """The handles a host asks for by storage, format and parent folder (0: anywhere)."""
+        """The handles with the format and the parent folder of the request (0: any)."""
         card = self._body.card
         wanted, parent = request.parameter(1), request.parameter(2)
         found = card.children(ROOT if parent == ROOT else parent) if parent else card.objects()
@@ -199,7 +199,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
     # Shutter and live view
 
     def _release(self, exposure: Exposure) -> Reply:
-        """Press the shutter all the way."""
+        """Release the shutter."""
         try:
             self._body.release(exposure, self)
         except CardFull:
@@ -217,11 +217,11 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         """The reply to a release that failed because of the autofocus."""
 
     def _live_view_variety(self, request: Request) -> str | None:
-        """How the next live-view answer is malformed; None: it is not."""
+        """How the next live-view reply is malformed; None: it is correct."""
         fault = self._body.faults.take({Kind.MALFORMED_LIVE_VIEW}, request.operation)
         return fault.variety if fault else None
 
-    # What the control port does to the body: see dialect.Dialect
+    # Changes on the body: see dialect.Dialect
 
     def reset(self) -> None:
         """Return to the factory settings."""
@@ -232,11 +232,11 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         return self.settings.describe()
 
     def change(self, name: str, value: object) -> None:
-        """Change a property on the body itself."""
+        """Change a property on the body."""
         self.settings.change(name, value)
 
     def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets the property, or no longer."""
+        """Keep the old value when the host sets the property; with ``on`` false, no longer."""
         self.settings.veto(name, on)
 
     def vetoed(self) -> Sequence[str]:

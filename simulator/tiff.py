@@ -1,4 +1,4 @@
-"""Exif and CR2 headers: TIFF directories, written by hand because Pillow cannot embed a thumbnail in Exif."""
+"""Exif and CR2 headers. Pillow is not used for them, because it cannot embed a thumbnail in Exif."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 10: 8}
-"""Bytes of a value of each TIFF type used here."""
+"""The size in bytes of a value of each TIFF type that is used here."""
 
 MAX_SEGMENT = 65533
-"""Bytes of payload in a JPEG segment."""
+"""The largest payload of a JPEG segment in bytes."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Entry:
 
     @property
     def count(self) -> int:
-        """Values, as TIFF counts them."""
+        """The number of values."""
         return len(self.data) // TYPE_SIZES[self.type]
 
 
@@ -50,17 +50,17 @@ def rational(tag: int, *values: Fraction, signed: bool = False) -> Entry:
 
 
 def raw(tag: int, data: bytes) -> Entry:
-    """An entry of bytes without a meaning to TIFF."""
+    """An entry of bytes that TIFF does not interpret."""
     return Entry(tag, 7, data)
 
 
 def directory_size(entries: Sequence[Entry]) -> int:
-    """Bytes of a directory and the values that do not fit into it."""
+    """The size in bytes of a directory and of the values that do not fit into it."""
     return 6 + 12 * len(entries) + sum(len(e.data) + len(e.data) % 2 for e in entries if len(e.data) > 4)
 
 
 def directory(entries: Sequence[Entry], offset: int, following: int = 0) -> bytes:
-    """A directory for ``offset`` of the file; ``following`` is the offset of the next one, 0 for none."""
+    """A directory at ``offset`` of the file. ``following`` is the offset of the next one; 0: there is no next one."""
     heap_start = offset + 6 + 12 * len(entries)
     table, heap = [struct.pack("<H", len(entries))], b""
     for entry in sorted(entries, key=lambda one: one.tag):
@@ -84,7 +84,7 @@ def exif_segment(main: Sequence[Entry], exif: Sequence[Entry], thumbnail: bytes)
 def exif_tiff(main: Sequence[Entry], exif: Sequence[Entry], thumbnail: bytes, header: bytes = b"") -> bytes:
     """A little-endian TIFF: main directory, Exif directory, thumbnail directory, thumbnail.
 
-    ``header`` goes between the TIFF header and the first directory (CR2 keeps its signature there).
+    ``header`` is put between the TIFF header and the first directory, where CR2 has its signature.
     """
     first = 8 + len(header)
     pointer = long(0x8769, 0)

@@ -20,7 +20,7 @@ from .live_view import live_view_reply
 from .settings import CanonSettings
 
 NOT_READY = 0xA102
-"""Canon: no live-view frame yet. The driver asks again for up to 3 s."""
+"""Canon: there is no live-view frame yet. The driver retries for up to 3 s."""
 
 NAMES = standard.NAMES | {
     0x9101: "GetStorageIDs", 0x9102: "GetStorageInfo", 0x9103: "GetObjectInfo", 0x9108: "GetDeviceInfoEx",
@@ -35,12 +35,12 @@ NAMES = standard.NAMES | {
 
 
 class CanonEos(StandardDialect[CanonSettings]):
-    """The dialect of one body."""
+    """The dialect of one Canon EOS body."""
 
     names = NAMES
 
     def __init__(self, body: Body) -> None:
-        """Answer for ``body``."""
+        """Create the dialect of ``body``."""
         super().__init__(body, CanonSettings(body))
 
     def _handlers(self) -> dict[int, Handler]:
@@ -68,7 +68,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         }
 
     def device_info(self) -> DeviceInfo:
-        """What the body says about itself."""
+        """The identity and the abilities of the body."""
         identity = self._body.identity
         return DeviceInfo(
             vendor_id=0x0B,
@@ -86,18 +86,18 @@ class CanonEos(StandardDialect[CanonSettings]):
         )
 
     def standard_properties(self) -> list[Property]:
-        """The standard properties. No vendor codes here: libgphoto2 would take its other way with them."""
+        """The standard properties, without vendor codes: libgphoto2 handles a Canon that has them differently."""
         return [
             Property(0xD402, datasets.STRING, self._body.identity.model),
             Property(0xD407, datasets.UINT32, 1),
             Property(0xD406, datasets.STRING, "Unknown Initiator", writable=True),
-            # A flag on a real 550D; here a range, so that a widget of that type exists. libgphoto2 makes a
-            # menu of ranges below 128 steps.
+            # A real 550D has a flag here. The simulator has a range, so that there is a range widget to test;
+            # libgphoto2 makes a menu of a range with fewer than 128 steps.
             Property(0xD303, datasets.UINT8, 1, writable=True, bounds=(0, 200, 1)),
             Property(0x5001, datasets.UINT8, self._body.battery, choices=tuple(props.BATTERY_VALUES)),
         ]
 
-    # Session and events
+    # Sessions and events
 
     async def _get_remote_mode(self, request: Request) -> Reply:
         return Reply(parameters=(self.settings.remote_mode,))
@@ -155,7 +155,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         return self._release(self.next_exposure())
 
     def _out_of_focus(self) -> Reply:
-        # The same as while it is busy, as on real bodies (libgphoto2 issue 304).
+        # Real bodies reply the same when they are busy (libgphoto2 issue 304).
         return Reply(ResponseCode.DEVICE_BUSY)
 
     async def _autofocus(self, request: Request) -> Reply:
@@ -164,7 +164,7 @@ class CanonEos(StandardDialect[CanonSettings]):
             in_focus = not self._body.faults.armed(Kind.FOCUS_FAILED)
             self.settings.push(events.focus_info([4] if in_focus else []))
         else:
-            # The driver waits 0.1 s for any event to follow a half press; a real body tells its metering.
+            # The driver waits 0.1 s for an event after a half press. A real body sends its metering.
             self.settings.announce(props.AVAILABLE_SHOTS)
         return Reply()
 
@@ -177,7 +177,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         variety = self._live_view_variety(request)
         return Reply(data=live_view_reply(await self._body.next_frame(), variety))
 
-    # What the body tells: see body.ShutterListener
+    # The steps of a shot: see body.ShutterListener
 
     def exposure_started(self) -> None:
         """The shutter opened."""
@@ -192,29 +192,29 @@ class CanonEos(StandardDialect[CanonSettings]):
         self.settings.push(events.transfer_request(stored))
 
     def exposure_ended(self) -> None:
-        """The body is free again."""
+        """The shot is finished."""
         self.settings.announce(props.AVAILABLE_SHOTS)
         self.settings.announce(props.SHUTTER_COUNTER)
         self.settings.push(events.status_changed(busy=False))
 
-    # What a person does to the body: see dialect.Dialect
+    # Changes on the body: see dialect.Dialect
 
     def battery_changed(self) -> None:
-        """Tell the host."""
+        """Emit the level of the battery."""
         self.settings.announce(props.BATTERY)
 
     def card_changed(self) -> None:
-        """Tell the host."""
+        """Emit the number of shots that fit on the card."""
         self.settings.announce(props.AVAILABLE_SHOTS)
 
     def file_removed(self, stored: StoredFile) -> None:
-        """Tell the host."""
+        """Emit that a file was deleted on the body."""
         self.settings.push(events.object_removed(stored.handle))
         self.card_changed()
 
 
 def _folder_entries(children: Sequence[StoredFile]) -> bytes:
-    """A folder's list (0x9109): u32 count, then 56 bytes for each entry."""
+    """The list of a folder's files (0x9109): u32 count, then 56 bytes for each file."""
     entries = [struct.pack("<I", len(children))]
     for stored in children:
         name = datasets.plain_bytes(stored.name)[:15]

@@ -16,7 +16,7 @@ VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B
 CODES = (OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST, VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED)
 
 END = struct.pack("<II", 8, 0)
-"""The record that ends every answer."""
+"""The record at the end of every reply."""
 
 _FOCUS_POINTS = 9
 
@@ -26,17 +26,17 @@ def _record(code: int, payload: bytes) -> bytes:
 
 
 def value_changed(code: int, packed: bytes) -> bytes:
-    """A property has a value."""
+    """A property has a new value."""
     return _record(VALUE_CHANGED, struct.pack("<I", code) + packed)
 
 
 def choices_changed(code: int, packed: Sequence[bytes]) -> bytes:
-    """A property allows these values. Goes after its value: the driver must know the property."""
+    """A property has new choices. Send it after the value of the property: the driver must know the property."""
     return _record(CHOICES_CHANGED, struct.pack("<III", code, 3, len(packed)) + b"".join(packed))
 
 
 def status_changed(busy: bool) -> bytes:
-    """The body is busy with a shot, or done with it."""
+    """A shot has started or is finished."""
     return _record(STATUS_CHANGED, struct.pack("<I", int(busy)))
 
 
@@ -47,21 +47,21 @@ def object_added(stored: StoredFile) -> bytes:
 
 
 def object_removed(handle: int) -> bytes:
-    """A file is gone from the card."""
+    """A file was deleted from the card."""
     return _record(OBJECT_REMOVED, struct.pack("<I", handle))
 
 
 def transfer_request(stored: StoredFile) -> bytes:
-    """A file waits in RAM for the host to fetch it."""
+    """A file in RAM waits for the host."""
     numbers = (stored.handle, stored.format, 0, len(stored.content), 0)
     return _record(TRANSFER_REQUEST, struct.pack("<5I", *numbers) + text(stored.name))
 
 
 def focus_info(selected: Sequence[int]) -> bytes:
-    """Which of the 9 focus points hold the subject; none after a failure.
+    """The focus points (of 9) that are in focus; none after a failure.
 
     Layout: u32 size, u16 size - 4, u16 version, u16 points, u16 points in use, four u16 picture sizes, then
-    for all points u16 heights, widths, offsets x, offsets y, and a bit for each one that is selected.
+    for all points u16 heights, widths, offsets x, offsets y, and a bit for each point that is in focus.
     """
     points = _FOCUS_POINTS
     offsets = [300 * (index - points // 2) for index in range(points)]

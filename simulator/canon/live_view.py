@@ -1,4 +1,4 @@
-"""The answer to a Canon EOS live-view request (0x9153): blobs of u32 length, u32 type, bytes."""
+"""The reply to a Canon EOS live-view request (0x9153): blobs of u32 length, u32 type, bytes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ _JPEG = 1
 def live_view_reply(frame: Sequence[bytes], variety: str | None) -> bytes:
     """The blob with ``frame`` in it, or a malformed one of that ``variety``.
 
-    What libgphoto2 2.5.34 does with them (library.c, camera_capture_preview): ``zero_length`` is a blob of no
-    length that it never gets past, ``too_long`` a picture longer than the answer that it reads again and
-    again (both loop for ever at 100 % CPU); ``truncated`` is a picture whose second half is missing and
-    ``short`` one of 56 bytes (both are delivered as they are); ``no_picture`` is a blob of a type without a
-    picture (-1).
+    What libgphoto2 2.5.34 does with malformed blobs (library.c, camera_capture_preview):
+
+    - ``zero_length``, a blob with length 0, and ``too_long``, a picture longer than the reply: it reads the
+      blob again and again, in an endless loop with 100 % CPU.
+    - ``truncated``, the first half of a picture, and ``short``, 56 bytes of it: it delivers them unchanged.
+    - ``no_picture``, a blob of another type: it returns -1.
     """
     picture = b"".join(frame)
     size = len(picture) + 8

@@ -1,4 +1,4 @@
-"""The settings of a Canon EOS 550D: codes, wire types, choices and factory values.
+"""The settings of a Canon EOS 550D: codes, data types, choices and factory values.
 
 Codes and values: libgphoto2's ptp.h and config.c, and its record of a real 550D (cameras/canon-eos550d.txt).
 """
@@ -26,15 +26,15 @@ AVAILABLE_SHOTS, CAPTURE_DESTINATION, CURRENT_FOLDER = 0xD11B, 0xD11C, 0xD11F
 IMAGE_FORMAT, SHUTTER_COUNTER, LIVE_VIEW_OUTPUT, FOCUS_INFO = 0xD120, 0xD1AC, 0xD1B0, 0xD1D3
 
 TO_CARD, TO_HOST = 2, 4
-"""Values of the capture destination."""
+"""Values of CAPTURE_DESTINATION."""
 
 OUTPUT_PC = 2
-"""The bit of the live-view output that sends frames to the host."""
+"""The bit of LIVE_VIEW_OUTPUT that sends frames to the host."""
 
 MANUAL_FOCUS = 3
 
 BATTERY_VALUES = {100: 2, 75: 4, 50: 1, 25: 5, 0: 0}
-"""Per cent to the value of the battery property."""
+"""The value of BATTERY for each level in per cent."""
 
 _APERTURES = {
     "3.5": 0x24, "4": 0x28, "4.5": 0x2C, "5.6": 0x30, "6.7": 0x34, "8": 0x38, "9.5": 0x3C, "11": 0x40,
@@ -131,7 +131,7 @@ SETTINGS: dict[int, Setting] = {
 
 
 def fixed_by_mode(mode: Value) -> frozenset[int]:
-    """The settings that the body chooses itself in an exposure mode, so that they offer no choice."""
+    """The settings without choices in an exposure mode, because the body chooses their values."""
     return {
         3: frozenset[int](),
         1: frozenset({APERTURE}),
@@ -148,13 +148,13 @@ def as_fraction(label: Value) -> Fraction:
 
 
 def text(words: str) -> bytes:
-    """Text as an EOS sends it: plain bytes with a NUL, filled up to a multiple of 4."""
+    """Text as an EOS sends it: plain bytes and a NUL, padded to a multiple of 4 bytes."""
     data = datasets.plain_bytes(words) + b"\0"
     return data + b"\0" * (-len(data) % 4)
 
 
 def pack(setting: Setting, value: Value) -> bytes:
-    """``value`` as it goes over the wire, filled up to a multiple of 4 bytes."""
+    """``value`` as an EOS sends it, padded to a multiple of 4 bytes."""
     if setting.type == FILE_LIST:
         files = IMAGE_FORMATS[str(value)]
         return struct.pack("<I", len(files)) + b"".join(struct.pack("<4I", 0x10, *file) for file in files)
@@ -164,7 +164,7 @@ def pack(setting: Setting, value: Value) -> bytes:
 
 
 def parse(setting: Setting, data: bytes) -> Value | None:
-    """The value in ``data``; None when the bytes are too few, or name an image format that does not exist."""
+    """The value in ``data``; None if there are too few bytes or the image format does not exist."""
     if setting.type == FILE_LIST:
         return _image_format(data)
     if setting.type == STRING:

@@ -14,7 +14,7 @@ from . import properties as props
 from .properties import SETTINGS
 
 HOST_SHOTS = 9999
-"""Shots left while pictures go to a host that reported its free space."""
+"""Available shots while pictures go to a host that has reported its free space."""
 
 _SCALES: dict[int, float] = {0: 1, 1: 2 / 3, 2: 1 / 2}
 _COMPRESSIONS = {2: "normal", 3: "fine"}
@@ -22,11 +22,11 @@ _TIMER_SECONDS: dict[Value, float] = {0x10: 10.0, 0x11: 2.0}
 _RAW = 6
 
 _AUTO_ISO = 400
-"""What the body chooses itself."""
+"""The ISO that the body uses when the setting is ``Auto``."""
 
 
 class CanonSettings(BodySettings):
-    """The settings of a Canon EOS. The body sends an event for each change, those that the host makes included."""
+    """The settings of a Canon EOS. The body emits an event for each change, also for changes by the host."""
 
     def __init__(self, body: Body) -> None:
         """Start with the factory settings."""
@@ -49,7 +49,7 @@ class CanonSettings(BodySettings):
         self._announce_all()
 
     def session_ended(self) -> None:
-        """Stop events; pictures go to the card again."""
+        """Stop events, and send pictures to the card again."""
         super().session_ended()
         self.remote_mode = 0
         self.host_clusters = 0
@@ -97,7 +97,7 @@ class CanonSettings(BodySettings):
         return props.as_fraction(self.label(code))
 
     def _choices(self, setting: Setting) -> list[Value]:
-        """What may be set now: only the present value where the exposure mode decides."""
+        """What the host may set now: only the current value if the exposure mode determines it."""
         if setting.code in props.fixed_by_mode(self._values[props.EXPOSURE_MODE]):
             return [self.value(setting.code)]
         return list(setting.choices.values())
@@ -105,12 +105,12 @@ class CanonSettings(BodySettings):
     # Events
 
     def set_event_mode(self, mode: int) -> None:
-        """1 queues every property, and from then on every change; 0 stops events."""
+        """1: emit every property now and every change from now on. 0: stop events."""
         self.emit_events(bool(mode))
         self._announce_all()
 
     def announce(self, code: int) -> bool:
-        """Queue the value of a property; False when there is no such property."""
+        """Emit the value of a property; returns False if there is no such property."""
         setting = SETTINGS.get(code)
         if setting:
             self.push(events.value_changed(code, props.pack(setting, self.value(code))))
@@ -140,7 +140,7 @@ class CanonSettings(BodySettings):
         self._values[code] = value
         self.announce(code)
         if code == props.EXPOSURE_MODE:
-            # The driver forgets the choices of this one with each value (ptp-pack.c).
+            # The driver drops the choices of the exposure mode when it reads its value (ptp-pack.c).
             for one in (props.EXPOSURE_MODE, props.APERTURE, props.SHUTTER_SPEED):
                 self._announce_choices(one)
         if code in (props.CAPTURE_DESTINATION, props.IMAGE_FORMAT):

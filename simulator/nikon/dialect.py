@@ -1,7 +1,7 @@
 """A Nikon D7100: its identity and its operations.
 
-Codes: libgphoto2's ptp.h. Order of a shot and of live view: what library.c (camera_nikon_capture,
-camera_capture_preview) expects of a body.
+Codes: libgphoto2's ptp.h. The steps of a shot and of live view: as library.c (camera_nikon_capture,
+camera_capture_preview) expects them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .settings import NikonSettings
 OUT_OF_FOCUS, INVALID_STATUS, NOT_LIVE_VIEW = 0xA002, 0xA004, 0xA00B
 
 WITH_AUTOFOCUS = 0xFFFFFFFE
-"""First parameter of a release; 0xFFFFFFFF is one without."""
+"""The first parameter of a release with autofocus; 0xFFFFFFFF is a release without it."""
 
 MIRROR_SECONDS = 0.03
 
@@ -38,12 +38,12 @@ NAMES = standard.NAMES | {
 
 
 class NikonDslr(StandardDialect[NikonSettings]):
-    """The dialect of one body."""
+    """The dialect of one Nikon body."""
 
     names = NAMES
 
     def __init__(self, body: Body) -> None:
-        """Answer for ``body``."""
+        """Create the dialect of ``body``."""
         super().__init__(body, NikonSettings(body))
         self._busy_until = 0.0
         self._outcome: int = ResponseCode.OK
@@ -69,7 +69,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         }
 
     def device_info(self) -> DeviceInfo:
-        """What the body says about itself; its own properties come with 0x90CA."""
+        """The identity and the abilities of the body. Nikon's own properties are in the reply to 0x90CA."""
         identity = self._body.identity
         return DeviceInfo(
             vendor_id=0x0A,
@@ -95,7 +95,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
             Property(0xD407, datasets.UINT32, 1),
         ]
 
-    # Session and events
+    # Sessions and events
 
     async def _open_session(self, request: Request) -> Reply:
         self.settings.emit_events(True)
@@ -134,12 +134,12 @@ class NikonDslr(StandardDialect[NikonSettings]):
         stored = self._body.ram.get(request.parameter(0))
         if not stored:
             return await super()._get_object_info(request)
-        # Storage 0 and parent 0: the driver takes them for "in RAM".
+        # For the driver, storage 0 and parent 0 mean "in RAM".
         return Reply(data=replace(self._info(stored), storage=0).pack())
 
     async def _get_object(self, request: Request) -> Reply:
         reply = await super()._get_object(request)
-        # So it is on a D750, where the delete that follows finds no such object (libgphoto2 issue 22).
+        # As on a D750, where the delete that follows does not find the object (libgphoto2 issue 22).
         self._drop_from_ram(request.parameter(0))
         return reply
 
@@ -149,7 +149,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return Reply() if any(found) else Reply(ResponseCode.INVALID_HANDLE)
 
     def _drop_from_ram(self, handle: int) -> bool:
-        """A picture in RAM is gone once it was fetched; the next one of its shot is offered then."""
+        """Delete a picture in RAM, and emit the next picture of its shot."""
         gone = self._body.ram.pop(handle, None)
         if gone:
             others = (stored for stored in self._body.ram.values() if stored.shot == gone.shot)
@@ -164,7 +164,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return self._body.exposing or time.monotonic() < self._busy_until
 
     async def _device_ready(self, request: Request) -> Reply:
-        """Busy, or how the last thing that took its time came out."""
+        """Reply busy, or the result of the last operation that took time."""
         if self._busy:
             return Reply(ResponseCode.DEVICE_BUSY)
         outcome, self._outcome = self._outcome, ResponseCode.OK
@@ -187,7 +187,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return self._release(exposure)
 
     def _out_of_focus(self) -> Reply:
-        # The release is accepted; that there was no focus comes out when the host asks whether it is ready.
+        # The reply to the release is OK. The host gets the failure with the reply to DeviceReady.
         self._outcome = OUT_OF_FOCUS
         return Reply()
 
@@ -228,10 +228,10 @@ class NikonDslr(StandardDialect[NikonSettings]):
         frame = await self._body.next_frame()
         return Reply(data=live_view_reply(frame, self._body.studio.frame_size, variety))
 
-    # What the body tells: see body.ShutterListener
+    # The steps of a shot: see body.ShutterListener
 
     def exposure_started(self) -> None:
-        """The mirror comes down for the shot, and with it live view ends."""
+        """The shutter opened. Live view ends with a shot."""
         self._body.switch_live_view(False)
 
     def picture_stored(self, stored: StoredFile) -> None:
@@ -239,16 +239,16 @@ class NikonDslr(StandardDialect[NikonSettings]):
         self.settings.emit(events.OBJECT_ADDED, stored.handle)
 
     def picture_in_ram(self, stored: StoredFile) -> None:
-        """A picture waits for the host. Of those of one shot the first is offered alone."""
+        """A picture waits for the host. Only the first picture of a shot is emitted at once."""
         if sum(one.shot == stored.shot for one in self._body.ram.values()) == 1:
             self.settings.emit(events.ADDED_IN_RAM, stored.handle)
 
     def exposure_ended(self) -> None:
-        """The body is free again."""
+        """The shot is finished."""
         self.settings.emit(events.COMPLETE_IN_RAM if self._to_ram else events.CAPTURE_COMPLETE)
         self.settings.emit(events.PROPERTY_CHANGED, props.SHOTS_LEFT)
 
-    # What a person does to the body: see dialect.Dialect
+    # Changes on the body: see dialect.Dialect
 
     async def press_shutter(self) -> list[StoredFile]:
         """Take a shot with the body's own button; returns its files."""
@@ -256,20 +256,20 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return await super().press_shutter()
 
     def battery_changed(self) -> None:
-        """Tell the host."""
+        """Emit the level of the battery."""
         self.settings.emit(events.PROPERTY_CHANGED, props.BATTERY)
 
     def card_changed(self) -> None:
-        """Tell the host."""
+        """Emit the number of shots that fit on the card."""
         self.settings.emit(events.STORAGE_CHANGED, props.LAYOUT.storage)
         self.settings.emit(events.PROPERTY_CHANGED, props.SHOTS_LEFT)
 
     def file_removed(self, stored: StoredFile) -> None:
-        """Tell the host."""
+        """Emit that a file was deleted on the body."""
         self.settings.emit(events.OBJECT_REMOVED, stored.handle)
         self.card_changed()
 
 
 def _vendor_property(code: int) -> bool:
-    """Whether a property is Nikon's own, which the device info does not tell."""
+    """Whether a property is Nikon's own. The device info does not list these."""
     return code & 0xF000 == 0xD000 and not 0xD300 <= code < 0xD500

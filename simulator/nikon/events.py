@@ -16,5 +16,5 @@ def record(code: int, parameter: int) -> bytes:
 
 
 def pack(records: Sequence[bytes]) -> bytes:
-    """The answer to a host that reads events."""
+    """The reply to a host that reads events."""
     return struct.pack("<H", len(records)) + b"".join(records)

@@ -1,4 +1,4 @@
-"""The answer to a Nikon live-view request (0x9203): a header, then the JPEG."""
+"""The reply to a Nikon live-view request (0x9203): a header, then the JPEG."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import struct
 from collections.abc import Sequence
 
 HEADER_SIZE = 384
-"""Bytes; what a D7100 sends. libgphoto2 looks for the start of the JPEG instead of counting."""
+"""Bytes, as a D7100 sends them. libgphoto2 does not use the size: it searches for the start of the JPEG."""
 
 
 def live_view_reply(frame: Sequence[bytes], size: tuple[int, int], variety: str | None) -> bytes:
-    """A header and ``frame`` of ``size`` pixels, or a malformed answer of that ``variety``.
+    """A header and ``frame`` of ``size`` pixels, or a malformed reply of that ``variety``.
 
-    The header begins with the pixels of the picture and of the whole scene, big-endian; the rest (focus areas,
-    level) is zero here. What libgphoto2 2.5.34 does with malformed ones (library.c, camera_capture_preview): it
-    reads no length but looks for the start and the end of a picture, so ``too_long`` harms nothing, and the
-    others are -1: ``zero_length`` (not a byte), ``no_picture``, ``truncated`` (a picture whose second half is
-    missing) and ``short`` (56 bytes of one).
+    The header begins with the size of the picture and of the whole scene in pixels, big-endian; the rest (focus
+    areas, level) is zero here. libgphoto2 2.5.34 (library.c, camera_capture_preview) reads no length: it searches
+    for the start and the end of a picture. So ``too_long`` has no effect. The others make it return -1:
+    ``zero_length`` (an empty reply), ``no_picture``, ``truncated`` (the first half of a picture) and ``short``
+    (56 bytes of a picture).
     """
     picture = b"".join(frame)
     width, height = size

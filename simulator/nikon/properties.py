@@ -1,7 +1,7 @@
 """The settings of a Nikon D7100: codes, types, choices and factory values.
 
 Codes and values: libgphoto2's ptp.h and config.c, and its record of a real D7100 (cameras/nikon-d7100.txt).
-Labels are libgphoto2's; over PTP/IP it takes the first of its tables for Nikons that fits, whatever the model.
+Labels are libgphoto2's. Over PTP/IP it uses the first Nikon table that has the property, for any model.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ARTIST, COPYRIGHT, SHUTTER_SPEED, RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD072, 0xD0
 LIVE_VIEW_STATUS, LIVE_VIEW_PROHIBITED, SHOTS_LEFT = 0xD1A2, 0xD1A4, 0xD1F1
 
 TO_CARD, TO_RAM = 0, 1
-"""Values of the recording media."""
+"""Values of RECORDING_MEDIA."""
 
 BATTERY_EXHAUSTED, IMAGE_IN_RAM, SHOOTING = 1 << 8, 1 << 12, 1 << 15
-"""Bits of the reasons why live view cannot start."""
+"""Bits of LIVE_VIEW_PROHIBITED: the reasons why live view cannot start."""
 
 MANUAL_FOCUS = 1
 MANUAL, PROGRAM, APERTURE_PRIORITY, SHUTTER_PRIORITY = 1, 2, 3, 4
@@ -33,7 +33,7 @@ MANUAL, PROGRAM, APERTURE_PRIORITY, SHUTTER_PRIORITY = 1, 2, 3, 4
 LENS = "AF-S Nikkor 18-55mm 1:3.5-F5.6G DX VR"
 
 FOCUS_MODES = {0: 0x8010, 1: 0x8011, 2: 0x8012, 3: MANUAL_FOCUS, 4: MANUAL_FOCUS}
-"""The focus mode (0x500A) that each autofocus mode (0xD161) gives."""
+"""The focus mode (0x500A) of each autofocus mode (0xD161)."""
 
 _QUALITIES: dict[str, Value] = {
     "JPEG Basic": 0, "JPEG Normal": 1, "JPEG Fine": 2, "NEF (Raw)": 4, "NEF+Basic": 5, "NEF+Normal": 6, "NEF+Fine": 7,
@@ -79,19 +79,19 @@ _SHUTTER_SPEEDS: dict[str, Value] = {
 
 
 def exposure_time(speed: int) -> int:
-    """The exposure time (0x500D, in 0.1 ms) of a shutter speed (0xD100, a fraction of two 16-bit numbers)."""
+    """The exposure time (0x500D, in 0.1 ms) of a shutter speed (0xD100, two 16-bit numbers: a fraction)."""
     return int(10000 * as_fraction(speed))
 
 
 def as_fraction(speed: int) -> Fraction:
-    """The seconds of a shutter speed."""
+    """A shutter speed in seconds."""
     return Fraction(speed >> 16, speed & 0xFFFF)
 
 
 EXPOSURE_TIMES: dict[int, int] = {
     exposure_time(over << 16 | under): over << 16 | under for over, under in reversed(_SPEEDS)
 }
-"""Exposure time to the shutter speed that it sets, the shortest of those with the same time."""
+"""The shutter speed that each exposure time sets: the shortest one of those with the same time."""
 
 _TIMES: dict[str, Value] = {f"{value / 10000:.4f}s": value for value in sorted(EXPOSURE_TIMES)}
 

@@ -14,17 +14,17 @@ from . import events
 from . import properties as props
 
 SCALES = (1, 3 / 4, 1 / 2)
-"""Large, medium and small."""
+"""The width of a large, medium and small picture, relative to the sensor."""
 
 _JPEG = {0: "normal", 1: "normal", 2: "fine", 5: "normal", 6: "normal", 7: "fine"}
-"""Image quality to the compression of its JPEG; basic is as big as normal here."""
+"""The compression of the JPEG of each image quality. Basic has the size of normal here."""
 
 _WITH_RAW = range(4, 8)
-"""Image qualities that make a raw file."""
+"""The image qualities with a raw file."""
 
 
 class NikonSettings(BodySettings):
-    """The settings of a Nikon. The body sends an event for each property that changed without the host setting it."""
+    """The settings of a Nikon. The body emits an event for each change, but not for a property that the host set."""
 
     def __init__(self, body: Body) -> None:
         """Start with the factory settings."""
@@ -51,19 +51,19 @@ class NikonSettings(BodySettings):
             self.emit(events.PROPERTY_CHANGED, code)
 
     def session_ended(self) -> None:
-        """Stop events; the body's dials count, and pictures go to the card."""
+        """Stop events, and send pictures to the card again. The dials on the body are in control again."""
         super().session_ended()
         self.control_mode = 0
         self._values[props.RECORDING_MEDIA] = props.TO_CARD
 
     def emit(self, code: int, parameter: int = 0) -> None:
-        """Queue an event, if there is a host."""
+        """Queue an event if a host reads events."""
         self.push(events.record(code, parameter))
 
     # Values
 
     def live_view_prohibited(self) -> int:
-        """Why live view cannot start, as bits; 0 when it can."""
+        """The reasons why live view cannot start, as bits; 0: it can start."""
         exhausted = 0 if self._body.battery else props.BATTERY_EXHAUSTED
         pending = props.IMAGE_IN_RAM if self._body.ram else 0
         return exhausted | pending | (props.SHOOTING if self._body.exposing else 0)
@@ -101,13 +101,13 @@ class NikonSettings(BodySettings):
         )
 
     def properties(self) -> list[Property]:
-        """All properties as they are now."""
+        """All properties with their current values."""
         return [self._property(setting) for setting in self._settings.values()]
 
     # Changes
 
     def _writable(self, setting: Setting) -> bool:
-        """The mode dial decides, and only PC mode overrules the dial."""
+        """Whether the host may set a property now: the mode dial decides. The host sets the dial in PC mode only."""
         program = self.number(props.EXPOSURE_PROGRAM)
         if setting.code == props.EXPOSURE_PROGRAM:
             return self.control_mode == 1
@@ -144,12 +144,12 @@ class NikonSettings(BodySettings):
         return {
             props.SHUTTER_SPEED: {props.SHUTTER_SPEED, props.EXPOSURE_TIME},
             props.AUTOFOCUS_MODE: {props.AUTOFOCUS_MODE, props.FOCUS_MODE},
-            # What may be set is part of a property's description.
+            # The description of a property contains whether the host may set it.
             props.EXPOSURE_PROGRAM: {code, props.F_NUMBER, props.EXPOSURE_TIME, props.SHUTTER_SPEED},
         }.get(code, {code})
 
     def set_control_mode(self, mode: int) -> None:
-        """1: the host may do what the dials do; 0: it may not."""
+        """1: PC mode, the host may set the mode dial. 0: it may not."""
         if mode != self.control_mode:
             self.control_mode = mode
             self.emit(events.PROPERTY_CHANGED, props.EXPOSURE_PROGRAM)
