@@ -289,3 +289,18 @@ async def test_a_message_of_endless_fragments_ends_the_connection() -> None:
     async with strange(endless) as server, Client(server.uri, "x", reconnect_for=0) as client:
         with pytest.raises(ConnectionLost):
             await client.ping()
+
+
+async def test_a_login_reply_without_measure_is_not_taken_apart() -> None:
+    """As Python objects, 16 MiB of `{},{},…` took 500 MB, before the server had shown that it is one."""
+
+    async def amplify(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send('{"status": "ok", "x": [' + "{}," * 100_000 + "{}]}")
+        await socket.wait_closed()
+
+    async with serve(amplify, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="does not answer as gphoto-ws-server does"):
+            async with Client(f"ws://127.0.0.1:{port}", "x") as client:
+                await client.ping()

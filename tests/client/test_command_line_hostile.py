@@ -217,6 +217,17 @@ async def test_a_shot_without_files_and_a_folder_without_end(installed: Path, tm
     assert "are not listed" in done.err
 
 
+async def test_a_list_of_files_without_end_is_cut_off(installed: Path, tmp_path: Path) -> None:
+    page = {"folder": "/", "folders": [], "total": 2**62, "files": [
+        {"camera_filepath": f"/{number}.jpg", "filename": f"{number}.jpg", "mimetype": "image/jpeg"} for number in range(1000)
+    ]}  # fmt: skip
+    async with hostile(installed, tmp_path, {"list_files": page}) as shell:
+        done = await ran(shell, "files")
+    assert done.code == 0
+    assert "the rest is not listed" in done.err
+    assert len(done.text.splitlines()) == 100_000
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_made_printable(text: str) -> None:
     shown = printable(text)

@@ -28,6 +28,8 @@ PROTOCOL = 1
 FINAL_CLOSE_CODES = frozenset((4400, 4401, 4406))
 # A message was longer than its receiver takes; and a connection that ended without a close code (RFC 6455, 7.4.1).
 TOO_BIG, _NO_CLOSE = 1009, 1006
+# Characters. The reply lists the limits; as Python objects, JSON may take thirty times its length.
+_LONGEST_LOGIN_REPLY = 64 * 1024
 _GOODBYE_S = 2.0
 
 
@@ -127,7 +129,7 @@ async def _speak(socket: ClientConnection, address: Address) -> None:
     try:
         await socket.send(json.dumps({"token": address.token, "protocol": PROTOCOL}))
         text = await socket.recv()
-        reply = parse_message(text) if isinstance(text, str) else {}
+        reply = parse_message(text) if isinstance(text, str) and len(text) <= _LONGEST_LOGIN_REPLY else {}
     except ConnectionClosed as error:
         raise why_lost(error, "", address.max_size) from error
     except UnexpectedReply:

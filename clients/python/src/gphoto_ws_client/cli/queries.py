@@ -11,6 +11,8 @@ from gphoto_ws_client.client import Client
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
 from gphoto_ws_client.replies import Config, FileList, ImageFile
 
+# The fullest cards have 50,000 files; a server that lists without end must not fill the memory.
+_MOST_ENTRIES = 100_000
 _PAGE = 500
 # Folders in folders. No card is so deep.
 _DEEPEST = 32
@@ -85,7 +87,12 @@ async def config_list(client: Client, options: argparse.Namespace) -> None:
 
 async def files(client: Client, options: argparse.Namespace) -> None:
     """List files on the camera."""
-    found = [entry async for entry in _entries(client, options.folder, options.port, options.recursive)]
+    found: list[str | ImageFile] = []
+    async for entry in _entries(client, options.folder, options.port, options.recursive):
+        if len(found) == _MOST_ENTRIES:
+            note(f"more than {_MOST_ENTRIES} files and folders: the rest is not listed")
+            break
+        found.append(entry)
     if options.json:
         show_json([entry for entry in found if isinstance(entry, ImageFile)])
         return
