@@ -56,7 +56,10 @@ class Visits:
     def _sum_up(self, place: str) -> None:
         visitor = self._visitors.get(place)
         if visitor is not None and visitor.left_out:
-            _log.info("%s: %d more requests and connections without the token", place, visitor.left_out)
+            if self._lines.take():
+                _log.info("%s: %d more requests and connections without the token", place, visitor.left_out)
+            else:
+                self._count_elsewhere(visitor.left_out)
             visitor.left_out = 0
             visitor.quiet_until = asyncio.get_running_loop().time() + _PAUSE_S
 
