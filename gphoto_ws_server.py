@@ -18,11 +18,12 @@ import exposure
 import isolation
 import redaction
 from camera.errors import FolderNotWritable
-from camera.journal import Journal
 from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
-from camera.photos import PhotoFolder
-from camera.turn import Turn
+from camera.orientation import Orientation
+from camera.photos.folder import PhotoFolder
+from camera.photos.journal import Journal
+from camera.photos.shots import PhotoOptions
 from server.access import Access
 from server.app import App
 from server.heap import keep_freed_memory
@@ -196,17 +197,19 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
             restart_delay=settings.restart_delay,
             preview_iso=settings.preview_iso,
             capture_iso=settings.capture_iso,
-            capture_turn=Turn(settings.capture_rotation, settings.capture_flip),
-            photos=photos,
-            journal=Journal(state_folder(settings) / "shots"),
+            photos=PhotoOptions(
+                photos,
+                Journal(state_folder(settings) / "shots"),
+                Orientation(settings.capture_rotation, settings.capture_flip),
+            ),
             keep_alive=settings.keep_alive,
         )
-        preview_turn = Turn(settings.preview_rotation, settings.preview_flip)
+        preview_orientation = Orientation(settings.preview_rotation, settings.preview_flip)
 
         async def serve() -> None:
             await _serve(
                 make(
-                    token, network, options, settings.preview_fps, preview_turn, VERSION, drives=settings.disk_cameras
+                    token, network, options, settings.preview_fps, preview_orientation, VERSION, drives=settings.disk_cameras
                 ),
                 settings, photos, host, port,
             )  # fmt: skip

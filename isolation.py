@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from camera import kernel
+from camera.device import kernel
 
 _log = logging.getLogger("isolation")
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from camera.model import NETWORK_ADDRESS
-from camera.photos import check_template
-from camera.turn import ROTATIONS
+from camera.orientation import ROTATIONS
+from camera.photos.folder import check_template
 
 
 class SettingsError(Exception):

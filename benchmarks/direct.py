@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from camera.child import environment
+from camera.process import environment
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,7 +48,7 @@ class Direct:
 
 def main(port: str) -> None:
     """Open the camera and time calls until the input ends."""
-    from camera.driver import Driver  # loads libgphoto2: not in the process that starts this one
+    from camera.device.driver import Driver  # loads libgphoto2: not in the process that starts this one
 
     driver = Driver(port, "PTP/IP Camera")
     driver.set_config("capturetarget", "Memory card")

@@ -75,7 +75,7 @@ class Contender:
             time.sleep(0.01)
         self._process.signal(signal.SIGSTOP)
 
-    def turn(self, seconds: float) -> Sample:
+    def orientation(self, seconds: float) -> Sample:
         """Serve for a moment."""
         self._process.signal(signal.SIGCONT)
         time.sleep(_SETTLE_S)
@@ -150,11 +150,11 @@ def measure(effort: Effort, count: int, everybody: list[Contender]) -> Samples:
             for one in everybody:
                 one.crowd(count)
             crowded_at = time.monotonic()
-        turns: dict[str, list[Sample]] = {one.name: [] for one in everybody}
+        orientations: dict[str, list[Sample]] = {one.name: [] for one in everybody}
         for _ in range(effort.slices):
             for one in random.sample(everybody, len(everybody)):
-                turns[one.name].append(one.turn(effort.slice_s))
-        for name, parts in turns.items():
+                orientations[one.name].append(one.orientation(effort.slice_s))
+        for name, parts in orientations.items():
             total = Sample(sum(p.frames for p in parts), sum(p.cpu for p in parts), sum(p.seconds for p in parts))
             samples[name].append(total)
     return samples

@@ -17,12 +17,12 @@ from benchmarks.effort import Effort
 from benchmarks.figures import Figure, Limit, judged, ratios, told
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
-from camera import jpeg
-from camera.child import environment
-from camera.turn import Turn
+from camera.device import jpeg
+from camera.orientation import Orientation
+from camera.process import environment
 from simulator.process import SimulatorProcess
 
-_TURNS = (Turn(90), Turn(180), Turn(270), Turn(0, True))
+_TURNS = (Orientation(90), Orientation(180), Orientation(270), Orientation(0, True))
 _FRAMES, _VIEWERS = 20, 16
 
 
@@ -41,13 +41,13 @@ def _sample() -> bytes:
     return out.getvalue()
 
 
-def _milliseconds(data: bytes, turn: Turn, by_pillow: bool, frames: int) -> float:
+def _milliseconds(data: bytes, orientation: Orientation, by_pillow: bool, frames: int) -> float:
     """CPU of one frame, median of a run, in a process that does nothing else: as in a camera's process."""
     work = jpeg.by_pillow if by_pillow else jpeg.turned
     took = []
     for _ in range(frames):
         started = time.process_time()
-        work(data, turn)
+        work(data, orientation)
         took.append((time.process_time() - started) * 1000)
     return statistics.median(took)
 
@@ -59,18 +59,18 @@ def _turning(effort: Effort) -> list[Figure]:
     data = _sample()
     figures = []
     frames = min(_FRAMES, 4 * effort.calls)
-    for turn in _TURNS:
+    for orientation in _TURNS:
         with _alone(environment()) as ours, _alone({}) as theirs, _alone(environment()) as tuned:
             rounds = [
                 (
-                    ours.submit(_milliseconds, data, turn, False, frames).result(),
-                    theirs.submit(_milliseconds, data, turn, True, frames).result(),
-                    tuned.submit(_milliseconds, data, turn, True, frames).result(),
+                    ours.submit(_milliseconds, data, orientation, False, frames).result(),
+                    theirs.submit(_milliseconds, data, orientation, True, frames).result(),
+                    tuned.submit(_milliseconds, data, orientation, True, frames).result(),
                 )
                 for _ in range(effort.parts + 1)
             ]
         quick, plain, kept = zip(*rounds, strict=True)
-        what = f"turned {turn.rotation}{' and mirrored' if turn.flip else ''} / Pillow"
+        what = f"turned {orientation.rotation}{' and mirrored' if orientation.flip else ''} / Pillow"
         beside = f"{statistics.median(quick):.1f} / {statistics.median(plain):.1f} ms"
         figures.append(judged(row, what, ratios(quick, plain), beside, Limit(0.5, "x")))
         figures.append(told(row, "the same with our memory settings for Pillow too", ratios(quick, kept), "x"))

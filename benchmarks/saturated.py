@@ -20,11 +20,11 @@ from benchmarks.processes import ROOT
 from camera import channel
 from camera.channel import AsyncChannel, Message
 from camera.live_view import Feed, LiveView
-from camera.model import Capabilities, Frame
+from camera.model import Capabilities, DetectedCamera, Frame
 from camera.options import SessionOptions
+from camera.orientation import Orientation
 from camera.registry import Registry
 from camera.session import Session
-from camera.turn import Turn
 from protocol import commands as c
 from server.app import App
 from server.call import Call
@@ -41,8 +41,8 @@ class _Camera:
     """A session whose live view comes from the feeder."""
 
     def __init__(self) -> None:
-        can = Capabilities(live_view=True)
-        self.session = Session("feeder", "Feeder", can, SessionOptions(), lambda event: None)
+        camera = DetectedCamera("Feeder", "feeder", Capabilities(live_view=True))
+        self.session = Session(camera, SessionOptions(), lambda port, serial: True, lambda event: None)
         self.session.live = LiveView(self._switch)
         self.slots: list[FrameSlot] = []
         self._channel: AsyncChannel | None = None
@@ -73,8 +73,8 @@ class _Camera:
 
     def _heard(self, message: Message) -> None:
         header = message.header
-        turn = Turn(header["rotation"], header["flip"])
-        self.session.live.publish(Frame(message.data, header["seq"], header["time_us"], turn))
+        orientation = Orientation(header["rotation"], header["flip"])
+        self.session.live.publish(Frame(message.data, header["seq"], header["time_us"], orientation))
 
 
 class _Desk(Handlers):
@@ -101,11 +101,17 @@ class Saturated(App):
     """The server with that camera in place of those of its registry."""
 
     def __init__(
-        self, token: str, network: Any, options: SessionOptions, default_fps: float, preview_turn: Turn, version: str
+        self,
+        token: str,
+        network: Any,
+        options: SessionOptions,
+        default_fps: float,
+        preview_orientation: Orientation,
+        version: str,
     ) -> None:
-        super().__init__(token, network, options, default_fps, preview_turn, version)
+        super().__init__(token, network, options, default_fps, preview_orientation, version)
         registry = Registry((), options, lambda event: None)
-        self.handlers = _Desk(_Camera(), registry, default_fps, preview_turn, version).table()
+        self.handlers = _Desk(_Camera(), registry, default_fps, preview_orientation, version).table()
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Served:
 
     def children(self, *ports: str) -> list[int]:
         """The camera processes, or those of some cameras."""
-        workers = [child for child in psutil.Process(self.pid).children() if "camera.worker" in child.cmdline()]
+        workers = [child for child in psutil.Process(self.pid).children() if "camera.device.worker" in child.cmdline()]
         wanted = [f'"{port}"' for port in ports] or [""]
         return [worker.pid for worker in workers if any(port in worker.cmdline()[-1] for port in wanted)]
 

@@ -1,45 +1,53 @@
-"""What libgphoto2 sees on the bus, found out by a process that ends; see detect.py for what runs in it."""
+"""Which cameras libgphoto2 finds, as seen by a process that ends (camera/device/detect.py), and whether it is too old."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import sys
+import re
+from dataclasses import replace
+from functools import cache
 
-from camera.child import environment
-from camera.drives import is_drive
-from camera.ending import end
-from camera.model import DetectedCamera
+from camera.codec import codec
+from camera.model import Detected
+from camera.ports import is_drive
+from camera.process import run_helper
 
 _log = logging.getLogger("camera.detection")
 
 _DEADLINE_S = 15.0
+# The first version without the parser faults that hostile camera data can use (eight published CVEs).
+OLDEST = (2, 5, 34)
 
 
-async def detect(drives: bool) -> tuple[str, list[DetectedCamera]] | None:
-    """The version of libgphoto2 and what it sees; None where detection failed, which is logged.
+async def detect(drives: bool) -> Detected | None:
+    """What libgphoto2 finds; None where detection failed, which is logged.
 
     Args:
         drives: whether mounted drives with a DCIM folder count as cameras.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "camera.detect",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/",
-            start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:  # out of descriptors, memory or processes: none of it lasts for ever
+        ended = await run_helper("camera.device.detect", deadline_s=_DEADLINE_S)
+        found: Detected = codec(Detected).decode(json.loads(ended.output))
+    except (OSError, ValueError) as error:
         _log.warning("detection failed: %s", error)
         return None
-    try:
-        async with asyncio.timeout(_DEADLINE_S):
-            output, _ = await process.communicate()
-        found = json.loads(output)
-    except (TimeoutError, ValueError) as error:
-        _log.warning("detection failed: %s", type(error).__name__)
-        return None
-    finally:
-        await end(process)
-    cameras = [DetectedCamera.from_json(camera) for camera in found["cameras"]]
-    return found["library"], [camera for camera in cameras if drives or not is_drive(camera.port)]
+    return replace(found, cameras=[camera for camera in found.cameras if drives or not is_drive(camera.port)])
+
+
+def is_old(version: str) -> bool:
+    """Whether a version such as "2.5.31" or "2.5.34.1" is older than OLDEST; False for one that cannot be read."""
+    numbers = re.match(r"\d+(\.\d+)+", version)
+    return numbers is not None and tuple(int(number) for number in numbers[0].split(".")) < OLDEST
+
+
+@cache
+def warn_if_old(version: str) -> None:
+    """Log, once, that this libgphoto2 is too old, if it is."""
+    if is_old(version):
+        oldest = ".".join(map(str, OLDEST))
+        _log.warning(
+            "libgphoto2 %s is older than %s: its parsers have known faults that a hostile camera can use."
+            " Install gphoto2 2.6.4 or newer (pip install -r requirements.txt).",
+            version, oldest,
+        )  # fmt: skip

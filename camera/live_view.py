@@ -11,7 +11,7 @@ from typing import Protocol
 
 from camera.errors import CameraError, NotSupported
 from camera.model import Frame
-from camera.turn import Turn
+from camera.orientation import Orientation
 
 _log = logging.getLogger("camera.live_view")
 
@@ -25,18 +25,18 @@ class Feed:
     """What the camera process is asked for: frames a second at most, and each frame turned in these ways."""
 
     fps: float
-    turns: frozenset[Turn]
+    orientations: frozenset[Orientation]
 
     def serves(self, other: Feed) -> bool:
         """Whether everything the other one wants is in this one."""
-        return self.fps >= other.fps and self.turns >= other.turns
+        return self.fps >= other.fps and self.orientations >= other.orientations
 
 
 class Viewer(Protocol):
     """Somebody who watches. `fps` is the highest rate wanted, in frames per second; `turn` how the picture is wanted."""
 
     fps: float
-    turn: Turn
+    orientation: Orientation
 
     def offer(self, frame: Frame) -> None:
         """Take a frame, now and without waiting; whoever is not ready loses it."""
@@ -76,7 +76,7 @@ class LiveView:
         self._switching = asyncio.Lock()
         self._feed: Feed | None = None
         self._linger: asyncio.Task[None] | None = None
-        self._last_at: dict[Turn, float] = {}
+        self._last_at: dict[Orientation, float] = {}
         self._left_at = 0.0
         self.last_seq = 0
 
@@ -127,10 +127,10 @@ class LiveView:
         """Offer a new frame to everybody who wants it turned like this and whose turn it is."""
         self.last_seq = frame.seq
         now = time.monotonic()
-        period = min(now - self._last_at.get(frame.turn, 0.0), 0.2)
-        self._last_at[frame.turn] = now
+        period = min(now - self._last_at.get(frame.orientation, 0.0), 0.2)
+        self._last_at[frame.orientation] = now
         for place in tuple(self._places.values()):
-            if place.ready and place.viewer.turn == frame.turn:
+            if place.ready and place.viewer.orientation == frame.orientation:
                 place.offer(frame, now, period)
 
     def paused(self) -> None:
@@ -194,4 +194,4 @@ class LiveView:
 def _feed_of(viewers: Iterable[Viewer]) -> Feed:
     """What all of them need together."""
     everybody = tuple(viewers)
-    return Feed(max(viewer.fps for viewer in everybody), frozenset(viewer.turn for viewer in everybody))
+    return Feed(max(viewer.fps for viewer in everybody), frozenset(viewer.orientation for viewer in everybody))

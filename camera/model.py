@@ -1,12 +1,12 @@
-"""What a camera is and gives, as frozen values that cross rooms and the channel to the camera process."""
+"""What a camera is and gives, as frozen values that cross layers and the channel to the camera process."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from camera.turn import AS_IS, Turn
+from camera.orientation import AS_IS, Orientation
 
 WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
 ConfigValue = str | int | float | None
@@ -31,7 +31,7 @@ class ConfigItem:
         label: the words the driver shows for it.
         type: the widget type of libgphoto2.
         value: str for text, radio and menu; 0, 1 or 2 (unknown) for toggle; float for range; Unix seconds
-            for date; None for button, section, window and for a value the camera does not tell.
+            for date; None for button, section, window and for a value that the camera does not report.
         readonly: the camera refuses to change it at the moment.
         choices: what radio and menu allow, in the camera's order.
         range: limits, for range widgets only.
@@ -46,12 +46,6 @@ class ConfigItem:
     choices: tuple[str, ...] = ()
     range: ConfigRange | None = None
     path: str = ""
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> ConfigItem:
-        """Rebuild an item from `asdict`, as it comes over the channel."""
-        limits = data["range"]
-        return cls(**{**data, "choices": tuple(data["choices"]), "range": ConfigRange(**limits) if limits else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +63,11 @@ class Capabilities:
     delete: bool = False
     events: bool = False
 
+    @property
+    def names(self) -> list[str]:
+        """What it can do, by the names above."""
+        return [one.name for one in fields(self) if getattr(self, one.name)]
+
 
 @dataclass(frozen=True, slots=True)
 class DetectedCamera:
@@ -79,10 +78,13 @@ class DetectedCamera:
     capabilities: Capabilities
     serial: str | None = None
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> DetectedCamera:
-        """Rebuild a camera from `asdict`, as the detection process prints it."""
-        return cls(**{**data, "capabilities": Capabilities(**data["capabilities"])})
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What one detection found: the version of libgphoto2, and the cameras."""
+
+    library: str
+    cameras: list[DetectedCamera]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,6 @@ class CameraIdentity:
     version: str
     serial: str | None
     capabilities: Capabilities
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> CameraIdentity:
-        """Rebuild an identity from `asdict`, as it comes over the channel."""
-        return cls(**{**data, "capabilities": Capabilities(**data["capabilities"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +131,15 @@ class Frame:
         data: the JPEG as the camera sent it.
         seq: counts the frames of one camera since the server started, from 1.
         time_us: when the camera process had it, microseconds since the epoch.
-        turn: how it was turned on its way here.
+        orientation: how it was rotated and mirrored on its way here.
         encodings: messages built from this frame, kept with it so that each is built once for all viewers.
     """
 
     data: bytes | memoryview
     seq: int
     time_us: int
-    turn: Turn = AS_IS
+    orientation: Orientation = AS_IS
     encodings: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CameraEvent:
-    """Something that happened to a camera: a name of the protocol's list of events, the port, further values."""
-
-    name: str
-    port: str
-    values: dict[str, Any] = field(default_factory=dict)
 
 
 # libgphoto2 takes numeric IPv4 only; with one port given, events still go to 15740.
@@ -198,12 +186,3 @@ _RAW_TYPES = {
 def mimetype_of(filename: str) -> str:
     """The MIME type by a file name's ending; application/octet-stream where the ending says nothing."""
     return _RAW_TYPES.get(filename.rpartition(".")[2].lower(), "application/octet-stream")
-
-
-def to_json(value: Any) -> dict[str, Any]:
-    """A dataclass of this module as JSON-ready values. Twenty times as fast as `asdict`, which copies every string."""
-    return {name: _plain(getattr(value, name)) for name in value.__slots__}
-
-
-def _plain(value: Any) -> Any:
-    return to_json(value) if isinstance(value, ConfigRange | Capabilities) else value

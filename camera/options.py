@@ -1,18 +1,15 @@
-"""How sessions behave, as the operator decided."""
+"""How cameras are treated, as the operator decided."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from camera.journal import Journal
-from camera.photos import PhotoFolder
-from camera.turn import AS_IS, Turn
+from camera.photos.shots import PhotoOptions
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What holds for every camera; each but the last two is a setting of .env.example.
+    """What holds for every camera.
 
     Attributes:
         capture_target: where stills go, "" leaves it to the camera.
@@ -20,10 +17,8 @@ class SessionOptions:
         restart_delay: between them, in seconds.
         keep_alive: how often an idle camera is kept from switching itself off, in seconds; 0: never.
         preview_iso, capture_iso: the ISO of live view and of stills, "" leaves it alone.
-        capture_turn: how pictures are turned on their way here.
-        photos: where they are saved.
-        journal: remembers shots under way.
-        most_child_bytes: a camera process that grew beyond this is replaced while it is idle.
+        photos: what becomes of pictures.
+        most_process_bytes: a camera process that grew beyond this is replaced while it is idle.
     """
 
     capture_target: str = "Memory card"
@@ -32,7 +27,5 @@ class SessionOptions:
     keep_alive: float = 0.0
     preview_iso: str = ""
     capture_iso: str = ""
-    capture_turn: Turn = AS_IS
-    photos: PhotoFolder = field(default_factory=lambda: PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
-    journal: Journal = field(default_factory=lambda: Journal(None))
-    most_child_bytes: int = 256 * 2**20
+    photos: PhotoOptions = field(default_factory=PhotoOptions)
+    most_process_bytes: int = 256 * 2**20

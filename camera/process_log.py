@@ -7,7 +7,7 @@ import logging
 import os
 import re
 
-_log = logging.getLogger("camera.process")
+_log = logging.getLogger("camera.process_log")
 
 # The whole trace of one crash; a camera whose process dies again and again must not fill the disk.
 _LINES = 60

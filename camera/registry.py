@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from camera import detection, drives, library, usb
+from camera import detection, ports
 from camera.errors import CameraNotFound
-from camera.model import CameraEvent, Capabilities, DetectedCamera
+from camera.events import CameraConnected, CameraEvent, OtherCamera
+from camera.model import Capabilities, DetectedCamera
 from camera.options import SessionOptions
 from camera.session import Session
 
@@ -80,10 +81,10 @@ class Registry:
         self._sessions, self._absent = {}, []
         await asyncio.gather(*(session.stop() for session in sessions), *self._stopping)
 
-    async def finish(self, seconds: float) -> None:
-        """Give the jobs under way that long to end."""
+    async def drain(self, seconds: float) -> None:
+        """Give the jobs in progress that long to end."""
         if self._sessions:
-            waiting = [asyncio.create_task(session.finish()) for session in self._sessions.values()]
+            waiting = [asyncio.create_task(session.drain()) for session in self._sessions.values()]
             _, late = await asyncio.wait(waiting, timeout=seconds)
             for task in late:
                 task.cancel()
@@ -93,9 +94,9 @@ class Registry:
         """Every camera that is there now, in a steady order: network cameras as configured, then USB by port, then drives."""
         if not self._watching:
             await self._detect()
-        # A camera that was just found is about to tell its name and serial.
+        # A camera that was just found is about to give its name and serial.
         first_tries = [
-            session.life.first_try for session in self._sessions.values() if not session.life.first_try.done()
+            session.reconnect.first_try for session in self._sessions.values() if not session.reconnect.first_try.done()
         ]
         if first_tries:
             await asyncio.wait(first_tries, timeout=_FIRST_TRY_S)
@@ -111,21 +112,21 @@ class Registry:
     @property
     def known(self) -> list[Session]:
         """The cameras of the last detection, in the order of `cameras`."""
-        return sorted(self._sessions.values(), key=lambda session: drives.is_drive(session.port))
+        return sorted(self._sessions.values(), key=lambda session: ports.is_drive(session.port))
 
     async def by_port(self, port: str) -> Session:
         """The camera on a port.
 
         Raises:
-            CameraNotFound: there is none; `details.ports` names those that are.
+            CameraNotFound: there is none; `ports` names those that are.
         """
         if port not in self._sessions:
             await self.cameras()
         session = self._sessions.get(port)
         if session is None:
-            ports = list(self._sessions)
-            known = f"Ports with a camera: {', '.join(ports)}." if ports else "No camera is connected."
-            raise CameraNotFound(f"No camera on port {port[:80]!r}. {known}", ports=ports)
+            there = tuple(self._sessions)
+            known = f"Ports with a camera: {', '.join(there)}." if there else "No camera is connected."
+            raise CameraNotFound(f"No camera on port {port[:80]!r}. {known}", ports=there)
         return session
 
     def has(self, session: Session) -> bool:
@@ -146,8 +147,8 @@ class Registry:
 
     def _look(self) -> frozenset[str] | None:
         """What tells one population of cameras from another, None where it cannot be watched."""
-        signature = usb.signature()
-        return signature | drives.mounted() if signature is not None and self._drives else signature
+        signature = ports.signature()
+        return signature | ports.mounted() if signature is not None and self._drives else signature
 
     async def _detect(self) -> None:
         async with self._detecting:
@@ -163,9 +164,9 @@ class Registry:
                 self._signature = None  # look again when somebody asks
                 return
             self._signature = signature
-            self._library, cameras = found
-            library.warn_of(self._library)
-            await self._apply(cameras)
+            self._library = found.library
+            detection.warn_if_old(found.library)
+            await self._apply(found.cameras)
 
     async def _apply(self, cameras: list[DetectedCamera]) -> None:
         self._found = {camera.port: camera for camera in cameras}
@@ -174,7 +175,7 @@ class Registry:
         for port in gone:
             session = self._sessions.pop(port)
             _log.info("%s: gone", port)
-            await session.life.unplug()
+            await session.reconnect.unplug()
             self._absent.append(session)
         for camera in sorted(cameras, key=lambda camera: camera.port):
             if camera.port in self._sessions:
@@ -192,67 +193,62 @@ class Registry:
     def _who_is_back(self, camera: DetectedCamera) -> Session | None:
         """The unplugged camera that this one is: by its serial, or as the only one of its model where USB tells none.
 
-        The second is a guess, which `_whose` corrects once the camera is open; a drive is known by its place.
+        The second is a guess, which `_expected` corrects once the camera is open; a drive is known by its place.
         """
         if camera.serial is not None:
             known = [session for session in self._absent if _same_serial(camera.serial, session)]
-        elif drives.is_drive(camera.port):
+        elif ports.is_drive(camera.port):
             known = [session for session in self._absent if session.port == camera.port]
         else:
-            known = [session for session in self._absent if session.life.driver_model == camera.model]
+            known = [session for session in self._absent if session.detected.model == camera.model]
         return known[0] if len(known) == 1 else None
 
-    def _whose(self, session: Session, serial: str) -> Callable[[], bool] | None:
-        """What to do where a camera that was just opened is not the one that its session is for.
+    def _heard(self, event: CameraEvent) -> None:
+        if isinstance(event.what, OtherCamera):
+            self._give_away(event.port, event.what.serial)
+        else:
+            self._emit(event)
 
-        Returns:
-            Gives the port to the session that it belongs to, once the camera was released, and says whether it did; None
-            where it is right.
-        """
-        port = session.port
-        if port in self._network or _same_serial(serial, session):
-            return None
-        other = self._absent_one(serial)
-        if other is None and session.serial is None:
-            return None
-
-        def give() -> bool:
-            if self._sessions.get(port) is not session:  # unplugged meanwhile
-                return False
-            if session.serial is None:  # it never was a camera of its own
-                stopping = asyncio.create_task(session.stop(), name=f"stop {port}")
-                self._stopping.add(stopping)
-                stopping.add_done_callback(self._stopping.discard)
-            else:
-                self._absent.append(session)
-            owner = self._absent_one(serial)
-            if owner is None:
-                self._add(self._found[port])
-            else:
-                self._bring_back(owner, port)
+    def _expected(self, port: str, serial: str) -> bool:
+        """Whether the camera that was just opened on a port is the one that the port's session is for."""
+        session = self._sessions.get(port)
+        if port in self._network or session is None or _same_serial(serial, session):
             return True
+        return session.status.serial is None and self._absent_one(serial) is None
 
-        return give
+    def _give_away(self, port: str, serial: str) -> None:
+        """Give a port to the session that the camera on it belongs to, or to a new one."""
+        session = self._sessions[port]
+        if session.status.serial is None:  # it never was a camera of its own
+            stopping = asyncio.create_task(session.stop(), name=f"stop {port}")
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+        else:
+            self._absent.append(session)
+        owner = self._absent_one(serial)
+        if owner is None:
+            self._add(self._found[port])
+        else:
+            self._bring_back(owner, port)
 
     def _absent_one(self, serial: str) -> Session | None:
         return next((session for session in self._absent if _same_serial(serial, session)), None)
 
     def _bring_back(self, session: Session, port: str) -> None:
-        _log.info("%s: %s is back, was on %s", port, session.name, session.port)
+        _log.info("%s: %s is back, was on %s", port, session.detected.model, session.port)
         self._absent.remove(session)
         self._sessions[port] = session
-        session.life.replug(port)
+        session.reconnect.replug(port)
 
     def _add(self, camera: DetectedCamera) -> None:
-        session = Session(camera.port, camera.model, camera.capabilities, self._options, self._emit, self._whose)
-        session.usb_serial = camera.serial
+        session = Session(camera, self._options, self._expected, self._heard)
         self._sessions[camera.port] = session
         _log.info("%s: %s", camera.port, camera.model)
         session.start()
-        self._emit(CameraEvent("camera_connected", camera.port, {"name": camera.model}))
+        self._emit(CameraEvent(camera.port, CameraConnected(camera.model)))
 
 
 def _same_serial(serial: str, session: Session) -> bool:
-    """USB and PTP tell the same number, one of them with zeros in front."""
-    known = {known.lstrip("0") for known in (session.usb_serial, session.serial) if known}
+    """Whether it is the session's serial. USB and PTP give the same number, one of them with zeros in front."""
+    known = {known.lstrip("0") for known in (session.detected.serial, session.status.serial) if known}
     return serial.lstrip("0") in known

@@ -6,41 +6,43 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from camera import usb
-from camera.care import battery_warnings, card_warnings
-from camera.child import Child, ChildOptions
-from camera.errors import CameraClaimed, CameraError, NotSupported
-from camera.library import warn_of
-from camera.model import DetectedCamera, Storage
+from camera import ports
+from camera.detection import warn_if_old
+from camera.errors import CameraClaimed, CameraError, NoPermission, NotSupported
+from camera.model import DetectedCamera
+from camera.process import CameraProcess, ProcessOptions
+from camera.reconnect import explained
+from camera.remote import RemoteCamera
+from camera.upkeep import battery_warnings, card_warnings
 from doctor.findings import Finding
-
-_JOB_S = 15.0
 
 
 async def examine(camera: DetectedCamera) -> list[Finding]:
     """Open a camera in a process of its own, look, and let it go."""
     findings = sleep(camera.port)
-    child = Child(ChildOptions(camera.port, camera.model, ""), lambda event, message: None)
+    process = CameraProcess(ProcessOptions(camera.port, camera.model, ""), lambda event: None)
     try:
-        await child.open()
+        await process.open()
     except CameraError as error:
-        plain = usb.explained(camera.port, error)
+        plain = explained(camera.port, error)
         return [*findings, Finding("problem", f"{camera.model} on {camera.port}: {plain.message}", _fix(plain))]
     try:
-        warn_of(child.library)
-        identity = child.identity
+        warn_if_old(process.library)
+        identity = process.identity
         name = identity.model if identity else camera.model
         serial = f", serial {identity.serial}" if identity and identity.serial else ""
         findings.append(Finding("ok", f"{name} on {camera.port}{serial} opens and answers"))
-        findings += [Finding("note", f"{name}: {words}") for words in await _warnings(child)]
+        findings += [
+            Finding("note", f"{name}: {words}") for words in await _warnings(RemoteCamera(process.call, process.close))
+        ]
     finally:
-        await child.close()
+        await process.close()
     return findings
 
 
 def sleep(port: str) -> list[Finding]:
     """Whether the kernel may put the camera to sleep."""
-    asleep = usb.suspends(port)
+    asleep = ports.suspends(port)
     if asleep is None:
         return []
     words = f"{port}: the kernel may put this camera to sleep (USB autosuspend)"
@@ -62,22 +64,20 @@ def permission(node: Path) -> str:
 
 
 def _fix(error: CameraError) -> str:
-    node = error.details.get("node")
-    if node:
-        return permission(Path(str(node)))
+    if isinstance(error, NoPermission):
+        return permission(Path(error.node))
     if isinstance(error, CameraClaimed):
         return "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
     return ""
 
 
-async def _warnings(child: Child) -> list[str]:
+async def _warnings(camera: RemoteCamera) -> list[str]:
     warnings: list[str] = []
-    with suppress(CameraError):  # many tell no battery
-        level = (await child.call("get_config", {"name": "batterylevel"}, _JOB_S)).header["ok"]["value"]
-        warnings += battery_warnings(str(level))
+    with suppress(CameraError):  # many report no battery
+        warnings += battery_warnings(str((await camera.get_config("batterylevel")).value))
     try:
-        cards = (await child.call("storage", {}, _JOB_S)).header["ok"]["storage"]
-        warnings += card_warnings([Storage(**card) for card in cards])
+        cards = await camera.storage()
+        warnings += card_warnings(cards)
         warnings += [] if cards else ["There is no card in it."]
     except NotSupported:
         pass

@@ -8,10 +8,11 @@ import socket
 from importlib.metadata import version
 from pathlib import Path
 
-from camera import jpeg, library, usb
-from camera.errors import CameraError
-from camera.photos import PhotoFolder
-from camera.shot import EXPECTED_BYTES
+from camera import detection, ports
+from camera.device import jpeg
+from camera.errors import CameraError, FolderNotWritable
+from camera.photos.capture import EXPECTED_BYTES
+from camera.photos.folder import PhotoFolder
 from doctor.findings import Finding
 
 _MONITORS = ("gvfs-gphoto2-volume-monitor", "gvfsd-gphoto2")
@@ -64,8 +65,9 @@ def folders(photos: Path, state: Path) -> list[Finding]:
         PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # looking changes nothing
         findings.append(Finding("ok", f"photos go to {photos}"))
     except CameraError as error:
-        fix = error.details.get("fix", "make room on that disk, or set PHOTO_DIR to a folder on another")
-        findings.append(Finding("problem", error.message, fix))
+        fix = error.fix if isinstance(error, FolderNotWritable) else "make room on that disk"
+        other = "set PHOTO_DIR to another folder"
+        findings.append(Finding("problem", error.message, f"{fix}; or {other}" if fix else other))
     if not os.access(_nearest(state), os.W_OK):
         words = f"{state} cannot be written to: shots under way are not remembered over a restart"
         findings.append(Finding("note", words, "set STATE_DIR to a folder of the server's user"))
@@ -81,8 +83,10 @@ def _nearest(folder: Path) -> Path:
 def libraries(libgphoto2: str) -> list[Finding]:
     """The libraries that matter, by version; `libgphoto2` as the detection process told it."""
     findings = [Finding("ok", f"libgphoto2 {libgphoto2} (python-gphoto2 {version('gphoto2')})")]
-    if library.is_old(libgphoto2):
-        words = f"libgphoto2 {libgphoto2} has known faults in its parsers; {'.'.join(map(str, library.OLDEST))} has not"
+    if detection.is_old(libgphoto2):
+        words = (
+            f"libgphoto2 {libgphoto2} has known faults in its parsers; {'.'.join(map(str, detection.OLDEST))} has not"
+        )
         findings = [Finding("problem", words, ".venv/bin/pip install --upgrade 'gphoto2>=2.6.4'")]
     if jpeg.turbojpeg() is None:
         words = "libturbojpeg is not installed: turned previews cost twice the CPU"
@@ -92,10 +96,10 @@ def libraries(libgphoto2: str) -> list[Finding]:
 
 def bus(seen: int) -> list[Finding]:
     """What the kernel shows on USB, beside the number of cameras that libgphoto2 sees there."""
-    on_bus = usb.cameras()
+    on_bus = ports.usb_cameras()
     if len(on_bus) > seen:
         words = f"on USB are {', '.join(on_bus)}, but libgphoto2 sees {seen or 'no'} camera{'s'[: seen != 1]}"
         return [Finding("problem", words, "set the camera's USB mode to PTP (not mass storage, not webcam)")]
-    if not usb.DEVICES.is_dir():
+    if not ports.DEVICES.is_dir():
         return [Finding("note", "there is no USB bus here (a container without /dev/bus/usb?)", "see compose.yaml")]
     return []

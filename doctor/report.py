@@ -54,8 +54,8 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
     if found is None:
         yield Finding("problem", "libgphoto2 could not be loaded", ".venv/bin/pip install -r requirements.txt")
         return
-    libgphoto2, on_bus = found
-    for finding in (*machine.libraries(libgphoto2), *machine.bus(len(on_bus))):
+    on_bus = found.cameras
+    for finding in (*machine.libraries(found.library), *machine.bus(len(on_bus))):
         yield finding
     network = [network_camera(address) for address in settings.network_cameras]
     for camera in (*on_bus, *network):

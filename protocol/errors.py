@@ -1,7 +1,8 @@
-"""Error codes, and the one table from a camera error to a reply."""
+"""Error codes: what each means, how it looks over HTTP, and which camera errors become it. The one table of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from camera import errors as camera
@@ -14,69 +15,81 @@ ErrorCode = Literal[
     "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
     "disk_full", "folder_not_writable", "live_view_not_running",
 ]  # fmt: skip
-ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
+ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
-# What happened and what to do, in one line; a reply's message says more.
-MEANINGS: dict[ErrorCode, str] = {
-    "bad_request": "The message is not a command. Correct it.",
-    "invalid_json": "The message is not valid JSON. Correct it.",
-    "unauthorized": "The token is missing or wrong.",
-    "unsupported_protocol": "The server does not support that protocol number; `details.supported` lists those that it supports.",
-    "unknown_command": "There is no such command; `details.similar` lists similar commands, `details.commands` all.",
-    "invalid_payload": "The payload does not fit the command; `details.errors` lists the errors, `details.allowed` the allowed keys.",
-    "rate_limited": "Too many commands in a second, or too many wrong tokens in a minute. Send fewer.",
-    "too_many_pending": "Too many commands or streams are in progress. Wait for replies first.",
-    "shutting_down": "The server is shutting down, and nothing was done. Connect again later.",
-    "internal_error": "The server has an internal error; its log has the details.",
-    "no_camera_selected": "There are several cameras, or none; `details.ports` lists them. Select one.",
-    "camera_not_found": "There is no camera on that port. Use list_cameras.",
-    "camera_disconnected": "The camera is disconnected or does not answer. Plug it in or switch it on.",
-    "camera_claimed": "Another program uses the camera. End that program.",
-    "camera_busy": "The camera is busy, and nothing was done. Wait a moment.",
-    "camera_timeout": "The camera did not answer in time. The server opens it again.",
-    "camera_io": "The data transfer with the camera failed. Check the cable and the permissions.",
-    "camera_error": "The camera refused for another reason; see `message`.",
-    "not_supported": "This camera or its driver cannot do that. Do not try again.",
-    "cancelled": "The operation was cancelled on the camera.",
-    "capture_unknown": "The shutter may have fired, but no file was found. Look at the card before the next capture.",
-    "config_not_found": "The camera has no setting with that name. get_config without a name lists all settings.",
-    "config_readonly": "The camera does not allow a change of this setting now. Change its mode first.",
-    "invalid_value": "The setting does not accept that value; `details.choices` or `details.range` has the allowed values.",
-    "file_not_found": "The camera has no such file or folder.",
-    "invalid_path": "The path is not absolute, or a name in it is not allowed.",
-    "card_full": "The card is full. Delete files or change the card.",
-    "disk_full": "The server's disk is full.",
-    "folder_not_writable": "The server cannot write to its photo folder; `details.fix` is a command that solves this.",
-    "live_view_not_running": "There is no such stream to stop.",
-}
 
-# Where trying the same again may help, without anybody changing anything first.
-_RETRYABLE: frozenset[ErrorCode] = frozenset(
-    ("rate_limited", "too_many_pending", "shutting_down", "camera_disconnected", "camera_busy", "camera_timeout",
-     "camera_io")
-)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code means.
+
+    Attributes:
+        meaning: what happened and what to do, in one or two sentences; the message of a reply says more.
+        http: the status of an HTTP response.
+        retryable: whether trying the same again may help, without anybody changing anything first.
+        camera: the camera error that becomes it; those below it in the tree become it too, unless they have their own.
+    """
+
+    meaning: str
+    http: int = 502  # the camera behind this server failed
+    retryable: bool = False
+    camera: type[camera.CameraError] | None = None
+
+
+KINDS: dict[ErrorCode, Kind] = {
+    "bad_request": Kind("The message is not a command. Correct it.", 400),
+    "invalid_json": Kind("The message is not valid JSON. Correct it.", 400),
+    "unauthorized": Kind("The token is missing or wrong.", 401),
+    "unsupported_protocol": Kind("The server does not support that protocol number; `details.supported` lists those that it supports.", 400),
+    "unknown_command": Kind("There is no such command; `details.similar` lists similar commands, `details.commands` all.", 404),
+    "invalid_payload": Kind("The payload does not fit the command; `details.errors` lists the errors, `details.allowed` the allowed keys.", 400),
+    "rate_limited": Kind("Too many commands in a second, or too many wrong tokens in a minute. Send fewer.", 429, retryable=True),
+    "too_many_pending": Kind("Too many commands or streams are in progress. Wait for replies first.", 429, retryable=True),
+    "shutting_down": Kind("The server is shutting down, and nothing was done. Connect again later.", 503, retryable=True),
+    "internal_error": Kind("The server has an internal error; its log has the details.", 500),
+    "no_camera_selected": Kind("There are several cameras, or none; `details.ports` lists them. Select one.", 409),
+    "camera_not_found": Kind("There is no camera on that port. Use list_cameras.", 404, camera=camera.CameraNotFound),
+    "camera_disconnected": Kind("The camera is disconnected or does not answer. Plug it in or switch it on.", 503, True, camera.CameraDisconnected),
+    "camera_claimed": Kind("Another program uses the camera. End that program.", camera=camera.CameraClaimed),
+    "camera_busy": Kind("The camera is busy, and nothing was done. Wait a moment.", 409, True, camera.CameraBusy),
+    "camera_timeout": Kind("The camera did not answer in time. The server opens it again.", 504, True, camera.CameraTimeout),
+    "camera_io": Kind("The data transfer with the camera failed. Check the cable and the permissions.", 502, True, camera.CameraIO),
+    "camera_error": Kind("The camera refused for another reason; see `message`.", camera=camera.CameraError),
+    "not_supported": Kind("This camera or its driver cannot do that. Do not try again.", camera=camera.NotSupported),
+    "cancelled": Kind("The operation was cancelled on the camera.", camera=camera.Cancelled),
+    "capture_unknown": Kind("The shutter may have fired, but no file was found. Look at the card before the next capture.", camera=camera.CaptureUnknown),
+    "config_not_found": Kind("The camera has no setting with that name. get_config without a name lists all settings.", camera=camera.ConfigNotFound),
+    "config_readonly": Kind("The camera does not allow a change of this setting now. Change its mode first.", camera=camera.ConfigReadonly),
+    "invalid_value": Kind("The setting does not accept that value; `details.choices` or `details.range` has the allowed values.", camera=camera.InvalidValue),
+    "file_not_found": Kind("The camera has no such file or folder.", camera=camera.FileNotFound),
+    "invalid_path": Kind("The path is not absolute, or a name in it is not allowed.", camera=camera.InvalidPath),
+    "card_full": Kind("The card is full. Delete files or change the card.", camera=camera.CardFull),
+    "disk_full": Kind("The server's disk is full.", camera=camera.DiskFull),
+    "folder_not_writable": Kind("The server cannot write to its photo folder; `details.fix` is a command that solves this.", camera=camera.FolderNotWritable),
+    "live_view_not_running": Kind("There is no such stream to stop.", camera=camera.LiveViewNotRunning),
+}  # fmt: skip
 
 _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
-    camera.CameraError: "camera_error",
-    camera.CameraBusy: "camera_busy",
-    camera.CameraTimeout: "camera_timeout",
-    camera.CameraIO: "camera_io",
-    camera.CameraNotFound: "camera_not_found",
-    camera.CameraDisconnected: "camera_disconnected",
-    camera.CameraClaimed: "camera_claimed",
-    camera.NotSupported: "not_supported",
-    camera.Cancelled: "cancelled",
-    camera.CaptureUnknown: "capture_unknown",
-    camera.ConfigNotFound: "config_not_found",
-    camera.ConfigReadonly: "config_readonly",
-    camera.InvalidValue: "invalid_value",
-    camera.FileNotFound: "file_not_found",
-    camera.InvalidPath: "invalid_path",
-    camera.CardFull: "card_full",
-    camera.DiskFull: "disk_full",
-    camera.FolderNotWritable: "folder_not_writable",
-    camera.LiveViewNotRunning: "live_view_not_running",
+    kind.camera: code for code, kind in KINDS.items() if kind.camera is not None
 }
+
+
+def code_of(error: type[camera.CameraError]) -> ErrorCode:
+    """The code of a camera error: its own, or that of the nearest class above it."""
+    return next(_BY_CAMERA_ERROR[kind] for kind in error.__mro__ if kind in _BY_CAMERA_ERROR)
+
+
+def _details(error: camera.CameraError) -> dict[str, Any]:
+    """The attributes of a camera error as clients get them: JSON-ready, without those that say nothing."""
+    values = {one.name: getattr(error, one.name) for one in fields(error)}
+    del values["message"]
+    gp: camera.GpFailure | None = values.pop("gp")
+    values.pop("cause", None)  # its words are in the message
+    said = {} if gp is None else {"gp_error": gp.code or None, "gp_text": gp.text or None}
+    return {name: _plain(value) for name, value in (said | values).items()}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 class RequestError(Exception):
@@ -97,9 +110,33 @@ class RequestError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether the same request may succeed later without any change."""
-        return self.code in _RETRYABLE
+        return KINDS[self.code].retryable
 
     @classmethod
     def from_camera(cls, error: camera.CameraError) -> RequestError:
         """The error reply for a camera error."""
-        return cls(_BY_CAMERA_ERROR[type(error)], error.message, **error.details)
+        return cls(code_of(type(error)), explain(error), **_details(error))
+
+
+# Which command, setting or file helps: cameras know none of them.
+_HINTS: dict[type[camera.CameraError], str] = {
+    camera.ConfigNotFound: "Send get_config without a name for all of them.",
+    camera.CaptureUnknown: "list_files shows what is there.",
+    camera.NoImage: "Send capture_image, or name a camera_filepath.",
+    camera.NoSuchPath: "Send names as list_files gives them.",
+    camera.ShutterStaysOpen: "Send capture_image for a picture.",
+    camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",
+    camera.FolderNotWritable: "Another folder: the setting PHOTO_DIR.",
+    camera.NoPermission: (
+        "Install deploy/70-gphoto-ws-server.rules and plug the camera in again, or add the server's user to the group that "
+        "owns this file. --doctor shows the command."
+    ),
+}
+
+
+def explain(error: camera.CameraError) -> str:
+    """What happened, for a person, with the command, setting or file that helps."""
+    words = f"{error.message} {_HINTS.get(type(error), '')}".rstrip()
+    if isinstance(error, camera.CameraUnreachable) and error.cause is not None:
+        words += f" ({explain(error.cause)})"
+    return words

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from camera import events as camera
 from camera.model import State
+from protocol import commands as c
+from protocol.errors import explain
 
 WhyEnded = Literal["camera_disconnected", "camera_error"]
 
@@ -150,3 +153,26 @@ UNASKED: tuple[EventKind, ...] = (
 )  # fmt: skip
 
 EVENTS: dict[str, EventKind] = {kind.name: kind for kind in (*ON_SUBSCRIPTION, *UNASKED)}
+
+_NAMES_ON_THE_WIRE: dict[type[camera.Happening], c.EventName] = {
+    camera.CameraConnected: "camera_connected",
+    camera.CameraGone: "camera_disconnected",
+    camera.StateChanged: "camera_state",
+    camera.Warned: "camera_warning",
+    camera.FileAdded: "file_added",
+    camera.CaptureSaved: "capture_saved",
+    camera.CaptureChecked: "capture_checked",
+    camera.ConfigChanged: "config_changed",
+}
+
+
+def wire_event(event: camera.CameraEvent) -> tuple[c.EventName, dict[str, Any]]:
+    """The name and the values of a camera's event as clients get them."""
+    what = event.what
+    if isinstance(what, camera.StateChanged):
+        values: dict[str, Any] = {"state": what.state}
+        if what.attempts is not None:
+            values |= {"attempts": what.attempts, "last_error": explain(what.error) if what.error else None}
+    else:
+        values = {one.name: getattr(what, one.name) for one in fields(what)}
+    return _NAMES_ON_THE_WIRE[type(what)], {"port": event.port, **values}

@@ -17,13 +17,14 @@ from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
 from auth import Gate, TooManyFailures
-from camera.model import CameraEvent
+from camera.events import CameraEvent, ConfigChanged
 from camera.options import SessionOptions
+from camera.orientation import Orientation
 from camera.registry import Registry
-from camera.turn import Turn
 from protocol import closing
 from protocol.envelope import encode_event
 from protocol.errors import RequestError
+from protocol.events import wire_event
 from server import limits
 from server.access import Access
 from server.call import Handler
@@ -46,7 +47,7 @@ _log = logging.getLogger("server.app")
 _PATHS = ("/", "/ws")
 _CLOSE_HANDSHAKE_S = 1.5
 _STALL_CHECK_S = 1.0
-_FINISH_S = 1.2
+_DRAIN_S = 1.2
 _LOGIN_GRACE_S = 1.0
 
 
@@ -69,7 +70,7 @@ class App:
         network: Sequence[str],
         options: SessionOptions,
         default_fps: float,
-        preview_turn: Turn,
+        preview_orientation: Orientation,
         version: str,
         drives: bool = False,
     ) -> None:
@@ -77,7 +78,7 @@ class App:
         self.version = version
         self.stopping = False
         self._registry = Registry(network, options, self.tell, drives)
-        desk = Handlers(self._registry, default_fps, preview_turn, version)
+        desk = Handlers(self._registry, default_fps, preview_orientation, version)
         self.handlers: dict[str, Handler] = desk.table()
         self._pages = Pages(desk, self._token_opens, self.keep)
         self._origins, self._hosts, self._proxies = Origins(()), Hosts(()), Proxies(())
@@ -163,7 +164,7 @@ class App:
         if self._stall_watch is not None:
             self._stall_watch.cancel()
             await asyncio.wait((self._stall_watch,))
-        await self._registry.finish(_FINISH_S)  # a shot under way gets its answer
+        await self._registry.drain(_DRAIN_S)  # a shot in progress gets its answer
         await asyncio.gather(self._close_connections(), self._registry.stop())
         for task in self._kept:
             task.cancel()
@@ -190,7 +191,7 @@ class App:
     def summary(self) -> str:
         """Who is there now, in words."""
         cameras = self._registry.known
-        ready = sum(camera.connected for camera in cameras)
+        ready = sum(camera.status.connected for camera in cameras)
         clients = sum(client.logged_in for client in self._clients)
         return f"cameras: {len(cameras)}, open: {ready}, clients: {clients}"
 
@@ -286,12 +287,13 @@ class App:
 
     def tell(self, event: CameraEvent) -> None:
         """Send a camera's event to the clients that subscribed to it, without waiting."""
-        listeners = [client for client in self._clients if event.name in client.subscribed]
+        name, values = wire_event(event)
+        listeners = [client for client in self._clients if name in client.subscribed]
         if not listeners:
             return
-        message = encode_event(event.name, {"port": event.port, **event.values})
+        message = encode_event(name, values)
         # Of a setting only the newest value counts: turning a wheel gives hundreds a second.
-        about = (event.port, event.values["config_name"]) if event.name == "config_changed" else None
+        about = (event.port, event.what.config_name) if isinstance(event.what, ConfigChanged) else None
         for client in listeners:
             client.forward(message, about)
 

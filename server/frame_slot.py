@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from camera.model import Frame
-from camera.turn import Turn
+from camera.orientation import Orientation
 from protocol.frames import StreamFormat
 from server.viewer import FrameConnection
 
@@ -27,13 +27,13 @@ class FrameSlot:
         stream: int,
         fps: float,
         form: StreamFormat,
-        turn: Turn,
+        orientation: Orientation,
         max_in_flight: int | None,
         on_end: Callable[[str], None],
     ) -> None:
         self.stream = stream
         self.fps = fps
-        self.turn = turn
+        self.orientation = orientation
         self.sent = 0
         self.dropped = 0
         self._connection = connection

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast, get_args
 
 from pydantic import BaseModel
 
-from camera.drives import is_drive
 from camera.errors import CameraDisconnected, ConfigNotFound, LiveViewNotRunning, NotSupported
-from camera.fetched import FetchedFile
-from camera.model import CapturedFile, to_json
+from camera.model import CapturedFile
+from camera.orientation import Orientation
+from camera.photos.capture import Order, Shot
+from camera.photos.downloads import FetchedFile
+from camera.ports import is_drive
 from camera.registry import Registry
-from camera.session import Session
-from camera.shot import Order, Shot
-from camera.turn import Turn
+from camera.remote import RemoteCamera
+from camera.session import Session, Status
 from protocol import commands as c
 from protocol.base64 import b64encode
 from protocol.catalogue import COMMANDS
 from protocol.envelope import PROTOCOL_VERSION
-from protocol.errors import RequestError
+from protocol.errors import RequestError, code_of, explain
 from protocol.frames import piece_head
 from server import limits
 from server.call import BegunReply, Call, Handler
@@ -38,10 +40,10 @@ _EVENTS: tuple[c.EventName, ...] = get_args(c.EventName)
 class Handlers:
     """The commands, over the cameras of one registry."""
 
-    def __init__(self, registry: Registry, default_fps: float, preview_turn: Turn, version: str) -> None:
+    def __init__(self, registry: Registry, default_fps: float, preview_orientation: Orientation, version: str) -> None:
         self._registry = registry
         self._default_fps = default_fps
-        self._preview_turn = preview_turn
+        self._preview_orientation = preview_orientation
         self._version = version
         self._started = time.monotonic()
 
@@ -52,14 +54,14 @@ class Handlers:
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether there is a camera to work with, and what to say of it to anybody."""
         cameras = self._registry.known
-        connected = sum(camera.connected for camera in cameras)
+        connected = sum(camera.status.connected for camera in cameras)
         good = connected > 0
         words = "ok" if good and connected == len(cameras) else "degraded" if good else "unavailable"
         told: dict[str, Any] = {
             "status": words,
             "version": self._version,
             "uptime": round(time.monotonic() - self._started, 3),
-            "cameras": [_fitness(camera) for camera in cameras],
+            "cameras": [_fitness(camera.status) for camera in cameras],
         }
         return good, told if good else told | {"reason": "no camera is connected"}
 
@@ -79,12 +81,12 @@ class Handlers:
             if self._registry.has(selected):
                 return selected
             raise CameraDisconnected(
-                f"The selected camera ({selected.title}) is gone. Plug it in again or select another."
+                f"The selected camera ({selected.status.title}) is gone. Plug it in again or select another."
             )
         cameras = self._registry.known or await self._registry.cameras()
         # A drive is meant only where there is no camera.
         real = [camera for camera in cameras if not is_drive(camera.port)] or cameras
-        connected = [camera for camera in real if camera.connected]
+        connected = [camera for camera in real if camera.status.connected]
         for only in (connected, real):
             if len(only) == 1:
                 return only[0]
@@ -106,15 +108,15 @@ class Handlers:
                     serial=camera.serial,
                     state=camera.state,
                     connected=camera.connected,
-                    can=_can(camera),
+                    can=camera.can.names,
                 )
-                for index, camera in enumerate(cameras)
+                for index, camera in enumerate(camera.status for camera in cameras)
             ]
         )
 
     async def select_camera(self, call: Call, payload: c.SelectCamera) -> c.Done:
         camera = await self._registry.by_port(payload.port)
-        await camera.ready()
+        await camera.reconnect.process()
         call.client.selected = camera
         return c.Done(message=f"Camera on port {camera.port} selected")
 
@@ -132,12 +134,14 @@ class Handlers:
             place = Placeholder(picture)
             begun.append(call.begin_reply_with(_captured(shot, place.text), place))
 
+        camera = await self._camera(call, payload)
         try:
-            shot = await (await self._camera(call, payload)).capture(order, here)
+            shot = await camera.photos.capture(order, here)
         except BaseException:
             for reply in begun:
                 reply.abandon()
             raise
+        shot = replace(shot, warnings=(*shot.warnings, *camera.status.warnings))
         for reply in begun:
             await reply.finish(_captured(shot, reply.picture.text))
         if begun:
@@ -148,7 +152,7 @@ class Handlers:
         camera = await self._camera(call, payload)
         start = payload.offset or 0
         whole = payload.offset is None and payload.length is None
-        file = await camera.fetch(payload.camera_filepath, digest=whole and payload.transfer == "binary")
+        file = await camera.photos.fetch(payload.camera_filepath, digest=whole and payload.transfer == "binary")
         if start > file.size:
             raise RequestError(
                 "invalid_payload", f"offset {start} is beyond the end of the file ({file.size} bytes).", size=file.size
@@ -183,9 +187,10 @@ class Handlers:
 
     async def get_config(self, call: Call, payload: c.GetConfig) -> BaseModel:
         camera = await self._camera(call, payload)
-        if payload.name is None:
-            return c.ConfigTree(configs=[c.Config.of(item) for item in await camera.get_all_config()])
-        return c.ConfigReply.reply(await camera.get_config(payload.name))
+        async with camera.exclusive() as remote:
+            if payload.name is None:
+                return c.ConfigTree(configs=[c.Config.of(item) for item in await remote.get_all_config()])
+            return c.ConfigReply.reply(await remote.get_config(payload.name))
 
     async def set_config(self, call: Call, payload: c.SetConfig) -> c.ConfigReply:
         item = await (await self._camera(call, payload)).set_config(payload.name, payload.value)
@@ -195,20 +200,25 @@ class Handlers:
         camera = await self._camera(call, payload)
         client = call.client
         fps = payload.fps or self._default_fps
-        turn = Turn(
-            self._preview_turn.rotation if payload.rotation is None else payload.rotation,
-            self._preview_turn.flip if payload.flip is None else payload.flip,
+        orientation = Orientation(
+            self._preview_orientation.rotation if payload.rotation is None else payload.rotation,
+            self._preview_orientation.flip if payload.flip is None else payload.flip,
         )
 
         def reply(number: int) -> c.LiveViewStarted:
             return c.LiveViewStarted(
-                stream=number, fps=fps, format=payload.format, rotation=turn.rotation, flip=turn.flip, port=camera.port
+                stream=number,
+                fps=fps,
+                format=payload.format,
+                rotation=orientation.rotation,
+                flip=orientation.flip,
+                port=camera.port,
             )
 
         if payload.format == "photonic":  # its frames name no stream: one for each camera and client
             for number, (shown, slot) in client.streams.items():
                 if shown is camera and slot.form == "photonic":
-                    if (slot.fps, slot.turn) == (fps, turn):
+                    if (slot.fps, slot.orientation) == (fps, orientation):
                         return reply(number)
                     del client.streams[number]
                     slot.close()
@@ -223,7 +233,7 @@ class Handlers:
             else:
                 client.tell("live_view_stopped", {"stream": number, "port": camera.port, "reason": reason})
 
-        slot = FrameSlot(client.socket, number, fps, payload.format, turn, payload.max_in_flight, ended)
+        slot = FrameSlot(client.socket, number, fps, payload.format, orientation, payload.max_in_flight, ended)
         client.streams[number] = (camera, slot)
         try:
             await camera.live.add(slot, lambda: call.reply(reply(number)))
@@ -258,7 +268,8 @@ class Handlers:
         return c.LiveViewStopped(sent=sent, dropped=dropped)
 
     async def capture_preview(self, call: Call, payload: c.CameraPayload) -> c.Preview:
-        frame = await (await self._camera(call, payload)).preview(self._preview_turn)
+        async with (await self._camera(call, payload)).exclusive() as remote:
+            frame = await remote.preview(self._preview_orientation)
         return c.Preview(image_b64=b64encode(frame).decode())
 
     async def get_camera_info(self, call: Call, payload: c.CameraPayload) -> c.CameraDetails:
@@ -266,38 +277,40 @@ class Handlers:
 
     async def details(self, camera: Session) -> c.CameraDetails:
         """Who a camera is and how it is."""
-        life = camera.life
-        if not life.first_try.done():  # just found: about to tell its name and serial
-            await asyncio.wait((life.first_try,), timeout=_FIRST_TRY_S)
+        first_try = camera.reconnect.first_try
+        if not first_try.done():  # just found: about to give its name and serial
+            await asyncio.wait((first_try,), timeout=_FIRST_TRY_S)
         battery = lens = storage = None
-        if camera.connected:
-            battery = await _setting(camera, "batterylevel")
-            lens = await _setting(camera, "lensname")
-            with suppress(NotSupported):
-                storage = [
-                    c.StoredMemory(path=card.path, label=card.label, capacity=card.capacity, free=card.free)
-                    for card in await camera.storage()
-                ]
-        identity, finding = life.identity, camera.card.finding
+        if camera.status.connected:
+            async with camera.exclusive() as remote:
+                battery = await _setting(remote, "batterylevel")
+                lens = await _setting(remote, "lensname")
+                with suppress(NotSupported):
+                    storage = [
+                        c.StoredMemory(path=card.path, label=card.label, capacity=card.capacity, free=card.free)
+                        for card in await remote.storage()
+                    ]
+        status = camera.status
+        identity, finding = status.identity, status.finding
         return c.CameraDetails(
-            name=camera.name,
-            model=camera.model,
+            name=status.name,
+            model=status.model,
             manufacturer=identity.manufacturer if identity else None,
             version=identity.version if identity else None,
-            serial=camera.serial,
-            port=camera.port,
-            state=camera.state,
-            connected=camera.connected,
-            can=_can(camera),
-            viewers=camera.live.viewers,
+            serial=status.serial,
+            port=status.port,
+            state=status.state,
+            connected=status.connected,
+            can=status.can.names,
+            viewers=status.viewers,
             battery=battery,
             lens=lens,
             storage=storage,
-            file_count=camera.card.files,
-            attempts=life.attempts or None,
-            last_error=str(life.last_error) if life.last_error else None,
-            last_io=_iso(life.last_io),
-            warnings=list(camera.care.warnings) or None,
+            file_count=status.file_count,
+            attempts=status.attempts or None,
+            last_error=explain(status.last_error) if status.last_error else None,
+            last_io=_iso(status.last_io),
+            warnings=list(status.warnings) or None,
             last_unknown_capture=None
             if finding is None
             else c.CheckedCapture(
@@ -307,23 +320,28 @@ class Handlers:
 
     async def restart_camera(self, call: Call, payload: c.CameraPayload) -> c.Done:
         camera = await self._camera(call, payload)
-        await camera.renew()
+        async with camera.exclusive() as remote:
+            await remote.renew()
         return c.Done(message=f"Camera on port {camera.port} restarted")
 
     async def list_files(self, call: Call, payload: c.ListFiles) -> c.FileList:
-        folders, files = await (await self._camera(call, payload)).list_files(payload.folder)
-        page = files[payload.offset : payload.offset + payload.limit]
+        async with (await self._camera(call, payload)).exclusive() as remote:
+            content = await remote.list_files(payload.folder)
+        page = content.files[payload.offset : payload.offset + payload.limit]
         return c.FileList(
-            folder=payload.folder, folders=folders, files=[_file(file) for file in page], total=len(files)
+            folder=payload.folder,
+            folders=content.folders,
+            files=[_file(file) for file in page],
+            total=len(content.files),
         )
 
     async def get_thumbnail(self, call: Call, payload: c.OneFile) -> c.Thumbnail:
-        data = await (await self._camera(call, payload)).thumbnail(payload.camera_filepath)
+        data = await (await self._camera(call, payload)).photos.thumbnail(payload.camera_filepath)
         name = payload.camera_filepath.rpartition("/")[2]
         return c.Thumbnail(filename=name, image_b64=b64encode(data).decode())
 
     async def delete_file(self, call: Call, payload: c.OneFile) -> c.Done:
-        await (await self._camera(call, payload)).delete_file(payload.camera_filepath)
+        await (await self._camera(call, payload)).photos.delete(payload.camera_filepath)
         return c.Done(message=f"{payload.camera_filepath} deleted")
 
     async def subscribe(self, call: Call, payload: c.Subscribe) -> c.Subscribed:
@@ -357,11 +375,6 @@ def _descriptions() -> list[c.CommandDescription]:
     return [command.description() for command in COMMANDS.values()]
 
 
-def _can(camera: Session) -> list[str]:
-    can = camera.capabilities
-    return [name for name, able in to_json(can).items() if able]
-
-
 def _captured(shot: Shot, image_b64: str | None) -> c.Captured:
     files = [_file(one.file, one.saved_path) for one in shot.files]
     first = files[0]
@@ -386,15 +399,14 @@ def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
     )
 
 
-def _fitness(camera: Session) -> dict[str, Any]:
+def _fitness(camera: Status) -> dict[str, Any]:
     """How a camera is, for those with the token: no port, path or serial in it."""
-    life = camera.life
-    told: dict[str, Any] = {
-        "name": camera.name, "model": camera.model, "state": camera.state, "last_io": _iso(life.last_io)
+    values: dict[str, Any] = {
+        "name": camera.name, "model": camera.model, "state": camera.state, "last_io": _iso(camera.last_io)
     }  # fmt: skip
-    if life.last_error is not None:
-        told |= {"attempts": life.attempts, "last_error": RequestError.from_camera(life.last_error).code}
-    return told
+    if camera.last_error is not None:
+        values |= {"attempts": camera.attempts, "last_error": code_of(type(camera.last_error))}
+    return values
 
 
 def _iso(seconds: float | None) -> str | None:
@@ -406,7 +418,7 @@ def _named(payload: c.Subscribe) -> set[c.EventName]:
     return set(_EVENTS) if "*" in payload.events else {name for name in _EVENTS if name in payload.events}
 
 
-async def _setting(camera: Session, name: str) -> str | None:
+async def _setting(camera: RemoteCamera, name: str) -> str | None:
     with suppress(ConfigNotFound, NotSupported):
         value = (await camera.get_config(name)).value
         return None if value is None else str(value)

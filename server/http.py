@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 
 from camera.errors import CameraError
 from camera.session import Session
-from protocol.errors import ErrorCode, RequestError
+from protocol.errors import KINDS, RequestError
 from server.console_page import ConsolePage
 
 # Below the library's 10 s for a handshake, after which it would hang up without a word.
@@ -26,16 +26,6 @@ _ANSWER_S = 8.0
 _METHOD = re.compile(r"[A-Za-z!#$%&'*+.^_`|~0-9-]{1,32}")
 _PATH = re.compile(r"[\x21-\x7e]+")
 _ONCE = ("Host", "Authorization", "Upgrade", "Origin")
-# What an error code is in HTTP; the rest is 502: the camera behind this server failed.
-_STATUS: dict[ErrorCode, http.HTTPStatus] = {
-    "unauthorized": http.HTTPStatus.UNAUTHORIZED,
-    "rate_limited": http.HTTPStatus.TOO_MANY_REQUESTS,
-    "camera_not_found": http.HTTPStatus.NOT_FOUND,
-    "no_camera_selected": http.HTTPStatus.CONFLICT,
-    "camera_busy": http.HTTPStatus.CONFLICT,
-    "camera_disconnected": http.HTTPStatus.SERVICE_UNAVAILABLE,
-    "camera_timeout": http.HTTPStatus.GATEWAY_TIMEOUT,
-}
 
 
 class Desk(Protocol):
@@ -159,7 +149,8 @@ class Pages:
 async def _restart(camera: Session, done: asyncio.Future[None]) -> None:
     """Half a restart is none: it goes on when the request is given up."""
     try:
-        await camera.renew()
+        async with camera.exclusive() as remote:
+            await remote.renew()
     except CameraError as error:
         done.set_exception(error)
         done.exception()  # nobody may be left to hear it
@@ -202,7 +193,7 @@ def malformed(request: Request) -> str:
 
 def _failed(error: RequestError) -> Response:
     value = {"status": "error", "message": error.message, "code": error.code, "retryable": error.retryable}
-    response = _json(_STATUS.get(error.code, http.HTTPStatus.BAD_GATEWAY), value | {"details": error.details})
+    response = _json(http.HTTPStatus(KINDS[error.code].http), value | {"details": error.details})
     if error.code == "unauthorized":
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable
 
-from camera.fetched import FetchedFile
+from camera.photos.downloads import FetchedFile
 from protocol.base64 import b64encode
 
 # A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment (larger ones were

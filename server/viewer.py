@@ -23,8 +23,8 @@ from websockets.frames import CloseCode, Opcode
 from websockets.frames import Frame as WireFrame
 from websockets.protocol import Event, State
 
-from camera.fetched import FetchedFile
 from camera.model import Frame
+from camera.photos.downloads import FetchedFile
 from protocol import closing
 from protocol.frames import Parts, StreamFormat, encoded, is_text
 from server import limits

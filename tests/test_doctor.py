@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from camera import usb
+from camera import ports
 from doctor import cameras, machine
 from gphoto_ws_server import VERSION
 from simulator.client import Control
@@ -214,7 +214,7 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in {"busnum": "1", "devnum": "4", "product": "Alpha", "power/control": "auto"}.items():
         (device / name).write_text(text + "\n")
     (interface / "bInterfaceClass").write_text("06\n")
-    monkeypatch.setattr(usb, "DEVICES", tmp_path / "devices")
+    monkeypatch.setattr(ports, "DEVICES", tmp_path / "devices")
     return device
 
 
@@ -226,8 +226,8 @@ def test_a_camera_on_the_bus_that_libgphoto2_does_not_see_is_in_the_wrong_mode(b
 
 
 def test_a_camera_that_the_kernel_may_put_to_sleep_is_named_with_its_switch(bus: Path) -> None:
-    assert usb.suspends("usb:001,004") == bus / "power/control"
-    assert usb.suspends("usb:001,005") is None
+    assert ports.suspends("usb:001,004") == bus / "power/control"
+    assert ports.suspends("usb:001,005") is None
     (finding,) = cameras.sleep("usb:001,004")
     assert str(bus / "power/control") in finding.fix
 

@@ -207,7 +207,7 @@ async def test_its_processes_end_with_it_even_when_it_is_killed(new_server: Call
     children = server.children()
     commands = [argument for child in children for argument in child.cmdline()]
     assert "simulator" in commands
-    assert "camera.worker" in commands
+    assert "camera.device.worker" in commands
     server.kill()
     _, alive = psutil.wait_procs(children, END_S)
     assert alive == []

@@ -26,7 +26,7 @@ def _mapped(process: psutil.Process, names: tuple[str, ...]) -> set[str]:
 
 
 def _workers(server: Server) -> list[psutil.Process]:
-    return [child for child in server.children() if "camera.worker" in child.cmdline()]
+    return [child for child in server.children() if "camera.device.worker" in child.cmdline()]
 
 
 async def test_the_server_never_loads_libgphoto2(shared_server: Server, client: Client) -> None:
@@ -58,12 +58,18 @@ def test_the_simulator_has_nothing_of_either(shared_cameras: SimulatorProcess) -
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("gphoto_ws_server", ("gphoto2", "camera.driver", "camera.worker")),
-        ("server.app", ("gphoto2", "camera.driver", "simulator")),
-        ("protocol.catalogue", ("gphoto2", "camera.session", "camera.driver", "websockets", "server")),
-        ("camera.registry", ("gphoto2", "camera.driver", "websockets", "pydantic", "protocol", "server")),
-        ("camera.worker", ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator")),
-        ("camera.detect", ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator")),
+        ("gphoto_ws_server", ("gphoto2", "camera.device.driver", "camera.device.worker")),
+        ("server.app", ("gphoto2", "camera.device.driver", "simulator")),
+        ("protocol.catalogue", ("gphoto2", "camera.session", "camera.device.driver", "websockets", "server")),
+        ("camera.registry", ("gphoto2", "camera.device.driver", "websockets", "pydantic", "protocol", "server")),
+        (
+            "camera.device.worker",
+            ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator"),
+        ),
+        (
+            "camera.device.detect",
+            ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator"),
+        ),
         ("simulator.__main__", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),
         ("simulator.process", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),
     ],
@@ -81,7 +87,7 @@ def test_the_driver_is_the_only_file_that_imports_gphoto2() -> None:
     ours = [*ROOT.glob("*.py"), *(file for room in ("camera", "protocol", "server", "simulator")
                                   for file in (ROOT / room).rglob("*.py"))]  # fmt: skip
     importing = [file.relative_to(ROOT).as_posix() for file in ours if "import gphoto2" in file.read_text()]
-    assert importing == ["camera/driver.py"]
+    assert importing == ["camera/device/driver.py"]
 
 
 def test_the_lint_holds_the_same_rules() -> None:

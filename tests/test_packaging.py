@@ -13,7 +13,7 @@ import pytest
 
 from tests.rig import ROOT, Client, Server
 
-_LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests", "photos")
+_LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests")
 
 
 def _run(*arguments: str, **environment: str) -> str:

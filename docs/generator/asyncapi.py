@@ -162,7 +162,7 @@ def _flat(named: Schema) -> Schema:
         raise ValueError(f"two types of one name: {sorted(doubled)}")
     for words, name in _CHOICES.items():
         parts[name] = {"type": "integer" if isinstance(words[0], int) else "string", "enum": list(words)}
-    parts["ErrorCode"]["description"] = " ".join(f"{code}: {meaning}" for code, meaning in errors.MEANINGS.items())
+    parts["ErrorCode"]["description"] = " ".join(f"{code}: {kind.meaning}" for code, kind in errors.KINDS.items())
     return {**{name: _plain(schema, parts) for name, schema in named.items()}, **_plain_parts(parts)}
 
 

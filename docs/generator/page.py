@@ -87,11 +87,10 @@ def _json(value: object) -> str:
 
 def _errors() -> str:
     groups: list[tuple[str, list[tuple[str, str, str]]]] = []
-    for code, meaning in errors.MEANINGS.items():
+    for code, kind in errors.KINDS.items():
         if code in _GROUPS:
             groups.append((_GROUPS[code], []))
-        retryable = errors.RequestError(code, "").retryable
-        groups[-1][1].append((f"`{code}`", "yes" if retryable else "", meaning))
+        groups[-1][1].append((f"`{code}`", "yes" if kind.retryable else "", kind.meaning))
     head = ("code", "retryable", "what happened, and what to do")
     return "\n\n".join(f"**{group}**\n\n{table(head, lines)}" for group, lines in groups)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from camera import card as module
-from camera.card import Card, ListFolder
 from camera.errors import CameraDisconnected
-from camera.journal import Journal
+from camera.photos import card as module
+from camera.photos.card import Card, ListFolder
+from camera.photos.journal import Journal
 
 FOLDER = "/store/DCIM/100CANON"
 
@@ -32,7 +32,7 @@ def listing(*names: str, meanwhile: Callable[[], None] = lambda: None) -> ListFo
 
 async def lost(folder: str) -> tuple[list[str], list[str]]:
     """A card that loses its camera when it is read."""
-    raise CameraDisconnected("The camera is gone.", folder=folder)
+    raise CameraDisconnected("The camera is gone.")
 
 
 @pytest.fixture

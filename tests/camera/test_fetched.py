@@ -7,8 +7,8 @@ import os
 import psutil
 import pytest
 
-from camera import fetched
-from camera.fetched import FetchedFile, FetchedFiles
+from camera.photos import downloads as fetched
+from camera.photos.downloads import FetchedFile, FetchedFiles
 
 
 def file(path: str, size: int = 10, mark: bytes = b"x") -> FetchedFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camera import library
+from camera import detection
 from camera.options import SessionOptions
 from camera.registry import Registry
 from simulator.process import SimulatorProcess
@@ -13,12 +13,12 @@ from tests.waiting import until
 
 @pytest.mark.parametrize("version", ["2.5.33", "2.5.33.1", "2.5.9", "2.4.40", "1.99", "2.5.31-dev"])
 def test_versions_before_2_5_34_are_old(version: str) -> None:
-    assert library.is_old(version)
+    assert detection.is_old(version)
 
 
 @pytest.mark.parametrize("version", ["2.5.34", "2.5.34.1", "2.5.100", "2.6.0", "3.0", "2.5.35.dev", "unknown", ""])
 def test_others_are_not(version: str) -> None:
-    assert not library.is_old(version)
+    assert not detection.is_old(version)
 
 
 @pytest.mark.parametrize(("oldest", "warned"), [((2, 5, 34), 0), ((99, 0, 0), 1)], ids=["as it is", "if it were old"])
@@ -29,15 +29,15 @@ async def test_the_library_of_the_camera_processes_is_warned_of_once(
     oldest: tuple[int, ...],
     warned: int,
 ) -> None:
-    monkeypatch.setattr(library, "OLDEST", oldest)
-    library.warn_of.cache_clear()
+    monkeypatch.setattr(detection, "OLDEST", oldest)
+    detection.warn_if_old.cache_clear()
     registry = Registry([camera.address for camera in shared_cameras.cameras], SessionOptions(), lambda event: None)
     registry.start()
     try:
-        await until(lambda: len(registry.known) == 2 and all(camera.connected for camera in registry.known), 30)
+        await until(lambda: len(registry.known) == 2 and all(camera.status.connected for camera in registry.known), 30)
     finally:
         await registry.stop()
-        library.warn_of.cache_clear()
+        detection.warn_if_old.cache_clear()
     warnings = [record.getMessage() for record in caplog.records if "is older than" in record.getMessage()]
     assert len(warnings) == warned
     assert all("pip install" in warning for warning in warnings)

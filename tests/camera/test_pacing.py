@@ -10,7 +10,7 @@ from camera import live_view
 from camera.errors import CameraBusy, CameraError
 from camera.live_view import Feed, LiveView
 from camera.model import Frame
-from camera.turn import AS_IS
+from camera.orientation import AS_IS
 from tests.waiting import WITHIN_S, until
 
 
@@ -19,7 +19,7 @@ class Viewer:
 
     def __init__(self, fps: float) -> None:
         self.fps = fps
-        self.turn = AS_IS
+        self.orientation = AS_IS
         self.seen: list[int] = []
         self.reasons: list[str] = []
 

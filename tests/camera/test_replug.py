@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from camera import detection, usb
+from camera import detection, ports
 from camera.errors import CameraDisconnected
-from camera.model import CameraEvent, Capabilities, DetectedCamera, Frame
+from camera.events import CameraConnected, CameraEvent, CameraGone
+from camera.model import Capabilities, Detected, DetectedCamera, Frame
 from camera.options import SessionOptions
+from camera.orientation import AS_IS
 from camera.registry import Registry
-from camera.turn import AS_IS
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
 from tests.waiting import until
@@ -33,8 +34,8 @@ class Bus:
     def plug(self, port: str, serial: str | None) -> None:
         self.cameras = [DetectedCamera("PTP/IP Camera", port, ABLE, serial)]
 
-    async def detect(self, drives: bool = False) -> tuple[str, list[DetectedCamera]]:
-        return "2.5.34", list(self.cameras)
+    async def detect(self, drives: bool = False) -> Detected:
+        return Detected("2.5.34", list(self.cameras))
 
     def signature(self) -> frozenset[str]:
         return frozenset(camera.port for camera in self.cameras)
@@ -42,7 +43,7 @@ class Bus:
 
 class Viewer:
     fps = 30.0
-    turn = AS_IS
+    orientation = AS_IS
 
     def __init__(self) -> None:
         self.frames = 0
@@ -66,7 +67,7 @@ def two_ports() -> Iterator[tuple[str, str]]:
 def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
     bus = Bus()
     monkeypatch.setattr(detection, "detect", bus.detect)
-    monkeypatch.setattr(usb, "signature", bus.signature)
+    monkeypatch.setattr(ports, "signature", bus.signature)
     return bus
 
 
@@ -92,28 +93,29 @@ async def test_the_same_camera_on_another_port_keeps_its_clients_and_streams(
     known.start()
     await until(lambda: bool(known.known))
     camera = await known.by_port(here)
-    await camera.ready()
+    await camera.reconnect.process()
     viewer = Viewer()
     await camera.live.add(viewer, started)
     await until(lambda: viewer.frames > 2)
 
     bus.cameras = []
-    await until(lambda: camera.state == "absent")
+    await until(lambda: camera.status.state == "absent")
     assert not known.has(camera)
     with pytest.raises(CameraDisconnected, match="unplugged"):
-        await camera.get_config("iso")
+        async with camera.exclusive() as remote:
+            await remote.get_config("iso")
 
     bus.plug(there, serial)
-    await until(lambda: camera.connected)
+    await until(lambda: camera.status.connected)
     assert known.has(camera)
     assert await known.by_port(there) is camera
     seen = viewer.frames
     await until(lambda: viewer.frames > seen + 2)
     assert viewer.reasons == []
-    told = [
-        (event.name, event.port) for event in events if event.name.startswith("camera_") and "state" not in event.name
-    ]
-    assert told == [("camera_connected", here), ("camera_disconnected", here), ("camera_connected", there)]
+    seen_events = [(type(event.what), event.port) for event in events]
+    assert [one for one in seen_events if one[0] in (CameraConnected, CameraGone)] == [
+        (CameraConnected, here), (CameraGone, here), (CameraConnected, there),
+    ]  # fmt: skip
 
 
 async def test_another_serial_is_another_camera(
@@ -126,7 +128,7 @@ async def test_another_serial_is_another_camera(
     await until(lambda: bool(known.known))
     first = await known.by_port(here)
     bus.cameras = []
-    await until(lambda: first.state == "absent")
+    await until(lambda: first.status.state == "absent")
     bus.plug(there, "other")
     await until(lambda: bool(known.known))
     assert await known.by_port(there) is not first
@@ -155,15 +157,15 @@ async def test_of_two_alike_that_were_unplugged_each_is_known_by_the_serial_it_t
     alike = [await known.by_port(port) for port in before]
     viewers = [Viewer(), Viewer()]
     for camera, viewer in zip(alike, viewers, strict=True):
-        await camera.ready()
+        await camera.reconnect.process()
         await camera.live.add(viewer, started)
     bus.cameras = []
-    await until(lambda: all(camera.state == "absent" for camera in alike))
+    await until(lambda: all(camera.status.state == "absent" for camera in alike))
 
     for number in back:
         seen = viewers[number].frames
         bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", after[number], ABLE)]
-        await until(lambda number=number: known.has(alike[number]) and alike[number].connected, 20)
+        await until(lambda number=number: known.has(alike[number]) and alike[number].status.connected, 20)
         assert await known.by_port(after[number]) is alike[number]
         await until(lambda number=number, seen=seen: viewers[number].frames > seen + 2)
     assert [viewer.reasons for viewer in viewers] == [[], []]
@@ -179,16 +181,16 @@ async def test_a_stranger_of_the_same_model_does_not_take_the_place_of_the_one_t
     known.start()
     await until(lambda: bool(known.known))
     camera = await known.by_port(first)
-    await camera.ready()
+    await camera.reconnect.process()
     bus.cameras = []
-    await until(lambda: camera.state == "absent")
+    await until(lambda: camera.status.state == "absent")
 
     bus.plug(other, None)
-    await until(lambda: bool(known.known) and known.known[0].serial == "SIM0000002", 20)
+    await until(lambda: bool(known.known) and known.known[0].status.serial == "SIM0000002", 20)
     assert known.known[0] is not camera
-    assert camera.state == "absent"
+    assert camera.status.state == "absent"
     bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", there, ABLE)]
-    await until(lambda: known.has(camera) and camera.connected, 20)
+    await until(lambda: known.has(camera) and camera.status.connected, 20)
     assert await known.by_port(there) is camera
 
 
@@ -204,9 +206,9 @@ async def test_a_drive_is_known_by_its_place_and_not_by_its_model(
     await until(lambda: bool(known.known))
     first = await known.by_port(one.port)
     bus.cameras = []
-    await until(lambda: first.state == "absent")
+    await until(lambda: first.status.state == "absent")
     bus.cameras = [two]
     await until(lambda: bool(known.known))
     assert await known.by_port(two.port) is not first
     bus.cameras = [one, two]
-    await until(lambda: known.has(first) and first.connected)
+    await until(lambda: known.has(first) and first.status.connected)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from camera.photos import PhotoFolder
+from camera.photos.folder import PhotoFolder
 
 
 def test_what_ended_processes_left_goes_and_what_others_write_stays(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from camera.errors import ConfigReadonly, InvalidValue, NotSupported
 from camera.model import ConfigItem, ConfigRange, WidgetType
-from camera.widgets import WantedValue, convert, took
+from camera.values import WantedValue, convert, took
+from protocol.errors import RequestError
 
 
 def item(kind: WidgetType, **values: Any) -> ConfigItem:
@@ -76,7 +77,7 @@ def test_a_value_that_is_not_allowed_is_refused_with_what_is(
 ) -> None:
     with pytest.raises(InvalidValue) as caught:
         convert(widget, wanted)
-    assert caught.value.details == {"config_name": "it"} | allowed
+    assert RequestError.from_camera(caught.value).details == {"config_name": "it"} | allowed
 
 
 def test_a_long_value_is_shortened_in_the_message() -> None:

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from camera.options import SessionOptions
-from camera.turn import AS_IS
+from camera.orientation import AS_IS
 from server.app import App
 
 

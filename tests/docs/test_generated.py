@@ -20,7 +20,7 @@ from docs.generator.documents import written
 from protocol.catalogue import COMMANDS
 from protocol.closing import CLOSE_CODES, MESSAGE_TOO_BIG
 from protocol.commands import EventName
-from protocol.errors import ERROR_CODES, MEANINGS
+from protocol.errors import ERROR_CODES
 from protocol.events import EVENTS, ON_SUBSCRIPTION
 from protocol.frames import HEADER, HEADER_FIELDS
 from protocol.photonic import TABLE
@@ -40,7 +40,6 @@ def test_a_generated_document_is_not_stale(path: Path, text: str) -> None:
 
 
 def test_everything_declared_has_its_words() -> None:
-    assert set(MEANINGS) == set(ERROR_CODES)
     assert set(limits.MEANINGS) == set(limits.ALL)
     told_without_asking = {"live_view_stopped"}  # may be subscribed to, and comes anyway
     assert {kind.name for kind in ON_SUBSCRIPTION} | told_without_asking == set(EventName.__args__)

@@ -87,7 +87,7 @@ def test_a_bare_machine_is_told_to_install_what_a_clone_and_make_take(page: str)
 def test_the_words_in_quotes_are_those_of_the_server() -> None:
     files = [
         *ROOT.glob("*.py"),
-        *(file for room in ("camera", "server", "doctor") for file in (ROOT / room).glob("*.py")),
+        *(file for room in ("camera", "server", "doctor", "protocol") for file in (ROOT / room).rglob("*.py")),
     ]
     source = "\n".join(file.read_text() for file in files) + (ROOT / "Makefile").read_text()
     source = re.sub(r'"\s*\n\s*f?"', "", source)  # sentences over several lines

@@ -8,7 +8,7 @@ from typing import Any, Self
 from websockets.asyncio.client import connect
 
 from camera.options import SessionOptions
-from camera.turn import AS_IS
+from camera.orientation import AS_IS
 from server.app import App
 from tests.rig import TOKEN, Client
 

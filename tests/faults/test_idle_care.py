@@ -10,7 +10,7 @@ import pytest
 from in_process import InProcess
 from processes import camera_process
 
-from camera import care
+from camera import upkeep
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
@@ -45,7 +45,7 @@ async def test_a_low_battery_is_told_before_it_is_empty(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(care, "_LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(upkeep, "_LOOK_EVERY_S", 0.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as client:
         await client.command("get_config", name="iso")
@@ -65,8 +65,8 @@ async def test_a_process_that_grew_is_replaced_while_nobody_uses_the_camera(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(care, "_WEIGH_EVERY_S", 0.5)
-    running = await in_process(ports[SPARE], most_child_bytes=2**20)
+    monkeypatch.setattr(upkeep, "_WEIGH_EVERY_S", 0.5)
+    running = await in_process(ports[SPARE], most_process_bytes=2**20)
     own = psutil.Process().pid
     async with await running.connect() as client:
         await client.command("start_live_view")

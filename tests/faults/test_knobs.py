@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from in_process import InProcess
 
-import camera.deadlines
+from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
 from tests.marks import decoded, from_base64, mark
 from tests.rig import Client, CommandError, Server
@@ -236,7 +236,7 @@ async def test_a_shot_whose_file_never_appears_is_unknown(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(camera.deadlines, "CAPTURE_S", 1.0)
+    monkeypatch.setattr(verb_of(RemoteCamera.capture), "deadline_s", 1.0)
     running = await in_process(ports[SPARE])
     async with await running.connect() as impatient:
         await impatient.command("get_config", name="iso")
@@ -255,8 +255,8 @@ async def test_a_frame_that_makes_the_driver_loop_for_ever(
     ports: list[str],
     variety: str,
 ) -> None:
-    monkeypatch.setattr("camera.child._SILENCE_S", 1.5)
-    monkeypatch.setattr(camera.deadlines, "CARD_S", 1.5)
+    monkeypatch.setattr("camera.process._SILENCE_S", 1.5)
+    monkeypatch.setattr(verb_of(RemoteCamera.list_names), "deadline_s", 1.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as viewer:
         await viewer.command("start_live_view")
@@ -274,7 +274,7 @@ async def test_a_preview_that_makes_the_driver_loop_for_ever_is_a_timeout(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(camera.deadlines, "PREVIEW_S", 1.5)
+    monkeypatch.setattr(verb_of(RemoteCamera.preview), "deadline_s", 1.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as impatient:
         await impatient.command("get_config", name="iso")

@@ -18,7 +18,7 @@ LINES = 60
 
 def traces(caplog: pytest.LogCaptureFixture) -> list[str]:
     """The lines that were not the process's own log."""
-    return [record.getMessage() for record in caplog.records if record.name == "camera.process"]
+    return [record.getMessage() for record in caplog.records if record.name == "camera.process_log"]
 
 
 async def test_a_camera_process_that_dies_again_and_again_writes_few_lines_and_their_number_is_told(
@@ -45,5 +45,5 @@ async def test_a_camera_process_that_dies_again_and_again_writes_few_lines_and_t
     assert all(line.startswith(f"{port}: ") for line in told)
     # None of it past the log.
     assert "Fatal Python error" not in "".join(
-        line for line in capfd.readouterr().err.splitlines(True) if "camera.process" not in line
+        line for line in capfd.readouterr().err.splitlines(True) if "camera.process_log" not in line
     )

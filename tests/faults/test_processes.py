@@ -12,7 +12,7 @@ import pytest
 from in_process import InProcess
 from processes import camera_process, stopped
 
-import camera.deadlines
+from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
 from tests.marks import decoded, from_base64
 from tests.rig import Client, CommandError, Server
@@ -88,8 +88,8 @@ async def test_a_camera_process_that_hangs_when_idle_is_replaced(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr("camera.child._SILENCE_S", 1.5)
-    monkeypatch.setattr(camera.deadlines, "CARD_S", 1.5)
+    monkeypatch.setattr("camera.process._SILENCE_S", 1.5)
+    monkeypatch.setattr(verb_of(RemoteCamera.list_names), "deadline_s", 1.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as patient:
         await patient.command("get_config", name="iso")
@@ -115,13 +115,13 @@ async def test_a_command_to_a_camera_process_that_hangs_ends_at_its_deadline(
                 if "file_count" in await patient.command("get_camera_info"):
                     break
                 await asyncio.sleep(0.05)  # not more often than the limit of commands
-        monkeypatch.setattr(camera.deadlines, "CONFIG_S", 0.5)
+        monkeypatch.setattr(verb_of(RemoteCamera.set_config), "deadline_s", 0.5)
         hanging = await camera_process(os.getpid(), ports[SPARE])
         with stopped(hanging):
             with pytest.raises(CommandError) as caught:
                 await patient.command("set_config", name="iso", value="800")
             assert (caught.value.code, caught.value.reply["retryable"]) == ("camera_timeout", True)
-        monkeypatch.setattr(camera.deadlines, "CONFIG_S", WITHIN_S)
+        monkeypatch.setattr(verb_of(RemoteCamera.set_config), "deadline_s", WITHIN_S)
         assert (await patient.command("set_config", name="iso", value="800"))["value"] == "800"
         assert not hanging.is_running()
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from processes import camera_process
 
-from camera import usb
-from camera.errors import CameraError, CameraIO
+from camera import ports
+from camera.errors import CameraError, CameraIO, GpFailure
+from camera.reconnect import explained, reset_device
+from protocol.errors import RequestError
 from simulator.client import Control
 from tests.rig import ROOT, Client, CommandError, Json, Server
 from tests.waiting import WITHIN_S
@@ -109,34 +111,35 @@ def test_a_reset_says_why_it_could_not_be_done(tmp_path: Path) -> None:
     node = tmp_path / "004"
     node.touch()
     done = subprocess.run(
-        [sys.executable, "-m", "camera.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S,
+        [sys.executable, "-m", "camera.device.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S,
         check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stderr.strip()) == (1, f"{node}: Inappropriate ioctl for device")
+    assert (done.returncode, done.stdout.strip()) == (1, f"{node}: Inappropriate ioctl for device")
 
 
 async def test_a_usb_device_is_reset_at_its_own_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(usb, "_NODES", tmp_path)
+    monkeypatch.setattr(ports, "_NODES", tmp_path)
     (tmp_path / "001").mkdir()
     (tmp_path / "001" / "004").touch()
-    assert not await usb.reset("usb:001,005")
-    assert not await usb.reset("ptpip:127.0.0.1")
-    assert not await usb.reset("usb:001,004")
+    assert not await reset_device("usb:001,005")
+    assert not await reset_device("ptpip:127.0.0.1")
+    assert not await reset_device("usb:001,004")
     assert "usb:001,004: USB device reset failed" in caplog.text
     assert "Inappropriate ioctl" in caplog.text
 
 
 def test_a_missing_permission_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usb, "_NODES", tmp_path)
+    monkeypatch.setattr(ports, "_NODES", tmp_path)
     (tmp_path / "001").mkdir()
     node = tmp_path / "001" / "004"
     node.touch()
-    told = CameraIO("The transfer broke.", gp_error=-7)
-    assert usb.explained("usb:001,004", told) is told
-    monkeypatch.setattr(usb.os, "access", lambda *_: False)  # the tests may run as root, who may everything
-    plain: CameraError = usb.explained("usb:001,004", told)
+    told = CameraIO("The transfer broke.", gp=GpFailure(-7))
+    assert explained("usb:001,004", told) is told
+    monkeypatch.setattr(ports.os, "access", lambda *_: False)  # the tests may run as root, who may everything
+    plain: CameraError = explained("usb:001,004", told)
     assert str(node) in plain.message
-    assert "group" in plain.message
-    assert plain.details == {"gp_error": -7, "node": str(node)}
+    request = RequestError.from_camera(plain)
+    assert "group" in request.message
+    assert (request.code, request.details) == ("camera_io", {"gp_error": -7, "node": str(node)})

@@ -67,7 +67,7 @@ async def test_a_camera_that_does_not_open(
     server = new_server(NETWORK_CAMERAS=ports[SPARE])
     async with await Client.connect(server, close_timeout=0.2) as client:
         await client.socket.send(json.dumps({"command": "get_camera_info", "payload": {"port": ports[SPARE]}}))
-        await until(lambda: any("camera.worker" in child.cmdline() for child in server.children()))
+        await until(lambda: any("camera.device.worker" in child.cmdline() for child in server.children()))
         await ends(server, GONE_WITH_A_HUNG_CAMERA_S)
 
 

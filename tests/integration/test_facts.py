@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from camera.configuration import not_found
+from camera.device.configuration import not_found
 from camera.model import ConfigItem
 from simulator.client import Control
 from simulator.process import SimulatorProcess
@@ -120,5 +120,5 @@ def test_a_setting_without_a_name_is_not_offered() -> None:
 
     error = not_found("zzz", "zzz", [item(""), item("iso")])
     assert "Did you mean" not in str(error)
-    assert "similar" not in error.details
-    assert not_found("is", "is", [item(""), item("iso")]).details["similar"] == ["iso"]
+    assert error.similar is None
+    assert not_found("is", "is", [item(""), item("iso")]).similar == ("iso",)

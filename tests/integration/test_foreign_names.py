@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from camera.driver import Driver
+from camera.device.driver import Driver
 from camera.errors import InvalidPath, InvalidValue
 from camera.escapes import escaped, read, unescaped
 from camera.model import ConfigItem
-from camera.widgets import convert
+from camera.values import convert
 from simulator.client import Control
 from tests.rig import Client, CommandError, Server
 from tests.waiting import WITHIN_S
@@ -82,9 +82,9 @@ def test_files_and_folders_of_a_pc_are_found_again_by_the_names_they_are_shown_w
         Path(os.fsdecode(folder + b"/" + name)).write_bytes(name)
     driver = Driver(f"disk:{tmp_path}", "Mass Storage Camera")
     try:
-        (shown,), _ = driver.list_files("/DCIM")
+        (shown,) = driver.list_files("/DCIM").folders
         assert shown == "%96%BC"
-        files = driver.list_files(f"/DCIM/{shown}")[1]
+        files = driver.list_files(f"/DCIM/{shown}").files
         assert {unescaped(file.filename) for file in files} == set(names)
         for file in files:
             descriptor = os.memfd_create("file")

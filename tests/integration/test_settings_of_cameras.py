@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from camera.device.actions import refuse_open_shutter
+from camera.device.quirks import quirks_of
+from camera.errors import ShutterStaysOpen
+from camera.model import ConfigItem
 from simulator.client import Control
 from tests.rig import Client, CommandError, Server
 from tests.waiting import WITHIN_S
@@ -155,6 +159,16 @@ async def test_a_shutter_that_nothing_closes_is_not_opened(
     assert (state["shots"], state["exposing"]) == (0, False)
     for operation in ("0x9125", "0x9128", "0x101c"):
         assert state["operations"].get(operation) == before.get(operation)
+
+
+@pytest.mark.parametrize("maker", ["Sony Corporation", "Panasonic"])
+@pytest.mark.parametrize("name", ["bulb", "capture"])
+def test_where_capture_presses_the_button_it_is_refused_like_bulb(maker: str, name: str) -> None:
+    """libgphoto2 presses it at a Sony, and lets it go only when the setting is off again."""
+    setting = ConfigItem(name, "", "toggle", 2, readonly=False, path=f"/main/actions/{name}")
+    with pytest.raises(ShutterStaysOpen):
+        refuse_open_shutter(setting, 1, quirks_of(maker, ""))
+    refuse_open_shutter(setting, 0, quirks_of(maker, ""))
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from camera import jpeg
-from camera.turn import BY_EXIF, Turn
+from camera.device import jpeg
+from camera.orientation import BY_EXIF, Orientation
 from simulator.client import Control
 from tests.rig import Client, CommandError, Server
 
-TURNS = [Turn(rotation, flip) for rotation in (0, 90, 180, 270) for flip in (False, True)]
+ORIENTATIONS = [Orientation(rotation, flip) for rotation in (0, 90, 180, 270) for flip in (False, True)]
 # The simulator's corners, in order: top left, top right, bottom right, bottom left.
 CORNERS = ("red", "green", "yellow", "blue")
 
@@ -33,17 +33,17 @@ def _colour(pixel: object) -> str:
     return names.get(tuple(value > 128 for value in pixel[:3]), "yellow")
 
 
-def turned_corners(turn: Turn) -> tuple[str, ...]:
+def turned_corners(orientation: Orientation) -> tuple[str, ...]:
     """Where the corners belong after a turn: what rotating clockwise and then mirroring means."""
-    steps = turn.rotation // 90
+    steps = orientation.rotation // 90
     order = CORNERS[-steps:] + CORNERS[:-steps] if steps else CORNERS
-    return (order[1], order[0], order[3], order[2]) if turn.flip else order
+    return (order[1], order[0], order[3], order[2]) if orientation.flip else order
 
 
-def by_hand(image: Image.Image, turn: Turn) -> Image.Image:
+def by_hand(image: Image.Image, orientation: Orientation) -> Image.Image:
     """The same turn by Pillow's rotate and mirror."""
-    image = image.rotate(-turn.rotation, expand=True)
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if turn.flip else image
+    image = image.rotate(-orientation.rotation, expand=True)
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if orientation.flip else image
 
 
 def sample(width: int, height: int, subsampling: int) -> bytes:
@@ -59,54 +59,58 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return sum(value * count for value, count in enumerate(histogram)) / (one.width * one.height)
 
 
-@pytest.mark.parametrize("turn", TURNS, ids=str)
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
 @pytest.mark.parametrize(("width", "height", "subsampling"), [(64, 48, 0), (64, 48, 2), (61, 47, 2), (72, 40, 1)])
-def test_a_turned_jpeg_shows_every_pixel_in_its_place(turn: Turn, width: int, height: int, subsampling: int) -> None:
+def test_a_turned_jpeg_shows_every_pixel_in_its_place(
+    orientation: Orientation, width: int, height: int, subsampling: int
+) -> None:
     data = sample(width, height, subsampling)
-    expected = by_hand(Image.open(io.BytesIO(data)), turn)
-    result = Image.open(io.BytesIO(jpeg.turned(data, turn)))
+    expected = by_hand(Image.open(io.BytesIO(data)), orientation)
+    result = Image.open(io.BytesIO(jpeg.turned(data, orientation)))
     assert result.size == expected.size
     assert difference(result, expected) < 4  # encoding again, where blocks cannot be moved, costs a little
 
 
 @pytest.mark.skipif(jpeg.turbojpeg() is None, reason="no libturbojpeg on this machine; apt-get install libturbojpeg0")
-@pytest.mark.parametrize("turn", TURNS, ids=str)
-def test_whole_blocks_are_turned_without_loss(turn: Turn) -> None:
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+def test_whole_blocks_are_turned_without_loss(orientation: Orientation) -> None:
     data = sample(64, 48, 2)
-    there = jpeg.turned(data, turn)
+    there = jpeg.turned(data, orientation)
     # Mirrored pictures turn the other way: undo the mirror first.
-    back = jpeg.turned(jpeg.turned(there, Turn(0, turn.flip)), Turn(-turn.rotation % 360))
+    back = jpeg.turned(jpeg.turned(there, Orientation(0, orientation.flip)), Orientation(-orientation.rotation % 360))
     assert difference(Image.open(io.BytesIO(back)), Image.open(io.BytesIO(data))) == 0
 
 
 def test_pillow_does_it_where_there_is_no_libjpeg_turbo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jpeg, "turbojpeg", lambda: None)
     data = sample(64, 48, 2)
-    for turn in TURNS:
-        expected = by_hand(Image.open(io.BytesIO(data)), turn)
-        assert difference(Image.open(io.BytesIO(jpeg.turned(data, turn))), expected) < 4
+    for orientation in ORIENTATIONS:
+        expected = by_hand(Image.open(io.BytesIO(data)), orientation)
+        assert difference(Image.open(io.BytesIO(jpeg.turned(data, orientation))), expected) < 4
 
 
-@pytest.mark.parametrize("first", TURNS, ids=str)
-@pytest.mark.parametrize("second", TURNS, ids=str)
-def test_two_turns_are_one(first: Turn, second: Turn) -> None:
+@pytest.mark.parametrize("first", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize("second", ORIENTATIONS, ids=str)
+def test_two_turns_are_one(first: Orientation, second: Orientation) -> None:
     image = Image.effect_noise((12, 8), 80)
     assert by_hand(by_hand(image, first), second).tobytes() == by_hand(image, first.then(second)).tobytes()
 
 
-@pytest.mark.parametrize("orientation", BY_EXIF)
-@pytest.mark.parametrize("turn", TURNS, ids=str)
-def test_a_still_looks_the_same_to_those_who_heed_exif_and_those_who_do_not(orientation: int, turn: Turn) -> None:
+@pytest.mark.parametrize("value", BY_EXIF)
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+def test_a_still_looks_the_same_to_those_who_heed_exif_and_those_who_do_not(
+    value: int, orientation: Orientation
+) -> None:
     exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif[0x0112] = value
     exif[0x010F] = "Maker"
     out = io.BytesIO()
     Image.effect_noise((64, 48), 80).save(out, "JPEG", quality=95, exif=exif)
-    seen = by_hand(Image.open(io.BytesIO(out.getvalue())), BY_EXIF[orientation])
-    result = Image.open(io.BytesIO(jpeg.upright(out.getvalue(), turn)))
+    seen = by_hand(Image.open(io.BytesIO(out.getvalue())), BY_EXIF[value])
+    result = Image.open(io.BytesIO(jpeg.upright(out.getvalue(), orientation)))
     assert result.getexif().get(0x0112, 1) == 1
     assert result.getexif()[0x010F] == "Maker"
-    assert difference(result, by_hand(seen, turn)) < 4
+    assert difference(result, by_hand(seen, orientation)) < 4
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_a_still_looks_the_same_to_those_who_heed_exif_and_those_who_do_not(orie
 )
 def test_what_is_no_jpeg_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="no JPEG"):
-        jpeg.turned(data, Turn(90))
+        jpeg.turned(data, Orientation(90))
 
 
 async def frame(client: Client) -> Image.Image:
@@ -122,10 +126,12 @@ async def frame(client: Client) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(event["image_b64"])))
 
 
-@pytest.mark.parametrize("turn", TURNS, ids=str)
-async def test_each_stream_is_turned_as_its_viewer_wants(guest: Client, camera: Control, turn: Turn) -> None:
-    await guest.command("start_live_view", rotation=turn.rotation, flip=turn.flip)
-    assert corners(await frame(guest)) == turned_corners(turn)
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+async def test_each_stream_is_turned_as_its_viewer_wants(
+    guest: Client, camera: Control, orientation: Orientation
+) -> None:
+    await guest.command("start_live_view", rotation=orientation.rotation, flip=orientation.flip)
+    assert corners(await frame(guest)) == turned_corners(orientation)
 
 
 async def test_viewers_of_one_camera_have_their_own_turns_and_share_its_frames(
@@ -136,15 +142,15 @@ async def test_viewers_of_one_camera_have_their_own_turns_and_share_its_frames(
         await one.command("start_live_view")
         await other.command("start_live_view", rotation=180, flip=False)
         ones, others = await frame(one), await frame(other)
-    assert corners(ones) == turned_corners(Turn(90, True))
-    assert corners(others) == turned_corners(Turn(180))
+    assert corners(ones) == turned_corners(Orientation(90, True))
+    assert corners(others) == turned_corners(Orientation(180))
 
 
-@pytest.mark.parametrize("turn", [Turn(90), Turn(180), Turn(270, True)], ids=str)
+@pytest.mark.parametrize("orientation", [Orientation(90), Orientation(180), Orientation(270, True)], ids=str)
 async def test_saved_and_sent_pictures_are_turned_and_the_cameras_is_not(
-    new_booth: Callable[..., Server], camera: Control, turn: Turn
+    new_booth: Callable[..., Server], camera: Control, orientation: Orientation
 ) -> None:
-    server = new_booth(CAPTURE_ROTATION=str(turn.rotation), CAPTURE_FLIP=str(turn.flip).lower())
+    server = new_booth(CAPTURE_ROTATION=str(orientation.rotation), CAPTURE_FLIP=str(orientation.flip).lower())
     async with await Client.connect(server) as client:
         reply = await client.command("capture_image", save=True, download="full")
         sent = base64.b64decode(reply["image_b64"])
@@ -152,7 +158,7 @@ async def test_saved_and_sent_pictures_are_turned_and_the_cameras_is_not(
     saved = Path(reply["files"][0]["saved_path"]).read_bytes()
     assert saved == sent == base64.b64decode(downloaded["image_b64"])
     with Image.open(io.BytesIO(saved)) as image:
-        assert corners(image) == turned_corners(turn)
+        assert corners(image) == turned_corners(orientation)
         exif = image.getexif()
         assert exif[0x0112] == 1
         assert exif.get_ifd(0x8769)[0xA002] == image.width

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+from dataclasses import fields
 from typing import get_args
 
 import pytest
 
-from camera import errors
-from camera.errors import CameraError
-from camera.gp_codes import from_gp, shutter_did_not_fire
+from camera import errors, remote
+from camera.channel import Message
+from camera.device.gp_codes import from_gp, shutter_did_not_fire
+from camera.errors import CameraError, GpFailure
+from camera.remote import RemoteCamera, Reply
 from protocol.envelope import encode_error
-from protocol.errors import ErrorCode, RequestError
+from protocol.errors import KINDS, ErrorCode, RequestError
 
-CAMERA_ERRORS = {
-    "CameraError": "camera_error",
-    "CameraBusy": "camera_busy",
-    "CameraTimeout": "camera_timeout",
-    "CameraIO": "camera_io",
-    "CameraNotFound": "camera_not_found",
-    "CameraDisconnected": "camera_disconnected",
-    "CameraClaimed": "camera_claimed",
-    "NotSupported": "not_supported",
-    "Cancelled": "cancelled",
-    "CaptureUnknown": "capture_unknown",
-    "ConfigNotFound": "config_not_found",
-    "ConfigReadonly": "config_readonly",
-    "InvalidValue": "invalid_value",
-    "FileNotFound": "file_not_found",
-    "InvalidPath": "invalid_path",
-    "CardFull": "card_full",
-    "DiskFull": "disk_full",
-    "FolderNotWritable": "folder_not_writable",
+# The class of the tree and its code; a class below another has the code of that one unless it stands here itself.
+CAMERA_ERRORS: dict[str, ErrorCode] = {
+    "CameraError": "camera_error", "CameraRefused": "camera_error", "CameraBusy": "camera_busy",
+    "CameraTimeout": "camera_timeout", "CameraIO": "camera_io", "OutOfStep": "camera_io", "NoPermission": "camera_io",
+    "CameraNotFound": "camera_not_found", "CameraDisconnected": "camera_disconnected",
+    "CameraUnreachable": "camera_disconnected", "CameraClaimed": "camera_claimed",
+    "NotSupported": "not_supported", "NoDriver": "not_supported", "ShutterStaysOpen": "not_supported",
+    "Cancelled": "cancelled", "CaptureUnknown": "capture_unknown",
+    "ConfigNotFound": "config_not_found", "ConfigReadonly": "config_readonly",
+    "InvalidValue": "invalid_value", "ValueVetoed": "invalid_value",
+    "FileNotFound": "file_not_found", "NoImage": "file_not_found",
+    "InvalidPath": "invalid_path", "NoSuchPath": "invalid_path",
+    "CardFull": "card_full", "DiskFull": "disk_full", "FolderNotWritable": "folder_not_writable",
     "LiveViewNotRunning": "live_view_not_running",
-}
+}  # fmt: skip
 NUMBERS = {
     -6: "not_supported", -20: "not_supported", -21: "not_supported",
     -7: "camera_io", -31: "camera_io", -34: "camera_io", -35: "camera_io", -37: "camera_io", -41: "camera_io",
@@ -55,26 +51,43 @@ RETRYABLE = {
 }  # fmt: skip
 
 
+TREE = errors.kinds()
+
+
 def test_every_camera_error_is_in_this_list() -> None:
-    kinds = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CameraError)}
-    assert kinds == set(CAMERA_ERRORS)
+    assert {kind.__name__ for kind in TREE} == set(CAMERA_ERRORS)
 
 
-@pytest.mark.parametrize(("name", "code"), CAMERA_ERRORS.items(), ids=CAMERA_ERRORS)
-def test_a_camera_error_becomes_its_code_with_its_words_and_facts(name: str, code: str) -> None:
-    error: CameraError = getattr(errors, name)("What happened.", gp_error=-1, choices=["a"])
+@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+def test_a_camera_error_becomes_its_code_with_its_words_and_facts(kind: type[CameraError]) -> None:
+    error = kind("What happened.", gp=GpFailure(-1, "It failed."), doing="testing")
     request = RequestError.from_camera(error)
-    assert (request.code, request.message, request.details) == (
-        code, "What happened.", {"gp_error": -1, "choices": ["a"]},
-    )  # fmt: skip
+    assert request.code == CAMERA_ERRORS[kind.__name__]
+    assert request.message.startswith("What happened.")
+    said = {"gp_error": -1, "gp_text": "It failed.", "doing": "testing"}
+    own = {one.name for one in fields(kind)} - {"message", "gp", "doing", "cause"}
+    assert {name: value for name, value in request.details.items() if name not in own} == said
 
 
-@pytest.mark.parametrize("name", CAMERA_ERRORS)
-def test_a_camera_error_survives_the_way_from_the_camera_process(name: str) -> None:
-    error: CameraError = getattr(errors, name)("What happened.", gp_error=-1, left_out=None)
-    rebuilt = CameraError.from_json(json.loads(json.dumps(error.to_json())))
-    assert type(rebuilt) is type(error)
-    assert (rebuilt.message, rebuilt.details) == ("What happened.", {"gp_error": -1})
+@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+def test_a_camera_error_survives_the_way_from_the_camera_process(kind: type[CameraError]) -> None:
+    error = kind("What happened.", gp=GpFailure(-1), put_back=("iso",))
+    sent = json.loads(json.dumps(remote.failure(7, error, lost=True)))
+    match remote.incoming(Message(sent)):
+        case Reply(7, message, lost, True):
+            assert type(lost) is kind
+            assert lost.__dict__ == error.__dict__
+            with pytest.raises(kind, match="What happened"):
+                remote.verb_of(RemoteCamera.storage).result(message)
+        case other:
+            pytest.fail(f"{other} is not the reply of a job that failed")
+
+
+def test_every_code_is_in_the_one_table_with_a_meaning_and_a_status() -> None:
+    assert set(KINDS) == set(get_args(ErrorCode))
+    for code, kind in KINDS.items():
+        assert kind.meaning.endswith("."), code
+        assert 400 <= kind.http < 600, code
 
 
 # What libgphoto2 2.5.34 says of captures that failed (its ptp2 driver), whether they fired, and what a client reads.
@@ -115,7 +128,7 @@ def test_any_other_libgphoto2_number_is_a_camera_error() -> None:
 @pytest.mark.parametrize("number", [*NUMBERS, -1, -2, -113])
 def test_the_words_of_the_driver_stand_in_the_details(number: int) -> None:
     error = from_gp(number, "Canon EOS Half-Press failed (0x2002: PTP General Error)", "capture")
-    assert error.details["gp_text"] == "Canon EOS Half-Press failed (0x2002: PTP General Error)"
+    assert error.gp == GpFailure(number, "Canon EOS Half-Press failed (0x2002: PTP General Error)")
     assert error.message.endswith((".", "volume-monitor"))
 
 

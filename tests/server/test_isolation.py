@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from camera import kernel
+from camera.device import kernel
 from simulator.client import Control
 from tests.rig import ROOT, TOKEN, Client, CommandError, Server
 from tests.server.wire import still_answers
@@ -51,7 +51,7 @@ print(json.dumps([name for name, deed in deeds.items() if attempt(deed)]))
 # The same from inside a camera's process, and what else it has no need of.
 PRISONER = """
 import os, signal, socket, subprocess, sys
-from camera import sandbox
+from camera.device import sandbox
 assert sandbox.confine(sys.argv[3])
 sys.path.append("/")
 {thief}
@@ -166,7 +166,7 @@ async def test_a_camera_process_is_ended_before_the_server_where_memory_runs_out
     def score(process: psutil.Process) -> int:
         return int(Path(f"/proc/{process.pid}/oom_score_adj").read_text())
 
-    workers = [child for child in server.children() if "camera.worker" in child.cmdline()]
+    workers = [child for child in server.children() if "camera.device.worker" in child.cmdline()]
     assert workers
     assert all(score(worker) >= score(psutil.Process(server.process.pid)) + 400 for worker in workers)
 
@@ -182,7 +182,7 @@ async def test_limits_below_ours_do_not_end_a_camera_process(
         before = {child.pid for child in server.children()}
         assert (await client.command("restart_camera"))["status"] == "ok"
         assert (await client.command("capture_image"))["status"] == "ok"
-        workers = [child for child in server.children() if "camera.worker" in child.cmdline()]
+        workers = [child for child in server.children() if "camera.device.worker" in child.cmdline()]
         assert not {worker.pid for worker in workers} & before
         assert [resource.prlimit(worker.pid, resource.RLIMIT_AS)[1] for worker in workers] == [2 * 2**30]
 

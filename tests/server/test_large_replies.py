@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from camera.fetched import FetchedFile
+from camera.photos.downloads import FetchedFile
 from server.streaming import Placeholder
 
 # Where websockets ends a message (its WEBSOCKETS_MAX_FRAGMENTS).

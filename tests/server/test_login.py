@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 
 import auth
 from camera.options import SessionOptions
-from camera.turn import AS_IS
+from camera.orientation import AS_IS
 from server import limits
 from server.app import App
 from server.lobby import who_makes_room

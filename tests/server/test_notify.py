@@ -92,7 +92,7 @@ async def test_the_watchdog_is_fed_also_while_a_camera_hangs(
             control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops for ever
             await client.socket.send(f'{{"command": "capture_preview", "payload": {{"port": "{port}"}}}}')
             await until(lambda: LIVE_VIEW in control.state()["operations"], REPLY_S)
-            worker = next(child for child in server.children() if "camera.worker" in child.cmdline())
+            worker = next(child for child in server.children() if "camera.device.worker" in child.cmdline())
             manager.rest()
             for _ in range(3):
                 await manager.hears("WATCHDOG=1")

@@ -20,9 +20,9 @@ from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 from websockets.protocol import State
 
-from camera.fetched import FetchedFile
 from camera.model import Frame
-from camera.turn import AS_IS
+from camera.orientation import AS_IS
+from camera.photos.downloads import FetchedFile
 from server import viewer
 from server.frame_slot import FrameSlot
 from server.viewer import FrameConnection, wire_message

@@ -16,7 +16,7 @@ _FIRED: dict[Outcome, tuple[int, ...]] = {
     "done": (1,), "failed": (0,), "capture_unknown": (0, 1), "server killed": (0, 1),
     "own button": (1,),
 }  # fmt: skip
-# What the server says of a shot of unknown outcome (camera.card.Finding).
+# What the server says of a shot of unknown outcome (camera.photos.card.Finding).
 _FINDING, _UNDECIDED = "whose outcome was not known", "cannot be told"
 
 

@@ -1,0 +1,1 @@
+"""The camera's own process: the only place that loads libgphoto2."""

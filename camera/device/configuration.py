@@ -1,0 +1,210 @@
+"""The settings of an open camera: found by name or path, read, written, and read back. In the camera's process.
+
+Works on the driver's camera object and its widgets without importing gphoto2: what fails comes as a `CameraError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from camera import values
+from camera.device.actions import is_action
+from camera.device.calls import Calls
+from camera.device.raw_calls import RawCalls
+from camera.errors import CameraError, CameraIO, ConfigNotFound
+from camera.escapes import read, read_value, unescaped
+from camera.model import ConfigItem, ConfigRange, ConfigValue, WidgetType
+
+# GP_WIDGET_WINDOW = 0 and so on (libgphoto2 gphoto2/gphoto2-widget.h, CameraWidgetType).
+_WIDGET_TYPES: tuple[WidgetType, ...] = (
+    "window", "section", "text", "range", "toggle", "radio", "menu", "button", "date",
+)  # fmt: skip
+_BAD_PARAMETERS = -2
+# A body shows a new value after a moment; past this it has vetoed it.
+_READ_BACK_S = 1.0
+_READ_BACK_PAUSE_S = 0.02
+
+
+class Configuration:
+    """The tree of settings.
+
+    Args:
+        camera, context: the driver's.
+        call: how the driver is called.
+        raw: how it is given text.
+
+    Attributes:
+        other_names: what other makers call a setting, and this camera calls it.
+    """
+
+    def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
+        self.other_names: Mapping[str, str] = {}
+        self._camera = camera
+        self._context = context
+        self._call = call
+        self._raw = raw
+        self._paths: dict[str, None] = {}  # in the order of the tree
+
+    def get(self, name: str) -> ConfigItem:
+        """Read one setting by its bare name or its path.
+
+        Raises:
+            ConfigNotFound: the camera has none of that name; `similar` names near ones.
+        """
+        return self.find(name)[0]
+
+    def get_all(self) -> list[ConfigItem]:
+        """Every setting of the camera with its path, sections left out, in the camera's order."""
+        root = self._tree()  # owns the widgets
+        return [item for item, _ in self._everything(root) if item.type not in ("window", "section")]
+
+    def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
+        """Give a value, checked before, to the camera; what `find` gave goes with it."""
+        if isinstance(value, str):
+            self._raw.set_text(widget, unescaped(value))
+        elif value is not None:
+            widget.set_value(value)
+        else:
+            widget.set_changed(1)
+        if root is None:
+            self._call(lambda: self._camera.set_single_config(item.name, widget, self._context), "set_config")
+        else:
+            self._call(lambda: self._camera.set_config(root, self._context), "set_config")
+
+    def set(
+        self, before: ConfigItem, widget: Any, root: Any, value: ConfigValue, pump: Callable[[int], object]
+    ) -> ConfigItem:
+        """Write a setting; the setting as the camera has it then, or as it was written where it is an action.
+
+        Args:
+            before, widget, root: what `find` gave.
+            value: checked before.
+            pump: lets the camera speak for so many milliseconds; some tell of a new value only then.
+
+        Raises:
+            InvalidValue: the camera silently kept another value.
+        """
+        given = replace(before, value=value)
+        # Toggles are looked up before: the camera may be off once it was given the action (powerdown).
+        action = before.type == "toggle" and (values.reads_unknown(before) or is_action(before, self._path(before)))
+        self.write(before, widget, root, value)
+        if action:
+            return given
+        deadline = time.monotonic() + _READ_BACK_S
+        while True:
+            after = self.get(before.path or before.name)
+            if values.took(before, after, value):
+                return after
+            if is_action(before, self._path(before)):
+                return given
+            if time.monotonic() > deadline:
+                raise values.kept(after)
+            pump(int(_READ_BACK_PAUSE_S * 1000))
+            time.sleep(_READ_BACK_PAUSE_S)
+
+    def _path(self, item: ConfigItem) -> str:
+        """Where a setting stands, which the driver says only of the whole tree."""
+        if item.path:
+            return item.path
+        if not self._paths:
+            self.get_all()
+        return next((path for path in self._paths if path.endswith(f"/{item.name}")), "")
+
+    def find(self, name: str) -> tuple[ConfigItem, Any, Any]:
+        """The item, its widget, and the tree that owns the widget (None where it was read alone).
+
+        Raises:
+            ConfigNotFound: the camera has none of that name.
+        """
+        try:
+            return self._find_by_own_name(name)
+        except ConfigNotFound:
+            folder, slash, bare = name.rpartition("/")
+            if bare not in self.other_names:
+                raise
+            return self._find_by_own_name(f"{folder}{slash}{self.other_names[bare]}")
+
+    def _find_by_own_name(self, name: str) -> tuple[ConfigItem, Any, Any]:
+        bare = name.strip("/").rpartition("/")[2]
+        wanted = "/" + name.strip("/")
+        wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
+        # A path costs reading the whole tree once; after that its place is known.
+        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would read no further
+            try:
+                widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
+                if widget is not None:  # a camera whose settings make no sense: success, and nothing
+                    return self._item(widget, wanted if bare != name else ""), widget, None
+            except CameraError as error:
+                # -2 is an unknown name, but also a setting that this driver only shows in the whole tree.
+                if error.gp is None or error.gp.code != _BAD_PARAMETERS:
+                    raise
+        root = self._tree()
+        everything = self._everything(root)
+        for item, widget in everything:
+            if item.path == wanted or (bare == name and item.name == name):
+                return item, widget, root
+        raise not_found(name, bare, [item for item, _ in everything])
+
+    def _tree(self) -> Any:
+        root = self._call(lambda: self._camera.get_config(self._context), "get_config")
+        if root is None:
+            raise CameraIO("The camera sent no settings. Try again.", doing="get_config")
+        return root
+
+    def _everything(self, root: Any) -> list[tuple[ConfigItem, Any]]:
+        everything = list(self._walk(root, ""))
+        self._paths = dict.fromkeys(item.path for item, _ in everything)
+        return everything
+
+    def _walk(self, widget: Any, parent: str) -> Iterator[tuple[ConfigItem, Any]]:
+        path = f"{parent}/{read(widget.get_name)}"
+        yield self._item(widget, path), widget
+        for index in range(widget.count_children()):
+            yield from self._walk(widget.get_child(index), path)
+
+    def _item(self, widget: Any, path: str) -> ConfigItem:
+        kind = _WIDGET_TYPES[widget.get_type()]
+        item = ConfigItem(
+            name=read(widget.get_name),
+            label=read(widget.get_label),
+            type=kind,
+            value=None,
+            readonly=bool(widget.get_readonly()),
+            path=path,
+        )
+        if kind in ("window", "section", "button"):
+            return item
+        if kind in ("radio", "menu"):
+            choices = (read(partial(widget.get_choice, index)) for index in range(widget.count_choices()))
+            item = replace(item, choices=tuple(choices))
+        if kind == "range":
+            low, high, step = widget.get_range()
+            item = replace(item, range=ConfigRange(low, high, step))
+        try:
+            return replace(item, value=self._call(lambda: read_value(widget.get_value), "get_config"))
+        except CameraError:
+            return item
+
+
+def not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
+    """The error for a setting that a camera does not have; names near ones. `bare` is its name without the path."""
+    elsewhere = [item.path.removeprefix("/main/") for item in everything if item.name == bare]
+    near = [
+        item.name
+        for item in everything
+        if bare and item.name and (bare.lower() in item.name.lower() or item.name.lower() in bare.lower())
+    ]
+    mistyped = (
+        [] if elsewhere or near else difflib.get_close_matches(bare.lower()[:60], [one.name for one in everything])
+    )
+    similar = list(dict.fromkeys(elsewhere or near or mistyped))[:5]
+    return ConfigNotFound(
+        f"The camera has no setting {name!r}." + (f" Did you mean {', '.join(similar)}?" if similar else ""),
+        config_name=name,
+        similar=tuple(similar) or None,
+    )

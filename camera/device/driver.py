@@ -1,0 +1,487 @@
+"""Blocking verbs on one open camera: the only file that imports gphoto2. Runs in the camera's own process."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import gphoto2 as gp
+from gphoto2 import _camera as extension
+
+from camera.device.actions import refuse_open_shutter
+from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
+from camera.device.configuration import Configuration
+from camera.device.drivers import driver_for
+from camera.device.exposure import LONGEST_S, seconds
+from camera.device.gp_codes import card_read_only, from_gp, shutter_did_not_fire
+from camera.device.queue import EventQueue
+from camera.device.quirks import quirks_of
+from camera.device.raw_calls import FILE_ADDED, TIMEOUT, RawCalls
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    CameraError,
+    CameraIO,
+    CaptureUnknown,
+    CardFull,
+    ConfigNotFound,
+    GpFailure,
+    InvalidPath,
+    NoSuchPath,
+    NotSupported,
+    OutOfStep,
+)
+from camera.escapes import read, unescaped
+from camera.events import ConfigChanged, FileAdded
+from camera.model import (
+    CameraIdentity,
+    Capabilities,
+    CapturedFile,
+    ConfigItem,
+    DetectedCamera,
+    Storage,
+    camera_path,
+    is_camera_path,
+    mimetype_of,
+)
+from camera.ports import leads_out
+from camera.remote import FolderContent, FolderNames
+from camera.values import WantedValue, convert
+
+# How long to wait for the next file of a shot that makes several, how long once all are there, and at most
+# (a RAW file may be written seconds after the JPEG on a slow card).
+_QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
+_BUSY_RELEASE_S = 2.0
+# RAW and JPEG of the largest sensors: a card with less room refuses the next shot.
+_LARGEST_SHOT_BYTES = 128 * 2**20
+_BUSY_PREVIEW_S = 3.0
+
+
+def library_version() -> str:
+    """The version of the libgphoto2 in use, for example "2.5.34"."""
+    return str(gp.gp_library_version(gp.GP_VERSION_SHORT)[0])
+
+
+def detect() -> list[DetectedCamera]:
+    """The cameras on USB at this moment. Leaks about 1 KB a call: for a short-lived process."""
+    abilities = gp.CameraAbilitiesList()
+    abilities.load()
+    return [
+        DetectedCamera(model, port, _capabilities(abilities[abilities.lookup_model(model)]))
+        for model, port in gp.check_result(gp.gp_camera_autodetect())
+    ]
+
+
+def _capabilities(abilities: Any) -> Capabilities:
+    operations, files = abilities.operations, abilities.file_operations
+    return Capabilities(
+        capture=bool(operations & gp.GP_OPERATION_CAPTURE_IMAGE),
+        live_view=bool(operations & gp.GP_OPERATION_CAPTURE_PREVIEW),
+        config=bool(operations & gp.GP_OPERATION_CONFIG),
+        delete=bool(files & gp.GP_FILE_OPERATION_DELETE),
+    )
+
+
+class Driver:
+    """One open camera. Every verb blocks, and raises a `CameraError` that says what the caller can do.
+
+    Attributes:
+        identity: who it is, as it was told at opening.
+        learned: what was tried since the driver claimed it, by the names of `Capabilities`: whether it is there.
+        has_more_events: the last call of `events` left some for the next.
+    """
+
+    def __init__(self, port: str, model: str) -> None:
+        """Open the camera on `port` with the driver for `model` (a name of libgphoto2's list).
+
+        Raises:
+            CameraNotFound: no such port.
+            NotSupported: no such model, or its driver has no use for the port.
+            CameraClaimed: another program holds it.
+            CameraError: it does not answer.
+        """
+        self._port = port
+        self._context = gp.Context()
+        self._call = Calls(self._context, gp.GPhoto2Error)
+        self._camera = gp.Camera()
+        ports, drivers = gp.PortInfoList(), gp.CameraAbilitiesList()
+        ports.load()
+        drivers.load()
+        self._call(lambda: self._camera.set_port_info(ports[ports.lookup_path(port)]), "open")
+        self._call(lambda: self._camera.set_abilities(driver_for(port, model, drivers, gp.GPhoto2Error)), "open")
+        self._call(lambda: self._camera.init(self._context), "open")
+        self._abilities = self._camera.get_abilities()
+        self._raw = RawCalls(extension.__file__, gp.check_result)
+        self._settings = Configuration(self._camera, self._context, self._call, self._raw)
+        self._queue = EventQueue(self._camera, self._context, self._call, self._raw)
+        self.learned: dict[str, bool] = {}
+        with suppress(CameraError):  # whether it has events; what is wrong is found by the next call
+            self._queue.pump(_SETTLED_MS)
+        self.identity = self._identify()
+        self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
+        self._settings.other_names = self.quirks.names
+        self._viewfinder_on = False
+        self.has_more_events = False
+
+    # -- who it is
+
+    def _identify(self) -> CameraIdentity:
+        """Asks for settings whatever the abilities claim: some drivers have them and do not say so."""
+        claimed = replace(_capabilities(self._abilities), events=self._queue.supported)
+        try:
+            self.get_config("cameramodel")
+        except NotSupported:
+            return CameraIdentity(str(self._abilities.model), "", "", None, replace(claimed, config=False))
+        except ConfigNotFound:
+            config = True
+        except CameraError:  # a transfer that broke proves nothing
+            config = claimed.config
+        else:
+            config = True
+
+        def told(*names: str) -> str:
+            for name in names:
+                try:
+                    value = self.get_config(name).value
+                except (ConfigNotFound, NotSupported):
+                    continue
+                except CameraError:  # the next name may hold another number, which would look like another camera
+                    return ""
+                if isinstance(value, str) and value.strip("0 "):
+                    return value.strip()
+            return ""
+
+        return CameraIdentity(
+            model=told("cameramodel", "model") or str(self._abilities.model),
+            manufacturer=told("manufacturer"),
+            version=told("deviceversion", "firmwareversion"),
+            serial=told("serialnumber", "eosserialnumber") or None,
+            capabilities=replace(claimed, config=config),
+        )
+
+    @contextmanager
+    def _trying(self, verb: str) -> Iterator[None]:
+        """Learn whether the driver has what is tried in the block."""
+        try:
+            yield
+        except NotSupported:
+            self.learned[verb] = False
+            raise
+        self.learned[verb] = True
+
+    def storage(self) -> list[Storage]:
+        """The camera's cards; real I/O, so it also tells whether the camera still answers."""
+        cards = self._call(lambda: self._camera.get_storageinfo(self._context), "storage")
+        return [
+            Storage(
+                path=read(partial(getattr, card, "basedir")) if card.fields & gp.GP_STORAGEINFO_BASE else "/",
+                label=read(partial(getattr, card, "label")) if card.fields & gp.GP_STORAGEINFO_LABEL else "",
+                capacity=card.capacitykbytes * 1024 if card.fields & gp.GP_STORAGEINFO_MAXCAPACITY else None,
+                free=card.freekbytes * 1024 if card.fields & gp.GP_STORAGEINFO_FREESPACEKBYTES else None,
+                read_only=bool(card.fields & gp.GP_STORAGEINFO_ACCESS)
+                and card.access != gp.GP_STORAGEINFO_AC_READWRITE,
+            )
+            for card in cards
+        ]
+
+    # -- configuration
+
+    def get_config(self, name: str) -> ConfigItem:
+        """See `Configuration.get`."""
+        return self._settings.get(name)
+
+    def get_all_config(self) -> list[ConfigItem]:
+        """See `Configuration.get_all`."""
+        return self._settings.get_all()
+
+    def set_config(self, name: str, wanted: WantedValue) -> ConfigItem:
+        """See `Configuration.set`."""
+        item, widget, root = self._settings.find(name)
+        value = convert(item, wanted)
+        refuse_open_shutter(item, value, self.quirks)
+        if item.name != "viewfinder":
+            return self._settings.set(item, widget, root, value, self._queue.pump)
+        self._settings.write(item, widget, root, value)
+        self._viewfinder_on = value == 1
+        return replace(item, value=value)  # reading back would tell nothing: see viewfinder()
+
+    def keep_alive(self) -> None:
+        """Do something that the camera takes for use."""
+        # Where a camera has an operation for that, the driver sends it with any reading of a setting, every 10 s
+        # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on); the setting itself may come from its cache.
+        if self.identity.capabilities.config:
+            with suppress(ConfigNotFound, NotSupported):
+                self.get_config("batterylevel")
+        self.storage()
+
+    # -- pictures
+
+    def capture(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
+        """Release the shutter once and collect every file of the shot.
+
+        Args:
+            on_release: called with the exposure in seconds just before the shutter may fire, again before a refused
+                release is repeated.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired, and no file was seen.
+            CameraError: it provably did not fire.
+        """
+        # The driver throws away what the camera said before a release: a shot of the camera's own button, or that
+        # files are gone, whose names it may give to new ones.
+        with suppress(CameraError):
+            self._queue.pump(0)
+        if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
+            self.viewfinder(False)
+        exposure = self._exposure()
+        deadline = time.monotonic() + _BUSY_RELEASE_S
+        capture = partial(self._raw.capture, self._camera, gp.GP_CAPTURE_IMAGE, self._context)
+        while True:
+            on_release(exposure)
+            try:
+                with self._trying("capture"):
+                    paths = [self._call(capture, "capture")]
+                break
+            except CameraError as error:
+                if error.gp is not None and error.gp.code == gp.GP_ERROR_NO_MEMORY:
+                    error = from_gp(gp.GP_ERROR_NO_SPACE, error.gp.text, "capture")
+                refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
+                if not (refused or self._card_takes_nothing(error)):
+                    raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
+                if isinstance(error, NotSupported):
+                    raise replace(error, message="The camera cannot be released by remote control.") from None
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise error from None
+            self._queue.pump(50)
+            time.sleep(BUSY_PAUSE_S)
+        with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
+            self._rest_of_shot(paths)
+        return [self._captured(path) for path in paths]
+
+    def _card_takes_nothing(self, error: CameraError) -> bool:
+        """Whether the card itself shows why nothing was taken: a Nikon's words do not tell which step was refused."""
+        full, locked = isinstance(error, CardFull), card_read_only(error)
+        if not (full or locked):
+            return False
+        try:
+            cards = self.storage()
+        except CameraError:
+            return False
+        if locked:
+            return bool(cards) and all(card.read_only for card in cards)
+        return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
+
+    def _exposure(self) -> float:
+        try:
+            return seconds(str(self.get_config(self.quirks.shutter_speed).value))
+        except CameraError:
+            return LONGEST_S
+
+    def _rest_of_shot(self, paths: list[str]) -> None:
+        expected = 2 if self._several_files() else 1
+        deadline = time.monotonic() + _ALL_FILES_S
+        while time.monotonic() < deadline:
+            event, data = self._queue.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
+            if event == TIMEOUT and len(paths) >= expected:
+                break
+            if event == FILE_ADDED and data is not None:
+                if data not in paths:
+                    paths.append(data)
+            elif event == TIMEOUT:
+                expected = len(paths)
+            else:
+                self._queue.keep(event, data)
+
+    def _several_files(self) -> bool:
+        for name in self.quirks.image_format:
+            try:
+                value = self.get_config(name).value
+            except CameraError:
+                continue
+            return re.search(self.quirks.several_files, str(value)) is not None
+        return False
+
+    def _captured(self, path: str) -> CapturedFile:
+        folder, name = _split(path)
+        info = gp.CameraFileInfo()
+        try:
+            self._call(lambda: self._raw.file_info(self._camera, folder, name, info, self._context), "file_info")
+        except CameraError:
+            return CapturedFile(path, None, mimetype_of(path))  # the shot is there; its size can wait
+        size = int(info.file.size) if info.file.fields & gp.GP_FILE_INFO_SIZE else None
+        return CapturedFile(path, size, mimetype_of(path))
+
+    def preview(self) -> bytes:
+        """One live-view frame as JPEG. Switches live view on at the camera where the camera needs it.
+
+        Raises:
+            NotSupported: the camera has no live view.
+            CameraBusy: not ready for 3 s.
+        """
+        deadline = time.monotonic() + _BUSY_PREVIEW_S
+        while True:
+            try:
+                with self._trying("live_view"):
+                    file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
+            except NotSupported as error:
+                words = "The camera has no live view. Some bodies have it only in another mode."
+                raise replace(error, message=words) from None
+            except CameraError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY_PAUSE_S)
+                continue
+            self._viewfinder_on = True
+            # The view dies with `file`: copy while it is held.
+            frame = bytes(file.get_data_and_size())
+            if not frame and time.monotonic() < deadline:  # how a Nikon that stays busy comes out
+                time.sleep(BUSY_PAUSE_S)
+                continue
+            if not frame.startswith(b"\xff\xd8"):
+                raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
+            return frame
+
+    @property
+    def viewfinder_on(self) -> bool:
+        """Whether live view is on at the camera, as far as we know."""
+        return self._viewfinder_on
+
+    def viewfinder(self, on: bool) -> None:
+        """Switch live view on or off at the camera, where it has a switch for that."""
+        # Cameras without the switch leave live view by themselves. No reading back: a body reports its mirror late.
+        with suppress(ConfigNotFound, NotSupported):
+            self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
+        self._viewfinder_on = on
+
+    # -- files
+
+    def fetch(self, path: str, fd: int, on_progress: Progress) -> CapturedFile:
+        """Write a whole file of the camera into `fd` (which stays open), calling `on_progress` as data comes.
+
+        Raises:
+            FileNotFound: no such file.
+            CameraIO: fewer bytes came than the camera announced.
+        """
+        folder, name = self._checked(path)
+        with self._call.telling(on_progress):
+            file = gp.CameraFile(os.dup(fd))
+            kind = gp.GP_FILE_TYPE_NORMAL
+            get = partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context)
+            self._call(get, "download")
+        size = os.fstat(fd).st_size
+        told = self._captured(path).size
+        if (told is None and size == 0) or (told is not None and told != size):
+            # Or the driver remembers another file of that name, from before the card was formatted.
+            words = f"{size} bytes of {path} arrived where {told} were announced. Try again."
+            raise OutOfStep(words, doing="download")
+        return CapturedFile(path, size, mimetype_of(path))
+
+    def thumbnail(self, path: str) -> bytes:
+        """The small JPEG that the camera keeps of a picture.
+
+        Raises:
+            FileNotFound: no such file.
+            NotSupported: the camera keeps none of this file.
+        """
+        folder, name = self._checked(path)
+        file, kind = gp.CameraFile(), gp.GP_FILE_TYPE_PREVIEW
+        self._call(partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context), "thumbnail")
+        return bytes(file.get_data_and_size())
+
+    def list_files(self, folder: str) -> FolderContent:
+        """The names of the folders in a folder, and its files with sizes where the camera tells them.
+
+        Raises:
+            FileNotFound: no such folder.
+        """
+        if folder != "/":
+            self._checked(folder)
+        names = self.list_names(folder)
+        return FolderContent(names.folders, [self._captured(camera_path(folder, name)) for name in names.files])
+
+    def list_names(self, folder: str) -> FolderNames:
+        """The same without sizes, each of which may cost an exchange.
+
+        Raises:
+            FileNotFound: no such folder.
+        """
+        raw, folders, files = _raw(folder), gp.CameraList(), gp.CameraList()
+        self._call(lambda: self._raw.list_folders(self._camera, raw, folders, self._context), "list_files")
+        self._call(lambda: self._raw.list_files(self._camera, raw, files, self._context), "list_files")
+        if self._call.said:  # it reports success also where the camera did not answer
+            raise CameraIO(
+                "The folder could not be read. Try again.",
+                doing="list_files",
+                gp=GpFailure(0, "; ".join(self._call.said)),
+            )
+        return FolderNames(_names(folders), _names(files))
+
+    def delete_file(self, path: str) -> None:
+        """Delete one file from the camera's storage.
+
+        Raises:
+            FileNotFound: no such file.
+        """
+        folder, name = self._checked(path)
+        with self._trying("delete"):
+            self._call(lambda: self._raw.file_delete(self._camera, folder, name, self._context), "delete_file")
+
+    # -- what the camera says by itself
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the driver had events when it was asked last."""
+        return self._queue.supported
+
+    def events(self) -> list[FileAdded | ConfigChanged]:
+        """What happened at the camera since the last call."""
+        self.has_more_events = self._queue.pump(_SETTLED_MS)
+        self.learned["events"] = self._queue.supported
+        return self._queue.take()
+
+    def close(self) -> None:
+        """Switch live view off and release the camera."""
+        try:
+            if self._viewfinder_on:
+                self.viewfinder(False)
+        finally:
+            self._call(lambda: self._camera.exit(self._context), "close")
+
+    def _checked(self, path: str) -> tuple[bytes, bytes]:
+        """Folder and name of a file or folder that a client asks for."""
+        if not is_camera_path(path):
+            raise InvalidPath(_PATH_RULE, camera_filepath=path)
+        if leads_out(self._port, _raw(path)):
+            raise InvalidPath("A link leads out of this drive there.", camera_filepath=path)
+        return _split(path)
+
+
+def _is_busy(error: CameraError) -> bool:
+    return error.gp is not None and error.gp.code == gp.GP_ERROR_CAMERA_BUSY
+
+
+def _split(path: str) -> tuple[bytes, bytes]:
+    folder, _, name = _raw(path).rpartition(b"/")
+    return folder or b"/", name
+
+
+def _raw(path: str) -> bytes:
+    try:
+        return unescaped(path)
+    except ValueError as error:
+        words = f"The camera has no such path: {error}."
+        raise NoSuchPath(words, camera_filepath=path) from error
+
+
+def _names(listed: Any) -> list[str]:
+    return [read(partial(listed.get_name, index)) for index in range(listed.count())]
+
+
+_PATH_RULE = (
+    "A path on the camera is absolute and made of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."
+)

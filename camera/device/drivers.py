@@ -1,0 +1,41 @@
+"""Which of libgphoto2's drivers a camera is opened with. Works on its list without importing gphoto2."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from difflib import get_close_matches
+from typing import Any
+
+from camera.errors import NoDriver
+
+# libgphoto2_port gphoto2/gphoto2-port-info-list.h, GPPortType.
+_PTPIP = 1 << 4
+
+
+def driver_for(port: str, model: str, drivers: Any, unknown: type[Exception]) -> Any:
+    """The driver of that model; on a network port one that speaks PTP.
+
+    Args:
+        port: where the camera is, for example "ptpip:192.168.1.20".
+        model: a name of libgphoto2's list, in any case.
+        drivers: that list.
+        unknown: what it raises where it has no such name.
+
+    Raises:
+        NoDriver: there is none; `similar` names near ones.
+    """
+    network = port.startswith("ptpip:")
+    with suppress(unknown):
+        driver = drivers[drivers.lookup_model(model)]
+        # A model that is listed for USB only speaks PTP all the same.
+        if not network or driver.port & _PTPIP or "ptp2" in driver.library:
+            return driver
+    everything = [drivers[index] for index in range(drivers.count())]
+    names = [str(driver.model) for driver in everything if not network or driver.port & _PTPIP]
+    near = get_close_matches(model, names, 3, 0.3)
+    raise NoDriver(
+        f"libgphoto2 has no driver {model!r} for the port {port}."
+        + (f" Did you mean {' or '.join(near)}?" if near else "")
+        + (f" On a network there are {', '.join(names)}, and PTP cameras by their names." if network else ""),
+        similar=tuple(near) or None,
+    )

@@ -1,0 +1,129 @@
+"""What each libgphoto2 error number means for the caller: the one table from numbers to camera errors."""
+
+from __future__ import annotations
+
+import re
+
+from camera import errors
+from camera.errors import CameraError, CameraRefused, GpFailure, OutOfStep
+
+CLAIMED = (
+    "Another program holds the camera, usually the desktop's volume monitor. "
+    "Stop it with: systemctl --user stop gvfs-gphoto2-volume-monitor"
+)
+_UNFOCUSED = (
+    "The camera could not focus, so it took no picture. Aim at something with contrast, "
+    "or set the focus mode to manual."
+)
+
+_BY_CODE: dict[int, tuple[type[CameraError], str]] = {
+    -5: (errors.CameraNotFound, "No such camera or driver."),
+    -6: (errors.NotSupported, "This camera does not support that."),
+    -7: (errors.CameraIO, "The transfer with the camera failed. Check the cable and the permissions, then try again."),
+    -10: (errors.CameraTimeout, "The camera did not answer in time. Check that it is awake, then try again."),
+    -20: (errors.NotSupported, "The driver does not support that on this port."),
+    -21: (errors.NotSupported, "The driver for this camera is not installed."),
+    -31: (errors.CameraIO, "The serial transfer failed. Check the cable, then try again."),
+    -34: (errors.CameraIO, "The USB transfer failed. Check the cable, then try again."),
+    -35: (errors.CameraIO, "The port could not be changed. Check the cable, then try again."),
+    -37: (errors.CameraIO, "The USB endpoint stalled. Try again, or unplug the camera for a moment."),
+    -41: (errors.CameraIO, "The USB port could not be cleared. Unplug the camera for a moment."),
+    -51: (errors.CameraIO, "The USB device could not be found any more. Check the cable."),
+    -52: (errors.CameraDisconnected, "The camera is gone. Plug it in or switch it on."),
+    -53: (errors.CameraClaimed, CLAIMED),
+    -60: (errors.CameraClaimed, CLAIMED),
+    -102: (errors.CameraIO, "The camera sent data that cannot be read. Try again."),
+    -105: (errors.CameraNotFound, "No such camera."),
+    -107: (errors.FileNotFound, "The camera has no such folder."),
+    -108: (errors.FileNotFound, "The camera has no such file."),
+    -110: (errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
+    -111: (errors.InvalidPath, "The camera does not take this path."),
+    -112: (errors.Cancelled, "The operation was cancelled at the camera."),
+    -115: (errors.CardFull, "The card is full. Delete files or change the card."),
+}  # fmt: skip
+
+# What the PTP layer says in the text behind a plain -1 or -2.
+_BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
+    ("0x200c", errors.CardFull, "The card is full. Delete files or change the card."),
+    ("store full", errors.CardFull, "The card is full. Delete files or change the card."),
+    ("0x2019", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
+    ("0x2009", errors.FileNotFound, "The camera has no such file."),
+    ("no thumbnail", errors.NotSupported, "The camera keeps no thumbnail of this file."),
+    ("0x2010", errors.NotSupported, "The camera keeps no thumbnail of this file."),
+    ("0x2005", errors.NotSupported, "This camera does not support that."),
+    ("0x200d", errors.CameraRefused, "The file is write-protected on the camera."),
+    ("0x200e", errors.CameraRefused, "The card is write-protected."),
+    ("0x2013", errors.CameraRefused, "The camera has no card."),
+    ("auto-focus failed", errors.CameraRefused, _UNFOCUSED),
+    # Nikon's capture tells words without a number.
+    ("out of focus", errors.CameraRefused, _UNFOCUSED),
+    # Of older Canons, whose answer to the release says why.
+    ("release: perhaps no focus", errors.CameraRefused, _UNFOCUSED),
+    ("release: perhaps no more memory", errors.CardFull, "The card is full. Delete files or change the card."),
+    ("release: card read-only", errors.CameraRefused, "The card is write-protected."),
+    ("store read only", errors.CameraRefused, "The card is write-protected."),
+    ("device busy", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
+)  # fmt: skip
+
+# Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
+_NOT_FIRED = (
+    "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
+    "can not capture",
+)  # fmt: skip
+# What a Canon is asked for when its shutter has opened, or may have: whatever it answers then says nothing of the shot.
+_MAY_HAVE_FIRED = ("-release failed", "get changes failed")
+# PTP results 0x02xx are libgphoto2's own: no answer came, so the camera may well have done what it was asked. Only
+# the half press fires in no case.
+# 0x2002, General Error, is also what the driver says of rubbish.
+_ANSWER = re.compile(r"\(0x(?:20(?!02)|a[01])[0-9a-f]{2}\b")
+_NO_ANSWER = re.compile(r"\(0x02[0-9a-f]{2}\b")
+
+
+def from_gp(code: int, text: str, doing: str) -> CameraError:
+    """The camera error for a libgphoto2 result.
+
+    Args:
+        code: the negative result, for example -110.
+        text: what the driver said about it, may be empty.
+        doing: what was tried, for example "capture", for a person.
+    """
+    lowered = text.lower()
+    known = _BY_CODE.get(code)
+    if known is None:
+        known = next(((kind, words) for mark, kind, words in _BY_TEXT if mark in lowered), None)
+    kind, words = known or (CameraRefused, f"The camera refused ({text or 'no reason given'}).")
+    return kind(words, gp=GpFailure(code, text), doing=doing)
+
+
+def transfer_broke(error: CameraError) -> bool:
+    """Whether the driver lost step with the camera: no answer came, half of one, or its memory of files is wrong."""
+    return isinstance(error, OutOfStep) or (error.gp is not None and error.gp.code in (-7, -10, -34, -52))
+
+
+def camera_answered(error: CameraError) -> bool:
+    """Whether an error is an answer of the camera itself (a PTP response code), so that it is there and in step."""
+    return _ANSWER.search(_text(error)) is not None
+
+
+def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool:
+    """Whether a failed capture provably took no picture.
+
+    True only where the driver says that the release itself was refused, or that it never got so far.
+    """
+    text = _text(error)
+    if any(mark in text for mark in _MAY_HAVE_FIRED):
+        return False
+    if isinstance(error, errors.CameraBusy):
+        return busy_means_not_fired
+    if _NO_ANSWER.search(text):
+        return "half-press failed" in text
+    return any(mark in text for mark in _NOT_FIRED)
+
+
+def card_read_only(error: CameraError) -> bool:
+    """Whether a camera refused something because its card is locked."""
+    return "store read only" in _text(error)
+
+
+def _text(error: CameraError) -> str:
+    return error.gp.text.lower() if error.gp is not None else ""

@@ -1,0 +1,287 @@
+"""Turning a JPEG: lossless through libjpeg-turbo where the system has it, through Pillow otherwise.
+
+libjpeg-turbo's transform moves the blocks of the picture without decoding them. That cannot move a partial block to
+an edge where no partial block may be, so sizes that are no multiple of the block go through Pillow for the turns
+that would need it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import logging
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image
+
+from camera.orientation import AS_IS, BY_EXIF, Orientation
+
+_log = logging.getLogger("camera.device.jpeg")
+
+# turbojpeg.h, 2.x and 3.x: enum TJXOP by what it does; option bit 0 (TJXOPT_PERFECT) refuses partial blocks.
+_TJXOP = {
+    Orientation(0, True): 1,
+    Orientation(180, True): 2,
+    Orientation(90, True): 3,
+    Orientation(270, True): 4,
+    Orientation(90): 5,
+    Orientation(180): 6,
+    Orientation(270): 7,
+}
+_TJXOPT_PERFECT = 1
+_PILLOW = {
+    Orientation(0, True): Image.Transpose.FLIP_LEFT_RIGHT,
+    Orientation(180, True): Image.Transpose.FLIP_TOP_BOTTOM,
+    Orientation(90, True): Image.Transpose.TRANSPOSE,
+    Orientation(270, True): Image.Transpose.TRANSVERSE,
+    Orientation(90): Image.Transpose.ROTATE_270,  # Pillow turns counter-clockwise
+    Orientation(180): Image.Transpose.ROTATE_180,
+    Orientation(270): Image.Transpose.ROTATE_90,
+}
+_QUALITY = 92
+# How large a JPEG may say that it is before it is decoded, by its kind: a still of the largest sensors (150 megapixels);
+# a live-view frame or what a camera sends as thumbnail (a display's size); the EXIF thumbnail (160x120 by CIPA DC-008,
+# some makers have 640x480). Decoding takes 7 bytes and 50 ns a pixel.
+STILL_PIXELS, SMALL_PIXELS, EXIF_THUMBNAIL_PIXELS = 160_000_000, 16_000_000, 1_000_000
+# Huffman coding spends at least one bit on each block of 64 pixels (ITU T.81, F.1.2 and G.1.2).
+_PIXELS_A_BYTE = 512
+# Start of scan (ITU T.81, B.1.1.3); within a scan 0xFF never stands before 0xDA. Progressive pictures have some ten;
+# each scan of a few bytes costs a pass over all pixels.
+_SCAN, _MOST_SCANS = b"\xff\xda", 100
+_MOST_DIRECTORIES = 8
+_EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and is at most 64 KB long
+_ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
+    0x0112,
+    0x0201,
+    0x0202,
+    0x8769,
+    0xA002,
+    0xA003,
+)
+
+
+class _Transform(ctypes.Structure):
+    """tjtransform of turbojpeg.h."""
+
+    _fields_ = (
+        ("x", ctypes.c_int),
+        ("y", ctypes.c_int),
+        ("w", ctypes.c_int),
+        ("h", ctypes.c_int),
+        ("op", ctypes.c_int),
+        ("options", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+        ("custom_filter", ctypes.c_void_p),
+    )
+
+
+class TurboJpeg:
+    """The one call of libjpeg-turbo that this needs. Releases the GIL while it works."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._transform = library.tjTransform
+        self._transform.argtypes = [
+            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_int,
+            ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_ulong), ctypes.POINTER(_Transform), ctypes.c_int,
+        ]  # fmt: skip
+        self._free = library.tjFree
+        self._free.argtypes = [ctypes.c_void_p]
+        self._free.restype = None
+        library.tjInitTransform.restype = ctypes.c_void_p
+        self._handle = library.tjInitTransform()
+
+    def turned(self, data: bytes, orientation: Orientation) -> bytes | None:
+        """The picture with its blocks moved and every marker kept; None where the size or the data forbid it."""
+        out, size = ctypes.c_void_p(), ctypes.c_ulong()
+        transform = _Transform(0, 0, 0, 0, _TJXOP[orientation], _TJXOPT_PERFECT, None, None)
+        failed = self._transform(
+            self._handle, data, len(data), 1, ctypes.byref(out), ctypes.byref(size), ctypes.byref(transform), 0
+        )
+        try:
+            return None if failed or not out else ctypes.string_at(out, size.value)
+        finally:
+            self._free(out)
+
+
+@cache
+def turbojpeg() -> TurboJpeg | None:
+    """The system's libjpeg-turbo, None where there is none."""
+    try:
+        return TurboJpeg(ctypes.CDLL("libturbojpeg.so.0"))
+    except (OSError, AttributeError):
+        _log.info("no libturbojpeg: pictures are turned by Pillow (Debian: apt-get install libturbojpeg0)")
+        return None
+
+
+def turned(data: bytes, orientation: Orientation, most_pixels: int = SMALL_PIXELS) -> bytes:
+    """The picture turned, its metadata as they are.
+
+    Args:
+        data: a JPEG; as it stands where nothing has to be turned.
+        turn: what to do.
+        most_pixels: how large it may be.
+
+    Raises:
+        ValueError: this is no JPEG, or a larger one.
+    """
+    if not orientation:
+        return data
+    _check_size(data, most_pixels)
+    turbo = turbojpeg()
+    lossless = turbo.turned(data, orientation) if turbo else None
+    return lossless if lossless is not None else by_pillow(data, orientation)
+
+
+def by_pillow(data: bytes, orientation: Orientation) -> bytes:
+    """The picture decoded, turned and encoded again, its metadata kept.
+
+    Raises:
+        ValueError: this is no JPEG.
+    """
+    out = io.BytesIO()
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),  # of what a damaged EXIF makes Pillow say, in opening already
+            Image.open(io.BytesIO(data), formats=["JPEG"]) as image,
+        ):
+            kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
+            image.transpose(_PILLOW[orientation]).save(out, "JPEG", quality=_QUALITY, **kept)
+    except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise ValueError(f"this is no JPEG that can be read: {error}") from error
+    return out.getvalue()
+
+
+def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
+    """Width and height as the frame header tells them (ITU T.81, B.2.2).
+
+    Raises:
+        ValueError: this is no JPEG, or it says that it is larger than its kind is or than its bytes can hold, or has
+            too many scans: a few bytes can keep a decoder busy for minutes.
+    """
+    place = 2
+    while data[:2] == b"\xff\xd8" and place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            if not 0 < width * height <= min(most_pixels, len(data) * _PIXELS_A_BYTE):
+                raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels in {len(data)} bytes")
+            if (scans := data.count(_SCAN)) > _MOST_SCANS:
+                raise ValueError(f"this is no JPEG of a camera: {scans} scans")
+            return width, height
+        if marker == 0xFF:  # a marker may be padded with any number of these
+            place += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # stand alone; a decoder reads on behind them
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    raise ValueError("this is no JPEG: it has no frame header")
+
+
+def upright(data: bytes, orientation: Orientation) -> bytes:
+    """A still turned as its viewer sees it: the EXIF orientation is carried out too and set to 1.
+
+    Everything else in the EXIF stays where it is (the maker's notes point into it); its width, height and thumbnail
+    follow the picture.
+
+    Raises:
+        ValueError: this is no JPEG.
+    """
+    exif = _exif(bytearray(data[:_EXIF_WITHIN]))
+    value = exif.first(_ORIENTATION) if exif else None
+    whole = BY_EXIF.get(value or 1, AS_IS).then(orientation)
+    if not whole and value in (None, 1):
+        return data
+    picture = bytearray(turned(data, whole, STILL_PIXELS))
+    exif = _exif(picture)
+    if exif is not None:
+        exif.put(_ORIENTATION, 1)
+        width, height = _check_size(picture, STILL_PIXELS)
+        exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
+        exif.put(_HEIGHT, height)
+        _turn_thumbnail(exif, whole)
+    return bytes(picture)
+
+
+def _turn_thumbnail(exif: _Exif, orientation: Orientation) -> None:
+    at, size = exif.first(_THUMBNAIL_AT), exif.first(_THUMBNAIL_SIZE)
+    if at is None or size is None or exif.start + at + size > exif.end:
+        return
+    start = exif.start + at
+    try:
+        new = turned(bytes(exif.data[start : start + size]), orientation, EXIF_THUMBNAIL_PIXELS)
+        quality = _QUALITY
+        while len(new) > size and quality > 20:  # it has to fit where the old one was
+            quality -= 12
+            out = io.BytesIO()
+            with Image.open(io.BytesIO(new)) as image:
+                image.save(out, "JPEG", quality=quality)
+            new = out.getvalue()
+    except (ValueError, OSError, SyntaxError):
+        return  # a thumbnail that cannot be read is no reason to refuse the picture
+    if len(new) <= size:
+        exif.data[start : start + size] = new + bytes(size - len(new))
+        exif.put(_THUMBNAIL_SIZE, len(new))
+
+
+@dataclass(frozen=True, slots=True)
+class _Exif:
+    """The EXIF of a JPEG, read and changed in place, from `start` (its TIFF header) to `end`."""
+
+    data: bytearray
+    start: int
+    end: int
+    order: str
+
+    def first(self, tag: int) -> int | None:
+        """The first number of a SHORT or LONG tag, wherever it stands."""
+        for _, kind, place in self._entries(tag):
+            return int(struct.unpack_from(self.order + kind, self.data, place)[0])
+        return None
+
+    def put(self, tag: int, value: int) -> None:
+        """Overwrite the first number of a tag that is there."""
+        for _, kind, place in self._entries(tag):
+            if value < 1 << (16 if kind == "H" else 32):
+                struct.pack_into(self.order + kind, self.data, place, value)
+            return
+
+    def _entries(self, wanted: int) -> Iterator[tuple[int, str, int]]:
+        # A hostile file may point in circles and claim a million entries: few directories, within the EXIF alone.
+        todo, seen = [self._u32(self.start + 4)], set[int]()
+        while todo and len(seen) < _MOST_DIRECTORIES:
+            directory = self.start + todo.pop(0)
+            if directory in seen or not self.start < directory <= self.end - 2:
+                continue
+            seen.add(directory)
+            count = struct.unpack_from(self.order + "H", self.data, directory)[0]
+            end = directory + 2 + count * 12
+            if end + 4 > self.end:
+                continue
+            for entry in range(directory + 2, end, 12):
+                tag, kind = struct.unpack_from(self.order + "HH", self.data, entry)
+                if tag == wanted and kind in (3, 4):
+                    yield tag, "H" if kind == 3 else "I", entry + 8
+                if tag == _EXIF_IFD:
+                    todo.append(self._u32(entry + 8))
+            todo.append(self._u32(end))
+
+    def _u32(self, place: int) -> int:
+        return int(struct.unpack_from(self.order + "I", self.data, place)[0])
+
+
+def _exif(data: bytearray) -> _Exif | None:
+    """Where the EXIF is; None where there is none (JPEG markers: ITU T.81, EXIF in APP1: CIPA DC-008)."""
+    place = 2
+    while place + 10 < len(data) and data[place] == 0xFF and data[place + 1] not in (0xDA, 0xD9):
+        size = int.from_bytes(data[place + 2 : place + 4], "big")
+        if data[place + 1] == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
+            start = place + 10
+            order = {b"II": "<", b"MM": ">"}.get(bytes(data[start : start + 2]))
+            end = min(place + 2 + size, len(data))
+            return _Exif(data, start, end, order) if order and start + 8 <= end else None
+        place += 2 + size
+    return None

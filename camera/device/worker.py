@@ -1,0 +1,382 @@
+"""The camera process: a job, else a live-view frame, else what the camera says by itself, for ever.
+
+Started as `python -m camera.device.worker FD JSON` by session's child. Lives for one camera session: whatever breaks the
+camera connection ends the process, and the server starts a new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from camera import remote
+from camera.channel import BlockingChannel, ChannelClosed, Message
+from camera.device import kernel, sandbox
+from camera.device.driver import Driver, library_version
+from camera.device.gp_codes import camera_answered, transfer_broke
+from camera.device.jpeg import turned, upright
+from camera.errors import (
+    CameraBusy,
+    CameraDisconnected,
+    CameraError,
+    CameraIO,
+    CameraRefused,
+    CameraTimeout,
+    CaptureUnknown,
+    ConfigNotFound,
+    InvalidValue,
+    NotSupported,
+)
+from camera.events import ConfigChanged, Learned, LiveViewEnded
+from camera.log_lines import PASSED_ON_FORMAT, OneLine
+from camera.model import Frame
+from camera.orientation import Orientation
+from camera.remote import Alive, Content, Job, Jobs, Lost, OnProgress, Opened, RemoteCamera, serve, unheard
+
+_log = logging.getLogger("camera.device.worker")
+
+# How often the camera is asked for its own events while nothing else is to do, in seconds. Each asking is one
+# exchange over USB.
+_EVENTS_EVERY_S = 0.1
+# A silent camera process is taken for a hung one: it speaks at least this often (session's watchdog waits 5 s).
+_HEARTBEAT_S = 1.0
+# A camera whose driver has no events is seen to be there by real I/O this often, in seconds.
+_PROBE_EVERY_S = 10.0
+# Live view may stumble (a focusing lens, a menu opened at the body); after this many misses in a row it is over.
+_PREVIEW_MISSES = 8
+_PREVIEW_MISS_PAUSE_S = 0.1
+# A film would keep the camera for seconds; the server has a thread for it.
+_MOST_DIGESTED_BYTES = 64 * 2**20
+# A body that never ends is not waited for; each round is up to 50 events.
+_GREETING_ROUNDS = 10
+# Turning a picture of 60 megapixels takes 600 MB; address space, of which libraries take their part.
+_MOST_MEMORY_BYTES = 3 * 2**30
+
+
+@dataclass(slots=True)
+class _LiveView:
+    interval: float
+    due: float
+    seq: int
+    orientations: tuple[Orientation, ...]
+    misses: int = 0
+
+
+_MAYBE_DEAD = (
+    CameraRefused, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown, ConfigNotFound
+)  # fmt: skip
+
+
+class Worker:
+    """Carries out jobs on one open camera, one at a time."""
+
+    def __init__(self, channel: BlockingChannel, driver: Driver) -> None:
+        self._channel = channel
+        self._driver = driver
+        self._live: _LiveView | None = None
+        self._events_due = 0.0
+        self._heartbeat_due = 0.0
+        self._reported: dict[str, bool] = {}
+        self._jobs = Jobs(
+            serve(RemoteCamera.get_config, driver.get_config),
+            serve(RemoteCamera.get_all_config, driver.get_all_config),
+            serve(RemoteCamera.set_config, driver.set_config),
+            serve(RemoteCamera.capture, driver.capture),
+            serve(RemoteCamera.preview, self._preview),
+            serve(RemoteCamera.start_live_view, self._start_live_view),
+            serve(RemoteCamera.stop_live_view, self._stop_live_view),
+            serve(RemoteCamera.fetch, self._fetch),
+            serve(RemoteCamera.thumbnail, self._thumbnail),
+            serve(RemoteCamera.list_files, driver.list_files),
+            serve(RemoteCamera.list_names, driver.list_names),
+            serve(RemoteCamera.delete_file, driver.delete_file),
+            serve(RemoteCamera.storage, driver.storage),
+            serve(RemoteCamera.keep_alive, driver.keep_alive),
+        )
+
+    def run(self) -> None:
+        """Work until told to close.
+
+        Raises:
+            ChannelClosed: the server is gone.
+            CameraError: the camera is lost.
+        """
+        self._skip_greeting()
+        while True:
+            message = self._channel.receive(self._pause())
+            if message is None:
+                self._idle()
+                self._report_learned()
+            elif (job := self._jobs.asked(message)) is not None:
+                self._carry_out(job)
+            else:
+                return
+
+    def _pause(self) -> float:
+        """How long to wait for a job before the next thing of our own is due, in seconds."""
+        now = time.monotonic()
+        due = self._live.due if self._live else self._events_due
+        return max(0.0, min(due, self._heartbeat_due) - now)
+
+    def _idle(self) -> None:
+        now = time.monotonic()
+        if self._live and now >= self._live.due:
+            self._frame(self._live)
+        elif not self._live and now >= self._events_due:
+            self._report_events()
+            self._events_due = time.monotonic() + self._until_events()
+        if now >= self._heartbeat_due:
+            if self._live:
+                self._report_events()
+            self._heartbeat_due = now + _HEARTBEAT_S
+            self._send(remote.event(Alive()))
+
+    def _until_events(self) -> float:
+        """When to ask for events again, in seconds. Without any, sees that the camera still answers."""
+        if self._driver.has_events:
+            return 0.0 if self._driver.has_more_events else _EVENTS_EVERY_S
+        self._probe()
+        return _PROBE_EVERY_S
+
+    def _report_learned(self) -> None:
+        """Send what the driver turned out to have or not to have, where that is new."""
+        if self._reported != self._driver.learned:
+            self._reported = dict(self._driver.learned)
+            self._send(remote.event(Learned(self._driver.identity.model, self._reported)))
+
+    def _skip_greeting(self) -> None:
+        """Skip what a body reports when it is opened: a Canon names each of its settings, none of which was changed."""
+        for _ in range(_GREETING_ROUNDS):
+            for event in self._driver.events():
+                if not isinstance(event, ConfigChanged):
+                    self._send(remote.event(event))
+            if not self._driver.has_more_events:
+                return
+
+    def _report_events(self) -> None:
+        for event in self._driver.events():
+            self._send(remote.event(event))
+
+    def _send(self, message: Message) -> None:
+        self._channel.send(message.header, message.data, message.fd)
+
+    def _frame(self, live: _LiveView) -> None:
+        started = time.monotonic()
+        try:
+            data = self._driver.preview()
+        except CameraError as error:
+            live.misses += 1
+            if live.misses >= _PREVIEW_MISSES:
+                if not isinstance(error, NotSupported):
+                    raise
+                _log.warning("live view ended: %s", error)
+                self._live = None
+                if self._driver.viewfinder_on:
+                    with suppress(CameraError):  # what is wrong is found by the next call
+                        self._driver.viewfinder(False)
+                self._send(remote.event(LiveViewEnded()))
+                return
+            _log.info("live view missed a frame: %s", error)
+            self._check_alive(error)
+            live.due = started + _PREVIEW_MISS_PAUSE_S
+            return
+        live.misses = 0
+        live.seq += 1
+        time_us = time.time_ns() // 1000
+        for orientation in live.orientations:
+            try:
+                picture = turned(data, orientation)
+            except ValueError as error:
+                _log.info("a live-view frame was not rotated: %s", error)
+                continue
+            self._send(remote.event(Frame(picture, live.seq, time_us, orientation)))
+        # Keeps the average rate where a frame was late, without a burst after a long pause.
+        live.due = max(live.due + live.interval, started)
+
+    def _carry_out(self, job: Job) -> None:
+        try:
+            try:
+                reply = job.run(lambda needs_s: self._channel.send(remote.progress(job.number, needs_s)))
+            finally:
+                self._report_learned()  # before the reply, after which a client may ask what the camera can do
+        except CameraError as error:
+            try:
+                self._check_alive(error)
+            except CameraError as dead:
+                if isinstance(error, CameraRefused):  # what a driver says of a camera that is gone means nothing
+                    error = replace(dead, gp=error.gp, doing=error.doing)
+                # In one message: the next job must not be given to this process any more.
+                self._channel.send(remote.failure(job.number, error, lost=True))
+                raise
+            self._channel.send(remote.failure(job.number, error, lost=False))
+            return
+        try:
+            self._send(reply)
+        finally:
+            if reply.fd is not None:
+                os.close(reply.fd)
+
+    def _check_alive(self, error: CameraError) -> None:
+        """After an error that may mean a dead camera, ask it something that only real I/O can answer.
+
+        A dead camera does not look dead: abilities and configuration are still answered from the driver's cache.
+        After a transfer that broke, what comes next may be the answer to what was asked before: only a new session
+        is sure to be in step.
+
+        Raises:
+            CameraError: it does not answer, or not in step.
+        """
+        # ConfigNotFound: so it looks when a camera leaves while its settings are read.
+        if not isinstance(error, _MAYBE_DEAD):
+            return
+        if transfer_broke(error):
+            raise error
+        if not camera_answered(error):
+            self._probe()
+
+    def _probe(self) -> None:
+        try:
+            self._driver.storage()
+        except (NotSupported, CameraBusy):
+            return
+        except CameraError as error:
+            if not camera_answered(error):
+                raise
+
+    def _preview(self, orientation: Orientation) -> bytes:
+        """One frame. The mirror is left as it was: in the same job, so that no stream can start in between."""
+        was_on = self._live is not None or self._driver.viewfinder_on
+        data = self._driver.preview()
+        if not was_on:
+            self._driver.viewfinder(False)
+        with suppress(ValueError):
+            data = turned(data, orientation)
+        return data
+
+    def _thumbnail(self, path: str, orientation: Orientation) -> bytes:
+        data = self._driver.thumbnail(path)
+        with suppress(ValueError):
+            data = turned(data, orientation)
+        return data
+
+    def _fetch(self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = unheard) -> Content:
+        fd = os.memfd_create("gphoto-ws", os.MFD_CLOEXEC)
+        try:
+            file = self._driver.fetch(path, fd, lambda: on_progress(0.0))
+            if orientation and file.mimetype == "image/jpeg":
+                file = replace(file, size=_turn_file(fd, orientation))
+            # Here, where nobody waits but the caller: the server's loop has everybody to serve.
+            sha256 = _sha256(fd) if digest and (file.size or 0) <= _MOST_DIGESTED_BYTES else None
+        except BaseException:
+            os.close(fd)
+            raise
+        return Content(file, sha256, fd)
+
+    def _start_live_view(self, fps: float, orientations: frozenset[Orientation], seq: int) -> None:
+        """Start live view, or change its rate and orientations. Frames are numbered on from `seq`."""
+        if self._live is None:
+            self._driver.preview()  # raises where there is no live view
+        running = self._live
+        due = running.due if running else time.monotonic()
+        self._live = _LiveView(1 / fps, due, running.seq if running else seq, tuple(orientations))
+
+    def _stop_live_view(self) -> None:
+        self._live = None
+        if self._driver.viewfinder_on:  # also where switching it off was refused before
+            self._driver.viewfinder(False)
+
+
+def _sha256(fd: int) -> str:
+    os.lseek(fd, 0, os.SEEK_SET)
+    with open(fd, "rb", closefd=False) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _turn_file(fd: int, orientation: Orientation) -> int:
+    """Turn the JPEG in a file; its new size in bytes. A picture that cannot be read stays as it is."""
+    data = os.pread(fd, os.fstat(fd).st_size, 0)
+    try:
+        new = upright(data, orientation)
+    except ValueError as error:
+        _log.warning("a picture was not turned: %s", error)
+        return len(data)
+    os.ftruncate(fd, 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(new)
+    return len(new)
+
+
+def _die_with_parent(parent: int) -> None:
+    # A process that hangs in C does not see the channel close.
+    kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def _limit_itself() -> None:
+    """What a camera can make its process take: a hostile one sends data without end."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    kernel.limit(resource.RLIMIT_AS, _MOST_MEMORY_BYTES)
+    kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # files on their way are in memory
+    kernel.die_first()
+
+
+def _open(port: str, model: str, capture_target: str) -> Driver:
+    driver = Driver(port, model)
+    if capture_target and driver.identity.capabilities.config:
+        try:
+            driver.set_config("capturetarget", capture_target)
+        except (CameraTimeout, CameraIO, CameraBusy):
+            raise
+        except CameraError as error:
+            if not isinstance(error, InvalidValue | NotSupported):
+                _log.debug("no capture target to set: %s", error)
+            else:
+                _log.warning("the capture target is not used: %s", error)
+    return driver
+
+
+def main(fd: int, options: dict[str, Any]) -> None:
+    """Open the camera, say so, work, and release the camera whatever happens."""
+    _die_with_parent(options["parent"])
+    _limit_itself()
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(OneLine(PASSED_ON_FORMAT))
+    logging.basicConfig(level=options["log_level"], handlers=[log])
+    channel = BlockingChannel(fd)
+    if not sandbox.confine(options["port"]) and kernel.landlock_version():
+        _log.warning("this camera process could not be confined by Landlock")
+    try:
+        try:
+            driver = _open(options["port"], options["model"], options["capture_target"])
+        except CameraError as error:
+            channel.send(remote.event(Lost(error)).header)
+            return
+        channel.send(remote.event(Opened(driver.identity, library_version())).header)
+        try:
+            Worker(channel, driver).run()
+        except CameraError as error:
+            if isinstance(error, CameraRefused):  # what a driver says of a camera that is gone means nothing
+                words = "The camera is gone. Plug it in or switch it on."
+                error = CameraDisconnected(words, gp=error.gp, doing=error.doing)
+            channel.send(remote.event(Lost(error)).header)
+        finally:
+            driver.close()
+    except ChannelClosed:
+        return
+    except CameraError as error:
+        _log.info("the camera on %s was not released cleanly: %s", options["port"], error)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), json.loads(sys.argv[2]))

@@ -1,0 +1,39 @@
+"""Quarter turns and mirroring, as values: what to do to a picture, and what EXIF says about one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ROTATIONS = (0, 90, 180, 270)
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """Rotate clockwise by `rotation` degrees (0, 90, 180, 270), then mirror left and right if `flip`."""
+
+    rotation: int = 0
+    flip: bool = False
+
+    def __bool__(self) -> bool:
+        return self.rotation != 0 or self.flip
+
+    def then(self, other: Orientation) -> Orientation:
+        """Both turns, one after the other, as one."""
+        # Mirrored pictures turn the other way round.
+        rotation = self.rotation - other.rotation if self.flip else self.rotation + other.rotation
+        return Orientation(rotation % 360, self.flip != other.flip)
+
+
+AS_IS = Orientation()
+
+# What a viewer does to the pixels for each value of the EXIF orientation tag (0x0112, CIPA DC-008).
+BY_EXIF: dict[int, Orientation] = {
+    1: Orientation(0),
+    2: Orientation(0, True),
+    3: Orientation(180),
+    4: Orientation(180, True),
+    5: Orientation(90, True),
+    6: Orientation(90),
+    7: Orientation(270, True),
+    8: Orientation(270),
+}

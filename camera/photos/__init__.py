@@ -1,0 +1,1 @@
+"""What becomes of pictures: captured, found, fetched, saved."""

@@ -1,0 +1,279 @@
+"""One photo: settings for it, shutter, files fetched and saved, settings put back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    CameraError,
+    CaptureUnknown,
+    ConfigReadonly,
+    InvalidValue,
+    NotSupported,
+    ValueVetoed,
+)
+from camera.model import CapturedFile, ConfigItem
+from camera.photos.downloads import Downloads, FetchedFile
+from camera.photos.folder import PhotoFolder, check_name, ending_of
+from camera.remote import RemoteCamera
+from camera.values import WantedValue, reads_unknown
+
+_log = logging.getLogger("camera.photos.capture")
+
+# The largest files of a shot that are common in 2026 (a 60-megapixel RAW and its JPEG); has to fit before the shutter.
+EXPECTED_BYTES = 160 * 2**20
+
+Download = Literal["none", "thumbnail", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of a photo.
+
+    Attributes:
+        settings: for this shot; put back after it.
+        preferred: the operator's settings for every shot; one that the camera refuses is a warning, not an error.
+        download: whether the picture is fetched: not at all, the camera's thumbnail of it, the file.
+        save: whether all files go to the photo folder.
+        filename: for the saved files, in place of the template; an ending is replaced by the file's own.
+        keep_on_camera: False deletes the files there once they are saved.
+    """
+
+    settings: Mapping[str, WantedValue] = field(default_factory=dict)
+    preferred: Mapping[str, WantedValue] = field(default_factory=dict)
+    download: Download = "none"
+    save: bool = False
+    filename: str | None = None
+    keep_on_camera: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFile:
+    """One file of a shot, where it was saved, and whether the camera still has it."""
+
+    file: CapturedFile
+    saved_path: str | None = None
+    on_camera: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A photo that was taken.
+
+    Attributes:
+        files: all its files, the JPEG first where there is one.
+        picture: the first file, fetched, where the order wanted it.
+        thumbnail: a JPEG, where the order wanted it.
+        timing: milliseconds from the request to the shutter, to the file known, to the file here (where it was fetched).
+        warnings: what did not go as ordered after the shutter, in words.
+    """
+
+    files: tuple[ShotFile, ...]
+    picture: FetchedFile | None
+    thumbnail: bytes | None
+    timing: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+# Called with what is known of the shot and its picture, once that is here.
+OnPicture = Callable[[Shot, FetchedFile], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the files of a shot are saved, and what their names say of the camera."""
+
+    folder: PhotoFolder
+    camera: str
+    serial: str | None
+
+
+class Capture:
+    """One photo under way.
+
+    Args:
+        camera: nobody else uses it meanwhile.
+        downloads: of this camera.
+        order: what is wanted.
+        place: where saved files go.
+        on_picture: gets the picture, where one is ordered, before it is saved.
+        started: when the request came, monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        camera: RemoteCamera,
+        downloads: Downloads,
+        order: Order,
+        place: Place,
+        on_picture: OnPicture,
+        started: float,
+    ) -> None:
+        self._camera = camera
+        self._downloads = downloads
+        self._order = order
+        self._place = place
+        self._on_picture = on_picture
+        self._started = started
+        self._before: dict[str, ConfigItem] = {}
+        self._warnings: list[str] = []
+        self._timing: dict[str, float] = {}
+
+    async def take(self) -> Shot:
+        """Take it. After the shutter nothing fails any more: what goes wrong stands in `warnings`.
+
+        Raises:
+            DiskFull, FolderNotWritable, InvalidPath: refused before the shutter.
+            CameraError: a setting was refused, or the shutter did not fire; settings are put back, `put_back` names
+                them.
+            CaptureUnknown: the shutter may have fired.
+        """
+        if self._order.filename is not None:
+            check_name(self._order.filename)
+        if self._order.save:
+            await asyncio.to_thread(self._place.folder.check_room, EXPECTED_BYTES)
+        try:
+            await self._prepare()
+            captured = await self._release()
+        except CameraError as error:
+            put_back = await self._put_back()
+            if self._before:
+                error.put_back = put_back
+            if self._warnings:
+                error.warnings = tuple(self._warnings)
+            raise
+        await self._put_back()
+        return await self._bring(captured)
+
+    def _lap(self, name: str) -> None:
+        self._timing[name] = round((time.monotonic() - self._started) * 1000, 1)
+
+    # -- settings
+
+    async def _prepare(self) -> None:
+        for name, value in self._order.preferred.items():
+            try:
+                item = await self._camera.get_config(name)
+                await self._camera.set_config(name, value)
+                self._before.setdefault(name, item)
+            except CameraError as error:
+                self._warnings.append(f"{name} was not set to {value}: {error}")
+        for name, value in self._order.settings.items():
+            item = await self._camera.get_config(name)
+            try:
+                await self._camera.set_config(name, value)
+            except ValueVetoed:  # written all the same
+                self._before.setdefault(name, item)
+                raise
+            except (ConfigReadonly, InvalidValue, NotSupported):  # refused before the camera saw it
+                raise
+            except CameraError:
+                self._before.setdefault(name, item)
+                raise
+            self._before.setdefault(name, item)
+
+    async def _put_back(self) -> tuple[str, ...]:
+        done = []
+        for name, item in reversed(list(self._before.items())):
+            if item.value is None or reads_unknown(item):
+                continue
+            try:
+                await self._camera.set_config(name, item.value)
+                done.append(name)
+            except CameraError as error:
+                self._warnings.append(f"{name} could not be put back to {item.value}: {error}")
+        return tuple(done)
+
+    # -- shutter and files
+
+    async def _release(self) -> list[CapturedFile]:
+        """Fire once; all files, the JPEG first."""
+        files = await self._camera.capture(lambda _: self._lap("shutter_ms"))
+        try:
+            files = [await self._downloads.rescue(self._camera, file) for file in files]
+        except CameraError as error:  # it fired, and the file is not where it was
+            unknown = CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing=error.doing, reason=error.message)
+            raise unknown from None
+        self._lap("file_known_ms")
+        return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
+
+    async def _bring(self, captured: list[CapturedFile]) -> Shot:
+        """Fetch, save and clear away the files."""
+        order = self._order
+        name = await self._name(captured) if order.save else None
+        picture: FetchedFile | None = None
+        thumbnail: bytes | None = None
+        files: list[ShotFile] = []
+        for index, file in enumerate(captured):
+            shown = index == 0 and order.download == "full"
+            saved: str | None = None
+            fetched = await self._fetch(file) if shown or name is not None else None
+            if fetched is not None:
+                file = CapturedFile(file.path, fetched.size, file.mimetype)
+                if index == 0:
+                    self._lap("file_here_ms")
+                if shown:
+                    picture = fetched
+                    known = tuple(ShotFile(one) for one in (file, *captured[1:]))
+                    self._on_picture(Shot(known, picture, None, dict(self._timing), ()), picture)
+                if name is not None:
+                    saved = await self._save(name, fetched)
+            if index == 0 and order.download == "thumbnail":  # before the file is deleted: the camera makes it of that
+                thumbnail = await self._thumbnail(file)
+            gone = saved is not None and not order.keep_on_camera and await self._delete(file, saved)
+            files.append(ShotFile(file, saved, not gone))
+        return Shot(tuple(files), picture, thumbnail, self._timing, tuple(self._warnings))
+
+    async def _name(self, captured: list[CapturedFile]) -> str | None:
+        """The name for the saved files without ending; None where the folder cannot be read."""
+        try:
+            return await asyncio.to_thread(self._free_name, captured)
+        except OSError as error:  # a network folder that went away
+            self._warnings.append(f"the photo folder cannot be read: {error.strerror}")
+            return None
+
+    def _free_name(self, captured: list[CapturedFile]) -> str:
+        place, wanted = self._place, self._order.filename
+        if wanted is not None:
+            name = wanted.rpartition(".")[0] or wanted
+        else:
+            name = place.folder.name(captured[0].filename, place.camera, place.serial, datetime.now())
+        return place.folder.free_name(name, [ending_of(file.filename) for file in captured])
+
+    async def _fetch(self, file: CapturedFile) -> FetchedFile | None:
+        try:
+            return await self._downloads.fetch(self._camera, file.path)
+        except CameraError as error:
+            self._warnings.append(f"{file.filename} is still on the camera: {error}")
+            return None
+
+    async def _save(self, name: str, file: FetchedFile) -> str | None:
+        save = self._place.folder.save
+        try:
+            return str(await asyncio.to_thread(save, name, ending_of(file.filename), file.size, file.copy_to))
+        except CameraError as error:
+            self._warnings.append(f"{file.filename} is still on the camera: {error}")
+            return None
+
+    async def _thumbnail(self, file: CapturedFile) -> bytes | None:
+        try:
+            return await self._downloads.thumbnail(self._camera, file.path)
+        except CameraError as error:
+            self._warnings.append(f"no thumbnail: {error}")
+            return None
+
+    async def _delete(self, file: CapturedFile, saved: str) -> bool:
+        """Delete a file that was saved; whether that was done."""
+        try:
+            await self._downloads.delete(self._camera, file.path)
+        except CameraError as error:
+            self._warnings.append(f"{file.filename} was saved as {saved}: {error}")
+            return False
+        return True

@@ -1,0 +1,286 @@
+"""The photo folder: names by a template, and saves that are whole or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from string import Formatter
+
+from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
+
+NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
+# The disk, or the user's share of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Room that has to stay free beside the picture: a full disk stops more than the booth.
+_RESERVE_BYTES = 32 * 2**20
+_LONGEST_NAME = 200
+_PARTIAL = ".partial"
+_LEFT_OVER_S = 3600.0
+_MOST_NAMES = 100_000
+_FORBIDDEN_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+_SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
+
+
+def check_template(template: str) -> str:
+    """The template as it is.
+
+    Raises:
+        ValueError: unknown fields, or characters that a file name cannot have; says what is allowed.
+    """
+    try:
+        parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+        fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
+        shown = template.format(**dict.fromkeys(NAME_FIELDS, "1"))
+    except (ValueError, KeyError, IndexError, AttributeError):
+        fields = [""]
+        shown = ""
+    if not set(fields) <= set(NAME_FIELDS) or not shown.strip(". ") or _FORBIDDEN.search(shown):
+        allowed = ", ".join("{" + name + "}" for name in NAME_FIELDS)
+        raise ValueError(f"a file name without slashes, made of text and {allowed}")
+    return template
+
+
+def check_name(name: str) -> str:
+    """A client's file name, as it is.
+
+    Raises:
+        InvalidPath: it is no plain file name.
+    """
+    plain = name.strip(". ") != "" and not name.startswith(".") and not _FORBIDDEN.search(name)
+    if not plain or len(name.encode("utf-8", "replace")) > _LONGEST_NAME or name.endswith(_PARTIAL):
+        raise InvalidPath(
+            f"{name[:60]!r} is no file name: no slashes or other special characters, no dot in front, "
+            f"at most {_LONGEST_NAME} bytes.",
+            filename=name[:200],
+        )
+    return name
+
+
+class PhotoFolder:
+    """A folder that pictures are saved to.
+
+    Args:
+        folder: made where it is not there.
+        template: see `check_template`; the original's ending is put behind it.
+    """
+
+    def __init__(self, folder: Path, template: str) -> None:
+        self.folder = folder
+        self._template = check_template(template)
+        self._numbered = re.compile(_pattern(template))
+        self._counter: int | None = None
+
+    def check_writable(self) -> None:
+        """See that pictures can be saved to the folder, or that it can be made; changes nothing.
+
+        Raises:
+            FolderNotWritable: says why and how to repair it.
+        """
+        # os.path: where a folder above may not be looked into, it goes on to that one.
+        there = next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
+        if not os.path.isdir(there):
+            raise self._not_writable(f"{there} is not a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            read_only = os.statvfs(there).f_flag & os.ST_RDONLY
+            raise self._not_writable("its file system is read-only" if read_only else None)
+
+    def _not_writable(self, reason: str | None, after: str = "") -> FolderNotWritable:
+        """The error; without a reason, permission is missing."""
+        user, group = os.geteuid(), os.getegid()
+        allow = f"sudo install -d -o {user} -g {group} {shlex.quote(str(self.folder))}"
+        fix = "" if reason else allow
+        words = (
+            f"cannot be written to: {reason}"
+            if reason
+            else f"may not be written to by the server (user {user}). Allow it: {allow}"
+        )
+        return FolderNotWritable(f"The photo folder {self.folder} {words}.{after}", folder=str(self.folder), fix=fix)
+
+    def check_room(self, size: int) -> None:
+        """Make the folder, and see that a picture of `size` bytes fits.
+
+        Raises:
+            FolderNotWritable: the folder cannot be made or written to.
+            DiskFull: the picture does not fit.
+        """
+        self.check_writable()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            if error.errno in _FULL:
+                raise DiskFull(
+                    f"The disk of the photo folder {self.folder} is full. Make room, then shoot again."
+                ) from error
+            raise self._not_writable(error.strerror) from error
+        if free < size + _RESERVE_BYTES:
+            raise DiskFull(
+                f"The disk of the photo folder {self.folder} is full ({free // 2**20} MB free). Make room, then shoot again.",
+                free=free,
+            )
+
+    def name(self, original: str, camera: str, serial: str | None, when: datetime) -> str:
+        """The name without an ending that the template gives a new picture."""
+        stem = original.rpartition(".")[0] or original
+        values = {
+            "date": when.strftime("%Y-%m-%d"),
+            "time": when.strftime("%H-%M-%S"),
+            "counter": f"{self._next_counter():05d}",
+            "camera": camera,
+            "serial": serial or "unknown",
+            "original": stem,
+        }
+        return _shortened(self._template.format(**{key: _harmless(value) for key, value in values.items()}))
+
+    def free_name(self, name: str, endings: Iterable[str]) -> str:
+        """The name, with "-2", "-3" … where one with any of these endings is taken: the files of a shot stay together."""
+        endings = tuple(endings)
+        for attempt in range(1, _MOST_NAMES):
+            wanted = name if attempt == 1 else f"{name}-{attempt}"
+            if not any((self.folder / f"{wanted}{ending}").exists() for ending in endings):
+                return wanted
+        return name
+
+    def save(self, name: str, ending: str, size: int, copy_to: Callable[[int], None]) -> Path:
+        """Write a picture; when this returns, it is whole, on the disk and under its name. Blocks.
+
+        Args:
+            name: without ending; where it is taken, "-2", "-3" … is added: nothing is ever overwritten.
+            ending: with its dot.
+            size: bytes that have to arrive.
+            copy_to: writes them to an open descriptor.
+
+        Raises:
+            DiskFull: it did not fit; nothing of it is left.
+            FolderNotWritable: it may not be written there any more.
+            CameraIO: not as many bytes as there should be; nothing of it is left.
+        """
+        temporary = self.folder / f".{os.getpid()}-{secrets.token_hex(8)}{_PARTIAL}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                copy_to(file.fileno())
+                os.fsync(file.fileno())
+                written = os.fstat(file.fileno()).st_size
+            if written != size:
+                raise CameraIO(f"Only {written} of {size} bytes were saved.")
+            saved = self._place(temporary, name, ending)
+            _sync_folder(self.folder)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error
+            if error.errno in _FORBIDDEN_ERRORS:
+                reason = None if error.errno in (errno.EACCES, errno.EPERM) else error.strerror
+                raise self._not_writable(reason, " The picture is still on the camera.") from error
+            raise CameraIO(f"The picture could not be saved: {error.strerror}.") from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        return saved
+
+    def sweep(self) -> int:
+        """Remove what a killed server left half written, before the first save; how many files that were."""
+        removed = 0
+        if self.folder.is_dir():
+            for left in self.folder.glob(f".*{_PARTIAL}"):
+                with suppress(OSError):
+                    # Another server may be writing it. One of our own number is from before: we have not begun.
+                    number = left.name[1:].partition("-")[0]
+                    theirs = number.isdigit() and int(number) != os.getpid() and _runs(int(number))
+                    if not theirs or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
+                        left.unlink()
+                        removed += 1
+        return removed
+
+    def _place(self, temporary: Path, name: str, ending: str) -> Path:
+        """Give the file its name. A hard link fails where the name is taken, so two saves cannot meet."""
+        for attempt in range(1, _MOST_NAMES):
+            target = self.folder / (f"{name}{ending}" if attempt == 1 else f"{name}-{attempt}{ending}")
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                # vfat, exfat and some network folders have no links: claim the name, then move over the claim.
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                    raise
+                try:
+                    target.touch(exist_ok=False)
+                except FileExistsError:
+                    continue
+                try:
+                    temporary.replace(target)
+                except OSError:
+                    target.unlink(missing_ok=True)
+                    raise
+            return target
+        raise CameraIO(f"No free name like {name}{ending} in the photo folder.")
+
+    def _next_counter(self) -> int:
+        """One more than the highest number that the folder's names have in the counter's place."""
+        if self._counter is None:
+            numbers = [0]
+            if "{counter" in self._template and self.folder.is_dir():
+                matches = (self._numbered.match(path.name) for path in self.folder.iterdir())
+                numbers += [int(match.group(1)) for match in matches if match]
+            self._counter = max(numbers)
+        self._counter += 1
+        return self._counter
+
+
+def _pattern(template: str) -> str:
+    """A regular expression for names that the template makes, with the (first) counter as its group."""
+    parts, counted = [], False
+    for text, field, _, _ in Formatter().parse(template):
+        parts.append(re.escape(text))
+        if field == "counter" and not counted:
+            parts.append(r"(\d{5,})")
+            counted = True
+        elif field is not None:
+            parts.append(_SHAPES.get(field, ".*?"))
+    return "".join(parts) + r"(?:-\d+)?(?:\.[^.]*)?$"
+
+
+def _shortened(name: str) -> str:
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore")
+
+
+def _harmless(text: str) -> str:
+    """Text from a camera, fit for a file name."""
+    return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:80] or "_"
+
+
+def ending_of(filename: str) -> str:
+    """A camera file's ending with its dot, fit for a file name; empty where it has none."""
+    ending = re.sub(r"[^a-z0-9]", "", filename.rpartition(".")[2].lower())[:8] if "." in filename else ""
+    return f".{ending}" if ending else ""
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of that number; also where /proc does not show those of others."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some network file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

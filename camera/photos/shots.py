@@ -1,0 +1,261 @@
+"""The pictures of one camera: taken, fetched, deleted, and looked for where the outcome of a shot is unknown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from camera.errors import CameraError, CaptureUnknown, NoImage
+from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
+from camera.model import CapturedFile, mimetype_of
+from camera.orientation import AS_IS, Orientation
+from camera.photos.capture import Capture, OnPicture, Order, Place, Shot
+from camera.photos.card import Card, Finding
+from camera.photos.downloads import Downloads, FetchedFile, in_ram
+from camera.photos.folder import PhotoFolder
+from camera.photos.iso import OperatorsIso
+from camera.photos.journal import Journal
+from camera.remote import RemoteCamera
+
+_log = logging.getLogger("camera.photos.shots")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoOptions:
+    """What becomes of pictures.
+
+    Attributes:
+        folder: where they are saved.
+        journal: remembers shots in progress.
+        orientation: how they are rotated and mirrored when they are fetched.
+    """
+
+    folder: PhotoFolder = field(default_factory=lambda: PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
+    journal: Journal = field(default_factory=lambda: Journal(None))
+    orientation: Orientation = AS_IS
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose pictures they are: port, title and serial number now, and what identifies the camera across restarts."""
+
+    port: str
+    title: str
+    serial: str | None
+    key: str
+
+
+FromPhotos = FileAdded | CaptureSaved | CaptureChecked | StateMayDiffer
+
+
+class Photos:
+    """What one camera shoots, and what is on its card.
+
+    Args:
+        options: for every camera.
+        iso: what stills are taken with.
+        exclusive: gives the camera to one caller alone.
+        owner: whose they are now.
+        emit: gets every event.
+
+    Attributes:
+        capturing: whether a photo is being taken.
+    """
+
+    def __init__(
+        self,
+        options: PhotoOptions,
+        iso: OperatorsIso,
+        exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]],
+        owner: Callable[[], Owner],
+        emit: Callable[[FromPhotos], None],
+    ) -> None:
+        self.capturing = False
+        self._options = options
+        self._iso = iso
+        self._exclusive = exclusive
+        self._owner = owner
+        self._emit = emit
+        self._downloads = Downloads(options.orientation)
+        self._card = Card(options.journal)
+        self._doubtful = False  # the driver remembers the card as it was before a shot of unknown outcome
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def file_count(self) -> int | None:
+        """How many files the card has; None until it was read."""
+        return self._card.files
+
+    @property
+    def finding(self) -> Finding | None:
+        """About the last shot of unknown outcome."""
+        return self._card.finding
+
+    async def capture(self, order: Order, on_picture: OnPicture) -> Shot:
+        """Take one photo as ordered, in the order of asking. Live view pauses meanwhile and goes on by itself.
+
+        Args:
+            order: what is wanted.
+            on_picture: called with the picture once it is here, before it is saved.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired and no file was seen; the card is compared later.
+            CameraError: it did not fire.
+        """
+        started = time.monotonic()
+        async with self._exclusive() as camera:
+            await self._settle(camera)
+            if "iso" not in order.settings and (iso := await self._iso.for_still(camera)) is not None:
+                order = replace(order, preferred={"iso": iso})
+            shot = await self._take(camera, order, on_picture, started)
+        self._report(shot, started)
+        return shot
+
+    async def _take(self, camera: RemoteCamera, order: Order, on_picture: OnPicture, started: float) -> Shot:
+        owner = self._owner()
+        place = Place(self._options.folder, owner.title, owner.serial)
+        await self._card.begin_shot(owner.key)
+        self.capturing = True
+        self._emit(StateMayDiffer())
+        try:
+            shot = await Capture(camera, self._downloads, order, place, on_picture, started).take()
+        except CaptureUnknown:
+            self._card.unsettled = self._doubtful = True
+            self._start(self._look_for_shot(), "look for shot")
+            raise
+        except CameraError:
+            await self._card.end_shot(owner.key)
+            raise
+        except BaseException:  # the server ends, or made a mistake: whether it fired is unknown
+            self._card.unsettled = self._doubtful = True
+            raise
+        finally:
+            self.capturing = False
+            self._emit(StateMayDiffer())
+        await self._card.end_shot(owner.key)
+        return shot
+
+    async def fetch(self, path: str | None, digest: bool = False) -> FetchedFile:
+        """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath.
+
+        Args:
+            path: on the camera.
+            digest: its SHA-256 will be asked for.
+        """
+        if path is None:
+            path = self._downloads.last_image
+        if path is None:
+            raise NoImage("No image was captured yet.")
+        async with self._exclusive() as camera:
+            return await self._downloads.fetch(camera, path, digest)
+
+    async def thumbnail(self, path: str) -> bytes:
+        """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
+        async with self._exclusive() as camera:
+            return await self._downloads.thumbnail(camera, path)
+
+    async def delete(self, path: str) -> None:
+        """Delete a file from the camera. Raises FileNotFound, InvalidPath."""
+        async with self._exclusive() as camera:
+            await self._downloads.delete(camera, path)
+        self._card.remove(path)
+
+    def added(self, path: str) -> None:
+        """The camera reports a file that no command asked for. One in its RAM is fetched before it is reported."""
+        if in_ram(path):
+            self._start(self._rescue(path), "rescue")
+            return
+        self._downloads.added(path)
+        self._card.add(path)
+        self._emit(FileAdded(path))
+
+    def opened(self) -> None:
+        """A new process has opened the camera, which may be another one, with a shot of its own to look for."""
+        self._card.unsettled, self._doubtful = True, False
+
+    def lost(self) -> None:
+        """The camera is not open any more."""
+        self._downloads.forget_copies()
+
+    def forget_old(self) -> None:
+        """Give back the memory of files that nobody asked for in a while."""
+        self._downloads.forget_old()
+
+    async def read_card(self) -> None:
+        """Read the card of a camera that was just opened, a shot of unknown outcome first."""
+
+        async def list_folder(folder: str) -> tuple[list[str], list[str]]:
+            async with self._exclusive() as camera:  # others may come in between
+                return await _names(camera, folder)
+
+        with suppress(CameraError):  # lost again: the next opening comes here too
+            async with self._exclusive() as camera:
+                await self._settle(camera)
+            await self._card.read(self._owner().key, list_folder)
+
+    async def stop(self) -> None:
+        """End what runs in the background."""
+        for task in tuple(self._tasks):
+            task.cancel()
+            await asyncio.wait((task,))
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _rescue(self, path: str) -> None:
+        """Fetch a picture taken with the camera's own button into its RAM, and only then report it."""
+        try:
+            async with self._exclusive() as camera:
+                file = await self._downloads.rescue(camera, CapturedFile(path, None, mimetype_of(path)))
+        except CameraError as error:
+            _log.warning("%s: %s is lost: %s", self._owner().port, path, error)
+            return
+        self._downloads.last_image = file.path
+        self._emit(FileAdded(file.path))
+
+    def _report(self, shot: Shot, started: float) -> None:
+        names = ", ".join(one.saved_path or one.file.path for one in shot.files)
+        _log.info("%s: captured %s after %.0f ms", self._owner().port, names, (time.monotonic() - started) * 1000)
+        if shot.files[0].on_camera:
+            self._downloads.last_image = shot.files[0].file.path
+        for one in shot.files:
+            if one.on_camera:
+                self._card.add(one.file.path)
+                self._emit(FileAdded(one.file.path))
+            if one.saved_path is not None:
+                self._emit(CaptureSaved(one.file.path, one.saved_path))
+
+    # -- shots of unknown outcome
+
+    async def _look_for_shot(self) -> None:
+        """After a shot of unknown outcome; of a camera that is lost once it is back."""
+        with suppress(CameraError):
+            async with self._exclusive() as camera:
+                await self._settle(camera)
+
+    async def _settle(self, camera: RemoteCamera) -> None:
+        """Find out about a shot of unknown outcome before anything else is shot."""
+        if self._doubtful:
+            await camera.renew()
+            self._doubtful = False
+        if not self._card.unsettled:
+            return
+        finding = await self._card.settle(self._owner().key, lambda folder: _names(camera, folder))
+        if finding is not None:
+            _log.warning("%s: %s", self._owner().port, finding.message)
+            if finding.files:
+                self._downloads.last_image = finding.files[-1]
+            self._emit(CaptureChecked(finding.at, finding.files, finding.message))
+
+
+async def _names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:
+    names = await camera.list_names(folder)
+    return names.folders, names.files

@@ -1,0 +1,112 @@
+"""Where cameras are plugged in, as the kernel shows it: the USB bus, and mounted drives with a DCIM folder.
+
+libgphoto2 shows such drives as cameras on `disk:` ports.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+DEVICES = Path("/sys/bus/usb/devices")
+_NODES = Path("/dev/bus/usb")
+_MOUNTS = Path("/proc/self/mounts")
+_PORT = re.compile(r"usb:(\d{3}),(\d{3})")
+
+
+# -- USB
+
+
+def signature() -> frozenset[str] | None:
+    """Lines that differ as soon as another set of devices is on the USB bus; None where the bus cannot be watched."""
+    try:
+        entries = list(DEVICES.iterdir())
+    except OSError:
+        return None
+    marks = set()
+    for entry in entries:
+        number = ""
+        with suppress(OSError):  # interfaces have none, and a device may leave while we look
+            number = (entry / "devnum").read_text().strip()
+        marks.add(f"{entry.name}:{number}")
+    return frozenset(marks)
+
+
+def serial_of(port: str) -> str | None:
+    """The serial number that USB has for a port such as usb:001,004, without opening the camera."""
+    device = _device(port)
+    return _read(device, "serial") or None if device is not None else None
+
+
+def suspends(port: str) -> Path | None:
+    """The file that has the kernel let this device sleep, where it does."""
+    device = _device(port)
+    if device is not None and _read(device, "power/control") == "auto":
+        return device / "power/control"
+    return None
+
+
+def usb_cameras() -> list[str]:
+    """The names of the devices that the kernel takes for cameras (USB class 6, still image)."""
+    if not DEVICES.is_dir():
+        return []
+    found = {entry.name.partition(":")[0] for entry in DEVICES.iterdir() if _read(entry, "bInterfaceClass") == "06"}
+    return sorted(_read(DEVICES / name, "product") or name for name in found)
+
+
+def node_of(port: str) -> Path | None:
+    """The device file of a USB port; None for other ports, and where there is no such file."""
+    place = _PORT.fullmatch(port)
+    node = _NODES / place.group(1) / place.group(2) if place else None
+    return node if node is not None and node.exists() else None
+
+
+def forbidden_node(port: str) -> Path | None:
+    """The device file of a USB port where this user may not read and write it."""
+    node = node_of(port)
+    return None if node is None or os.access(node, os.R_OK | os.W_OK) else node
+
+
+def _device(port: str) -> Path | None:
+    place = _PORT.fullmatch(port)
+    if place is None or not DEVICES.is_dir():
+        return None
+    wanted = [str(int(number)) for number in place.groups()]
+    for entry in DEVICES.iterdir():
+        if [_read(entry, "busnum"), _read(entry, "devnum")] == wanted:
+            return entry
+    return None
+
+
+def _read(entry: Path, name: str) -> str:
+    try:
+        return (entry / name).read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+# -- drives
+
+
+def is_drive(port: str) -> bool:
+    """Whether a port is a mounted drive."""
+    return port.startswith("disk:")
+
+
+def leads_out(port: str, path: bytes) -> bool:
+    """Whether a path on a drive reaches another place of this machine through a link; never on other ports."""
+    if not is_drive(port):
+        return False
+    root = os.path.realpath(os.fsencode(port.removeprefix("disk:")))
+    return os.path.commonpath((root, os.path.realpath(root + path))) != root
+
+
+def mounted() -> frozenset[str]:
+    """Lines that differ as soon as a drive was mounted or unmounted."""
+    try:
+        lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(" ".join(line.split(" ")[:2]) for line in lines)

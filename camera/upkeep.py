@@ -1,0 +1,122 @@
+"""What a camera needs while nobody uses it: warnings in time, no auto power-off, a process that does not grow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+from camera.errors import CameraError
+from camera.events import Warned
+from camera.model import Storage
+from camera.options import SessionOptions
+from camera.remote import RemoteCamera
+
+_log = logging.getLogger("camera.upkeep")
+
+_TICK_S = 1.0
+_WEIGH_EVERY_S = 15.0
+_LOOK_EVERY_S = 60.0
+_LOW_BATTERY_PERCENT = 15
+_LOW_CARD_BYTES = 200 * 2**20
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Upkeep:
+    """Looks after one camera.
+
+    Args:
+        options: how often an idle camera is kept awake, and how large its process may be.
+        exclusive: gives the camera to one caller alone.
+        idle: the number of its process while the camera is open and nobody uses it or watches, else None.
+        emit: gets the warnings whenever they have changed.
+
+    Attributes:
+        warnings: sentences on what will stop the camera soon.
+    """
+
+    def __init__(
+        self,
+        options: SessionOptions,
+        exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]],
+        idle: Callable[[], int | None],
+        emit: Callable[[Warned], None],
+    ) -> None:
+        self.warnings: tuple[str, ...] = ()
+        self._exclusive = exclusive
+        self._idle = idle
+        self._emit = emit
+        self._most_bytes = options.most_process_bytes
+        self._rounds = [(_WEIGH_EVERY_S, self._weigh), (_LOOK_EVERY_S, self.look)]
+        if options.keep_alive:
+            self._rounds.append((options.keep_alive, self._keep_alive))
+
+    async def run(self) -> None:
+        """Look after the camera until cancelled."""
+        due = {work: time.monotonic() + every for every, work in self._rounds}
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for every, work in self._rounds:
+                if time.monotonic() >= due[work]:
+                    due[work] = time.monotonic() + every
+                    with suppress(CameraError):  # the next user of the camera gets it
+                        await work()
+
+    async def look(self) -> None:
+        """See what will stop an idle camera soon, and report it where that has changed."""
+        if self._idle() is None:
+            return
+        warnings = []
+        async with self._exclusive() as camera:
+            with suppress(CameraError):
+                warnings += battery_warnings(str((await camera.get_config("batterylevel")).value))
+            with suppress(CameraError):
+                warnings += card_warnings(await camera.storage())
+        if tuple(warnings) != self.warnings:
+            self.warnings = tuple(warnings)
+            self._emit(Warned(self.warnings))
+
+    async def _keep_alive(self) -> None:
+        if self._idle() is not None:
+            async with self._exclusive() as camera:
+                await camera.keep_alive()
+
+    async def _weigh(self) -> None:
+        number = self._idle()
+        if number is None:
+            return
+        size = _resident(number)
+        if size > self._most_bytes:
+            _log.warning("camera process %d has grown to %d MB; it is being replaced", number, size // 2**20)
+            async with self._exclusive() as camera:
+                await camera.renew()
+
+
+def _resident(process: int) -> int:
+    """Bytes of memory of a process; 0 where it is gone."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def battery_warnings(level: str) -> list[str]:
+    """A sentence where it is low. Cameras say "100%", "Low" or nothing of use."""
+    percent = re.fullmatch(r"(\d{1,3})\s*%", level.strip())
+    if level.strip().lower() == "low" or (percent and int(percent.group(1)) <= _LOW_BATTERY_PERCENT):
+        return [f"The camera's battery is at {level.strip()}. Charge it or change it soon."]
+    return []
+
+
+def card_warnings(cards: Sequence[Storage]) -> list[str]:
+    """A sentence for each that is nearly full."""
+    return [
+        f"{card.label or 'The card'} is nearly full ({card.free // 2**20} MB free). Delete files or change the card."
+        for card in cards
+        if card.free is not None and card.capacity and card.free < _LOW_CARD_BYTES < card.capacity
+    ]
