@@ -20,6 +20,7 @@ COPY camera camera/
 COPY doctor doctor/
 COPY protocol protocol/
 COPY server server/
+COPY service service/
 COPY simulator simulator/
 
 ENV WS_HOST=0.0.0.0 \

@@ -1,4 +1,4 @@
-"""Who may speak: the token, and a brake on guessing it."""
+"""The token that clients have to send, and the throttle on guessing it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FAILURES_A_MINUTE = 5
 FAILURES_A_MINUTE_OVERALL = 300
 _WINDOW_S = 60.0
 _DELAY_S = 1.0
-# Addresses remembered; an attacker with more than that many meets the brake over all addresses.
+# Addresses remembered; an attacker with more than that many meets the throttle over all addresses.
 _MAX_ADDRESSES = 1024
 
 
-def household(address: str) -> str:
-    """Whom an address belongs to, as far as it can tell: whoever has one of IPv6 has the other 2**64 of its network.
+def network_of(address: str) -> str:
+    """The network of an IPv6 address (/64, of which one machine can have every address), or the IPv4 address itself.
 
-    So those of one IPv6 network brake each other's guesses; the right token opens all the same.
+    Wrong tokens are counted for it together; the right token always opens.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -72,7 +72,7 @@ class Gate:
         Raises:
             TooManyFailures: as were too many before it; after a second.
         """
-        if self._note_failure(household(address), time.monotonic()):
+        if self._note_failure(network_of(address), time.monotonic()):
             await asyncio.sleep(_DELAY_S)
             raise TooManyFailures
 

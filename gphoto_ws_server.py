@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,10 +24,14 @@ from camera.orientation import Orientation
 from camera.photos.folder import PhotoFolder
 from camera.photos.journal import Journal
 from camera.photos.shots import PhotoOptions
-from server.access import Access
+from camera.registry import Registry
+from server import limits
+from server.admission import Access, Admission
 from server.app import App
 from server.heap import keep_freed_memory
 from server.notify import Notifier
+from service.commands import LiveViewDefaults, Service
+from service.events import EventHub
 from settings import Settings, SettingsError, explained, load, remarks, service_manager, state_folder
 from simulator.process import SimulatorProcess
 from tls import Certificates, TlsError
@@ -130,9 +134,7 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
     loop.add_signal_handler(signal.SIGHUP, _reload, certificates)
     beat = asyncio.create_task(notifier.beat(app.summary), name="beat")
     try:
-        bound = await app.start(
-            host, port, Access(settings.ws_origins, settings.ws_hosts, settings.trusted_proxies, tls)
-        )
+        bound = await app.start(host, port, tls)
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
         _log.info("the console is at %s", _console(host, bound, tls is not None))
         notifier.ready()
@@ -147,7 +149,29 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
     _log.info("stopped")
 
 
-def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
+def build(
+    access: Access,
+    network: Sequence[str],
+    options: SessionOptions,
+    live_view: LiveViewDefaults | None = None,
+    drives: bool = False,
+) -> App:
+    """Put the parts together; nothing is started.
+
+    Args:
+        access: who may connect.
+        network: addresses of network cameras.
+        options: for every camera.
+        live_view: where a client does not say.
+        drives: whether mounted drives with a DCIM folder are cameras.
+    """
+    events = EventHub()
+    registry = Registry(network, options, events.emit, drives)
+    service = Service(registry, events, live_view or LiveViewDefaults(), VERSION, limits.ALL)
+    return App(service, Admission(access))
+
+
+def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int:
     """Run the server until SIGTERM or SIGINT; returns the exit code (2: bad settings, 1: cannot listen)."""
     arguments = _arguments(argv)
     if arguments.settings:
@@ -204,15 +228,14 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = App) -> int:
             ),
             keep_alive=settings.keep_alive,
         )
-        preview_orientation = Orientation(settings.preview_rotation, settings.preview_flip)
+        live_view = LiveViewDefaults(
+            settings.preview_fps, Orientation(settings.preview_rotation, settings.preview_flip)
+        )
+        access = Access(token, settings.ws_origins, settings.ws_hosts, settings.trusted_proxies)
 
         async def serve() -> None:
-            await _serve(
-                make(
-                    token, network, options, settings.preview_fps, preview_orientation, VERSION, drives=settings.disk_cameras
-                ),
-                settings, photos, host, port,
-            )  # fmt: skip
+            app = make(access, network, options, live_view, settings.disk_cameras)
+            await _serve(app, settings, photos, host, port)
 
         try:
             asyncio.run(serve())

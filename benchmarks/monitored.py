@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import gphoto_ws_server
-from server.access import Access
 from server.app import App
 
 _EVERY_S = 0.005
@@ -30,11 +31,11 @@ class _Watched(App):
     longest = 0.0
     _lately = 0.0
 
-    async def start(self, host: str, port: int, access: Access | None = None) -> int:
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Start the stopwatch, then the server."""
         self._watch = asyncio.create_task(self._measure())
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._report)
-        return await super().start(host, port, access)
+        return await super().start(host, port, tls)
 
     async def _measure(self) -> None:
         while True:
@@ -49,7 +50,12 @@ class _Watched(App):
         self._lately = 0.0
 
 
+def _build(*parts: Any) -> App:
+    app = gphoto_ws_server.build(*parts)
+    return _Watched(app.service, app.admission)
+
+
 if __name__ == "__main__":
-    code = gphoto_ws_server.main(make=_Watched)
+    code = gphoto_ws_server.main(make=_build)
     print(f"{_Watched.longest * 1000:.1f}", flush=True)
     sys.exit(code)

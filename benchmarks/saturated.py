@@ -23,13 +23,12 @@ from camera.live_view import Feed, LiveView
 from camera.model import Capabilities, DetectedCamera, Frame
 from camera.options import SessionOptions
 from camera.orientation import Orientation
-from camera.registry import Registry
 from camera.session import Session
 from protocol import commands as c
 from server.app import App
-from server.call import Call
-from server.frame_slot import FrameSlot
-from server.handlers import Handlers
+from service.answers import FrameStream
+from service.caller import Caller, Stream
+from service.commands import LiveViewDefaults, Service
 
 # Frames are offered a third faster than they were delivered just now: always more than the server can do, and not so
 # many more that reading those which nobody gets becomes the work that is measured.
@@ -44,18 +43,21 @@ class _Camera:
         camera = DetectedCamera("Feeder", "feeder", Capabilities(live_view=True))
         self.session = Session(camera, SessionOptions(), lambda port, serial: True, lambda event: None)
         self.session.live = LiveView(self._switch)
-        self.slots: list[FrameSlot] = []
+        self.streams: list[Stream] = []
         self._channel: AsyncChannel | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._pacing: asyncio.Task[None] | None = None
+
+    def _sent(self) -> int:
+        return sum(stream.viewer.sent for stream in self.streams if stream.viewer is not None)
 
     async def _pace(self, channel: AsyncChannel) -> None:
         """Have as many frames as the viewers take, and more. Time is the CPU's: the process may stand still."""
         await channel.send({"rate": _FIRST})
         while True:
-            sent, at = sum(slot.sent for slot in self.slots), time.process_time()
+            sent, at = self._sent(), time.process_time()
             await asyncio.sleep(_LOOK_EVERY_S)
-            taken = (sum(slot.sent for slot in self.slots) - sent) / max(len(self.slots), 1)
+            taken = (self._sent() - sent) / max(len(self.streams), 1)
             busy = time.process_time() - at
             if taken and busy > _LOOK_EVERY_S / 40:
                 await channel.send({"rate": _MORE * taken / busy})
@@ -77,44 +79,33 @@ class _Camera:
         self.session.live.publish(Frame(message.data, header["seq"], header["time_us"], orientation))
 
 
-class _Desk(Handlers):
-    """The commands, for one camera."""
+class _OneCamera(Service):
+    """The commands, for the camera with the feeder in place of those of the registry."""
 
-    def __init__(self, camera: _Camera, *args: Any) -> None:
-        super().__init__(*args)
-        self._only = camera
+    def __init__(self, service: Service) -> None:
+        registry, version = service.cameras.registry, service.version
+        super().__init__(registry, service.events, LiveViewDefaults(), version, service.limits)
+        self._only = _Camera()
 
-    async def camera_for(self, port: str | None, selected: Session | None) -> Session:
+    async def _camera(self, caller: Caller, payload: c.CameraPayload) -> Session:
         return self._only.session
 
-    async def start_live_view(self, call: Call, payload: c.StartLiveView) -> c.LiveViewStarted | None:
-        reply = await super().start_live_view(call, payload)
-        live = self._only.session.live
-        for _, slot in call.client.streams.values():
-            slot.fps = _WITHOUT_LIMIT
+    async def start_live_view(self, caller: Caller, payload: c.StartLiveView) -> c.LiveViewStarted | FrameStream:
+        answer = await super().start_live_view(caller, payload)
+        if isinstance(answer, FrameStream):
+            answer.stream.fps = _WITHOUT_LIMIT
             # Those of viewers who left count no more.
-            self._only.slots = [*self._only.slots, slot][-live.viewers :]
-        return reply
+            left = [stream for stream in self._only.streams if stream.viewer is None or stream.number in caller.streams]
+            self._only.streams = [*left, answer.stream]
+        return answer
 
 
-class Saturated(App):
-    """The server with that camera in place of those of its registry."""
-
-    def __init__(
-        self,
-        token: str,
-        network: Any,
-        options: SessionOptions,
-        default_fps: float,
-        preview_orientation: Orientation,
-        version: str,
-    ) -> None:
-        super().__init__(token, network, options, default_fps, preview_orientation, version)
-        registry = Registry((), options, lambda event: None)
-        self.handlers = _Desk(_Camera(), registry, default_fps, preview_orientation, version).table()
+def _build(*parts: Any) -> App:
+    app = gphoto_ws_server.build(*parts)
+    return App(_OneCamera(app.service), app.admission)
 
 
 if __name__ == "__main__":
     if os.environ.get("BENCHMARK_LOOP") == "uvloop":
         asyncio.set_event_loop_policy(importlib.import_module("uvloop").EventLoopPolicy())
-    sys.exit(gphoto_ws_server.main(make=Saturated))
+    sys.exit(gphoto_ws_server.main(make=_build))

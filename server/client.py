@@ -1,4 +1,4 @@
-"""One client as the rest of the server knows it: what it chose, how to send to it, how to have it leave."""
+"""One client: how to send to it, and how its connection ends."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from camera.session import Session
 from protocol import closing
-from protocol.commands import EventName
 from protocol.envelope import encode_error, encode_event, encode_in_dialect
 from protocol.errors import RequestError
 from server import limits
-from server.frame_slot import FrameSlot
+from server.frame_connection import FrameConnection
 from server.outbox import Outbox
-from server.viewer import FrameConnection
 from server.visits import Visits
+from service.caller import Caller, Notice
 
 _log = logging.getLogger("server.client")
 
-_GOOD_BYE_S = 2.0
+_FAREWELL_S = 2.0
 
 Outgoing = bytes | AsyncIterator[bytes]
 Keep = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -42,9 +40,7 @@ class Client:
 
     Attributes:
         keep: runs something that outlives the connection.
-        selected: the camera that its commands are for.
-        subscribed: events it asked for.
-        streams: its live-view streams, by number, with the camera each shows.
+        caller: the same to the service.
         logged_in: whether it sent the right token.
         since: when it connected, by the loop's clock, in seconds.
         stay: how long it may wait with its login; ends early for those that are turned away.
@@ -54,9 +50,7 @@ class Client:
     def __init__(self, socket: FrameConnection, keep: Keep, number: int, visits: Visits) -> None:
         self.socket = socket
         self.keep = keep
-        self.selected: Session | None = None
-        self.subscribed: set[EventName] = set()
-        self.streams: dict[int, tuple[Session, FrameSlot]] = {}
+        self.caller = Caller(self._forward)
         self.logged_in = False
         self.leaving = False
         self.since = asyncio.get_running_loop().time()
@@ -77,44 +71,29 @@ class Client:
         """
         await self.socket.send(message, text=True)
 
-    def tell(self, name: str, values: dict[str, Any]) -> None:
+    def notify(self, name: str, values: dict[str, Any]) -> None:
         """Send an event, without waiting."""
-        self.forward(encode_event(name, values))
+        self._put(encode_event(name, values))
 
-    def tell_in_dialect(self, kind: str, values: dict[str, Any]) -> None:
+    def notify_in_dialect(self, kind: str, values: dict[str, Any]) -> None:
         """The same for a frontend that speaks the Photonic dialect."""
-        self.forward(encode_in_dialect(kind, values))
+        self._put(encode_in_dialect(kind, values))
 
-    def forward(self, message: bytes, about: Hashable | None = None) -> None:
-        """Send an event that is encoded already, without waiting; a client for which too many bytes wait is dropped.
+    def _forward(self, notice: Notice) -> None:
+        self._put(notice.message, notice.about)
 
-        Args:
-            message: the event.
-            about: what it tells the newest of; an older event about the same that has not left yet is left out.
-        """
+    def _put(self, message: bytes, about: Hashable | None = None) -> None:
+        """Send an event without waiting. A client for which too many bytes wait is dropped."""
         if not self.leaving and not self._events.put(message, about):
             self.drop(f"more than {limits.EVENT_BYTES} bytes of events wait")
 
     async def write_events(self) -> None:
-        """Send what it is told, one event after the other, as long as it is there."""
+        """Send its events, one after the other, as long as it is there."""
         with suppress(ConnectionClosed):
             while True:
                 await self.send(await self._events.get())
 
     # -- numbers
-
-    def new_stream(self) -> int:
-        """A free stream number.
-
-        Raises:
-            RequestError: this connection has as many streams as it may.
-        """
-        for number in range(1, limits.STREAMS + 1):
-            if number not in self.streams:
-                return number
-        raise RequestError(
-            "too_many_pending", f"This connection has {limits.STREAMS} streams. Stop one first.", limit=limits.STREAMS
-        )
 
     def new_transfer(self) -> int:
         """The number of the next binary transfer on this connection."""
@@ -141,7 +120,7 @@ class Client:
         self.log(f"closed with {end.code}, {end.reason}")
         if end.error is not None:
             with suppress(ConnectionClosed, TimeoutError):
-                async with asyncio.timeout(_GOOD_BYE_S):
+                async with asyncio.timeout(_FAREWELL_S):
                     await self.send(encode_error(end.error))
         await self.socket.close(end.code, end.reason)
 
@@ -154,7 +133,7 @@ class Client:
 
     async def _drop(self) -> None:
         with suppress(ConnectionClosed, TimeoutError):
-            async with asyncio.timeout(_GOOD_BYE_S):
+            async with asyncio.timeout(_FAREWELL_S):
                 await self.socket.close(closing.DOES_NOT_READ, "does not read")
         self.socket.transport.abort()
 
@@ -162,8 +141,4 @@ class Client:
         """Its connection is over: nobody counts it any more, and no camera has it for a viewer."""
         self.leaving = True
         self.logged_in = False
-        for _, slot in self.streams.values():
-            slot.close()
-        for session, slot in self.streams.values():
-            session.live.remove(slot)
-        self.streams.clear()
+        self.caller.leave()

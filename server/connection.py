@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
@@ -15,8 +15,11 @@ from protocol.commands import Payload
 from protocol.envelope import Ack, BadRequest, Login, Request, RequestId, encode_error, parse
 from protocol.errors import RequestError
 from server import limits, login
-from server.call import Call, Handler, encode_error_to, quietly
+from server.admission import Admission
+from server.answer_writer import AnswerWriter, encode_error_to, quietly
 from server.client import Client, Closing
+from server.frame_slot import FrameSlot
+from service.commands import Service
 
 _log = logging.getLogger("server.connection")
 
@@ -25,19 +28,13 @@ _FLOOD = 200
 _UNSENT_REFUSALS = 512 * 1024
 
 
-class House(login.House, Protocol):
-    """What a connection needs of the server."""
-
-    handlers: dict[str, Handler]
-    stopping: bool
-
-
 class Connection:
     """What one client sends, and what becomes of it."""
 
-    def __init__(self, client: Client, house: House) -> None:
+    def __init__(self, client: Client, admission: Admission, service: Service) -> None:
         self._client = client
-        self._house = house
+        self._admission = admission
+        self._service = service
         self._ordered: asyncio.Queue[Coroutine[Any, Any, None] | None] = asyncio.Queue()
         self._working = False
         self._pending = 0
@@ -52,7 +49,7 @@ class Connection:
         events = asyncio.create_task(client.write_events(), name=f"{client.name} events")
         client.keep(self._work_in_order())
         try:
-            await login.enter(client, self._house, bearer)
+            await login.enter(client, self._admission, self._service.version, bearer)
             _log.info("%s: logged in", client.name)
             async for text in client.socket:
                 await self._take(text)
@@ -81,12 +78,17 @@ class Connection:
             case Ack(stream, seq):
                 if not self._acks.take():
                     self._note_refusal()
-                elif stream in self._client.streams:
-                    self._client.streams[stream][1].acknowledge(seq)
+                else:
+                    self._acknowledge(stream, seq)
             case Login():
-                await login.accept(self._client, self._house, message)
+                await login.accept(self._client, self._admission, self._service.version, message)
             case Request():
                 self._dispatch(message)
+
+    def _acknowledge(self, number: int, seq: int) -> None:
+        stream = self._client.caller.streams.get(number)
+        if stream is not None and isinstance(stream.viewer, FrameSlot):
+            stream.viewer.acknowledge(seq)
 
     def _refuse(self, problem: BadRequest, request_id: RequestId | None, command: str | None) -> None:
         error: RequestError = problem
@@ -176,15 +178,9 @@ class Connection:
 
     async def _carry_out(self, request: Request, payload: Payload) -> None:
         try:
-            handler = _too_late if self._house.stopping else self._house.handlers[request.command]
-            await Call(self._client, request).run(handler, payload)
+            await AnswerWriter(self._client, self._service, request).run(payload)
         finally:
             self._pending -= 1
-
-
-async def _too_late(call: Call, payload: Payload) -> None:
-    """What was not begun before the server was told to stop: it would be cut off, a shot in its middle."""
-    raise RequestError("shutting_down", "The server is shutting down; nothing was done. Connect again later.")
 
 
 def _order(request: Request) -> RequestId | None:

@@ -5,40 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from camera.model import Frame
-from camera.orientation import Orientation
 from protocol.frames import StreamFormat
-from server.viewer import FrameConnection
+from server.frame_connection import FrameConnection
+from service.caller import Stream
 
 
 class FrameSlot:
-    """One stream of one client.
+    """What shows a stream to one client.
+
+    Args:
+        connection: of the client.
+        stream: what is wanted.
+        on_end: called with the reason when the camera sends no more.
 
     Attributes:
         fps: the highest rate wanted.
-        turn: how the picture is wanted.
-        form: how frames are written.
+        orientation: how the picture is wanted.
         sent: frames written to the socket.
         dropped: frames that came while the client was not ready.
     """
 
-    def __init__(
-        self,
-        connection: FrameConnection,
-        stream: int,
-        fps: float,
-        form: StreamFormat,
-        orientation: Orientation,
-        max_in_flight: int | None,
-        on_end: Callable[[str], None],
-    ) -> None:
-        self.stream = stream
-        self.fps = fps
-        self.orientation = orientation
+    def __init__(self, connection: FrameConnection, stream: Stream, on_end: Callable[[str], None]) -> None:
+        self.fps = stream.fps
+        self.orientation = stream.orientation
         self.sent = 0
         self.dropped = 0
         self._connection = connection
-        self.form: StreamFormat = form
-        self._credit = max_in_flight
+        self._number = stream.number
+        self._format: StreamFormat = stream.format
+        self._credit = stream.max_in_flight
         self._in_flight: list[int] = []
         self._newest: Frame | None = None
         self._skipped = False
@@ -54,7 +49,7 @@ class FrameSlot:
             if self._connection.takes_frame():
                 self.write()
             else:
-                self._connection.wait_for_room(self)
+                self._connection.wait_for_room(self.write)
 
     def acknowledge(self, seq: int) -> None:
         """The client has frame `seq` and all before it."""
@@ -63,14 +58,14 @@ class FrameSlot:
             if self._connection.takes_frame():
                 self.write()
             else:
-                self._connection.wait_for_room(self)
+                self._connection.wait_for_room(self.write)
 
     def write(self) -> None:
         """Write the newest frame to the socket."""
         frame, self._newest = self._newest, None
         if frame is None:
             return
-        self._connection.write_frame(frame, self.form, self.stream, self._skipped)
+        self._connection.write_frame(frame, self._format, self._number, self._skipped)
         self._skipped = False
         self.sent += 1
         if self._credit is not None:
@@ -83,7 +78,7 @@ class FrameSlot:
     def close(self) -> None:
         """Send nothing more."""
         self._newest = None
-        self._connection.forget(self)
+        self._connection.forget(self.write)
 
     def _has_credit(self) -> bool:
         return self._credit is None or len(self._in_flight) < self._credit

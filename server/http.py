@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import http
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel
 from pydantic_core import to_json
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from camera.errors import CameraError
-from camera.session import Session
+from protocol.catalogue import GET_CAMERA_INFO, RESTART_CAMERA, Command
+from protocol.commands import CameraPayload, Reply
 from protocol.errors import KINDS, RequestError
 from server.console_page import ConsolePage
+from service.caller import Caller
+from service.commands import Service
+
+ReplyT = TypeVar("ReplyT", bound=Reply)
 
 # Below the library's 10 s for a handshake, after which it would hang up without a word.
 _ANSWER_S = 8.0
@@ -28,36 +32,16 @@ _PATH = re.compile(r"[\x21-\x7e]+")
 _ONCE = ("Host", "Authorization", "Upgrade", "Origin")
 
 
-class Desk(Protocol):
-    """What the pages need of the commands."""
-
-    async def camera_for(self, port: str | None, selected: Session | None) -> Session:
-        """The camera a request is for."""
-
-    async def details(self, camera: Session) -> BaseModel:
-        """Who the camera is and how it is."""
-
-    def health(self) -> tuple[bool, dict[str, Any]]:
-        """Whether the server can do its job, and what to say of it."""
-
-
 class Pages:
     """The pages.
 
     Args:
-        desk: what they tell.
-        check: whether a token from an address opens; raises RequestError when it may not even be tried.
-        keep: runs what must not end with the request.
+        service: answers what they ask.
+        check: whether a token from an address is the right one; raises RequestError where too many were wrong.
     """
 
-    def __init__(
-        self,
-        desk: Desk,
-        check: Callable[[str, str], Awaitable[bool]],
-        keep: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
-    ) -> None:
-        self._keep = keep
-        self._desk = desk
+    def __init__(self, service: Service, check: Callable[[str, str], Awaitable[bool]]) -> None:
+        self._service = service
         self._check = check
         self._console_page = ConsolePage()
 
@@ -97,32 +81,34 @@ class Pages:
         return response
 
     async def _status(self, request: Request, address: str) -> Response:
-        _, told = await self._fitness(request, address)
-        return _json(http.HTTPStatus.OK, {"service": "gphoto-ws-server", **told, "websocket": "/ws"})
+        _, values = await self._fitness(request, address)
+        return _json(http.HTTPStatus.OK, {"service": "gphoto-ws-server", **values, "websocket": "/ws"})
 
     async def _health(self, request: Request, address: str) -> Response:
-        good, told = await self._fitness(request, address)
-        return _json(http.HTTPStatus.OK if good else http.HTTPStatus.SERVICE_UNAVAILABLE, told)
+        good, values = await self._fitness(request, address)
+        return _json(http.HTTPStatus.OK if good else http.HTTPStatus.SERVICE_UNAVAILABLE, values)
 
     async def _fitness(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
         """Whether the server can do its job; for those with the token also how its cameras are."""
-        good, told = self._desk.health()
+        good, values = self._service.cameras.health()
         if bearer(request) is None:
-            return good, {"status": told["status"]}
+            return good, {"status": values["status"]}
         await self._authorize(request, address)
-        return good, told
+        return good, values
 
     async def _info(self, request: Request, address: str) -> Response:
-        camera = await self._camera(request, address)
-        details = await self._desk.details(camera)
-        return _json(http.HTTPStatus.OK, {"status": "ok", **details.model_dump(exclude_none=True)})
+        return await self._ask(GET_CAMERA_INFO, request, address)
 
     async def _restart(self, request: Request, address: str) -> Response:
-        camera = await self._camera(request, address)
-        restarting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._keep(_restart(camera, restarting))
-        await asyncio.shield(restarting)
-        return _json(http.HTTPStatus.OK, {"status": "ok", "message": f"Camera on port {camera.port} restarted"})
+        return await self._ask(RESTART_CAMERA, request, address)
+
+    async def _ask(self, command: Command[CameraPayload, ReplyT], request: Request, address: str) -> Response:
+        """Answer as a command does, for the camera that `?port=` names, or the only one; for those with the token."""
+        await self._authorize(request, address)
+        ports = parse_qs(urlsplit(request.path).query).get("port", [None])
+        reply = await self._service.ask(Caller(lambda notice: None), command.name, CameraPayload(port=ports[0]))
+        assert isinstance(reply, command.reply), "these answer without a picture"
+        return _json(http.HTTPStatus.OK, {"status": "ok", **reply.model_dump(exclude_none=True)})
 
     async def _console(self, request: Request, address: str) -> Response:
         """The page asks for the token itself; there is nothing of this server in it."""
@@ -131,12 +117,6 @@ class Pages:
             return _response(http.HTTPStatus.NOT_MODIFIED, b"", page.kind, page.headers)
         return _response(http.HTTPStatus.OK, page.body, page.kind, page.headers)
 
-    async def _camera(self, request: Request, address: str) -> Session:
-        """The camera that `?port=` names, or the only one; for those with the token."""
-        await self._authorize(request, address)
-        port = parse_qs(urlsplit(request.path).query).get("port", [None])[0]
-        return await self._desk.camera_for(port, None)
-
     async def _authorize(self, request: Request, address: str) -> None:
         """Raises RequestError where the token is missing or wrong."""
         token = bearer(request)
@@ -144,18 +124,6 @@ class Pages:
             raise RequestError("unauthorized", "Unauthorized", reason="Send the header Authorization: Bearer TOKEN.")
         if not await self._check(token, address):
             raise RequestError("unauthorized", "Unauthorized", reason="This is not the server's token.")
-
-
-async def _restart(camera: Session, done: asyncio.Future[None]) -> None:
-    """Half a restart is none: it goes on when the request is given up."""
-    try:
-        async with camera.exclusive() as remote:
-            await remote.renew()
-    except CameraError as error:
-        done.set_exception(error)
-        done.exception()  # nobody may be left to hear it
-    else:
-        done.set_result(None)
 
 
 def bearer(request: Request | None) -> str | None:

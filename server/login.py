@@ -1,32 +1,19 @@
-"""Who may stay: the token, the protocol's number, and whether there is room."""
+"""The login of a client: its token, the protocol's number, and whether there is room."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
-from auth import Gate, TooManyFailures
 from protocol import closing
 from protocol.commands import LoginReply
 from protocol.envelope import PROTOCOL_VERSION, BadRequest, Login, Request, encode_reply, parse
 from protocol.errors import RequestError
 from server import limits
+from server.admission import Admission
 from server.client import Client, Closing
 
-TOO_MANY_FAILURES = "Too many wrong tokens. Wait a minute."
 
-
-class House(Protocol):
-    """What a login needs of the server."""
-
-    gate: Gate
-    version: str
-
-    def full(self) -> bool:
-        """Whether as many clients are logged in as may be."""
-
-
-async def enter(client: Client, house: House, bearer: str | None) -> None:
+async def enter(client: Client, admission: Admission, version: str, bearer: str | None) -> None:
     """Log a client in, by the token of its handshake or by its first message.
 
     Raises:
@@ -35,21 +22,21 @@ async def enter(client: Client, house: House, bearer: str | None) -> None:
     try:
         async with client.stay:
             if bearer is not None:
-                await _check(client, house, bearer)
-                _join(client, house)
+                await _check(client, admission, bearer)
+                _join(client, admission)
             else:
-                await accept(client, house, await _first_message(client))
+                await accept(client, admission, version, await _first_message(client))
     except TimeoutError:
         raise Closing(closing.NO_ROOM, "too many connections that have not logged in") from None
 
 
-async def accept(client: Client, house: House, login: Login) -> None:
+async def accept(client: Client, admission: Admission, version: str, login: Login) -> None:
     """Check a login, and answer it where it names a protocol; it may come again later.
 
     Raises:
         Closing: the client may not stay.
     """
-    await _check(client, house, login.token)
+    await _check(client, admission, login.token)
     if login.protocol is not None and login.protocol != PROTOCOL_VERSION:
         raise Closing(
             closing.UNSUPPORTED_PROTOCOL,
@@ -60,12 +47,12 @@ async def accept(client: Client, house: House, login: Login) -> None:
                 supported=[PROTOCOL_VERSION],
             ),
         )
-    _join(client, house)
+    _join(client, admission)
     if login.protocol is not None:
         reply = LoginReply(
             protocol=PROTOCOL_VERSION,
             server="gphoto-ws-server",
-            version=house.version,
+            version=version,
             limits=limits.ALL,
         )
         await client.send(encode_reply(reply, Request("", {})))
@@ -86,20 +73,19 @@ async def _first_message(client: Client) -> Login:
     return message
 
 
-async def _check(client: Client, house: House, token: str) -> None:
-    if house.gate.opens(token):
+async def _check(client: Client, admission: Admission, token: str) -> None:
+    if admission.gate.opens(token):
         return
     client.leaving = True  # what is left is an answer that may be slow: it takes nobody's place meanwhile
     try:
-        await house.gate.slow_down(client.address)
-    except TooManyFailures:
-        error = RequestError("rate_limited", TOO_MANY_FAILURES)
+        await admission.check_token(token, client.address)
+    except RequestError as error:
         raise Closing(closing.FLOOD, "too many wrong tokens", error) from None
     raise Closing(closing.WRONG_TOKEN, "wrong token", _unauthorized(None))
 
 
-def _join(client: Client, house: House) -> None:
-    if not client.logged_in and house.full():
+def _join(client: Client, admission: Admission) -> None:
+    if not client.logged_in and admission.full():
         raise Closing(closing.NO_ROOM, "too many connections")
     client.logged_in = True
 

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from auth import household
+from auth import network_of
 from server.limits import TokenBucket
 
 _log = logging.getLogger("server.visits")
@@ -36,7 +36,7 @@ class Visits:
     def note(self, address: str, words: str) -> None:
         """Log what somebody at an address did, or count it where that address has had its line for this second."""
         loop = asyncio.get_running_loop()
-        place, now = household(address), loop.time()
+        place, now = network_of(address), loop.time()
         visitor = self._visitors.get(place)
         if visitor is not None and (visitor.left_out or now < visitor.quiet_until):
             visitor.left_out += 1

@@ -9,7 +9,7 @@ import select
 import socket
 
 from benchmarks import samples
-from server.viewer import wire_message
+from server.frame_connection import wire_message
 
 
 def main() -> None:

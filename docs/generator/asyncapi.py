@@ -240,7 +240,7 @@ def _messages() -> Schema:
     return messages
 
 
-def _request(command: Command) -> Schema:
+def _request(command: Command[Any, Any]) -> Schema:
     needed = ["payload"] if any(field.is_required() for field in command.payload.model_fields.values()) else []
     return {
         "type": "object",
@@ -254,7 +254,7 @@ def _request(command: Command) -> Schema:
     }
 
 
-def _replies(command: Command) -> Schema:
+def _replies(command: Command[Any, Any]) -> Schema:
     name = type_name(command.name, "Reply")
     if command.name != "get_config":
         return {name: _answer(sent(command.reply, _WHERE))}

@@ -56,7 +56,7 @@ def _command_list() -> str:
     )
 
 
-def _command(command: Command) -> str:
+def _command(command: Command[Any, Any]) -> str:
     takes = _payload(command.payload)
     parts = [f"### {command.name}", command.summary, takes]
     parts += ["The reply has `status` and:", _keys(command.reply)]

@@ -13,7 +13,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from camera.options import SessionOptions
-from camera.orientation import AS_IS
+from gphoto_ws_server import build
+from server.admission import Access
 from server.app import App
 
 
@@ -30,7 +31,8 @@ class Echo(App):
 
 async def main(port: int) -> None:
     """Serve until the process is ended."""
-    app = Echo("unused", (), SessionOptions(), 30.0, AS_IS, "echo")
+    parts = build(Access("unused"), (), SessionOptions())
+    app = Echo(parts.service, parts.admission)
     print(await app.start("127.0.0.1", port), flush=True)
     try:
         await asyncio.Event().wait()

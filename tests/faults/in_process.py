@@ -8,7 +8,8 @@ from typing import Any, Self
 from websockets.asyncio.client import connect
 
 from camera.options import SessionOptions
-from camera.orientation import AS_IS
+from gphoto_ws_server import build
+from server.admission import Access
 from server.app import App
 from tests.rig import TOKEN, Client
 
@@ -24,7 +25,7 @@ class InProcess:
     async def start(cls, *addresses: str, drives: bool = False, **options: Any) -> Self:
         """Serve the cameras at these addresses, or those on the bus, with other options than the usual."""
         usual = {"restart_delay": 0.3, **options}
-        app = App(TOKEN, addresses, SessionOptions(**usual), 30.0, AS_IS, "test", drives)
+        app = build(Access(TOKEN), addresses, SessionOptions(**usual), drives=drives)
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
 
     async def connect(self) -> Client:

@@ -60,7 +60,7 @@ async def test_events_behind_a_long_download_reach_who_reads_it_slowly(
         await client.command("subscribe", events=["file_added"])
         await slow.send('{"command": "download_last_image"}')
         for number in range(CHANGES):
-            running.app.tell(CameraEvent(ports[SPARE], FileAdded(f"/card/{number}.jpg")))
+            running.app.service.events.emit(CameraEvent(ports[SPARE], FileAdded(f"/card/{number}.jpg")))
             if number % 20 == 0:
                 await asyncio.sleep(0)
         assert (await client.reply())["image_b64"]
@@ -97,7 +97,7 @@ async def test_who_does_not_read_is_dropped_once_where_too_many_bytes_of_events_
     async with crowd.deaf(running.uri, TOKEN, subscribe("file_added")) as late:
         long = "x" * 60_000
         for number in range(400):
-            running.app.tell(CameraEvent("usb:001,002", FileAdded(f"/{long}/{number}.jpg")))
+            running.app.service.events.emit(CameraEvent("usb:001,002", FileAdded(f"/{long}/{number}.jpg")))
             await asyncio.sleep(0)
         late.transport.resume_reading()
         with suppress(ConnectionClosed):

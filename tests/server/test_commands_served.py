@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from protocol.catalogue import COMMANDS
-from server.handlers import Handlers
 from simulator.client import Control
 from tests.rig import Client, Server
 from tests.server.wire import answers, codes, logged_in, refused, say, still_answers
@@ -28,11 +27,6 @@ async def test_list_commands_tells_every_command_with_its_schemas(visitor: Clien
         assert command["reply"]["type"] == "object"
         assert command["example"]["command"] == name
         assert command["summary"]
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_a_handler(name: str) -> None:
-    assert callable(getattr(Handlers, name))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from camera.photos.downloads import FetchedFile
-from server.streaming import Placeholder
+from protocol.commands import Thumbnail
+from server.picture_reply import fragments
+from service.answers import PictureReply
 
 # Where websockets ends a message (its WEBSOCKETS_MAX_FRAGMENTS).
 MOST_FRAGMENTS = 4096
@@ -15,9 +17,10 @@ LARGE = 300 * 2**20 + 1
 async def test_a_video_of_300_mib_comes_in_fewer_fragments_than_end_a_message() -> None:
     descriptor = os.memfd_create("video")
     os.ftruncate(descriptor, LARGE)
-    picture = Placeholder(FetchedFile(descriptor, "/a/MVI_0001.MOV", LARGE, "video/quicktime"))
+    video = FetchedFile(descriptor, "/a/MVI_0001.MOV", LARGE, "video/quicktime")
+    answer = PictureReply(Thumbnail(filename="", image_b64="mark"), "mark", video, 0, LARGE)
     count = characters = 0
-    async for fragment in picture.fill(b'{"image_b64":"' + picture.text.encode() + b'"}'):
+    async for fragment in fragments(answer, lambda reply: b'{"image_b64":"mark"}'):
         count += 1
         characters += len(fragment)
     assert count < MOST_FRAGMENTS

@@ -202,7 +202,7 @@ async def test_who_guesses_tokens_makes_room_as_well(new_server: Callable[..., S
 async def test_a_burst_of_silent_connections_leaves_a_client_the_time_to_log_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.app._LOGIN_GRACE_S", WITHIN_S)  # longer than the burst takes on any machine
+    monkeypatch.setattr("server.admission._LOGIN_GRACE_S", WITHIN_S)  # longer than the burst takes on any machine
     running = await InProcess.start()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(running.app.stop)

@@ -10,10 +10,9 @@ from websockets.asyncio.client import connect
 
 import auth
 from camera.options import SessionOptions
-from camera.orientation import AS_IS
+from gphoto_ws_server import build
 from server import limits
-from server.app import App
-from server.lobby import who_makes_room
+from server.admission import Access, who_makes_room
 from tests.rig import TOKEN, Client, Server
 from tests.server.wire import answer, fresh_address, last_words, logged_in, refused, say, still_answers, stranger
 
@@ -169,7 +168,7 @@ def test_a_network_that_fills_the_lobby_makes_room_itself() -> None:
 async def impatient(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The address of a server in this process that waits 0.2 s for a login."""
     monkeypatch.setattr(limits, "LOGIN_SECONDS", 0.2)
-    app = App(TOKEN, (), SessionOptions(), 30.0, AS_IS, "0")
+    app = build(Access(TOKEN), (), SessionOptions())
     port = await app.start("127.0.0.1", 0)
     yield f"ws://127.0.0.1:{port}"
     await app.stop()

@@ -1,4 +1,4 @@
-"""What server/viewer.py takes for granted of websockets' inside, and that live view works without it."""
+"""What server/frame_connection.py takes for granted of websockets' inside, and that live view works without it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,27 @@ from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 from websockets.protocol import State
 
-from camera.model import Frame
+from camera.model import Capabilities, DetectedCamera, Frame
+from camera.options import SessionOptions
 from camera.orientation import AS_IS
 from camera.photos.downloads import FetchedFile
-from server import viewer
+from camera.session import Session
+from server import frame_connection
+from server.frame_connection import FrameConnection, wire_message
 from server.frame_slot import FrameSlot
-from server.viewer import FrameConnection, wire_message
+from service.caller import Stream
 from simulator.process import SimulatorProcess
 from tests.conftest import QUICK
 from tests.faults.in_process import InProcess
 from tests.marks import decoded, from_base64
 from tests.waiting import until
+
+
+def jpeg_stream() -> Stream:
+    """Frames of a camera that is never opened."""
+    camera = DetectedCamera("PTP/IP Camera", "ptpip:127.0.0.1", Capabilities())
+    session = Session(camera, SessionOptions(), lambda port, serial: True, lambda event: None)
+    return Stream(1, session, 30.0, AS_IS, "jpeg", None)
 
 
 @asynccontextmanager
@@ -101,7 +111,7 @@ async def test_no_frame_is_taken_while_bytes_wait_and_a_waiting_slot_is_written_
         while connection.takes_frame():
             connection.transport.write(wire_message((bytes(1_000_000),), False))
         assert connection.unsent > 0
-        slot = FrameSlot(connection, 1, 30.0, "jpeg", AS_IS, None, lambda reason: None)
+        slot = FrameSlot(connection, jpeg_stream(), lambda reason: None)
         slot.offer(Frame(b"old", 1, 0))
         slot.offer(Frame(b"newest", 2, 0))
         assert (slot.sent, slot.dropped) == (0, 1)
@@ -146,7 +156,7 @@ async def test_whatever_is_said_in_the_middle_of_a_piece_comes_whole_behind_it(f
         sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
         await until(lambda: connection.unsent > 0)
         assert not connection.takes_frame()
-        slot = FrameSlot(connection, 1, 30.0, "jpeg", AS_IS, None, lambda reason: None)
+        slot = FrameSlot(connection, jpeg_stream(), lambda reason: None)
         slot.offer(Frame(b"frame", 1, 0))
         # The library writes its pings whatever else is on its way.
         ping = asyncio.create_task(connection.ping())
@@ -218,7 +228,7 @@ async def test_a_piece_that_is_given_up_in_its_middle_ends_the_connection(file: 
 @pytest.fixture
 def other_library(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """As if websockets had another inside."""
-    monkeypatch.setattr(viewer, "_INSIDE", ("no_such_attribute",))
+    monkeypatch.setattr(frame_connection, "_INSIDE", ("no_such_attribute",))
     return caplog
 
 

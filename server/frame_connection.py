@@ -14,8 +14,9 @@ import asyncio
 import logging
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -43,7 +44,7 @@ _INSIDE = ("transport", "send_in_progress", "send_context", "send_data", "drain"
 # What is copied of a file each time the socket is full: the transport then tells when there is room again.
 _NUDGE_BYTES = 4096
 
-_log = logging.getLogger("server.viewer")
+_log = logging.getLogger("server.frame_connection")
 
 
 def wire_message(payload: Parts, text: bool) -> bytes:
@@ -63,13 +64,6 @@ def _wire_head(size: int, text: bool) -> bytes:
 def payload_alone(payload: Parts, text: bool) -> bytes:
     """The parts joined, for the library to make a message of."""
     return b"".join(payload)
-
-
-class WaitsForRoom(Protocol):
-    """Somebody with a frame for a connection that has something else to send."""
-
-    def write(self) -> None:
-        """The connection takes a frame now."""
 
 
 class FrameConnection(ServerConnection):
@@ -97,7 +91,7 @@ class FrameConnection(ServerConnection):
         super().connection_made(transport)
         peer = self.remote_address
         self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
-        self._waiting: dict[WaitsForRoom, None] = {}
+        self._waiting: dict[Callable[[], None], None] = {}
         self._frames = TokenBucket(limits.FRAMES_A_SECOND, limits.FRAMES_A_SECOND)
         self._control_frames = TokenBucket(limits.CONTROL_FRAMES_A_SECOND, 2 * limits.CONTROL_FRAMES_A_SECOND)
         self._sending: asyncio.Task[None] | None = None
@@ -188,9 +182,9 @@ class FrameConnection(ServerConnection):
 
     def _fill(self) -> None:
         while self._waiting and self.takes_frame():
-            slot = next(iter(self._waiting))
-            del self._waiting[slot]
-            slot.write()
+            write = next(iter(self._waiting))
+            del self._waiting[write]
+            write()
 
     def takes_frame(self) -> bool:
         """Whether a frame written now leaves at once."""
@@ -277,13 +271,13 @@ class FrameConnection(ServerConnection):
         await self._between_pieces.wait()
         await super().drain()
 
-    def wait_for_room(self, slot: WaitsForRoom) -> None:
-        """Have `slot.write` called as soon as a frame can leave."""
-        self._waiting[slot] = None
+    def wait_for_room(self, write: Callable[[], None]) -> None:
+        """Have `write` called as soon as a frame can leave."""
+        self._waiting[write] = None
 
-    def forget(self, slot: WaitsForRoom) -> None:
-        """Call `slot.write` no more."""
-        self._waiting.pop(slot, None)
+    def forget(self, write: Callable[[], None]) -> None:
+        """Call `write` no more."""
+        self._waiting.pop(write, None)
 
     @property
     def unsent(self) -> int:

@@ -1,0 +1,388 @@
+"""The commands: each a coroutine that takes a caller and a payload and returns what to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar, get_args
+
+from camera.errors import LiveViewNotRunning
+from camera.model import CapturedFile
+from camera.orientation import AS_IS, Orientation
+from camera.photos.capture import Order, Shot
+from camera.photos.downloads import FetchedFile
+from camera.registry import Registry
+from camera.session import Session
+from protocol import catalogue
+from protocol import commands as c
+from protocol.base64 import b64encode
+from protocol.catalogue import COMMANDS, Command
+from protocol.envelope import PROTOCOL_VERSION
+from protocol.errors import RequestError
+from service.answers import Answer, FileTransfer, FrameStream, PictureReply
+from service.caller import Caller, Stream
+from service.cameras import Cameras
+from service.events import EventHub
+
+_PIECE_BYTES = 128 * 1024
+_EVENTS: tuple[c.EventName, ...] = get_args(c.EventName)
+
+PayloadT = TypeVar("PayloadT", bound=c.Payload)
+ReplyT = TypeVar("ReplyT", bound=c.Reply)
+Handler = Callable[[Caller, Any], Awaitable[Answer[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveViewDefaults:
+    """What live view is like where a caller does not say: frames per second, and orientation."""
+
+    fps: float = 30.0
+    orientation: Orientation = AS_IS
+
+
+def bind(
+    command: Command[PayloadT, ReplyT], handler: Callable[[Caller, PayloadT], Awaitable[Answer[ReplyT]]]
+) -> tuple[str, Handler]:
+    """A command and what serves it, which takes the command's payload and answers its reply."""
+    return command.name, handler
+
+
+class Service:
+    """What can be asked of the cameras of one registry.
+
+    Args:
+        registry: of the cameras.
+        events: sends the cameras' events to callers.
+        live_view: where a caller does not say.
+        version: of the server.
+        limits: of the transport, for server_info; "streams" is how many streams a caller may have.
+
+    Attributes:
+        cameras: which camera is meant, and how cameras are.
+        events: as given.
+        version: of the server.
+        stopping: commands that come now are rejected.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        events: EventHub,
+        live_view: LiveViewDefaults,
+        version: str,
+        limits: Mapping[str, int | float],
+    ) -> None:
+        self.cameras = Cameras(registry, version)
+        self.events = events
+        self.version = version
+        self.limits = dict(limits)
+        self.stopping = False
+        self._live_view = live_view
+        self._running: set[asyncio.Task[Any]] = set()
+        self.handlers: dict[str, Handler] = dict(
+            (
+                bind(catalogue.LIST_CAMERAS, self.list_cameras),
+                bind(catalogue.SELECT_CAMERA, self.select_camera),
+                bind(catalogue.CAPTURE_IMAGE, self.capture_image),
+                bind(catalogue.DOWNLOAD_LAST_IMAGE, self.download_last_image),
+                bind(catalogue.GET_CONFIG, self.get_config),
+                bind(catalogue.SET_CONFIG, self.set_config),
+                bind(catalogue.START_LIVE_VIEW, self.start_live_view),
+                bind(catalogue.STOP_LIVE_VIEW, self.stop_live_view),
+                bind(catalogue.CAPTURE_PREVIEW, self.capture_preview),
+                bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
+                bind(catalogue.RESTART_CAMERA, self.restart_camera),
+                bind(catalogue.LIST_FILES, self.list_files),
+                bind(catalogue.GET_THUMBNAIL, self.get_thumbnail),
+                bind(catalogue.DELETE_FILE, self.delete_file),
+                bind(catalogue.SUBSCRIBE, self.subscribe),
+                bind(catalogue.UNSUBSCRIBE, self.unsubscribe),
+                bind(catalogue.SERVER_INFO, self.server_info),
+                bind(catalogue.LIST_COMMANDS, self.list_commands),
+                bind(catalogue.PING, self.ping),
+            )
+        )
+
+    # -- for transports
+
+    async def ask(self, caller: Caller, name: str, payload: c.Payload) -> Answer[Any]:
+        """Carry out a command.
+
+        Args:
+            caller: who asks.
+            name: of the command.
+            payload: as `Command.validate` gives it.
+
+        Raises:
+            RequestError, CameraError: it was not done, or failed.
+        """
+        if self.stopping:  # it would be cut off, a shot in its middle
+            raise RequestError("shutting_down", "The server is shutting down; nothing was done. Connect again later.")
+        return await self.handlers[name](caller, payload)
+
+    def start(self) -> None:
+        """Begin to look for cameras."""
+        self.cameras.registry.start()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more commands, and give those in progress that long to end."""
+        self.stopping = True
+        await self.cameras.registry.drain(seconds)
+
+    async def stop(self) -> None:
+        """Release the cameras, and end what is still in progress."""
+        await self.cameras.registry.stop()
+        for task in tuple(self._running):
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _camera(self, caller: Caller, payload: c.CameraPayload) -> Session:
+        return await self.cameras.chosen(payload.port, caller.selected)
+
+    # -- cameras
+
+    async def list_cameras(self, caller: Caller, payload: c.Payload) -> c.CameraList:
+        return await self.cameras.listed()
+
+    async def select_camera(self, caller: Caller, payload: c.SelectCamera) -> c.Done:
+        camera = await self.cameras.registry.by_port(payload.port)
+        await camera.reconnect.process()
+        caller.selected = camera
+        return c.Done(message=f"Camera on port {camera.port} selected")
+
+    async def get_camera_info(self, caller: Caller, payload: c.CameraPayload) -> c.CameraDetails:
+        return await self.cameras.details(await self._camera(caller, payload))
+
+    async def restart_camera(self, caller: Caller, payload: c.CameraPayload) -> c.Done:
+        camera = await self._camera(caller, payload)
+        # Half a restart is none: it goes on when the caller leaves.
+        await asyncio.shield(self._start(_restart(camera)))
+        return c.Done(message=f"Camera on port {camera.port} restarted")
+
+    # -- pictures
+
+    async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
+        camera = await self._camera(caller, payload)
+        order = Order(
+            settings=payload.settings,
+            download=payload.download,
+            save=payload.save,
+            filename=payload.filename,
+            keep_on_camera=payload.keep_on_camera,
+        )
+        if order.download != "full":
+            shot = await camera.photos.capture(order, lambda shot, picture: None)
+            thumbnail = None if shot.thumbnail is None else b64encode(shot.thumbnail).decode()
+            return _captured(shot, camera, thumbnail)
+        here: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
+        taking = self._start(camera.photos.capture(order, lambda *seen: here.set_result(seen)))
+        # The picture is on its way to the caller while it is being saved.
+        await asyncio.wait((here, taking), return_when=asyncio.FIRST_COMPLETED)
+        if not here.done():
+            return _captured(await taking, camera, None)
+        shot, picture = here.result()
+        mark = _mark()
+
+        async def rest() -> c.Captured:
+            return _captured(await taking, camera, mark)
+
+        return PictureReply(_captured(shot, camera, mark), mark, picture, 0, picture.size, rest)
+
+    async def download_last_image(
+        self, caller: Caller, payload: c.DownloadLastImage
+    ) -> PictureReply[c.Downloaded] | FileTransfer[c.Downloaded]:
+        camera = await self._camera(caller, payload)
+        start = payload.offset or 0
+        whole = payload.offset is None and payload.length is None
+        file = await camera.photos.fetch(payload.camera_filepath, digest=whole and payload.transfer == "binary")
+        if start > file.size:
+            raise RequestError(
+                "invalid_payload", f"offset {start} is beyond the end of the file ({file.size} bytes).", size=file.size
+            )
+        end = file.size if payload.length is None else min(file.size, start + payload.length)
+        reply = c.Downloaded(
+            filename=file.filename,
+            mimetype=file.mimetype,
+            camera_filepath=file.path,
+            size=file.size,
+            offset=None if whole else start,
+            length=None if whole else end - start,
+            eof=None if whole else end == file.size,
+        )
+        if payload.transfer == "binary":
+            return FileTransfer(reply, file, start, end, _PIECE_BYTES)
+        mark = _mark()
+        return PictureReply(reply.model_copy(update={"image_b64": mark}), mark, file, start, end)
+
+    async def capture_preview(self, caller: Caller, payload: c.CameraPayload) -> c.Preview:
+        async with (await self._camera(caller, payload)).exclusive() as camera:
+            frame = await camera.preview(self._live_view.orientation)
+        return c.Preview(image_b64=b64encode(frame).decode())
+
+    async def list_files(self, caller: Caller, payload: c.ListFiles) -> c.FileList:
+        async with (await self._camera(caller, payload)).exclusive() as camera:
+            content = await camera.list_files(payload.folder)
+        page = content.files[payload.offset : payload.offset + payload.limit]
+        return c.FileList(
+            folder=payload.folder,
+            folders=content.folders,
+            files=[_file(file) for file in page],
+            total=len(content.files),
+        )
+
+    async def get_thumbnail(self, caller: Caller, payload: c.OneFile) -> c.Thumbnail:
+        data = await (await self._camera(caller, payload)).photos.thumbnail(payload.camera_filepath)
+        name = payload.camera_filepath.rpartition("/")[2]
+        return c.Thumbnail(filename=name, image_b64=b64encode(data).decode())
+
+    async def delete_file(self, caller: Caller, payload: c.OneFile) -> c.Done:
+        await (await self._camera(caller, payload)).photos.delete(payload.camera_filepath)
+        return c.Done(message=f"{payload.camera_filepath} deleted")
+
+    # -- settings
+
+    async def get_config(self, caller: Caller, payload: c.GetConfig) -> c.ConfigReply | c.ConfigTree:
+        async with (await self._camera(caller, payload)).exclusive() as camera:
+            if payload.name is None:
+                return c.ConfigTree(configs=[c.Config.of(item) for item in await camera.get_all_config()])
+            return c.ConfigReply.reply(await camera.get_config(payload.name))
+
+    async def set_config(self, caller: Caller, payload: c.SetConfig) -> c.ConfigReply:
+        item = await (await self._camera(caller, payload)).set_config(payload.name, payload.value)
+        return c.ConfigReply.reply(item, message=f"Config {item.name} set to {item.value}")
+
+    # -- live view
+
+    async def start_live_view(self, caller: Caller, payload: c.StartLiveView) -> c.LiveViewStarted | FrameStream:
+        camera = await self._camera(caller, payload)
+        usual = self._live_view.orientation
+        wanted = Stream(
+            number=0,
+            camera=camera,
+            fps=payload.fps or self._live_view.fps,
+            orientation=Orientation(
+                usual.rotation if payload.rotation is None else payload.rotation,
+                usual.flip if payload.flip is None else payload.flip,
+            ),
+            format=payload.format,
+            max_in_flight=payload.max_in_flight,
+        )
+        if payload.format == "photonic":  # its frames name no stream: one for each camera and caller
+            for stream in tuple(caller.streams.values()):
+                if stream.camera is camera and stream.format == "photonic":
+                    if (stream.fps, stream.orientation) == (wanted.fps, wanted.orientation):
+                        return _started(stream)
+                    caller.end(stream)
+                    break
+        wanted.number = caller.free_number(int(self.limits["streams"]))
+        caller.streams[wanted.number] = wanted
+        return FrameStream(_started(wanted), wanted)
+
+    async def stop_live_view(self, caller: Caller, payload: c.StopLiveView) -> c.LiveViewStopped:
+        streams = caller.streams
+        if payload.stream is not None:
+            chosen = [streams[payload.stream]] if payload.stream in streams else []
+        elif payload.port is None and caller.selected is None:
+            chosen = list(streams.values())
+        else:
+            camera = await self._camera(caller, payload)
+            chosen = [stream for stream in streams.values() if stream.camera is camera]
+        if not chosen:
+            raise LiveViewNotRunning(
+                "There is no such live-view stream on this connection. Send start_live_view first."
+            )
+        counts = [caller.end(stream) for stream in chosen]
+        return c.LiveViewStopped(sent=sum(sent for sent, _ in counts), dropped=sum(dropped for _, dropped in counts))
+
+    # -- events and the server
+
+    async def subscribe(self, caller: Caller, payload: c.Subscribe) -> c.Subscribed:
+        caller.subscribed |= _named(payload)
+        return c.Subscribed(events=sorted(caller.subscribed))
+
+    async def unsubscribe(self, caller: Caller, payload: c.Subscribe) -> c.Subscribed:
+        caller.subscribed -= _named(payload)
+        return c.Subscribed(events=sorted(caller.subscribed))
+
+    async def server_info(self, caller: Caller, payload: c.Payload) -> c.ServerInfo:
+        return c.ServerInfo(
+            server="gphoto-ws-server",
+            version=self.version,
+            protocol=PROTOCOL_VERSION,
+            libgphoto2=await self.cameras.registry.library(),
+            uptime=self.cameras.uptime,
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            limits=self.limits,
+        )
+
+    async def list_commands(self, caller: Caller, payload: c.Payload) -> c.CommandList:
+        return c.CommandList(commands=_descriptions())
+
+    async def ping(self, caller: Caller, payload: c.Payload) -> c.Pong:
+        return c.Pong()
+
+    def _start(self, work: Any) -> asyncio.Task[Any]:
+        """Run what must not end with its caller."""
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may be left to see it
+        return task
+
+
+async def _restart(camera: Session) -> None:
+    async with camera.exclusive() as remote:
+        await remote.renew()
+
+
+@cache
+def _descriptions() -> list[c.CommandDescription]:
+    return [command.description() for command in COMMANDS.values()]
+
+
+def _mark() -> str:
+    """Random: nothing that a camera or a client chose can be taken for it."""
+    return f"picture-{secrets.token_hex(16)}"
+
+
+def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:
+    files = [_file(one.file, one.saved_path) for one in shot.files]
+    first = files[0]
+    return c.Captured(
+        camera_filepath=first.camera_filepath,
+        filename=first.filename if image_b64 else None,
+        mimetype=None if not image_b64 else "image/jpeg" if shot.thumbnail is not None else first.mimetype,
+        image_b64=image_b64,
+        files=files,
+        timing=c.Timing(**shot.timing),
+        warnings=[*shot.warnings, *camera.status.warnings] or None,
+    )
+
+
+def _file(file: CapturedFile, saved_path: str | None = None) -> c.ImageFile:
+    return c.ImageFile(
+        camera_filepath=file.path,
+        filename=file.filename,
+        mimetype=file.mimetype,
+        size=file.size,
+        saved_path=saved_path,
+    )
+
+
+def _started(stream: Stream) -> c.LiveViewStarted:
+    return c.LiveViewStarted(
+        stream=stream.number,
+        fps=stream.fps,
+        format=stream.format,
+        rotation=stream.orientation.rotation,
+        flip=stream.orientation.flip,
+        port=stream.camera.port,
+    )
+
+
+def _named(payload: c.Subscribe) -> set[c.EventName]:
+    return set(_EVENTS) if "*" in payload.events else {name for name in _EVENTS if name in payload.events}
