@@ -16,7 +16,7 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
 from camera import errors
-from camera.channel import Message
+from camera.channel import ChannelBroken, Message
 from camera.codec import Codec, codec
 from camera.errors import CameraDisconnected, CameraError, CameraIO
 from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
@@ -353,7 +353,18 @@ def event(value: FromCamera | Opened | Alive | Lost) -> Message:
 
 
 def incoming(message: Message) -> Reply | Progress | Opened | Alive | Lost | FromCamera:
-    """What a message of the process says."""
+    """What a message of the process says.
+
+    Raises:
+        ChannelBroken: nothing that this server knows.
+    """
+    try:
+        return _incoming(message)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ChannelBroken(f"an unknown message: {error!r}") from error
+
+
+def _incoming(message: Message) -> Reply | Progress | Opened | Alive | Lost | FromCamera:
     header = message.header
     if "job" in header:
         if "progress" in header:

@@ -1,0 +1,133 @@
+"""Verbs and messages of a camera process: each end reads what the other wrote, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from camera import remote
+from camera.channel import ChannelBroken, Message
+from camera.errors import CameraBusy
+from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
+from camera.model import CapturedFile, ConfigItem, ConfigRange, Frame, Storage
+from camera.orientation import Orientation
+from camera.remote import Content, FolderContent, Jobs, RemoteCamera, Reply, serve, verb_of
+
+ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRange(0.0, 1.0, 0.5), "/main/iso")
+FILE = CapturedFile("/a/b.jpg", 7, "image/jpeg")
+
+
+def across(message: Message) -> Message:
+    """As it comes out of the channel."""
+    return Message(json.loads(json.dumps(message.header)), message.data, message.fd)
+
+
+async def nothing(*arguments: Any) -> None:
+    raise AssertionError(arguments)
+
+
+class Process:
+    """The functions of a process, which remember how they were called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.jobs = Jobs(
+            serve(RemoteCamera.get_config, lambda name: self._seen(ITEM, name)),
+            serve(RemoteCamera.get_all_config, lambda: self._seen([ITEM, ITEM])),
+            serve(RemoteCamera.set_config, lambda name, value: self._seen(ITEM, name, value)),
+            serve(RemoteCamera.capture, self._capture),
+            serve(RemoteCamera.preview, lambda orientation: self._seen(b"frame", orientation)),
+            serve(
+                RemoteCamera.start_live_view, lambda fps, orientations, seq: self._seen(None, fps, orientations, seq)
+            ),
+            serve(RemoteCamera.stop_live_view, lambda: self._seen(None)),
+            serve(RemoteCamera.fetch, lambda path, *rest: self._seen(Content(FILE, "ab", 9), path, *rest[:2])),
+            serve(RemoteCamera.thumbnail, lambda path, orientation: self._seen(b"small", path, orientation)),
+            serve(RemoteCamera.list_files, lambda folder: self._seen(FolderContent(["x"], [FILE]), folder)),
+            serve(RemoteCamera.list_names, lambda folder: self._seen(remote.FolderNames(["x"], ["y"]), folder)),
+            serve(RemoteCamera.delete_file, lambda path: self._seen(None, path)),
+            serve(RemoteCamera.storage, lambda: self._seen([Storage("/", "card", 10, None)])),
+            serve(RemoteCamera.keep_alive, lambda: self._seen(None)),
+        )
+        self.progress: list[float] = []
+
+    def _seen(self, result: Any, *arguments: Any) -> Any:
+        self.calls.append(arguments)
+        return result
+
+    def _capture(self, on_progress: remote.OnProgress) -> list[CapturedFile]:
+        on_progress(0.5)
+        return self._seen([FILE])
+
+    async def call(self, verb: remote.Verb, arguments: remote.Json, on_progress: remote.OnProgress) -> Any:
+        job = self.jobs.asked(across(Message(remote.request(3, verb, arguments))))
+        assert job is not None
+        reply = job.run(on_progress)
+        assert isinstance(remote.incoming(across(reply)), Reply)
+        return verb.result(across(reply))
+
+
+async def test_every_verb_carries_its_arguments_there_and_its_result_back() -> None:
+    process = Process()
+    camera = RemoteCamera(process.call, nothing)
+    turned = Orientation(90, True)
+    assert await camera.get_config("iso") == ITEM
+    assert await camera.get_all_config() == [ITEM, ITEM]
+    assert await camera.set_config("iso", 200) == ITEM
+    assert await camera.capture(process.progress.append) == [FILE]
+    assert await camera.preview(turned) == b"frame"
+    await camera.start_live_view(30.0, frozenset((turned, Orientation())), seq=4)
+    await camera.stop_live_view()
+    assert await camera.fetch("/a/b.jpg", turned, digest=True) == Content(FILE, "ab", 9)
+    assert await camera.thumbnail("/a/b.jpg", turned) == b"small"
+    assert await camera.list_files("/a") == FolderContent(["x"], [FILE])
+    assert await camera.list_names("/a") == remote.FolderNames(["x"], ["y"])
+    await camera.delete_file("/a/b.jpg")
+    assert await camera.storage() == [Storage("/", "card", 10, None)]
+    await camera.keep_alive()
+    assert process.progress == [0.5]
+    assert process.calls == [
+        ("iso",), (), ("iso", 200), (), (turned,), (30.0, frozenset((turned, Orientation())), 4), (),
+        ("/a/b.jpg", turned, True), ("/a/b.jpg", turned), ("/a",), ("/a",), ("/a/b.jpg",), (), (),
+    ]  # fmt: skip
+
+
+def test_a_verb_that_nobody_serves_is_a_mistake_that_shows_at_once() -> None:
+    with pytest.raises(NotImplementedError, match="get_config"):
+        Jobs(serve(RemoteCamera.keep_alive, lambda: None))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        FileAdded("/a/b.jpg"), ConfigChanged("iso", "200"), ConfigChanged("d1b0", None), Learned("550D", {"events": False}),
+        LiveViewEnded(), remote.Alive(), Frame(b"jpeg", 5, 6, Orientation(180)),
+    ],
+    ids=lambda event: type(event).__name__,
+)  # fmt: skip
+def test_an_event_comes_out_as_it_went_in(event: Any) -> None:
+    assert remote.incoming(across(remote.event(event))) == event
+
+
+def test_a_reply_that_failed_raises_its_error() -> None:
+    reply = remote.incoming(Message(remote.failure(1, CameraBusy("Wait."), lost=False)))
+    assert isinstance(reply, Reply)
+    assert (reply.failed, reply.lost) == (True, None)
+    with pytest.raises(CameraBusy, match="Wait"):
+        verb_of(RemoteCamera.storage).result(reply.message)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {}, {"event": "Nonsense"}, {"event": "FileAdded", "values": {"x": 1}}, {"event": "FileAdded"}, {"event": "Frame"},
+        {"event": "Lost", "error": {"kind": "KeyError"}}, {"job": 1, "error": {"kind": "CameraBusy"}, "lost": True},
+        {"job": 1, "error": "no", "lost": True}, {"event": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_message_that_is_none_breaks_the_channel_and_not_the_server(header: dict[str, Any]) -> None:
+    with pytest.raises(ChannelBroken):
+        remote.incoming(Message(header))
