@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all lint npm docs locked lock sbom licences bench bench-full load soak fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below tells the console's address and, where API_TOKEN is not set, the token. Ctrl-C ends."
@@ -28,11 +28,17 @@ test-all:  ## the tests under every supported Python that is here
 			echo "== Python $$version"; $(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
 		else echo "== Python $$version is not here: not tested"; fi; done
 
+coverage: $(VENV)/.dev  ## the tests, with the branches that they take in servers and camera processes too; lists what is not covered
+	$(BIN)/python -m tests.covered -n 4
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:clients/python/src $(BIN)/lint-imports
+
+hooks: $(VENV)/.dev  ## run the checks of `make lint` before each commit
+	$(BIN)/pre-commit install
 
 npm: tests/npm/node_modules/.installed  ## the npm programs that some tests run; without them those are skipped
 
@@ -124,4 +130,4 @@ licences: $(VENV)/.dev  ## dist/third-party-licences.md: the licences of all tha
 	$(BIN)/python -m docs.generator.third_party $(RELEASE)/bin/python --licences dist/third-party-licences.md
 
 clean:
-	rm -rf $(VENV) .venv-3.* $(RELEASE) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .autobahn tests/npm/node_modules
+	rm -rf $(VENV) .venv-3.* $(RELEASE) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .autobahn tests/npm/node_modules

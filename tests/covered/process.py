@@ -1,0 +1,57 @@
+"""Measures the Python process that runs this file, until it ends or is killed. A .pth file runs it in every process.
+
+A camera process may open no file once Landlock confines it, and SIGKILL ends it without cleanup. So the file is opened
+at the start, and what was executed so far is appended to it every second.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from pathlib import Path
+
+import coverage
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_EVERY_S = 1.0
+_NOT_MEASURED = ("tests", "benchmarks", "build", "clients", "docs", "examples", "simulator", ".venv*")
+
+
+def new_coverage(data_file: str | None = None) -> coverage.Coverage:
+    """Coverage of the server's packages; by absolute paths, because camera processes run in another folder."""
+    return coverage.Coverage(
+        data_file=data_file, config_file=str(ROOT / "pyproject.toml"), branch=True, source=[str(ROOT)],
+        omit=[str(ROOT / folder / "*") for folder in _NOT_MEASURED],
+    )  # fmt: skip
+
+
+def measure(folder: str) -> None:
+    """Start to measure this process; its data goes to a new file in an existing folder."""
+    measured = new_coverage()
+    file = os.open(f"{folder}/{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    ended = threading.Event()
+    written = b""
+
+    def write() -> None:
+        nonlocal written
+        data = measured.get_data().dumps()
+        if data != written:
+            os.write(file, len(data).to_bytes(8, "big") + data)
+            written = data
+
+    def write_often() -> None:
+        while not ended.wait(_EVERY_S):
+            write()
+
+    def finish() -> None:
+        ended.set()
+        writer.join()
+        measured.stop()
+        write()
+
+    write()  # opens the database in this thread: it is in memory, and lost once no thread has it open
+    measured.start()
+    writer = threading.Thread(target=write_often, name="coverage", daemon=True)
+    writer.start()
+    atexit.register(finish)
