@@ -16,7 +16,7 @@ run: $(VENV)/.run  ## serve the cameras that are plugged in
 	$(BIN)/python gphoto_ws_server.py
 
 quick: lint  ## the checks and the tests of every layer that take less than a minute, while you work
-	$(BIN)/python -m pytest -q -n 4 tests/protocol tests/camera tests/integration tests/test_settings.py tests/test_imports.py
+	$(BIN)/python -m pytest -q -n 4 tests/protocol tests/camera tests/service tests/integration tests/test_settings.py tests/test_imports.py
 
 test: lint  ## every check and test
 	$(BIN)/python -m pytest -n 4

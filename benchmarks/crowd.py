@@ -60,36 +60,41 @@ async def come_and_go(uri: str, token: str, rate: float, seconds: float) -> Visi
 async def keep_silent(uri: str, seconds: float) -> Counter[int | None]:
     """Connect again a second after each close and never log in; the close codes that were met."""
     met: Counter[int | None] = Counter()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    async with connect(uri, compression=None, close_timeout=0.1) as socket:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    # Not cancelled while it connects: a socket would be left that nobody closes.
+    while loop.time() < end:
+        try:
+            async with connect(uri, compression=None, close_timeout=0.1) as socket:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(end):
                         await socket.wait_closed()
                         met[socket.close_code] += 1
-                except (OSError, InvalidHandshake):
-                    met[None] += 1
-                await asyncio.sleep(1)
+        except (OSError, InvalidHandshake):
+            met[None] += 1
+        await asyncio.sleep(max(0.0, min(1.0, end - loop.time())))
     return met
 
 
 async def shout(uri: str, token: str, seconds: float, message: str, rate: float) -> Counter[int | None]:
     """Send a message so many times a second, read every answer, and come back when closed; the close codes met."""
     met: Counter[int | None] = Counter()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while True:
-                async with await log_in(uri, token) as socket:
-                    reading = asyncio.create_task(_swallow(socket))
-                    try:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        async with await log_in(uri, token) as socket:
+            reading = asyncio.create_task(_swallow(socket))
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(end):
                         while True:
                             await socket.send(message)
                             await asyncio.sleep(1 / rate)
-                    except ConnectionClosed:
-                        met[socket.close_code] += 1
-                    finally:
-                        reading.cancel()
-                await asyncio.sleep(0.05)
+            except ConnectionClosed:
+                met[socket.close_code] += 1
+            finally:
+                reading.cancel()
+        await asyncio.sleep(0.05)
     return met
 
 
