@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences bench bench-full load soak fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below tells the console's address and, where API_TOKEN is not set, the token. Ctrl-C ends."
@@ -128,6 +128,19 @@ sbom: $(VENV)/.dev  ## dist/sbom.cdx.json: all that the locked environment bring
 licences: $(VENV)/.dev  ## dist/third-party-licences.md: the licences of all that, with their texts
 	@$(MAKE) --no-print-directory locked VENV=$(RELEASE)
 	$(BIN)/python -m docs.generator.third_party $(RELEASE)/bin/python --licences dist/third-party-licences.md
+
+# The tag is the last step: without it there is no release. Nothing is pushed. Untracked caches do not get into the files: they are built from a clone.
+release: $(VENV)/.dev  ## check, test and build a release into dist/, and tag it; CONTRIBUTING.md has the steps before and after
+	$(BIN)/python -m docs.generator.release
+	$(MAKE) --no-print-directory test
+	rm -rf dist
+	git clone --quiet . dist/source
+	$(BIN)/python -m build --no-isolation --outdir dist dist/source
+	$(BIN)/python -m build --no-isolation --outdir dist dist/source/clients/python
+	rm -rf dist/source
+	@$(MAKE) --no-print-directory sbom licences
+	version=$$($(BIN)/python -m docs.generator.release) && git tag --annotate "v$$version" --message "gphoto-ws-server $$version"
+	@ls -l dist
 
 clean:
 	rm -rf $(VENV) .venv-3.* $(RELEASE) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .autobahn tests/npm/node_modules

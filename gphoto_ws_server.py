@@ -36,7 +36,7 @@ from settings import Settings, SettingsError, explained, load, remarks, service_
 from simulator.process import SimulatorProcess
 from tls import Certificates, TlsError
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 _log = logging.getLogger("gphoto_ws_server")
 

@@ -59,7 +59,7 @@ from gphoto_ws_client.replies import (
     Timing,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DEFAULT_URL",
