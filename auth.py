@@ -58,10 +58,10 @@ class Gate:
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
-        self._everybody = _Failures(FAILURES_A_MINUTE_OVERALL)
+        self._all_failures = _Failures(FAILURES_A_MINUTE_OVERALL)
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    def opens(self, token: str) -> bool:
+    def accepts(self, token: str) -> bool:
         """Whether a token is the right one."""
         # surrogatepass: a lone surrogate in JSON is a wrong token, not an error of ours
         return hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token)
@@ -76,13 +76,13 @@ class Gate:
             await asyncio.sleep(_DELAY_S)
             raise TooManyFailures
 
-    def _note_failure(self, place: str, now: float) -> bool:
+    def _note_failure(self, network: str, now: float) -> bool:
         """Count a wrong token; whether there were too many before it."""
-        failures = self._failures.setdefault(place, _Failures(FAILURES_A_MINUTE))
-        self._failures.move_to_end(place)
+        failures = self._failures.setdefault(network, _Failures(FAILURES_A_MINUTE))
+        self._failures.move_to_end(network)
         while len(self._failures) > _MAX_ADDRESSES:
             self._failures.popitem(last=False)
-        too_many = failures.too_many(now) or self._everybody.too_many(now)
+        too_many = failures.too_many(now) or self._all_failures.too_many(now)
         failures.add(now)
-        self._everybody.add(now)
+        self._all_failures.add(now)
         return too_many

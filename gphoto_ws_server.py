@@ -112,7 +112,7 @@ def _reload(certificates: Certificates | None) -> None:
         _log.info("SIGHUP: read the certificate and its key again")
 
 
-def _look_after(photos: PhotoFolder) -> None:
+def _check_photo_folder(photos: PhotoFolder) -> None:
     """Say what the first save would: that pictures cannot be saved; and remove what a killed server left half written."""
     try:
         photos.check_writable()
@@ -132,20 +132,20 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, certificates)
-    beat = asyncio.create_task(notifier.beat(app.summary), name="beat")
+    heartbeat = asyncio.create_task(notifier.heartbeat(app.summary), name="beat")
     try:
         bound = await app.start(host, port, tls)
         _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
         _log.info("the console is at %s", _console(host, bound, tls is not None))
         notifier.ready()
-        await asyncio.to_thread(_look_after, photos)
+        await asyncio.to_thread(_check_photo_folder, photos)
         await stop.wait()
         _log.info("stopping")
         notifier.stopping()
     finally:
         await app.stop()
-        beat.cancel()
-        await asyncio.wait((beat,))
+        heartbeat.cancel()
+        await asyncio.wait((heartbeat,))
     _log.info("stopped")
 
 

@@ -48,9 +48,9 @@ class Message:
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """The two ends: the server's, non-blocking, and the camera process's, with a descriptor above 2."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    ours.setblocking(False)
-    return ours, theirs
+    server_end, process_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    server_end.setblocking(False)
+    return server_end, process_end
 
 
 def _encode(header: dict[str, Any], data: bytes) -> bytes:

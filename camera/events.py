@@ -130,7 +130,7 @@ class CameraLost:
 class Reachable:
     """The camera answers again, or does not any more; reported once each."""
 
-    there: bool
+    reachable: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,13 @@ class Viewer(Protocol):
         """No more frames will come."""
 
 
-class _Place:
+class _ViewerState:
     """A viewer and when its next frame is due."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self.ready = False
-        self.over: str | None = None
+        self.end_reason: str | None = None
         self._due = 0.0
 
     def offer(self, frame: Frame, now: float, period: float) -> None:
@@ -72,7 +72,7 @@ class LiveView:
 
     def __init__(self, switch: Callable[[Feed | None], Awaitable[None]]) -> None:
         self._switch = switch
-        self._places: dict[Viewer, _Place] = {}
+        self._viewers: dict[Viewer, _ViewerState] = {}
         self._switching = asyncio.Lock()
         self._feed: Feed | None = None
         self._linger: asyncio.Task[None] | None = None
@@ -88,7 +88,7 @@ class LiveView:
     @property
     def viewers(self) -> int:
         """How many watch."""
-        return len(self._places)
+        return len(self._viewers)
 
     async def add(self, viewer: Viewer, started: Callable[[], Awaitable[None]]) -> None:
         """Let somebody watch.
@@ -101,27 +101,27 @@ class LiveView:
             CameraError: live view could not be started; nobody was added.
         """
         async with self._switching:
-            wanted = _feed_of((*self._places, viewer))
+            wanted = _feed_of((*self._viewers, viewer))
             if self._feed is None or not self._feed.serves(wanted):
                 await self._switch(wanted)
                 self._feed = wanted
-            place = self._places[viewer] = _Place(viewer)
+            state = self._viewers[viewer] = _ViewerState(viewer)
         # Outside: a client that is slow to take its reply must not keep others from starting.
         try:
             await started()
         except BaseException:
             self.remove(viewer)  # nobody may be left to watch what was just started
             raise
-        if place.over is not None:
-            viewer.ended(place.over)
-        place.ready = True
+        if state.end_reason is not None:
+            viewer.ended(state.end_reason)
+        state.ready = True
 
     def remove(self, viewer: Viewer) -> None:
         """Let somebody go; a second later the camera does no more than the others need, without any it is off."""
-        self._places.pop(viewer, None)
+        self._viewers.pop(viewer, None)
         self._left_at = time.monotonic()
         if self.running and (self._linger is None or self._linger.done()):
-            self._linger = asyncio.create_task(self._settle(), name="live view linger")
+            self._linger = asyncio.create_task(self._reduce_after_linger(), name="live view linger")
 
     def publish(self, frame: Frame) -> None:
         """Offer a new frame to everybody who wants it turned like this and whose turn it is."""
@@ -129,9 +129,9 @@ class LiveView:
         now = time.monotonic()
         period = min(now - self._last_at.get(frame.orientation, 0.0), 0.2)
         self._last_at[frame.orientation] = now
-        for place in tuple(self._places.values()):
-            if place.ready and place.viewer.orientation == frame.orientation:
-                place.offer(frame, now, period)
+        for state in tuple(self._viewers.values()):
+            if state.ready and state.viewer.orientation == frame.orientation:
+                state.offer(frame, now, period)
 
     def paused(self) -> None:
         """The camera is gone for the moment; `resume` follows once it is back."""
@@ -140,9 +140,9 @@ class LiveView:
     async def resume(self) -> None:
         """Start again for those who still watch. They are told when the camera cannot any more."""
         async with self._switching:
-            if not self._places or self._feed is not None:
+            if not self._viewers or self._feed is not None:
                 return
-            wanted = _feed_of(self._places)
+            wanted = _feed_of(self._viewers)
             for attempt in range(1, _RESUME_TRIES + 1):
                 try:
                     await self._switch(wanted)
@@ -158,12 +158,12 @@ class LiveView:
 
     def end(self, reason: str) -> None:
         """Tell every viewer that it is over."""
-        places, self._places = self._places, {}
-        for viewer, place in places.items():
-            if place.ready:
+        viewers, self._viewers = self._viewers, {}
+        for viewer, state in viewers.items():
+            if state.ready:
                 viewer.ended(reason)
             else:
-                place.over = reason  # told once it knows that it began
+                state.end_reason = reason  # told once it knows that it began
 
     async def stop(self) -> None:
         """End the pending switch-off, if any. The camera is released elsewhere."""
@@ -171,14 +171,14 @@ class LiveView:
             self._linger.cancel()
             await asyncio.wait((self._linger,))
 
-    async def _settle(self) -> None:
+    async def _reduce_after_linger(self) -> None:
         rest = _LINGER_S
         while rest > 0:  # somebody may have come and gone meanwhile
             await asyncio.sleep(rest)
             rest = self._left_at + _LINGER_S - time.monotonic()
         for _ in range(_RESUME_TRIES):
             async with self._switching:
-                wanted = _feed_of(self._places) if self._places else None
+                wanted = _feed_of(self._viewers) if self._viewers else None
                 if self._feed is None or wanted == self._feed:
                     return
                 try:
@@ -193,5 +193,5 @@ class LiveView:
 
 def _feed_of(viewers: Iterable[Viewer]) -> Feed:
     """What all of them need together."""
-    everybody = tuple(viewers)
-    return Feed(max(viewer.fps for viewer in everybody), frozenset(viewer.orientation for viewer in everybody))
+    all_viewers = tuple(viewers)
+    return Feed(max(viewer.fps for viewer in all_viewers), frozenset(viewer.orientation for viewer in all_viewers))

@@ -31,11 +31,11 @@ CLOSE_DEADLINE_S = 5.0
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5
 # What a job may ask for in addition to its deadline: the longest exposure.
-_MOST_NEEDED_S = 900.0
-_GONE_S = 5.0
+_LONGEST_EXTENSION_S = 900.0
+_KILL_TIMEOUT_S = 5.0
 _ROOT = Path(__file__).resolve().parent.parent
 # What a camera process may see of our environment: no token, no certificate paths.
-_PASSED_ON = (
+_INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "VCAMERADIR", "CAMLIBS", "IOLIBS", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
 )  # fmt: skip
 # Rotating a frame takes and gives back some 3 MB; glibc would return them to the kernel and fault them in again for
@@ -49,7 +49,7 @@ def environment() -> dict[str, str]:
     The driver keeps settings such as capturetarget below XDG_CONFIG_HOME, one file for all cameras; a folder that
     does not exist keeps cameras from changing each other's.
     """
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**passed, **_MALLOC, "PYTHONPATH": str(_ROOT), "XDG_CONFIG_HOME": "/nonexistent/gphoto-ws"}
 
 
@@ -62,10 +62,10 @@ async def end(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         try:
-            async with asyncio.timeout(_GONE_S):
+            async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await process.wait()
         except TimeoutError:  # it hangs in the kernel, in USB for example: go on without it
-            _log.warning("process %d is not gone %.0f s after SIGKILL", process.pid, _GONE_S)
+            _log.warning("process %d is not gone %.0f s after SIGKILL", process.pid, _KILL_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class CameraProcess:
         self.lost: asyncio.Future[CameraError] = asyncio.get_running_loop().create_future()
         self.identity: CameraIdentity | None = None
         self.library = ""
-        self.last_heard = 0.0
+        self.last_message_at = 0.0
         self.last_io = time.time()
         self._on_event = on_event
         self._lines = lines or LineBudget()
@@ -146,7 +146,7 @@ class CameraProcess:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     @property
-    def closed_in_order(self) -> bool:
+    def closing(self) -> bool:
         """Whether it was asked to release the camera."""
         return self._closing
 
@@ -178,9 +178,9 @@ class CameraProcess:
         self._watchdog = asyncio.create_task(self._watch(), name=f"watchdog {self.options.port}")
 
     async def _spawn(self) -> None:
-        ours, theirs = channel.pair()
-        with theirs:
-            self._channel = AsyncChannel(ours, self._heard, self._channel_lost)
+        server_end, process_end = channel.pair()
+        with process_end:
+            self._channel = AsyncChannel(server_end, self._on_message, self._channel_lost)
             options = {
                 "port": self.options.port,
                 "model": self.options.model,
@@ -190,10 +190,10 @@ class CameraProcess:
             }
             self._stderr = ProcessLog(self.options.port, self._lines)
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-X", "faulthandler", "-m", "camera.device.worker", str(theirs.fileno()),
+                sys.executable, "-X", "faulthandler", "-m", "camera.device.worker", str(process_end.fileno()),
                 json.dumps(options),
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=self._stderr.theirs,
-                pass_fds=(theirs.fileno(),), env=environment(), cwd="/", start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=self._stderr.write_end,
+                pass_fds=(process_end.fileno(),), env=environment(), cwd="/", start_new_session=True,
             )  # fmt: skip
             self._stderr.started()
 
@@ -216,7 +216,7 @@ class CameraProcess:
         def progress(needs_s: float) -> None:
             nonlocal progressed
             progressed = True
-            timer.reschedule(asyncio.get_running_loop().time() + verb.deadline_s + min(needs_s, _MOST_NEEDED_S))
+            timer.reschedule(asyncio.get_running_loop().time() + verb.deadline_s + min(needs_s, _LONGEST_EXTENSION_S))
             on_progress(needs_s)
 
         self._progress = progress
@@ -281,8 +281,8 @@ class CameraProcess:
     def _channel_lost(self) -> None:
         self._lose(CameraDisconnected("The camera's process ended; it is being started again."))
 
-    def _heard(self, message: Message) -> None:
-        self.last_heard = asyncio.get_running_loop().time()
+    def _on_message(self, message: Message) -> None:
+        self.last_message_at = asyncio.get_running_loop().time()
         match remote.incoming(message):
             case Frame() | FileAdded() | ConfigChanged() | Learned() | LiveViewEnded() as event:
                 self.last_io = time.time()
@@ -291,7 +291,7 @@ class CameraProcess:
                 if self._progress is not None and job == self._job:
                     self._progress(needs_s)
             case Reply() as reply:
-                self._answered(reply)
+                self._on_reply(reply)
             case Opened(identity, library):
                 self.identity, self.library = identity, library
                 if not self._opened.done():
@@ -301,13 +301,13 @@ class CameraProcess:
             case Alive():
                 return
 
-    def _answered(self, reply: Reply) -> None:
-        waiting = self._replies.get(reply.job)
-        if waiting is None or waiting.done():
+    def _on_reply(self, reply: Reply) -> None:
+        future = self._replies.get(reply.job)
+        if future is None or future.done():
             if reply.message.fd is not None:
                 os.close(reply.message.fd)
             return
-        waiting.set_result(reply.message)
+        future.set_result(reply.message)
         if not reply.failed:
             self.last_io = time.time()
         if reply.lost is not None:
@@ -318,7 +318,7 @@ class CameraProcess:
         while not self.lost.done():
             await asyncio.sleep(_WATCH_EVERY_S)
             if self._replies:
-                self.last_heard = loop.time()  # a job has its own deadline
-            elif loop.time() - self.last_heard > _SILENCE_S:
+                self.last_message_at = loop.time()  # a job has its own deadline
+            elif loop.time() - self.last_message_at > _SILENCE_S:
                 _log.warning("%s: silent for %.0f s; ending its process", self.options.port, _SILENCE_S)
                 await self.kill(CameraTimeout("The camera stopped answering; it is being opened again."))

@@ -10,12 +10,12 @@ import re
 _log = logging.getLogger("camera.process_log")
 
 # The whole trace of one crash; a camera whose process dies again and again must not fill the disk.
-_LINES = 60
+_LINES_A_MINUTE = 60
 _WINDOW_S = 60.0
 _READ_BYTES = 64 * 1024
 _LONGEST_BYTES = 2000
 # A line of the process's own log (log_lines.PASSED_ON_FORMAT); anything else comes from C code and from the interpreter.
-_OURS = re.compile(r"\x1e([1-5]0) (camera\.\w+): (.*)")
+_OWN_LINE = re.compile(r"\x1e([1-5]0) (camera\.\w+): (.*)")
 
 
 class LineBudget:
@@ -31,7 +31,7 @@ class LineBudget:
         loop = asyncio.get_running_loop()
         if not self._left_out and loop.time() > self._since + _WINDOW_S:
             self._used, self._since = 0, loop.time()
-        if self._used + lines <= _LINES:
+        if self._used + lines <= _LINES_A_MINUTE:
             self._used += lines
             return True
         if not self._left_out:
@@ -40,7 +40,7 @@ class LineBudget:
         return False
 
     @property
-    def spent(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether nothing more is logged in this minute."""
         return self._left_out > 0
 
@@ -66,18 +66,18 @@ class ProcessLog:
     def __init__(self, port: str, budget: LineBudget) -> None:
         self._port, self._budget = port, budget
         self._rest = b""
-        self._ours, self.theirs = os.pipe()
+        self._read_end, self.write_end = os.pipe()
         self._closed = False
         self._started = False
-        os.set_blocking(self._ours, False)
+        os.set_blocking(self._read_end, False)
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._ours, self._read)
+        self._loop.add_reader(self._read_end, self._read)
 
     def started(self) -> None:
         """The process has its descriptor, or never will."""
         if not self._started:
             self._started = True
-            os.close(self.theirs)
+            os.close(self.write_end)
 
     def close(self) -> None:
         """Log what the process still had to say, and read no more. The process is gone."""
@@ -90,13 +90,13 @@ class ProcessLog:
     def _read(self) -> bool:
         """Take what is there; whether there was anything."""
         try:
-            data = os.read(self._ours, _READ_BYTES)
+            data = os.read(self._read_end, _READ_BYTES)
         except BlockingIOError:
             return False
         if not data:
             self._end()
             return False
-        if self._budget.spent:
+        if self._budget.exhausted:
             self._budget.take(self._port, data.count(b"\n"))  # without a look at each
             self._rest = b""
             return True
@@ -111,17 +111,17 @@ class ProcessLog:
     def _end(self) -> None:
         if not self._closed:
             self._closed = True
-            self._loop.remove_reader(self._ours)
-            os.close(self._ours)
+            self._loop.remove_reader(self._read_end)
+            os.close(self._read_end)
             self._write(self._rest)
 
     def _write(self, line: bytes) -> None:
         if not line.strip():
             return
         text = line[:_LONGEST_BYTES].decode(errors="replace")
-        ours = _OURS.fullmatch(text)
-        level, name = (int(ours.group(1)), ours.group(2)) if ours else (logging.WARNING, _log.name)
+        own = _OWN_LINE.fullmatch(text)
+        level, name = (int(own.group(1)), own.group(2)) if own else (logging.WARNING, _log.name)
         logger = logging.getLogger(name)
         # Who wants DEBUG wants everything of it.
         if logger.isEnabledFor(level) and (level == logging.DEBUG or self._budget.take(self._port)):
-            logger.log(level, "%s: %s", self._port, ours.group(3) if ours else text)
+            logger.log(level, "%s: %s", self._port, own.group(3) if own else text)

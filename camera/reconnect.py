@@ -35,13 +35,13 @@ _log = logging.getLogger("camera.reconnect")
 # Between the slow tries: a camera that answers again is to be ready within 10 s, opening it included.
 _SLOW_RETRY_S = 8.0
 # However often clients ask, a camera that does not open is not tried more often than this.
-_AT_LEAST_S = 1.0
+_SHORTEST_PAUSE_S = 1.0
 # A new process repairs most failures, so the first try comes at once; the second is helped by a reset of the device.
 _RESET_AFTER = 2
 # The kernel gives a device 5 s to answer its new address.
 _RESET_DEADLINE_S = 8.0
 # A camera that is lost again this soon, so many times in a row, has a fault that opening it again does not repair.
-_SHORT_S, _SHORT_TIMES = 3.0, 3
+_SHORT_CONNECTION_S, _MOST_SHORT_CONNECTIONS = 3.0, 3
 
 FromReconnect = FromCamera | CameraOpened | CameraLost | Reachable | StateMayDiffer | OtherCamera
 
@@ -90,8 +90,8 @@ class Reconnect:
         self._state: State = "opening"
         self._last_io: float | None = None
         self._reported_gone = False
-        self._short = 0
-        self._poke = asyncio.Event()
+        self._short_connections = 0
+        self._retry_now = asyncio.Event()
         self._plugged = asyncio.Event()
         self._plugged.set()
         self._stopping = False
@@ -127,12 +127,12 @@ class Reconnect:
     def start(self) -> None:
         """Begin to open the camera, and keep it open from now on."""
         self._task = asyncio.create_task(self._keep_open(), name=f"reconnect {self.port}")
-        self._task.add_done_callback(complain)
+        self._task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
         """Release the camera and open it no more; takes at most the close deadline and a moment."""
         self._stopping = True
-        self._poke.set()
+        self._retry_now.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -145,7 +145,7 @@ class Reconnect:
     async def unplug(self) -> None:
         """The camera left its port: end its process and wait for `replug`."""
         self._plugged.clear()
-        self._poke.set()
+        self._retry_now.set()
         self._report_gone(True)
         for process in (self._process, self._opening):
             if process is not None:
@@ -155,7 +155,7 @@ class Reconnect:
         """The camera is back, maybe on another port."""
         self.port = port
         self._plugged.set()
-        self._poke.set()
+        self._retry_now.set()
 
     async def renew(self) -> None:
         """Close the camera in order and open it again; returns when it is ready.
@@ -179,7 +179,7 @@ class Reconnect:
             if not self._plugged.is_set():
                 raise CameraDisconnected(f"{self.title} was unplugged. Plug it in again.", state="absent")
             attempt = self._attempt
-            self._poke.set()
+            self._retry_now.set()
             await asyncio.shield(attempt)
             if self._process is None and self.last_error is not None:
                 raise self._unreachable(self.last_error)
@@ -212,7 +212,7 @@ class Reconnect:
                 self._set_state("absent")
                 self._finish_attempt()
                 await self._plugged.wait()
-                self.attempts = self._short = 0
+                self.attempts = self._short_connections = 0
             process = await self._open()
             if process is not None:
                 await self._until_lost(process)
@@ -225,7 +225,7 @@ class Reconnect:
         process = self._opening = CameraProcess(options, self._emit, self._lines)
         try:
             await process.open()
-            await self._recognize(process)
+            await self._check_serial(process)
             serial = process.identity.serial if process.identity is not None else None
             if serial and not self._expected(port, serial):
                 await process.close()
@@ -235,7 +235,7 @@ class Reconnect:
                 return None
         except CameraError as error:
             if self._plugged.is_set():
-                await self._climb(explained(self.port, error))
+                await self._handle_failure(open_error(self.port, error))
             return None
         finally:
             self._opening = None
@@ -251,7 +251,7 @@ class Reconnect:
         self._emit(CameraOpened())
         return process
 
-    async def _recognize(self, process: CameraProcess) -> None:
+    async def _check_serial(self, process: CameraProcess) -> None:
         """See that a camera that had a serial number has one: without it, the driver got nonsense while it opened.
 
         Raises:
@@ -271,10 +271,10 @@ class Reconnect:
             self._last_io = process.last_io
             if not self._stopping:
                 self._process = None
-                if not process.closed_in_order:
+                if not process.closing:
                     self._state = "recovering"  # reported below, with the reason; nobody may read "ready" until then
         self._emit(CameraLost())
-        if process.closed_in_order:
+        if process.closing:
             _log.info("%s: closed", self.port)
             return
         self.last_error = reason
@@ -283,14 +283,16 @@ class Reconnect:
         await process.kill(reason)
         if reason.gp is not None:  # not only the process ended: the camera did not answer it
             self._report_gone(True)
-        self._short = self._short + 1 if time.monotonic() - opened_at < _SHORT_S else 0
-        if self._short >= _SHORT_TIMES:
+        self._short_connections = (
+            self._short_connections + 1 if time.monotonic() - opened_at < _SHORT_CONNECTION_S else 0
+        )
+        if self._short_connections >= _MOST_SHORT_CONNECTIONS:
             words = "does another program use it?" if isinstance(reason, CameraIO | CameraDisconnected) else reason
-            _log.warning("%s: lost %d times soon after it was opened; %s", self.port, self._short, words)
+            _log.warning("%s: lost %d times soon after it was opened; %s", self.port, self._short_connections, words)
             self._set_state("recovering")
             await self._pause(self._options.restart_delay)
 
-    async def _climb(self, error: CameraError) -> None:
+    async def _handle_failure(self, error: CameraError) -> None:
         """After a try that failed: the next rung of the ladder, and a pause that fits it."""
         self.attempts += 1
         if self.last_error is None or str(error) != str(self.last_error):
@@ -310,13 +312,13 @@ class Reconnect:
 
     async def _pause(self, seconds: float) -> None:
         """Wait for the next try; one who asks for the camera makes it come sooner, a new process with a breath."""
-        least = min(_AT_LEAST_S, max(seconds, 0.2))
+        least = min(_SHORTEST_PAUSE_S, max(seconds, 0.2))
         if self._plugged.is_set():
-            self._poke.clear()
+            self._retry_now.clear()
         await asyncio.sleep(least)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds - least):
-                await self._poke.wait()
+                await self._retry_now.wait()
 
     def _finish_attempt(self) -> None:
         if not self._attempt.done():
@@ -334,7 +336,7 @@ class Reconnect:
             self._emit(Reachable(not gone))
 
 
-def explained(port: str, error: CameraError) -> CameraError:
+def open_error(port: str, error: CameraError) -> CameraError:
     """The error of an opening, or a plainer one where the permission was missing."""
     node = forbidden_node(port)
     if node is None:
@@ -357,7 +359,7 @@ async def reset_device(port: str) -> bool:
     return ended.code == 0
 
 
-def complain(task: asyncio.Task[None]) -> None:
+def log_failure(task: asyncio.Task[None]) -> None:
     """Log a task that should never end and has ended by a mistake of ours."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("%s failed and does not run any more", task.get_name(), exc_info=error)

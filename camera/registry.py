@@ -20,7 +20,7 @@ _log = logging.getLogger("camera.registry")
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
 # The first detection takes a quarter of a second, several on a Raspberry Pi with cold disks.
-_FIRST_LOOK_S = 5.0
+_FIRST_DETECTION_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
 # libgphoto2's generic driver for network cameras.
@@ -64,7 +64,7 @@ class Registry:
         self._detecting = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
         self._library: str | None = None
-        self._looked = asyncio.Event()
+        self._first_detection = asyncio.Event()
 
     def start(self) -> None:
         """Begin to open the network cameras and whatever is plugged in."""
@@ -105,8 +105,8 @@ class Registry:
     async def library(self) -> str | None:
         """The version of libgphoto2; None where it could not be asked. Waits for the first detection."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_LOOK_S):
-                await self._looked.wait()
+            async with asyncio.timeout(_FIRST_DETECTION_S):
+                await self._first_detection.wait()
         return self._library
 
     @property
@@ -124,9 +124,9 @@ class Registry:
             await self.cameras()
         session = self._sessions.get(port)
         if session is None:
-            there = tuple(self._sessions)
-            known = f"Ports with a camera: {', '.join(there)}." if there else "No camera is connected."
-            raise CameraNotFound(f"No camera on port {port[:80]!r}. {known}", ports=there)
+            known_ports = tuple(self._sessions)
+            known = f"Ports with a camera: {', '.join(known_ports)}." if known_ports else "No camera is connected."
+            raise CameraNotFound(f"No camera on port {port[:80]!r}. {known}", ports=known_ports)
         return session
 
     def has(self, session: Session) -> bool:
@@ -139,13 +139,13 @@ class Registry:
 
     async def _watch(self) -> None:
         await self._detect()
-        self._looked.set()
+        self._first_detection.set()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
-            if self._look() != self._signature:  # also after a detection that failed
+            if self._current_signature() != self._signature:  # also after a detection that failed
                 await self._detect()
 
-    def _look(self) -> frozenset[str] | None:
+    def _current_signature(self) -> frozenset[str] | None:
         """What tells one population of cameras from another, None where it cannot be watched."""
         signature = ports.signature()
         return signature | ports.mounted() if signature is not None and self._drives else signature
@@ -153,7 +153,7 @@ class Registry:
     async def _detect(self) -> None:
         async with self._detecting:
             loop = asyncio.get_running_loop()
-            signature = self._look()
+            signature = self._current_signature()
             if signature is None and loop.time() - self._detected_at <= _FRESH_S:
                 return
             if signature is not None and signature == self._signature:
@@ -180,17 +180,17 @@ class Registry:
         for camera in sorted(cameras, key=lambda camera: camera.port):
             if camera.port in self._sessions:
                 continue
-            back = self._who_is_back(camera)
-            if back is None:
+            returned = self._returned_session(camera)
+            if returned is None:
                 self._add(camera)
             else:
-                self._bring_back(back, camera.port)
+                self._restore(returned, camera.port)
         while len(self._absent) > _MOST_ABSENT:
             forgotten = self._absent.pop(0)
             forgotten.live.end("camera_disconnected")
             await forgotten.stop()
 
-    def _who_is_back(self, camera: DetectedCamera) -> Session | None:
+    def _returned_session(self, camera: DetectedCamera) -> Session | None:
         """The unplugged camera that this one is: by its serial, or as the only one of its model where USB tells none.
 
         The second is a guess, which `_expected` corrects once the camera is open; a drive is known by its place.
@@ -203,9 +203,9 @@ class Registry:
             known = [session for session in self._absent if session.detected.model == camera.model]
         return known[0] if len(known) == 1 else None
 
-    def _heard(self, event: CameraEvent) -> None:
+    def _from_session(self, event: CameraEvent) -> None:
         if isinstance(event.what, OtherCamera):
-            self._give_away(event.port, event.what.serial)
+            self._reassign_port(event.port, event.what.serial)
         else:
             self._emit(event)
 
@@ -214,9 +214,9 @@ class Registry:
         session = self._sessions.get(port)
         if port in self._network or session is None or _same_serial(serial, session):
             return True
-        return session.status.serial is None and self._absent_one(serial) is None
+        return session.status.serial is None and self._absent_with_serial(serial) is None
 
-    def _give_away(self, port: str, serial: str) -> None:
+    def _reassign_port(self, port: str, serial: str) -> None:
         """Give a port to the session that the camera on it belongs to, or to a new one."""
         session = self._sessions[port]
         if session.status.serial is None:  # it never was a camera of its own
@@ -225,23 +225,23 @@ class Registry:
             stopping.add_done_callback(self._stopping.discard)
         else:
             self._absent.append(session)
-        owner = self._absent_one(serial)
+        owner = self._absent_with_serial(serial)
         if owner is None:
             self._add(self._found[port])
         else:
-            self._bring_back(owner, port)
+            self._restore(owner, port)
 
-    def _absent_one(self, serial: str) -> Session | None:
+    def _absent_with_serial(self, serial: str) -> Session | None:
         return next((session for session in self._absent if _same_serial(serial, session)), None)
 
-    def _bring_back(self, session: Session, port: str) -> None:
+    def _restore(self, session: Session, port: str) -> None:
         _log.info("%s: %s is back, was on %s", port, session.detected.model, session.port)
         self._absent.remove(session)
         self._sessions[port] = session
         session.reconnect.replug(port)
 
     def _add(self, camera: DetectedCamera) -> None:
-        session = Session(camera, self._options, self._expected, self._heard)
+        session = Session(camera, self._options, self._expected, self._from_session)
         self._sessions[camera.port] = session
         _log.info("%s: %s", camera.port, camera.model)
         session.start()

@@ -35,7 +35,7 @@ OnProgress = Callable[[float], None]
 FromCamera = Frame | FileAdded | ConfigChanged | Learned | LiveViewEnded
 
 
-def unheard(needs_s: float) -> None:
+def ignore_progress(needs_s: float) -> None:
     """Progress that nobody waits for."""
 
 
@@ -88,13 +88,13 @@ class Verb:
         """The arguments of a call as they cross the channel, and its callback."""
         bound = self._signature.bind(None, *args, **kwargs)
         bound.apply_defaults()
-        given = bound.arguments
-        on_progress: OnProgress = given.get("on_progress", unheard)
-        return {name: one.encode(given[name]) for name, one in self._parameters.items()}, on_progress
+        values = bound.arguments
+        on_progress: OnProgress = values.get("on_progress", ignore_progress)
+        return {name: one.encode(values[name]) for name, one in self._parameters.items()}, on_progress
 
-    def arguments(self, given: Json, on_progress: OnProgress) -> list[Any]:
+    def arguments(self, values: Json, on_progress: OnProgress) -> list[Any]:
         """The arguments of a call, in the order in which its function in the process takes them; a callback is the last."""
-        arguments = [one.decode(given[name]) for name, one in self._parameters.items()]
+        arguments = [one.decode(values[name]) for name, one in self._parameters.items()]
         return [*arguments, on_progress] if "on_progress" in self._signature.parameters else arguments
 
     def reply(self, job: int, result: Any) -> Message:
@@ -200,7 +200,7 @@ class RemoteCamera:
 
     @verb(15.0, again=(*_LOST, CameraIO))  # without a byte more
     async def fetch(
-        self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = unheard
+        self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = ignore_progress
     ) -> Content:
         """A whole file, with its SHA-256 where `digest` asks for it. Raises FileNotFound, InvalidPath."""
 
@@ -248,11 +248,11 @@ class Job:
     number: int
     verb: Verb
     function: Callable[..., Any]
-    given: Json
+    values: Json
 
     def run(self, on_progress: OnProgress) -> Message:
         """Carry it out; the reply. Raises CameraError."""
-        return self.verb.reply(self.number, self.function(*self.verb.arguments(self.given, on_progress)))
+        return self.verb.reply(self.number, self.function(*self.verb.arguments(self.values, on_progress)))
 
 
 Served = tuple[Verb, Callable[..., Any]]
@@ -263,7 +263,7 @@ def serve(method: Method[P, R], function: Callable[P, R]) -> Served:
     return verb_of(method), function
 
 
-class Jobs:
+class JobTable:
     """The functions that serve the verbs, each of which there is once."""
 
     def __init__(self, *served: Served) -> None:
@@ -271,7 +271,7 @@ class Jobs:
         if missing := _VERBS.keys() - self._functions.keys():
             raise NotImplementedError(f"no function serves {', '.join(missing)}")
 
-    def asked(self, message: Message) -> Job | None:
+    def job_of(self, message: Message) -> Job | None:
         """The job that a message asks for; None: the camera is to be closed."""
         header = message.header
         if "close" in header:

@@ -32,7 +32,7 @@ from camera.options import SessionOptions
 from camera.photos.card import Finding
 from camera.photos.iso import OperatorsIso
 from camera.photos.shots import FromPhotos, Owner, Photos
-from camera.reconnect import FromReconnect, Reconnect, complain
+from camera.reconnect import FromReconnect, Reconnect, log_failure
 from camera.remote import RemoteCamera
 from camera.upkeep import Upkeep
 from camera.values import WantedValue
@@ -264,9 +264,9 @@ class Session:
                 self.photos.lost()
             case StateMayDiffer():
                 self._report_state()
-            case Reachable(there):
+            case Reachable(reachable):
                 status = self.status
-                self._emit_here(CameraConnected(status.name, status.model) if there else CameraGone())
+                self._emit_here(CameraConnected(status.name, status.model) if reachable else CameraGone())
             case _:
                 assert_never(event)
 
@@ -288,7 +288,7 @@ class Session:
         task = asyncio.create_task(work, name=f"{name} {self.port}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(complain)
+        task.add_done_callback(log_failure)
         return task
 
     async def _resume(self) -> None:

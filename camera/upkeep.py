@@ -20,8 +20,8 @@ from camera.remote import RemoteCamera
 _log = logging.getLogger("camera.upkeep")
 
 _TICK_S = 1.0
-_WEIGH_EVERY_S = 15.0
-_LOOK_EVERY_S = 60.0
+_MEMORY_EVERY_S = 15.0
+_CHECK_EVERY_S = 60.0
 _LOW_BATTERY_PERCENT = 15
 _LOW_CARD_BYTES = 200 * 2**20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -52,22 +52,22 @@ class Upkeep:
         self._idle = idle
         self._emit = emit
         self._most_bytes = options.most_process_bytes
-        self._rounds = [(_WEIGH_EVERY_S, self._weigh), (_LOOK_EVERY_S, self.look)]
+        self._checks = [(_MEMORY_EVERY_S, self._check_memory), (_CHECK_EVERY_S, self.check)]
         if options.keep_alive:
-            self._rounds.append((options.keep_alive, self._keep_alive))
+            self._checks.append((options.keep_alive, self._keep_alive))
 
     async def run(self) -> None:
         """Look after the camera until cancelled."""
-        due = {work: time.monotonic() + every for every, work in self._rounds}
+        due = {work: time.monotonic() + every for every, work in self._checks}
         while True:
             await asyncio.sleep(_TICK_S)
-            for every, work in self._rounds:
+            for every, work in self._checks:
                 if time.monotonic() >= due[work]:
                     due[work] = time.monotonic() + every
                     with suppress(CameraError):  # the next user of the camera gets it
                         await work()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """See what will stop an idle camera soon, and report it where that has changed."""
         if self._idle() is None:
             return
@@ -86,18 +86,18 @@ class Upkeep:
             async with self._exclusive() as camera:
                 await camera.keep_alive()
 
-    async def _weigh(self) -> None:
+    async def _check_memory(self) -> None:
         number = self._idle()
         if number is None:
             return
-        size = _resident(number)
+        size = _resident_bytes(number)
         if size > self._most_bytes:
             _log.warning("camera process %d has grown to %d MB; it is being replaced", number, size // 2**20)
             async with self._exclusive() as camera:
                 await camera.renew()
 
 
-def _resident(process: int) -> int:
+def _resident_bytes(process: int) -> int:
     """Bytes of memory of a process; 0 where it is gone."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE

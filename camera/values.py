@@ -74,7 +74,7 @@ def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
             return _plain_text(item, wanted)
 
 
-def took(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
+def accepted(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
     """Whether a camera took what was written, as far as reading back can show it.
 
     Args:
@@ -89,39 +89,39 @@ def took(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
                 return abs(after.value - value) <= max(abs(after.range.step) / 2, 1e-6)
             return True
         case "date":
-            return _took_date(before.value, after.value, value)
+            return _date_accepted(before.value, after.value, value)
         case "text":
-            return _took_text(after.value, value)
+            return _text_accepted(after.value, value)
         case _:
             return True
 
 
-def _took_date(before: ConfigValue, after: ConfigValue, value: ConfigValue) -> bool:
+def _date_accepted(before: ConfigValue, after: ConfigValue, value: ConfigValue) -> bool:
     if not isinstance(after, int) or not isinstance(value, int):
         return after == value
     # libgphoto2 leaves summer time out on some cameras: an hour off is taken, unless it is the clock as it was.
-    as_it_was = isinstance(before, int) and abs(after - before) <= _CLOCK_S
+    unchanged = isinstance(before, int) and abs(after - before) <= _CLOCK_S
     off = abs(after - value)
-    return off <= _CLOCK_S or (abs(off - _SUMMER_TIME_S) <= _CLOCK_S and not as_it_was)
+    return off <= _CLOCK_S or (abs(off - _SUMMER_TIME_S) <= _CLOCK_S and not unchanged)
 
 
-def _took_text(after: ConfigValue, value: ConfigValue) -> bool:
-    kept, wanted = _shape(str(after or "")), _shape(str(value))
-    if kept == wanted or (_number(kept) is not None and _number(kept) == _number(wanted)):
+def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
+    read_back, wanted = _normalized(str(after or "")), _normalized(str(value))
+    if read_back == wanted or (_number(read_back) is not None and _number(read_back) == _number(wanted)):
         return True
     try:  # a clock, which goes on meanwhile
-        off = datetime.strptime(kept[:15], _PTP_DATE) - datetime.strptime(wanted[:15], _PTP_DATE)
+        off = datetime.strptime(read_back[:15], _PTP_DATE) - datetime.strptime(wanted[:15], _PTP_DATE)
     except ValueError:
         return False
     return abs(off.total_seconds()) <= _CLOCK_S
 
 
-def _shape(text: str) -> str:
+def _normalized(text: str) -> str:
     """Text without what a camera may make of it: padding, and capitals only."""
     return " ".join(text.replace("\0", " ").split()).upper()
 
 
-def kept(after: ConfigItem) -> ValueVetoed:
+def vetoed(after: ConfigItem) -> ValueVetoed:
     """The error of a camera that silently kept another value."""
     free = after.type in ("text", "date")
     why = "It does not take this value." if free else "It may depend on the mode dial or the lens."

@@ -11,7 +11,7 @@ from camera.detection import warn_if_old
 from camera.errors import CameraClaimed, CameraError, NoPermission, NotSupported
 from camera.model import DetectedCamera
 from camera.process import CameraProcess, ProcessOptions
-from camera.reconnect import explained
+from camera.reconnect import open_error
 from camera.remote import RemoteCamera
 from camera.upkeep import battery_warnings, card_warnings
 from doctor.findings import Finding
@@ -24,7 +24,7 @@ async def examine(camera: DetectedCamera) -> list[Finding]:
     try:
         await process.open()
     except CameraError as error:
-        plain = explained(camera.port, error)
+        plain = open_error(camera.port, error)
         return [*findings, Finding("problem", f"{camera.model} on {camera.port}: {plain.message}", _fix(plain))]
     try:
         warn_if_old(process.library)

@@ -77,7 +77,7 @@ def folders(photos: Path, state: Path) -> list[Finding]:
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there."""
     folder = folder.absolute()
-    return next(there for there in (folder, *folder.parents) if there.exists())
+    return next(existing for existing in (folder, *folder.parents) if existing.exists())
 
 
 def libraries(libgphoto2: str) -> list[Finding]:

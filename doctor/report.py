@@ -37,11 +37,11 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         yield Finding("problem", str(error), "correct it in .env or the environment; .env.example explains each")
         return
     host, port = host or settings.ws_host, settings.ws_port if port is None else port
-    for finding in _reach(host, settings):
+    for finding in _exposure_findings(host, settings):
         yield finding
     free = machine.port(host, port)
-    there = settings.model_copy(update={"ws_host": host, "ws_port": port})
-    server = await asyncio.to_thread(running.look, there) if free.level == "problem" else []
+    effective = settings.model_copy(update={"ws_host": host, "ws_port": port})
+    server = await asyncio.to_thread(running.examine, effective) if free.level == "problem" else []
     for finding in server or [free]:
         yield finding
     for finding in machine.folders(Path(settings.photo_dir), state_folder(settings)):
@@ -66,7 +66,7 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         yield Finding("problem", words, "switch the camera on and plug it in; without one: make demo")
 
 
-def _reach(host: str, settings: Settings) -> list[Finding]:
+def _exposure_findings(host: str, settings: Settings) -> list[Finding]:
     try:
         return [Finding("note", words) for words in exposure.check(host, settings)]
     except exposure.Exposed as error:

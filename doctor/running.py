@@ -45,7 +45,7 @@ class _Health(BaseModel):
     cameras: list[_Camera]
 
 
-def look(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[Finding]:
     """What /health of the server of these settings says; nothing where there is none, or another program."""
     try:
         _, body = healthcheck.ask(settings)
@@ -58,7 +58,7 @@ def look(settings: Settings) -> list[Finding]:
     except (OSError, http.client.HTTPException, ValueError):  # another token, or one that no header can hold
         return _without_token(settings, status)
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
-    findings = [Finding("ok", words), *map(_told, health.cameras)]
+    findings = [Finding("ok", words), *map(_camera_finding, health.cameras)]
     if not health.cameras:
         unseen = Finding("problem", "the running server sees no camera", "switch the camera on and plug it in")
         return [*findings, unseen, *machine.bus(0)]
@@ -72,14 +72,14 @@ def _without_token(settings: Settings, status: str) -> list[Finding]:
     return [Finding("ok" if status == "ok" else "problem", words, "" if status == "ok" else fix)]
 
 
-def _told(camera: _Camera) -> Finding:
-    words, to_mend = _STATES[camera.state]
+def _camera_finding(camera: _Camera) -> Finding:
+    words, needs_action = _STATES[camera.state]
     words = f"its camera {camera.model or camera.name}: {words}"
     if camera.attempts:
         words += f", {camera.attempts} {'try' if camera.attempts == 1 else 'tries'} so far"
     if camera.last_error:
         words += f" ({camera.last_error})"
-    if not to_mend:
+    if not needs_action:
         return Finding("note" if camera.last_error else "ok", words)
     more = f"; if it is: grep {camera.last_error} docs/troubleshooting.md" if camera.last_error else ""
     return Finding("problem", words, f"switch it on and plug it in{more}")

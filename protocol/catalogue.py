@@ -51,12 +51,12 @@ class Command(Generic[PayloadT, ReplyT]):
 
 # How pydantic marks which kind of a setting's value it tried.
 _VALUE_KINDS = ("str", "int", "float", "bool")
-_MOST_TOLD = 10
+_MOST_REPORTED = 10
 
 
 def _invalid(command: Command[Any, Any], error: ValidationError) -> RequestError:
     problems: list[dict[str, str]] = []
-    for problem in error.errors(include_url=False, include_input=False)[: _MOST_TOLD * len(_VALUE_KINDS)]:
+    for problem in error.errors(include_url=False, include_input=False)[: _MOST_REPORTED * len(_VALUE_KINDS)]:
         where, words = problem["loc"], problem["msg"]
         if problem["type"] == "extra_forbidden":
             words = "Unknown key"
@@ -64,13 +64,13 @@ def _invalid(command: Command[Any, Any], error: ValidationError) -> RequestError
             words = str(problem["ctx"]["error"])
         elif len(where) > 1 and where[-1] in _VALUE_KINDS:
             where, words = where[:-1], "Input should be a string, a number or a boolean"
-        told = {"field": ".".join(str(part)[:60] for part in where), "problem": words}
-        if told not in problems:
-            problems.append(told)
+        entry = {"field": ".".join(str(part)[:60] for part in where), "problem": words}
+        if entry not in problems:
+            problems.append(entry)
     allowed = list(command.payload.model_fields)
     first = ": ".join(filter(None, problems[0].values()))
     takes = f"{command.name} takes: {', '.join(allowed)}." if allowed else f"{command.name} takes no payload."
-    return RequestError("invalid_payload", f"{first}. {takes}", errors=problems[:_MOST_TOLD], allowed=allowed)
+    return RequestError("invalid_payload", f"{first}. {takes}", errors=problems[:_MOST_REPORTED], allowed=allowed)
 
 
 _PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"

@@ -84,8 +84,8 @@ def _details(error: camera.CameraError) -> dict[str, Any]:
     del values["message"]
     gp: camera.GpFailure | None = values.pop("gp")
     values.pop("cause", None)  # its words are in the message
-    said = {} if gp is None else {"gp_error": gp.code or None, "gp_text": gp.text or None}
-    return {name: _plain(value) for name, value in (said | values).items()}
+    gp_details = {} if gp is None else {"gp_error": gp.code or None, "gp_text": gp.text or None}
+    return {name: _plain(value) for name, value in (gp_details | values).items()}
 
 
 def _plain(value: Any) -> Any:

@@ -98,8 +98,8 @@ def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> Pa
             }
             return _with_picture(event, "image_b64", frame)
         case "photonic":
-            told = {"type": "preview_frame", "timestamp": iso_time(frame.time_us), "frame_number": frame.seq}
-            return _with_picture(told, "data", frame)
+            event = {"type": "preview_frame", "timestamp": iso_time(frame.time_us), "frame_number": frame.seq}
+            return _with_picture(event, "data", frame)
 
 
 def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> Parts:

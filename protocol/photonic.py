@@ -46,13 +46,13 @@ def _setting(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
 
 def _photo(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     (picture, *_) = reply["files"]
-    told: dict[str, Any] = {key: reply[key] for key in ("files", "timing", "warnings") if key in reply}
+    values: dict[str, Any] = {key: reply[key] for key in ("files", "timing", "warnings") if key in reply}
     return {
         "mimetype": reply.get("mimetype"),
         "image": reply.get("image_b64"),  # before what is known last, see commands.Captured
         "filename": (picture.get("saved_path") or picture["filename"]).rpartition("/")[2],
         "filepath": picture.get("saved_path"),
-        **told,
+        **values,
     }
 
 
@@ -134,5 +134,5 @@ def to_reply(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
 
 def to_error(error: RequestError) -> dict[str, Any]:
     """An error in the dialect, without requestId and timestamp."""
-    told = {"type": "error", "error": error.message, "code": error.code, "retryable": error.retryable}
-    return told | ({"details": error.details} if error.details else {})
+    values = {"type": "error", "error": error.message, "code": error.code, "retryable": error.retryable}
+    return values | ({"details": error.details} if error.details else {})

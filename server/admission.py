@@ -27,7 +27,7 @@ TOO_MANY_FAILURES = "Too many wrong tokens. Wait a minute."
 _PATHS = ("/", "/ws")
 _LOGIN_GRACE_S = 1.0
 
-GuestT = TypeVar("GuestT")
+ConnectionT = TypeVar("ConnectionT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Handshakes:
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most, self._seconds = most, seconds
-        self._begun: dict[int, float] = {}  # in the order in which they began
+        self._started: dict[int, float] = {}  # in the order in which they began
 
     def begin(self, connection: object) -> None:
         """One more.
@@ -69,16 +69,16 @@ class Handshakes:
             ConnectionRefusedError: would be too many.
         """
         now = time.monotonic()
-        while self._begun and next(iter(self._begun.values())) < now - self._seconds:
-            del self._begun[next(iter(self._begun))]
-        if len(self._begun) >= self._most:
+        while self._started and next(iter(self._started.values())) < now - self._seconds:
+            del self._started[next(iter(self._started))]
+        if len(self._started) >= self._most:
             raise ConnectionRefusedError(f"{self._most} TLS handshakes are in progress")
-        self._begun.pop(id(connection), None)  # of one that failed and whose place in memory this one has
-        self._begun[id(connection)] = now
+        self._started.pop(id(connection), None)  # of one that failed and whose place in memory this one has
+        self._started[id(connection)] = now
 
     def end(self, connection: object) -> None:
         """That one has become a connection."""
-        self._begun.pop(id(connection), None)
+        self._started.pop(id(connection), None)
 
 
 class Admission:
@@ -112,7 +112,7 @@ class Admission:
         if fault := malformed(request):
             return http.HTTPStatus.BAD_REQUEST, fault
         hosts = request.headers.get_all("Host")
-        if hosts and not self._hosts.ours(hosts[0]):
+        if hosts and not self._hosts.includes(hosts[0]):
             return http.HTTPStatus.MISDIRECTED_REQUEST, (
                 "This server does not answer to the name in the address. The setting WS_HOSTS adds names to those of its machine.\n"
             )
@@ -120,7 +120,7 @@ class Admission:
             return None
         if request.path.partition("?")[0] not in _PATHS:
             return http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n"
-        if not self._origins.let_in(request.headers):
+        if not self._origins.allows(request.headers):
             words = "This page may not connect. The setting WS_ORIGINS lets in pages from elsewhere.\n"
             return http.HTTPStatus.FORBIDDEN, words
         if self.full():
@@ -133,7 +133,7 @@ class Admission:
         Raises:
             RequestError: rate_limited, too many were wrong.
         """
-        if self.gate.opens(token):
+        if self.gate.accepts(token):
             return True
         try:
             await self.gate.slow_down(address)
@@ -153,7 +153,7 @@ class Admission:
         """Keep the number of those low that connect and say nothing, not even what they want."""
         self._opening = {other: None for other in (*self._opening, connection) if other.opening}
         if len(self._opening) > limits.CONNECTIONS_OPENING:
-            silent = who_makes_room(self._opening, lambda other: other.address)
+            silent = longest_waiting(self._opening, lambda other: other.address)
             if silent is not None:
                 silent.transport.abort()
 
@@ -161,22 +161,24 @@ class Admission:
         """Everybody who is connected."""
         return [*self._opening, *(client.socket for client in self.clients)]
 
-    def make_room(self) -> None:
+    def evict_if_full(self) -> None:
         """Have one that has not logged in leave, where the next one would be too many."""
         waiting = [client for client in self.clients if not client.logged_in and not client.leaving]
         leaving = [client for client in self.clients if client.leaving]
         # A program sends its token at once: a second is enough, however many come in it.
         late = asyncio.get_running_loop().time() - _LOGIN_GRACE_S
-        slow = waiting if len(waiting) >= limits.CONNECTIONS else [guest for guest in waiting if guest.since < late]
+        slow = waiting if len(waiting) >= limits.CONNECTIONS else [client for client in waiting if client.since < late]
         if len(waiting) >= limits.CONNECTIONS_NOT_LOGGED_IN:
-            guest = who_makes_room(slow, lambda client: client.address)
-            if guest is not None:
-                guest.turn_away()
+            candidate = longest_waiting(slow, lambda client: client.address)
+            if candidate is not None:
+                candidate.evict()
         if len(leaving) > limits.CONNECTIONS_NOT_LOGGED_IN:
             leaving[0].socket.transport.abort()  # closing takes seconds where nobody listens
 
 
-def who_makes_room(guests: Iterable[GuestT], address: Callable[[GuestT], str]) -> GuestT | None:
+def longest_waiting(
+    connections_waiting: Iterable[ConnectionT], address: Callable[[ConnectionT], str]
+) -> ConnectionT | None:
     """The one that waits longest among those of the network that most of them come from; None without guests.
 
     So a flood from one address, or one network of IPv6, evicts its own. Where all come from different addresses, it is
@@ -186,7 +188,7 @@ def who_makes_room(guests: Iterable[GuestT], address: Callable[[GuestT], str]) -
         guests: in the order in which they came.
         address: where one of them comes from.
     """
-    waiting = [(guest, network_of(address(guest))) for guest in guests]
-    crowds = Counter(place for _, place in waiting)
-    most = max(crowds.values(), default=0)
-    return next((guest for guest, place in waiting if crowds[place] == most), None)
+    waiting = [(candidate, network_of(address(candidate))) for candidate in connections_waiting]
+    counts = Counter(network for _, network in waiting)
+    most = max(counts.values(), default=0)
+    return next((candidate for candidate, network in waiting if counts[network] == most), None)

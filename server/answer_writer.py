@@ -136,15 +136,15 @@ class AnswerWriter:
     async def _fail(self, error: RequestError) -> None:
         _log.info("%s: %s: %s: %s", self._client.name, self._request.command, error.code, error.message[:200])
         if not self._answered:
-            await self._client.send(encode_error_to(self._request, error))
+            await self._client.send(error_message(self._request, error))
 
 
-def encode_error_to(request: Request, error: RequestError) -> bytes:
+def error_message(request: Request, error: RequestError) -> bytes:
     """An error in the language of the request."""
     return encode_error(error, request.id, request.command, dialect=request.dialect is not None)
 
 
-async def quietly(work: Coroutine[Any, Any, None]) -> None:
+async def until_disconnected(work: Coroutine[Any, Any, None]) -> None:
     """Do it as long as there is somebody to answer to."""
     with suppress(ConnectionClosed):
         await work

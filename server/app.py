@@ -22,9 +22,9 @@ from server import limits
 from server.admission import Admission, Handshakes
 from server.client import Client
 from server.connection import Connection
-from server.door import EVERY_REPLY, EVERY_REPLY_OVER_TLS, Doorway
 from server.frame_connection import FrameConnection
 from server.http import Pages, bearer, is_upgrade
+from server.http_protocol import EVERY_REPLY, EVERY_REPLY_OVER_TLS, HttpProtocol
 from server.listener import expect_exhaustion, listen
 from service.commands import Service
 
@@ -68,10 +68,10 @@ class App:
         headers = EVERY_REPLY_OVER_TLS if tls else EVERY_REPLY
         handshakes = Handshakes(limits.TLS_HANDSHAKES, limits.TLS_HANDSHAKE_SECONDS)
 
-        class Arriving(FrameConnection):
+        class IncomingConnection(FrameConnection):
             def __init__(self, _: ServerProtocol, *args: Any, **options: Any) -> None:
                 # Made when the socket is there, before its handshake: where this raises, asyncio lets the socket go.
-                super().__init__(Doorway(limits.MESSAGE_BYTES, headers, self._answered), *args, **options)
+                super().__init__(HttpProtocol(limits.MESSAGE_BYTES, headers, self._answered), *args, **options)
                 if tls:
                     handshakes.begin(self)
 
@@ -105,7 +105,7 @@ class App:
             # asyncio's TLS takes "at or above" for "above": with 0 it would call every empty buffer full.
             write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
-            create_connection=Arriving,
+            create_connection=IncomingConnection,
             ping_interval=limits.PING_SECONDS,
             ping_timeout=limits.PONG_SECONDS,
             ssl=tls,
@@ -177,7 +177,7 @@ class App:
         if admission.full():  # others came between the handshake's request and its answer
             await connection.close(closing.NO_ROOM, "too many connections")
             return
-        admission.make_room()
+        admission.evict_if_full()
         self._number += 1
         client = Client(connection, self.keep, self._number, admission.visits)
         admission.clients[client] = None

@@ -21,7 +21,7 @@ from service.caller import Caller, Notice
 
 _log = logging.getLogger("server.client")
 
-_FAREWELL_S = 2.0
+_CLOSE_TIMEOUT_S = 2.0
 
 Outgoing = bytes | AsyncIterator[bytes]
 Keep = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -54,7 +54,7 @@ class Client:
         self.logged_in = False
         self.leaving = False
         self.since = asyncio.get_running_loop().time()
-        self.stay = asyncio.timeout(None)
+        self.login_timeout = asyncio.timeout(None)
         self.address = socket.address
         self.name = f"client {number} ({self.address})"
         self._visits = visits
@@ -109,9 +109,9 @@ class Client:
         else:
             self._visits.note(self.address, words)
 
-    def turn_away(self) -> None:
+    def evict(self) -> None:
         """Have a client leave that has not logged in; others need its place."""
-        self.stay.reschedule(asyncio.get_running_loop().time())
+        self.login_timeout.reschedule(asyncio.get_running_loop().time())
         self.leaving = True
 
     async def close(self, end: Closing) -> None:
@@ -120,7 +120,7 @@ class Client:
         self.log(f"closed with {end.code}, {end.reason}")
         if end.error is not None:
             with suppress(ConnectionClosed, TimeoutError):
-                async with asyncio.timeout(_FAREWELL_S):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                     await self.send(encode_error(end.error))
         await self.socket.close(end.code, end.reason)
 
@@ -133,7 +133,7 @@ class Client:
 
     async def _drop(self) -> None:
         with suppress(ConnectionClosed, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self.socket.close(closing.DOES_NOT_READ, "does not read")
         self.socket.transport.abort()
 

@@ -16,7 +16,7 @@ from protocol.envelope import Ack, BadRequest, Login, Request, RequestId, encode
 from protocol.errors import RequestError
 from server import limits, login
 from server.admission import Admission
-from server.answer_writer import AnswerWriter, encode_error_to, quietly
+from server.answer_writer import AnswerWriter, error_message, until_disconnected
 from server.client import Client, Closing
 from server.frame_slot import FrameSlot
 from service.commands import Service
@@ -64,7 +64,7 @@ class Connection:
             client.left()
             events.cancel()
             await asyncio.wait((events,))
-            self._drop_what_has_not_begun()
+            self._discard_waiting()
 
     # -- what comes
 
@@ -127,7 +127,7 @@ class Connection:
             command = find(request.command)
             payload = command.validate(request.payload)
         except RequestError as error:
-            self._queue_refusal(_order(request), encode_error_to(request, error))
+            self._queue_refusal(_order(request), error_message(request, error))
             return
         # One step back for each that is carried out: a flood does not hide behind those that still pass.
         self._refused = max(0, self._refused - 1)
@@ -141,7 +141,7 @@ class Connection:
         if request_id is None:
             self._ordered.put_nowait(work)
         else:
-            self._client.keep(quietly(work))
+            self._client.keep(until_disconnected(work))
 
     def _queue_refusal(self, request_id: RequestId | None, message: bytes) -> None:
         # They cost memory as long as they are not taken, and nothing else holds back who makes mistakes only.
@@ -159,10 +159,10 @@ class Connection:
     async def _work_in_order(self) -> None:
         while (work := await self._ordered.get()) is not None:
             self._working = True
-            await quietly(work)
+            await until_disconnected(work)
             self._working = False
 
-    def _drop_what_has_not_begun(self) -> None:
+    def _discard_waiting(self) -> None:
         """End the worker after the command under way.
 
         A command that had nothing before it counts as begun, even where the client was gone before the worker's

@@ -40,7 +40,7 @@ _SLICE_BYTES = 2048
 _BEFORE_ANSWER_BYTES = 128 * 1024
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
 # What a connection has to have for frames and files to be written past the library.
-_INSIDE = ("transport", "send_in_progress", "send_context", "send_data", "drain")
+_NEEDED_INTERNALS = ("transport", "send_in_progress", "send_context", "send_data", "drain")
 # What is copied of a file each time the socket is full: the transport then tells when there is room again.
 _NUDGE_BYTES = 4096
 
@@ -82,7 +82,7 @@ class FrameConnection(ServerConnection):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._turn = asyncio.Lock()
+        self._send_lock = asyncio.Lock()
         self._between_pieces = asyncio.Event()
         self._between_pieces.set()
 
@@ -95,8 +95,8 @@ class FrameConnection(ServerConnection):
         self._frames = TokenBucket(limits.FRAMES_A_SECOND, limits.FRAMES_A_SECOND)
         self._control_frames = TokenBucket(limits.CONTROL_FRAMES_A_SECOND, 2 * limits.CONTROL_FRAMES_A_SECOND)
         self._sending: asyncio.Task[None] | None = None
-        self._dropping = False
-        missing = [name for name in _INSIDE if not hasattr(self, name)]
+        self._discarding = False
+        missing = [name for name in _NEEDED_INTERNALS if not hasattr(self, name)]
         self.direct = not missing
         if missing:
             _log.warning("this version of websockets has no %s: pictures cost more CPU", ", ".join(missing))
@@ -120,11 +120,11 @@ class FrameConnection(ServerConnection):
         Pings are answered by the library without waiting for anybody to read the answers.
         """
         if isinstance(event, WireFrame):
-            if self._dropping:
+            if self._discarding:
                 return
             control = event.opcode in (Opcode.PING, Opcode.PONG)
             if not self._frames.take() or (control and not self._control_frames.take()):
-                self._drop_what_comes()
+                self._discard_input()
                 self.protocol.fail(closing.FLOOD, "flood")
                 self.send_data()
                 return
@@ -135,7 +135,7 @@ class FrameConnection(ServerConnection):
 
         There the library would say 1011. What the client still sends is read and dropped.
         """
-        self._drop_what_comes()
+        self._discard_input()
         if self.send_in_progress is None:
             await super().close(code, reason)
             return
@@ -143,11 +143,11 @@ class FrameConnection(ServerConnection):
             async with self.send_context():
                 self.protocol.fail(code, reason)
 
-    def _drop_what_comes(self) -> None:
+    def _discard_input(self) -> None:
         # With nobody to take messages the library would stop reading: the client's part of the closing handshake would
         # not be seen, and a socket that is closed with unread data resets the connection before the client has read
         # why it was closed.
-        self._dropping = True
+        self._discarding = True
         self.transport.resume_reading()
 
     async def keepalive(self) -> None:
@@ -214,7 +214,7 @@ class FrameConnection(ServerConnection):
 
     async def send(self, message: Any, *, text: bool | None = None) -> None:
         """Send a message as the library does, in the order of asking: also between the pieces of a file."""
-        async with self._turn:
+        async with self._send_lock:
             await super().send(message, text=text)
 
     async def send_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
@@ -226,7 +226,7 @@ class FrameConnection(ServerConnection):
         if not self.direct or self.transport.get_extra_info("sslcontext") is not None:  # TLS has to see the bytes
             await self.send(head + file.read(offset, size))
             return
-        async with self._turn:
+        async with self._send_lock:
             if self.state is not State.OPEN:
                 async with self.send_context():  # waits for the end, and raises
                     return
@@ -254,11 +254,11 @@ class FrameConnection(ServerConnection):
                     sent = file.send(socket_number, offset, size)
                     offset, size = offset + sent, size - sent
             if size:
-                few = file.read(offset, min(size, _NUDGE_BYTES))
-                if not few:
+                data = file.read(offset, min(size, _NUDGE_BYTES))
+                if not data:
                     raise OSError("the file is shorter than it was")
-                self.transport.write(few)
-                offset, size = offset + len(few), size - len(few)
+                self.transport.write(data)
+                offset, size = offset + len(data), size - len(data)
                 await super().drain()
 
     def send_data(self) -> None:

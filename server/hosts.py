@@ -24,15 +24,15 @@ class Hosts:
     def __init__(self, more: Sequence[str]) -> None:
         lower = [name.lower().rstrip(".") for name in more]
         self._names = frozenset(("localhost", *machine_names.names(), *lower))
-        self._below = (".local", *(name[1:] for name in lower if name.startswith("*.")))
+        self._suffixes = (".local", *(name[1:] for name in lower if name.startswith("*.")))
 
-    def ours(self, host: str) -> bool:
+    def includes(self, host: str) -> bool:
         """Whether the value of a Host header is this server's."""
         match = _HOST.fullmatch(host)
         if match is None:
             return False
         name = (match["ipv6"] or match["name"]).lower().rstrip(".")
-        return name in self._names or name.endswith(self._below) or _is_address(name)
+        return name in self._names or name.endswith(self._suffixes) or _is_address(name)
 
 
 def _is_address(text: str) -> bool:

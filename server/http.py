@@ -81,20 +81,20 @@ class Pages:
         return response
 
     async def _status(self, request: Request, address: str) -> Response:
-        _, values = await self._fitness(request, address)
+        _, values = await self._condition(request, address)
         return _json(http.HTTPStatus.OK, {"service": "gphoto-ws-server", **values, "websocket": "/ws"})
 
     async def _health(self, request: Request, address: str) -> Response:
-        good, values = await self._fitness(request, address)
-        return _json(http.HTTPStatus.OK if good else http.HTTPStatus.SERVICE_UNAVAILABLE, values)
+        healthy, values = await self._condition(request, address)
+        return _json(http.HTTPStatus.OK if healthy else http.HTTPStatus.SERVICE_UNAVAILABLE, values)
 
-    async def _fitness(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
+    async def _condition(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
         """Whether the server can do its job; for those with the token also how its cameras are."""
-        good, values = self._service.cameras.health()
+        healthy, values = self._service.cameras.health()
         if bearer(request) is None:
-            return good, {"status": values["status"]}
+            return healthy, {"status": values["status"]}
         await self._authorize(request, address)
-        return good, values
+        return healthy, values
 
     async def _info(self, request: Request, address: str) -> Response:
         return await self._ask(GET_CAMERA_INFO, request, address)

@@ -20,7 +20,7 @@ async def enter(client: Client, admission: Admission, version: str, bearer: str 
         Closing: it may not stay.
     """
     try:
-        async with client.stay:
+        async with client.login_timeout:
             if bearer is not None:
                 await _check(client, admission, bearer)
                 _join(client, admission)
@@ -74,7 +74,7 @@ async def _first_message(client: Client) -> Login:
 
 
 async def _check(client: Client, admission: Admission, token: str) -> None:
-    if admission.gate.opens(token):
+    if admission.gate.accepts(token):
         return
     client.leaving = True  # what is left is an answer that may be slow: it takes nobody's place meanwhile
     try:

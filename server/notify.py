@@ -27,27 +27,27 @@ class Notifier:
         # The kernel's mark of an abstract name is a zero byte.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._watchdog_s = watchdog_s
-        self._complained = False
+        self._failure_logged = False
 
     def ready(self) -> None:
         """The service serves."""
-        self._tell("READY=1")
+        self._notify("READY=1")
 
     def stopping(self) -> None:
         """The service ends; it may take a while."""
-        self._tell("STOPPING=1")
+        self._notify("STOPPING=1")
 
-    async def beat(self, status: Callable[[], str]) -> None:
+    async def heartbeat(self, status: Callable[[], str]) -> None:
         """Tell again and again, from the event loop, that it runs and what `status` says; until cancelled.
 
         A loop that hangs tells nothing, and the service manager starts the service again.
         """
         while self._address:
             alive = ("WATCHDOG=1",) if self._watchdog_s else ()
-            self._tell(*alive, f"STATUS={' '.join(status().split())}")
+            self._notify(*alive, f"STATUS={' '.join(status().split())}")
             await asyncio.sleep(self._watchdog_s / 2 or _STATUS_EVERY_S)
 
-    def _tell(self, *assignments: str) -> None:
+    def _notify(self, *assignments: str) -> None:
         if not self._address:
             return
         try:
@@ -55,6 +55,6 @@ class Notifier:
                 sender.setblocking(False)  # the loop must not wait for a service manager that does not read
                 sender.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
-            if not self._complained:
+            if not self._failure_logged:
                 _log.warning("the service manager does not hear: %s", error)
-            self._complained = True
+            self._failure_logged = True

@@ -20,7 +20,7 @@ class Origins:
     def __init__(self, more: Sequence[str]) -> None:
         self._more = frozenset(more)
 
-    def let_in(self, headers: Headers) -> bool:
+    def allows(self, headers: Headers) -> bool:
         """Whether a handshake with these headers comes from a page that may connect."""
         origins = headers.get_all("Origin")
         if not origins:
@@ -28,14 +28,14 @@ class Origins:
         if len(origins) > 1:
             return False
         origin = origins[0]
-        return origin in self._more or _LOCAL.fullmatch(origin) is not None or _is_ours(origin, headers)
+        return origin in self._more or _LOCAL.fullmatch(origin) is not None or _is_same_origin(origin, headers)
 
 
-def _is_ours(origin: str, headers: Headers) -> bool:
+def _is_same_origin(origin: str, headers: Headers) -> bool:
     """Whether the page came from where it connects to, as the console does from another machine.
 
     The scheme is not compared: a proxy in front of this server may speak https.
     """
-    scheme, _, place = origin.partition("://")
+    scheme, _, host = origin.partition("://")
     hosts = headers.get_all("Host")
-    return scheme in ("http", "https") and len(hosts) == 1 and place.lower() == hosts[0].lower()
+    return scheme in ("http", "https") and len(hosts) == 1 and host.lower() == hosts[0].lower()

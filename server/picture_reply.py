@@ -13,9 +13,9 @@ from service.answers import PictureReply
 
 # A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment (larger ones were
 # slower: 12 MB took 40 ms in these, 48 in fragments of 256 KiB).
-_FRAGMENT = 48 * 1024
+_FRAGMENT_BYTES = 48 * 1024
 # Of one message. websockets ends a message of more than 4096 fragments, so those of a file above 98 MB are larger.
-_FRAGMENTS = 2048
+_MOST_FRAGMENTS = 2048
 
 
 async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], bytes]) -> AsyncIterator[bytes]:
@@ -28,7 +28,7 @@ async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], byt
     before, after = _around(answer, encode(answer.reply))
     yield before
     size = answer.end - answer.start
-    fragment = max(_FRAGMENT, -(-size // _FRAGMENTS // 3) * 3)
+    fragment = max(_FRAGMENT_BYTES, -(-size // _MOST_FRAGMENTS // 3) * 3)
     for data in answer.file.pieces(fragment, answer.start, answer.end):
         yield b64encode(data)
         await asyncio.sleep(0)  # sending does not yield while the socket keeps up

@@ -30,46 +30,46 @@ class Visits:
     def __init__(self) -> None:
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
         self._lines = TokenBucket(_LINES_A_SECOND, _LINES_AT_ONCE)
-        self._elsewhere = 0
-        self._summing_up = False
+        self._others = 0
+        self._sum_scheduled = False
 
     def note(self, address: str, words: str) -> None:
         """Log what somebody at an address did, or count it where that address has had its line for this second."""
         loop = asyncio.get_running_loop()
-        place, now = network_of(address), loop.time()
-        visitor = self._visitors.get(place)
+        network, now = network_of(address), loop.time()
+        visitor = self._visitors.get(network)
         if visitor is not None and (visitor.left_out or now < visitor.quiet_until):
             visitor.left_out += 1
             if visitor.left_out == 1:
-                loop.call_at(visitor.quiet_until, self._sum_up, place)
+                loop.call_at(visitor.quiet_until, self._sum_up, network)
             return
         if not self._lines.take():
-            self._count_elsewhere(1)
+            self._count_others(1)
             return
-        self._visitors[place] = _Visitor(now + _PAUSE_S)
-        self._visitors.move_to_end(place)
+        self._visitors[network] = _Visitor(now + _PAUSE_S)
+        self._visitors.move_to_end(network)
         while len(self._visitors) > _MOST_ADDRESSES:
             _, forgotten = self._visitors.popitem(last=False)
-            self._count_elsewhere(forgotten.left_out)
+            self._count_others(forgotten.left_out)
         _log.info("%s: %s", address, words)
 
-    def _sum_up(self, place: str) -> None:
-        visitor = self._visitors.get(place)
+    def _sum_up(self, network: str) -> None:
+        visitor = self._visitors.get(network)
         if visitor is not None and visitor.left_out:
             if self._lines.take():
-                _log.info("%s: %d more requests and connections without the token", place, visitor.left_out)
+                _log.info("%s: %d more requests and connections without the token", network, visitor.left_out)
             else:
-                self._count_elsewhere(visitor.left_out)
+                self._count_others(visitor.left_out)
             visitor.left_out = 0
             visitor.quiet_until = asyncio.get_running_loop().time() + _PAUSE_S
 
-    def _count_elsewhere(self, more: int) -> None:
-        self._elsewhere += more
-        if self._elsewhere and not self._summing_up:
-            self._summing_up = True
-            asyncio.get_running_loop().call_later(_PAUSE_S, self._sum_up_elsewhere)
+    def _count_others(self, more: int) -> None:
+        self._others += more
+        if self._others and not self._sum_scheduled:
+            self._sum_scheduled = True
+            asyncio.get_running_loop().call_later(_PAUSE_S, self._sum_up_others)
 
-    def _sum_up_elsewhere(self) -> None:
-        _log.info("%d requests and connections without the token from many addresses", self._elsewhere)
-        self._elsewhere = 0
-        self._summing_up = False
+    def _sum_up_others(self) -> None:
+        _log.info("%d requests and connections without the token from many addresses", self._others)
+        self._others = 0
+        self._sum_scheduled = False

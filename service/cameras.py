@@ -55,10 +55,10 @@ class Cameras:
             if len(only) == 1:
                 return only[0]
         ports = [camera.port for camera in cameras]
-        words = "No camera is connected. Switch one on and plug it in."
+        message = "No camera is connected. Switch one on and plug it in."
         if ports:
-            words = f"No camera is selected. Send select_camera with one of the ports {', '.join(ports)}."
-        raise RequestError("no_camera_selected", words, ports=ports)
+            message = f"No camera is selected. Send select_camera with one of the ports {', '.join(ports)}."
+        raise RequestError("no_camera_selected", message, ports=ports)
 
     async def listed(self) -> c.CameraList:
         """Every camera that is there now."""
@@ -115,15 +115,15 @@ class Cameras:
         """Whether there is a camera to work with; and how all are, without ports, paths and serials."""
         statuses = [camera.status for camera in self.registry.known]
         connected = sum(status.connected for status in statuses)
-        good = connected > 0
-        words = "ok" if good and connected == len(statuses) else "degraded" if good else "unavailable"
+        healthy = connected > 0
+        overall = "ok" if healthy and connected == len(statuses) else "degraded" if healthy else "unavailable"
         values: dict[str, Any] = {
-            "status": words,
+            "status": overall,
             "version": self._version,
             "uptime": self.uptime,
-            "cameras": [_fitness(status) for status in statuses],
+            "cameras": [_condition(status) for status in statuses],
         }
-        return good, values if good else values | {"reason": "no camera is connected"}
+        return healthy, values if healthy else values | {"reason": "no camera is connected"}
 
     def summary(self) -> str:
         """How many there are, in words."""
@@ -153,7 +153,7 @@ async def _setting(camera: RemoteCamera, name: str) -> str | None:
     return None
 
 
-def _fitness(status: Status) -> dict[str, Any]:
+def _condition(status: Status) -> dict[str, Any]:
     values: dict[str, Any] = {
         "name": status.name, "model": status.model, "state": status.state, "last_io": _iso(status.last_io)
     }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 from camera.errors import LiveViewNotRunning
 from camera.model import CapturedFile
 from camera.orientation import AS_IS, Orientation
-from camera.photos.capture import Order, Shot
+from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile
 from camera.registry import Registry
 from camera.session import Session
@@ -167,19 +167,19 @@ class Service:
 
     async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
         camera = await self._camera(caller, payload)
-        order = Order(
+        request = CaptureRequest(
             settings=payload.settings,
             download=payload.download,
             save=payload.save,
             filename=payload.filename,
             keep_on_camera=payload.keep_on_camera,
         )
-        if order.download != "full":
-            shot = await camera.photos.capture(order, lambda shot, picture: None)
+        if request.download != "full":
+            shot = await camera.photos.capture(request, lambda shot, picture: None)
             thumbnail = None if shot.thumbnail is None else b64encode(shot.thumbnail).decode()
             return _captured(shot, camera, thumbnail)
         here: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
-        taking = self._start(camera.photos.capture(order, lambda *seen: here.set_result(seen)))
+        taking = self._start(camera.photos.capture(request, lambda *seen: here.set_result(seen)))
         # The picture is on its way to the caller while it is being saved.
         await asyncio.wait((here, taking), return_when=asyncio.FIRST_COMPLETED)
         if not here.done():

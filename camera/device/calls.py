@@ -34,7 +34,7 @@ class Calls:
     """
 
     def __init__(self, context: Any, failure: Any) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._failure = failure
         self._on_progress: Progress | None = None
         self._progress_due = 0.0
@@ -56,17 +56,17 @@ class Calls:
         """
         deadline = time.monotonic() + (_BUSY_S if doing in _REPEATABLE else 0)
         while True:
-            self.said.clear()
+            self.messages.clear()
             try:
                 return function()
             except self._failure as error:
-                told = from_gp(error.code, "; ".join(self.said), doing)
-                if not isinstance(told, CameraBusy) or time.monotonic() >= deadline:
-                    raise told from None
+                camera_error = from_gp(error.code, "; ".join(self.messages), doing)
+                if not isinstance(camera_error, CameraBusy) or time.monotonic() >= deadline:
+                    raise camera_error from None
             time.sleep(BUSY_PAUSE_S)
 
     @contextmanager
-    def telling(self, on_progress: Progress) -> Iterator[None]:
+    def reporting(self, on_progress: Progress) -> Iterator[None]:
         """Call `on_progress` as data comes, twice a second at the most, until the block ends."""
         self._on_progress = on_progress
         try:
@@ -75,7 +75,7 @@ class Calls:
             self._on_progress = None
 
     def _note_error(self, _context: Any, text: bytes | str, _data: Any = None) -> None:
-        self.said.append(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
+        self.messages.append(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
 
     def _progress_start(self, _context: Any, _target: float, _text: bytes, _data: Any) -> int:
         return 1

@@ -89,21 +89,21 @@ class Configuration:
         Raises:
             InvalidValue: the camera silently kept another value.
         """
-        given = replace(before, value=value)
+        written = replace(before, value=value)
         # Toggles are looked up before: the camera may be off once it was given the action (powerdown).
         action = before.type == "toggle" and (values.reads_unknown(before) or is_action(before, self._path(before)))
         self.write(before, widget, root, value)
         if action:
-            return given
+            return written
         deadline = time.monotonic() + _READ_BACK_S
         while True:
             after = self.get(before.path or before.name)
-            if values.took(before, after, value):
+            if values.accepted(before, after, value):
                 return after
             if is_action(before, self._path(before)):
-                return given
+                return written
             if time.monotonic() > deadline:
-                raise values.kept(after)
+                raise values.vetoed(after)
             pump(int(_READ_BACK_PAUSE_S * 1000))
             time.sleep(_READ_BACK_PAUSE_S)
 

@@ -165,7 +165,7 @@ class Driver:
         )
 
     @contextmanager
-    def _trying(self, verb: str) -> Iterator[None]:
+    def _noting_support(self, verb: str) -> Iterator[None]:
         """Learn whether the driver has what is tried in the block."""
         try:
             yield
@@ -244,14 +244,14 @@ class Driver:
         while True:
             on_release(exposure)
             try:
-                with self._trying("capture"):
+                with self._noting_support("capture"):
                     paths = [self._call(capture, "capture")]
                 break
             except CameraError as error:
                 if error.gp is not None and error.gp.code == gp.GP_ERROR_NO_MEMORY:
                     error = from_gp(gp.GP_ERROR_NO_SPACE, error.gp.text, "capture")
                 refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
-                if not (refused or self._card_takes_nothing(error)):
+                if not (refused or self._card_explains(error)):
                     raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
                 if isinstance(error, NotSupported):
                     raise replace(error, message="The camera cannot be released by remote control.") from None
@@ -263,7 +263,7 @@ class Driver:
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
 
-    def _card_takes_nothing(self, error: CameraError) -> bool:
+    def _card_explains(self, error: CameraError) -> bool:
         """Whether the card itself shows why nothing was taken: a Nikon's words do not tell which step was refused."""
         full, locked = isinstance(error, CardFull), card_read_only(error)
         if not (full or locked):
@@ -326,7 +326,7 @@ class Driver:
         deadline = time.monotonic() + _BUSY_PREVIEW_S
         while True:
             try:
-                with self._trying("live_view"):
+                with self._noting_support("live_view"):
                     file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
             except NotSupported as error:
                 words = "The camera has no live view. Some bodies have it only in another mode."
@@ -368,7 +368,7 @@ class Driver:
             CameraIO: fewer bytes came than the camera announced.
         """
         folder, name = self._checked(path)
-        with self._call.telling(on_progress):
+        with self._call.reporting(on_progress):
             file = gp.CameraFile(os.dup(fd))
             kind = gp.GP_FILE_TYPE_NORMAL
             get = partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context)
@@ -413,11 +413,11 @@ class Driver:
         raw, folders, files = _raw(folder), gp.CameraList(), gp.CameraList()
         self._call(lambda: self._raw.list_folders(self._camera, raw, folders, self._context), "list_files")
         self._call(lambda: self._raw.list_files(self._camera, raw, files, self._context), "list_files")
-        if self._call.said:  # it reports success also where the camera did not answer
+        if self._call.messages:  # it reports success also where the camera did not answer
             raise CameraIO(
                 "The folder could not be read. Try again.",
                 doing="list_files",
-                gp=GpFailure(0, "; ".join(self._call.said)),
+                gp=GpFailure(0, "; ".join(self._call.messages)),
             )
         return FolderNames(_names(folders), _names(files))
 
@@ -428,7 +428,7 @@ class Driver:
             FileNotFound: no such file.
         """
         folder, name = self._checked(path)
-        with self._trying("delete"):
+        with self._noting_support("delete"):
             self._call(lambda: self._raw.file_delete(self._camera, folder, name, self._context), "delete_file")
 
     # -- what the camera says by itself

@@ -7,7 +7,7 @@ import re
 # The longest exposure of a mode dial; what is taken for a speed that is no number (bulb, auto).
 LONGEST_S = 30.0
 # No camera exposes longer by itself; one that says so lies.
-_LONGEST_TOLD_S = 900.0
+_LONGEST_PLAUSIBLE_S = 900.0
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*s?")
 
 
@@ -18,4 +18,4 @@ def seconds(speed: str) -> float:
         return LONGEST_S
     whole, part = match.groups()
     exposure = float(whole) / float(part) if part and float(part) else float(whole)
-    return exposure if exposure <= _LONGEST_TOLD_S else LONGEST_S
+    return exposure if exposure <= _LONGEST_PLAUSIBLE_S else LONGEST_S

@@ -192,21 +192,21 @@ def upright(data: bytes, orientation: Orientation) -> bytes:
     """
     exif = _exif(bytearray(data[:_EXIF_WITHIN]))
     value = exif.first(_ORIENTATION) if exif else None
-    whole = BY_EXIF.get(value or 1, AS_IS).then(orientation)
-    if not whole and value in (None, 1):
+    combined = BY_EXIF.get(value or 1, AS_IS).then(orientation)
+    if not combined and value in (None, 1):
         return data
-    picture = bytearray(turned(data, whole, STILL_PIXELS))
+    picture = bytearray(turned(data, combined, STILL_PIXELS))
     exif = _exif(picture)
     if exif is not None:
         exif.put(_ORIENTATION, 1)
         width, height = _check_size(picture, STILL_PIXELS)
         exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
         exif.put(_HEIGHT, height)
-        _turn_thumbnail(exif, whole)
+        _orient_thumbnail(exif, combined)
     return bytes(picture)
 
 
-def _turn_thumbnail(exif: _Exif, orientation: Orientation) -> None:
+def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
     at, size = exif.first(_THUMBNAIL_AT), exif.first(_THUMBNAIL_SIZE)
     if at is None or size is None or exif.start + at + size > exif.end:
         return

@@ -16,14 +16,21 @@ PDEATHSIG, DUMPABLE, NO_NEW_PRIVILEGES = 1, 4, 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_QUERY, _PATH_BENEATH = 1, 1
 # linux/landlock.h: rights, and the version of Landlock from which on each is known.
-_EXECUTE, _WRITE, _READ, _LIST, _TRUNCATE, _DEVICE_CONTROL = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
+_EXECUTE, _WRITE, _READ_FILE, _READ_FOLDER, _TRUNCATE, _DEVICE_CONTROL = (
+    1 << 0,
+    1 << 1,
+    1 << 2,
+    1 << 3,
+    1 << 14,
+    1 << 15,
+)
 _FIRST, _REFER = (1 << 13) - 1, 1 << 13
 _SINCE = {1: _FIRST, 2: _REFER, 3: _TRUNCATE, 5: _DEVICE_CONTROL}
-_OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _DEVICE_CONTROL
+_FILE_RIGHTS = _EXECUTE | _WRITE | _READ_FILE | _TRUNCATE | _DEVICE_CONTROL
 _NET_SINCE, _BIND_AND_CONNECT = 4, 3
 _SCOPES_SINCE, _ABSTRACT_SOCKETS_AND_SIGNALS = 6, 3
 
-READ = _READ | _LIST
+READ = _READ_FILE | _READ_FOLDER
 DEVICES = READ | _WRITE | _DEVICE_CONTROL
 EVERYTHING = (_FIRST & ~_EXECUTE) | _REFER | _TRUNCATE | _DEVICE_CONTROL
 
@@ -42,7 +49,7 @@ def limit(what: int, most: int) -> None:
         resource.setrlimit(what, (soft, hard))
 
 
-def die_first() -> None:
+def prefer_for_oom_kill() -> None:
     """Have this process killed before its parent where memory runs out."""
     file = Path("/proc/self/oom_score_adj")
     with suppress(OSError, ValueError):
@@ -88,7 +95,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     except OSError:
         return
     try:
-        rights = rights if path.is_dir() else rights & _OF_FILES
+        rights = rights if path.is_dir() else rights & _FILE_RIGHTS
         _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
     finally:
         os.close(place)

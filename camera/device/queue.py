@@ -12,7 +12,7 @@ from camera.errors import NotSupported
 from camera.events import ConfigChanged, FileAdded
 
 # A camera in full chatter must not hold the worker.
-_MOST = 50
+_MOST_AT_ONCE = 50
 _PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
 
 
@@ -43,7 +43,7 @@ class EventQueue:
 
     def pump(self, timeout_ms: int) -> bool:
         """Keep what the camera reports until it is silent for so many milliseconds; whether it has more."""
-        for _ in range(_MOST):
+        for _ in range(_MOST_AT_ONCE):
             event, data = self.wait(timeout_ms)
             if event == TIMEOUT:
                 return False

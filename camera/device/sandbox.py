@@ -11,11 +11,19 @@ from pathlib import Path
 
 from camera.device import kernel
 
-_ROOM = Path(__file__).resolve().parent
+_DEVICE_CODE = Path(__file__).resolve().parent
 # Programs and libraries, also of systems that have them elsewhere. No home, no /etc, no /run, no settings file.
 _CODE = ("/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
 # What the C library and libgphoto2 read by the way: where libraries are, the time zone, what is mounted.
-_FACTS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/timezone", "/etc/mtab", "/etc/fstab", "/proc/self", "/run/udev")
+_SYSTEM_FILES = (
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/mtab",
+    "/etc/fstab",
+    "/proc/self",
+    "/run/udev",
+)
 _LIBRARY_PATHS = ("LD_LIBRARY_PATH", "CAMLIBS", "IOLIBS")
 # Ports that name a file, such as disk:/media/card or serial:/dev/ttyS0.
 _FILE = re.compile(r"[a-z]+:(/.+)")
@@ -27,20 +35,24 @@ def confine(port: str) -> bool:
     To be called once everything is imported, before the camera is opened.
     """
     rights = dict.fromkeys(_code(), kernel.READ)
-    rights |= {Path(name): kernel.READ for name in (*_FACTS, "/sys")}
+    rights |= {Path(name): kernel.READ for name in (*_SYSTEM_FILES, "/sys")}
     rights |= {Path("/dev/bus/usb"): kernel.DEVICES, Path("/dev/null"): kernel.DEVICES}
     rights[Path("/dev/urandom")] = kernel.READ
     if folder := os.environ.get("VCAMERADIR"):  # of libgphoto2's virtual camera
         rights[Path(folder)] = kernel.EVERYTHING
-    if named := _FILE.fullmatch(port):
-        rights[Path(named.group(1))] = kernel.EVERYTHING
+    if library_paths := _FILE.fullmatch(port):
+        rights[Path(library_paths.group(1))] = kernel.EVERYTHING
     return kernel.landlock(rights, network=not port.startswith("usb:"))
 
 
 def _code() -> set[Path]:
-    of_python = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
-    named = {part for name in _LIBRARY_PATHS for part in os.environ.get(name, "").split(":") if part}
-    return {Path(name) for name in {*_CODE, *of_python, *named, site.getusersitepackages()}} | {_ROOM} | _mapped()
+    python_paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
+    library_paths = {part for name in _LIBRARY_PATHS for part in os.environ.get(name, "").split(":") if part}
+    return (
+        {Path(name) for name in {*_CODE, *python_paths, *library_paths, site.getusersitepackages()}}
+        | {_DEVICE_CODE}
+        | _mapped()
+    )
 
 
 def _mapped() -> set[Path]:

@@ -40,7 +40,7 @@ from camera.events import ConfigChanged, Learned, LiveViewEnded
 from camera.log_lines import PASSED_ON_FORMAT, OneLine
 from camera.model import Frame
 from camera.orientation import Orientation
-from camera.remote import Alive, Content, Job, Jobs, Lost, OnProgress, Opened, RemoteCamera, serve, unheard
+from camera.remote import Alive, Content, Job, JobTable, Lost, OnProgress, Opened, RemoteCamera, ignore_progress, serve
 
 _log = logging.getLogger("camera.device.worker")
 
@@ -57,7 +57,7 @@ _PREVIEW_MISS_PAUSE_S = 0.1
 # A film would keep the camera for seconds; the server has a thread for it.
 _MOST_DIGESTED_BYTES = 64 * 2**20
 # A body that never ends is not waited for; each round is up to 50 events.
-_GREETING_ROUNDS = 10
+_INITIAL_EVENT_ROUNDS = 10
 # Turning a picture of 60 megapixels takes 600 MB; address space, of which libraries take their part.
 _MOST_MEMORY_BYTES = 3 * 2**30
 
@@ -71,7 +71,7 @@ class _LiveView:
     misses: int = 0
 
 
-_MAYBE_DEAD = (
+_CHECK_CAMERA_AFTER = (
     CameraRefused, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown, ConfigNotFound
 )  # fmt: skip
 
@@ -86,7 +86,7 @@ class Worker:
         self._events_due = 0.0
         self._heartbeat_due = 0.0
         self._reported: dict[str, bool] = {}
-        self._jobs = Jobs(
+        self._jobs = JobTable(
             serve(RemoteCamera.get_config, driver.get_config),
             serve(RemoteCamera.get_all_config, driver.get_all_config),
             serve(RemoteCamera.set_config, driver.set_config),
@@ -110,13 +110,13 @@ class Worker:
             ChannelClosed: the server is gone.
             CameraError: the camera is lost.
         """
-        self._skip_greeting()
+        self._skip_initial_events()
         while True:
             message = self._channel.receive(self._pause())
             if message is None:
                 self._idle()
                 self._report_learned()
-            elif (job := self._jobs.asked(message)) is not None:
+            elif (job := self._jobs.job_of(message)) is not None:
                 self._carry_out(job)
             else:
                 return
@@ -130,7 +130,7 @@ class Worker:
     def _idle(self) -> None:
         now = time.monotonic()
         if self._live and now >= self._live.due:
-            self._frame(self._live)
+            self._send_frame(self._live)
         elif not self._live and now >= self._events_due:
             self._report_events()
             self._events_due = time.monotonic() + self._until_events()
@@ -153,9 +153,9 @@ class Worker:
             self._reported = dict(self._driver.learned)
             self._send(remote.event(Learned(self._driver.identity.model, self._reported)))
 
-    def _skip_greeting(self) -> None:
+    def _skip_initial_events(self) -> None:
         """Skip what a body reports when it is opened: a Canon names each of its settings, none of which was changed."""
-        for _ in range(_GREETING_ROUNDS):
+        for _ in range(_INITIAL_EVENT_ROUNDS):
             for event in self._driver.events():
                 if not isinstance(event, ConfigChanged):
                     self._send(remote.event(event))
@@ -169,7 +169,7 @@ class Worker:
     def _send(self, message: Message) -> None:
         self._channel.send(message.header, message.data, message.fd)
 
-    def _frame(self, live: _LiveView) -> None:
+    def _send_frame(self, live: _LiveView) -> None:
         started = time.monotonic()
         try:
             data = self._driver.preview()
@@ -236,7 +236,7 @@ class Worker:
             CameraError: it does not answer, or not in step.
         """
         # ConfigNotFound: so it looks when a camera leaves while its settings are read.
-        if not isinstance(error, _MAYBE_DEAD):
+        if not isinstance(error, _CHECK_CAMERA_AFTER):
             return
         if transfer_broke(error):
             raise error
@@ -268,12 +268,14 @@ class Worker:
             data = turned(data, orientation)
         return data
 
-    def _fetch(self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = unheard) -> Content:
+    def _fetch(
+        self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = ignore_progress
+    ) -> Content:
         fd = os.memfd_create("gphoto-ws", os.MFD_CLOEXEC)
         try:
             file = self._driver.fetch(path, fd, lambda: on_progress(0.0))
             if orientation and file.mimetype == "image/jpeg":
-                file = replace(file, size=_turn_file(fd, orientation))
+                file = replace(file, size=_orient_file(fd, orientation))
             # Here, where nobody waits but the caller: the server's loop has everybody to serve.
             sha256 = _sha256(fd) if digest and (file.size or 0) <= _MOST_DIGESTED_BYTES else None
         except BaseException:
@@ -301,7 +303,7 @@ def _sha256(fd: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _turn_file(fd: int, orientation: Orientation) -> int:
+def _orient_file(fd: int, orientation: Orientation) -> int:
     """Turn the JPEG in a file; its new size in bytes. A picture that cannot be read stays as it is."""
     data = os.pread(fd, os.fstat(fd).st_size, 0)
     try:
@@ -323,12 +325,12 @@ def _die_with_parent(parent: int) -> None:
         sys.exit(0)
 
 
-def _limit_itself() -> None:
+def _limit_resources() -> None:
     """What a camera can make its process take: a hostile one sends data without end."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     kernel.limit(resource.RLIMIT_AS, _MOST_MEMORY_BYTES)
     kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # files on their way are in memory
-    kernel.die_first()
+    kernel.prefer_for_oom_kill()
 
 
 def _open(port: str, model: str, capture_target: str) -> Driver:
@@ -349,7 +351,7 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
 def main(fd: int, options: dict[str, Any]) -> None:
     """Open the camera, say so, work, and release the camera whatever happens."""
     _die_with_parent(options["parent"])
-    _limit_itself()
+    _limit_resources()
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(OneLine(PASSED_ON_FORMAT))
     logging.basicConfig(level=options["log_level"], handlers=[log])

@@ -34,7 +34,7 @@ Download = Literal["none", "thumbnail", "full"]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CaptureRequest:
     """What is wanted of a photo.
 
     Attributes:
@@ -87,7 +87,7 @@ OnPicture = Callable[[Shot, FetchedFile], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where the files of a shot are saved, and what their names say of the camera."""
 
     folder: PhotoFolder
@@ -111,15 +111,15 @@ class Capture:
         self,
         camera: RemoteCamera,
         downloads: Downloads,
-        order: Order,
-        place: Place,
+        request: CaptureRequest,
+        destination: Destination,
         on_picture: OnPicture,
         started: float,
     ) -> None:
         self._camera = camera
         self._downloads = downloads
-        self._order = order
-        self._place = place
+        self._request = request
+        self._destination = destination
         self._on_picture = on_picture
         self._started = started
         self._before: dict[str, ConfigItem] = {}
@@ -135,10 +135,10 @@ class Capture:
                 them.
             CaptureUnknown: the shutter may have fired.
         """
-        if self._order.filename is not None:
-            check_name(self._order.filename)
-        if self._order.save:
-            await asyncio.to_thread(self._place.folder.check_room, EXPECTED_BYTES)
+        if self._request.filename is not None:
+            check_name(self._request.filename)
+        if self._request.save:
+            await asyncio.to_thread(self._destination.folder.check_room, EXPECTED_BYTES)
         try:
             await self._prepare()
             captured = await self._release()
@@ -150,22 +150,22 @@ class Capture:
                 error.warnings = tuple(self._warnings)
             raise
         await self._put_back()
-        return await self._bring(captured)
+        return await self._collect(captured)
 
-    def _lap(self, name: str) -> None:
+    def _record_time(self, name: str) -> None:
         self._timing[name] = round((time.monotonic() - self._started) * 1000, 1)
 
     # -- settings
 
     async def _prepare(self) -> None:
-        for name, value in self._order.preferred.items():
+        for name, value in self._request.preferred.items():
             try:
                 item = await self._camera.get_config(name)
                 await self._camera.set_config(name, value)
                 self._before.setdefault(name, item)
             except CameraError as error:
                 self._warnings.append(f"{name} was not set to {value}: {error}")
-        for name, value in self._order.settings.items():
+        for name, value in self._request.settings.items():
             item = await self._camera.get_config(name)
             try:
                 await self._camera.set_config(name, value)
@@ -195,39 +195,41 @@ class Capture:
 
     async def _release(self) -> list[CapturedFile]:
         """Fire once; all files, the JPEG first."""
-        files = await self._camera.capture(lambda _: self._lap("shutter_ms"))
+        files = await self._camera.capture(lambda _: self._record_time("shutter_ms"))
         try:
-            files = [await self._downloads.rescue(self._camera, file) for file in files]
+            files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
         except CameraError as error:  # it fired, and the file is not where it was
             unknown = CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing=error.doing, reason=error.message)
             raise unknown from None
-        self._lap("file_known_ms")
+        self._record_time("file_known_ms")
         return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
 
-    async def _bring(self, captured: list[CapturedFile]) -> Shot:
+    async def _collect(self, captured: list[CapturedFile]) -> Shot:
         """Fetch, save and clear away the files."""
-        order = self._order
-        name = await self._name(captured) if order.save else None
+        request = self._request
+        name = await self._name(captured) if request.save else None
         picture: FetchedFile | None = None
         thumbnail: bytes | None = None
         files: list[ShotFile] = []
         for index, file in enumerate(captured):
-            shown = index == 0 and order.download == "full"
+            in_reply = index == 0 and request.download == "full"
             saved: str | None = None
-            fetched = await self._fetch(file) if shown or name is not None else None
+            fetched = await self._fetch(file) if in_reply or name is not None else None
             if fetched is not None:
                 file = CapturedFile(file.path, fetched.size, file.mimetype)
                 if index == 0:
-                    self._lap("file_here_ms")
-                if shown:
+                    self._record_time("file_here_ms")
+                if in_reply:
                     picture = fetched
                     known = tuple(ShotFile(one) for one in (file, *captured[1:]))
                     self._on_picture(Shot(known, picture, None, dict(self._timing), ()), picture)
                 if name is not None:
                     saved = await self._save(name, fetched)
-            if index == 0 and order.download == "thumbnail":  # before the file is deleted: the camera makes it of that
+            if (
+                index == 0 and request.download == "thumbnail"
+            ):  # before the file is deleted: the camera makes it of that
                 thumbnail = await self._thumbnail(file)
-            gone = saved is not None and not order.keep_on_camera and await self._delete(file, saved)
+            gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved)
             files.append(ShotFile(file, saved, not gone))
         return Shot(tuple(files), picture, thumbnail, self._timing, tuple(self._warnings))
 
@@ -240,12 +242,12 @@ class Capture:
             return None
 
     def _free_name(self, captured: list[CapturedFile]) -> str:
-        place, wanted = self._place, self._order.filename
+        destination, wanted = self._destination, self._request.filename
         if wanted is not None:
             name = wanted.rpartition(".")[0] or wanted
         else:
-            name = place.folder.name(captured[0].filename, place.camera, place.serial, datetime.now())
-        return place.folder.free_name(name, [ending_of(file.filename) for file in captured])
+            name = destination.folder.name(captured[0].filename, destination.camera, destination.serial, datetime.now())
+        return destination.folder.free_name(name, [ending_of(file.filename) for file in captured])
 
     async def _fetch(self, file: CapturedFile) -> FetchedFile | None:
         try:
@@ -255,7 +257,7 @@ class Capture:
             return None
 
     async def _save(self, name: str, file: FetchedFile) -> str | None:
-        save = self._place.folder.save
+        save = self._destination.folder.save
         try:
             return str(await asyncio.to_thread(save, name, ending_of(file.filename), file.size, file.copy_to))
         except CameraError as error:

@@ -58,7 +58,7 @@ class Card:
 
     def __init__(self, journal: Journal) -> None:
         self.finding: Finding | None = None
-        self.unsettled = True
+        self.needs_check = True
         self._journal = journal
         self._files: Files | None = None
         self._count = 0
@@ -68,7 +68,7 @@ class Card:
         self._camera = ""
         self._shot: OpenShot | None = None  # the journal's is a copy, which a full disk has not
         self._known = False  # whether the card was read before it
-        self._since: set[str] = set()  # what came after it began
+        self._added_since: set[str] = set()  # what came after it began
         self._tries = 0
         self._tried_at = float("-inf")
 
@@ -79,10 +79,10 @@ class Card:
 
     async def begin_shot(self, camera: str) -> None:
         """Note that a shot is about to be taken."""
-        self._meet(camera)
+        self._switch_camera(camera)
         known = self._known = self._files is not None
         at, added, self._unwritten = now(), self._unwritten, []
-        self._shot, self._since = OpenShot(at, None), set()
+        self._shot, self._added_since = OpenShot(at, None), set()
         await asyncio.to_thread(self._journal.begin, camera, at, known, added)
 
     async def end_shot(self, camera: str) -> None:
@@ -100,14 +100,14 @@ class Card:
 
     async def read(self, camera: str, list_folder: ListFolder) -> None:
         """Read the card of a camera that was just opened; what cannot be read stays unknown."""
-        self._meet(camera)
+        self._switch_camera(camera)
         self._files = None
         self._changes.clear()
         if not self._may_try():
             return
         self._reading = True
         try:
-            files = await _everything(list_folder)
+            files = await _read_all(list_folder)
         except CameraError as error:
             # Once is enough for a deadline, which costs the camera its process.
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
@@ -117,39 +117,39 @@ class Card:
             self._reading = False
         self._tries = 0
         if files is not None:
-            await self._take(camera, files)
+            await self._remember(camera, files)
 
-    async def settle(self, camera: str, list_folder: ListFolder) -> Finding | None:
+    async def check(self, camera: str, list_folder: ListFolder) -> Finding | None:
         """Find out what became of a shot whose outcome is not known, if there is one.
 
         Raises:
             CameraDisconnected, CameraIO: the camera was lost meanwhile; to be tried again.
         """
-        self._meet(camera)
+        self._switch_camera(camera)
         shot = self._shot
         known: Mapping[str, AbstractSet[str]] | None = self._files if self._known else None
         if shot is None:
             shot = await asyncio.to_thread(self._journal.open_shot, camera)
             known = shot.known if shot is not None else None
-            self._since = set()
+            self._added_since = set()
         if shot is not None:
             files: Files | None = None
             if self._may_try():
                 try:
-                    files = await _everything(list_folder)
+                    files = await _read_all(list_folder)
                     self._tries = 0
                 except (CameraDisconnected, CameraIO):
                     raise
                 except CameraError as error:
                     _log.warning("the card of %s cannot be read: %s", camera, error)
-            self.finding = Finding(shot.at, await _newer(known, files, self._since))
+            self.finding = Finding(shot.at, await _new_files(known, files, self._added_since))
             await self.end_shot(camera)
             if files is not None:
-                await self._take(camera, files)
-        self.unsettled = False
+                await self._remember(camera, files)
+        self.needs_check = False
         return self.finding if shot is not None else None
 
-    def _meet(self, camera: str) -> None:
+    def _switch_camera(self, camera: str) -> None:
         """Forget what is known of another camera, which has the address of the one before; the journal has its shot."""
         if camera != self._camera:
             self._camera, self._files, self._shot, self.finding = camera, None, None, None
@@ -165,7 +165,7 @@ class Card:
         self._tries, self._tried_at = self._tries + 1, time
         return True
 
-    async def _take(self, camera: str, files: Files) -> None:
+    async def _remember(self, camera: str, files: Files) -> None:
         self._files = files
         self._count = sum(map(len, files.values()))
         self._unwritten = []
@@ -175,9 +175,9 @@ class Card:
             self._journal.note_card, camera, {folder: tuple(names) for folder, names in files.items()}
         )
 
-    def _change(self, came: bool, path: str) -> None:
+    def _change(self, added: bool, path: str) -> None:
         if self._files is not None or self._reading:
-            self._changes.append((came, path))
+            self._changes.append((added, path))
         if self._files is not None:
             self._apply()
 
@@ -185,21 +185,21 @@ class Card:
         files = self._files
         assert files is not None, "changes wait until the card was read"
         changes, self._changes = self._changes, []
-        for came, path in changes:
+        for added, path in changes:
             folder, _, name = path.rpartition("/")
             names = files.setdefault(folder, set())
-            if came and name not in names and self._count < _MOST_FILES:
+            if added and name not in names and self._count < _MOST_FILES:
                 names.add(name)
-                self._since.add(path)
+                self._added_since.add(path)
                 self._unwritten.append((folder, name))
                 self._count += 1
-            elif not came and name in names:
+            elif not added and name in names:
                 names.remove(name)
                 self._count -= 1
 
 
-async def _newer(
-    known: Mapping[str, AbstractSet[str]] | None, files: Files | None, since: set[str]
+async def _new_files(
+    known: Mapping[str, AbstractSet[str]] | None, files: Files | None, added_since: set[str]
 ) -> tuple[str, ...] | None:
     """The paths that are new; None where that cannot be told (an empty list of a card that had files is no list)."""
     if known is None or files is None or (any(known.values()) and not any(files.values())):
@@ -208,11 +208,11 @@ async def _newer(
     for folder, names in files.items():
         new += (f"{folder}/{name}" for name in names - known.get(folder, frozenset()))
         await asyncio.sleep(0)  # a folder at a time: there may be 50,000 files
-    here = {path for path in since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
+    here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
     return tuple(sorted({*new, *here}))
 
 
-async def _everything(list_folder: ListFolder) -> Files | None:
+async def _read_all(list_folder: ListFolder) -> Files | None:
     """The names of all files by folder; None where there are more than will be remembered."""
     found: Files = {}
     count = 0

@@ -79,7 +79,7 @@ class FetchedFile:
             yield self.read(offset, min(size, end - offset))
 
 
-class FetchedFiles:
+class FileCache:
     """The fetched files of one camera, newest last."""
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class Downloads:
     def __init__(self, orientation: Orientation) -> None:
         self.last_image: str | None = None
         self._orientation = orientation
-        self._fetched = FetchedFiles()
+        self._fetched = FileCache()
 
     async def fetch(self, camera: RemoteCamera, path: str, digest: bool = False) -> FetchedFile:
         """A whole file, with its SHA-256 where that will be asked for. Raises FileNotFound, InvalidPath."""
@@ -176,7 +176,7 @@ class Downloads:
         """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
         return await camera.thumbnail(path, self._orientation)
 
-    async def rescue(self, camera: RemoteCamera, file: CapturedFile) -> CapturedFile:
+    async def fetch_if_in_ram(self, camera: RemoteCamera, file: CapturedFile) -> CapturedFile:
         """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
         if not in_ram(file.path):
             self._fetched.drop(file.path)  # of a file that had this name before, on a card that was formatted

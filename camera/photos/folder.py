@@ -87,11 +87,11 @@ class PhotoFolder:
             FolderNotWritable: says why and how to repair it.
         """
         # os.path: where a folder above may not be looked into, it goes on to that one.
-        there = next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
-        if not os.path.isdir(there):
-            raise self._not_writable(f"{there} is not a folder")
-        if not os.access(there, os.W_OK | os.X_OK):
-            read_only = os.statvfs(there).f_flag & os.ST_RDONLY
+        existing = next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
+        if not os.path.isdir(existing):
+            raise self._not_writable(f"{existing} is not a folder")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            read_only = os.statvfs(existing).f_flag & os.ST_RDONLY
             raise self._not_writable("its file system is read-only" if read_only else None)
 
     def _not_writable(self, reason: str | None, after: str = "") -> FolderNotWritable:
@@ -174,7 +174,7 @@ class PhotoFolder:
                 written = os.fstat(file.fileno()).st_size
             if written != size:
                 raise CameraIO(f"Only {written} of {size} bytes were saved.")
-            saved = self._place(temporary, name, ending)
+            saved = self._link(temporary, name, ending)
             _sync_folder(self.folder)
         except OSError as error:
             if error.errno in _FULL:
@@ -196,13 +196,13 @@ class PhotoFolder:
                 with suppress(OSError):
                     # Another server may be writing it. One of our own number is from before: we have not begun.
                     number = left.name[1:].partition("-")[0]
-                    theirs = number.isdigit() and int(number) != os.getpid() and _runs(int(number))
-                    if not theirs or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
+                    in_use = number.isdigit() and int(number) != os.getpid() and _runs(int(number))
+                    if not in_use or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
                         left.unlink()
                         removed += 1
         return removed
 
-    def _place(self, temporary: Path, name: str, ending: str) -> Path:
+    def _link(self, temporary: Path, name: str, ending: str) -> Path:
         """Give the file its name. A hard link fails where the name is taken, so two saves cannot meet."""
         for attempt in range(1, _MOST_NAMES):
             target = self.folder / (f"{name}{ending}" if attempt == 1 else f"{name}-{attempt}{ending}")

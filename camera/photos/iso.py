@@ -26,14 +26,14 @@ class OperatorsIso:
 
     async def for_still(self, camera: RemoteCamera) -> str | int | float | None:
         """The ISO that a still without one of its own is taken with; None: as the camera is set."""
-        return self._capture if await self._taken_by(camera, self._capture) else self.before_preview
+        return self._capture if await self._readable_iso(camera, self._capture) else self.before_preview
 
     async def begin_preview(self, camera: RemoteCamera) -> None:
         """Best effort: a camera that refuses the operator's ISO (mode dial) shows its live view all the same."""
         if self.before_preview is not None or not self._preview:
             return
         try:
-            before = await self._taken_by(camera, self._preview)
+            before = await self._readable_iso(camera, self._preview)
             if before is not None:
                 await camera.set_config("iso", self._preview)
                 self.before_preview = before.value
@@ -53,7 +53,7 @@ class OperatorsIso:
                 raise
             _log.warning("the ISO was not put back to %s: %s", iso, error)
 
-    async def _taken_by(self, camera: RemoteCamera, wanted: str) -> ConfigItem | None:
+    async def _readable_iso(self, camera: RemoteCamera, wanted: str) -> ConfigItem | None:
         """The camera's ISO as it is, where it could take the operator's; a wrong one must not stop the booth."""
         if not wanted:
             return None

@@ -15,7 +15,7 @@ from camera.errors import CameraError, CaptureUnknown, NoImage
 from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
-from camera.photos.capture import Capture, OnPicture, Order, Place, Shot
+from camera.photos.capture import Capture, CaptureRequest, Destination, OnPicture, Shot
 from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
@@ -84,7 +84,7 @@ class Photos:
         self._emit = emit
         self._downloads = Downloads(options.orientation)
         self._card = Card(options.journal)
-        self._doubtful = False  # the driver remembers the card as it was before a shot of unknown outcome
+        self._driver_cache_stale = False  # the driver remembers the card as it was before a shot of unknown outcome
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -97,7 +97,7 @@ class Photos:
         """About the last shot of unknown outcome."""
         return self._card.finding
 
-    async def capture(self, order: Order, on_picture: OnPicture) -> Shot:
+    async def capture(self, request: CaptureRequest, on_picture: OnPicture) -> Shot:
         """Take one photo as ordered, in the order of asking. Live view pauses meanwhile and goes on by itself.
 
         Args:
@@ -110,30 +110,30 @@ class Photos:
         """
         started = time.monotonic()
         async with self._exclusive() as camera:
-            await self._settle(camera)
-            if "iso" not in order.settings and (iso := await self._iso.for_still(camera)) is not None:
-                order = replace(order, preferred={"iso": iso})
-            shot = await self._take(camera, order, on_picture, started)
+            await self._check_unknown_shot(camera)
+            if "iso" not in request.settings and (iso := await self._iso.for_still(camera)) is not None:
+                request = replace(request, preferred={"iso": iso})
+            shot = await self._take(camera, request, on_picture, started)
         self._report(shot, started)
         return shot
 
-    async def _take(self, camera: RemoteCamera, order: Order, on_picture: OnPicture, started: float) -> Shot:
+    async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
-        place = Place(self._options.folder, owner.title, owner.serial)
+        destination = Destination(self._options.folder, owner.title, owner.serial)
         await self._card.begin_shot(owner.key)
         self.capturing = True
         self._emit(StateMayDiffer())
         try:
-            shot = await Capture(camera, self._downloads, order, place, on_picture, started).take()
+            shot = await Capture(camera, self._downloads, request, destination, on_picture, started).take()
         except CaptureUnknown:
-            self._card.unsettled = self._doubtful = True
-            self._start(self._look_for_shot(), "look for shot")
+            self._card.needs_check = self._driver_cache_stale = True
+            self._start(self._check_in_background(), "look for shot")
             raise
         except CameraError:
             await self._card.end_shot(owner.key)
             raise
         except BaseException:  # the server ends, or made a mistake: whether it fired is unknown
-            self._card.unsettled = self._doubtful = True
+            self._card.needs_check = self._driver_cache_stale = True
             raise
         finally:
             self.capturing = False
@@ -169,7 +169,7 @@ class Photos:
     def added(self, path: str) -> None:
         """The camera reports a file that no command asked for. One in its RAM is fetched before it is reported."""
         if in_ram(path):
-            self._start(self._rescue(path), "rescue")
+            self._start(self._fetch_from_ram(path), "rescue")
             return
         self._downloads.added(path)
         self._card.add(path)
@@ -177,7 +177,7 @@ class Photos:
 
     def opened(self) -> None:
         """A new process has opened the camera, which may be another one, with a shot of its own to look for."""
-        self._card.unsettled, self._doubtful = True, False
+        self._card.needs_check, self._driver_cache_stale = True, False
 
     def lost(self) -> None:
         """The camera is not open any more."""
@@ -196,7 +196,7 @@ class Photos:
 
         with suppress(CameraError):  # lost again: the next opening comes here too
             async with self._exclusive() as camera:
-                await self._settle(camera)
+                await self._check_unknown_shot(camera)
             await self._card.read(self._owner().key, list_folder)
 
     async def stop(self) -> None:
@@ -210,11 +210,11 @@ class Photos:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _rescue(self, path: str) -> None:
+    async def _fetch_from_ram(self, path: str) -> None:
         """Fetch a picture taken with the camera's own button into its RAM, and only then report it."""
         try:
             async with self._exclusive() as camera:
-                file = await self._downloads.rescue(camera, CapturedFile(path, None, mimetype_of(path)))
+                file = await self._downloads.fetch_if_in_ram(camera, CapturedFile(path, None, mimetype_of(path)))
         except CameraError as error:
             _log.warning("%s: %s is lost: %s", self._owner().port, path, error)
             return
@@ -235,20 +235,20 @@ class Photos:
 
     # -- shots of unknown outcome
 
-    async def _look_for_shot(self) -> None:
+    async def _check_in_background(self) -> None:
         """After a shot of unknown outcome; of a camera that is lost once it is back."""
         with suppress(CameraError):
             async with self._exclusive() as camera:
-                await self._settle(camera)
+                await self._check_unknown_shot(camera)
 
-    async def _settle(self, camera: RemoteCamera) -> None:
+    async def _check_unknown_shot(self, camera: RemoteCamera) -> None:
         """Find out about a shot of unknown outcome before anything else is shot."""
-        if self._doubtful:
+        if self._driver_cache_stale:
             await camera.renew()
-            self._doubtful = False
-        if not self._card.unsettled:
+            self._driver_cache_stale = False
+        if not self._card.needs_check:
             return
-        finding = await self._card.settle(self._owner().key, lambda folder: _names(camera, folder))
+        finding = await self._card.check(self._owner().key, lambda folder: _names(camera, folder))
         if finding is not None:
             _log.warning("%s: %s", self._owner().port, finding.message)
             if finding.files:

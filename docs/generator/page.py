@@ -72,8 +72,8 @@ def _payload(model: type[Payload]) -> str:
 
 
 def _keys(model: type[BaseModel], *, without: Container[str] = ()) -> str:
-    told = (row for row in rows(model) if row.key not in without)
-    lines = [(f"`{row.key}`", row.kind, "may be missing" if row.may_be_missing else "", row.what) for row in told]
+    values = (row for row in rows(model) if row.key not in without)
+    lines = [(f"`{row.key}`", row.kind, "may be missing" if row.may_be_missing else "", row.what) for row in values]
     return table(("key", "type", "", "meaning"), lines) if lines else ""
 
 
@@ -115,10 +115,10 @@ def _photonic() -> str:
     lines = []
     for kind, line in photonic.TABLE.items():
         message = {"type": kind} | {name: _SAMPLES[name] for name in line.required}
-        told = line.fields(message, examples.reply(line.command))
+        values = line.fields(message, examples.reply(line.command))
         fields = [f"`{name}`" for name in line.required] + [f"`{name}` (optional)" for name in line.optional]
         lines.append(
             (f"`{kind}`", ", ".join(fields), f"[`{line.command}`](#{line.command})", f"`{line.reply}`",
-             ", ".join(f"`{name}`" for name in told))
+             ", ".join(f"`{name}`" for name in values))
         )  # fmt: skip
     return table(("type", "fields", "same as", "type of the reply", "fields of the reply"), lines)

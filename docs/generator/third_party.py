@@ -115,10 +115,10 @@ def licences(python: str) -> str:
 
 
 def _licence(part: Json) -> str:
-    said = [entry.get("expression") or entry["license"].get("id") or entry["license"].get("name", "")
+    names_of_licences = [entry.get("expression") or entry["license"].get("id") or entry["license"].get("name", "")
             for entry in part.get("licenses", [])]  # fmt: skip
     # The wheel's own list does not say: the package of the Linux distribution does that it was taken from.
-    return " and ".join(said) or (f"see {part['purl']}" if "purl" in part else "not said")
+    return " and ".join(names_of_licences) or (f"see {part['purl']}" if "purl" in part else "not said")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ const STATE_WORDS = {
   needs_attention: "Needs attention", absent: "Gone",
 };
 
-const LOOK_MS = 60_000; // how often battery, lens and card are read: as often as the server looks at them itself
+const POLL_MS = 60_000; // how often battery, lens and card are read: as often as the server looks at them itself
 
 /** What people call a camera: the name that it gives itself, else the driver's. */
 const modelOf = (camera) => camera.model || camera.name;
@@ -21,16 +21,16 @@ class Cameras extends EventTarget {
   #last = null;
   #wasThere = false;
   #shownFor = null;
-  #toldAbout = "";
+  #askedAbout = "";
 
   constructor(wire) {
     super();
     this.#wire = wire;
-    this.refreshSoon = calmed(() => this.refresh(), 150);
-    this.askAboutSoon = calmed(() => this.#about(), 1_500);
+    this.refreshSoon = debounced(() => this.refresh(), 150);
+    this.readInfoSoon = debounced(() => this.#readInfo(), 1_500);
     byId("cameras").addEventListener("change", ({ target }) => this.#select(target.value));
     byId("restart-camera").addEventListener("click", () => this.#restart());
-    setInterval(() => this.#look(), LOOK_MS);
+    setInterval(() => this.#poll(), POLL_MS);
   }
 
   /** The selected camera as it was listed last; undefined where it is gone. */
@@ -68,7 +68,7 @@ class Cameras extends EventTarget {
   }
 
   /** Whether an event is about the selected camera. */
-  concerns(event) {
+  isSelected(event) {
     return event.port === this.selected?.port;
   }
 
@@ -82,9 +82,9 @@ class Cameras extends EventTarget {
     if (!this.#wire.open) return;
     try {
       this.#list = (await this.#wire.command("list_cameras")).cameras;
-      worked("cameras");
+      closeProblem("cameras");
     } catch (error) {
-      if (error.code !== "connection_lost") complain(error, "cameras");
+      if (error.code !== "connection_lost") showProblem(error, "cameras");
       return;
     }
     if (!this.selected && this.#last && !this.#last.serial) {
@@ -99,15 +99,15 @@ class Cameras extends EventTarget {
       const choices = real.length ? real : this.#list;
       this.#select(keyOf(choices.find((camera) => camera.connected) ?? choices[0]));
     } else {
-      this.#notice();
+      this.#emitChanges();
     }
   }
 
   /** Nothing is known while there is no server. */
   lost() {
     this.#wasThere = false;
-    this.#toldAbout = "";
-    this.#sayTrouble("");
+    this.#askedAbout = "";
+    this.#showTrouble("");
     this.dispatchEvent(new Event("changed"));
   }
 
@@ -122,10 +122,10 @@ class Cameras extends EventTarget {
     this.#wasThere = false;
     this.#render();
     this.dispatchEvent(new Event("selected"));
-    this.#notice();
+    this.#emitChanges();
   }
 
-  #notice() {
+  #emitChanges() {
     const there = this.there;
     if (there && !this.#wasThere) {
       this.dispatchEvent(new Event("back"));
@@ -134,42 +134,42 @@ class Cameras extends EventTarget {
     this.dispatchEvent(new Event("changed"));
     // Asking costs the camera a moment: not at every shot and every start of live view.
     const about = JSON.stringify([this.#key, there, there ? null : this.selected?.state]);
-    if (about !== this.#toldAbout) this.#about();
-    this.#toldAbout = about;
+    if (about !== this.#askedAbout) this.#readInfo();
+    this.#askedAbout = about;
   }
 
   /** The battery empties and nobody says so, with some cameras. Nothing is asked for a page that nobody looks at. */
-  #look() {
-    if (this.there && !document.hidden && this.selected.state !== "capturing") this.#about();
+  #poll() {
+    if (this.there && !document.hidden && this.selected.state !== "capturing") this.#readInfo();
   }
 
-  async #about() {
+  async #readInfo() {
     const camera = this.selected;
     if (!camera) {
       byId("camera-facts").replaceChildren();
       const name = this.#last && modelOf(this.#last);
-      this.#sayTrouble(name ? `${name} is gone. Plug it in and switch it on, or choose another; this page goes on by itself.` : "");
+      this.#showTrouble(name ? `${name} is gone. Plug it in and switch it on, or choose another; this page goes on by itself.` : "");
       return;
     }
-    if (!camera.connected && this.#shownFor !== camera.port) this.#sayTrouble(this.#lostWords(camera, null));
+    if (!camera.connected && this.#shownFor !== camera.port) this.#showTrouble(this.#unavailableText(camera, null));
     try {
       const info = await this.command("get_camera_info");
       if (camera.port !== this.selected?.port) return;
       this.#showFacts(info);
-      if (!info.connected) this.#sayTrouble(this.#lostWords({ ...camera, state: info.state }, info.last_error));
-      else this.#sayTrouble((info.warnings ?? []).join(" "));
+      if (!info.connected) this.#showTrouble(this.#unavailableText({ ...camera, state: info.state }, info.last_error));
+      else this.#showTrouble((info.warnings ?? []).join(" "));
     } catch (error) {
-      this.#sayTrouble(camera.connected || error.code === "connection_lost" ? "" : this.#lostWords(camera, error.message));
+      this.#showTrouble(camera.connected || error.code === "connection_lost" ? "" : this.#unavailableText(camera, error.message));
     }
   }
 
-  #lostWords(camera, reason) {
+  #unavailableText(camera, reason) {
     if (camera.state === "opening") return `${modelOf(camera)} is being opened.`;
     const why = reason ? ` (${reason})` : "";
     return `${modelOf(camera)} does not answer. Switch it on and plug it in; this page goes on by itself.${why}`;
   }
 
-  #sayTrouble(words) {
+  #showTrouble(words) {
     this.#shownFor = words ? this.selected?.port : null;
     if (byId("camera-trouble").textContent !== words) byId("camera-trouble").textContent = words;
   }
@@ -207,13 +207,13 @@ class Cameras extends EventTarget {
   async #restart() {
     if (!this.selected) return;
     const name = modelOf(this.selected);
-    say(`${name} is being restarted…`);
+    showNotice(`${name} is being restarted…`);
     try {
       await this.command("restart_camera");
-      worked("restart");
-      say(`${name} was restarted.`);
+      closeProblem("restart");
+      showNotice(`${name} was restarted.`);
     } catch (error) {
-      complain(error, "restart");
+      showProblem(error, "restart");
     }
   }
 }

@@ -134,7 +134,7 @@ class SettingRow {
   }
 
   /** The camera answers again: what failed because it did not need not be read any more. */
-  forgive() {
+  clearRetryable() {
     if (this.#retryable) this.#fail("");
   }
 

@@ -41,7 +41,7 @@ function showReason(id, words) {
 }
 
 /** Call `action` once, `ms` after the last of many calls. */
-function calmed(action, ms) {
+function debounced(action, ms) {
   let timer;
   return () => {
     clearTimeout(timer);

@@ -7,14 +7,14 @@ let noticeTimer;
 let focusedBefore = null; // when a problem was shown
 
 /** Tell in passing. */
-function say(words) {
+function showNotice(words) {
   clearTimeout(noticeTimer);
   withFocusInView(() => { byId("notice").textContent = words; });
   noticeTimer = setTimeout(() => { byId("notice").textContent = ""; }, NOTICE_MS);
 }
 
 /** Show what went wrong with a topic ("shot", "delete" …). It stays until closed, until that topic works, or until the next problem. */
-function complain(error, topic) {
+function showProblem(error, topic) {
   if (!(error instanceof CommandError)) console.error(error);
   const box = byId("problem-box");
   if (!box.contains(document.activeElement)) focusedBefore = document.activeElement;
@@ -28,28 +28,28 @@ function complain(error, topic) {
 }
 
 /** What is told takes room from the page: the button just pressed stays in view if it was. */
-function withFocusInView(tell) {
+function withFocusInView(change) {
   const [used, page] = [document.activeElement, byId("page")];
   const [part, whole] = [used.getBoundingClientRect(), page.getBoundingClientRect()];
-  tell();
+  change();
   if (page.contains(used) && part.top >= whole.top && part.bottom <= whole.bottom) used.scrollIntoView({ block: "nearest" });
 }
 
 /** Hide the problem. The focus does not go with it: it returns to where it was. */
-function hideProblem() {
+function hideProblemBox() {
   const focused = byId("problem-box").contains(document.activeElement);
   byId("problem-box").hidden = true;
   if (focused) (focusedBefore?.isConnected ? focusedBefore : byId("shutter")).focus();
 }
 
-/** Something of these topics worked: what was wrong with it is over. */
-function worked(...topics) {
-  if (topics.includes(byId("problem-box").dataset.topic)) hideProblem();
+/** Something of these topics closeProblem: what was wrong with it is over. */
+function closeProblem(...topics) {
+  if (topics.includes(byId("problem-box").dataset.topic)) hideProblemBox();
 }
 
 /** What went wrong is over: a problem with one of these codes need not be read any more. */
-function forgive(...codes) {
-  if (codes.includes(byId("problem-box").dataset.code)) hideProblem();
+function closeProblemWithCode(...codes) {
+  if (codes.includes(byId("problem-box").dataset.code)) hideProblemBox();
 }
 
 /** A line in the log. */
@@ -78,7 +78,7 @@ function eventWords(event, cameras, settings) {
 
 /** Cameras repeat all their settings when they are opened: only what is news to the page is told. */
 function configWords(event, cameras, settings) {
-  const shown = cameras.concerns(event) ? settings.shown(event.config_name) : undefined;
+  const shown = cameras.isSelected(event) ? settings.shown(event.config_name) : undefined;
   if (!shown || event.value === null || String(event.value) === String(shown.value)) return null;
   return `${shown.label}: ${plainWords({ ...shown, value: event.value })}.`;
 }

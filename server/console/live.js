@@ -10,18 +10,18 @@ class LiveView {
   #cameras;
   #canvas = byId("live");
   #wanted = false;
-  #running = null; // {stream, order} of what the server sends
+  #running = null; // {stream, options} of what the server sends
   #settling = false;
   #again;
   #arrivals = [];
   #ageMs = 0;
-  #count = 0;
-  #held = null;
+  #shownCount = 0;
+  #unacknowledged = null;
 
   constructor(wire, cameras) {
     this.#wire = wire;
     this.#cameras = cameras;
-    wire.addEventListener("frame", ({ detail }) => this.#take(detail));
+    wire.addEventListener("frame", ({ detail }) => this.#receiveFrame(detail));
     byId("live-toggle").addEventListener("click", () => this.#toggle());
     for (const id of ["rotation", "fps", "flip"]) {
       byId(id).addEventListener("change", ({ target }) => {
@@ -30,14 +30,14 @@ class LiveView {
       });
     }
     document.addEventListener("visibilitychange", () => this.#release());
-    setInterval(() => this.#figures(), 500);
+    setInterval(() => this.#showFigures(), 500);
   }
 
   /** The connection is gone, and every stream with it. */
   lost() {
     this.#running = null;
-    this.#held = null;
-    this.#figures();
+    this.#unacknowledged = null;
+    this.#showFigures();
   }
 
   /** The server ended a stream. */
@@ -53,15 +53,15 @@ class LiveView {
     this.#settling = true;
     clearTimeout(this.#again);
     try {
-      while (this.#running?.order !== this.#order()) {
+      while (this.#running?.options !== this.#wantedOptions()) {
         if (this.#running) await this.#end();
-        else await this.#start(this.#order());
+        else await this.#start(this.#wantedOptions());
       }
     } catch (error) {
       this.#failed(error);
     } finally {
       this.#settling = false;
-      this.#figures();
+      this.#showFigures();
     }
   }
 
@@ -72,21 +72,21 @@ class LiveView {
   }
 
   /** What to ask the server for now, as text so that it can be compared; undefined for nothing. */
-  #order() {
+  #wantedOptions() {
     if (!this.#wanted || !this.#wire.open || !this.#cameras.selected) return undefined;
     // A stream outlives its camera's absence; a new one cannot begin in it.
     if (!this.#running && !this.#cameras.there) return undefined;
-    const order = { format: "binary", max_in_flight: IN_FLIGHT, port: this.#cameras.selected.port };
-    if (byId("rotation").value) order.rotation = Number(byId("rotation").value);
-    if (byId("fps").value) order.fps = Number(byId("fps").value);
-    if (byId("flip").dataset.chosen) order.flip = byId("flip").checked;
-    return JSON.stringify(order);
+    const options = { format: "binary", max_in_flight: IN_FLIGHT, port: this.#cameras.selected.port };
+    if (byId("rotation").value) options.rotation = Number(byId("rotation").value);
+    if (byId("fps").value) options.fps = Number(byId("fps").value);
+    if (byId("flip").dataset.chosen) options.flip = byId("flip").checked;
+    return JSON.stringify(options);
   }
 
-  async #start(order) {
-    const reply = await this.#wire.command("start_live_view", JSON.parse(order));
-    this.#running = { stream: reply.stream, order };
-    worked("live");
+  async #start(options) {
+    const reply = await this.#wire.command("start_live_view", JSON.parse(options));
+    this.#running = { stream: reply.stream, options };
+    closeProblem("live");
     if (!byId("flip").dataset.chosen) byId("flip").checked = reply.flip;
     byId("rotation").options[0].textContent = `default${byId("rotation").value ? "" : ` (${reply.rotation}°)`}`;
   }
@@ -108,28 +108,28 @@ class LiveView {
     } else {
       this.#wanted = false;
       byId("live-toggle").textContent = "Start live view";
-      complain(error, "live");
+      showProblem(error, "live");
     }
   }
 
-  async #take({ stream, seq, takenMs, jpeg }) {
+  async #receiveFrame({ stream, seq, takenMs, jpeg }) {
     if (this.#running?.stream === stream) {
       try {
         this.#draw(await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })));
-        this.#note(takenMs);
+        this.#recordFrame(takenMs);
       } catch {
         // A picture that cannot be read is left out; the next one comes at once.
       }
     }
-    if (document.hidden) this.#held = { stream, seq };
+    if (document.hidden) this.#unacknowledged = { stream, seq };
     else this.#wire.acknowledge(stream, seq);
   }
 
   /** Nobody looks at a hidden page: it takes no frames until it is shown again. */
   #release() {
-    if (document.hidden || !this.#held) return;
-    this.#wire.acknowledge(this.#held.stream, this.#held.seq);
-    this.#held = null;
+    if (document.hidden || !this.#unacknowledged) return;
+    this.#wire.acknowledge(this.#unacknowledged.stream, this.#unacknowledged.seq);
+    this.#unacknowledged = null;
   }
 
   #draw(picture) {
@@ -142,15 +142,15 @@ class LiveView {
     picture.close();
   }
 
-  #note(takenMs) {
+  #recordFrame(takenMs) {
     const now = performance.now();
     this.#arrivals.push(now);
     this.#ageMs = Math.max(0, this.#wire.serverNow() - takenMs);
-    this.#count += 1;
-    if (this.#arrivals.length < 3) this.#figures();
+    this.#shownCount += 1;
+    if (this.#arrivals.length < 3) this.#showFigures();
   }
 
-  #figures() {
+  #showFigures() {
     const now = performance.now();
     const newest = this.#arrivals.at(-1);
     this.#arrivals = this.#arrivals.filter((at) => now - at < RATE_WINDOW_MS);
@@ -158,14 +158,14 @@ class LiveView {
     const span = Math.max(500, now - (this.#arrivals[0] ?? now));
     byId("live-rate").textContent = fresh ? `${(this.#arrivals.length * 1000 / span).toFixed(1)} frames/s` : "";
     byId("live-age").textContent = fresh ? `${Math.round(this.#ageMs)} ms old` : "";
-    byId("live-count").textContent = this.#count ? `${this.#count} shown` : "";
-    byId("screen").classList.toggle("asleep", !fresh);
-    const words = fresh ? "" : this.#wordsWithoutFrames();
+    byId("live-count").textContent = this.#shownCount ? `${this.#shownCount} shown` : "";
+    byId("screen").classList.toggle("inactive", !fresh);
+    const words = fresh ? "" : this.#noFramesText();
     if (byId("live-words").textContent !== words) byId("live-words").textContent = words;
     if (newest !== undefined && this.#arrivals.length === 0) this.#arrivals = [newest];
   }
 
-  #wordsWithoutFrames() {
+  #noFramesText() {
     if (!this.#wanted) return "Live view is off.";
     if (!this.#wire.open) return "No server. Live view goes on when it is back.";
     if (!this.#cameras.there) return "No camera. Live view goes on when it is back.";

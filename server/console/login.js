@@ -37,7 +37,7 @@ class Login {
 
   #ask(words) {
     byId("login").hidden = false;
-    byId("desk").hidden = byId("log-out").hidden = true;
+    byId("panel").hidden = byId("log-out").hidden = true;
     byId("login-error").textContent = words;
     byId("token").setAttribute("aria-invalid", String(words !== ""));
     byId("token").focus();
@@ -48,7 +48,7 @@ class Login {
     const asked = !byId("login").hidden;
     byId("login").hidden = true;
     byId("token").value = "";
-    byId("desk").hidden = byId("log-out").hidden = false;
+    byId("panel").hidden = byId("log-out").hidden = false;
     if (asked) byId("live-toggle").focus();
   }
 

@@ -19,55 +19,55 @@ const FACTS = new Set(["batterylevel", "lensname"]);
 async function connected() {
   if (wasLost) log("The server is back.");
   wasLost = false;
-  forgive("connection_lost");
+  closeProblemWithCode("connection_lost");
   try {
     await wire.command("subscribe", { events: ["*"] });
     const { server, version, libgphoto2 } = await wire.command("server_info");
     byId("about-server").textContent = `${server} ${version}${libgphoto2 ? ` · libgphoto2 ${libgphoto2}` : ""}`;
-    worked("connection");
+    closeProblem("connection");
     await cameras.refresh();
   } catch (error) {
-    if (error.code !== "connection_lost") complain(error, "connection");
+    if (error.code !== "connection_lost") showProblem(error, "connection");
   }
 }
 
 function disconnected({ state, words }) {
   live.lost();
   cameras.lost();
-  if (state === "waiting" && !wasLost && !byId("desk").hidden) {
+  if (state === "waiting" && !wasLost && !byId("panel").hidden) {
     wasLost = true;
     log(words);
   }
 }
 
-function heard(event) {
+function onEvent(event) {
   const words = eventWords(event, cameras, settings);
   if (words) log(words, new Date(event.time));
   if (event.event.startsWith("camera_")) cameras.refreshSoon();
   if (event.event === "live_view_stopped") live.stopped(event);
-  if (!cameras.concerns(event)) return;
+  if (!cameras.isSelected(event)) return;
   if (event.event === "config_changed") settings.changed(event);
   if (event.event === "file_added") {
     storage.refreshSoon();
     picture.added(event.camera_filepath);
   }
-  if (["file_added", "camera_warning"].includes(event.event) || FACTS.has(event.config_name)) cameras.askAboutSoon();
+  if (["file_added", "camera_warning"].includes(event.event) || FACTS.has(event.config_name)) cameras.readInfoSoon();
 }
 
 wire.addEventListener("state", ({ detail }) => {
   if (detail.state === "open") connected();
   else if (detail.state !== "connecting") disconnected(detail);
 });
-wire.addEventListener("event", ({ detail }) => heard(detail));
+wire.addEventListener("event", ({ detail }) => onEvent(detail));
 cameras.addEventListener("selected", () => {
   settings.clear();
   storage.clear();
   picture.clear();
-  worked("shot", "live", "download", "delete", "restart"); // with another camera
+  closeProblem("shot", "live", "download", "delete", "restart"); // with another camera
 });
 cameras.addEventListener("back", () => {
-  forgive("camera_disconnected", "camera_not_found");
-  worked("restart");
+  closeProblemWithCode("camera_disconnected", "camera_not_found");
+  closeProblem("restart");
   settings.read();
   storage.begin();
 });
@@ -78,8 +78,8 @@ cameras.addEventListener("changed", () => {
 });
 document.addEventListener("keydown", ({ key }) => {
   if (key !== "Escape" || document.querySelector("dialog[open]")) return;
-  if (!shots.cancel()) hideProblem();
+  if (!shots.cancel()) hideProblemBox();
 });
-byId("problem-close").addEventListener("click", hideProblem);
+byId("problem-close").addEventListener("click", hideProblemBox);
 byId("events-clear").addEventListener("click", () => byId("events").replaceChildren());
 login.begin();

@@ -12,10 +12,10 @@ class LastPicture {
   #cameras;
   #files = []; // of the picture that is shown
   #added = []; // paths that came by themselves and are not shown yet
-  #underWay = 0; // shots of this page
+  #shotsInProgress = 0; // shots of this page
   #showing = 0; // counts pictures: only the newest is shown
   #url = null;
-  #addedSoon = calmed(() => this.#showAdded(), SETTLED_MS);
+  #addedSoon = debounced(() => this.#showAdded(), SETTLED_MS);
 
   constructor(cameras) {
     this.#cameras = cameras;
@@ -40,18 +40,18 @@ class LastPicture {
   }
 
   /** Show the picture that `shoot` takes, which resolves to the reply of capture_image. */
-  async ofThisPage(shoot) {
+  async showShot(shoot) {
     const camera = this.#cameras.key;
-    this.#underWay += 1;
+    this.#shotsInProgress += 1;
     try {
       const shot = await shoot();
-      worked("shot");
-      say(`${shot.files.map((file) => file.filename).join(" and ")} taken.`);
+      closeProblem("shot");
+      showNotice(`${shot.files.map((file) => file.filename).join(" and ")} taken.`);
       if (camera !== this.#cameras.key) return;
       this.#added = this.#added.filter((path) => !shot.files.some((file) => file.camera_filepath === path));
       await this.#show(shot.files, this.#wordsOf(shot));
     } finally {
-      this.#underWay -= 1;
+      this.#shotsInProgress -= 1;
       this.#addedSoon();
     }
   }
@@ -67,13 +67,13 @@ class LastPicture {
   /** The newest of the pictures that came by themselves. A page that nobody looks at loads none. */
   async #showAdded() {
     const newest = this.#added.at(-1);
-    if (newest === undefined || this.#underWay || document.hidden || !this.#cameras.there) return;
+    if (newest === undefined || this.#shotsInProgress || document.hidden || !this.#cameras.there) return;
     const paths = this.#added.filter((path) => stemOf(path) === stemOf(newest));
     this.#added = [];
     const known = this.#files.filter((file) => stemOf(file.camera_filepath) === stemOf(newest));
     const fresh = paths.map((path) => ({ camera_filepath: path, filename: path.split("/").at(-1) }));
     const files = [...known, ...fresh].sort((a, b) => isJpeg(b) - isJpeg(a));
-    worked("shot");
+    closeProblem("shot");
     try {
       await this.#show(files, `${files.map((file) => file.filename).join(" and ")}, new on the camera.`);
     } catch (error) {
@@ -104,7 +104,7 @@ class LastPicture {
   }
 
   async #load({ camera_filepath: path }) {
-    return (await withProgress(byId("shot-progress"), (tell) => this.#cameras.download(path, tell))).blob;
+    return (await withProgress(byId("shot-progress"), (onProgress) => this.#cameras.download(path, onProgress))).blob;
   }
 
   async #thumbnail({ camera_filepath }) {
@@ -145,12 +145,12 @@ async function withProgress(bar, work) {
 /** Download a file of the camera to this machine. */
 async function fetchAndSave(cameras, file, bar) {
   try {
-    say(`Downloading ${file.filename}…`);
-    const { blob } = await withProgress(bar, (tell) => cameras.download(file.camera_filepath, tell));
-    worked("download");
+    showNotice(`Downloading ${file.filename}…`);
+    const { blob } = await withProgress(bar, (onProgress) => cameras.download(file.camera_filepath, onProgress));
+    closeProblem("download");
     saveAs(blob, file.filename);
-    say(`${file.filename} downloaded.`);
+    showNotice(`${file.filename} downloaded.`);
   } catch (error) {
-    complain(error, "download");
+    showProblem(error, "download");
   }
 }

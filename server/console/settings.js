@@ -12,7 +12,7 @@ class Settings {
   #rows = new Map(); // name of a setting: its rows, in its section and among the quick ones
   #stale = new Set();
   #interrupted = null; // what had the focus when the camera went away
-  #refreshSoon = calmed(() => this.#refreshStale(), 120);
+  #refreshSoon = debounced(() => this.#refreshStale(), 120);
 
   constructor(cameras) {
     this.#cameras = cameras;
@@ -28,7 +28,7 @@ class Settings {
       const { configs } = await this.#cameras.command("get_config");
       if (camera?.port !== this.#cameras.selected?.port) return;
       this.#build(configs);
-      for (const row of [...this.#rows.values()].flat()) row.forgive();
+      for (const row of [...this.#rows.values()].flat()) row.clearRetryable();
       byId("settings-words").textContent = "";
     } catch (error) {
       byId("settings-words").textContent = error.code === "connection_lost" ? "" : error.message;
@@ -86,7 +86,7 @@ class Settings {
   async #change(item, value) {
     const reply = await this.#cameras.command("set_config", { name: item.config_name, value });
     this.#update(reply);
-    say(`${reply.label}: ${plainWords(reply)}.`);
+    showNotice(`${reply.label}: ${plainWords(reply)}.`);
   }
 
   #update(item) {

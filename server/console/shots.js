@@ -30,7 +30,7 @@ class Shots {
     byId("countdown").textContent = "";
     this.#label();
     const words = why ? `Countdown cancelled: ${why}` : "Countdown cancelled.";
-    say(words);
+    showNotice(words);
     if (why) log(words);
     return true;
   }
@@ -41,7 +41,7 @@ class Shots {
     if (this.#counting) {
       if (clicks < 2) this.cancel();
     } else if (this.#cameras.unavailable) {
-      say(this.#cameras.unavailable);
+      showNotice(this.#cameras.unavailable);
     } else {
       this.#countDown(Number(byId("delay").value));
     }
@@ -58,9 +58,9 @@ class Shots {
     this.#busy = true;
     this.#label();
     try {
-      await this.#picture.ofThisPage(() => this.#cameras.command("capture_image", { save: byId("save").checked }));
+      await this.#picture.showShot(() => this.#cameras.command("capture_image", { save: byId("save").checked }));
     } catch (error) {
-      complain(error, "shot");
+      showProblem(error, "shot");
     } finally {
       this.#busy = false;
       this.#label();

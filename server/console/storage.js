@@ -16,7 +16,7 @@ class Storage {
   constructor(cameras) {
     this.#cameras = cameras;
     this.#viewer = new Viewer(cameras, (file) => this.#delete(file));
-    this.refreshSoon = calmed(() => this.refresh(), 400);
+    this.refreshSoon = debounced(() => this.refresh(), 400);
     byId("storage-refresh").addEventListener("click", () => this.refresh());
     byId("newer").addEventListener("click", () => this.#turn(-1));
     byId("older").addEventListener("click", () => this.#turn(1));
@@ -169,12 +169,12 @@ class Storage {
     if (!(await confirmed(`${file.filename} will be deleted from the camera's card. This cannot be undone.`))) return false;
     try {
       await this.#cameras.command("delete_file", { camera_filepath: file.camera_filepath });
-      worked("delete");
+      closeProblem("delete");
     } catch (error) {
-      complain(error, "delete");
+      showProblem(error, "delete");
       return false;
     }
-    say(`${file.filename} deleted.`);
+    showNotice(`${file.filename} deleted.`);
     await this.refresh();
     return true;
   }
@@ -202,7 +202,7 @@ class Viewer {
     byId("viewer-image").hidden = byId("viewer-download").hidden = true;
     byId("viewer").showModal();
     try {
-      const { blob } = await withProgress(byId("viewer-progress"), (tell) => this.#cameras.download(file.camera_filepath, tell));
+      const { blob } = await withProgress(byId("viewer-progress"), (onProgress) => this.#cameras.download(file.camera_filepath, onProgress));
       if (this.#file === file) this.#show(file, blob);
     } catch (error) {
       if (this.#file === file) byId("viewer-words").textContent = error.message;

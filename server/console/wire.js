@@ -48,7 +48,7 @@ class Wire extends EventTarget {
   #retry;
   #heartbeat;
   #askedAt = 0;
-  #heardAt = 0;
+  #receivedAt = 0;
   #refusal = null;
   #clocks = [];
 
@@ -68,19 +68,19 @@ class Wire extends EventTarget {
     this.leave();
     this.#token = token;
     this.#waitMs = FIRST_WAIT_MS;
-    this.#dial();
+    this.#openSocket();
   }
 
   leave() {
     this.#token = null;
     clearTimeout(this.#retry);
     this.#drop();
-    this.#tell("off", "Not connected");
+    this.#emitState("off", "Not connected");
   }
 
   /** Do not wait for the next try. */
   tryNow() {
-    if (this.#token !== null && this.#socket === null) this.#dial();
+    if (this.#token !== null && this.#socket === null) this.#openSocket();
   }
 
   /** The reply to a command. Throws CommandError. */
@@ -91,7 +91,7 @@ class Wire extends EventTarget {
     const id = ++this.#number;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      this.#say({ command: name, payload, id });
+      this.#send({ command: name, payload, id });
     });
   }
 
@@ -106,11 +106,11 @@ class Wire extends EventTarget {
 
   /** Tell the server that a frame was taken. */
   acknowledge(stream, seq) {
-    if (this.#open) this.#say({ ack: { stream, seq } });
+    if (this.#open) this.#send({ ack: { stream, seq } });
   }
 
   /** On a connection that is closing nothing can be said; what waits for an answer is told when it is closed. */
-  #say(message) {
+  #send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
@@ -120,15 +120,15 @@ class Wire extends EventTarget {
     return Date.now() + best.aheadMs;
   }
 
-  #dial() {
+  #openSocket() {
     clearTimeout(this.#retry);
-    this.#tell("connecting", "Connecting…");
+    this.#emitState("connecting", "Connecting…");
     this.#refusal = null;
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify({ token: this.#token, protocol: 1 }));
-    socket.onmessage = ({ data }) => this.#hear(data);
+    socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => this.#closed(code);
     // Also where the network swallows the first packet: the browser alone would wait for minutes.
     this.#askedAt = performance.now();
@@ -138,7 +138,7 @@ class Wire extends EventTarget {
   /** Silence counts from a question on, not from the last message: browsers slow the timers of hidden pages. */
   #beat() {
     const now = performance.now();
-    const answered = this.#heardAt >= this.#askedAt;
+    const answered = this.#receivedAt >= this.#askedAt;
     if (!answered && now - this.#askedAt > SILENCE_MS) this.#closed(1006);
     if (!answered || !this.#open) return;
     this.#askedAt = now;
@@ -176,13 +176,13 @@ class Wire extends EventTarget {
     this.#drop();
     if (FINAL_CODES.has(code) || (code === TOO_MUCH && !loggedIn)) {
       this.#token = null;
-      this.#tell("refused", this.#refusalWords(code));
+      this.#emitState("refused", this.#refusalWords(code));
       return;
     }
     const retryMs = code === TOO_MUCH ? LATER_MS : this.#waitMs;
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
     this.#retry = setTimeout(() => this.tryNow(), retryMs);
-    this.#tell("waiting", CLOSE_WORDS[code] ?? "The server does not answer.", retryMs);
+    this.#emitState("waiting", CLOSE_WORDS[code] ?? "The server does not answer.", retryMs);
   }
 
   #refusalWords(code) {
@@ -190,13 +190,13 @@ class Wire extends EventTarget {
     return this.#refusal ?? `The server closed the connection (${code}).`;
   }
 
-  #hear(data) {
-    this.#heardAt = performance.now();
-    if (data instanceof ArrayBuffer) this.#hearBinary(data);
-    else this.#hearText(JSON.parse(data));
+  #receive(data) {
+    this.#receivedAt = performance.now();
+    if (data instanceof ArrayBuffer) this.#receiveBinary(data);
+    else this.#receiveText(JSON.parse(data));
   }
 
-  #hearText(message) {
+  #receiveText(message) {
     if (message.event === "transfer_complete") this.#complete(message);
     else if (message.event) this.dispatchEvent(new CustomEvent("event", { detail: message }));
     else if (message.id !== undefined) this.#answered(message);
@@ -209,7 +209,7 @@ class Wire extends EventTarget {
     this.#waitMs = FIRST_WAIT_MS;
     this.#clocks = [];
     this.#readClock();
-    this.#tell("open", "Connected");
+    this.#emitState("open", "Connected");
   }
 
   #answered(reply) {
@@ -219,7 +219,7 @@ class Wire extends EventTarget {
     else waiting?.reject(new CommandError(reply));
   }
 
-  #hearBinary(buffer) {
+  #receiveBinary(buffer) {
     const header = new DataView(buffer, 0, HEADER_BYTES);
     const [kind, number, big] = [header.getUint8(0), header.getUint16(2), Number(header.getBigUint64(8))];
     const bytes = new Uint8Array(buffer, HEADER_BYTES);
@@ -251,7 +251,7 @@ class Wire extends EventTarget {
     else transfer.reject(new CommandError({ message: "The file did not arrive whole. Try again.", code: "incomplete" }));
   }
 
-  #tell(state, words, retryMs = null) {
+  #emitState(state, words, retryMs = null) {
     this.dispatchEvent(new CustomEvent("state", { detail: { state, words, retryMs } }));
   }
 }

@@ -46,7 +46,7 @@ async def test_a_file_that_comes_while_the_card_is_read_is_no_finding(journal: J
     await card.read("A", listing("1.JPG", meanwhile=lambda: card.add(f"{FOLDER}/2.JPG")))
     assert card.files == 2
     await card.begin_shot("A")
-    finding = await card.settle("A", listing("1.JPG", "2.JPG"))
+    finding = await card.check("A", listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == ()
 
@@ -57,10 +57,10 @@ async def test_the_next_server_finds_what_the_last_one_does_not_know(journal: Jo
     card.add(f"{FOLDER}/2.JPG")
     await card.begin_shot("A")
     later = Card(journal)
-    finding = await later.settle("A", listing("1.JPG", "2.JPG", "3.JPG"))
+    finding = await later.check("A", listing("1.JPG", "2.JPG", "3.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/3.JPG",)
-    assert await Card(journal).settle("A", listing()) is None
+    assert await Card(journal).check("A", listing()) is None
 
 
 async def test_without_a_disk_the_same_server_finds_it_all_the_same(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_without_a_disk_the_same_server_finds_it_all_the_same(tmp_path: Pa
     await card.read("A", listing("1.JPG"))
     await card.begin_shot("A")
     card.add(f"{FOLDER}/2.JPG")  # told after the shot that was given up
-    finding = await card.settle("A", listing("1.JPG", "2.JPG"))
+    finding = await card.check("A", listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/2.JPG",)
 
@@ -78,7 +78,7 @@ async def test_an_empty_list_of_a_card_that_had_files_proves_nothing(journal: Jo
     card = Card(journal)
     await card.read("A", listing("1.JPG"))
     await card.begin_shot("A")
-    finding = await card.settle("A", listing())
+    finding = await card.check("A", listing())
     assert finding is not None
     assert finding.files is None
 
@@ -88,11 +88,11 @@ async def test_a_card_that_loses_its_camera_each_time_is_left_alone_and_stops_no
     await card.begin_shot("A")
     for _ in range(module._TRIES):
         with pytest.raises(CameraDisconnected):
-            await card.settle("A", lost)
-    finding = await card.settle("A", lost)
+            await card.check("A", lost)
+    finding = await card.check("A", lost)
     assert finding is not None
     assert finding.files is None
-    assert not card.unsettled
+    assert not card.needs_check
     asked: list[str] = []
 
     async def list_folder(folder: str) -> tuple[list[str], list[str]]:
@@ -109,8 +109,8 @@ async def test_cameras_with_names_that_look_alike_keep_their_own_notes(
 ) -> None:
     first, second = cameras
     await Card(journal).begin_shot(first)
-    assert await Card(journal).settle(second, listing()) is None
-    assert await Card(journal).settle(first, listing()) is not None
+    assert await Card(journal).check(second, listing()) is None
+    assert await Card(journal).check(first, listing()) is not None
 
 
 async def test_a_card_with_fifty_thousand_files_holds_up_nobody(journal: Journal) -> None:
@@ -135,7 +135,7 @@ async def test_a_card_with_fifty_thousand_files_holds_up_nobody(journal: Journal
     assert card.files == 50_000
     await card.begin_shot("A")
     card.add("/100CANON/NEW.JPG")
-    finding = await card.settle("A", crowded)
+    finding = await card.check("A", crowded)
     watching.cancel()
     await asyncio.wait((watching,))
     assert finding is not None
@@ -147,8 +147,8 @@ async def test_a_shot_is_looked_for_on_its_own_camera_only(journal: Journal) -> 
     card = Card(journal)  # of an address, at which another camera answers now and then
     await card.read("A", listing("1.JPG"))
     await card.begin_shot("A")
-    assert await card.settle("B", listing("9.JPG")) is None
-    finding = await card.settle("A", listing("1.JPG", "2.JPG"))
+    assert await card.check("B", listing("9.JPG")) is None
+    finding = await card.check("A", listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/2.JPG",)
 
@@ -167,6 +167,6 @@ async def test_a_shot_that_began_while_the_card_was_read_cannot_be_told(journal:
     await card.begin_shot("A")
     go_on.set()
     await reading
-    finding = await card.settle("A", slow)
+    finding = await card.check("A", slow)
     assert finding is not None
     assert finding.files is None

@@ -23,12 +23,12 @@ class Ends:
     """Both ends: the server's collects what it hears, the camera process's is used from threads."""
 
     def __init__(self) -> None:
-        ours, theirs = pair()
-        self.raw = theirs
-        self.far = BlockingChannel(os.dup(theirs.fileno()))
+        server_end, process_end = pair()
+        self.raw = process_end
+        self.far = BlockingChannel(os.dup(process_end.fileno()))
         self.messages: asyncio.Queue[Message] = asyncio.Queue()
         self.lost = asyncio.Event()
-        self.near = AsyncChannel(ours, self.messages.put_nowait, self.lost.set)
+        self.near = AsyncChannel(server_end, self.messages.put_nowait, self.lost.set)
 
     async def heard(self) -> Message:
         async with asyncio.timeout(WITHIN_S):
@@ -176,10 +176,10 @@ async def test_the_camera_process_hears_jobs_and_the_end(ends: Ends) -> None:
 
 
 def test_a_camera_process_that_hears_rubbish_says_so() -> None:
-    ours, theirs = pair()
-    with ours:
-        channel = BlockingChannel(theirs.detach())
-        ours.send(b"\xff" * 100)
+    server_end, process_end = pair()
+    with server_end:
+        channel = BlockingChannel(process_end.detach())
+        server_end.send(b"\xff" * 100)
         with pytest.raises(ChannelBroken):
             channel.receive(5)
         channel._socket.close()

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from camera.photos import downloads as fetched
-from camera.photos.downloads import FetchedFile, FetchedFiles
+from camera.photos.downloads import FetchedFile, FileCache
 
 
 def file(path: str, size: int = 10, mark: bytes = b"x") -> FetchedFile:
@@ -28,21 +28,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_file_is_found_again_by_its_path() -> None:
-    files, one = FetchedFiles(), file("/card/one.jpg")
+    files, one = FileCache(), file("/card/one.jpg")
     files.add(one)
     assert files.get("/card/one.jpg") is one
     assert files.get("/card/two.jpg") is None
 
 
 def test_the_newer_file_of_a_path_takes_the_place_of_the_older() -> None:
-    files, newer = FetchedFiles(), file("/card/one.jpg")
+    files, newer = FileCache(), file("/card/one.jpg")
     files.add(file("/card/one.jpg"))
     files.add(newer)
     assert files.get("/card/one.jpg") is newer
 
 
 def test_a_file_that_nobody_asks_for_is_forgotten_after_a_minute(clock: list[float]) -> None:
-    files = FetchedFiles()
+    files = FileCache()
     files.add(file("/card/one.jpg"))
     clock[0] += 59
     assert files.get("/card/one.jpg") is not None
@@ -53,7 +53,7 @@ def test_a_file_that_nobody_asks_for_is_forgotten_after_a_minute(clock: list[flo
 
 
 def test_the_oldest_goes_when_there_is_too_much_and_the_newest_stays_whatever_its_size() -> None:
-    files = FetchedFiles()
+    files = FileCache()
     for name in ("a", "b", "c"):
         files.add(file(f"/card/{name}", 30 * 2**20))
     assert [files.get(f"/card/{name}") is not None for name in ("a", "b", "c")] == [False, True, True]
@@ -62,7 +62,7 @@ def test_the_oldest_goes_when_there_is_too_much_and_the_newest_stays_whatever_it
 
 
 def test_only_copies_outlive_age_and_size_of_the_others(clock: list[float]) -> None:
-    files = FetchedFiles()
+    files = FileCache()
     path = files.add_only_copy(file("/capt0000.jpg", 60 * 2**20))
     files.add(file("/card/huge", 500 * 2**20))
     clock[0] += 10_000
@@ -71,7 +71,7 @@ def test_only_copies_outlive_age_and_size_of_the_others(clock: list[float]) -> N
 
 
 def test_only_copies_of_one_name_get_names_of_their_own() -> None:
-    files = FetchedFiles()
+    files = FileCache()
     paths = [files.add_only_copy(file("/capt0000.jpg", mark=bytes([65 + number]))) for number in range(3)]
     assert paths == ["/capt0000.jpg", "/capt0000-2.jpg", "/capt0000-3.jpg"]
     for number, path in enumerate(paths):
@@ -81,13 +81,13 @@ def test_only_copies_of_one_name_get_names_of_their_own() -> None:
 
 
 def test_the_oldest_only_copy_goes_when_there_are_too_many() -> None:
-    files = FetchedFiles()
+    files = FileCache()
     paths = [files.add_only_copy(file("/capt0000.jpg", 100 * 2**20)) for _ in range(4)]
     assert [files.get(path) is not None for path in paths] == [False, False, True, True]
 
 
 def test_a_dropped_file_is_gone() -> None:
-    files = FetchedFiles()
+    files = FileCache()
     files.add(file("/card/one.jpg"))
     path = files.add_only_copy(file("/capt0000.jpg"))
     assert files.is_only_copy(path)
@@ -99,7 +99,7 @@ def test_a_dropped_file_is_gone() -> None:
 def test_a_file_lives_as_long_as_somebody_reads_it() -> None:
     process = psutil.Process()
     before = process.num_fds()
-    files, held = FetchedFiles(), file("/card/one.jpg", 3, b"abc")
+    files, held = FileCache(), file("/card/one.jpg", 3, b"abc")
     files.add(held)
     files.drop("/card/one.jpg")
     assert held.read(0, 3) == b"abc"
@@ -111,7 +111,7 @@ def test_a_file_lives_as_long_as_somebody_reads_it() -> None:
 def test_1500_small_files_hold_few_descriptors_and_one_that_is_read_stays() -> None:
     process = psutil.Process()
     before = process.num_fds()
-    files, held = FetchedFiles(), file("/card/held.jpg", 3, b"abc")
+    files, held = FileCache(), file("/card/held.jpg", 3, b"abc")
     files.add(held)
     for number in range(1500):
         files.add(file(f"/card/{number}.jpg"))

@@ -13,7 +13,7 @@ from camera.errors import CameraBusy
 from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
 from camera.model import CapturedFile, ConfigItem, ConfigRange, Frame, Storage
 from camera.orientation import Orientation
-from camera.remote import Content, FolderContent, Jobs, RemoteCamera, Reply, serve, verb_of
+from camera.remote import Content, FolderContent, JobTable, RemoteCamera, Reply, serve, verb_of
 
 ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRange(0.0, 1.0, 0.5), "/main/iso")
 FILE = CapturedFile("/a/b.jpg", 7, "image/jpeg")
@@ -33,7 +33,7 @@ class Process:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        self.jobs = Jobs(
+        self.jobs = JobTable(
             serve(RemoteCamera.get_config, lambda name: self._seen(ITEM, name)),
             serve(RemoteCamera.get_all_config, lambda: self._seen([ITEM, ITEM])),
             serve(RemoteCamera.set_config, lambda name, value: self._seen(ITEM, name, value)),
@@ -62,7 +62,7 @@ class Process:
         return self._seen([FILE])
 
     async def call(self, verb: remote.Verb, arguments: remote.Json, on_progress: remote.OnProgress) -> Any:
-        job = self.jobs.asked(across(Message(remote.request(3, verb, arguments))))
+        job = self.jobs.job_of(across(Message(remote.request(3, verb, arguments))))
         assert job is not None
         reply = job.run(on_progress)
         assert isinstance(remote.incoming(across(reply)), Reply)
@@ -96,7 +96,7 @@ async def test_every_verb_carries_its_arguments_there_and_its_result_back() -> N
 
 def test_a_verb_that_nobody_serves_is_a_mistake_that_shows_at_once() -> None:
     with pytest.raises(NotImplementedError, match="get_config"):
-        Jobs(serve(RemoteCamera.keep_alive, lambda: None))
+        JobTable(serve(RemoteCamera.keep_alive, lambda: None))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from camera.errors import ConfigReadonly, InvalidValue, NotSupported
 from camera.model import ConfigItem, ConfigRange, WidgetType
-from camera.values import WantedValue, convert, took
+from camera.values import WantedValue, accepted, convert
 from protocol.errors import RequestError
 
 
@@ -119,4 +119,4 @@ def test_what_holds_widgets_has_no_value(kind: WidgetType) -> None:
 )  # fmt: skip
 def test_a_value_read_back_is_compared_by_its_type(after: ConfigItem, value: str | float, expected: bool) -> None:
     before = item(after.type, value=1_800_000_000 if after.type == "date" else None)
-    assert took(before, after, value) is expected
+    assert accepted(before, after, value) is expected

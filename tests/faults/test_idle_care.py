@@ -45,7 +45,7 @@ async def test_a_low_battery_is_told_before_it_is_empty(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(upkeep, "_LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(upkeep, "_CHECK_EVERY_S", 0.5)
     running = await in_process(ports[SPARE])
     async with await running.connect() as client:
         await client.command("get_config", name="iso")
@@ -65,7 +65,7 @@ async def test_a_process_that_grew_is_replaced_while_nobody_uses_the_camera(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr(upkeep, "_WEIGH_EVERY_S", 0.5)
+    monkeypatch.setattr(upkeep, "_MEMORY_EVERY_S", 0.5)
     running = await in_process(ports[SPARE], most_process_bytes=2**20)
     own = psutil.Process().pid
     async with await running.connect() as client:

@@ -16,7 +16,7 @@ from processes import camera_process
 
 from camera import ports
 from camera.errors import CameraError, CameraIO, GpFailure
-from camera.reconnect import explained, reset_device
+from camera.reconnect import open_error, reset_device
 from protocol.errors import RequestError
 from simulator.client import Control
 from tests.rig import ROOT, Client, CommandError, Json, Server
@@ -136,9 +136,9 @@ def test_a_missing_permission_is_said_in_words(tmp_path: Path, monkeypatch: pyte
     node = tmp_path / "001" / "004"
     node.touch()
     told = CameraIO("The transfer broke.", gp=GpFailure(-7))
-    assert explained("usb:001,004", told) is told
+    assert open_error("usb:001,004", told) is told
     monkeypatch.setattr(ports.os, "access", lambda *_: False)  # the tests may run as root, who may everything
-    plain: CameraError = explained("usb:001,004", told)
+    plain: CameraError = open_error("usb:001,004", told)
     assert str(node) in plain.message
     request = RequestError.from_camera(plain)
     assert "group" in request.message

@@ -296,7 +296,7 @@ def test_names_of_this_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, h
     monkeypatch.setattr("machine_names._HOSTS", known)
     monkeypatch.setattr("machine_names.socket.gethostname", lambda: "VM7")
     monkeypatch.setattr("machine_names._domains", lambda: ["lan"])
-    assert Hosts(["booth.example", "*.booths.example"]).ours(host)
+    assert Hosts(["booth.example", "*.booths.example"]).includes(host)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_names_of_this_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, h
 def test_names_that_are_not(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setattr("machine_names.socket.gethostname", lambda: "vm7")
     monkeypatch.setattr("machine_names._domains", lambda: ["lan"])
-    assert not Hosts(["booth.example", "*.booths.example"]).ours(host)
+    assert not Hosts(["booth.example", "*.booths.example"]).includes(host)
 
 
 @pytest.mark.parametrize("path", ["/console", "/health", "/ws"])

@@ -12,7 +12,7 @@ import auth
 from camera.options import SessionOptions
 from gphoto_ws_server import build
 from server import limits
-from server.admission import Access, who_makes_room
+from server.admission import Access, longest_waiting
 from tests.rig import TOKEN, Client, Server
 from tests.server.wire import answer, fresh_address, last_words, logged_in, refused, say, still_answers, stranger
 
@@ -161,7 +161,7 @@ async def test_a_few_wrong_tokens_from_one_address_brake_the_next(bare_server: S
 
 def test_a_network_that_fills_the_lobby_makes_room_itself() -> None:
     guests = ["192.0.2.1", "2001:db8::1", "2001:db8::2", "local"]
-    assert who_makes_room(guests, lambda guest: guest) == "2001:db8::1"
+    assert longest_waiting(guests, lambda guest: guest) == "2001:db8::1"
 
 
 @pytest.fixture

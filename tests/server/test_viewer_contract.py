@@ -228,7 +228,7 @@ async def test_a_piece_that_is_given_up_in_its_middle_ends_the_connection(file: 
 @pytest.fixture
 def other_library(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """As if websockets had another inside."""
-    monkeypatch.setattr(frame_connection, "_INSIDE", ("no_such_attribute",))
+    monkeypatch.setattr(frame_connection, "_NEEDED_INTERNALS", ("no_such_attribute",))
     return caplog
 
 

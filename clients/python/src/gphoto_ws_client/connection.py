@@ -54,8 +54,10 @@ class Connection:
         self._on_event = on_event
         self._on_over = on_over
         self._link: Link | None = None
-        self._over: GphotoWsError | None = ConnectionFailed("The client is not connected: use it with `async with`.")
-        self._news = asyncio.Event()
+        self._end_error: GphotoWsError | None = ConnectionFailed(
+            "The client is not connected: use it with `async with`."
+        )
+        self._changed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -70,8 +72,8 @@ class Connection:
             GphotoWsError: see Link.open.
         """
         self._link = await Link.open(self._address, self._on_event)
-        self._over = None
-        self._keeper = asyncio.create_task(self._keep(self._link), name="gphoto-ws keeper")
+        self._end_error = None
+        self._keeper = asyncio.create_task(self._keep_connected(self._link), name="gphoto-ws keeper")
 
     async def close(self) -> None:
         """Leave for good."""
@@ -89,12 +91,12 @@ class Connection:
             GphotoWsError: it will not come back.
         """
         while True:
-            if self._over is not None:
-                raise self._over.with_traceback(None)
+            if self._end_error is not None:
+                raise self._end_error.with_traceback(None)
             if self._link is not None and not self._link.lost.done():
                 return self._link
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     async def call(
         self,
@@ -152,7 +154,7 @@ class Connection:
                 raise NotSent(lost.message) from lost
             link.selected = port
 
-    async def _keep(self, link: Link) -> None:
+    async def _keep_connected(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE_S
         while True:
@@ -164,16 +166,16 @@ class Connection:
             if lost.close_code not in FINAL_CLOSE_CODES and self.reconnect_for > 0:
                 _log.info("%s Trying again for %g s.", lost.message, self.reconnect_for)
             try:
-                link = await self._come_back(lost, pause)
+                link = await self._reconnect(lost, pause)
             except GphotoWsError as error:
                 self._end(error)
                 return
             self._link = link
-            self._news.set()
+            self._changed.set()
             _log.info("Connected again.")
             self._on_event({"event": "reconnected"})
 
-    async def _come_back(self, lost: ConnectionLost, pause: float) -> Link:
+    async def _reconnect(self, lost: ConnectionLost, pause: float) -> Link:
         """A new link, with its subscriptions.
 
         Raises:
@@ -184,8 +186,8 @@ class Connection:
         if lost.close_code == _FLOODED:
             pause = _PAUSE_AFTER_FLOOD_S
         error: GphotoWsError = lost
-        comes_back = lost.close_code not in FINAL_CLOSE_CODES
-        while comes_back:
+        may_retry = lost.close_code not in FINAL_CLOSE_CODES
+        while may_retry:
             rest = give_up_at - loop.time()
             if rest <= 0:
                 break
@@ -195,7 +197,7 @@ class Connection:
             try:
                 return await self._open_again()
             except GphotoWsError as failure:
-                error, comes_back = failure, failure.retryable
+                error, may_retry = failure, failure.retryable
         raise error
 
     async def _open_again(self) -> Link:
@@ -212,9 +214,9 @@ class Connection:
         return link
 
     def _end(self, error: GphotoWsError) -> None:
-        if self._over is None:
-            self._over = error
-            self._news.set()
+        if self._end_error is None:
+            self._end_error = error
+            self._changed.set()
             self._on_over(error)
 
 

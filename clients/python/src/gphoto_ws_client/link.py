@@ -22,7 +22,7 @@ from gphoto_ws_client.login import Address, log_in, why_lost
 _log = logging.getLogger("gphoto_ws_client")
 
 # Messages that nobody understands, on one connection.
-_MOST_TOLD = 10
+_MOST_LOGGED = 10
 
 Json = dict[str, Any]
 Claim = Callable[["Link", Json], None]
@@ -78,7 +78,7 @@ class Link:
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[asyncio.Future[Json], Claim | None]] = {}
         self._last_words = ""
-        self._passed_over = 0
+        self._skipped = 0
         self._max_size = max_size
         self._reader = asyncio.create_task(self._read(), name="gphoto-ws reader")
 
@@ -141,16 +141,16 @@ class Link:
                     else:
                         await self._take(parse_message(message))
                 except UnexpectedReply as error:
-                    self._pass_over(error)
+                    self._skip(error)
         except ConnectionClosed as closed:
             lost = why_lost(closed, self._last_words, self._max_size)
         finally:
             self._end(lost)
 
-    def _pass_over(self, error: UnexpectedReply) -> None:
-        self._passed_over += 1
-        if self._passed_over <= _MOST_TOLD:
-            rest = ", and no more of them is logged" if self._passed_over == _MOST_TOLD else ""
+    def _skip(self, error: UnexpectedReply) -> None:
+        self._skipped += 1
+        if self._skipped <= _MOST_LOGGED:
+            rest = ", and no more of them is logged" if self._skipped == _MOST_LOGGED else ""
             _log.warning("a message of the server was passed over%s: %s", rest, error)
 
     async def _take_binary(self, message: Frame | Piece) -> None:

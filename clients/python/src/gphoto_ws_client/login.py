@@ -30,7 +30,7 @@ FINAL_CLOSE_CODES = frozenset((4400, 4401, 4406))
 TOO_BIG, _NO_CLOSE = 1009, 1006
 # Characters. The reply lists the limits; as Python objects, JSON may take thirty times its length.
 _LONGEST_LOGIN_REPLY = 64 * 1024
-_GOODBYE_S = 2.0
+_CLOSE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def log_in(address: Address) -> ClientConnection:
     socket = await _connect(address)
     try:
         async with asyncio.timeout(address.open_timeout):
-            await _speak(socket, address)
+            await _send_token(socket, address)
     except BaseException as error:
         await socket.close()
         if isinstance(error, TimeoutError):
@@ -80,7 +80,7 @@ async def _connect(address: Address) -> ClientConnection:
             url,
             compression=None,
             open_timeout=address.open_timeout,
-            close_timeout=_GOODBYE_S,
+            close_timeout=_CLOSE_TIMEOUT_S,
             max_size=address.max_size,
             **tls,
         )
@@ -125,7 +125,7 @@ def _reason(error: OSError | EOFError) -> str:
     return f"{str(error) or type(error).__name__}."
 
 
-async def _speak(socket: ClientConnection, address: Address) -> None:
+async def _send_token(socket: ClientConnection, address: Address) -> None:
     try:
         await socket.send(json.dumps({"token": address.token, "protocol": PROTOCOL}))
         text = await socket.recv()

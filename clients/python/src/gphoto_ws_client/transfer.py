@@ -123,8 +123,8 @@ def _extent(reply: Downloaded, payload: dict[str, Any]) -> tuple[int, int]:
 
 
 def _relative(progress: Progress | None, start: int, size: int) -> Callable[[int], None]:
-    def told(count: int) -> None:
+    def report(count: int) -> None:
         if progress is not None:
             progress(start + count, size)
 
-    return told
+    return report

@@ -117,18 +117,18 @@ async def _next_frame(client: Client, view: LiveView, port: str | None) -> Frame
             if done:
                 return waiting.result()
             if client.connected:
-                await _tell_why(client, port)
+                await _report_why(client, port)
     finally:
         waiting.cancel()
 
 
-async def _tell_why(client: Client, port: str | None) -> None:
+async def _report_why(client: Client, port: str | None) -> None:
     try:
-        told = await client.get_camera_info(port=port)
+        details = await client.get_camera_info(port=port)
     except GphotoWsError as error:
         note(f"no frame at the moment: {error.message}")
     else:
-        note(f"no frame at the moment; the camera is {told.state}. {told.last_error or ''}".rstrip())
+        note(f"no frame at the moment; the camera is {details.state}. {details.last_error or ''}".rstrip())
 
 
 async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespace) -> list[SavedFile]:
@@ -137,7 +137,7 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
         return []
     if not shot.files:
         raise UnexpectedReply("The server took a picture and names no file of it.")
-    pairs = _places(Path(options.output), shot)
+    pairs = _targets(Path(options.output), shot)
     try:
         return [await _save(client, file.camera_filepath, path, options) for file, path in pairs]
     except (OSError, GphotoWsError, asyncio.CancelledError):
@@ -145,7 +145,7 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
         raise
 
 
-def _places(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
+def _targets(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
     """Which files of the shot go where."""
     if not target.is_dir():
         return [(shot.files[0], target)]

@@ -32,9 +32,9 @@ async def cameras(client: Client, options: argparse.Namespace) -> None:
 
 async def info(client: Client, options: argparse.Namespace) -> None:
     """Who the camera is and how it is."""
-    told = await client.get_camera_info(port=options.port)
+    details = await client.get_camera_info(port=options.port)
     if options.json:
-        show_json(told)
+        show_json(details)
         return
     for name in (
         "model",
@@ -48,12 +48,12 @@ async def info(client: Client, options: argparse.Namespace) -> None:
         "lens",
         "last_error",
     ):
-        if (value := getattr(told, name)) is not None:
+        if (value := getattr(details, name)) is not None:
             show(f"{name.replace('_', ' ')}: {value}")
-    show(f"can: {', '.join(told.can)}")
-    for warning in told.warnings or ():
+    show(f"can: {', '.join(details.can)}")
+    for warning in details.warnings or ():
         show(f"warning: {warning}")
-    for card in told.storage or ():
+    for card in details.storage or ():
         show(f"storage: {card.label or card.path}, {size_words(card.free)} free of {size_words(card.capacity)}")
 
 
@@ -168,6 +168,6 @@ def _allowed(setting: Config) -> str:
 
 
 def _event_words(event: Event) -> str:
-    told = {name: value for name, value in plain(event).items() if name not in ("event", "time", "port")}
-    facts = " ".join(f"{name}={value}" for name, value in told.items() if value not in (None, ""))
+    details = {name: value for name, value in plain(event).items() if name not in ("event", "time", "port")}
+    facts = " ".join(f"{name}={value}" for name, value in details.items() if value not in (None, ""))
     return "  ".join(part for part in (event.time, event.event, event.port, facts) if part)

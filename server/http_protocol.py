@@ -83,7 +83,7 @@ class _RequestReader(StreamReader):
             yield
         return (yield from super().at_eof())
 
-    def go_on(self) -> None:
+    def request_answered(self) -> None:
         """The request is answered: what comes now is for the WebSocket."""
         self._answered = True
 
@@ -96,7 +96,7 @@ class _RequestReader(StreamReader):
         self._length = value
 
 
-class Doorway(ServerProtocol):
+class HttpProtocol(ServerProtocol):
     """The library's protocol with these two promises.
 
     Args:
@@ -120,7 +120,7 @@ class Doorway(ServerProtocol):
         for name, value in self._reply_headers.items():
             if name not in response.headers:
                 response.headers[name] = value
-        self._requests.go_on()
+        self._requests.request_answered()
         super().send_response(response)
         answered, self._answered = self._answered, None  # there is one answer; the two would keep each other in memory
         if answered is not None:
