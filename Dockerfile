@@ -1,9 +1,9 @@
-# The server with everything it needs. Build: docker build -t gphoto-ws-server .
-# A tag can become another image. To stay with one, give its digest: --build-arg BASE_IMAGE=python@sha256:... (deploy/README.md).
+# The server with all its dependencies. Build: docker build -t gphoto-ws-server .
+# The image of a tag can change. To keep the same image, give its digest: --build-arg BASE_IMAGE=python@sha256:... (deploy/README.md).
 ARG BASE_IMAGE=python:3.13-slim-bookworm
 FROM ${BASE_IMAGE}
 
-# libturbojpeg turns pictures without loss; without it Pillow does.
+# libturbojpeg rotates pictures without loss; without it Pillow rotates them.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libturbojpeg0=1:2.1.* \
     && rm -rf /var/lib/apt/lists/* \

@@ -38,12 +38,12 @@ def run(folder: Path) -> int:
     try:
         covered = make(folder)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"gphoto_ws_server: no certificate was made: {_reason(folder, error)}", file=sys.stderr)
+        print(f"gphoto_ws_server: the certificate could not be created: {_reason(folder, error)}", file=sys.stderr)
         return 1
-    print(f"A certificate for {', '.join(covered)}; valid for {DAYS} days. Set:\n")
+    print(f"Created a certificate for {', '.join(covered)}, valid for {DAYS} days. Set:\n")
     print(f"WS_TLS_CERT={folder.absolute() / CERTIFICATE}")
     print(f"WS_TLS_KEY={folder.absolute() / KEY}\n")
-    print("Clients do not know it: give them the certificate (not the key), or have them accept it once.")
+    print("Clients do not trust it yet: give them the certificate (not the key), or let them accept it once.")
     return 0
 
 
@@ -90,9 +90,11 @@ def _is_address(text: str) -> bool:
 
 def _reason(folder: Path, error: OSError | subprocess.SubprocessError) -> str:
     if isinstance(error, FileExistsError):
-        return f"{error.filename2} exists. Delete {CERTIFICATE} and {KEY} there first, or name another folder."
+        return (
+            f"{error.filename2} exists already. Delete {CERTIFICATE} and {KEY} there first, or choose another folder."
+        )
     if isinstance(error, FileNotFoundError) and error.filename == "openssl":
-        return "the program openssl is missing: sudo apt-get install openssl"
+        return "openssl is not installed. Install it with: sudo apt-get install openssl"
     if isinstance(error, OSError):
         return f"{folder}: {error.strerror}"
     if isinstance(error, subprocess.CalledProcessError):

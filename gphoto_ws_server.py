@@ -47,28 +47,34 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Control cameras through libgphoto2 over WebSockets.",
         epilog="Settings come from the environment, or from a file .env in the folder where the server is started."
-        " --settings prints every one with its default and what it means, as such a file.",
+        " --settings prints all of them with defaults and explanations, in the format of that file.",
     )
-    parser.add_argument("--host", help="address to listen on, in place of WS_HOST")
-    parser.add_argument("--port", type=int, help="port to listen on, in place of WS_PORT; 0 takes a free one")
+    parser.add_argument("--host", help="address to listen on, instead of WS_HOST")
+    parser.add_argument("--port", type=int, help="port to listen on, instead of WS_PORT; 0 chooses a free one")
     parser.add_argument(
         "--simulate", type=int, nargs="?", const=1, metavar="N",
-        help="start N simulated cameras (default 1) beside the real ones",
+        help="start N simulated cameras (default 1) in addition to the real ones",
     )  # fmt: skip
-    parser.add_argument("--settings", action="store_true", help="print every setting as a file .env, and end")
-    parser.add_argument("--doctor", action="store_true", help="say what is wrong and what mends it, and end")
+    parser.add_argument(
+        "--settings", action="store_true", help="print all settings in the format of a .env file, and exit"
+    )
+    parser.add_argument(
+        "--doctor",
+        action="store_true",
+        help="check this machine, the settings and the cameras, print problems with their solutions, and exit",
+    )
     parser.add_argument(
         "--make-cert", nargs="?", const=".", metavar="FOLDER", type=Path,
-        help="write a self-signed certificate for this machine and its key (default: into this folder), and end",
+        help="write a self-signed certificate for this machine and its key (default: into this folder), and exit",
     )  # fmt: skip
     parser.add_argument(
         "--debuggable", action="store_true",
-        help="let debuggers and profilers of the same user look into the server's memory, which holds the token",
+        help="allow debuggers and profilers of the same user to read the server's memory, which contains the token",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=VERSION)
     arguments = parser.parse_args(argv)
     if arguments.simulate is not None and not 1 <= arguments.simulate <= 16:
-        parser.error("--simulate takes a number of cameras from 1 to 16; leave it out for none")
+        parser.error("--simulate takes a number of cameras from 1 to 16; omit it for none")
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         parser.error("--port takes a number from 0 to 65535")
     return arguments
@@ -102,14 +108,14 @@ def _reason(error: OSError) -> str:
 def _reload(certificates: Certificates | None) -> None:
     """Answer SIGHUP, which never ends the server: that would leave its cameras unreleased."""
     if certificates is None:
-        _log.info("SIGHUP: there are no certificates to read again; other settings need a restart")
+        _log.info("SIGHUP: there is no certificate to reload. Other settings need a restart.")
         return
     try:
         certificates.read_again()
     except TlsError as error:
-        _log.error("SIGHUP: the certificate from before stays in use: %s", error)
+        _log.error("SIGHUP: the certificate could not be reloaded; the previous one stays in use: %s", error)
     else:
-        _log.info("SIGHUP: read the certificate and its key again")
+        _log.info("SIGHUP: certificate and key reloaded")
 
 
 def _check_photo_folder(photos: PhotoFolder) -> None:
@@ -117,9 +123,9 @@ def _check_photo_folder(photos: PhotoFolder) -> None:
     try:
         photos.check_writable()
     except FolderNotWritable as error:
-        _log.warning("pictures cannot be saved: %s", error)
+        _log.warning("Pictures cannot be saved: %s", error)
     if swept := photos.sweep():
-        _log.info("removed %d half-written files from %s", swept, photos.folder)
+        _log.info("Removed %d incomplete files from %s", swept, photos.folder)
 
 
 async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
@@ -135,18 +141,18 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
     heartbeat = asyncio.create_task(notifier.heartbeat(app.summary), name="beat")
     try:
         bound = await app.start(host, port, tls)
-        _log.info("listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
-        _log.info("the console is at %s", _console(host, bound, tls is not None))
+        _log.info("Listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
+        _log.info("The console is at %s", _console(host, bound, tls is not None))
         notifier.ready()
         await asyncio.to_thread(_check_photo_folder, photos)
         await stop.wait()
-        _log.info("stopping")
+        _log.info("Stopping")
         notifier.stopping()
     finally:
         await app.stop()
         heartbeat.cancel()
         await asyncio.wait((heartbeat,))
-    _log.info("stopped")
+    _log.info("Stopped")
 
 
 def build(
@@ -199,20 +205,20 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     redaction.configure(settings.log_level, LOG_FORMAT, token)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are certificates to read again
     if not settings.api_token:
-        _log.info("API_TOKEN is not set; the token of this run is %s", token, extra=redaction.SHOW_TOKEN)
+        _log.info("API_TOKEN is not set. The token of this run is %s", token, extra=redaction.SHOW_TOKEN)
     for warning in warnings:
         _log.warning("%s", warning)
     isolation.isolate("API_TOKEN", debuggable=arguments.debuggable)
     isolation.report()
     if arguments.simulate and "VCAMERADIR" in os.environ:
-        print("gphoto_ws_server: --simulate and VCAMERADIR exclude each other (one driver set a process)",
+        print("gphoto_ws_server: --simulate cannot be combined with VCAMERADIR (one set of drivers per process)",
               file=sys.stderr)  # fmt: skip
         return 2
     with ExitStack() as stack:
         network = settings.network_cameras
         if arguments.simulate:
             simulator = stack.enter_context(SimulatorProcess("--cameras", str(arguments.simulate)))
-            _log.info("simulated cameras; their control port is %s", simulator.control)
+            _log.info("Simulated cameras started. Their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
         photos = PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name)
         options = SessionOptions(
@@ -240,10 +246,10 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
         try:
             asyncio.run(serve())
         except TlsError as error:
-            _log.error("cannot serve with TLS: %s", error)
+            _log.error("Cannot serve with TLS: %s", error)
             return 1
         except OSError as error:
-            words = "cannot serve on %s:%d: %s. Another port: WS_PORT or --port. --doctor tells more."
+            words = "Cannot listen on %s:%d: %s. Choose another port with WS_PORT or --port. --doctor shows details."
             _log.error(words, _shown(host), port, _reason(error))
             return 1
     return 0

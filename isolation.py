@@ -28,15 +28,17 @@ def isolate(secret: str, *, debuggable: bool) -> None:
     _wipe(secret.encode() + b"=")
     kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
     if not debuggable and not kernel.prctl(kernel.DUMPABLE, 0):
-        _log.warning("other programs of this user may read the server's memory, and the token in it")
+        _log.warning("Other programs of this user can read the server's memory, which contains the token")
 
 
 def report() -> None:
     """Say whether camera processes are confined, which only newer kernels can do."""
     if version := kernel.landlock_version():
-        _log.info("camera processes are confined by Landlock (version %d)", version)
+        _log.info("Camera processes are confined by Landlock (version %d)", version)
     else:
-        _log.warning("this kernel has no Landlock: a camera's process may read what the server's user may")
+        _log.warning(
+            "This kernel has no Landlock: camera processes can read everything that the server's user can read"
+        )
 
 
 def _wipe(start: bytes) -> None:

@@ -40,7 +40,7 @@ class Certificates:
             context.load_cert_chain(self._chain, self._key, password="")
         except OSError as error:
             raise TlsError(
-                "WS_TLS_CERT and WS_TLS_KEY have to name a certificate chain and its key, PEM files that this user may read"
+                "WS_TLS_CERT and WS_TLS_KEY must name a certificate chain and its key, PEM files that the server's user can read"
                 f" ({error.strerror})."
             ) from None
         return context

@@ -78,7 +78,7 @@ class Served:
     def _listening(self) -> int:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
-            found = re.search(r"gphoto_ws_server: listening on ws://\S+:(\d+)", self._log.read_text())
+            found = re.search(r"gphoto_ws_server: Listening on ws://\S+:(\d+)", self._log.read_text())
             if found:
                 return int(found[1])
             time.sleep(0.01)

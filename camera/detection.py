@@ -30,7 +30,7 @@ async def detect(drives: bool) -> Detected | None:
         ended = await run_helper("camera.device.detect", deadline_s=_DEADLINE_S)
         found: Detected = codec(Detected).decode(json.loads(ended.output))
     except (OSError, ValueError) as error:
-        _log.warning("detection failed: %s", error)
+        _log.warning("Camera detection failed: %s", error)
         return None
     return replace(found, cameras=[camera for camera in found.cameras if drives or not is_drive(camera.port)])
 
@@ -47,7 +47,7 @@ def warn_if_old(version: str) -> None:
     if is_old(version):
         oldest = ".".join(map(str, OLDEST))
         _log.warning(
-            "libgphoto2 %s is older than %s: its parsers have known faults that a hostile camera can use."
+            "libgphoto2 %s is older than %s and has known vulnerabilities that a malicious camera can exploit."
             " Install gphoto2 2.6.4 or newer (pip install -r requirements.txt).",
             version, oldest,
         )  # fmt: skip

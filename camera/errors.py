@@ -46,6 +46,9 @@ class GpFailure:
     code: int
     text: str = ""
 
+    def __str__(self) -> str:
+        return f"libgphoto2 {self.code}: {self.text}" if self.text else f"libgphoto2 {self.code}"
+
 
 @dataclass(eq=False)
 class CameraError(Exception):
@@ -147,9 +150,7 @@ class CaptureUnknown(CameraError):
     reason: str | None = field(default=None, kw_only=True)
 
 
-CAPTURE_UNKNOWN = (
-    "The shutter may have fired, but its picture was not seen. Look at the camera's storage before you shoot again."
-)
+CAPTURE_UNKNOWN = "The shutter may have fired, but its picture was not seen. Look at the camera's storage before you take another picture."
 
 
 @dataclass(eq=False)

@@ -147,7 +147,7 @@ class LiveView:
                 try:
                     await self._switch(wanted)
                 except CameraError as error:
-                    _log.warning("live view did not come back: %s", error)
+                    _log.warning("Live view could not be restarted: %s", error)
                     if isinstance(error, NotSupported) or attempt == _RESUME_TRIES:
                         break
                     await asyncio.sleep(_RESUME_PAUSE_S)  # a camera that is lost again ends this task here
@@ -184,7 +184,7 @@ class LiveView:
                 try:
                     await self._switch(wanted)
                 except CameraError as error:  # busy: the mirror must not stay up for ever
-                    _log.info("live view was not switched to %s: %s", wanted, error)
+                    _log.info("Live view could not be changed to %s: %s", wanted, error)
                 else:
                     self._feed = wanted
                     return

@@ -65,7 +65,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
             async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await process.wait()
         except TimeoutError:  # it hangs in the kernel, in USB for example: go on without it
-            _log.warning("process %d is not gone %.0f s after SIGKILL", process.pid, _KILL_TIMEOUT_S)
+            _log.warning("Process %d still exists %.0f s after SIGKILL", process.pid, _KILL_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +163,14 @@ class CameraProcess:
                 self._channel.close()
             if self._stderr is not None:
                 self._stderr.close()
-            raise CameraError(f"The camera's process could not be started ({error}).") from error
+            raise CameraError(f"The camera process could not be started ({error}).") from error
         try:
             async with asyncio.timeout(OPEN_DEADLINE_S):
                 await asyncio.wait((self._opened, self.lost), return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            await self.kill(CameraTimeout(f"The camera did not open within {OPEN_DEADLINE_S:.0f} s. Is it awake?"))
+            await self.kill(
+                CameraTimeout(f"The camera did not open within {OPEN_DEADLINE_S:.0f} s. Check that it is switched on.")
+            )
         except asyncio.CancelledError:
             await self.kill(CameraDisconnected("The server is shutting down."))
             raise
@@ -225,13 +227,17 @@ class CameraProcess:
                 await self._channel.send(remote.request(job, verb, arguments))
                 await reply
         except TimeoutError:
-            _log.warning("%s: %s did not end within %.0f s; ending its process", self.options.port, verb.name,
+            _log.warning("%s: %s timed out after %.0f s. Killing the camera process.", self.options.port, verb.name,
                          verb.deadline_s)  # fmt: skip
             await self.kill(CameraTimeout(
-                f"The camera did not answer within {verb.deadline_s:.0f} s; it is being opened again.", doing=verb.name
+                f"The camera did not answer within {verb.deadline_s:.0f} s. The server opens it again.", doing=verb.name
             ))  # fmt: skip
         except ChannelClosed:
-            self._lose(CameraDisconnected("The camera's process ended; it is being started again.", doing=verb.name))
+            self._lose(
+                CameraDisconnected(
+                    "The camera process ended unexpectedly. The server starts a new one.", doing=verb.name
+                )
+            )
         finally:
             self._progress = None
             self._replies.pop(job, None)
@@ -279,7 +285,7 @@ class CameraProcess:
             self._channel.close()
 
     def _channel_lost(self) -> None:
-        self._lose(CameraDisconnected("The camera's process ended; it is being started again."))
+        self._lose(CameraDisconnected("The camera process ended unexpectedly. The server starts a new one."))
 
     def _on_message(self, message: Message) -> None:
         self.last_message_at = asyncio.get_running_loop().time()
@@ -320,5 +326,7 @@ class CameraProcess:
             if self._replies:
                 self.last_message_at = loop.time()  # a job has its own deadline
             elif loop.time() - self.last_message_at > _SILENCE_S:
-                _log.warning("%s: silent for %.0f s; ending its process", self.options.port, _SILENCE_S)
-                await self.kill(CameraTimeout("The camera stopped answering; it is being opened again."))
+                _log.warning(
+                    "%s: no message from the camera process for %.0f s. Killing it.", self.options.port, _SILENCE_S
+                )
+                await self.kill(CameraTimeout("The camera stopped answering. The server opens it again."))

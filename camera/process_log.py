@@ -45,7 +45,7 @@ class LineBudget:
         return self._left_out > 0
 
     def _report(self, port: str) -> None:
-        _log.warning("%s: %d more lines of its process were left out", port, self._left_out)
+        _log.warning("%s: %d more log lines of the camera process were suppressed", port, self._left_out)
         self._left_out = 0
 
 

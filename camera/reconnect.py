@@ -245,7 +245,7 @@ class Reconnect:
         self.last_error = None
         self._state = "ready"
         self._finish_attempt()
-        _log.info("%s: open, %s, serial %s", self.port, self.title, process.identity and process.identity.serial)
+        _log.info("Camera ready: %s (%s), serial %s", self.port, self.title, serial or "unknown")
         self._report_gone(False)
         self._emit(StateMayDiffer())
         self._emit(CameraOpened())
@@ -259,7 +259,7 @@ class Reconnect:
         """
         known, found = self.identity, process.identity
         if known is not None and known.serial and (found is None or not found.serial):
-            error = CameraIO("The camera does not give its serial number any more; it is being opened again.")
+            error = CameraIO("The camera no longer reports its serial number. The server opens it again.")
             await process.kill(error)
             raise error
 
@@ -275,11 +275,11 @@ class Reconnect:
                     self._state = "recovering"  # reported below, with the reason; nobody may read "ready" until then
         self._emit(CameraLost())
         if process.closing:
-            _log.info("%s: closed", self.port)
+            _log.info("Camera closed: %s (%s)", self.port, self.title)
             return
         self.last_error = reason
         self._emit(StateMayDiffer())
-        _log.warning("%s: lost: %s", self.port, reason)
+        _log.warning("Camera disconnected: %s (%s). %s", self.port, self.title, reason)
         await process.kill(reason)
         if reason.gp is not None:  # not only the process ended: the camera did not answer it
             self._report_gone(True)
@@ -287,28 +287,34 @@ class Reconnect:
             self._short_connections + 1 if time.monotonic() - opened_at < _SHORT_CONNECTION_S else 0
         )
         if self._short_connections >= _MOST_SHORT_CONNECTIONS:
-            words = "does another program use it?" if isinstance(reason, CameraIO | CameraDisconnected) else reason
-            _log.warning("%s: lost %d times soon after it was opened; %s", self.port, self._short_connections, words)
+            hint = "Does another program use it?" if isinstance(reason, CameraIO | CameraDisconnected) else reason
+            pause = self._options.restart_delay
+            _log.warning(
+                "Camera disconnected %d times soon after it was opened: %s (%s). %s Retrying in %g s.",
+                self._short_connections, self.port, self.title, hint, pause,
+            )  # fmt: skip
             self._set_state("recovering")
-            await self._pause(self._options.restart_delay)
+            await self._pause(pause)
 
     async def _handle_failure(self, error: CameraError) -> None:
         """After a try that failed: the next rung of the ladder, and a pause that fits it."""
         self.attempts += 1
+        quick = self.attempts <= self._options.max_restart_attempts
+        pause = 0.0 if self.attempts == 1 else self._options.restart_delay if quick else _SLOW_RETRY_S
         if self.last_error is None or str(error) != str(self.last_error):
-            _log.warning("%s: could not be opened: %s (%s)", self.port, error, error.gp or "no answer of the driver")
+            _log.warning(
+                "Camera could not be opened: %s (%s). %s (%s) %s",
+                self.port, self.title, error, error.gp or "no answer from the driver",
+                f"Retrying in {pause:g} s." if pause else "Retrying.",
+            )  # fmt: skip
         self.last_error = error
         self._report_gone(True)
-        quick = self.attempts <= self._options.max_restart_attempts
         self._set_state("recovering" if quick else "needs_attention")
         self._finish_attempt()
         if self.attempts == _RESET_AFTER and not isinstance(error, CameraClaimed | CameraNotFound):
             with suppress(OSError):  # no process can be started: the pause is what is left
                 await reset_device(self.port)
-        if self.attempts == 1:
-            await self._pause(0)
-        else:
-            await self._pause(self._options.restart_delay if quick else _SLOW_RETRY_S)
+        await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:
         """Wait for the next try; one who asks for the camera makes it come sooner, a new process with a breath."""
@@ -354,12 +360,15 @@ async def reset_device(port: str) -> bool:
     if node is None:
         return False
     ended = await run_helper("camera.device.usb_reset", str(node), deadline_s=_RESET_DEADLINE_S)
-    words = "no answer" if ended.code is None else ended.output.decode(errors="replace").strip()
-    _log.warning("%s: USB device reset%s", port, "" if ended.code == 0 else f" failed: {words}")
+    if ended.code == 0:
+        _log.warning("USB device reset: %s", port)
+    else:
+        words = "no answer" if ended.code is None else ended.output.decode(errors="replace").strip()
+        _log.warning("USB device reset failed: %s (%s)", port, words)
     return ended.code == 0
 
 
 def log_failure(task: asyncio.Task[None]) -> None:
     """Log a task that should never end and has ended by a mistake of ours."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("%s failed and does not run any more", task.get_name(), exc_info=error)
+        _log.critical("Background task %s failed and has stopped", task.get_name(), exc_info=error)

@@ -174,7 +174,7 @@ class Registry:
         gone = [port for port in self._sessions if port not in present]
         for port in gone:
             session = self._sessions.pop(port)
-            _log.info("%s: gone", port)
+            _log.info("Camera removed: %s (%s)", port, session.detected.model)
             await session.reconnect.unplug()
             self._absent.append(session)
         for camera in sorted(cameras, key=lambda camera: camera.port):
@@ -235,7 +235,7 @@ class Registry:
         return next((session for session in self._absent if _same_serial(serial, session)), None)
 
     def _restore(self, session: Session, port: str) -> None:
-        _log.info("%s: %s is back, was on %s", port, session.detected.model, session.port)
+        _log.info("Camera connected again: %s (%s), previously on %s", port, session.detected.model, session.port)
         self._absent.remove(session)
         self._sessions[port] = session
         session.reconnect.replug(port)
@@ -243,7 +243,7 @@ class Registry:
     def _add(self, camera: DetectedCamera) -> None:
         session = Session(camera, self._options, self._expected, self._from_session)
         self._sessions[camera.port] = session
-        _log.info("%s: %s", camera.port, camera.model)
+        _log.info("Camera found: %s (%s)", camera.port, camera.model)
         session.start()
         self._emit(CameraEvent(camera.port, CameraConnected(camera.model)))
 

@@ -316,5 +316,5 @@ class Session:
                 await camera.start_live_view(feed.fps, feed.orientations, self.live.last_seq)
                 await self._iso.begin_preview(camera)
                 if process is None or process.lost.done():  # while its ISO was set, which is best effort
-                    raise CameraDisconnected("The camera was lost while live view was started.")
+                    raise CameraDisconnected("The camera was disconnected while live view was starting.")
         self._emit_here(StateChanged("ready" if feed is None else "live"))

@@ -92,7 +92,7 @@ class Upkeep:
             return
         size = _resident_bytes(number)
         if size > self._most_bytes:
-            _log.warning("camera process %d has grown to %d MB; it is being replaced", number, size // 2**20)
+            _log.warning("Camera process %d uses %d MB of memory. Replacing it.", number, size // 2**20)
             async with self._exclusive() as camera:
                 await camera.renew()
 

@@ -124,7 +124,7 @@ def _normalized(text: str) -> str:
 def vetoed(after: ConfigItem) -> ValueVetoed:
     """The error of a camera that silently kept another value."""
     free = after.type in ("text", "date")
-    why = "It does not take this value." if free else "It may depend on the mode dial or the lens."
+    why = "It does not accept this value." if free else "It may depend on the mode dial or the lens."
     return ValueVetoed(
         f"The camera kept {after.name} at {_shortened(str(after.value))}. {why}",
         config_name=after.name,
@@ -179,7 +179,7 @@ def _in_range(item: ConfigItem, wanted: WantedValue) -> float:
     number, limits = _number(wanted), item.range
     if limits is None:
         if number is None:
-            raise _refuse(item, wanted, "It takes a number.", type="range")
+            raise _refuse(item, wanted, "Allowed: a number.", type="range")
         return number
     allowed = {"min": limits.min, "max": limits.max, "step": limits.step}
     words = f"Allowed: {limits.min:g} to {limits.max:g} in steps of {limits.step:g}."
@@ -200,14 +200,14 @@ def _date(item: ConfigItem, wanted: WantedValue) -> int:
         except (ValueError, OverflowError):
             number = None
     if number is None or not 0 <= number <= _LAST_SECOND:
-        raise _refuse(item, wanted, "It takes seconds since 1970 or a date such as 2030-12-24T18:00:00.", type="date")
+        raise _refuse(item, wanted, "Allowed: seconds since 1970, or a date such as 2030-12-24T18:00:00.", type="date")
     return int(number)
 
 
 def _plain_text(item: ConfigItem, wanted: WantedValue) -> str:
     text = _text(wanted)
     if any(character < " " for character in text):
-        raise _refuse(item, wanted, "It takes text without control characters.", type="text")
+        raise _refuse(item, wanted, "Allowed: text without control characters.", type="text")
     try:
         unescaped(text)
     except ValueError as error:
@@ -221,7 +221,7 @@ def _shown(choices: tuple[str, ...]) -> str:
 
 def _refuse(item: ConfigItem, wanted: WantedValue, words: str, **allowed: Any) -> InvalidValue:
     shown = _shortened(_text(wanted))
-    return InvalidValue(f"{shown!r} is no value for {item.name}. {words}", config_name=item.name, **allowed)
+    return InvalidValue(f"{shown!r} is not a valid value for {item.name}. {words}", config_name=item.name, **allowed)
 
 
 def _shortened(text: str) -> str:

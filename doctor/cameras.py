@@ -45,8 +45,8 @@ def sleep(port: str) -> list[Finding]:
     asleep = ports.suspends(port)
     if asleep is None:
         return []
-    words = f"{port}: the kernel may put this camera to sleep (USB autosuspend)"
-    return [Finding("note", words, f"echo on | sudo tee {asleep}   (for good: deploy/70-gphoto-ws-server.rules)")]
+    words = f"{port}: the kernel may suspend this camera (USB autosuspend)"
+    return [Finding("note", words, f"echo on | sudo tee {asleep}   (permanently: deploy/70-gphoto-ws-server.rules)")]
 
 
 def permission(node: Path) -> str:
@@ -78,7 +78,7 @@ async def _warnings(camera: RemoteCamera) -> list[str]:
     try:
         cards = await camera.storage()
         warnings += card_warnings(cards)
-        warnings += [] if cards else ["There is no card in it."]
+        warnings += [] if cards else ["It has no card."]
     except NotSupported:
         pass
     except CameraError as error:

@@ -24,7 +24,9 @@ def port(host: str, number: int) -> Finding:
     try:
         places = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
     except OSError as error:
-        return Finding("problem", f"{host} is no address of this machine: {error.strerror}", "set WS_HOST=localhost")
+        return Finding(
+            "problem", f"{host} is not an address of this machine: {error.strerror}", "set WS_HOST=localhost"
+        )
     for family, kind, protocol, _, address in places:
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,7 +34,7 @@ def port(host: str, number: int) -> Finding:
                 trial.bind(address)
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
-                    return Finding("problem", f"port {number} is taken", f"sudo ss -ltnp 'sport = :{number}'")
+                    return Finding("problem", f"port {number} is in use", f"sudo ss -ltnp 'sport = :{number}'")
                 if error.errno == errno.EACCES:
                     return Finding("problem", f"port {number} needs root", "set WS_PORT to 1024 or more")
                 if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
@@ -51,7 +53,7 @@ def volume_monitors() -> list[Finding]:
             except OSError:
                 continue
             if name in _MONITORS:
-                words = f"{name} (process {entry.name}) takes every camera that is plugged in"
+                words = f"{name} (process {entry.name}) claims every camera that is plugged in"
                 found.append(Finding("problem", words, _STOP_MONITOR))
     return found
 
@@ -63,13 +65,13 @@ def folders(photos: Path, state: Path) -> list[Finding]:
     try:
         PhotoFolder(photos, "{original}").check_writable()
         PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # looking changes nothing
-        findings.append(Finding("ok", f"photos go to {photos}"))
+        findings.append(Finding("ok", f"photos are saved to {photos}"))
     except CameraError as error:
-        fix = error.fix if isinstance(error, FolderNotWritable) else "make room on that disk"
+        fix = error.fix if isinstance(error, FolderNotWritable) else "free some space on that disk"
         other = "set PHOTO_DIR to another folder"
         findings.append(Finding("problem", error.message, f"{fix}; or {other}" if fix else other))
     if not os.access(_nearest(state), os.W_OK):
-        words = f"{state} cannot be written to: shots under way are not remembered over a restart"
+        words = f"{state} is not writable: shots in progress are not recorded across a restart"
         findings.append(Finding("note", words, "set STATE_DIR to a folder of the server's user"))
     return findings
 
@@ -84,12 +86,11 @@ def libraries(libgphoto2: str) -> list[Finding]:
     """The libraries that matter, by version; `libgphoto2` as the detection process told it."""
     findings = [Finding("ok", f"libgphoto2 {libgphoto2} (python-gphoto2 {version('gphoto2')})")]
     if detection.is_old(libgphoto2):
-        words = (
-            f"libgphoto2 {libgphoto2} has known faults in its parsers; {'.'.join(map(str, detection.OLDEST))} has not"
-        )
+        fixed = ".".join(map(str, detection.OLDEST))
+        words = f"libgphoto2 {libgphoto2} has known vulnerabilities, which are fixed in {fixed}"
         findings = [Finding("problem", words, ".venv/bin/pip install --upgrade 'gphoto2>=2.6.4'")]
     if jpeg.turbojpeg() is None:
-        words = "libturbojpeg is not installed: turned previews cost twice the CPU"
+        words = "libturbojpeg is not installed: rotated live view needs twice the CPU"
         findings.append(Finding("note", words, "sudo apt-get install libturbojpeg0"))
     return findings
 
@@ -98,7 +99,7 @@ def bus(seen: int) -> list[Finding]:
     """What the kernel shows on USB, beside the number of cameras that libgphoto2 sees there."""
     on_bus = ports.usb_cameras()
     if len(on_bus) > seen:
-        words = f"on USB are {', '.join(on_bus)}, but libgphoto2 sees {seen or 'no'} camera{'s'[: seen != 1]}"
+        words = f"USB has {', '.join(on_bus)}, but libgphoto2 finds {seen or 'no'} camera{'s'[: seen != 1]}"
         return [Finding("problem", words, "set the camera's USB mode to PTP (not mass storage, not webcam)")]
     if not ports.DEVICES.is_dir():
         return [Finding("note", "there is no USB bus here (a container without /dev/bus/usb?)", "see compose.yaml")]

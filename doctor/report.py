@@ -24,7 +24,7 @@ async def _print(host: str | None, port: int | None) -> int:
     async for finding in _examine(host, port):
         problems += finding.level == "problem"
         print(finding, flush=True)
-    print("Nothing to mend." if not problems else f"{problems} to mend.")
+    print(f"{problems or 'No'} problem{'s'[: problems != 1]} found.")
     return 1 if problems else 0
 
 
@@ -34,7 +34,9 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         for words in remarks():
             yield Finding("note", words)
     except SettingsError as error:
-        yield Finding("problem", str(error), "correct it in .env or the environment; .env.example explains each")
+        yield Finding(
+            "problem", str(error), "correct it in .env or the environment; .env.example explains every setting"
+        )
         return
     host, port = host or settings.ws_host, settings.ws_port if port is None else port
     for finding in _exposure_findings(host, settings):
@@ -62,8 +64,8 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         for finding in await cameras.examine(camera):
             yield finding
     if not on_bus and not network:
-        words = "no camera is seen: none on USB, none in NETWORK_CAMERAS"
-        yield Finding("problem", words, "switch the camera on and plug it in; without one: make demo")
+        words = "no camera was found: none on USB, none in NETWORK_CAMERAS"
+        yield Finding("problem", words, "switch the camera on and plug it in; to try without a camera: make demo")
 
 
 def _exposure_findings(host: str, settings: Settings) -> list[Finding]:

@@ -19,11 +19,11 @@ _STATES: dict[State, tuple[str, bool]] = {
     "ready": ("ready", False),
     "live": ("in live view", False),
     "capturing": ("taking a picture", False),
-    "recovering": ("lost, being opened again", False),
-    "needs_attention": ("does not open", True),
+    "recovering": ("disconnected, being opened again", False),
+    "needs_attention": ("cannot be opened", True),
     "absent": ("unplugged or off", True),
 }
-_STATUS = {"ok": "all open", "degraded": "not all open", "unavailable": "missing, or do not open"}
+_STATUS = {"ok": "all open", "degraded": "not all open", "unavailable": "missing, or cannot be opened"}
 _UNITS = (("days", 2 * 86400, 86400), ("h", 7200, 3600), ("min", 120, 60), ("s", 0, 1))
 
 
@@ -60,15 +60,18 @@ def examine(settings: Settings) -> list[Finding]:
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
     findings = [Finding("ok", words), *map(_camera_finding, health.cameras)]
     if not health.cameras:
-        unseen = Finding("problem", "the running server sees no camera", "switch the camera on and plug it in")
+        unseen = Finding("problem", "the running server finds no camera", "switch the camera on and plug it in")
         return [*findings, unseen, *machine.bus(0)]
-    return [*findings, Finding("note", "cameras are left to the running server; stop the server to have them examined")]
+    return [
+        *findings,
+        Finding("note", "cameras were not checked because the server uses them; stop the server to check them"),
+    ]
 
 
 def _without_token(settings: Settings, status: str) -> list[Finding]:
     """What a server says of itself to those who do not have its token."""
     words = f"port {settings.ws_port}: a gphoto-ws-server is running; its cameras are {_STATUS[status]}"
-    fix = "run this with the server's API_TOKEN: it then says which camera, and why"
+    fix = "run this again with the server's API_TOKEN to see which camera and why"
     return [Finding("ok" if status == "ok" else "problem", words, "" if status == "ok" else fix)]
 
 
@@ -81,7 +84,7 @@ def _camera_finding(camera: _Camera) -> Finding:
         words += f" ({camera.last_error})"
     if not needs_action:
         return Finding("note" if camera.last_error else "ok", words)
-    more = f"; if it is: grep {camera.last_error} docs/troubleshooting.md" if camera.last_error else ""
+    more = f"; if it is already: grep {camera.last_error} docs/troubleshooting.md" if camera.last_error else ""
     return Finding("problem", words, f"switch it on and plug it in{more}")
 
 

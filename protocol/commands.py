@@ -115,7 +115,7 @@ class CaptureImage(CameraPayload):
     @model_validator(mode="after")
     def _goes_with_save(self) -> CaptureImage:
         if not self.save and (self.filename is not None or not self.keep_on_camera):
-            raise ValueError("filename and keep_on_camera: false go with save: true")
+            raise ValueError("filename and keep_on_camera: false need save: true")
         return self
 
 

@@ -68,7 +68,7 @@ def parse(text: str | bytes) -> Inbound:
     try:
         message = from_json(text, allow_inf_nan=False)
     except ValueError as error:
-        raise BadRequest("invalid_json", f"This is no JSON: {error}.") from None
+        raise BadRequest("invalid_json", f"This is not valid JSON: {error}.") from None
     if not isinstance(message, dict):
         raise BadRequest("bad_request", f"Send a JSON object, not {_kind(message)}. {_HOW}")
     if "command" in message:
@@ -86,20 +86,18 @@ def _request(message: dict[str, Any]) -> Request:
     ident, command, payload = message.get("id"), message["command"], message.get("payload")
     problem: BadRequest | None = None
     if not isinstance(command, str):
-        problem = BadRequest("bad_request", f"command has to be a string, not {_kind(command)}. {_HOW}")
+        problem = BadRequest("bad_request", f"command must be a string, not {_kind(command)}. {_HOW}")
     elif payload is not None and not isinstance(payload, dict):
-        problem = BadRequest("invalid_payload", f"payload has to be an object, not {_kind(payload)}.")
+        problem = BadRequest("invalid_payload", f"payload must be an object, not {_kind(payload)}.")
     elif unknown := sorted(set(message) - {"command", "payload", "id"}):
         problem = BadRequest(
             "bad_request",
-            f"Unknown key {unknown[0][:60]!r} beside command, payload and id. Arguments belong into payload.",
+            f"Unknown key {unknown[0][:60]!r}. The keys are command, payload and id; arguments belong in payload.",
             unknown=[key[:60] for key in unknown[:10]],
         )
     if not _is_id(ident):
         ident = None
-        problem = BadRequest(
-            "bad_request", f"id has to be an integer or a string of at most {MAX_ID_LENGTH} characters."
-        )
+        problem = BadRequest("bad_request", f"id must be an integer or a string of at most {MAX_ID_LENGTH} characters.")
     if problem is not None:
         problem.id = ident
         problem.command = command if isinstance(command, str) else None
@@ -113,7 +111,7 @@ def _photonic(message: dict[str, Any]) -> Request:
         if not _is_id(ident):
             ident = None
             raise RequestError(
-                "bad_request", f"requestId has to be an integer or a string of at most {MAX_ID_LENGTH} characters."
+                "bad_request", f"requestId must be an integer or a string of at most {MAX_ID_LENGTH} characters."
             )
         command, payload = photonic.to_command(message)
     except RequestError as error:
@@ -136,16 +134,16 @@ def _is_id(value: Any) -> bool:
 def _login(message: dict[str, Any]) -> Login:
     token, protocol = message["token"], message.get("protocol")
     if not isinstance(token, str):
-        raise BadRequest("bad_request", f"token has to be a string, not {_kind(token)}.")
+        raise BadRequest("bad_request", f"token must be a string, not {_kind(token)}.")
     if protocol is not None and (not isinstance(protocol, int) or isinstance(protocol, bool)):
-        raise BadRequest("bad_request", f"protocol has to be an integer, not {_kind(protocol)}.")
+        raise BadRequest("bad_request", f"protocol must be an integer, not {_kind(protocol)}.")
     return Login(token, protocol)
 
 
 def _ack(ack: Any) -> Ack:
     if isinstance(ack, dict) and _plain_int(ack.get("stream")) and _plain_int(ack.get("seq")):
         return Ack(ack["stream"], ack["seq"])
-    raise BadRequest("bad_request", 'ack has to look like {"ack": {"stream": 1, "seq": 42}}.')
+    raise BadRequest("bad_request", 'ack must look like {"ack": {"stream": 1, "seq": 42}}.')
 
 
 def _plain_int(value: Any) -> bool:
@@ -159,7 +157,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-_HOW = 'For example {"command": "list_cameras"}; list_commands tells all.'
+_HOW = 'Example: {"command": "list_cameras"}. list_commands lists all commands.'
 
 
 def reply_head(request_id: RequestId | None, command: str | None) -> dict[str, Any]:

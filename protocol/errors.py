@@ -121,12 +121,12 @@ class RequestError(Exception):
 # Which command, setting or file helps: cameras know none of them.
 _HINTS: dict[type[camera.CameraError], str] = {
     camera.ConfigNotFound: "Send get_config without a name for all of them.",
-    camera.CaptureUnknown: "list_files shows what is there.",
-    camera.NoImage: "Send capture_image, or name a camera_filepath.",
-    camera.NoSuchPath: "Send names as list_files gives them.",
-    camera.ShutterStaysOpen: "Send capture_image for a picture.",
+    camera.CaptureUnknown: "list_files lists the files on it.",
+    camera.NoImage: "Send capture_image first, or give a camera_filepath.",
+    camera.NoSuchPath: "Use names as list_files returns them.",
+    camera.ShutterStaysOpen: "Use capture_image to take a picture.",
     camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",
-    camera.FolderNotWritable: "Another folder: the setting PHOTO_DIR.",
+    camera.FolderNotWritable: "The setting PHOTO_DIR chooses another folder.",
     camera.NoPermission: (
         "Install deploy/70-gphoto-ws-server.rules and plug the camera in again, or add the server's user to the group that "
         "owns this file. --doctor shows the command."

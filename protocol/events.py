@@ -125,7 +125,7 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
     EventKind("camera_disconnected", CameraDisconnected, "A camera was removed, or does not answer any more.", _PORT),
     EventKind("camera_state", CameraState, "The state of a camera changed.",
               _PORT | {"state": "recovering", "attempts": 1,
-                       "last_error": "The camera is gone. Plug it in or switch it on."}),
+                       "last_error": "The camera is disconnected. Plug it in or switch it on."}),
     EventKind("camera_warning", CameraWarning, "Something will stop the camera soon.",
               _PORT | {"warnings": ["The camera's battery is at 5%. Charge it or change it soon."]}),
     EventKind("file_added", FileAdded, "The camera has a new picture, taken by a command or with its own shutter button.",
@@ -134,7 +134,7 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}),
     EventKind("capture_checked", CaptureChecked, "The card was checked after a shot with an unknown outcome.",
               _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
-                       "message": f"The shot of 2030-12-24T17:59:50.000+00:00, whose outcome was not known, or what came after it, made {_PATH}."}),
+                       "message": f"The outcome of the shot of 2030-12-24T17:59:50.000+00:00: new files on the card since then: {_PATH}."}),
     EventKind("config_changed", ConfigChanged,
               "A setting was changed, by a command or on the camera. If several changes of one setting wait for a slow client, "
               "only the last one is sent. After a camera was opened again its settings may differ: read them again.",

@@ -116,7 +116,7 @@ FAILED: dict[str, Any] = {
         "status": "error",
         "id": 17,
         "command": "set_config",
-        "message": f"'201' is no value for iso. Allowed: {', '.join(_ISO_CHOICES)}.",
+        "message": f"'201' is not a valid value for iso. Allowed: {', '.join(_ISO_CHOICES)}.",
         "code": "invalid_value",
         "retryable": False,
         "details": {"config_name": "iso", "choices": _ISO_CHOICES},

@@ -114,14 +114,14 @@ class Admission:
         hosts = request.headers.get_all("Host")
         if hosts and not self._hosts.includes(hosts[0]):
             return http.HTTPStatus.MISDIRECTED_REQUEST, (
-                "This server does not answer to the name in the address. The setting WS_HOSTS adds names to those of its machine.\n"
+                "This server does not accept the host name in the address. Add it to the setting WS_HOSTS.\n"
             )
         if not is_upgrade(request):
             return None
         if request.path.partition("?")[0] not in _PATHS:
             return http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n"
         if not self._origins.allows(request.headers):
-            words = "This page may not connect. The setting WS_ORIGINS lets in pages from elsewhere.\n"
+            words = "This web page may not connect. Add its origin to the setting WS_ORIGINS.\n"
             return http.HTTPStatus.FORBIDDEN, words
         if self.full():
             return http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n"

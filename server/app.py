@@ -204,5 +204,5 @@ class App:
                     fresh[client] = (unsent, emptied, now if reads else since)
                     if now - fresh[client][2] > limits.READ_STALL_SECONDS:
                         del fresh[client]
-                        client.drop(f"took nothing for {limits.READ_STALL_SECONDS} s")
+                        client.drop(f"read nothing for {limits.READ_STALL_SECONDS} s")
             stalled = fresh

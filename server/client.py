@@ -85,7 +85,7 @@ class Client:
     def _put(self, message: bytes, about: Hashable | None = None) -> None:
         """Send an event without waiting. A client for which too many bytes wait is dropped."""
         if not self.leaving and not self._events.put(message, about):
-            self.drop(f"more than {limits.EVENT_BYTES} bytes of events wait")
+            self.drop(f"more than {limits.EVENT_BYTES} bytes of events are waiting")
 
     async def write_events(self) -> None:
         """Send its events, one after the other, as long as it is there."""
@@ -128,7 +128,7 @@ class Client:
         """Close with 4413 a client that does not read, and abort when even that cannot be sent. Does so once."""
         if not self.leaving:
             self.leaving = True
-            _log.warning("%s: does not read (%s); dropped", self.name, why)
+            _log.warning("%s: dropped because it does not read (%s)", self.name, why)
             self.keep(self._drop())
 
     async def _drop(self) -> None:

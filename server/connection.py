@@ -57,10 +57,10 @@ class Connection:
             await client.close(end)
         except ConnectionClosed:
             if not client.logged_in:
-                client.log("gone before its login")
+                client.log("disconnected before its login")
         finally:
             if client.logged_in:
-                client.log("gone")
+                client.log("disconnected")
             client.left()
             events.cancel()
             await asyncio.wait((events,))
@@ -108,7 +108,7 @@ class Connection:
         if not self._bucket.take():
             self._note_refusal()
             rate = limits.COMMANDS_A_SECOND
-            raise RequestError("rate_limited", f"More than {rate} commands a second. Send fewer.", per_second=rate)
+            raise RequestError("rate_limited", f"More than {rate} commands per second. Send fewer.", per_second=rate)
 
     def _note_refusal(self) -> None:
         self._refused += 1
@@ -122,7 +122,7 @@ class Connection:
                 self._note_refusal()
                 most = limits.PENDING_COMMANDS
                 raise RequestError(
-                    "too_many_pending", f"{most} commands are under way. Wait for replies first.", limit=most
+                    "too_many_pending", f"{most} commands are in progress. Wait for replies first.", limit=most
                 )
             command = find(request.command)
             payload = command.validate(request.payload)

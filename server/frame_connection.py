@@ -99,7 +99,7 @@ class FrameConnection(ServerConnection):
         missing = [name for name in _NEEDED_INTERNALS if not hasattr(self, name)]
         self.direct = not missing
         if missing:
-            _log.warning("this version of websockets has no %s: pictures cost more CPU", ", ".join(missing))
+            _log.warning("This version of websockets has no %s: sending pictures needs more CPU", ", ".join(missing))
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)

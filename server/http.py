@@ -62,7 +62,7 @@ class Pages:
             return _text(http.HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket.\n", Upgrade="websocket")
         if path not in routes:
             return _text(
-                http.HTTPStatus.NOT_FOUND, f"Not found. There are {', '.join(routes)} and the WebSocket /ws.\n"
+                http.HTTPStatus.NOT_FOUND, f"Not found. Available: {', '.join(routes)} and the WebSocket at /ws.\n"
             )
         method = "GET" if request.method == "HEAD" and "GET" in routes[path] else request.method
         if method not in routes[path]:
@@ -72,7 +72,7 @@ class Pages:
             async with asyncio.timeout(_ANSWER_S):
                 response = await routes[path][method](request, address)
         except TimeoutError:
-            words = "The camera is still busy with this or something else. Ask again."
+            words = "The camera is still busy with this or another request. Try again."
             response = _failed(RequestError("camera_timeout", words))
         except CameraError as error:
             response = _failed(RequestError.from_camera(error))

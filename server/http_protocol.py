@@ -89,9 +89,9 @@ class _RequestReader(StreamReader):
 
     def _note_length(self, value: bytes) -> None:
         if self._length is not None or not _LENGTH.fullmatch(value):
-            raise _BodyError(http.HTTPStatus.BAD_REQUEST, "Content-Length has to be one number.")
+            raise _BodyError(http.HTTPStatus.BAD_REQUEST, "Content-Length must be a single number.")
         if int(value) > BODY_BYTES:
-            words = f"No request here has a body; one of up to {BODY_BYTES} bytes is read and left alone."
+            words = f"No request has a body here; a body of up to {BODY_BYTES} bytes is ignored."
             raise _BodyError(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
         self._length = value
 

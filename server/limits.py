@@ -49,25 +49,25 @@ ALL: dict[str, int | float] = {
     "streams": STREAMS,
 }
 
-# The same in words, with units.
+# What each limit means, with units, for the documents.
 MEANINGS: dict[str, str] = {
-    "message_bytes": "longest message from a client, bytes; beyond it the connection is closed with 1009",
-    "connections": "clients that are logged in; the next gets HTTP 503",
-    "connections_not_logged_in": "clients that have not logged in; the slowest makes room",
-    "connections_opening": "connections that have not said what they want",
-    "tls_handshakes": "TLS handshakes under way; the next connection is closed",
-    "tls_handshake_seconds": "seconds that a TLS handshake may take",
-    "pending_commands": "commands under way on one connection; the next gets `too_many_pending`",
-    "commands_a_second": "commands a second on one connection, for ever; more get `rate_limited`",
+    "message_bytes": "longest message from a client in bytes; for a longer one the connection is closed with 1009",
+    "connections": "connections with a login; the next client gets HTTP 503",
+    "connections_not_logged_in": "connections without a login; if there are more, one is closed",
+    "connections_opening": "connections that have not finished their handshake; if there are more, one is closed",
+    "tls_handshakes": "TLS handshakes in progress; the next connection is closed",
+    "tls_handshake_seconds": "longest time of a TLS handshake in seconds",
+    "pending_commands": "commands in progress on one connection; the next gets `too_many_pending`",
+    "commands_a_second": "sustained commands per second on one connection; more get `rate_limited`",
     "commands_burst": "commands at once after a pause",
-    "login_seconds": "seconds until the token has to be there",
-    "read_stall_seconds": "seconds that a client may take nothing of what was sent to it; then 4413",
-    "event_bytes": "bytes of events that may wait for a client that takes them too slowly; then 4413",
-    "acks_a_second": "ack messages a second on one connection",
-    "frames_a_second": "WebSocket frames a second on one connection",
-    "control_frames_a_second": "pings and pongs a second from one connection",
+    "login_seconds": "seconds until the token must be received",
+    "read_stall_seconds": "seconds without any data read by a client that has unread data; then it is closed with 4413",
+    "event_bytes": "bytes of events that wait for a slow client; beyond them it is closed with 4413",
+    "acks_a_second": "ack messages per second on one connection",
+    "frames_a_second": "WebSocket frames per second from one connection",
+    "control_frames_a_second": "pings and pongs per second from one connection",
     "ping_seconds": "seconds between two pings of the server",
-    "pong_seconds": "seconds in which a ping has to be answered",
+    "pong_seconds": "seconds until a ping must be answered",
     "streams": "live-view streams on one connection",
 }
 

@@ -51,7 +51,7 @@ class Listener(socket.socket):
             raise
         if self._waiting:
             self._waiting = False
-            _log.info("accepting connections again")
+            _log.info("Accepting connections again")
         return connection, address
 
     def _check_descriptors(self) -> None:
@@ -61,14 +61,14 @@ class Listener(socket.socket):
         lowest_free = os.dup(self.fileno())
         os.close(lowest_free)
         if lowest_free >= limit - min(_RESERVE, limit // 4):
-            raise OSError(errno.EMFILE, f"{limit} descriptors are nearly used up")
+            raise OSError(errno.EMFILE, f"nearly all of the {limit} file descriptors are in use")
 
     def _pause(self, error: OSError) -> OSError:
         now = time.monotonic()
         self._paused_until = now + _PAUSED_S
         if now - self._logged_at > _LOG_EVERY_S:
             self._logged_at, self._waiting = now, True
-            _log.warning("new connections wait: %s", error.strerror)
+            _log.warning("New connections have to wait: %s", error.strerror)
         return _OutOfDescriptors(error.errno, error.strerror)
 
 

@@ -43,7 +43,7 @@ async def accept(client: Client, admission: Admission, version: str, login: Logi
             "unsupported protocol",
             RequestError(
                 "unsupported_protocol",
-                f"This server speaks protocol {PROTOCOL_VERSION}.",
+                f"This server supports protocol {PROTOCOL_VERSION}.",
                 supported=[PROTOCOL_VERSION],
             ),
         )
@@ -69,7 +69,7 @@ async def _first_message(client: Client) -> Login:
     except BadRequest as error:
         raise Closing(closing.NO_LOGIN, "not a login", _unauthorized(error.message)) from None
     if not isinstance(message, Login):
-        raise Closing(closing.NO_LOGIN, "not a login", _unauthorized('The first message has to be {"token": "..."}.'))
+        raise Closing(closing.NO_LOGIN, "not a login", _unauthorized('The first message must be {"token": "..."}.'))
     return message
 
 

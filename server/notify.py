@@ -56,5 +56,5 @@ class Notifier:
                 sender.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
             if not self._failure_logged:
-                _log.warning("the service manager does not hear: %s", error)
+                _log.warning("The service manager could not be notified: %s", error)
             self._failure_logged = True

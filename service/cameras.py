@@ -46,7 +46,9 @@ class Cameras:
             if self.registry.has(selected):
                 return selected
             title = selected.status.title
-            raise CameraDisconnected(f"The selected camera ({title}) is gone. Plug it in again or select another.")
+            raise CameraDisconnected(
+                f"The selected camera ({title}) is disconnected. Plug it in again or select another."
+            )
         cameras = self.registry.known or await self.registry.cameras()
         # A drive is meant only where there is no camera.
         real = [camera for camera in cameras if not is_drive(camera.port)] or cameras

@@ -54,7 +54,7 @@ class Server:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            line = self.wait_for_log(r"gphoto_ws_server: listening on \S+", START_S)
+            line = self.wait_for_log(r"gphoto_ws_server: Listening on \S+", START_S)
         except AssertionError:
             self.kill()
             raise

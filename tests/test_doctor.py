@@ -48,16 +48,16 @@ def examined(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
 
 def test_a_good_camera_has_nothing_to_mend_and_nothing_is_changed(tmp_path: Path, simulated: SimulatorProcess) -> None:
     code, report = examined(tmp_path, NETWORK_CAMERAS=simulated.cameras[0].address)
-    assert (code, report.splitlines()[-1]) == (0, "Nothing to mend.")
+    assert (code, report.splitlines()[-1]) == (0, "No problems found.")
     assert "Canon EOS 550D" in report
-    assert f"photos go to {tmp_path}/photos" in report
+    assert f"photos are saved to {tmp_path}/photos" in report
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_camera_it_says_so(tmp_path: Path) -> None:
     code, report = examined(tmp_path)
     assert code == 1
-    assert "PROBLEM no camera is seen" in report
+    assert "PROBLEM no camera was found" in report
     assert "make demo" in report
 
 
@@ -87,10 +87,10 @@ def test_a_running_server_keeps_its_cameras_and_is_told_in_words(tmp_path: Path,
         )
     finally:
         server.stop()
-    assert (code, report.splitlines()[-1]) == (0, "Nothing to mend.")
+    assert (code, report.splitlines()[-1]) == (0, "No problems found.")
     assert re.search(rf"^ok      port {port}: gphoto-ws-server {VERSION} is running, for \d+ s$", report, re.MULTILINE)
     assert re.search(r"^ok      its camera Canon EOS 550D: (being opened|ready)$", report, re.MULTILINE)
-    assert re.search(r"^note    .*stop the server to have them examined", report, re.MULTILINE)
+    assert re.search(r"^note    .*stop the server to check them", report, re.MULTILINE)
     assert simulated.cameras[0].address not in report
     assert "{" not in report
 
@@ -104,7 +104,7 @@ def test_a_running_server_is_found_where_the_options_say(tmp_path: Path) -> None
         server.stop()
     assert "gphoto-ws-server" in report
     assert code == 1
-    assert "PROBLEM the running server sees no camera" in report
+    assert "PROBLEM the running server finds no camera" in report
 
 
 async def test_a_camera_that_a_running_server_cannot_open_is_to_be_mended(
@@ -125,9 +125,9 @@ async def test_a_camera_that_a_running_server_cannot_open_is_to_be_mended(
             control.power(True)
     finally:
         server.stop()
-    assert (code, report.splitlines()[-1]) == (1, "1 to mend.")
+    assert (code, report.splitlines()[-1]) == (1, "1 problem found.")
     assert re.search(
-        r"^PROBLEM its camera Canon EOS 550D: does not open, \d+ tries so far \(camera_\w+\)$", report, re.MULTILINE
+        r"^PROBLEM its camera Canon EOS 550D: cannot be opened, \d+ tries so far \(camera_\w+\)$", report, re.MULTILINE
     )
     assert "-> switch it on and plug it in" in report
 
@@ -141,9 +141,9 @@ def test_a_running_server_with_another_token_is_found_without_its_cameras(
         code, report = examined(tmp_path, **place)
     finally:
         server.stop()
-    assert (code, report.splitlines()[-1]) == (1, "1 to mend.")
-    assert "a gphoto-ws-server is running; its cameras are missing, or do not open" in report
-    assert "-> run this with the server's API_TOKEN" in report
+    assert (code, report.splitlines()[-1]) == (1, "1 problem found.")
+    assert "a gphoto-ws-server is running; its cameras are missing, or cannot be opened" in report
+    assert "-> run this again with the server's API_TOKEN" in report
 
 
 class _Other(BaseHTTPRequestHandler):
@@ -164,12 +164,12 @@ def test_a_port_that_another_program_has_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(silent.getsockname()[1]))
     assert "PROBLEM port" in report
-    assert "is taken" in report
+    assert "is in use" in report
     with HTTPServer(("127.0.0.1", 0), _Other) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(other.server_port))
         other.shutdown()
-    assert f"PROBLEM port {other.server_port} is taken" in report
+    assert f"PROBLEM port {other.server_port} is in use" in report
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,10 @@ def test_a_port_that_is_taken_ends_with_1_and_is_named(tmp_path: Path, options: 
         port = taken.getsockname()[1]
         ended = run(tmp_path, *options, WS_PORT=str(port))
     assert ended.returncode == 1
-    assert f"cannot serve on 127.0.0.1:{port}: Address already in use. Another port: WS_PORT or --port." in ended.stderr
+    assert (
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port with WS_PORT or --port."
+        in ended.stderr
+    )
     assert "Traceback" not in ended.stderr
 
 
@@ -108,8 +111,8 @@ def test_a_certificate_that_is_none_ends_with_1(tmp_path: Path) -> None:
         (tmp_path / name).write_text("no certificate")
     ended = run(tmp_path, WS_TLS_CERT=str(tmp_path / "chain.pem"), WS_TLS_KEY=str(tmp_path / "key.pem"))
     assert ended.returncode == 1
-    assert "cannot serve with TLS: WS_TLS_CERT and WS_TLS_KEY" in ended.stderr
-    assert "Another port" not in ended.stderr
+    assert "Cannot serve with TLS: WS_TLS_CERT and WS_TLS_KEY" in ended.stderr
+    assert "Choose another port" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -122,7 +125,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost")])
 def test_the_address_of_the_console_is_told(new_server: Callable[..., Server], host: str, told: str) -> None:
     server = new_server(WS_HOST=host, WS_PLAIN="yes")
-    address = server.wait_for_log("the console is").split()[-1]
+    address = server.wait_for_log("The console is").split()[-1]
     assert address == f"http://{told}:{server.uri.rpartition(':')[2]}/console"
     with urllib.request.urlopen(address, timeout=WITHIN_S) as page:
         assert b"Camera console" in page.read()
@@ -146,7 +149,7 @@ def test_the_dotenv_file_is_read_at_the_start(new_server: Callable[..., Server],
 
 async def test_a_token_that_is_not_set_is_made_and_told_and_opens(new_server: Callable[..., Server]) -> None:
     server = new_server(API_TOKEN="")
-    token = server.wait_for_log("the token of this run is").rpartition(" ")[2]
+    token = server.wait_for_log("The token of this run is").rpartition(" ")[2]
     async with await Client.connect(server, token) as client:
         assert (await client.command("ping"))["message"] == "pong"
     assert server.stop() == 0
@@ -182,7 +185,7 @@ async def test_a_signal_releases_the_cameras_and_ends_with_0(
         while await client.receive():
             pass
     assert client.socket.close_code == 1001
-    server.wait_for_log("gphoto_ws_server: stopped")
+    server.wait_for_log("gphoto_ws_server: Stopped")
     assert "Traceback" not in server.log
 
 

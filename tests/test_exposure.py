@@ -94,7 +94,7 @@ async def test_a_short_token_does_not_garble_the_log_and_is_not_in_what_clients_
             await say(client, {"command": "get_config", "payload": payload})
             assert (await answer(client))["status"] == "error"
     assert server.stop() == 0
-    assert " INFO gphoto_ws_server: listening on ws://127.0.0.1:" in server.log
+    assert " INFO gphoto_ws_server: Listening on ws://127.0.0.1:" in server.log
     for quoted in (f'"{token}"', f"'{token}'"):
         assert quoted not in server.log
 

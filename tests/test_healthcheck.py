@@ -41,7 +41,7 @@ async def test_a_server_with_a_camera_is_healthy(
         settings |= {"WS_TLS_CERT": str(tmp_path / "chain.pem"), "WS_TLS_KEY": str(tmp_path / "key.pem")}
     server = new_server("--simulate", **settings)
     port = str(urlsplit(server.uri).port)
-    server.wait_for_log(": open, ")
+    server.wait_for_log("Camera ready: ")
     assert healthcheck(tmp_path, **settings, WS_PORT=port).returncode == 0
     assert server.stop() == 0
 

@@ -47,7 +47,7 @@ def test_the_installed_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyP
     # What it is called, and where its settings are explained, without the clone.
     help_text = _run(program, "--help", PYTHONPATH=str(place))
     assert help_text.startswith("usage: gphoto-ws-server [")
-    assert "--settings prints every one" in " ".join(help_text.split())
+    assert "--settings prints all of them" in " ".join(help_text.split())
     assert _run(program, "--settings", PYTHONPATH=str(place)) == (ROOT / ".env.example").read_text()
     monkeypatch.setattr("tests.rig.ROOT", place)
     server = Server("--simulate", cwd=tmp_path)

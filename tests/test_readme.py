@@ -47,8 +47,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     assert process.stdout is not None
     token = uri = ""
     for line in process.stdout:
-        token = token or "".join(re.findall(r"the token of this run is (\S+)", line))
-        if "gphoto_ws_server: listening on" in line:
+        token = token or "".join(re.findall(r"The token of this run is (\S+)", line))
+        if "gphoto_ws_server: Listening on" in line:
             uri = line.split()[-1]
             break
     watchdog.cancel()

@@ -59,7 +59,7 @@ def test_the_settings_that_are_printed_are_the_example(tmp_path: Path) -> None:
 def test_the_help_names_the_program_and_where_settings_are_explained(tmp_path: Path) -> None:
     words = " ".join(run(tmp_path, "--help").stdout.split())
     assert words.startswith("usage: gphoto_ws_server.py [")
-    assert "--settings prints every one" in words
+    assert "--settings prints all of them" in words
 
 
 def test_without_anything_the_defaults_hold() -> None:

@@ -50,10 +50,10 @@ def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) ->
     else:
         refused = item.name == "opcode" and _operation(str(value)) in quirks.open_shutter
     if refused:
-        closes = f" {item.name} off closes an open shutter." if item.name in quirks.shutter_toggles else ""
+        closes = f" To close an open shutter, set {item.name} to off." if item.name in quirks.shutter_toggles else ""
         raise ShutterStaysOpen(
-            f"{item.name} {value} would open the shutter or hold its button, and nothing would let it go: exposures by "
-            f"bulb are not supported yet.{closes}",
+            f"{item.name} {value} would open the shutter or hold its button without releasing it: bulb exposures "
+            f"are not supported yet.{closes}",
             config_name=item.name,
         )
 

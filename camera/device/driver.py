@@ -144,7 +144,7 @@ class Driver:
         else:
             config = True
 
-        def told(*names: str) -> str:
+        def first_value(*names: str) -> str:
             for name in names:
                 try:
                     value = self.get_config(name).value
@@ -157,10 +157,10 @@ class Driver:
             return ""
 
         return CameraIdentity(
-            model=told("cameramodel", "model") or str(self._abilities.model),
-            manufacturer=told("manufacturer"),
-            version=told("deviceversion", "firmwareversion"),
-            serial=told("serialnumber", "eosserialnumber") or None,
+            model=first_value("cameramodel", "model") or str(self._abilities.model),
+            manufacturer=first_value("manufacturer"),
+            version=first_value("deviceversion", "firmwareversion"),
+            serial=first_value("serialnumber", "eosserialnumber") or None,
             capabilities=replace(claimed, config=config),
         )
 
@@ -254,7 +254,9 @@ class Driver:
                 if not (refused or self._card_explains(error)):
                     raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
                 if isinstance(error, NotSupported):
-                    raise replace(error, message="The camera cannot be released by remote control.") from None
+                    raise replace(
+                        error, message="The shutter of this camera cannot be released by remote control."
+                    ) from None
                 if not _is_busy(error) or time.monotonic() > deadline:
                     raise error from None
             self._queue.pump(50)
@@ -329,7 +331,7 @@ class Driver:
                 with self._noting_support("live_view"):
                     file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
             except NotSupported as error:
-                words = "The camera has no live view. Some bodies have it only in another mode."
+                words = "The camera has no live view. Some cameras have it only in another mode."
                 raise replace(error, message=words) from None
             except CameraError as error:
                 if not _is_busy(error) or time.monotonic() > deadline:
@@ -343,7 +345,7 @@ class Driver:
                 time.sleep(BUSY_PAUSE_S)
                 continue
             if not frame.startswith(b"\xff\xd8"):
-                raise CameraIO("The camera sent a live-view frame that is no JPEG. Try again.", doing="live_view")
+                raise CameraIO("The camera sent a live-view frame that is not a JPEG. Try again.", doing="live_view")
             return frame
 
     @property
@@ -374,11 +376,11 @@ class Driver:
             get = partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context)
             self._call(get, "download")
         size = os.fstat(fd).st_size
-        told = self._captured(path).size
-        if (told is None and size == 0) or (told is not None and told != size):
+        announced = self._captured(path).size
+        if (announced is None and size == 0) or (announced is not None and announced != size):
             # Or the driver remembers another file of that name, from before the card was formatted.
-            words = f"{size} bytes of {path} arrived where {told} were announced. Try again."
-            raise OutOfStep(words, doing="download")
+            expected = "an unknown number of" if announced is None else announced
+            raise OutOfStep(f"{size} of {expected} bytes of {path} were received. Try again.", doing="download")
         return CapturedFile(path, size, mimetype_of(path))
 
     def thumbnail(self, path: str) -> bytes:
@@ -457,7 +459,7 @@ class Driver:
         if not is_camera_path(path):
             raise InvalidPath(_PATH_RULE, camera_filepath=path)
         if leads_out(self._port, _raw(path)):
-            raise InvalidPath("A link leads out of this drive there.", camera_filepath=path)
+            raise InvalidPath("This path leads out of the drive through a link.", camera_filepath=path)
         return _split(path)
 
 
@@ -482,6 +484,4 @@ def _names(listed: Any) -> list[str]:
     return [read(partial(listed.get_name, index)) for index in range(listed.count())]
 
 
-_PATH_RULE = (
-    "A path on the camera is absolute and made of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."
-)
+_PATH_RULE = "A path on the camera must be absolute and consist of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."

@@ -36,6 +36,6 @@ def driver_for(port: str, model: str, drivers: Any, unknown: type[Exception]) ->
     raise NoDriver(
         f"libgphoto2 has no driver {model!r} for the port {port}."
         + (f" Did you mean {' or '.join(near)}?" if near else "")
-        + (f" On a network there are {', '.join(names)}, and PTP cameras by their names." if network else ""),
+        + (f" Drivers for network cameras: {', '.join(names)}, and the PTP cameras by their names." if network else ""),
         similar=tuple(near) or None,
     )

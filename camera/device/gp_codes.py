@@ -8,7 +8,7 @@ from camera import errors
 from camera.errors import CameraError, CameraRefused, GpFailure, OutOfStep
 
 CLAIMED = (
-    "Another program holds the camera, usually the desktop's volume monitor. "
+    "Another program uses the camera, usually the desktop's volume monitor. "
     "Stop it with: systemctl --user stop gvfs-gphoto2-volume-monitor"
 )
 _UNFOCUSED = (
@@ -29,7 +29,7 @@ _BY_CODE: dict[int, tuple[type[CameraError], str]] = {
     -37: (errors.CameraIO, "The USB endpoint stalled. Try again, or unplug the camera for a moment."),
     -41: (errors.CameraIO, "The USB port could not be cleared. Unplug the camera for a moment."),
     -51: (errors.CameraIO, "The USB device could not be found any more. Check the cable."),
-    -52: (errors.CameraDisconnected, "The camera is gone. Plug it in or switch it on."),
+    -52: (errors.CameraDisconnected, "The camera is disconnected. Plug it in or switch it on."),
     -53: (errors.CameraClaimed, CLAIMED),
     -60: (errors.CameraClaimed, CLAIMED),
     -102: (errors.CameraIO, "The camera sent data that cannot be read. Try again."),
@@ -37,8 +37,8 @@ _BY_CODE: dict[int, tuple[type[CameraError], str]] = {
     -107: (errors.FileNotFound, "The camera has no such folder."),
     -108: (errors.FileNotFound, "The camera has no such file."),
     -110: (errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
-    -111: (errors.InvalidPath, "The camera does not take this path."),
-    -112: (errors.Cancelled, "The operation was cancelled at the camera."),
+    -111: (errors.InvalidPath, "The camera does not accept this path."),
+    -112: (errors.Cancelled, "The operation was cancelled on the camera."),
     -115: (errors.CardFull, "The card is full. Delete files or change the card."),
 }  # fmt: skip
 
@@ -48,8 +48,8 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("store full", errors.CardFull, "The card is full. Delete files or change the card."),
     ("0x2019", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
     ("0x2009", errors.FileNotFound, "The camera has no such file."),
-    ("no thumbnail", errors.NotSupported, "The camera keeps no thumbnail of this file."),
-    ("0x2010", errors.NotSupported, "The camera keeps no thumbnail of this file."),
+    ("no thumbnail", errors.NotSupported, "The camera has no thumbnail of this file."),
+    ("0x2010", errors.NotSupported, "The camera has no thumbnail of this file."),
     ("0x2005", errors.NotSupported, "This camera does not support that."),
     ("0x200d", errors.CameraRefused, "The file is write-protected on the camera."),
     ("0x200e", errors.CameraRefused, "The card is write-protected."),

@@ -113,7 +113,7 @@ def turbojpeg() -> TurboJpeg | None:
     try:
         return TurboJpeg(ctypes.CDLL("libturbojpeg.so.0"))
     except (OSError, AttributeError):
-        _log.info("no libturbojpeg: pictures are turned by Pillow (Debian: apt-get install libturbojpeg0)")
+        _log.info("libturbojpeg is not installed; Pillow rotates pictures (Debian: apt-get install libturbojpeg0)")
         return None
 
 
@@ -151,7 +151,7 @@ def by_pillow(data: bytes, orientation: Orientation) -> bytes:
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
             image.transpose(_PILLOW[orientation]).save(out, "JPEG", quality=_QUALITY, **kept)
     except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise ValueError(f"this is no JPEG that can be read: {error}") from error
+        raise ValueError(f"not a readable JPEG: {error}") from error
     return out.getvalue()
 
 
@@ -168,9 +168,9 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, place + 5)
             if not 0 < width * height <= min(most_pixels, len(data) * _PIXELS_A_BYTE):
-                raise ValueError(f"this is no JPEG of a camera: {width}x{height} pixels in {len(data)} bytes")
+                raise ValueError(f"not a JPEG of a camera: {width}x{height} pixels in {len(data)} bytes")
             if (scans := data.count(_SCAN)) > _MOST_SCANS:
-                raise ValueError(f"this is no JPEG of a camera: {scans} scans")
+                raise ValueError(f"not a JPEG of a camera: {scans} scans")
             return width, height
         if marker == 0xFF:  # a marker may be padded with any number of these
             place += 1
@@ -178,7 +178,7 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
             place += 2
         else:
             place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    raise ValueError("this is no JPEG: it has no frame header")
+    raise ValueError("not a JPEG: it has no frame header")
 
 
 def upright(data: bytes, orientation: Orientation) -> bytes:

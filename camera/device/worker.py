@@ -178,14 +178,14 @@ class Worker:
             if live.misses >= _PREVIEW_MISSES:
                 if not isinstance(error, NotSupported):
                     raise
-                _log.warning("live view ended: %s", error)
+                _log.warning("Live view ended: %s", error)
                 self._live = None
                 if self._driver.viewfinder_on:
                     with suppress(CameraError):  # what is wrong is found by the next call
                         self._driver.viewfinder(False)
                 self._send(remote.event(LiveViewEnded()))
                 return
-            _log.info("live view missed a frame: %s", error)
+            _log.info("Live-view frame missed: %s", error)
             self._check_alive(error)
             live.due = started + _PREVIEW_MISS_PAUSE_S
             return
@@ -196,7 +196,7 @@ class Worker:
             try:
                 picture = turned(data, orientation)
             except ValueError as error:
-                _log.info("a live-view frame was not rotated: %s", error)
+                _log.info("Live-view frame was not rotated: %s", error)
                 continue
             self._send(remote.event(Frame(picture, live.seq, time_us, orientation)))
         # Keeps the average rate where a frame was late, without a burst after a long pause.
@@ -309,7 +309,7 @@ def _orient_file(fd: int, orientation: Orientation) -> int:
     try:
         new = upright(data, orientation)
     except ValueError as error:
-        _log.warning("a picture was not turned: %s", error)
+        _log.warning("Picture was not rotated: %s", error)
         return len(data)
     os.ftruncate(fd, 0)
     os.lseek(fd, 0, os.SEEK_SET)
@@ -342,9 +342,9 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
             raise
         except CameraError as error:
             if not isinstance(error, InvalidValue | NotSupported):
-                _log.debug("no capture target to set: %s", error)
+                _log.debug("Capture target could not be set: %s", error)
             else:
-                _log.warning("the capture target is not used: %s", error)
+                _log.warning("Capture target was rejected: %s", error)
     return driver
 
 
@@ -357,7 +357,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
     logging.basicConfig(level=options["log_level"], handlers=[log])
     channel = BlockingChannel(fd)
     if not sandbox.confine(options["port"]) and kernel.landlock_version():
-        _log.warning("this camera process could not be confined by Landlock")
+        _log.warning("Camera process could not be confined by Landlock")
     try:
         try:
             driver = _open(options["port"], options["model"], options["capture_target"])
@@ -369,7 +369,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
             Worker(channel, driver).run()
         except CameraError as error:
             if isinstance(error, CameraRefused):  # what a driver says of a camera that is gone means nothing
-                words = "The camera is gone. Plug it in or switch it on."
+                words = "The camera is disconnected. Plug it in or switch it on."
                 error = CameraDisconnected(words, gp=error.gp, doing=error.doing)
             channel.send(remote.event(Lost(error)).header)
         finally:
@@ -377,7 +377,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
     except ChannelClosed:
         return
     except CameraError as error:
-        _log.info("the camera on %s was not released cleanly: %s", options["port"], error)
+        _log.info("Camera was not released cleanly: %s: %s", options["port"], error)
 
 
 if __name__ == "__main__":

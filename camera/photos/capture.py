@@ -188,7 +188,7 @@ class Capture:
                 await self._camera.set_config(name, item.value)
                 done.append(name)
             except CameraError as error:
-                self._warnings.append(f"{name} could not be put back to {item.value}: {error}")
+                self._warnings.append(f"{name} could not be restored to {item.value}: {error}")
         return tuple(done)
 
     # -- shutter and files
@@ -238,7 +238,7 @@ class Capture:
         try:
             return await asyncio.to_thread(self._free_name, captured)
         except OSError as error:  # a network folder that went away
-            self._warnings.append(f"the photo folder cannot be read: {error.strerror}")
+            self._warnings.append(f"The photo folder cannot be read: {error.strerror}")
             return None
 
     def _free_name(self, captured: list[CapturedFile]) -> str:
@@ -253,7 +253,7 @@ class Capture:
         try:
             return await self._downloads.fetch(self._camera, file.path)
         except CameraError as error:
-            self._warnings.append(f"{file.filename} is still on the camera: {error}")
+            self._warnings.append(f"{file.filename} could not be fetched and is still on the camera: {error}")
             return None
 
     async def _save(self, name: str, file: FetchedFile) -> str | None:
@@ -261,14 +261,14 @@ class Capture:
         try:
             return str(await asyncio.to_thread(save, name, ending_of(file.filename), file.size, file.copy_to))
         except CameraError as error:
-            self._warnings.append(f"{file.filename} is still on the camera: {error}")
+            self._warnings.append(f"{file.filename} could not be saved and is still on the camera: {error}")
             return None
 
     async def _thumbnail(self, file: CapturedFile) -> bytes | None:
         try:
             return await self._downloads.thumbnail(self._camera, file.path)
         except CameraError as error:
-            self._warnings.append(f"no thumbnail: {error}")
+            self._warnings.append(f"The thumbnail could not be read: {error}")
             return None
 
     async def _delete(self, file: CapturedFile, saved: str) -> bool:
@@ -276,6 +276,6 @@ class Capture:
         try:
             await self._downloads.delete(self._camera, file.path)
         except CameraError as error:
-            self._warnings.append(f"{file.filename} was saved as {saved}: {error}")
+            self._warnings.append(f"{file.filename} was saved as {saved}, but not deleted from the camera: {error}")
             return False
         return True

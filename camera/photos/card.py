@@ -38,14 +38,12 @@ class Finding:
     @property
     def message(self) -> str:
         """In words."""
-        shot = f"The shot of {self.at}, whose outcome was not known"
+        shot = f"The outcome of the shot of {self.at}"
         if self.files is None:
-            return (
-                f"{shot}, cannot be told: the card could not be compared with what was on it. Look at the newest files."
-            )
+            return f"{shot} cannot be determined: the card could not be compared with its earlier content. Look at the newest files."
         if not self.files:
-            return f"{shot}, left no new file on the card: it did not fire, or was in the camera's memory only."
-        return f"{shot}, or what came after it, made {', '.join(self.files)}."
+            return f"{shot}: no new file is on the card. The shutter did not fire, or the picture was only in the camera's memory."
+        return f"{shot}: new files on the card since then: {', '.join(self.files)}."
 
 
 class Card:
@@ -111,7 +109,7 @@ class Card:
         except CameraError as error:
             # Once is enough for a deadline, which costs the camera its process.
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
-            _log.info("the card of %s was not read: %s", camera, error)
+            _log.info("Card was not read: %s: %s", camera, error)
             return
         finally:
             self._reading = False
@@ -141,7 +139,7 @@ class Card:
                 except (CameraDisconnected, CameraIO):
                     raise
                 except CameraError as error:
-                    _log.warning("the card of %s cannot be read: %s", camera, error)
+                    _log.warning("Card cannot be read: %s: %s", camera, error)
             self.finding = Finding(shot.at, await _new_files(known, files, self._added_since))
             await self.end_shot(camera)
             if files is not None:

@@ -59,7 +59,7 @@ def check_name(name: str) -> str:
     plain = name.strip(". ") != "" and not name.startswith(".") and not _FORBIDDEN.search(name)
     if not plain or len(name.encode("utf-8", "replace")) > _LONGEST_NAME or name.endswith(_PARTIAL):
         raise InvalidPath(
-            f"{name[:60]!r} is no file name: no slashes or other special characters, no dot in front, "
+            f"{name[:60]!r} is not a valid file name: no slashes or other special characters, no dot at the start, "
             f"at most {_LONGEST_NAME} bytes.",
             filename=name[:200],
         )
@@ -102,7 +102,7 @@ class PhotoFolder:
         words = (
             f"cannot be written to: {reason}"
             if reason
-            else f"may not be written to by the server (user {user}). Allow it: {allow}"
+            else f"is not writable by the server (user {user}). To allow it, run: {allow}"
         )
         return FolderNotWritable(f"The photo folder {self.folder} {words}.{after}", folder=str(self.folder), fix=fix)
 
@@ -120,12 +120,12 @@ class PhotoFolder:
         except OSError as error:
             if error.errno in _FULL:
                 raise DiskFull(
-                    f"The disk of the photo folder {self.folder} is full. Make room, then shoot again."
+                    f"The disk of the photo folder {self.folder} is full. Free some space, then try again."
                 ) from error
             raise self._not_writable(error.strerror) from error
         if free < size + _RESERVE_BYTES:
             raise DiskFull(
-                f"The disk of the photo folder {self.folder} is full ({free // 2**20} MB free). Make room, then shoot again.",
+                f"The disk of the photo folder {self.folder} is full ({free // 2**20} MB free). Free some space, then try again.",
                 free=free,
             )
 
@@ -224,7 +224,7 @@ class PhotoFolder:
                     target.unlink(missing_ok=True)
                     raise
             return target
-        raise CameraIO(f"No free name like {name}{ending} in the photo folder.")
+        raise CameraIO(f"The photo folder has no free name like {name}{ending}.")
 
     def _next_counter(self) -> int:
         """One more than the highest number that the folder's names have in the counter's place."""

@@ -38,7 +38,7 @@ class OperatorsIso:
                 await camera.set_config("iso", self._preview)
                 self.before_preview = before.value
         except CameraError as error:
-            _log.warning("ISO %s is not used for live view: %s", self._preview, error)
+            _log.warning("ISO %s was not set for live view: %s", self._preview, error)
 
     async def end_preview(self, camera: RemoteCamera) -> None:
         """Put back what the camera had; where that fails, after the next opening."""
@@ -51,7 +51,7 @@ class OperatorsIso:
             self.before_preview = iso
             if not isinstance(error, CameraError):
                 raise
-            _log.warning("the ISO was not put back to %s: %s", iso, error)
+            _log.warning("ISO was not restored to %s: %s", iso, error)
 
     async def _readable_iso(self, camera: RemoteCamera, wanted: str) -> ConfigItem | None:
         """The camera's ISO as it is, where it could take the operator's; a wrong one must not stop the booth."""
@@ -61,6 +61,6 @@ class OperatorsIso:
             item = await camera.get_config("iso")
             values.convert(item, wanted)
         except (ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported) as error:
-            _log.warning("the ISO %s of the settings is not used: %s", wanted, error)
+            _log.warning("Configured ISO %s is not used: %s", wanted, error)
             return None
         return item

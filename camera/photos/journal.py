@@ -60,7 +60,7 @@ class Journal:
                     file.write("".join(json.dumps([folder, name]) + "\n" for name in names))
             path.with_suffix(".new").replace(path)
         except OSError as error:
-            _log.warning("what is on the card is not remembered: %s: %s", path, error.strerror)
+            _log.warning("Card content could not be recorded: %s: %s", path, error.strerror)
 
     def begin(self, camera: str, at: str, known: bool, added: Iterable[tuple[str, str]]) -> None:
         """A shot is about to be taken.
@@ -81,7 +81,7 @@ class Journal:
             path.with_suffix(".new").write_text(json.dumps({"at": at, "known": known}))
             path.with_suffix(".new").replace(path)
         except OSError as error:
-            _log.warning("shots under way are not remembered: %s: %s", path, error.strerror)
+            _log.warning("Shots in progress could not be recorded: %s: %s", path, error.strerror)
 
     def end(self, camera: str) -> None:
         """The outcome of its shot is known."""
@@ -90,7 +90,7 @@ class Journal:
         try:
             self._path(camera, ".json").unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("a shot that ended is still noted: %s", error)
+            _log.warning("Record of a finished shot could not be deleted: %s", error)
 
     def open_shot(self, camera: str) -> OpenShot | None:
         """The shot of this camera that has begun and not ended."""
@@ -102,7 +102,7 @@ class Journal:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("the note of a shot cannot be read: %s", error)
+            _log.warning("Record of a shot in progress cannot be read: %s", error)
             return None
 
     def _card(self, camera: str) -> dict[str, frozenset[str]]:

@@ -216,14 +216,14 @@ class Photos:
             async with self._exclusive() as camera:
                 file = await self._downloads.fetch_if_in_ram(camera, CapturedFile(path, None, mimetype_of(path)))
         except CameraError as error:
-            _log.warning("%s: %s is lost: %s", self._owner().port, path, error)
+            _log.warning("%s: picture lost: %s: %s", self._owner().port, path, error)
             return
         self._downloads.last_image = file.path
         self._emit(FileAdded(file.path))
 
     def _report(self, shot: Shot, started: float) -> None:
         names = ", ".join(one.saved_path or one.file.path for one in shot.files)
-        _log.info("%s: captured %s after %.0f ms", self._owner().port, names, (time.monotonic() - started) * 1000)
+        _log.info("%s: captured %s in %.0f ms", self._owner().port, names, (time.monotonic() - started) * 1000)
         if shot.files[0].on_camera:
             self._downloads.last_image = shot.files[0].file.path
         for one in shot.files:

@@ -1,8 +1,8 @@
 // Which cameras there are, which one is used, and how it is.
 
 const STATE_WORDS = {
-  opening: "Opening…", ready: "Ready", live: "Live view", capturing: "Taking a picture", recovering: "Lost, looking for it",
-  needs_attention: "Needs attention", absent: "Gone",
+  opening: "Opening…", ready: "Ready", live: "Live view", capturing: "Taking a picture", recovering: "Disconnected, reconnecting",
+  needs_attention: "Needs attention", absent: "Disconnected",
 };
 
 const POLL_MS = 60_000; // how often battery, lens and card are read: as often as the server looks at them itself
@@ -148,7 +148,7 @@ class Cameras extends EventTarget {
     if (!camera) {
       byId("camera-facts").replaceChildren();
       const name = this.#last && modelOf(this.#last);
-      this.#showTrouble(name ? `${name} is gone. Plug it in and switch it on, or choose another; this page goes on by itself.` : "");
+      this.#showTrouble(name ? `${name} is disconnected. Plug it in and switch it on, or choose another; this page then continues automatically.` : "");
       return;
     }
     if (!camera.connected && this.#shownFor !== camera.port) this.#showTrouble(this.#unavailableText(camera, null));
@@ -166,7 +166,7 @@ class Cameras extends EventTarget {
   #unavailableText(camera, reason) {
     if (camera.state === "opening") return `${modelOf(camera)} is being opened.`;
     const why = reason ? ` (${reason})` : "";
-    return `${modelOf(camera)} does not answer. Switch it on and plug it in; this page goes on by itself.${why}`;
+    return `${modelOf(camera)} does not answer. Switch it on and plug it in; this page then continues automatically.${why}`;
   }
 
   #showTrouble(words) {

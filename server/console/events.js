@@ -63,13 +63,13 @@ function log(words, when = new Date()) {
 function eventWords(event, cameras, settings) {
   const camera = cameras.nameOf(event.port);
   switch (event.event) {
-    case "camera_connected": return `${camera} is there.`;
-    case "camera_disconnected": return `${camera} is gone.`;
+    case "camera_connected": return `${camera} is connected.`;
+    case "camera_disconnected": return `${camera} was disconnected.`;
     case "camera_state": return `${camera}: ${STATE_WORDS[event.state] ?? event.state}.`;
     case "camera_warning": return event.warnings.length ? `${camera}: ${event.warnings.join(" ")}` : null;
     case "file_added": return `New on the camera: ${event.camera_filepath.split("/").at(-1)}.`;
     case "capture_saved": return `Saved on the server as ${event.saved_path}.`;
-    case "capture_checked": return event.message ?? `${camera}: the card was looked at after a shot of unknown outcome.`;
+    case "capture_checked": return event.message ?? `${camera}: the card was checked after a shot with an unknown outcome.`;
     case "live_view_stopped": return `Live view of ${camera} stopped: ${event.reason.replaceAll("_", " ")}.`;
     case "config_changed": return configWords(event, cameras, settings);
     default: return event.event.replaceAll("_", " ");

@@ -167,8 +167,8 @@ class LiveView {
 
   #noFramesText() {
     if (!this.#wanted) return "Live view is off.";
-    if (!this.#wire.open) return "No server. Live view goes on when it is back.";
-    if (!this.#cameras.there) return "No camera. Live view goes on when it is back.";
+    if (!this.#wire.open) return "No server. Live view continues when the server is back.";
+    if (!this.#cameras.there) return "No camera. Live view continues when the camera is back.";
     return "Waiting for the camera…";
   }
 }

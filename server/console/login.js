@@ -62,7 +62,7 @@ class Login {
       sessionStorage.removeItem(TOKEN_KEY);
       this.#ask(words);
     }
-    if (state === "waiting" && !byId("login").hidden) byId("login-error").textContent = `${words} This page tries again by itself.`;
+    if (state === "waiting" && !byId("login").hidden) byId("login-error").textContent = `${words} This page tries again automatically.`;
   }
 
   #countDown(retryMs) {

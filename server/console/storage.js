@@ -213,7 +213,7 @@ class Viewer {
     this.#url = URL.createObjectURL(blob);
     Object.assign(byId("viewer-download"), { href: this.#url, download: file.filename, hidden: false });
     if (file.mimetype === "image/jpeg") Object.assign(byId("viewer-image"), { src: this.#url, alt: file.filename, hidden: false });
-    else byId("viewer-words").textContent += " · no browser shows this kind; download it.";
+    else byId("viewer-words").textContent += " · browsers cannot show this file type; download it.";
   }
 
   async #delete() {

@@ -15,10 +15,10 @@ const TOO_MUCH = 4429;
 const CLOSE_WORDS = {
   1001: "The server was stopped.",
   1012: "The server is starting again.",
-  1013: "The server has as many connections as it takes.",
+  1013: "The server has too many connections.",
   4408: "The login took too long.",
-  4413: "This page could not keep up.",
-  4429: "The server asks for a pause.",
+  4413: "This page was too slow for the server.",
+  4429: "The server rejects more requests for now.",
 };
 
 /** An error reply of the server; the message is for people. */
@@ -30,7 +30,7 @@ class CommandError extends Error {
 }
 
 const lostConnection = () =>
-  new CommandError({ message: "The connection was lost before the answer came.", code: "connection_lost", retryable: true });
+  new CommandError({ message: "The connection was lost before the reply came.", code: "connection_lost", retryable: true });
 
 /**
  * Events of it: "state" ({state, words, retryMs}), "event" (what the server tells), "frame" ({stream, seq, takenMs, jpeg}).
@@ -186,7 +186,7 @@ class Wire extends EventTarget {
   }
 
   #refusalWords(code) {
-    if (code === 4401) return "This is not the server's token. Look into the server's log, or at its setting API_TOKEN.";
+    if (code === 4401) return "This token is wrong. The correct one is in the server's log or in its setting API_TOKEN.";
     return this.#refusal ?? `The server closed the connection (${code}).`;
   }
 
@@ -248,7 +248,7 @@ class Wire extends EventTarget {
     const transfer = this.#transfer(number);
     this.#transfers.delete(number);
     if (transfer.bytes === size) transfer.resolve();
-    else transfer.reject(new CommandError({ message: "The file did not arrive whole. Try again.", code: "incomplete" }));
+    else transfer.reject(new CommandError({ message: "The file is incomplete. Try again.", code: "incomplete" }));
   }
 
   #emitState(state, words, retryMs = null) {

@@ -215,7 +215,7 @@ async def test_a_message_beyond_the_bound_ends_the_connection_and_not_the_client
 
 @pytest.mark.parametrize("bound", [0, -1, 1000, None])
 def test_the_bound_cannot_be_taken_away(bound: Any) -> None:
-    with pytest.raises(ValueError, match="max_message has to be"):
+    with pytest.raises(ValueError, match="max_message must be"):
         Client(max_message=bound)
 
 

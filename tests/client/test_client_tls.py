@@ -67,7 +67,7 @@ async def test_a_file_a_context_or_nobody_in_particular_is_trusted(
             assert (await client.ping()).message == "pong"
     error = await _refused(server)
     assert error.details == {"reason": "unknown_issuer"}
-    assert "is signed by nobody that this machine trusts. Give the client the certificate" in error.message
+    assert "is not signed by an authority that this machine trusts. Give the client the certificate" in error.message
 
 
 async def test_a_self_signed_certificate_is_trusted_by_itself(
@@ -106,10 +106,10 @@ async def test_ws_to_a_tls_port_and_wss_to_a_plain_one_are_named(
     certified: Certified, bare_server: Server, ca_file: str
 ) -> None:
     secure = certified()
-    with pytest.raises(ConnectionFailed, match="speaks TLS: the address begins with wss://"):
+    with pytest.raises(ConnectionFailed, match=r"uses TLS\. Use an address that begins with wss://"):
         async with Client(secure.uri.replace("wss:", "ws:"), secure.token):
             pass
-    with pytest.raises(ConnectionFailed, match=r"does not speak TLS.*begins with ws://"):
+    with pytest.raises(ConnectionFailed, match=r"does not use TLS.*begins with ws://"):
         async with Client(bare_server.uri.replace("ws:", "wss:"), bare_server.token, tls=ca_file):
             pass
 
@@ -142,9 +142,9 @@ def test_the_command_line_takes_the_same(
 
 def test_the_command_line_refuses_what_does_not_go_together(bare_shell: Shell, ca_file: str) -> None:
     for options, words in (
-        (("--ca", ca_file), "--ca goes with an address that begins with wss://"),
-        (("--insecure",), "--insecure goes with"),
-        (("--ca", ca_file, "--insecure", "--url", "wss://127.0.0.1:1"), "exclude each other"),
+        (("--ca", ca_file), "--ca needs an address that begins with wss://"),
+        (("--insecure",), "--insecure needs"),
+        (("--ca", ca_file, "--insecure", "--url", "wss://127.0.0.1:1"), "cannot be combined"),
         (("--ca", "nowhere.pem", "--url", "wss://127.0.0.1:1"), "nowhere.pem: No such file"),
         (("--ca", ".", "--url", "wss://127.0.0.1:1"), ""),
     ):

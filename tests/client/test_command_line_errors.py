@@ -41,7 +41,7 @@ def test_the_token_may_come_from_api_token_or_a_file(bare_shell: Shell) -> None:
 def test_no_server(bare_shell: Shell) -> None:
     done = bare_shell.run("cameras", "--url", "ws://127.0.0.1:1")
     assert (done.code, done.err) == (
-        3, "gphoto-ws: Cannot connect to ws://127.0.0.1:1: nobody listens there; is the server running?\n",
+        3, "gphoto-ws: Cannot connect to ws://127.0.0.1:1: nothing is listening there. Is the server running?\n",
     )  # fmt: skip
     assert bare_shell.run("cameras", "--url", "not an address").code == 3
 
@@ -180,7 +180,7 @@ def test_a_server_that_dies_in_the_middle(
     done = finish(watching)
     assert done.code == 3
     assert "Trying again for 0.5 s." in done.err
-    assert "nobody listens there" in done.err.splitlines()[-1]
+    assert "nothing is listening there" in done.err.splitlines()[-1]
 
 
 def test_a_camera_that_is_switched_off_is_told_of(shell: Shell, ports: list[str], simulator: Control) -> None:

@@ -27,7 +27,7 @@ async def test_a_wrong_token_is_told_and_the_right_one_opens(open_console: Open,
     console = await open_console(server)
     await console["#token"].fill("not-the-token")
     await console["#token"].press("Enter")
-    await expect(console["#login-error"]).to_contain_text("not the server's token")
+    await expect(console["#login-error"]).to_contain_text("This token is wrong")
     await expect(console["#token"]).to_be_focused()
     assert await console.page.evaluate("sessionStorage.length") == 0
     await console.log_in()
@@ -129,7 +129,7 @@ async def test_without_a_camera_it_says_so(open_console: Open, bare_server: Serv
     await console["#token"].press("Enter")
     await expect(console["#no-cameras"]).to_be_visible()
     await console["#live-toggle"].click()
-    await expect(console["#live-words"]).to_have_text("No camera. Live view goes on when it is back.")
+    await expect(console["#live-words"]).to_have_text("No camera. Live view continues when the camera is back.")
 
 
 async def test_a_countdown_can_be_cancelled_or_waited_for(console: Console, simulator: Control) -> None:
@@ -176,7 +176,9 @@ async def test_a_value_that_is_not_allowed_is_refused_with_what_is(console: Cons
     number = row.locator("input[type=number]")
     await number.fill("500")
     await number.press("Enter")
-    await expect(row.locator(".problem")).to_have_text("'500' is no value for d303. Allowed: 0 to 200 in steps of 1.")
+    await expect(row.locator(".problem")).to_have_text(
+        "'500' is not a valid value for d303. Allowed: 0 to 200 in steps of 1."
+    )
     await number.fill("20")
     await number.press("Enter")
     await expect(row.locator(".problem")).to_be_empty()

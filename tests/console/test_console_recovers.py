@@ -36,7 +36,7 @@ async def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
     server.kill()
     await expect(console["#connection-words"]).to_have_text("The server does not answer.")
     await expect(console["#connection-wait"]).to_contain_text("Next try in")
-    await expect(console["#live-words"]).to_have_text("No server. Live view goes on when it is back.")
+    await expect(console["#live-words"]).to_have_text("No server. Live view continues when the server is back.")
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter-why"]).to_have_text("There is no connection to the server.")
     await asyncio.to_thread(new_server, NETWORK_CAMERAS=own_camera.address, WS_PORT=port)
@@ -67,7 +67,7 @@ async def test_a_server_with_another_token_is_not_tried_again(
     await expect(console["#connection-words"]).to_have_text("The server does not answer.")
     token = "another-token-for-the-tests"
     again = await asyncio.to_thread(new_server, NETWORK_CAMERAS=own_camera.address, WS_PORT=port, API_TOKEN=token)
-    await expect(console["#login-error"]).to_contain_text("not the server's token")
+    await expect(console["#login-error"]).to_contain_text("This token is wrong")
     await expect(console["#try-now"]).to_be_hidden()
     assert again.log.count("closed with 4401") == 1
     await console.log_in(token)
@@ -81,13 +81,13 @@ async def test_a_camera_that_is_switched_off_is_told_and_goes_on_when_it_is_back
     console = await _watching(open_console, server)
     own_control.power(False)
     await expect(console["#camera-trouble"]).to_contain_text("Canon EOS 550D does not answer. Switch it on")
-    await expect(console["#live-words"]).to_have_text("No camera. Live view goes on when it is back.")
-    await expect(console["#cameras .state"]).to_have_text(re.compile("Lost, looking for it|Needs attention"))
+    await expect(console["#live-words"]).to_have_text("No camera. Live view continues when the camera is back.")
+    await expect(console["#cameras .state"]).to_have_text(re.compile("Disconnected, reconnecting|Needs attention"))
     await expect(console["#shutter-why"]).to_have_text("Canon EOS 550D does not answer.")
     own_control.power(True)
     await expect(console["#camera-trouble"]).to_be_empty()
     await console.more_frames()
-    await expect(console["#events"]).to_contain_text("Canon EOS 550D is there.")
+    await expect(console["#events"]).to_contain_text("Canon EOS 550D is connected.")
 
 
 async def test_a_camera_whose_serial_is_told_later_is_still_the_one_that_was_chosen(

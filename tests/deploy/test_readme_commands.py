@@ -71,8 +71,8 @@ cd "$(unit WorkingDirectory)"
 runuser -u "$(unit User)" -- env -i PATH=/usr/bin:/bin $(unit Environment) WS_PORT=0 \
     CREDENTIALS_DIRECTORY=/tmp/credentials STATE_DIRECTORY=/var/lib/gphoto-ws-server \
     $(unit ExecStart) >/tmp/server-log 2>&1 &
-for _ in $(seq 600); do grep -q 'gphoto_ws_server: listening on' /tmp/server-log && break; kill -0 $! || break; sleep 0.1; done
-grep -c 'gphoto_ws_server: listening on' /tmp/server-log || { cat /tmp/server-log; exit 1; }
+for _ in $(seq 600); do grep -q 'gphoto_ws_server: Listening on' /tmp/server-log && break; kill -0 $! || break; sleep 0.1; done
+grep -c 'gphoto_ws_server: Listening on' /tmp/server-log || { cat /tmp/server-log; exit 1; }
 { kill $! && wait $!; } 2>/dev/null || true
 find . -name '*.pyc' -path './server/*' | head -1
 echo "== update"

@@ -151,7 +151,7 @@ async def test_drives_are_cameras_only_where_that_is_wanted(tmp_path: Path, want
             await until_answers(listed)
     finally:
         assert server.stop() == 0
-    assert "lost" not in server.log
+    assert "Camera disconnected" not in server.log
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ async def test_a_camera_without_events_keeps_its_process(
         control.clear()
         await until_answers(lambda: events_are(True))
         assert (await camera_process(server.process.pid, port)).pid == process.pid
-    assert "lost" not in server.log
+    assert "Camera disconnected" not in server.log
 
 
 async def test_a_live_view_that_the_driver_no_longer_has_ends_and_the_process_does_not(
@@ -207,4 +207,4 @@ async def test_a_live_view_that_the_driver_no_longer_has_ends_and_the_process_do
         (camera,) = (await client.command("list_cameras"))["cameras"]
         assert (camera["state"], "live_view" in camera["can"]) == ("live", True)
         assert (await camera_process(server.process.pid, port)).pid == process.pid
-    assert "lost" not in server.log
+    assert "Camera disconnected" not in server.log

@@ -88,7 +88,7 @@ async def test_a_camera_that_is_lost_again_and_again_is_given_a_pause_and_a_reas
         await client.command("get_config", name="iso")
         pid = process.pid
         process.kill()
-    await asyncio.to_thread(server.wait_for_log, "soon after it was opened; does another program use it")
+    await asyncio.to_thread(server.wait_for_log, "soon after it was opened: .* Does another program use it")
     assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
@@ -126,7 +126,7 @@ async def test_a_usb_device_is_reset_at_its_own_node(
     assert not await reset_device("usb:001,005")
     assert not await reset_device("ptpip:127.0.0.1")
     assert not await reset_device("usb:001,004")
-    assert "usb:001,004: USB device reset failed" in caplog.text
+    assert "USB device reset failed: usb:001,004" in caplog.text
     assert "Inappropriate ioctl" in caplog.text
 
 

@@ -28,7 +28,7 @@ CLOSE, READ_FILE, RELEASE, LIVE_VIEW = "0x1003", "0x1009", "0x9128", "0x9153"
 async def ends(server: Server, within: float) -> None:
     """SIGTERM; fails when the server is still there after so many seconds, or leaves a process behind."""
     assert await asyncio.to_thread(server.stop, signal.SIGTERM, within) == 0
-    server.wait_for_log("gphoto_ws_server: stopped")
+    server.wait_for_log("gphoto_ws_server: Stopped")
     assert "Traceback" not in server.log
 
 
@@ -153,7 +153,7 @@ async def test_a_shot_under_way_is_answered_and_no_other_is_begun(booth: Booth) 
     await booth.order("capture_image")
     await until(lambda: booth.asked(RELEASE) > 0)
     booth.server.process.send_signal(signal.SIGTERM)
-    booth.server.wait_for_log("stopping")
+    booth.server.wait_for_log("Stopping")
     await booth.client.socket.send(json.dumps({"command": "list_cameras", "id": "late"}))
     with pytest.raises(CommandError, match="shutting_down") as late:
         await booth.client.reply()

@@ -122,4 +122,4 @@ async def test_a_state_folder_that_cannot_be_written_to_stops_no_shot(
     server = new_server(NETWORK_CAMERAS=ports[SPARE], STATE_DIR=str(tmp_path / "file"))
     async with await Client.connect(server) as client:
         assert (await client.command("capture_image"))["status"] == "ok"
-    server.wait_for_log("shots under way are not remembered")
+    server.wait_for_log("Shots in progress could not be recorded")

@@ -102,7 +102,7 @@ async def test_a_driver_that_does_not_exist_is_told_with_those_that_do(
         assert words in told["last_error"]
         assert "Fuji X (WLAN)" in told["last_error"]
         assert told["attempts"] >= 3
-    assert server.log.count(f"could not be opened: {words}") == 1
+    assert server.log.count(f"Camera could not be opened: {own[0]} ({driver}). {words}") == 1
 
 
 async def test_a_fuji_camera_is_looked_for_at_its_own_ports(new_server: Callable[..., Server]) -> None:

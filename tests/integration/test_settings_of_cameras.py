@@ -152,7 +152,7 @@ async def test_a_shutter_that_nothing_closes_is_not_opened(
         ("set_config", {"name": name, "value": value}),
         ("capture_image", {"settings": {name: value}}),
     ):
-        with pytest.raises(CommandError, match="nothing would let it go") as caught:
+        with pytest.raises(CommandError, match="without releasing it") as caught:
             await client.command(command, **payload)
         assert caught.value.code == "not_supported"
     state = simulator.state()

@@ -34,7 +34,7 @@ def with_exif(directories: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [(65000, 65000), (30000, 30000)])
 def test_a_header_that_promises_too_much_is_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="no JPEG"):
+    with pytest.raises(ValueError, match="not a JPEG"):
         jpeg.upright(with_size(*size), Orientation(90))
 
 

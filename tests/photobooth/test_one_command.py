@@ -61,7 +61,7 @@ async def test_an_iso_in_the_settings_that_the_camera_has_not_does_not_stop_the_
     server = new_booth(CAPTURE_ISO="123")
     async with await Client.connect(server) as client:
         await client.command("capture_image")
-    server.wait_for_log("the ISO 123 of the settings is not used")
+    server.wait_for_log("Configured ISO 123 is not used")
 
 
 async def test_the_preview_iso_is_set_while_somebody_watches(new_booth: Callable[..., Server], camera: Control) -> None:

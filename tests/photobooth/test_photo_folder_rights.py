@@ -63,7 +63,7 @@ async def test_a_folder_of_root_is_refused_with_the_command_that_repairs_it(
     if not made:
         folder.rmdir()
     server = start(folder)
-    warning = server.wait_for_log("WARNING gphoto_ws_server: pictures cannot be saved")
+    warning = server.wait_for_log("WARNING gphoto_ws_server: Pictures cannot be saved")
     async with await Client.connect(server) as guest:
         refusal = await refused(guest)
         assert (refusal.code, camera.state()["shots"]) == ("folder_not_writable", 0)

@@ -117,7 +117,7 @@ def test_a_still_looks_the_same_to_those_who_heed_exif_and_those_who_do_not(
     "data", [b"", b"\xff\xd8\xff\xd9", b"no picture at all", b"\xff\xd8" + b"\xff\xe1\xff\xff" * 9]
 )
 def test_what_is_no_jpeg_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="no JPEG"):
+    with pytest.raises(ValueError, match="not a JPEG"):
         jpeg.turned(data, Orientation(90))
 
 

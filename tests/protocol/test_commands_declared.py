@@ -68,7 +68,7 @@ def test_a_wrong_payload_names_the_field_and_what_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("name", "payload", "words"),
     [
-        ("capture_image", {"filename": "x"}, "filename and keep_on_camera: false go with save: true. capture_image takes: "),
+        ("capture_image", {"filename": "x"}, "filename and keep_on_camera: false need save: true. capture_image takes: "),
         ("capture_image", {"settings": {"iso": [1]}}, "settings.iso: Input should be a string, a number or a boolean. "),
         ("set_config", {"name": "iso", "value": [1]}, "value: Input should be a string, a number or a boolean. "),
         ("subscribe", {"events": ["file_aded"]}, "events.0: Input should be 'camera_connected', 'camera_disconnected'"),

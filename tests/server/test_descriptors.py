@@ -51,7 +51,7 @@ async def test_at_the_limit_of_descriptors_new_clients_wait_and_get_in_later(
         most = process.num_fds() + ROOM
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
         with crowd_of(server, CROWD):
-            await asyncio.to_thread(server.wait_for_log, "new connections wait")
+            await asyncio.to_thread(server.wait_for_log, "New connections have to wait")
             before, began = process.cpu_times(), time.monotonic()
             while time.monotonic() < began + LOOKED_AT_S:
                 await still_answers(here)
@@ -63,8 +63,8 @@ async def test_at_the_limit_of_descriptors_new_clients_wait_and_get_in_later(
             assert used.user + used.system - before.user - before.system < LOOKED_AT_S / 2
         async with asyncio.timeout(20), await logged_in(server) as later:
             await still_answers(later)
-    await asyncio.to_thread(server.wait_for_log, "accepting connections again")
-    assert server.log.count("new connections wait") == 1
+    await asyncio.to_thread(server.wait_for_log, "Accepting connections again")
+    assert server.log.count("New connections have to wait") == 1
     assert "out of system resource" not in server.log
     assert server.stop() == 0
 
@@ -77,7 +77,7 @@ async def test_who_waits_for_a_descriptor_is_not_hung_up_on(new_server: Callable
     async with await logged_in(server) as here:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
         with crowd_of(server, FEW) as crowd:
-            await asyncio.to_thread(server.wait_for_log, "new connections wait")
+            await asyncio.to_thread(server.wait_for_log, "New connections have to wait")
             began = time.monotonic()
             while time.monotonic() < began + LOOKED_AT_S:
                 await still_answers(here)

@@ -22,7 +22,7 @@ from tests.rig import ROOT, TOKEN, Client, CommandError, Server
 from tests.server.wire import still_answers
 from tests.waiting import until
 
-needs_landlock = pytest.mark.skipif(not kernel.landlock_version(), reason="this kernel has no Landlock")
+needs_landlock = pytest.mark.skipif(not kernel.landlock_version(), reason="This kernel has no Landlock")
 # Tries what a process of the same user could, and prints what it got.
 THIEF = """
 import json, os, sys

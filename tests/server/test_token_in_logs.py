@@ -127,7 +127,7 @@ async def test_a_shortened_log_line_holds_no_part_of_the_token(
 
 def test_a_token_that_is_not_set_is_told_once(new_server: Callable[..., Server], tmp_path: Path) -> None:
     server = new_server(API_TOKEN="", LOG_LEVEL="DEBUG")
-    token = server.wait_for_log("the token of this run is").rpartition(" ")[2]
+    token = server.wait_for_log("The token of this run is").rpartition(" ")[2]
     assert len(token) == 36
     assert server.stop() == 0
     assert server.log.count(token) == 1

@@ -80,7 +80,7 @@ class Served:
         begin = len(self.log)
         self._process = self._spawn()
         async with asyncio.timeout(_START_S):
-            while "listening on ws://" not in self.log[begin:]:
+            while "Listening on ws://" not in self.log[begin:]:
                 if not self.running:
                     raise RuntimeError(f"the server did not start:\n{self.log[begin:]}")
                 await asyncio.sleep(0.05)

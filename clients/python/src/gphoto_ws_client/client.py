@@ -64,7 +64,7 @@ class Client(Commands):
     ) -> None:
         if not isinstance(max_message, int) or max_message < LEAST_MAX_MESSAGE:
             raise ValueError(
-                f"max_message has to be a number of bytes from {LEAST_MAX_MESSAGE} on, not {max_message!r}"
+                f"max_message must be a number of bytes of at least {LEAST_MAX_MESSAGE}, not {max_message!r}"
             )
         address = Address(url, token, make_context(url, tls), open_timeout, max_message)
         super().__init__(Connection(address, reconnect_for, reply_timeout, self._on_event, self._on_over))

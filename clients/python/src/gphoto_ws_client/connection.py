@@ -137,7 +137,7 @@ class Connection:
             except ConnectionLost as lost:
                 tries += 1
                 if command == "capture_image":
-                    raise _unknown(lost.message.removesuffix(".") + " while a picture was taken") from lost
+                    raise _unknown(lost.message.removesuffix(".") + " while a picture was being taken") from lost
                 if not again or not lost.retryable or tries >= _TRIES:
                     raise
             except TimeoutError as late:
@@ -221,4 +221,4 @@ class Connection:
 
 
 def _unknown(what: str) -> CaptureUnknown:
-    return CaptureUnknown(f"{what}: the shutter may have fired. Look at the card before you shoot again.")
+    return CaptureUnknown(f"{what}: the shutter may have fired. Look at the card before you take another picture.")

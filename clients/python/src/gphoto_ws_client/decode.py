@@ -40,13 +40,13 @@ def parse_message(text: str) -> dict[str, Any]:
         if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(message):
             raise ValueError("it is nested too deeply")
     except (ValueError, TypeError, RecursionError) as error:
-        raise UnexpectedReply(f"The server sent what is no message of the protocol: {error}.") from error
+        raise UnexpectedReply(f"The server sent an invalid message: {error}.") from error
     return message
 
 
 def _object_in(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{reprlib.repr(value)} is no object")
+        raise TypeError(f"{reprlib.repr(value)} is not an object")
     return value
 
 
@@ -86,7 +86,7 @@ def _float(text: str) -> float:
 
 
 def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 _JSON = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=_constant)
@@ -127,7 +127,7 @@ def _hints(kind: Hashable) -> dict[str, Any]:
 
 def _object(kind: type[T], values: Any) -> T:
     if not isinstance(values, Mapping):
-        raise TypeError(f"{reprlib.repr(values)} is no object")
+        raise TypeError(f"{reprlib.repr(values)} is not an object")
     hints = _hints(cast(Hashable, kind))
     found: dict[str, Any] = {}
     for one in fields(cast(Any, kind)):
@@ -149,7 +149,7 @@ def _value(hint: Any, value: Any) -> Any:
         return _value(str, value)  # a newer server may have a word more
     if origin is tuple:
         if not isinstance(value, list):
-            raise TypeError(f"{reprlib.repr(value)} is no list")
+            raise TypeError(f"{reprlib.repr(value)} is not a list")
         return tuple(_value(get_args(hint)[0], entry) for entry in value)
     if origin in (dict, Mapping):
         return dict(_value(dict, value))
@@ -159,11 +159,11 @@ def _value(hint: Any, value: Any) -> Any:
         try:
             return base64.b64decode(_value(str, value))
         except binascii.Error:
-            raise ValueError("the picture is no base64") from None
+            raise ValueError("the picture is not base64") from None
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise TypeError(f"{reprlib.repr(value)} is no {hint.__name__}")
+        raise TypeError(f"{reprlib.repr(value)} is not of type {hint.__name__}")
     return value
 
 

@@ -43,7 +43,7 @@ async def download(
 ) -> SavedFile:
     """See Client.download."""
     if not 1 <= piece_bytes <= MAX_PIECE_BYTES:
-        raise ValueError(f"piece_bytes has to be from 1 to {MAX_PIECE_BYTES}")
+        raise ValueError(f"piece_bytes must be from 1 to {MAX_PIECE_BYTES}")
     if not overwrite and await asyncio.to_thread(target.exists):
         raise FileExistsError(errno.EEXIST, "File exists", str(target))
     part = target.with_name(f".gphoto-ws-{secrets.token_hex(8)}.part")
@@ -57,7 +57,7 @@ async def download(
                 piece = await fetch(connection, {**payload, "offset": done, "length": piece_bytes}, progress)
                 assert piece.image is not None, "fetch gives bytes"
                 if size not in (None, piece.size):  # the card was changed while the connection was lost
-                    raise UnexpectedReply(f"{piece.camera_filepath} is another file than before.", retryable=True)
+                    raise UnexpectedReply(f"{piece.camera_filepath} is a different file than before.", retryable=True)
                 size = piece.size
                 payload = {**payload, "camera_filepath": piece.camera_filepath}
                 await asyncio.to_thread(file.write, piece.image)

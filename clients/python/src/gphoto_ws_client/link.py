@@ -109,7 +109,7 @@ class Link:
             ConnectionLost: it was lost meanwhile.
         """
         if self.lost.done() or self._socket.state is not State.OPEN:
-            raise NotSent("The connection to the server is lost.")
+            raise NotSent("The connection to the server was lost.")
         number = next(self._ids)
         waiting: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (waiting, claim)
@@ -131,7 +131,7 @@ class Link:
         await asyncio.wait((self._reader,))
 
     async def _read(self) -> None:
-        lost = ConnectionLost("The connection to the server is lost.")
+        lost = ConnectionLost("The connection to the server was lost.")
         try:
             while True:
                 message = await self._socket.recv()
@@ -150,8 +150,8 @@ class Link:
     def _skip(self, error: UnexpectedReply) -> None:
         self._skipped += 1
         if self._skipped <= _MOST_LOGGED:
-            rest = ", and no more of them is logged" if self._skipped == _MOST_LOGGED else ""
-            _log.warning("a message of the server was passed over%s: %s", rest, error)
+            rest = "; more of them are not logged" if self._skipped == _MOST_LOGGED else ""
+            _log.warning("Skipped a message of the server%s: %s", rest, error)
 
     async def _take_binary(self, message: Frame | Piece) -> None:
         if isinstance(message, Piece):

@@ -107,21 +107,21 @@ async def _connect(address: Address) -> ClientConnection:
 
 
 def _no_address(url: str) -> ConnectionFailed:
-    return ConnectionFailed(f"{url} is no WebSocket address; they look like ws://localhost:8765.")
+    return ConnectionFailed(f"{url} is not a WebSocket address, for example ws://localhost:8765.")
 
 
 def _reason(error: OSError | EOFError) -> str:
     if isinstance(error, socketlib.gaierror):
-        return "no machine of that name is known."
+        return "the host name is unknown."
     if isinstance(error, ssl.SSLError):
         return f"TLS fails ({error.reason or error})."
     if isinstance(error, ConnectionResetError):
-        return "it hung up."
+        return "the server closed the connection."
     if isinstance(error, TimeoutError):
         return "no answer in time."
     # asyncio tells of several addresses (::1 and 127.0.0.1) in one error without a number.
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "nobody listens there; is the server running?"
+        return "nothing is listening there. Is the server running?"
     return f"{str(error) or type(error).__name__}."
 
 
@@ -152,6 +152,6 @@ def why_lost(closed: ConnectionClosed, last_words: str, max_size: int) -> Connec
         return ConnectionLost(f"{words}.", close_code=TOO_BIG, retryable=False)
     code = closed.rcvd.code if closed.rcvd is not None else _NO_CLOSE
     said = last_words or (closed.rcvd.reason if closed.rcvd is not None else "")
-    words = "The connection to the server is lost" + (f": {said}." if said else ".")
+    words = "The connection to the server was lost" + (f": {said}." if said else ".")
     retryable = code != TOO_BIG and code not in FINAL_CLOSE_CODES
     return ConnectionLost(words.replace("..", "."), close_code=code, retryable=retryable)

@@ -36,7 +36,7 @@ def make_context(url: str, tls: Tls) -> ssl.SSLContext | None:
     """
     if not is_secure(url):
         if tls is not None:
-            raise ValueError(f"tls goes with an address that begins with wss://, not with {url}")
+            raise ValueError(f"tls needs an address that begins with wss://, not {url}")
         return None
     if isinstance(tls, ssl.SSLContext):
         return tls
@@ -59,7 +59,7 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as error:
-        raise ValueError(f"{ca_file} holds no certificate in PEM form") from error
+        raise ValueError(f"{ca_file} contains no certificate in PEM format") from error
     except OSError as error:  # it does not name the file
         raise OSError(error.errno, error.strerror, ca_file) from error
     # A server's own self-signed certificate can be given, too, and need not have every extension of a real
@@ -75,7 +75,7 @@ def why_refused(url: str, error: ssl.SSLCertVerificationError) -> CertificateRef
     if code in _UNKNOWN_ISSUER:
         reason = "unknown_issuer"
         words = (
-            "is signed by nobody that this machine trusts. Give the client the certificate of that authority, or the "
+            "is not signed by an authority that this machine trusts. Give the client the certificate of that authority, or the "
             "server's own (tls=, --ca)"
         )
     elif code == _EXPIRED:
@@ -118,5 +118,5 @@ async def other_scheme(url: str) -> str | None:
     except (OSError, EOFError, ValueError):
         return None
     if secure:
-        return f"{url} does not speak TLS: the address begins with ws:// there."
-    return f"{url} speaks TLS: the address begins with wss:// there."
+        return f"{url} does not use TLS. Use an address that begins with ws://."
+    return f"{url} uses TLS. Use an address that begins with wss://."

@@ -61,17 +61,17 @@ class _Transfer:
                 async with asyncio.timeout(_SILENCE_S):
                     item = await self._queue.get()
             except TimeoutError:
-                raise UnexpectedReply("The file stopped coming.", retryable=True) from None
+                raise UnexpectedReply("The transfer stopped before the file was complete.", retryable=True) from None
             if isinstance(item, ConnectionLost):
                 raise item
             if isinstance(item, str):
                 if len(data) != length or hashlib.sha256(data).hexdigest() != item:
-                    raise UnexpectedReply("The file came damaged.", retryable=True)
+                    raise UnexpectedReply("The file arrived damaged.", retryable=True)
                 return bytes(data)
             if item.offset != start + len(data):
                 raise UnexpectedReply("A piece of the file is missing.", retryable=True)
             if len(data) + len(item.data) > length:
-                raise UnexpectedReply("More of the file came than the server said.", retryable=True)
+                raise UnexpectedReply("The server sent more bytes than it announced.", retryable=True)
             data += item.data
             progress(len(data))
 

@@ -160,9 +160,9 @@ def tls(options: argparse.Namespace, environment: Mapping[str, str]) -> Tls:
         return (environment.get("GPHOTO_WS_CA") or None) if is_secure(options.url) else None
     option = "--insecure" if options.insecure else "--ca"
     if options.ca and options.insecure:
-        raise UsageError("--ca and --insecure exclude each other.")
+        raise UsageError("--ca and --insecure cannot be combined.")
     if not is_secure(options.url):
-        raise UsageError(f"{option} goes with an address that begins with wss://, not with {options.url}.")
+        raise UsageError(f"{option} needs an address that begins with wss://, not {options.url}.")
     return False if options.insecure else str(options.ca)
 
 
@@ -219,7 +219,7 @@ def _force(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
 
 

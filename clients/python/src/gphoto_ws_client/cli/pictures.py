@@ -136,7 +136,7 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
         await _to_stdout(client, shot.camera_filepath, options.port)
         return []
     if not shot.files:
-        raise UnexpectedReply("The server took a picture and names no file of it.")
+        raise UnexpectedReply("The server took a picture but named no file.")
     pairs = _targets(Path(options.output), shot)
     try:
         return [await _save(client, file.camera_filepath, path, options) for file, path in pairs]
@@ -159,7 +159,7 @@ def _own_name(name: str, taken: Collection[str]) -> str:
     """The name here for a file that the camera named; says so where it is another."""
     chosen = local_name(name, taken)
     if chosen != name:
-        note(f"{name} cannot be the name of a file here: it becomes {chosen}")
+        note(f"{name} cannot be used as a file name here; saving as {chosen}")
     return chosen
 
 
@@ -188,9 +188,9 @@ def _write(path: Path, data: bytes, force: bool) -> None:
 def _check_target(output: str, options: argparse.Namespace) -> None:
     if output == STDOUT:
         if sys.stdout.isatty():
-            raise UsageError("A picture cannot be shown in a terminal: send stdout to a file or a program.")
+            raise UsageError("A picture cannot be shown in a terminal: redirect stdout to a file or a program.")
         if options.json:
-            raise UsageError("--json and -o - exclude each other: both want stdout.")
+            raise UsageError("--json and -o - cannot be combined: both use stdout.")
         return
     target = Path(output)
     if output.endswith("/") and not target.is_dir():
