@@ -1,1 +1,1 @@
-"""Cameras: which exist, and the only way to reach each of them. Knows nothing of websockets or of the protocol."""
+"""Access to cameras: which exist and how to use each one. Independent of websockets and of the protocol."""

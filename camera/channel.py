@@ -1,8 +1,8 @@
 """Messages between the server and a camera process: a JSON header, raw bytes and open files over a socketpair.
 
-On the wire a message is `>II` (length of the JSON, length of the bytes), then both. Open files travel beside it
-(SCM_RIGHTS): a picture is written by the camera process into anonymous memory and read from there by the server,
-so its bytes cross no pipe and no heap.
+A message starts with two lengths (`>II`: JSON, bytes), followed by both. An open file is passed as a descriptor
+(SCM_RIGHTS). The camera process writes a picture into anonymous memory, and the server reads it from there, so that the
+bytes of the picture are not copied through the socket.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _LENGTHS = struct.Struct(">II")
-# The largest header is a whole configuration tree (a Nikon's is about 300 KB); the largest payload a live-view frame
-# or a thumbnail. Anything beyond this is a broken peer.
+# The largest header is a complete configuration tree (about 300 KB for a Nikon), the largest payload a live-view frame
+# or a thumbnail. A longer message means that the other end is broken.
 _LARGEST = 64 * 2**20
 _FDS_A_READ = 8
 _READ_SIZE = 256 * 1024
@@ -30,16 +30,16 @@ _JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ChannelClosed(Exception):
-    """The other side is gone; what was under way is lost."""
+    """The other end has closed the channel; jobs in progress are lost."""
 
 
 class ChannelBroken(Exception):
-    """The other side sent something that is no message."""
+    """The other end sent something that is not a valid message."""
 
 
 @dataclass(slots=True)
 class Message:
-    """What came over the channel: header, raw bytes, open file descriptor (owned by the receiver) if one came."""
+    """One message: header, raw bytes, and the open file descriptor if there is one (owned by the receiver)."""
 
     header: dict[str, Any]
     data: bytes = b""
@@ -47,7 +47,7 @@ class Message:
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """The two ends: the server's, non-blocking, and the camera process's, with a descriptor above 2."""
+    """The two ends: the server's, which is non-blocking, and the camera process's."""
     server_end, process_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     server_end.setblocking(False)
     return server_end, process_end
@@ -59,7 +59,7 @@ def _encode(header: dict[str, Any], data: bytes) -> bytes:
 
 
 class _Decoder:
-    """Turns the bytes and descriptors of a stream back into messages."""
+    """Converts the bytes and descriptors of a stream into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -74,10 +74,10 @@ class _Decoder:
         self._buffer += data
 
     def next(self) -> Message | None:
-        """The next whole message.
+        """The next complete message, or None if it has not arrived completely.
 
         Raises:
-            ChannelBroken: the stream holds something else.
+            ChannelBroken: the stream contains something that is not a message.
         """
         buffer = self._buffer
         if len(buffer) < _LENGTHS.size:
@@ -115,7 +115,7 @@ def _receive(sock: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
 
 
 class BlockingChannel:
-    """The camera process's end. Not thread-safe: the worker has one thread."""
+    """The camera process's end. Not thread-safe, because the worker has only one thread."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -123,10 +123,10 @@ class BlockingChannel:
         self._decoder = _Decoder()
 
     def receive(self, timeout: float) -> Message | None:
-        """The next message, or None when none is there within `timeout` seconds.
+        """The next message, or None if no message arrives within `timeout` seconds.
 
         Raises:
-            ChannelClosed: the server is gone.
+            ChannelClosed: the server has closed the channel.
         """
         while (message := self._decoder.next()) is None:
             if not select.select([self._socket], [], [], timeout)[0]:
@@ -141,10 +141,10 @@ class BlockingChannel:
         return message
 
     def send(self, header: dict[str, Any], data: bytes = b"", fd: int | None = None) -> None:
-        """Send one message; returns when the kernel has all of it. The caller keeps its own `fd`.
+        """Send one message; returns when the kernel has accepted all of it. The caller still owns `fd`.
 
         Raises:
-            ChannelClosed: the server is gone.
+            ChannelClosed: the server has closed the channel.
         """
         if fd is not None:
             header = {**header, "fd": True}
@@ -162,7 +162,10 @@ class BlockingChannel:
 
 
 class AsyncChannel:
-    """The server's end. Each message goes to `on_message`, in order; `on_lost` is called once when it is over."""
+    """The server's end.
+
+    Passes each message to `on_message` in order; calls `on_lost` once when the channel has ended.
+    """
 
     def __init__(self, sock: socket.socket, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
         self._socket = sock
@@ -191,21 +194,21 @@ class AsyncChannel:
         """Send one message without bytes.
 
         Raises:
-            ChannelClosed: the camera process is gone.
+            ChannelClosed: the camera process has closed the channel.
         """
         if self._closed:
             raise ChannelClosed
         message = _encode(header, b"")
         try:
             with suppress(BlockingIOError):
-                message = message[self._socket.send(message) :]  # mostly all of it, without a turn of the loop
+                message = message[self._socket.send(message) :]  # usually accepts everything
             if message:
                 await self._loop.sock_sendall(self._socket, message)
         except OSError as error:
             raise ChannelClosed from error
 
     def close(self) -> None:
-        """Close this end and every descriptor that nobody took; `on_lost` is not called."""
+        """Close this end and all descriptors that nobody received; does not call `on_lost`."""
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._socket)

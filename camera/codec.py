@@ -1,4 +1,4 @@
-"""Values as JSON and back, by their declared types: what crosses from one process to another."""
+"""Conversion of values to JSON and back according to their declared types, for messages between processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How the values of one type become JSON-ready data (`encode`), and how they are built again (`decode`)."""
+    """Converts values of one type to JSON-compatible data (`encode`) and back (`decode`)."""
 
     encode: Convert
     decode: Convert
@@ -32,7 +32,7 @@ def codec(kind: Any) -> Codec:
 
     Args:
         kind: a dataclass; str, int, float, bool, None, a Literal or Any; or a list, tuple[X, ...], frozenset, dict or
-            union of these. A union has at most one member that is not plain.
+            union of these. A union may contain at most one member that needs a conversion.
 
     Raises:
         TypeError: any other type.

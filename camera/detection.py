@@ -1,4 +1,4 @@
-"""Which cameras libgphoto2 finds, as seen by a process that ends (camera/device/detect.py), and whether it is too old."""
+"""Detection of cameras in a short-lived process (camera/device/detect.py), and a check for outdated libgphoto2."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from camera.process import run_helper
 _log = logging.getLogger("camera.detection")
 
 _DEADLINE_S = 15.0
-# The first version without the parser faults that hostile camera data can use (eight published CVEs).
+# The first version without eight published vulnerabilities (CVEs) that data from a malicious camera can exploit.
 OLDEST = (2, 5, 34)
 
 
 async def detect(drives: bool) -> Detected | None:
-    """What libgphoto2 finds; None where detection failed, which is logged.
+    """The cameras that libgphoto2 finds; None if detection failed, which is logged.
 
     Args:
         drives: whether mounted drives with a DCIM folder count as cameras.
@@ -36,14 +36,14 @@ async def detect(drives: bool) -> Detected | None:
 
 
 def is_old(version: str) -> bool:
-    """Whether a version such as "2.5.31" or "2.5.34.1" is older than OLDEST; False for one that cannot be read."""
+    """Whether a version such as "2.5.31" or "2.5.34.1" is older than OLDEST; False if it cannot be parsed."""
     numbers = re.match(r"\d+(\.\d+)+", version)
     return numbers is not None and tuple(int(number) for number in numbers[0].split(".")) < OLDEST
 
 
 @cache
 def warn_if_old(version: str) -> None:
-    """Log, once, that this libgphoto2 is too old, if it is."""
+    """Log a warning, once for each version, if this version of libgphoto2 is outdated."""
     if is_old(version):
         oldest = ".".join(map(str, OLDEST))
         _log.warning(

@@ -1,21 +1,21 @@
 """Camera errors, named by what the caller can do about them.
 
 CameraError
-├── CameraRefused         look at the message: the camera or its driver gave another reason
+├── CameraRefused         see the message: the camera or its driver refused for another reason
 ├── CameraBusy            wait a moment and try again
-├── CameraTimeout         the camera did not answer in time; it is being opened again
-├── CameraIO              the transfer broke; try again
-│   ├── OutOfStep         its answers no longer fit the questions; it is being opened again
-│   └── NoPermission      let the server use the device
+├── CameraTimeout         the camera did not answer in time; the server opens it again
+├── CameraIO              the transfer failed; try again
+│   ├── OutOfStep         the answers no longer match the requests; the server opens the camera again
+│   └── NoPermission      allow the server to use the device
 ├── CameraNotFound        choose another port, or plug it in
 ├── CameraDisconnected    plug it in or switch it on
 │   └── CameraUnreachable opening it failed, for the reason in `cause`
-├── CameraClaimed         end the other program
-├── NotSupported          stop trying
+├── CameraClaimed         stop the other program
+├── NotSupported          do not try again
 │   ├── NoDriver          choose another driver
-│   └── ShutterStaysOpen  release the shutter by a capture
-├── Cancelled             it was cancelled at the camera
-├── CaptureUnknown        look at the card before shooting again
+│   └── ShutterStaysOpen  use capture to release the shutter
+├── Cancelled             the operation was cancelled on the camera
+├── CaptureUnknown        look at the card before the next capture
 ├── ConfigNotFound        choose another name
 ├── ConfigReadonly        change the camera's mode first
 ├── InvalidValue          choose another value
@@ -23,13 +23,13 @@ CameraError
 ├── FileNotFound          choose another file
 │   └── NoImage           take a picture first
 ├── InvalidPath           correct the path
-│   └── NoSuchPath        send paths as the camera's folders list them
-├── CardFull              make room on the card
-├── DiskFull              make room on the server's disk
-├── FolderNotWritable     let the server write to its photo folder
+│   └── NoSuchPath        use paths as the camera lists them
+├── CardFull              free space on the card
+├── DiskFull              free space on the server's disk
+├── FolderNotWritable     allow the server to write to its photo folder
 └── LiveViewNotRunning    start it first
 
-The class and the attributes decide what the program does. What clients get of them is made in protocol/errors.py.
+The program decides by class and attributes. protocol/errors.py creates what clients receive.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from camera.model import ConfigValue, State
 
 @dataclass(frozen=True, slots=True)
 class GpFailure:
-    """What libgphoto2 said: its negative result code (-110) and its text, which may be empty."""
+    """An error of libgphoto2: its negative code (for example -110) and its message, which may be empty."""
 
     code: int
     text: str = ""
@@ -52,15 +52,15 @@ class GpFailure:
 
 @dataclass(eq=False)
 class CameraError(Exception):
-    """Anything a camera could not do.
+    """Base class of all errors of a camera.
 
     Attributes:
-        message: what happened and what to do, for a person.
-        gp: what libgphoto2 said, where the error comes from it.
-        doing: what was tried, in a word, for example "capture".
-        state: of a camera that is not open, what it is doing.
-        put_back: the settings that were put back after a shot that failed.
-        warnings: what went wrong besides, in sentences.
+        message: what happened and what to do, for people.
+        gp: the error of libgphoto2, if there is one.
+        doing: the operation in one word, for example "capture".
+        state: the state of the camera, if it is not open.
+        put_back: the settings that were restored after a failed shot.
+        warnings: further problems, in sentences.
     """
 
     message: str
@@ -75,11 +75,11 @@ class CameraError(Exception):
 
 
 class CameraRefused(CameraError):
-    """The camera or its driver refused, for a reason without a class of its own."""
+    """The camera or its driver refused for a reason that has no class of its own."""
 
 
 class CameraBusy(CameraError):
-    """The camera does something else; nothing was done."""
+    """The camera is busy; nothing was done."""
 
 
 class CameraTimeout(CameraError):
@@ -87,65 +87,68 @@ class CameraTimeout(CameraError):
 
 
 class CameraIO(CameraError):
-    """The transfer to or from the camera broke."""
+    """The data transfer with the camera failed."""
 
 
 class OutOfStep(CameraIO):
-    """What the camera sent does not fit what it was asked."""
+    """The data from the camera does not match the request."""
 
 
 @dataclass(eq=False)
 class NoPermission(CameraIO):
-    """The server may not use the device file of the camera."""
+    """The server has no permission to use the camera's device file."""
 
     node: str = field(default="", kw_only=True)
 
 
 @dataclass(eq=False)
 class CameraNotFound(CameraError):
-    """No camera is on that port; `ports` have one."""
+    """There is no camera on that port; `ports` lists the ports with a camera."""
 
     ports: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
 class CameraDisconnected(CameraError):
-    """The camera was there and is gone, or does not answer any more."""
+    """The camera is disconnected or no longer answers."""
 
 
 @dataclass(eq=False)
 class CameraUnreachable(CameraDisconnected):
-    """The camera is not open, because of the error `cause`; it is tried again."""
+    """The camera is not open because of the error `cause`; attempts to open it continue."""
 
     cause: CameraError | None = field(default=None, kw_only=True)
 
 
 class CameraClaimed(CameraError):
-    """Another program holds the camera."""
+    """Another program uses the camera."""
 
 
 @dataclass(eq=False)
 class NotSupported(CameraError):
-    """This camera, or its driver, cannot do that; `similar` names what comes near."""
+    """This camera or its driver cannot do that; `similar` lists similar names."""
 
     config_name: str | None = field(default=None, kw_only=True)
     similar: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
 class Cancelled(CameraError):
-    """The camera, or a person at it, cancelled the operation."""
+    """The operation was cancelled by the camera or on it."""
 
 
 class NoDriver(NotSupported):
-    """libgphoto2 has no driver of that name for the port."""
+    """libgphoto2 has no driver with that name for the port."""
 
 
 class ShutterStaysOpen(NotSupported):
-    """It would open the shutter or hold its button, and nothing would end that."""
+    """The value would open the shutter or press its button, and nothing would end that."""
 
 
 @dataclass(eq=False)
 class CaptureUnknown(CameraError):
-    """The shutter may have fired and its file was not seen, for this `reason`. Never fire again without asking."""
+    """The shutter may have fired, but no file was found (see `reason`).
+
+    Do not capture again without asking the user.
+    """
 
     reason: str | None = field(default=None, kw_only=True)
 
@@ -155,7 +158,7 @@ CAPTURE_UNKNOWN = "The shutter may have fired, but its picture was not seen. Loo
 
 @dataclass(eq=False)
 class ConfigNotFound(CameraError):
-    """The camera has no setting of that name; `similar` names near ones."""
+    """The camera has no setting with that name; `similar` lists similar names."""
 
     config_name: str = field(default="", kw_only=True)
     similar: tuple[str, ...] | None = field(default=None, kw_only=True)
@@ -163,14 +166,14 @@ class ConfigNotFound(CameraError):
 
 @dataclass(eq=False)
 class ConfigReadonly(CameraError):
-    """The camera does not let this setting be changed at the moment."""
+    """The camera does not allow a change of this setting now."""
 
     config_name: str = field(default="", kw_only=True)
 
 
 @dataclass(eq=False)
 class InvalidValue(CameraError):
-    """The setting does not take the value; `choices`, `range` (min, max, step) or `type` say what it takes."""
+    """The setting does not accept the value; `choices`, `range` (min, max, step) or `type` describe what it accepts."""
 
     config_name: str = field(default="", kw_only=True)
     choices: tuple[str, ...] | None = field(default=None, kw_only=True)
@@ -180,7 +183,7 @@ class InvalidValue(CameraError):
 
 @dataclass(eq=False)
 class ValueVetoed(InvalidValue):
-    """The camera was given the value and kept another one: `value`."""
+    """The camera kept another value: `value`."""
 
     value: ConfigValue = field(default=None, kw_only=True)
 
@@ -190,35 +193,35 @@ class FileNotFound(CameraError):
 
 
 class NoImage(FileNotFound):
-    """No picture was taken yet."""
+    """No picture has been taken yet."""
 
 
 @dataclass(eq=False)
 class InvalidPath(CameraError):
-    """The path is not an absolute path of plain names, or the name is not a plain file name."""
+    """The path is not absolute, or the path or the name contains parts that are not allowed."""
 
     camera_filepath: str | None = field(default=None, kw_only=True)
     filename: str | None = field(default=None, kw_only=True)
 
 
 class NoSuchPath(InvalidPath):
-    """No file of the camera can have this path."""
+    """No file on the camera can have this path."""
 
 
 class CardFull(CameraError):
-    """The card has no room for another shot."""
+    """The card has no space for another picture."""
 
 
 @dataclass(eq=False)
 class DiskFull(CameraError):
-    """The server has no room for the picture; `free` bytes are left."""
+    """The server's disk has no space for the picture; `free` is the number of free bytes."""
 
     free: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(eq=False)
 class FolderNotWritable(CameraError):
-    """The server cannot write to its photo `folder`; `fix` says what repairs it."""
+    """The server cannot write to its photo `folder`; `fix` is a command that solves this."""
 
     folder: str = field(default="", kw_only=True)
     fix: str = field(default="", kw_only=True)
@@ -229,5 +232,5 @@ class LiveViewNotRunning(CameraError):
 
 
 def kinds(root: type[CameraError] = CameraError) -> list[type[CameraError]]:
-    """The class and all below it."""
+    """The class and all its subclasses."""
     return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]

@@ -1,9 +1,9 @@
-"""Text of a camera that is not UTF-8, as text that is: each byte that does not fit is shown as `%` and two hex digits.
+"""Converts text of a camera that is not UTF-8 to valid text: each invalid byte becomes `%` and two hex digits.
 
-A card that was written by a PC has names in the PC's character set (CP437, CP932), which nothing on the card tells. The
-escape keeps the bytes, so the same name leads back to the same file: `caf\\x82.jpg` is `caf%82.jpg`. Only the bytes
-0x80 to 0xFF are written so, in capitals, and a `%` that would read as such an escape is written `%25`; all other names
-stay as they are.
+A card that was written by a PC has names in the PC's character set (CP437, CP932), which the card does not specify. The
+escape keeps the bytes, so the escaped name can be converted back: `caf\\x82.jpg` becomes `caf%82.jpg`. Only bytes from
+0x80 to 0xFF are escaped, in capitals, and a `%` that would look like such an escape becomes `%25`. All other names stay
+unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 _ESCAPE = re.compile(r"%([89A-F][0-9A-F]|25)")
-# How Python keeps a byte that is not UTF-8 (PEP 383): U+DC80 to U+DCFF.
+# Python's representation of a byte that is not UTF-8 (PEP 383): U+DC80 to U+DCFF.
 _BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -24,12 +24,12 @@ def escaped(raw: bytes) -> str:
 
 
 def unescaped(text: str) -> bytes:
-    """The bytes that `escaped` made `text` of.
+    """The bytes from which `escaped` made `text`.
 
     Raises:
-        ValueError: it makes such text of no bytes at all: each name has one spelling.
+        ValueError: `escaped` cannot have made this text; each name has exactly one escaped form.
     """
-    text.encode()  # a lone surrogate is no Unicode: UnicodeEncodeError, which is a ValueError
+    text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
     raw = _ESCAPE.sub(lambda match: chr(0xDC00 + int(match[1], 16)) if match[1] != "25" else "%", text)
     encoded = raw.encode("utf-8", "surrogateescape")
     if escaped(encoded) != text:
@@ -38,13 +38,16 @@ def unescaped(text: str) -> bytes:
 
 
 def read(get: Callable[[], Any]) -> str:
-    """The text that a getter of python-gphoto2 returns; empty where the driver has none."""
+    """The text that a getter of python-gphoto2 returns; empty if the driver has none."""
     value = read_value(get)
     return "" if value is None else str(value)
 
 
 def read_value(get: Callable[[], Any]) -> Any:
-    """What a getter of python-gphoto2 returns. Most decode strictly as UTF-8; some keep what does not fit (PEP 383)."""
+    """The value of a python-gphoto2 getter.
+
+    Some getters decode strictly as UTF-8, others keep invalid bytes (PEP 383).
+    """
     try:
         value = get()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""What happens at a camera, as values: from its process up to everybody who asked for events."""
+"""Events of a camera, as values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from camera.errors import CameraError
 from camera.model import ConfigValue, State
 
-# -- what clients can subscribe to
+# -- events for clients
 
 
 @dataclass(frozen=True, slots=True)
 class CameraConnected:
-    """The camera was found, or is back; `model` is known once it was opened."""
+    """The camera was found or connected again; `model` is known after it was opened."""
 
     name: str
     model: str | None = None
@@ -20,12 +20,12 @@ class CameraConnected:
 
 @dataclass(frozen=True, slots=True)
 class CameraGone:
-    """The camera was unplugged, or does not answer any more."""
+    """The camera was unplugged or no longer answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The camera does something else; `attempts` to open it that failed, and `error`, only while it is not open."""
+    """The state changed; `attempts` (failed attempts to open the camera) and `error` only while it is not open."""
 
     state: State
     attempts: int | None = None
@@ -34,7 +34,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """What will stop the camera soon, in sentences; none when all is well again."""
+    """Problems that will soon stop the camera, in sentences; empty when all are solved."""
 
     warnings: tuple[str, ...]
 
@@ -56,7 +56,7 @@ class CaptureSaved:
 
 @dataclass(frozen=True, slots=True)
 class CaptureChecked:
-    """The card was compared after a shot of unknown outcome; `files` is None where that was not possible."""
+    """The card was checked after a shot with an unknown outcome; `files` is None if that was not possible."""
 
     at: str
     files: tuple[str, ...] | None
@@ -65,7 +65,7 @@ class CaptureChecked:
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanged:
-    """A setting has another value; None where the camera did not say which."""
+    """The value of a setting changed; `value` is None if the camera did not report it."""
 
     config_name: str
     value: ConfigValue
@@ -73,12 +73,12 @@ class ConfigChanged:
 
 @dataclass(frozen=True, slots=True)
 class OtherCamera:
-    """The camera that was opened, and released again, is not the expected one; it has this serial number."""
+    """The opened camera is not the expected one and was closed again; `serial` is its serial number."""
 
     serial: str
 
 
-# The last one is for the registry, not for clients.
+# OtherCamera is only for the registry, not for clients.
 Happening = (
     CameraConnected
     | CameraGone
@@ -94,18 +94,18 @@ Happening = (
 
 @dataclass(frozen=True, slots=True)
 class CameraEvent:
-    """Something that happened at the camera on a port."""
+    """An event of the camera on a port."""
 
     port: str
     what: Happening
 
 
-# -- what the server's side of a camera reports to the layer above
+# -- events for the layer above
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What cameras of this model turned out to have or not to have, by the names of `Capabilities`."""
+    """Capabilities (names of `Capabilities`) that cameras of this model turned out to have or not to have."""
 
     model: str
     can: dict[str, bool]
@@ -113,26 +113,26 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class LiveViewEnded:
-    """The camera ended live view by itself."""
+    """Live view ended because of the camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraOpened:
-    """A new process has opened the camera."""
+    """A new camera process has opened the camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraLost:
-    """The camera's process is not usable any more."""
+    """The camera process can no longer be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """The camera answers again, or does not any more; reported once each."""
+    """The camera answers again, or no longer answers; reported once for each change."""
 
     reachable: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StateMayDiffer:
-    """Something that the camera's state depends on has changed."""
+    """Something changed that may affect the state of the camera."""

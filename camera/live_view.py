@@ -1,4 +1,4 @@
-"""Live view of one camera: one producer for everybody, the newest frame for each viewer at its own rate."""
+"""Live view of one camera: one source for all viewers; each viewer gets the newest frame at its own rate."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from camera.orientation import Orientation
 
 _log = logging.getLogger("camera.live_view")
 
-# A page that is loaded again, or the next guest: the mirror need not go down and up for that.
+# If a page reloads or the next viewer follows soon, live view stays on, so that the mirror does not move twice.
 _LINGER_S = 1.0
 _RESUME_TRIES, _RESUME_PAUSE_S = 5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What the camera process is asked for: frames a second at most, and each frame turned in these ways."""
+    """What is requested from the camera process: the highest frame rate and the orientations of each frame."""
 
     fps: float
     orientations: frozenset[Orientation]
 
     def serves(self, other: Feed) -> bool:
-        """Whether everything the other one wants is in this one."""
+        """Whether this feed contains everything that the other feed needs."""
         return self.fps >= other.fps and self.orientations >= other.orientations
 
 
 class Viewer(Protocol):
-    """Somebody who watches. `fps` is the highest rate wanted, in frames per second; `turn` how the picture is wanted."""
+    """A viewer. `fps` is its highest frame rate in frames per second; `orientation` the orientation of its frames."""
 
     fps: float
     orientation: Orientation
 
     def offer(self, frame: Frame) -> None:
-        """Take a frame, now and without waiting; whoever is not ready loses it."""
+        """Accept a frame without waiting, or skip it if the viewer is not ready."""
 
     def ended(self, reason: str) -> None:
-        """No more frames will come."""
+        """There will be no more frames; `reason` is an error code."""
 
 
 class _ViewerState:
-    """A viewer and when its next frame is due."""
+    """A viewer, and when its next frame is due."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
@@ -55,19 +55,20 @@ class _ViewerState:
         self._due = 0.0
 
     def offer(self, frame: Frame, now: float, period: float) -> None:
-        """Pass the frame on unless it comes more than half a source frame too early for this viewer."""
+        """Pass the frame on, unless it is more than half a source frame too early for this viewer."""
         if now + period / 2 < self._due:
             return
-        # One interval from when it was due keeps the average rate; never from long ago, that would make a burst.
+        # Counting from the due time keeps the average rate. A due time long ago is ignored, because it would cause a
+        # burst.
         self._due = max(self._due, now - period) + 1 / self.viewer.fps
         self.viewer.offer(frame)
 
 
 class LiveView:
-    """The stream of one camera.
+    """The live view of one camera.
 
     Args:
-        switch: starts or changes live view at the camera, or ends it (None).
+        switch: starts, changes or stops (None) live view on the camera.
     """
 
     def __init__(self, switch: Callable[[Feed | None], Awaitable[None]]) -> None:
@@ -82,23 +83,23 @@ class LiveView:
 
     @property
     def running(self) -> bool:
-        """Whether live view is on at the camera, as far as we know."""
+        """Whether live view is on, as far as known."""
         return self._feed is not None
 
     @property
     def viewers(self) -> int:
-        """How many watch."""
+        """The number of viewers."""
         return len(self._viewers)
 
     async def add(self, viewer: Viewer, started: Callable[[], Awaitable[None]]) -> None:
-        """Let somebody watch.
+        """Add a viewer.
 
         Args:
-            viewer: gets the frames from now on.
-            started: awaited once live view runs, before the first frame goes to this viewer.
+            viewer: receives the frames from now on.
+            started: awaited when live view runs, before this viewer gets its first frame.
 
         Raises:
-            CameraError: live view could not be started; nobody was added.
+            CameraError: live view could not be started; the viewer was not added.
         """
         async with self._switching:
             wanted = _feed_of((*self._viewers, viewer))
@@ -106,25 +107,28 @@ class LiveView:
                 await self._switch(wanted)
                 self._feed = wanted
             state = self._viewers[viewer] = _ViewerState(viewer)
-        # Outside: a client that is slow to take its reply must not keep others from starting.
+        # Outside the lock, so that a client that reads its reply slowly does not delay others.
         try:
             await started()
         except BaseException:
-            self.remove(viewer)  # nobody may be left to watch what was just started
+            self.remove(viewer)  # otherwise live view might stay on without a viewer
             raise
         if state.end_reason is not None:
             viewer.ended(state.end_reason)
         state.ready = True
 
     def remove(self, viewer: Viewer) -> None:
-        """Let somebody go; a second later the camera does no more than the others need, without any it is off."""
+        """Remove a viewer.
+
+        A second later, live view is reduced to what the others need, or switched off without viewers.
+        """
         self._viewers.pop(viewer, None)
         self._left_at = time.monotonic()
         if self.running and (self._linger is None or self._linger.done()):
             self._linger = asyncio.create_task(self._reduce_after_linger(), name="live view linger")
 
     def publish(self, frame: Frame) -> None:
-        """Offer a new frame to everybody who wants it turned like this and whose turn it is."""
+        """Offer a new frame to all viewers with this orientation whose next frame is due."""
         self.last_seq = frame.seq
         now = time.monotonic()
         period = min(now - self._last_at.get(frame.orientation, 0.0), 0.2)
@@ -134,11 +138,11 @@ class LiveView:
                 state.offer(frame, now, period)
 
     def paused(self) -> None:
-        """The camera is gone for the moment; `resume` follows once it is back."""
+        """The camera is disconnected; `resume` follows when it is connected again."""
         self._feed = None
 
     async def resume(self) -> None:
-        """Start again for those who still watch. They are told when the camera cannot any more."""
+        """Start live view again for the remaining viewers. If that is not possible, their streams end."""
         async with self._switching:
             if not self._viewers or self._feed is not None:
                 return
@@ -150,30 +154,30 @@ class LiveView:
                     _log.warning("Live view could not be restarted: %s", error)
                     if isinstance(error, NotSupported) or attempt == _RESUME_TRIES:
                         break
-                    await asyncio.sleep(_RESUME_PAUSE_S)  # a camera that is lost again ends this task here
+                    await asyncio.sleep(_RESUME_PAUSE_S)  # if the camera is lost again, this task is cancelled here
                 else:
                     self._feed = wanted
                     return
             self.end("camera_error")
 
     def end(self, reason: str) -> None:
-        """Tell every viewer that it is over."""
+        """End the stream of every viewer."""
         viewers, self._viewers = self._viewers, {}
         for viewer, state in viewers.items():
             if state.ready:
                 viewer.ended(reason)
             else:
-                state.end_reason = reason  # told once it knows that it began
+                state.end_reason = reason  # reported after `started` has returned
 
     async def stop(self) -> None:
-        """End the pending switch-off, if any. The camera is released elsewhere."""
+        """Cancel a pending switch-off. Releasing the camera is done elsewhere."""
         if self._linger is not None:
             self._linger.cancel()
             await asyncio.wait((self._linger,))
 
     async def _reduce_after_linger(self) -> None:
         rest = _LINGER_S
-        while rest > 0:  # somebody may have come and gone meanwhile
+        while rest > 0:  # viewers may have joined and left in the meantime
             await asyncio.sleep(rest)
             rest = self._left_at + _LINGER_S - time.monotonic()
         for _ in range(_RESUME_TRIES):
@@ -183,7 +187,7 @@ class LiveView:
                     return
                 try:
                     await self._switch(wanted)
-                except CameraError as error:  # busy: the mirror must not stay up for ever
+                except CameraError as error:  # e.g. busy; retried, because the mirror must not stay up
                     _log.info("Live view could not be changed to %s: %s", wanted, error)
                 else:
                     self._feed = wanted
@@ -192,6 +196,6 @@ class LiveView:
 
 
 def _feed_of(viewers: Iterable[Viewer]) -> Feed:
-    """What all of them need together."""
+    """The feed that satisfies all viewers."""
     all_viewers = tuple(viewers)
     return Feed(max(viewer.fps for viewer in all_viewers), frozenset(viewer.orientation for viewer in all_viewers))

@@ -1,4 +1,4 @@
-"""Log lines that stay lines: what a camera or a client named cannot begin a new one or speak to the terminal."""
+"""Log formatting that keeps text from cameras and clients from starting new lines or controlling the terminal."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 from datetime import datetime
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Of a camera process, whose lines the server logs. The mark at the start is in no message: it is a control character.
+# For camera processes. The server recognizes their lines by the control character at the start, which no message has.
 PASSED_ON_FORMAT = "\x1e%(levelno)d %(name)s: %(message)s"
-# Control characters of ASCII and Latin-1, the line separators of Unicode, and what turns the direction of writing.
+# Control characters of ASCII and Latin-1, Unicode line separators, and characters that change the writing direction.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class OneLine(logging.Formatter):
-    """Writes control characters as escapes such as \\n; tracebacks below a line keep theirs."""
+    """Writes control characters as escapes such as \\n. Tracebacks keep their lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and below it a traceback where there is one."""
+        """The formatted line, followed by a traceback if there is one."""
         line = logging.LogRecord(
             record.name, record.levelno, record.pathname, record.lineno, _escaped(record.getMessage()), (), None
         )
@@ -26,7 +26,7 @@ class OneLine(logging.Formatter):
         return super().format(line)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """The local time with its offset from UTC, ISO 8601: it stays the same moment wherever the log is read."""
+        """The local time with its UTC offset (ISO 8601), so that it is unambiguous in any time zone."""
         return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
 

@@ -1,4 +1,4 @@
-"""What a camera is and gives, as frozen values that cross layers and the channel to the camera process."""
+"""Data about cameras, as frozen values that all layers and the channel to the camera process use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_at
 
 @dataclass(frozen=True, slots=True)
 class ConfigRange:
-    """Limits of a range widget, in the widget's own unit; max is included."""
+    """Limits of a range widget, in the widget's own unit; `max` is included."""
 
     min: float
     max: float
@@ -24,18 +24,18 @@ class ConfigRange:
 
 @dataclass(frozen=True, slots=True)
 class ConfigItem:
-    """One configuration widget as the camera reports it.
+    """One configuration widget, as the camera reports it.
 
     Attributes:
-        name: the bare widget name, for example "iso".
-        label: the words the driver shows for it.
+        name: the name without the path, for example "iso".
+        label: the driver's name for people.
         type: the widget type of libgphoto2.
-        value: str for text, radio and menu; 0, 1 or 2 (unknown) for toggle; float for range; Unix seconds
-            for date; None for button, section, window and for a value that the camera does not report.
-        readonly: the camera refuses to change it at the moment.
-        choices: what radio and menu allow, in the camera's order.
-        range: limits, for range widgets only.
-        path: place in the tree, for example "/main/imgsettings/iso"; empty where the tree was not read.
+        value: str for text, radio and menu; 0, 1 or 2 (unknown) for toggle; float for range; Unix seconds for date;
+            None for button, section, window, and if the camera does not report a value.
+        readonly: whether the camera currently rejects changes.
+        choices: the allowed values of radio and menu, in the camera's order.
+        range: only for range widgets.
+        path: the path in the tree, for example "/main/imgsettings/iso"; empty if the tree was not read.
     """
 
     name: str
@@ -50,11 +50,11 @@ class ConfigItem:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a camera can do: what its driver claims (libgphoto2's abilities flags), then what was tried.
+    """What a camera can do: claims of its driver (libgphoto2's abilities), corrected by what was tried.
 
     Attributes:
-        capture, live_view, config, delete: as in the protocol.
-        events: it reports what happens at its body, such as a picture of its own button; no flag claims that.
+        capture, live_view, config, delete: see the protocol.
+        events: it reports events such as a picture taken with its own button; drivers do not claim this.
     """
 
     capture: bool = False
@@ -65,13 +65,13 @@ class Capabilities:
 
     @property
     def names(self) -> list[str]:
-        """What it can do, by the names above."""
+        """The names of the available capabilities."""
         return [one.name for one in fields(self) if getattr(self, one.name)]
 
 
 @dataclass(frozen=True, slots=True)
 class DetectedCamera:
-    """A camera that detection found: model name, where it is now, what it can do; the serial where USB tells."""
+    """A detected camera: model, port, capabilities, and the serial number if USB reports it."""
 
     model: str
     port: str
@@ -81,7 +81,7 @@ class DetectedCamera:
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What one detection found: the version of libgphoto2, and the cameras."""
+    """The result of a detection: the version of libgphoto2, and the cameras."""
 
     library: str
     cameras: list[DetectedCamera]
@@ -89,7 +89,7 @@ class Detected:
 
 @dataclass(frozen=True, slots=True)
 class CameraIdentity:
-    """Who an opened camera is, read from the camera itself. `serial` is None where it tells none."""
+    """Identity of an opened camera, read from the camera. `serial` is None if it reports none."""
 
     model: str
     manufacturer: str
@@ -100,7 +100,7 @@ class CameraIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """One card or memory of the camera; sizes in bytes, None where the camera does not tell."""
+    """One card or memory of the camera; sizes in bytes, None if the camera does not report them."""
 
     path: str
     label: str
@@ -111,7 +111,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class CapturedFile:
-    """A file on the camera: absolute path in the camera, size in bytes (None: not told), MIME type."""
+    """A file on the camera: absolute path, size in bytes (None if not reported), MIME type."""
 
     path: str
     size: int | None
@@ -128,11 +128,11 @@ class Frame:
     """One live-view picture.
 
     Attributes:
-        data: the JPEG as the camera sent it.
-        seq: counts the frames of one camera since the server started, from 1.
-        time_us: when the camera process had it, microseconds since the epoch.
-        orientation: how it was rotated and mirrored on its way here.
-        encodings: messages built from this frame, kept with it so that each is built once for all viewers.
+        data: the JPEG in the given orientation.
+        seq: number of the frame, from 1, counted for each camera since the server started.
+        time_us: when the camera process received it, in microseconds since 1970.
+        orientation: how it was rotated and mirrored.
+        encodings: messages built from this frame, so that each is built only once for all viewers.
     """
 
     data: bytes | memoryview
@@ -142,23 +142,23 @@ class Frame:
     encodings: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
-# libgphoto2 takes numeric IPv4 only; with one port given, events still go to 15740.
+# libgphoto2 accepts only numeric IPv4 addresses. If one port is given, events still use port 15740.
 NETWORK_ADDRESS = re.compile(r"ptpip:(\d{1,3}\.){3}\d{1,3}(:\d{1,5}(:\d{1,5})?)?")
 
 _PATH = re.compile(r"(/[^/\x00-\x1f]+)+")
 
 
 def is_camera_path(path: str) -> bool:
-    """Whether a path is absolute, without empty, `.` or `..` parts and without control characters."""
+    """Whether a path is absolute and has no empty, `.` or `..` parts and no control characters."""
     return _PATH.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
 
 
 def camera_path(folder: str, name: str) -> str:
-    """The path of a file in a folder of the camera."""
+    """The path of a file in a folder on the camera."""
     return f"{folder.rstrip('/')}/{name}"
 
 
-# libgphoto2 names some raw formats application/x-unknown; browsers and file managers know these.
+# libgphoto2 reports application/x-unknown for some raw formats; browsers and file managers know these types.
 _RAW_TYPES = {
     "cr2": "image/x-canon-cr2",
     "cr3": "image/x-canon-cr3",
@@ -184,5 +184,5 @@ _RAW_TYPES = {
 
 
 def mimetype_of(filename: str) -> str:
-    """The MIME type by a file name's ending; application/octet-stream where the ending says nothing."""
+    """The MIME type for the ending of a file name; application/octet-stream if it is unknown."""
     return _RAW_TYPES.get(filename.rpartition(".")[2].lower(), "application/octet-stream")

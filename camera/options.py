@@ -1,4 +1,4 @@
-"""How cameras are treated, as the operator decided."""
+"""Options for cameras, from the operator's settings."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from camera.photos.shots import PhotoOptions
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What holds for every camera.
+    """Options that apply to all cameras.
 
     Attributes:
-        capture_target: where stills go, "" leaves it to the camera.
-        max_restart_attempts: quick tries to open a camera again.
-        restart_delay: between them, in seconds.
-        keep_alive: how often an idle camera is kept from switching itself off, in seconds; 0: never.
-        preview_iso, capture_iso: the ISO of live view and of stills, "" leaves it alone.
-        photos: what becomes of pictures.
-        most_process_bytes: a camera process that grew beyond this is replaced while it is idle.
+        capture_target: where the camera stores stills; "" keeps the camera's setting.
+        max_restart_attempts: number of quick attempts to open a camera again.
+        restart_delay: seconds between these attempts.
+        keep_alive: seconds between keep-alive operations on an idle camera, so that it stays on; 0 disables them.
+        preview_iso, capture_iso: ISO for live view and stills; "" keeps the camera's setting.
+        photos: options for pictures.
+        most_process_bytes: an idle camera process that needs more memory is replaced.
     """
 
     capture_target: str = "Memory card"

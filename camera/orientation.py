@@ -1,4 +1,4 @@
-"""Quarter turns and mirroring, as values: what to do to a picture, and what EXIF says about one."""
+"""Rotation and mirroring as values, and their representation in EXIF."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Orientation:
         return self.rotation != 0 or self.flip
 
     def then(self, other: Orientation) -> Orientation:
-        """Both turns, one after the other, as one."""
-        # Mirrored pictures turn the other way round.
+        """Both orientations, one after the other, as one."""
+        # A mirrored picture rotates in the other direction.
         rotation = self.rotation - other.rotation if self.flip else self.rotation + other.rotation
         return Orientation(rotation % 360, self.flip != other.flip)
 
 
 AS_IS = Orientation()
 
-# What a viewer does to the pixels for each value of the EXIF orientation tag (0x0112, CIPA DC-008).
+# How a viewer displays a picture for each value of the EXIF orientation tag (0x0112, CIPA DC-008).
 BY_EXIF: dict[int, Orientation] = {
     1: Orientation(0),
     2: Orientation(0, True),

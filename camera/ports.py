@@ -1,6 +1,6 @@
-"""Where cameras are plugged in, as the kernel shows it: the USB bus, and mounted drives with a DCIM folder.
+"""USB devices and mounted drives, as the kernel shows them.
 
-libgphoto2 shows such drives as cameras on `disk:` ports.
+libgphoto2 presents mounted drives with a DCIM folder as cameras on `disk:` ports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PORT = re.compile(r"usb:(\d{3}),(\d{3})")
 
 
 def signature() -> frozenset[str] | None:
-    """Lines that differ as soon as another set of devices is on the USB bus; None where the bus cannot be watched."""
+    """Identifies the set of devices on the USB bus and changes with it; None if the bus cannot be watched."""
     try:
         entries = list(DEVICES.iterdir())
     except OSError:
@@ -28,20 +28,20 @@ def signature() -> frozenset[str] | None:
     marks = set()
     for entry in entries:
         number = ""
-        with suppress(OSError):  # interfaces have none, and a device may leave while we look
+        with suppress(OSError):  # interfaces have no number, and a device may be removed during the loop
             number = (entry / "devnum").read_text().strip()
         marks.add(f"{entry.name}:{number}")
     return frozenset(marks)
 
 
 def serial_of(port: str) -> str | None:
-    """The serial number that USB has for a port such as usb:001,004, without opening the camera."""
+    """The USB serial number for a port such as usb:001,004, read without opening the camera."""
     device = _device(port)
     return _read(device, "serial") or None if device is not None else None
 
 
 def suspends(port: str) -> Path | None:
-    """The file that has the kernel let this device sleep, where it does."""
+    """The file that enables USB autosuspend for this device, if it is enabled."""
     device = _device(port)
     if device is not None and _read(device, "power/control") == "auto":
         return device / "power/control"
@@ -49,7 +49,7 @@ def suspends(port: str) -> Path | None:
 
 
 def usb_cameras() -> list[str]:
-    """The names of the devices that the kernel takes for cameras (USB class 6, still image)."""
+    """The product names of the USB devices of class 6 (still image), which are cameras."""
     if not DEVICES.is_dir():
         return []
     found = {entry.name.partition(":")[0] for entry in DEVICES.iterdir() if _read(entry, "bInterfaceClass") == "06"}
@@ -57,14 +57,14 @@ def usb_cameras() -> list[str]:
 
 
 def node_of(port: str) -> Path | None:
-    """The device file of a USB port; None for other ports, and where there is no such file."""
+    """The device file of a USB port; None for other ports, and if it does not exist."""
     place = _PORT.fullmatch(port)
     node = _NODES / place.group(1) / place.group(2) if place else None
     return node if node is not None and node.exists() else None
 
 
 def forbidden_node(port: str) -> Path | None:
-    """The device file of a USB port where this user may not read and write it."""
+    """The device file of a USB port, if this user has no permission to read and write it."""
     node = node_of(port)
     return None if node is None or os.access(node, os.R_OK | os.W_OK) else node
 
@@ -96,7 +96,7 @@ def is_drive(port: str) -> bool:
 
 
 def leads_out(port: str, path: bytes) -> bool:
-    """Whether a path on a drive reaches another place of this machine through a link; never on other ports."""
+    """Whether a path on a drive leads outside the drive through a link; always False for other ports."""
     if not is_drive(port):
         return False
     root = os.path.realpath(os.fsencode(port.removeprefix("disk:")))
@@ -104,7 +104,7 @@ def leads_out(port: str, path: bytes) -> bool:
 
 
 def mounted() -> frozenset[str]:
-    """Lines that differ as soon as a drive was mounted or unmounted."""
+    """Identifies the set of mounted drives and changes with it."""
     try:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:

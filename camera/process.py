@@ -1,4 +1,4 @@
-"""A camera's process seen from the server: start it, give it jobs with a deadline, close it or end it. Helpers as well."""
+"""A camera process as seen by the server: start it, call it with deadlines, close it or kill it. Also short helpers."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ _log = logging.getLogger("camera.process")
 
 OPEN_DEADLINE_S = 35.0
 CLOSE_DEADLINE_S = 5.0
-# The process speaks every second, but one silent exchange over PTP/IP takes 2.5 s and a busy preview 3 s.
+# The process sends a message every second, but an exchange over PTP/IP can block it for 2.5 s, a busy preview for 3 s.
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5
-# What a job may ask for in addition to its deadline: the longest exposure.
+# How much a job may extend its deadline: the longest exposure.
 _LONGEST_EXTENSION_S = 900.0
 _KILL_TIMEOUT_S = 5.0
 _ROOT = Path(__file__).resolve().parent.parent
-# What a camera process may see of our environment: no token, no certificate paths.
+# The environment variables that a camera process gets; not the token and the certificate paths.
 _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "VCAMERADIR", "CAMLIBS", "IOLIBS", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
 )  # fmt: skip
-# Rotating a frame takes and gives back some 3 MB; glibc would return them to the kernel and fault them in again for
-# every frame, which costs as much as the rotation itself (measured: 6.5 ms against 3.0 at 1280x720).
+# Rotating a frame allocates and frees about 3 MB. By default glibc returns such memory to the kernel each time, which
+# costs as much as the rotation itself (measured: 6.5 ms instead of 3.0 ms at 1280x720).
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(16 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20)}
 
 
 def environment() -> dict[str, str]:
-    """The environment of camera processes and helpers.
+    """The environment variables of camera processes and helpers.
 
-    The driver keeps settings such as capturetarget below XDG_CONFIG_HOME, one file for all cameras; a folder that
-    does not exist keeps cameras from changing each other's.
+    The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. A folder that
+    does not exist prevents that cameras change each other's settings.
     """
     passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**passed, **_MALLOC, "PYTHONPATH": str(_ROOT), "XDG_CONFIG_HOME": "/nonexistent/gphoto-ws"}
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process that still runs; returns when it is gone, or cannot be.
+    """Kill a process that is still running; returns when it has ended, or when it cannot be killed.
 
-    By its number: `Process.kill` looks whether it has ended first, and takes the exit status away from asyncio.
+    Uses the process id, because `Process.kill` polls first, so that asyncio would not get the exit status.
     """
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -64,23 +64,23 @@ async def end(process: asyncio.subprocess.Process) -> None:
         try:
             async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await process.wait()
-        except TimeoutError:  # it hangs in the kernel, in USB for example: go on without it
+        except TimeoutError:  # it hangs in the kernel, for example in USB; continue without it
             _log.warning("Process %d still exists %.0f s after SIGKILL", process.pid, _KILL_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a helper ended: exit code (None: it was killed at its deadline) and its output."""
+    """Exit code of a helper (None if it was killed at its deadline) and its output."""
 
     code: int | None
     output: bytes
 
 
 async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
-    """Run a module of this project in a process of its own, which is killed at the deadline.
+    """Run a module of this project in its own process, which is killed at the deadline.
 
     Raises:
-        OSError: no process can be started (descriptors, memory, processes): none of it lasts.
+        OSError: the process could not be started (not enough descriptors, memory or processes). This is temporary.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *arguments,
@@ -99,7 +99,7 @@ async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
 
 @dataclass(frozen=True, slots=True)
 class ProcessOptions:
-    """What a camera process is started with: port, driver's model name, capture target ("" leaves it alone)."""
+    """Options of a camera process: port, model in libgphoto2, and capture target ("" keeps the camera's setting)."""
 
     port: str
     model: str
@@ -113,11 +113,11 @@ class CameraProcess:
     """A running camera process.
 
     Attributes:
-        lost: completes, with the reason, once the process is not usable any more.
-        identity: the camera, once it is open.
-        library: version of the libgphoto2 in the process.
-        last_heard: when the process last spoke, in the loop's time.
-        last_io: when the camera last did what it was asked, seconds since the epoch.
+        lost: completes with the reason when the process can no longer be used.
+        identity: identity of the camera, after it was opened.
+        library: the libgphoto2 version in the process.
+        last_message_at: when the process last sent a message, in the loop's time.
+        last_io: time of the last successful operation of the camera, in seconds since 1970.
     """
 
     def __init__(self, options: ProcessOptions, on_event: OnEvent, lines: LineBudget | None = None) -> None:
@@ -133,7 +133,7 @@ class CameraProcess:
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._job = 0
         self._closing = False
-        # None as a result: the process was lost before it answered.
+        # The result None means that the process was lost before it replied.
         self._replies: dict[int, asyncio.Future[Message | None]] = {}
         self._progress: OnProgress | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -142,23 +142,23 @@ class CameraProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's number while it runs."""
+        """The process id while the process runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     @property
     def closing(self) -> bool:
-        """Whether it was asked to release the camera."""
+        """Whether the process was asked to release the camera."""
         return self._closing
 
     async def open(self) -> None:
         """Start the process and wait until it has opened the camera.
 
         Raises:
-            CameraError: the camera could not be opened; the process is gone.
+            CameraError: the camera could not be opened; the process has ended.
         """
         try:
             await self._spawn()
-        except OSError as error:  # out of descriptors, memory or processes: none of it lasts
+        except OSError as error:  # out of descriptors, memory or processes; this is temporary
             if self._channel is not None:
                 self._channel.close()
             if self._stderr is not None:
@@ -200,11 +200,13 @@ class CameraProcess:
             self._stderr.started()
 
     async def call(self, verb: Verb, arguments: dict[str, Any], on_progress: OnProgress) -> Any:
-        """Carry out a verb; its result. Each sign of progress allows its deadline once more, and what it says it needs.
+        """Call a verb and return its result.
+
+        Each progress message restarts the deadline and adds the time that it asks for.
 
         Raises:
-            CameraError: what the camera said; or CameraTimeout, CameraDisconnected, or (where the shutter may have been
-                released) CaptureUnknown when the process had to be killed or died. After those the process is gone.
+            CameraError: the error of the camera. CameraTimeout, CameraDisconnected or (if the shutter may have fired)
+                CaptureUnknown mean that the process was killed or has died.
         """
         if self.lost.done():
             raise self.lost.result()
@@ -250,7 +252,10 @@ class CameraProcess:
         return verb.result(message)
 
     async def close(self, grace: float = CLOSE_DEADLINE_S) -> None:
-        """Release the camera in order: live view off, camera closed, process gone; killed after `grace` seconds."""
+        """Release the camera and end the process in order: live view off, camera closed.
+
+        Kill it after `grace` seconds.
+        """
         self._closing = True
         if self._channel is not None and self._process is not None and self._process.returncode is None:
             with suppress(ChannelClosed, TimeoutError):
@@ -260,7 +265,7 @@ class CameraProcess:
         await self.kill(CameraDisconnected("The camera was closed."))
 
     async def kill(self, reason: CameraError) -> None:
-        """End the process at once; `lost` gives `reason`."""
+        """Kill the process at once; `lost` completes with `reason`."""
         self._lose(reason)
         await self._reap()
 

@@ -1,4 +1,4 @@
-"""What a camera's processes write to stderr, on its way to the server's log: so many lines a minute."""
+"""Passes the stderr of camera processes to the server's log, with a limit on the lines per minute."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import re
 
 _log = logging.getLogger("camera.process_log")
 
-# The whole trace of one crash; a camera whose process dies again and again must not fill the disk.
+# Enough for the complete trace of a crash. The limit prevents that repeated crashes fill the disk.
 _LINES_A_MINUTE = 60
 _WINDOW_S = 60.0
 _READ_BYTES = 64 * 1024
 _LONGEST_BYTES = 2000
-# A line of the process's own log (log_lines.PASSED_ON_FORMAT); anything else comes from C code and from the interpreter.
+# A line from the process's own logging (log_lines.PASSED_ON_FORMAT). Other lines come from C code or the interpreter.
 _OWN_LINE = re.compile(r"\x1e([1-5]0) (camera\.\w+): (.*)")
 
 
 class LineBudget:
-    """How many lines of one camera are logged; what became of the others is told once a minute."""
+    """Limits the log lines of one camera. The number of suppressed lines is logged once a minute."""
 
     def __init__(self) -> None:
         self._used = 0
@@ -27,7 +27,7 @@ class LineBudget:
         self._since = float("-inf")
 
     def take(self, port: str, lines: int = 1) -> bool:
-        """Whether as many lines may be logged now; counted as left out where not."""
+        """Whether this number of lines may be logged now; if not, they are counted as suppressed."""
         loop = asyncio.get_running_loop()
         if not self._left_out and loop.time() > self._since + _WINDOW_S:
             self._used, self._since = 0, loop.time()
@@ -41,7 +41,7 @@ class LineBudget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing more is logged in this minute."""
+        """Whether no more lines are logged in this minute."""
         return self._left_out > 0
 
     def _report(self, port: str) -> None:
@@ -54,10 +54,10 @@ class ProcessLog:
 
     Args:
         port: of the camera.
-        budget: the camera's.
+        budget: of the camera.
 
     Attributes:
-        theirs: the descriptor for the process.
+        write_end: the descriptor for the process.
 
     Raises:
         OSError: out of descriptors.
@@ -74,21 +74,21 @@ class ProcessLog:
         self._loop.add_reader(self._read_end, self._read)
 
     def started(self) -> None:
-        """The process has its descriptor, or never will."""
+        """Close our copy of the write end, after the process was started or could not be started."""
         if not self._started:
             self._started = True
             os.close(self.write_end)
 
     def close(self) -> None:
-        """Log what the process still had to say, and read no more. The process is gone."""
+        """Log the remaining output and stop reading. The process has ended."""
         self.started()
-        for _ in range(16):  # a pipe holds 64 KiB; one that cannot be killed must not keep us here
+        for _ in range(16):  # a pipe holds 64 KiB; the limit matters for a process that cannot be killed
             if self._closed or not self._read():
                 break
         self._end()
 
     def _read(self) -> bool:
-        """Take what is there; whether there was anything."""
+        """Log the available output; returns whether there was any."""
         try:
             data = os.read(self._read_end, _READ_BYTES)
         except BlockingIOError:
@@ -97,7 +97,7 @@ class ProcessLog:
             self._end()
             return False
         if self._budget.exhausted:
-            self._budget.take(self._port, data.count(b"\n"))  # without a look at each
+            self._budget.take(self._port, data.count(b"\n"))  # counted only, not parsed
             self._rest = b""
             return True
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -122,6 +122,6 @@ class ProcessLog:
         own = _OWN_LINE.fullmatch(text)
         level, name = (int(own.group(1)), own.group(2)) if own else (logging.WARNING, _log.name)
         logger = logging.getLogger(name)
-        # Who wants DEBUG wants everything of it.
+        # DEBUG lines are not limited.
         if logger.isEnabledFor(level) and (level == logging.DEBUG or self._budget.take(self._port)):
             logger.log(level, "%s: %s", self._port, own.group(3) if own else text)

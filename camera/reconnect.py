@@ -1,4 +1,4 @@
-"""Keeps a camera open: opens it, notices when it is lost, and opens it again by ever stronger means."""
+"""Keeps a camera open: opens it, detects its loss, and opens it again with increasingly strong measures."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ from camera.remote import FromCamera, OnProgress, Verb
 
 _log = logging.getLogger("camera.reconnect")
 
-# Between the slow tries: a camera that answers again is to be ready within 10 s, opening it included.
+# The pause between slow attempts, so that a camera is ready within 10 s after it answers again, including the opening.
 _SLOW_RETRY_S = 8.0
-# However often clients ask, a camera that does not open is not tried more often than this.
+# The shortest pause between attempts, however often clients request a camera that cannot be opened.
 _SHORTEST_PAUSE_S = 1.0
-# A new process repairs most failures, so the first try comes at once; the second is helped by a reset of the device.
+# A new process solves most failures, so the first attempt follows at once. A USB reset comes before the third attempt.
 _RESET_AFTER = 2
-# The kernel gives a device 5 s to answer its new address.
+# The kernel gives a device 5 s to respond to its new address.
 _RESET_DEADLINE_S = 8.0
-# A camera that is lost again this soon, so many times in a row, has a fault that opening it again does not repair.
+# If a camera is lost this soon after opening, this many times in a row, opening it again does not help.
 _SHORT_CONNECTION_S, _MOST_SHORT_CONNECTIONS = 3.0, 3
 
 FromReconnect = FromCamera | CameraOpened | CameraLost | Reachable | StateMayDiffer | OtherCamera
 
 
 class Reconnect:
-    """A camera that is kept open.
+    """Keeps one camera open.
 
     Args:
-        port, driver_model: where it is, and libgphoto2's name of its model.
-        options: for every camera.
-        expected: whether the camera on a port with this serial number is the one that belongs there.
-        emit: gets every event.
+        port, driver_model: the port, and the model in libgphoto2's list.
+        options: options for all cameras.
+        expected: whether the camera on a port is the expected one, by its serial number.
+        emit: receives every event.
 
     Attributes:
-        port: where it is now.
-        driver_model: libgphoto2's name of its model.
-        capture_target: where stills go; set again in each new process.
-        identity: who it is, once it was opened.
-        library: version of the libgphoto2 that its process loaded.
-        last_error: why it is not open, or was not.
-        attempts: tries to open it that failed, since it was open last.
-        first_try: completes with the first try to open it.
+        port: the current port.
+        driver_model: the model in libgphoto2's list.
+        capture_target: where stills are stored; set again in each new process.
+        identity: the identity of the camera, after it was first opened.
+        library: the libgphoto2 version in the camera process.
+        last_error: the last error while opening the camera, or the reason of its loss; None while it is open.
+        attempts: number of failed attempts to open it since it was last open.
+        first_try: completes with the first attempt to open it.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Reconnect:
 
     @property
     def title(self) -> str:
-        """What people call the camera: as it calls itself, where that is known."""
+        """The camera's name for people: as it reports it, otherwise libgphoto2's name."""
         return self.identity.model if self.identity is not None else self.driver_model
 
     @property
@@ -111,26 +111,26 @@ class Reconnect:
 
     @property
     def current(self) -> CameraProcess | None:
-        """The open camera's process."""
+        """The process of the open camera; None while it is not open."""
         return self._process
 
     @property
     def state(self) -> State:
-        """What it is doing; "ready" while it is open."""
+        """The state of the camera; "ready" while it is open."""
         return self._state
 
     @property
     def last_io(self) -> float | None:
-        """When the camera last did what it was asked, seconds since the epoch."""
+        """Time of the last successful operation of the camera, in seconds since 1970."""
         return self._process.last_io if self._process is not None else self._last_io
 
     def start(self) -> None:
-        """Begin to open the camera, and keep it open from now on."""
+        """Start to open the camera and keep it open."""
         self._task = asyncio.create_task(self._keep_open(), name=f"reconnect {self.port}")
         self._task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
-        """Release the camera and open it no more; takes at most the close deadline and a moment."""
+        """Release the camera and stop opening it; takes little longer than the close deadline."""
         self._stopping = True
         self._retry_now.set()
         if self._task is not None:
@@ -143,7 +143,7 @@ class Reconnect:
             self._attempt.set_result(None)
 
     async def unplug(self) -> None:
-        """The camera left its port: end its process and wait for `replug`."""
+        """The camera was unplugged: end its process and wait for `replug`."""
         self._plugged.clear()
         self._retry_now.set()
         self._report_gone(True)
@@ -152,26 +152,26 @@ class Reconnect:
                 await process.kill(CameraDisconnected("The camera was unplugged."))
 
     def replug(self, port: str) -> None:
-        """The camera is back, maybe on another port."""
+        """The camera was plugged in again, on this port."""
         self.port = port
         self._plugged.set()
         self._retry_now.set()
 
     async def renew(self) -> None:
-        """Close the camera in order and open it again; returns when it is ready.
+        """Close the camera and open it again; returns when it is ready.
 
         Raises:
-            CameraError: it does not open; tries go on.
+            CameraError: it could not be opened; attempts continue.
         """
         if self._process is not None and not self._process.lost.done():
             await self._process.close()
         await self.process()
 
     async def process(self) -> CameraProcess:
-        """The open camera's process; where there is none, after the try to open it that is under way or due.
+        """The process of the open camera. If there is none, waits for the current or next attempt to open it.
 
         Raises:
-            CameraError: it does not open; tries go on.
+            CameraError: it could not be opened; attempts continue.
         """
         while self._process is None or self._process.lost.done():
             if self._stopping:
@@ -186,10 +186,10 @@ class Reconnect:
         return self._process
 
     async def call(self, verb: Verb, arguments: dict[str, Any], on_progress: OnProgress) -> Any:
-        """Carry out a verb; one that only reads is carried out once more where the process was lost meanwhile.
+        """Call a verb. A reading verb is repeated once if the process was lost during the call.
 
         Raises:
-            CameraError: it failed, or the camera does not open.
+            CameraError: the call failed, or the camera could not be opened.
         """
         process = await self.process()
         try:
@@ -252,10 +252,12 @@ class Reconnect:
         return process
 
     async def _check_serial(self, process: CameraProcess) -> None:
-        """See that a camera that had a serial number has one: without it, the driver got nonsense while it opened.
+        """Check that a camera that reported a serial number before reports one again.
+
+        If not, the driver read invalid data.
 
         Raises:
-            CameraIO: it has none; its process is gone.
+            CameraIO: it reports none; its process was killed.
         """
         known, found = self.identity, process.identity
         if known is not None and known.serial and (found is None or not found.serial):
@@ -272,7 +274,7 @@ class Reconnect:
             if not self._stopping:
                 self._process = None
                 if not process.closing:
-                    self._state = "recovering"  # reported below, with the reason; nobody may read "ready" until then
+                    self._state = "recovering"  # reported below with the reason; nobody must read "ready" before
         self._emit(CameraLost())
         if process.closing:
             _log.info("Camera closed: %s (%s)", self.port, self.title)
@@ -281,7 +283,7 @@ class Reconnect:
         self._emit(StateMayDiffer())
         _log.warning("Camera disconnected: %s (%s). %s", self.port, self.title, reason)
         await process.kill(reason)
-        if reason.gp is not None:  # not only the process ended: the camera did not answer it
+        if reason.gp is not None:  # the camera did not answer the process, so the loss is not only that of the process
             self._report_gone(True)
         self._short_connections = (
             self._short_connections + 1 if time.monotonic() - opened_at < _SHORT_CONNECTION_S else 0
@@ -297,7 +299,7 @@ class Reconnect:
             await self._pause(pause)
 
     async def _handle_failure(self, error: CameraError) -> None:
-        """After a try that failed: the next rung of the ladder, and a pause that fits it."""
+        """Handle a failed attempt: report it, reset the USB device at the second failure, and pause."""
         self.attempts += 1
         quick = self.attempts <= self._options.max_restart_attempts
         pause = 0.0 if self.attempts == 1 else self._options.restart_delay if quick else _SLOW_RETRY_S
@@ -312,12 +314,12 @@ class Reconnect:
         self._set_state("recovering" if quick else "needs_attention")
         self._finish_attempt()
         if self.attempts == _RESET_AFTER and not isinstance(error, CameraClaimed | CameraNotFound):
-            with suppress(OSError):  # no process can be started: the pause is what is left
+            with suppress(OSError):  # the process could not be started; only the pause remains
                 await reset_device(self.port)
         await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for the next try; one who asks for the camera makes it come sooner, a new process with a breath."""
+        """Wait for the next attempt. A request for the camera shortens the pause, but not below a minimum."""
         least = min(_SHORTEST_PAUSE_S, max(seconds, 0.2))
         if self._plugged.is_set():
             self._retry_now.clear()
@@ -343,7 +345,7 @@ class Reconnect:
 
 
 def open_error(port: str, error: CameraError) -> CameraError:
-    """The error of an opening, or a plainer one where the permission was missing."""
+    """The error of an attempt to open a camera; NoPermission if the permission for its device file is missing."""
     node = forbidden_node(port)
     if node is None:
         return error
@@ -352,9 +354,9 @@ def open_error(port: str, error: CameraError) -> CameraError:
 
 
 async def reset_device(port: str) -> bool:
-    """Reset a USB device, as pulling its plug for a moment would; whether that was done.
+    """Reset a USB device, which has the effect of unplugging it briefly; returns whether it was reset.
 
-    In a process of its own: the call can block for as long as the device does.
+    Runs in its own process, because the call can block as long as the device does.
     """
     node = node_of(port)
     if node is None:
@@ -369,6 +371,6 @@ async def reset_device(port: str) -> bool:
 
 
 def log_failure(task: asyncio.Task[None]) -> None:
-    """Log a task that should never end and has ended by a mistake of ours."""
+    """Log an error of a task that should never end."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("Background task %s failed and has stopped", task.get_name(), exc_info=error)

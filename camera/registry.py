@@ -1,4 +1,4 @@
-"""Which cameras exist: detection in a child, hot-plug, one session for each, selection by port."""
+"""The cameras of this machine: detection, hot-plug, one session for each camera, selection by port."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from camera.session import Session
 
 _log = logging.getLogger("camera.registry")
 
-# Where the bus cannot be watched, a detection is as old as this at most when a client asks.
+# The longest age of a detection result, if the USB bus cannot be watched.
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
-# The first detection takes a quarter of a second, several on a Raspberry Pi with cold disks.
+# The first detection takes 0.25 s, and several seconds on a Raspberry Pi with a slow disk.
 _FIRST_DETECTION_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
@@ -29,19 +29,19 @@ _NETWORK_CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, 
 
 
 def network_camera(entry: str) -> DetectedCamera:
-    """What is known of a network camera before it is opened: `ptpip:192.168.1.20` or `ptpip:192.168.1.20=driver`."""
+    """Data of a network camera before it is opened: `ptpip:192.168.1.20` or `ptpip:192.168.1.20=driver`."""
     address, _, driver = entry.partition("=")
     return DetectedCamera(driver or _NETWORK_MODEL, address, _NETWORK_CAPABILITIES)
 
 
 class Registry:
-    """The cameras of this machine and those named by address.
+    """The cameras of this machine and the configured network cameras.
 
     Args:
-        network: such as "ptpip:192.168.1.10" (see `network_camera`); from the settings, never from a client.
-        options: for every session.
-        emit: gets every event of every camera.
-        drives: whether mounted drives with a DCIM folder are cameras.
+        network: entries such as "ptpip:192.168.1.10" (see `network_camera`) from the settings, never from clients.
+        options: options for all sessions.
+        emit: receives every event of every camera.
+        drives: whether mounted drives with a DCIM folder count as cameras.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Registry:
         self._first_detection = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to open the network cameras and whatever is plugged in."""
+        """Start to open the network cameras and all detected cameras."""
         for camera in self._network.values():
             self._add(camera)
         self._watcher = asyncio.create_task(self._watch(), name="camera watcher")
 
     async def stop(self) -> None:
-        """Release every camera, side by side."""
+        """Release all cameras at the same time."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait((self._watcher,))
@@ -82,7 +82,7 @@ class Registry:
         await asyncio.gather(*(session.stop() for session in sessions), *self._stopping)
 
     async def drain(self, seconds: float) -> None:
-        """Give the jobs in progress that long to end."""
+        """Wait up to this many seconds for the jobs in progress."""
         if self._sessions:
             waiting = [asyncio.create_task(session.drain()) for session in self._sessions.values()]
             _, late = await asyncio.wait(waiting, timeout=seconds)
@@ -91,10 +91,10 @@ class Registry:
             await asyncio.wait(waiting)
 
     async def cameras(self) -> list[Session]:
-        """Every camera that is there now, in a steady order: network cameras as configured, then USB by port, then drives."""
+        """All present cameras in a fixed order: network cameras as configured, then USB by port, then drives."""
         if not self._watching:
             await self._detect()
-        # A camera that was just found is about to give its name and serial.
+        # A newly found camera reports its name and serial number soon.
         first_tries = [
             session.reconnect.first_try for session in self._sessions.values() if not session.reconnect.first_try.done()
         ]
@@ -103,7 +103,7 @@ class Registry:
         return self.known
 
     async def library(self) -> str | None:
-        """The version of libgphoto2; None where it could not be asked. Waits for the first detection."""
+        """The version of libgphoto2; None if it is unknown. Waits for the first detection."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_DETECTION_S):
                 await self._first_detection.wait()
@@ -111,14 +111,14 @@ class Registry:
 
     @property
     def known(self) -> list[Session]:
-        """The cameras of the last detection, in the order of `cameras`."""
+        """The cameras of the last detection, in the same order as `cameras`."""
         return sorted(self._sessions.values(), key=lambda session: ports.is_drive(session.port))
 
     async def by_port(self, port: str) -> Session:
         """The camera on a port.
 
         Raises:
-            CameraNotFound: there is none; `ports` names those that are.
+            CameraNotFound: there is none; `ports` lists the ports with a camera.
         """
         if port not in self._sessions:
             await self.cameras()
@@ -130,7 +130,7 @@ class Registry:
         return session
 
     def has(self, session: Session) -> bool:
-        """Whether that camera is still there."""
+        """Whether this camera is still present."""
         return self._sessions.get(session.port) is session
 
     @property
@@ -142,11 +142,11 @@ class Registry:
         self._first_detection.set()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
-            if self._current_signature() != self._signature:  # also after a detection that failed
+            if self._current_signature() != self._signature:  # also after a failed detection
                 await self._detect()
 
     def _current_signature(self) -> frozenset[str] | None:
-        """What tells one population of cameras from another, None where it cannot be watched."""
+        """Identifies the set of connected devices and changes with it; None if it cannot be watched."""
         signature = ports.signature()
         return signature | ports.mounted() if signature is not None and self._drives else signature
 
@@ -161,7 +161,7 @@ class Registry:
             found = await detection.detect(self._drives)
             self._detected_at = loop.time()
             if found is None:
-                self._signature = None  # look again when somebody asks
+                self._signature = None  # detect again at the next request
                 return
             self._signature = signature
             self._library = found.library
@@ -191,9 +191,10 @@ class Registry:
             await forgotten.stop()
 
     def _returned_session(self, camera: DetectedCamera) -> Session | None:
-        """The unplugged camera that this one is: by its serial, or as the only one of its model where USB tells none.
+        """The unplugged camera that was plugged in again; None if it is a new one.
 
-        The second is a guess, which `_expected` corrects once the camera is open; a drive is known by its place.
+        Found by its serial number, or, if USB reports none, as the only unplugged camera of its model. The latter is a
+        guess that `_expected` corrects once the camera is open. A drive is found by its port.
         """
         if camera.serial is not None:
             known = [session for session in self._absent if _same_serial(camera.serial, session)]
@@ -210,16 +211,16 @@ class Registry:
             self._emit(event)
 
     def _expected(self, port: str, serial: str) -> bool:
-        """Whether the camera that was just opened on a port is the one that the port's session is for."""
+        """Whether the newly opened camera on a port belongs to the session of that port."""
         session = self._sessions.get(port)
         if port in self._network or session is None or _same_serial(serial, session):
             return True
         return session.status.serial is None and self._absent_with_serial(serial) is None
 
     def _reassign_port(self, port: str, serial: str) -> None:
-        """Give a port to the session that the camera on it belongs to, or to a new one."""
+        """Assign a port to the session of the camera that is on it, or to a new session."""
         session = self._sessions[port]
-        if session.status.serial is None:  # it never was a camera of its own
+        if session.status.serial is None:  # the session never belonged to a specific camera
             stopping = asyncio.create_task(session.stop(), name=f"stop {port}")
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
@@ -249,6 +250,9 @@ class Registry:
 
 
 def _same_serial(serial: str, session: Session) -> bool:
-    """Whether it is the session's serial. USB and PTP give the same number, one of them with zeros in front."""
+    """Whether a serial number is that of the session.
+
+    USB and PTP report the same number, one of them with leading zeros.
+    """
     known = {known.lstrip("0") for known in (session.detected.serial, session.status.serial) if known}
     return serial.lstrip("0") in known

@@ -1,11 +1,11 @@
-"""The verbs of a camera's process, declared once for both ends of the channel, and every message between them.
+"""The verbs of a camera process, declared once for both ends of the channel, and all messages of the channel.
 
-The server calls the methods of `RemoteCamera`; the process serves each with a function of the same parameters. No other
-module knows how either looks on the channel.
+The server calls the methods of `RemoteCamera`. In the process, a function with the same parameters serves each verb. No
+other module knows the format of the messages.
 """
 
 # mypy: disable-error-code="empty-body"
-# The methods of RemoteCamera have no bodies: `verb` makes them calls over the channel.
+# The methods of RemoteCamera have no bodies: the decorator `verb` turns them into calls over the channel.
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ R = TypeVar("R")
 Method = Callable[Concatenate["RemoteCamera", P], Coroutine[Any, Any, R]]
 Json = dict[str, Any]
 
-# Called as a job goes on, with the seconds that it needs from now on in addition to its deadline.
+# Called when a job makes progress, with the seconds by which it extends its deadline.
 OnProgress = Callable[[float], None]
 
 FromCamera = Frame | FileAdded | ConfigChanged | Learned | LiveViewEnded
 
 
 def ignore_progress(needs_s: float) -> None:
-    """Progress that nobody waits for."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of a file of the camera, in anonymous memory; the receiver closes the descriptor."""
+    """The content of a file on the camera, in anonymous memory. The receiver closes the descriptor."""
 
     file: CapturedFile
     sha256: str | None
@@ -58,20 +58,20 @@ class FolderNames:
 
 @dataclass(frozen=True, slots=True)
 class FolderContent:
-    """The names of the folders in a folder, and its files."""
+    """The names of the folders in a folder, and the files in it."""
 
     folders: list[str]
     files: list[CapturedFile]
 
 
 class Verb:
-    """How one method of `RemoteCamera` crosses the channel.
+    """How a method of `RemoteCamera` is called over the channel.
 
     Attributes:
         name: of the method.
-        deadline_s: how long it may take without progress; past it, the process is ended.
-        again: errors after which it is called once more, where they came with the loss of the process.
-        fires: once there was progress, the shutter may have been released.
+        deadline_s: the longest time without progress; after that the process is killed.
+        again: errors after which the call is repeated once, if the process was lost.
+        fires: after progress of this verb, the shutter may have been released.
     """
 
     def __init__(self, method: Callable[..., Any], deadline_s: float, again: tuple[type[CameraError], ...]) -> None:
@@ -85,7 +85,7 @@ class Verb:
         self._parameters = {name: codec(kind) for name, kind in hints.items() if kind != OnProgress}
 
     def bind(self, *args: Any, **kwargs: Any) -> tuple[Json, OnProgress]:
-        """The arguments of a call as they cross the channel, and its callback."""
+        """The arguments of a call in the format of the channel, and its callback."""
         bound = self._signature.bind(None, *args, **kwargs)
         bound.apply_defaults()
         values = bound.arguments
@@ -93,12 +93,12 @@ class Verb:
         return {name: one.encode(values[name]) for name, one in self._parameters.items()}, on_progress
 
     def arguments(self, values: Json, on_progress: OnProgress) -> list[Any]:
-        """The arguments of a call, in the order in which its function in the process takes them; a callback is the last."""
+        """The arguments for the function in the process, in its order; the callback is the last."""
         arguments = [one.decode(values[name]) for name, one in self._parameters.items()]
         return [*arguments, on_progress] if "on_progress" in self._signature.parameters else arguments
 
     def reply(self, job: int, result: Any) -> Message:
-        """The message with what the function returned."""
+        """The message with the function's result."""
         if self._result is bytes:
             return Message({"job": job, "result": None}, result)
         if self._result is Content:
@@ -106,10 +106,10 @@ class Verb:
         return Message({"job": job, "result": codec(self._result).encode(result)})
 
     def result(self, message: Message) -> Any:
-        """What the function returned.
+        """The function's result.
 
         Raises:
-            CameraError: what it raised.
+            CameraError: the function raised it.
         """
         if (failure := message.header.get("error")) is not None:
             raise _decode_error(failure)
@@ -124,12 +124,12 @@ class Verb:
 _CONTENT = codec(Content)
 _VERBS: dict[str, Verb] = {}
 
-# Reads change nothing: they may be asked again of the process that follows one that was lost.
+# Reading changes nothing, so it may be repeated in the process that replaces a lost one.
 _LOST = (CameraDisconnected,)
 
 
 def verb(deadline_s: float, again: tuple[type[CameraError], ...] = ()) -> Callable[[Method[P, R]], Method[P, R]]:
-    """Declare a method of `RemoteCamera`; see `Verb`."""
+    """Declare a verb; see `Verb`."""
 
     def declare(method: Method[P, R]) -> Method[P, R]:
         declared = _VERBS[method.__name__] = Verb(method, deadline_s, again)
@@ -145,16 +145,16 @@ def verb(deadline_s: float, again: tuple[type[CameraError], ...] = ()) -> Callab
 
 
 def verb_of(method: Callable[..., Any]) -> Verb:
-    """How a method of `RemoteCamera` crosses the channel."""
+    """The declaration of a method of `RemoteCamera`."""
     return _VERBS[method.__name__]
 
 
 class RemoteCamera:
-    """A camera, through its process or the one that follows it where it is lost. Every method raises CameraError.
+    """A camera. It stays usable if its process is lost and replaced. All methods raise CameraError.
 
     Args:
-        call: carries out a verb with these arguments, at the process that the camera has at the time.
-        renew: closes the camera, and opens it again in a new process.
+        call: calls a verb with arguments in the camera's current process.
+        renew: closes the camera and opens it again in a new process.
     """
 
     def __init__(
@@ -169,21 +169,24 @@ class RemoteCamera:
 
     @verb(30.0, again=_LOST)
     async def get_all_config(self) -> list[ConfigItem]:
-        """Every setting with its path."""
+        """All settings with their paths."""
 
     @verb(10.0)
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
-        """Change a setting; the setting as read back. Raises ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported."""
+        """Change a setting; returns it as read back.
+
+        Raises ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported.
+        """
 
     @verb(45.0)  # in addition to the exposure
     async def capture(self, on_progress: OnProgress) -> list[CapturedFile]:
-        """Release the shutter once; every file of the shot.
+        """Release the shutter once; returns all files of the shot.
 
         Args:
-            on_progress: called with the exposure in seconds just before the shutter may be released.
+            on_progress: called with the exposure in seconds, just before the shutter may be released.
 
         Raises:
-            CaptureUnknown: the shutter may have been released, and no file was seen.
+            CaptureUnknown: the shutter may have been released, but no file was seen.
         """
 
     @verb(5.0, again=_LOST)
@@ -192,30 +195,33 @@ class RemoteCamera:
 
     @verb(10.0)
     async def start_live_view(self, fps: float, orientations: frozenset[Orientation], seq: int) -> None:
-        """Send frames as events, or change their rate and orientations; numbered on from `seq`. Raises NotSupported."""
+        """Send frames as events, or change rate and orientations.
+
+        Frame numbers continue after `seq`. Raises NotSupported.
+        """
 
     @verb(10.0)
     async def stop_live_view(self) -> None:
-        """Send no more frames, and switch live view off at the camera."""
+        """Stop sending frames, and switch live view off on the camera."""
 
-    @verb(15.0, again=(*_LOST, CameraIO))  # without a byte more
+    @verb(15.0, again=(*_LOST, CameraIO))  # without receiving data
     async def fetch(
         self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = ignore_progress
     ) -> Content:
-        """A whole file, with its SHA-256 where `digest` asks for it. Raises FileNotFound, InvalidPath."""
+        """A complete file, with its SHA-256 if `digest` is set. Raises FileNotFound, InvalidPath."""
 
     @verb(30.0, again=_LOST)
     async def thumbnail(self, path: str, orientation: Orientation) -> bytes:
-        """The small JPEG that the camera keeps of a picture. Raises FileNotFound, InvalidPath, NotSupported."""
+        """The thumbnail of a picture as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
 
     @verb(30.0, again=_LOST)
     async def list_files(self, folder: str) -> FolderContent:
-        """What is in a folder, with sizes. Raises FileNotFound, InvalidPath."""
+        """The content of a folder, with file sizes. Raises FileNotFound, InvalidPath."""
 
-    # Shorter: a card is read folder by folder in the background, and others wait for the camera meanwhile.
+    # Shorter, because a card is read folder by folder in the background while others wait for the camera.
     @verb(15.0)
     async def list_names(self, folder: str) -> FolderNames:
-        """What is in a folder, without sizes, each of which may cost an exchange. Raises FileNotFound."""
+        """The content of a folder without file sizes, which makes it faster. Raises FileNotFound."""
 
     @verb(30.0)
     async def delete_file(self, path: str) -> None:
@@ -223,18 +229,18 @@ class RemoteCamera:
 
     @verb(30.0, again=_LOST)
     async def storage(self) -> list[Storage]:
-        """The camera's cards."""
+        """The camera's storages."""
 
     @verb(10.0, again=_LOST)
     async def keep_alive(self) -> None:
-        """Do something that the camera takes for use, so that it does not switch itself off."""
+        """Perform an operation that the camera counts as use, so that it does not switch itself off."""
 
 
 # -- from the server to the process
 
 
 def request(job: int, verb: Verb, arguments: Json) -> Json:
-    """The header that asks for a job."""
+    """The header of a request for a job."""
     return {"job": job, "verb": verb.name, "arguments": arguments}
 
 
@@ -243,7 +249,7 @@ CLOSE: Json = {"close": True}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job for the process: the function that serves its verb, and how to call it."""
+    """A job for the process: the function that serves its verb, and its arguments."""
 
     number: int
     verb: Verb
@@ -251,7 +257,7 @@ class Job:
     values: Json
 
     def run(self, on_progress: OnProgress) -> Message:
-        """Carry it out; the reply. Raises CameraError."""
+        """Run the function; returns the reply. Raises CameraError."""
         return self.verb.reply(self.number, self.function(*self.verb.arguments(self.values, on_progress)))
 
 
@@ -259,12 +265,12 @@ Served = tuple[Verb, Callable[..., Any]]
 
 
 def serve(method: Method[P, R], function: Callable[P, R]) -> Served:
-    """Have a function serve a verb; its parameters and its result are the verb's."""
+    """Connect a verb with the function that serves it, which has the same parameters and result."""
     return verb_of(method), function
 
 
 class JobTable:
-    """The functions that serve the verbs, each of which there is once."""
+    """The functions that serve the verbs: one for each verb."""
 
     def __init__(self, *served: Served) -> None:
         self._functions = {verb.name: function for verb, function in served}
@@ -272,7 +278,7 @@ class JobTable:
             raise NotImplementedError(f"no function serves {', '.join(missing)}")
 
     def job_of(self, message: Message) -> Job | None:
-        """The job that a message asks for; None: the camera is to be closed."""
+        """The requested job; None if the camera should be closed."""
         header = message.header
         if "close" in header:
             return None
@@ -293,7 +299,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The process does not hang."""
+    """The process is alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +311,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job goes on, and needs so many seconds in addition to its deadline."""
+    """A job makes progress and extends its deadline by this many seconds."""
 
     job: int
     needs_s: float
@@ -313,7 +319,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a job, which `Verb.result` reads; with `lost` the camera is lost as well."""
+    """The end of a job; `Verb.result` reads the result. If `lost` is set, the camera is lost as well."""
 
     job: int
     message: Message
@@ -328,12 +334,12 @@ _ERRORS: dict[str, Codec] = {kind.__name__: codec(cast(Any, kind)) for kind in e
 
 
 def progress(job: int, needs_s: float) -> Json:
-    """The header that reports progress."""
+    """The header of a progress message."""
     return {"job": job, "progress": needs_s}
 
 
 def failure(job: int, error: CameraError, lost: bool) -> Json:
-    """The header of a job that failed."""
+    """The header of the reply to a failed job."""
     return {"job": job, "error": _encode_error(error), "lost": lost}
 
 
@@ -353,10 +359,10 @@ def event(value: FromCamera | Opened | Alive | Lost) -> Message:
 
 
 def incoming(message: Message) -> Reply | Progress | Opened | Alive | Lost | FromCamera:
-    """What a message of the process says.
+    """Parse a message from the process.
 
     Raises:
-        ChannelBroken: nothing that this server knows.
+        ChannelBroken: the message is unknown to this server.
     """
     try:
         return _incoming(message)

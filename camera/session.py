@@ -1,4 +1,4 @@
-"""One camera: used by one caller after the other, through all its processes."""
+"""One camera: serves callers one after the other, and survives the loss of camera processes."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ from camera.values import WantedValue
 
 _log = logging.getLogger("camera.session")
 
-# What a server that ends still spends on putting the ISO back.
+# Longest time at shutdown for restoring the ISO, in seconds.
 _LAST_ISO_S = 1.0
 _FORGET_FILES_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Who a camera is and how it is.
+    """Identity and state of a camera.
 
     Attributes:
-        port: where it is now.
-        name: libgphoto2's name of its model, the same before and after it was opened.
-        identity: as the camera gives it, once it was opened.
-        can: what was tried, else what its driver claims.
-        state, connected: what it is doing, and whether it is open and answers.
-        viewers: of its live view.
-        file_count: of its card; None until it was read.
-        attempts: tries to open it that failed, since it was open last.
-        last_error: why it is not open, or was not.
-        last_io: when it last did what it was asked, seconds since the epoch.
-        warnings: what will stop it soon.
-        finding: about the last shot of unknown outcome.
+        port: the current port.
+        name: libgphoto2's name of its model, which never changes.
+        identity: as the camera reports it, after it was first opened.
+        can: its capabilities, claimed by the driver and corrected by what was tried.
+        state, connected: its state, and whether it is open and answers.
+        viewers: number of its live-view viewers.
+        file_count: number of files on its card; None until they were counted.
+        attempts: number of failed attempts to open it since it was last open.
+        last_error: why it is not open.
+        last_io: time of its last successful operation, in seconds since 1970.
+        warnings: problems that will soon stop it.
+        finding: the result of the check after the last shot with an unknown outcome.
     """
 
     port: str
@@ -79,32 +79,32 @@ class Status:
 
     @property
     def model(self) -> str | None:
-        """What the camera calls itself; None until it was opened."""
+        """The model as the camera reports it; None until it was opened."""
         return self.identity.model if self.identity is not None else None
 
     @property
     def serial(self) -> str | None:
-        """The serial number, once the camera gave it."""
+        """The serial number, if the camera has reported one."""
         return self.identity.serial if self.identity is not None else None
 
     @property
     def title(self) -> str:
-        """What people call it: as it calls itself, where that is known."""
+        """The camera's name for people: as it reports it, otherwise libgphoto2's name."""
         return self.model or self.name
 
 
 class Session:
-    """One camera. Identity is the serial number; the port is where it is now.
+    """One camera, identified by its serial number. Its port may change.
 
     Args:
-        camera: as detection found it.
-        options: for every camera.
-        expected: whether the camera on a port with this serial number is the one that belongs there.
-        emit: gets every event.
+        camera: the result of the detection.
+        options: options for all cameras.
+        expected: whether the camera on a port is the expected one, by its serial number.
+        emit: receives every event.
 
     Attributes:
-        detected: as detection found it; `serial` is the one that USB gives.
-        reconnect: keeps it open.
+        detected: the result of the detection; its `serial` comes from USB.
+        reconnect: keeps the camera open.
         live: its live view.
         photos: its pictures.
     """
@@ -122,7 +122,7 @@ class Session:
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
         self.photos = Photos(options.photos, self._iso, self.exclusive, self._owner, self._from_photos)
         self._upkeep = Upkeep(options, self.exclusive, self._idle_process, self._emit_here)
-        # By model. Outlives processes: a new one would claim again what its driver does not have.
+        # By model. Kept for new processes, because their drivers make the same wrong claims again.
         self._learned: dict[str, dict[str, bool]] = {}
         self._emit = emit
         self._lock = asyncio.Lock()
@@ -131,12 +131,12 @@ class Session:
 
     @property
     def port(self) -> str:
-        """Where it is now."""
+        """The current port."""
         return self.reconnect.port
 
     @property
     def status(self) -> Status:
-        """Who it is and how it is, at this moment."""
+        """The current identity and state."""
         reconnect = self.reconnect
         return Status(
             port=reconnect.port,
@@ -155,56 +155,56 @@ class Session:
         )
 
     def start(self) -> None:
-        """Begin to open the camera, and keep it open from now on."""
+        """Start to open the camera and keep it open."""
         self.reconnect.start()
         self._start(self._upkeep.run(), "upkeep")
         self._start(self._forget_files(), "forget files")
 
     async def stop(self) -> None:
-        """Release the camera and end everything that belongs to it; takes at most the close deadline and 1.5 s."""
-        for task in tuple(self._tasks):  # one of these that has the camera lets it go
+        """Release the camera and cancel its tasks; takes at most 1.5 s longer than the close deadline."""
+        for task in tuple(self._tasks):  # a task that uses the camera releases it
             task.cancel()
             await asyncio.wait((task,))
         await self.photos.stop()
         if self.reconnect.connected and self._iso.before_preview is not None:
-            with suppress(TimeoutError, CameraError):  # a job that hangs has the camera: it takes no other
+            with suppress(TimeoutError, CameraError):  # while a job hangs, the camera accepts no other job
                 async with asyncio.timeout(_LAST_ISO_S), self.exclusive() as camera:
                     await self._iso.end_preview(camera)
         await self.live.stop()
         await self.reconnect.stop()
 
     async def drain(self) -> None:
-        """Wait for the job in progress and those that wait for it."""
+        """Wait for the job in progress and for all jobs that wait already."""
         async with self._lock:
             return
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[RemoteCamera]:
-        """The camera for one caller alone, in the order of asking; it survives the loss of its process.
+        """Exclusive access to the camera, in the order of requests. The result survives the loss of the camera process.
 
         Raises:
-            CameraError: it does not open; tries go on.
+            CameraError: the camera could not be opened; attempts continue.
         """
         async with self._lock:
             await self.reconnect.process()
             yield RemoteCamera(self.reconnect.call, self.reconnect.renew)
 
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
-        """Change a setting for good; the setting as read back.
+        """Change a setting permanently; returns it as read back.
 
         Raises:
-            ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported: it was not changed.
+            ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported: the setting was not changed.
         """
         async with self.exclusive() as camera:
             item = await camera.set_config(name, value)
         if item.name == "iso":
-            self._iso.before_preview = None  # an explicit wish outlives the preview
+            self._iso.before_preview = None  # an explicit change is not reverted after live view
         if item.name == "capturetarget":
-            self.reconnect.capture_target = str(item.value)  # a driver setting: it has to outlive the process
+            self.reconnect.capture_target = str(item.value)  # new processes must set it again
         self._emit_here(ConfigChanged(item.name, item.value))
         return item
 
-    # -- what it is doing
+    # -- state
 
     def _state(self) -> State:
         if not self.reconnect.connected:
@@ -234,7 +234,7 @@ class Session:
             await asyncio.sleep(_FORGET_FILES_EVERY_S)
             self.photos.forget_old()
 
-    # -- what happens to it
+    # -- events
 
     def _emit_here(self, what: Happening) -> None:
         self._emit(CameraEvent(self.port, what))
@@ -274,7 +274,7 @@ class Session:
         process = self.reconnect.current
         if not isinstance(event, StateMayDiffer):
             self._emit_here(event)
-        elif process is None or not process.lost.done():  # that it is lost is reported in a moment
+        elif process is None or not process.lost.done():  # the loss of the process is reported soon
             self._report_state()
 
     def _report_state(self) -> None:
@@ -292,15 +292,15 @@ class Session:
         return task
 
     async def _resume(self) -> None:
-        """What a newly opened camera has to go on with: streams, the ISO from before the last one, its card."""
+        """Continue after the camera was opened: restart streams, restore the ISO, read the card."""
         await self.live.resume()
         await self._end_preview()
         await self.photos.read_card()
 
     async def _end_preview(self) -> None:
-        """Put back the ISO from before a live view that ended by itself."""
+        """Restore the ISO after live view has ended because of the camera."""
         if not self.live.viewers and self._iso.before_preview is not None:
-            with suppress(CameraError):  # lost again: after the next opening
+            with suppress(CameraError):  # if the camera is lost again, this is repeated after the next opening
                 async with self.exclusive() as camera:
                     await self._iso.end_preview(camera)
 
@@ -315,6 +315,6 @@ class Session:
             else:
                 await camera.start_live_view(feed.fps, feed.orientations, self.live.last_seq)
                 await self._iso.begin_preview(camera)
-                if process is None or process.lost.done():  # while its ISO was set, which is best effort
+                if process is None or process.lost.done():  # lost while its ISO was set, which ignores errors
                     raise CameraDisconnected("The camera was disconnected while live view was starting.")
         self._emit_here(StateChanged("ready" if feed is None else "live"))

@@ -1,4 +1,4 @@
-"""What a camera needs while nobody uses it: warnings in time, no auto power-off, a process that does not grow."""
+"""Checks of an idle camera: battery and card warnings, keep-alive, and the memory of its process."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Upkeep:
-    """Looks after one camera.
+    """Checks one camera while it is idle.
 
     Args:
-        options: how often an idle camera is kept awake, and how large its process may be.
-        exclusive: gives the camera to one caller alone.
-        idle: the number of its process while the camera is open and nobody uses it or watches, else None.
-        emit: gets the warnings whenever they have changed.
+        options: the keep-alive interval and the memory limit of the process.
+        exclusive: gives exclusive access to the camera.
+        idle: the process id, if the camera is open and neither used nor watched; otherwise None.
+        emit: receives the warnings when they change.
 
     Attributes:
-        warnings: sentences on what will stop the camera soon.
+        warnings: sentences about problems that will soon stop the camera.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class Upkeep:
             self._checks.append((options.keep_alive, self._keep_alive))
 
     async def run(self) -> None:
-        """Look after the camera until cancelled."""
+        """Run the checks until cancelled."""
         due = {work: time.monotonic() + every for every, work in self._checks}
         while True:
             await asyncio.sleep(_TICK_S)
             for every, work in self._checks:
                 if time.monotonic() >= due[work]:
                     due[work] = time.monotonic() + every
-                    with suppress(CameraError):  # the next user of the camera gets it
+                    with suppress(CameraError):  # the next use of the camera reports the error
                         await work()
 
     async def check(self) -> None:
-        """See what will stop an idle camera soon, and report it where that has changed."""
+        """Check battery and card of an idle camera, and emit the warnings if they have changed."""
         if self._idle() is None:
             return
         warnings = []
@@ -98,7 +98,7 @@ class Upkeep:
 
 
 def _resident_bytes(process: int) -> int:
-    """Bytes of memory of a process; 0 where it is gone."""
+    """Resident memory of a process in bytes; 0 if the process does not exist."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
     except OSError:
@@ -106,7 +106,7 @@ def _resident_bytes(process: int) -> int:
 
 
 def battery_warnings(level: str) -> list[str]:
-    """A sentence where it is low. Cameras say "100%", "Low" or nothing of use."""
+    """A warning if the battery is low. Cameras report "100%", "Low" or other texts."""
     percent = re.fullmatch(r"(\d{1,3})\s*%", level.strip())
     if level.strip().lower() == "low" or (percent and int(percent.group(1)) <= _LOW_BATTERY_PERCENT):
         return [f"The camera's battery is at {level.strip()}. Charge it or change it soon."]
@@ -114,7 +114,7 @@ def battery_warnings(level: str) -> list[str]:
 
 
 def card_warnings(cards: Sequence[Storage]) -> list[str]:
-    """A sentence for each that is nearly full."""
+    """A warning for each card that is nearly full."""
     return [
         f"{card.label or 'The card'} is nearly full ({card.free // 2**20} MB free). Delete files or change the card."
         for card in cards

@@ -1,7 +1,7 @@
-"""A wanted value against a widget: turned into the widget's type and checked before the camera sees it.
+"""Converts a value to the type of a configuration widget and checks it before the camera gets it.
 
-libgphoto2 checks nothing (a bad choice fails at the camera with -1, is ignored, or poisons the widget), so all of
-it happens here. Works on `ConfigItem`, without gphoto2.
+libgphoto2 does not check values: a bad one fails at the camera with -1, is ignored, or makes the widget unusable. This
+module uses `ConfigItem` and not gphoto2.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from camera.errors import ConfigReadonly, InvalidValue, NotSupported, ValueVetoe
 from camera.escapes import unescaped
 from camera.model import ConfigItem, ConfigValue
 
-# The same value in the words of several makers (capturetarget).
+# Names for the same value at several makers (capturetarget).
 _SAME_VALUES: tuple[frozenset[str], ...] = (
     frozenset(("memory card", "card")),
     frozenset(("internal ram", "sdram", "ram")),
 )
-_UNKNOWN = 2  # how libgphoto2 shows a toggle whose state it cannot ask for
+_UNKNOWN = 2  # libgphoto2's value of a toggle whose state cannot be read
 
 WantedValue = str | int | float | bool
 
 _YES = ("1", "true", "on", "yes")
 _NO = ("0", "false", "off", "no")
-# A share of the step by which a value may miss the grid: cameras report thirds as 0.333.
+# The allowed deviation from the grid, as a fraction of the step: cameras report a third as 0.333.
 _STEP_TOLERANCE = 0.02
-# DATE widgets hold a time_t; 2**31 - 1 is as far as the oldest cameras go.
+# DATE widgets contain a time_t; the oldest cameras support up to 2**31 - 1.
 _LAST_SECOND = 2**31 - 1
-# A clock that was set is read back some seconds later, where the camera or the line is slow.
+# With a slow camera or connection, a clock is read back some seconds after it was set.
 _CLOCK_S, _SUMMER_TIME_S = 10, 3600
 _PTP_DATE = "%Y%m%dT%H%M%S"  # ISO 15740, 5.3.5.3
 
 
 def reads_unknown(item: ConfigItem) -> bool:
-    """Whether it is a toggle that has no state to read."""
+    """Whether the item is a toggle whose state cannot be read."""
     return item.type == "toggle" and item.value == _UNKNOWN
 
 
 def same_value(one: str, other: str) -> bool:
-    """Whether two makers' words mean the same value; f/5.6 and 5.6 do."""
+    """Whether two makers' names mean the same value; f/5.6 and 5.6 do."""
     first, second = one.lower().removeprefix("f/"), other.lower().removeprefix("f/")
     return first == second or any({first, second} <= words for words in _SAME_VALUES)
 
 
 def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
-    """The value to give to the widget, in the widget's own type; None for a button.
+    """Convert a value to the widget's own type; None for a button.
 
     Raises:
-        ConfigReadonly: the camera does not let the setting be changed now.
-        InvalidValue: not what the setting takes; says what is allowed.
-        NotSupported: the name is a section or the window, which have no value.
+        ConfigReadonly: the camera does not allow a change now.
+        InvalidValue: the setting does not accept the value; the message lists the allowed values.
+        NotSupported: the name is that of a section or window, which have no value.
     """
     if item.type in ("window", "section"):
         raise NotSupported(f"{item.name} is a {item.type} and has no value. Set one of the settings in it.")
@@ -75,11 +75,11 @@ def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
 
 
 def accepted(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
-    """Whether a camera took what was written, as far as reading back can show it.
+    """Whether a camera accepted a written value, as far as reading it back shows.
 
     Args:
-        before, after: as it was read before it was written, and after.
-        value: as it was written.
+        before, after: the setting as read before and after the write.
+        value: the written value.
     """
     match after.type:
         case "radio" | "menu" | "toggle":
@@ -99,7 +99,8 @@ def accepted(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
 def _date_accepted(before: ConfigValue, after: ConfigValue, value: ConfigValue) -> bool:
     if not isinstance(after, int) or not isinstance(value, int):
         return after == value
-    # libgphoto2 leaves summer time out on some cameras: an hour off is taken, unless it is the clock as it was.
+    # On some cameras libgphoto2 ignores summer time, so a difference of one hour is accepted, unless the clock is
+    # unchanged.
     unchanged = isinstance(before, int) and abs(after - before) <= _CLOCK_S
     off = abs(after - value)
     return off <= _CLOCK_S or (abs(off - _SUMMER_TIME_S) <= _CLOCK_S and not unchanged)
@@ -109,7 +110,7 @@ def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
     read_back, wanted = _normalized(str(after or "")), _normalized(str(value))
     if read_back == wanted or (_number(read_back) is not None and _number(read_back) == _number(wanted)):
         return True
-    try:  # a clock, which goes on meanwhile
+    try:  # a clock, which continues to run
         off = datetime.strptime(read_back[:15], _PTP_DATE) - datetime.strptime(wanted[:15], _PTP_DATE)
     except ValueError:
         return False
@@ -117,12 +118,12 @@ def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
 
 
 def _normalized(text: str) -> str:
-    """Text without what a camera may make of it: padding, and capitals only."""
+    """The text without changes that cameras make: padding and capitals."""
     return " ".join(text.replace("\0", " ").split()).upper()
 
 
 def vetoed(after: ConfigItem) -> ValueVetoed:
-    """The error of a camera that silently kept another value."""
+    """The error for a camera that kept another value without an error."""
     free = after.type in ("text", "date")
     why = "It does not accept this value." if free else "It may depend on the mode dial or the lens."
     return ValueVetoed(
@@ -152,7 +153,7 @@ def _choice(item: ConfigItem, wanted: WantedValue) -> str:
     if text in item.choices:
         return text
     if not item.choices and isinstance(wanted, str):
-        return _plain_text(item, text)  # some drivers offer a radio without choices; only the camera knows
+        return _plain_text(item, text)  # some drivers offer a radio without choices; only the camera knows them
     if isinstance(wanted, bool):
         words = _YES if wanted else _NO
         matches = [choice for choice in item.choices if choice.lower() in words]

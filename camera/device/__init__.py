@@ -1,1 +1,1 @@
-"""The camera's own process: the only place that loads libgphoto2."""
+"""The camera process: the only place that loads libgphoto2."""

@@ -1,7 +1,8 @@
-"""Settings of the driver that are actions: they read the same before and after, so reading them back proves nothing.
+"""Settings of the driver that perform an action. Reading them back shows no change, so it cannot confirm the action.
 
-Some of them open the shutter, or hold its button, until another action ends that. Those are refused: a client that is
-gone would leave the shutter open.
+Some of these actions open the shutter, or press its button, until another action ends that. They are rejected, because
+a
+client that disconnects in between would leave the shutter open.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from camera.model import ConfigItem, ConfigValue
 from camera.values import reads_unknown
 
 _SECTION = "/main/actions/"
-# "capture" of a Canon prepares a capture session, and stands among the settings (libgphoto2 camlibs/ptp2/config.c).
+# "capture" of a Canon prepares a capture session, but is listed among the settings (libgphoto2 camlibs/ptp2/config.c).
 _ELSEWHERE = frozenset(("capture",))
-# Canon's button, pressed all the way: "Press Full AF", "Press Full MF"; "Press 2", "Press 3" of older drivers.
+# Canon's button, pressed completely: "Press Full AF", "Press Full MF"; "Press 2", "Press 3" in older drivers.
 _PRESSED = re.compile(r"press (full|[23])\b", re.IGNORECASE)
-# The operation in what the driver reads of `opcode` with sscanf("0x%x"), which takes signs, blanks and a second 0x.
+# The driver reads the operation in `opcode` with sscanf("0x%x"), which accepts signs, spaces and a second 0x.
 _OPCODE = re.compile(r"0x\s*([+-]?)(?:0x)?([0-9a-f]+)", re.IGNORECASE)
 
 
@@ -26,22 +27,22 @@ def is_action(item: ConfigItem, path: str) -> bool:
     """Whether a setting is an action.
 
     Args:
-        item: as it was before it was set.
-        path: its place in the tree of settings.
+        item: as it was read before the change.
+        path: its path in the tree of settings.
     """
     return reads_unknown(item) or path.startswith(_SECTION) or item.name in _ELSEWHERE
 
 
 def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) -> None:
-    """Let pass what leaves no shutter open and no button held.
+    """Reject values that leave the shutter open or the button pressed.
 
     Args:
         item: the setting.
-        value: as it will be written.
-        quirks: what does so at this camera.
+        value: the value to write.
+        quirks: the settings and operations of this camera that do so.
 
     Raises:
-        ShutterStaysOpen: nothing would close the shutter.
+        ShutterStaysOpen: nothing would close the shutter again.
     """
     if item.name in quirks.shutter_toggles:
         refused = value == 1
@@ -59,6 +60,6 @@ def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) ->
 
 
 def _operation(opcode: str) -> int | None:
-    """The PTP operation, 16 bits, that the driver would send."""
+    """The PTP operation (16 bits) that the driver would send; None if there is none."""
     match = _OPCODE.match(opcode)
     return int(match[1] + match[2], 16) & 0xFFFF if match else None

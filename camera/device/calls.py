@@ -1,6 +1,6 @@
-"""Calling libgphoto2: its errors become ours, its own words are kept, a body that is busy is asked again.
+"""Calls to libgphoto2: converts its errors, keeps its messages, and repeats harmless calls while the camera is busy.
 
-Works on the driver's context without importing gphoto2. In the camera's process.
+Uses the driver's context without importing gphoto2. Runs in the camera process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from camera.device.gp_codes import from_gp
 from camera.errors import CameraBusy
 
-# A body that writes its last shot refuses everything for a moment.
+# A camera that is writing its last picture rejects everything for a moment.
 _BUSY_S = 2.0
 BUSY_PAUSE_S = 0.02
 _REPEATABLE = frozenset(("get_config", "set_config", "storage", "list_files", "thumbnail", "file_info"))
@@ -23,14 +23,14 @@ Progress = Callable[[], None]
 
 
 class Calls:
-    """Calls that share one context of libgphoto2.
+    """Calls that share one libgphoto2 context.
 
     Args:
-        context: it tells errors and progress.
-        failure: what a call raises; its `code` is libgphoto2's number.
+        context: the libgphoto2 context, which reports errors and progress.
+        failure: the exception that a call raises; its `code` is libgphoto2's error number.
 
     Attributes:
-        said: what libgphoto2 said during the last call.
+        messages: the error messages of libgphoto2 during the last call.
     """
 
     def __init__(self, context: Any, failure: Any) -> None:
@@ -38,21 +38,21 @@ class Calls:
         self._failure = failure
         self._on_progress: Progress | None = None
         self._progress_due = 0.0
-        # The callbacks live as long as these handles do.
+        # libgphoto2 calls these functions only as long as the handles exist.
         self._callbacks = (
             context.set_error_func(self._note_error, None),
             context.set_progress_funcs(self._progress_start, self._progress_update, self._progress_stop, None),
         )
 
     def __call__(self, function: Callable[[], Any], doing: str) -> Any:
-        """Call libgphoto2. What does no harm when it is repeated is repeated for a moment while the body is busy.
+        """Call libgphoto2. A call without side effects is repeated for up to 2 s while the camera is busy.
 
         Args:
             function: the call.
-            doing: what is tried, in a word.
+            doing: the name of the operation, in one word.
 
         Raises:
-            CameraError: it failed.
+            CameraError: the call failed.
         """
         deadline = time.monotonic() + (_BUSY_S if doing in _REPEATABLE else 0)
         while True:
@@ -67,7 +67,7 @@ class Calls:
 
     @contextmanager
     def reporting(self, on_progress: Progress) -> Iterator[None]:
-        """Call `on_progress` as data comes, twice a second at the most, until the block ends."""
+        """Call `on_progress` when data arrives, at most twice a second, until the block ends."""
         self._on_progress = on_progress
         try:
             yield

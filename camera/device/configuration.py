@@ -1,6 +1,7 @@
-"""The settings of an open camera: found by name or path, read, written, and read back. In the camera's process.
+"""The settings of an open camera: find them by name or path, read them, write them and read them back.
 
-Works on the driver's camera object and its widgets without importing gphoto2: what fails comes as a `CameraError`.
+Uses the driver's camera object and its widgets without importing gphoto2; failures are raised as `CameraError`. Runs in
+the camera process.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _WIDGET_TYPES: tuple[WidgetType, ...] = (
     "window", "section", "text", "range", "toggle", "radio", "menu", "button", "date",
 )  # fmt: skip
 _BAD_PARAMETERS = -2
-# A body shows a new value after a moment; past this it has vetoed it.
+# A camera may report a new value with a delay; after this time the value counts as rejected.
 _READ_BACK_S = 1.0
 _READ_BACK_PAUSE_S = 0.02
 
@@ -34,12 +35,12 @@ class Configuration:
     """The tree of settings.
 
     Args:
-        camera, context: the driver's.
-        call: how the driver is called.
-        raw: how it is given text.
+        camera, context: of the driver.
+        call: calls the driver.
+        raw: passes text to the driver as bytes.
 
     Attributes:
-        other_names: what other makers call a setting, and this camera calls it.
+        other_names: names of settings at other makers, and the name that this camera uses instead.
     """
 
     def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
@@ -51,20 +52,20 @@ class Configuration:
         self._paths: dict[str, None] = {}  # in the order of the tree
 
     def get(self, name: str) -> ConfigItem:
-        """Read one setting by its bare name or its path.
+        """Read one setting by its name or path.
 
         Raises:
-            ConfigNotFound: the camera has none of that name; `similar` names near ones.
+            ConfigNotFound: the camera has no such setting; `similar` lists similar names.
         """
         return self.find(name)[0]
 
     def get_all(self) -> list[ConfigItem]:
-        """Every setting of the camera with its path, sections left out, in the camera's order."""
-        root = self._tree()  # owns the widgets
+        """All settings of the camera with their paths, without sections, in the camera's order."""
+        root = self._tree()  # keeps the widgets alive
         return [item for item, _ in self._everything(root) if item.type not in ("window", "section")]
 
     def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
-        """Give a value, checked before, to the camera; what `find` gave goes with it."""
+        """Write a value, which was checked before; `item`, `widget` and `root` come from `find`."""
         if isinstance(value, str):
             self._raw.set_text(widget, unescaped(value))
         elif value is not None:
@@ -79,18 +80,18 @@ class Configuration:
     def set(
         self, before: ConfigItem, widget: Any, root: Any, value: ConfigValue, pump: Callable[[int], object]
     ) -> ConfigItem:
-        """Write a setting; the setting as the camera has it then, or as it was written where it is an action.
+        """Write a setting and return it as read back, or as written if it is an action.
 
         Args:
-            before, widget, root: what `find` gave.
-            value: checked before.
-            pump: lets the camera speak for so many milliseconds; some tell of a new value only then.
+            before, widget, root: from `find`.
+            value: the value to write, which was checked before.
+            pump: processes events for this many milliseconds; some cameras report a new value only in an event.
 
         Raises:
-            InvalidValue: the camera silently kept another value.
+            InvalidValue: the camera kept another value without an error.
         """
         written = replace(before, value=value)
-        # Toggles are looked up before: the camera may be off once it was given the action (powerdown).
+        # Checked before writing, because the camera may be off afterwards (powerdown).
         action = before.type == "toggle" and (values.reads_unknown(before) or is_action(before, self._path(before)))
         self.write(before, widget, root, value)
         if action:
@@ -108,7 +109,7 @@ class Configuration:
             time.sleep(_READ_BACK_PAUSE_S)
 
     def _path(self, item: ConfigItem) -> str:
-        """Where a setting stands, which the driver says only of the whole tree."""
+        """The path of a setting, which the driver reports only when the whole tree is read."""
         if item.path:
             return item.path
         if not self._paths:
@@ -116,10 +117,10 @@ class Configuration:
         return next((path for path in self._paths if path.endswith(f"/{item.name}")), "")
 
     def find(self, name: str) -> tuple[ConfigItem, Any, Any]:
-        """The item, its widget, and the tree that owns the widget (None where it was read alone).
+        """The item, its widget, and the tree that owns the widget (None if the setting was read alone).
 
         Raises:
-            ConfigNotFound: the camera has none of that name.
+            ConfigNotFound: the camera has no such setting.
         """
         try:
             return self._find_by_own_name(name)
@@ -133,14 +134,14 @@ class Configuration:
         bare = name.strip("/").rpartition("/")[2]
         wanted = "/" + name.strip("/")
         wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
-        # A path costs reading the whole tree once; after that its place is known.
-        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would read no further
+        # The first lookup by path reads the whole tree; after that the path is known.
+        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would stop reading at this character
             try:
                 widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
-                if widget is not None:  # a camera whose settings make no sense: success, and nothing
+                if widget is not None:  # None without an error: the camera's settings are inconsistent
                     return self._item(widget, wanted if bare != name else ""), widget, None
             except CameraError as error:
-                # -2 is an unknown name, but also a setting that this driver only shows in the whole tree.
+                # -2 means an unknown name, or a setting that this driver shows only in the whole tree.
                 if error.gp is None or error.gp.code != _BAD_PARAMETERS:
                     raise
         root = self._tree()
@@ -192,7 +193,7 @@ class Configuration:
 
 
 def not_found(name: str, bare: str, everything: list[ConfigItem]) -> ConfigNotFound:
-    """The error for a setting that a camera does not have; names near ones. `bare` is its name without the path."""
+    """The error for an unknown setting, with similar names. `bare` is the name without the path."""
     elsewhere = [item.path.removeprefix("/main/") for item in everything if item.name == bare]
     near = [
         item.name

@@ -1,6 +1,6 @@
-"""One look at the USB bus, in a process that ends: `python -m camera.device.detect` prints a `Detected` as JSON.
+"""Detects cameras on USB: `python -m camera.device.detect` prints a `Detected` as JSON and exits.
 
-In a process of its own because libgphoto2's detection holds the GIL and leaks (about 1 KB a call).
+Runs in its own process, because detection in libgphoto2 holds the GIL and leaks about 1 KB per call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blocking verbs on one open camera: the only file that imports gphoto2. Runs in the camera's own process."""
+"""Blocking operations on one open camera: the only file that imports gphoto2. Runs in the camera process."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ from camera.ports import leads_out
 from camera.remote import FolderContent, FolderNames
 from camera.values import WantedValue, convert
 
-# How long to wait for the next file of a shot that makes several, how long once all are there, and at most
-# (a RAW file may be written seconds after the JPEG on a slow card).
+# How long to wait for the next file of a shot that makes several files, how long after the last expected file, and the
+# longest total wait: a slow card may get the RAW file seconds after the JPEG.
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
-# RAW and JPEG of the largest sensors: a card with less room refuses the next shot.
+# RAW and JPEG of the largest sensors; a card with less free space may refuse the next shot.
 _LARGEST_SHOT_BYTES = 128 * 2**20
 _BUSY_PREVIEW_S = 3.0
 
 
 def library_version() -> str:
-    """The version of the libgphoto2 in use, for example "2.5.34"."""
+    """The version of libgphoto2 in use, for example "2.5.34"."""
     return str(gp.gp_library_version(gp.GP_VERSION_SHORT)[0])
 
 
 def detect() -> list[DetectedCamera]:
-    """The cameras on USB at this moment. Leaks about 1 KB a call: for a short-lived process."""
+    """The cameras on USB now. Leaks about 1 KB per call, so it is for short-lived processes."""
     abilities = gp.CameraAbilitiesList()
     abilities.load()
     return [
@@ -88,22 +88,22 @@ def _capabilities(abilities: Any) -> Capabilities:
 
 
 class Driver:
-    """One open camera. Every verb blocks, and raises a `CameraError` that says what the caller can do.
+    """One open camera. Each operation blocks, and raises a `CameraError` that shows what the caller can do.
 
     Attributes:
-        identity: who it is, as it was told at opening.
-        learned: what was tried since the driver claimed it, by the names of `Capabilities`: whether it is there.
-        has_more_events: the last call of `events` left some for the next.
+        identity: read from the camera when it was opened.
+        learned: for capabilities (names of `Capabilities`) that were tried: whether the camera has them.
+        has_more_events: whether the last call of `events` left events for the next call.
     """
 
     def __init__(self, port: str, model: str) -> None:
-        """Open the camera on `port` with the driver for `model` (a name of libgphoto2's list).
+        """Open the camera on `port` with the driver for `model` (a name from libgphoto2's list).
 
         Raises:
             CameraNotFound: no such port.
-            NotSupported: no such model, or its driver has no use for the port.
-            CameraClaimed: another program holds it.
-            CameraError: it does not answer.
+            NotSupported: no such model, or its driver does not support this kind of port.
+            CameraClaimed: another program uses the camera.
+            CameraError: the camera does not answer.
         """
         self._port = port
         self._context = gp.Context()
@@ -120,7 +120,7 @@ class Driver:
         self._settings = Configuration(self._camera, self._context, self._call, self._raw)
         self._queue = EventQueue(self._camera, self._context, self._call, self._raw)
         self.learned: dict[str, bool] = {}
-        with suppress(CameraError):  # whether it has events; what is wrong is found by the next call
+        with suppress(CameraError):  # finds out whether there are events; other problems show up in the next call
             self._queue.pump(_SETTLED_MS)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
@@ -128,10 +128,13 @@ class Driver:
         self._viewfinder_on = False
         self.has_more_events = False
 
-    # -- who it is
+    # -- identity
 
     def _identify(self) -> CameraIdentity:
-        """Asks for settings whatever the abilities claim: some drivers have them and do not say so."""
+        """Read the identity.
+
+        Reads settings even if the driver does not claim them, because some drivers have them anyway.
+        """
         claimed = replace(_capabilities(self._abilities), events=self._queue.supported)
         try:
             self.get_config("cameramodel")
@@ -139,7 +142,7 @@ class Driver:
             return CameraIdentity(str(self._abilities.model), "", "", None, replace(claimed, config=False))
         except ConfigNotFound:
             config = True
-        except CameraError:  # a transfer that broke proves nothing
+        except CameraError:  # a failed transfer says nothing about the settings
             config = claimed.config
         else:
             config = True
@@ -150,7 +153,7 @@ class Driver:
                     value = self.get_config(name).value
                 except (ConfigNotFound, NotSupported):
                     continue
-                except CameraError:  # the next name may hold another number, which would look like another camera
+                except CameraError:  # the next name may give another number, so that it would look like another camera
                     return ""
                 if isinstance(value, str) and value.strip("0 "):
                     return value.strip()
@@ -166,7 +169,7 @@ class Driver:
 
     @contextmanager
     def _noting_support(self, verb: str) -> Iterator[None]:
-        """Learn whether the driver has what is tried in the block."""
+        """Record in `learned` whether the driver supports the operation in the block."""
         try:
             yield
         except NotSupported:
@@ -175,7 +178,10 @@ class Driver:
         self.learned[verb] = True
 
     def storage(self) -> list[Storage]:
-        """The camera's cards; real I/O, so it also tells whether the camera still answers."""
+        """The camera's storages.
+
+        This communicates with the camera, so it also shows whether the camera still answers.
+        """
         cards = self._call(lambda: self._camera.get_storageinfo(self._context), "storage")
         return [
             Storage(
@@ -208,12 +214,12 @@ class Driver:
             return self._settings.set(item, widget, root, value, self._queue.pump)
         self._settings.write(item, widget, root, value)
         self._viewfinder_on = value == 1
-        return replace(item, value=value)  # reading back would tell nothing: see viewfinder()
+        return replace(item, value=value)  # reading back would show an old value: see viewfinder()
 
     def keep_alive(self) -> None:
-        """Do something that the camera takes for use."""
-        # Where a camera has an operation for that, the driver sends it with any reading of a setting, every 10 s
-        # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on); the setting itself may come from its cache.
+        """Perform an operation that the camera counts as use."""
+        # If the camera has an operation for this, the driver sends it at most every 10 s when any setting is read
+        # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on). The setting itself may come from a cache.
         if self.identity.capabilities.config:
             with suppress(ConfigNotFound, NotSupported):
                 self.get_config("batterylevel")
@@ -225,15 +231,15 @@ class Driver:
         """Release the shutter once and collect every file of the shot.
 
         Args:
-            on_release: called with the exposure in seconds just before the shutter may fire, again before a refused
-                release is repeated.
+            on_release: called with the exposure in seconds just before the shutter may fire, also before each retry of
+                a refused release.
 
         Raises:
-            CaptureUnknown: the shutter may have fired, and no file was seen.
-            CameraError: it provably did not fire.
+            CaptureUnknown: the shutter may have fired, but no file was seen.
+            CameraError: the shutter certainly did not fire.
         """
-        # The driver throws away what the camera said before a release: a shot of the camera's own button, or that
-        # files are gone, whose names it may give to new ones.
+        # The driver discards events that arrived before a release, such as a shot with the camera's own button, or
+        # deleted files whose names may be used again.
         with suppress(CameraError):
             self._queue.pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
@@ -261,12 +267,15 @@ class Driver:
                     raise error from None
             self._queue.pump(50)
             time.sleep(BUSY_PAUSE_S)
-        with suppress(CameraError):  # what was seen is told; the next job finds out what is wrong
+        with suppress(CameraError):  # files that were found are returned; the next job reports the problem
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
 
     def _card_explains(self, error: CameraError) -> bool:
-        """Whether the card itself shows why nothing was taken: a Nikon's words do not tell which step was refused."""
+        """Whether the card itself explains the refusal.
+
+        Needed because Nikon's message does not show which step was refused.
+        """
         full, locked = isinstance(error, CardFull), card_read_only(error)
         if not (full or locked):
             return False
@@ -314,16 +323,16 @@ class Driver:
         try:
             self._call(lambda: self._raw.file_info(self._camera, folder, name, info, self._context), "file_info")
         except CameraError:
-            return CapturedFile(path, None, mimetype_of(path))  # the shot is there; its size can wait
+            return CapturedFile(path, None, mimetype_of(path))  # the shot exists; its size is not essential
         size = int(info.file.size) if info.file.fields & gp.GP_FILE_INFO_SIZE else None
         return CapturedFile(path, size, mimetype_of(path))
 
     def preview(self) -> bytes:
-        """One live-view frame as JPEG. Switches live view on at the camera where the camera needs it.
+        """One live-view frame as JPEG. Switches live view on if the camera needs that.
 
         Raises:
             NotSupported: the camera has no live view.
-            CameraBusy: not ready for 3 s.
+            CameraBusy: the camera was busy for 3 s.
         """
         deadline = time.monotonic() + _BUSY_PREVIEW_S
         while True:
@@ -339,9 +348,9 @@ class Driver:
                 time.sleep(BUSY_PAUSE_S)
                 continue
             self._viewfinder_on = True
-            # The view dies with `file`: copy while it is held.
+            # The view is valid only as long as `file` exists, so copy the data first.
             frame = bytes(file.get_data_and_size())
-            if not frame and time.monotonic() < deadline:  # how a Nikon that stays busy comes out
+            if not frame and time.monotonic() < deadline:  # a busy Nikon returns an empty frame
                 time.sleep(BUSY_PAUSE_S)
                 continue
             if not frame.startswith(b"\xff\xd8"):
@@ -350,12 +359,13 @@ class Driver:
 
     @property
     def viewfinder_on(self) -> bool:
-        """Whether live view is on at the camera, as far as we know."""
+        """Whether live view is on, according to the last operation."""
         return self._viewfinder_on
 
     def viewfinder(self, on: bool) -> None:
-        """Switch live view on or off at the camera, where it has a switch for that."""
-        # Cameras without the switch leave live view by themselves. No reading back: a body reports its mirror late.
+        """Switch live view on or off, if the camera has a switch for it."""
+        # Cameras without the switch end live view automatically. The value is not read back, because cameras report it
+        # late.
         with suppress(ConfigNotFound, NotSupported):
             self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
         self._viewfinder_on = on
@@ -363,11 +373,11 @@ class Driver:
     # -- files
 
     def fetch(self, path: str, fd: int, on_progress: Progress) -> CapturedFile:
-        """Write a whole file of the camera into `fd` (which stays open), calling `on_progress` as data comes.
+        """Write a complete file of the camera into `fd` and leave `fd` open. Calls `on_progress` when data arrives.
 
         Raises:
             FileNotFound: no such file.
-            CameraIO: fewer bytes came than the camera announced.
+            CameraIO: the number of bytes differs from the announced size.
         """
         folder, name = self._checked(path)
         with self._call.reporting(on_progress):
@@ -378,17 +388,17 @@ class Driver:
         size = os.fstat(fd).st_size
         announced = self._captured(path).size
         if (announced is None and size == 0) or (announced is not None and announced != size):
-            # Or the driver remembers another file of that name, from before the card was formatted.
+            # Another cause: the driver remembers a file of the same name from before the card was formatted.
             expected = "an unknown number of" if announced is None else announced
             raise OutOfStep(f"{size} of {expected} bytes of {path} were received. Try again.", doing="download")
         return CapturedFile(path, size, mimetype_of(path))
 
     def thumbnail(self, path: str) -> bytes:
-        """The small JPEG that the camera keeps of a picture.
+        """The thumbnail of a picture as JPEG.
 
         Raises:
             FileNotFound: no such file.
-            NotSupported: the camera keeps none of this file.
+            NotSupported: the camera has no thumbnail of this file.
         """
         folder, name = self._checked(path)
         file, kind = gp.CameraFile(), gp.GP_FILE_TYPE_PREVIEW
@@ -396,7 +406,7 @@ class Driver:
         return bytes(file.get_data_and_size())
 
     def list_files(self, folder: str) -> FolderContent:
-        """The names of the folders in a folder, and its files with sizes where the camera tells them.
+        """The names of the folders in a folder, and its files, with sizes if the camera reports them.
 
         Raises:
             FileNotFound: no such folder.
@@ -407,7 +417,7 @@ class Driver:
         return FolderContent(names.folders, [self._captured(camera_path(folder, name)) for name in names.files])
 
     def list_names(self, folder: str) -> FolderNames:
-        """The same without sizes, each of which may cost an exchange.
+        """The names of the folders and files in a folder. Faster than `list_files`, because it reads no sizes.
 
         Raises:
             FileNotFound: no such folder.
@@ -415,7 +425,7 @@ class Driver:
         raw, folders, files = _raw(folder), gp.CameraList(), gp.CameraList()
         self._call(lambda: self._raw.list_folders(self._camera, raw, folders, self._context), "list_files")
         self._call(lambda: self._raw.list_files(self._camera, raw, files, self._context), "list_files")
-        if self._call.messages:  # it reports success also where the camera did not answer
+        if self._call.messages:  # the driver reports success even if the camera did not answer
             raise CameraIO(
                 "The folder could not be read. Try again.",
                 doing="list_files",
@@ -433,21 +443,21 @@ class Driver:
         with self._noting_support("delete"):
             self._call(lambda: self._raw.file_delete(self._camera, folder, name, self._context), "delete_file")
 
-    # -- what the camera says by itself
+    # -- events
 
     @property
     def has_events(self) -> bool:
-        """Whether the driver had events when it was asked last."""
+        """Whether the driver supported events at the last attempt."""
         return self._queue.supported
 
     def events(self) -> list[FileAdded | ConfigChanged]:
-        """What happened at the camera since the last call."""
+        """The events since the last call."""
         self.has_more_events = self._queue.pump(_SETTLED_MS)
         self.learned["events"] = self._queue.supported
         return self._queue.take()
 
     def close(self) -> None:
-        """Switch live view off and release the camera."""
+        """Switch live view off, and release the camera."""
         try:
             if self._viewfinder_on:
                 self.viewfinder(False)
@@ -455,7 +465,7 @@ class Driver:
             self._call(lambda: self._camera.exit(self._context), "close")
 
     def _checked(self, path: str) -> tuple[bytes, bytes]:
-        """Folder and name of a file or folder that a client asks for."""
+        """Split the path of a file or folder, after checking that clients may use it."""
         if not is_camera_path(path):
             raise InvalidPath(_PATH_RULE, camera_filepath=path)
         if leads_out(self._port, _raw(path)):

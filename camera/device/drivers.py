@@ -1,4 +1,4 @@
-"""Which of libgphoto2's drivers a camera is opened with. Works on its list without importing gphoto2."""
+"""Selection of the libgphoto2 driver for a camera. Works with the driver list, without importing gphoto2."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _PTPIP = 1 << 4
 
 
 def driver_for(port: str, model: str, drivers: Any, unknown: type[Exception]) -> Any:
-    """The driver of that model; on a network port one that speaks PTP.
+    """The driver of a model; for a network port, one that supports PTP.
 
     Args:
-        port: where the camera is, for example "ptpip:192.168.1.20".
-        model: a name of libgphoto2's list, in any case.
-        drivers: that list.
-        unknown: what it raises where it has no such name.
+        port: of the camera, for example "ptpip:192.168.1.20".
+        model: a name from libgphoto2's list, in upper or lower case.
+        drivers: libgphoto2's list of drivers.
+        unknown: the exception that the list raises for an unknown name.
 
     Raises:
-        NoDriver: there is none; `similar` names near ones.
+        NoDriver: there is no such driver; `similar` lists similar names.
     """
     network = port.startswith("ptpip:")
     with suppress(unknown):
         driver = drivers[drivers.lookup_model(model)]
-        # A model that is listed for USB only speaks PTP all the same.
+        # A model that is listed only for USB also uses PTP on the network.
         if not network or driver.port & _PTPIP or "ptp2" in driver.library:
             return driver
     everything = [drivers[index] for index in range(drivers.count())]

@@ -1,4 +1,4 @@
-"""What each libgphoto2 error number means for the caller: the one table from numbers to camera errors."""
+"""The table from libgphoto2 error codes to camera errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BY_CODE: dict[int, tuple[type[CameraError], str]] = {
     -115: (errors.CardFull, "The card is full. Delete files or change the card."),
 }  # fmt: skip
 
-# What the PTP layer says in the text behind a plain -1 or -2.
+# What the PTP layer writes into the message of a general error (-1 or -2).
 _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("0x200c", errors.CardFull, "The card is full. Delete files or change the card."),
     ("store full", errors.CardFull, "The card is full. Delete files or change the card."),
@@ -55,9 +55,9 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("0x200e", errors.CameraRefused, "The card is write-protected."),
     ("0x2013", errors.CameraRefused, "The camera has no card."),
     ("auto-focus failed", errors.CameraRefused, _UNFOCUSED),
-    # Nikon's capture tells words without a number.
+    # Nikon's capture reports this without a number.
     ("out of focus", errors.CameraRefused, _UNFOCUSED),
-    # Of older Canons, whose answer to the release says why.
+    # Older Canons report the reason in the answer to the release.
     ("release: perhaps no focus", errors.CameraRefused, _UNFOCUSED),
     ("release: perhaps no more memory", errors.CardFull, "The card is full. Delete files or change the card."),
     ("release: card read-only", errors.CameraRefused, "The card is write-protected."),
@@ -65,27 +65,27 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("device busy", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
 )  # fmt: skip
 
-# Operations that the camera refused before the shutter: nothing was taken (libgphoto2 camlibs/ptp2/library.c).
+# The camera refused these operations before the shutter, so that no picture was taken (libgphoto2
+# camlibs/ptp2/library.c).
 _NOT_FIRED = (
     "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
     "can not capture",
 )  # fmt: skip
-# What a Canon is asked for when its shutter has opened, or may have: whatever it answers then says nothing of the shot.
+# Operations of a Canon after the shutter has opened, or may have. Their errors show nothing about the shot.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")
-# PTP results 0x02xx are libgphoto2's own: no answer came, so the camera may well have done what it was asked. Only
-# the half press fires in no case.
-# 0x2002, General Error, is also what the driver says of rubbish.
+# PTP results 0x02xx come from libgphoto2 itself: there was no answer, so the camera may have done the operation. Only a
+# half-press never fires the shutter. The driver also reports 0x2002 (General Error) for invalid data.
 _ANSWER = re.compile(r"\(0x(?:20(?!02)|a[01])[0-9a-f]{2}\b")
 _NO_ANSWER = re.compile(r"\(0x02[0-9a-f]{2}\b")
 
 
 def from_gp(code: int, text: str, doing: str) -> CameraError:
-    """The camera error for a libgphoto2 result.
+    """The camera error for a libgphoto2 error.
 
     Args:
-        code: the negative result, for example -110.
-        text: what the driver said about it, may be empty.
-        doing: what was tried, for example "capture", for a person.
+        code: the negative error code, for example -110.
+        text: libgphoto2's message, may be empty.
+        doing: the operation, for example "capture", shown to people.
     """
     lowered = text.lower()
     known = _BY_CODE.get(code)
@@ -96,19 +96,19 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
 
 
 def transfer_broke(error: CameraError) -> bool:
-    """Whether the driver lost step with the camera: no answer came, half of one, or its memory of files is wrong."""
+    """Whether the driver lost synchronization: no answer, a partial answer, or outdated knowledge about files."""
     return isinstance(error, OutOfStep) or (error.gp is not None and error.gp.code in (-7, -10, -34, -52))
 
 
 def camera_answered(error: CameraError) -> bool:
-    """Whether an error is an answer of the camera itself (a PTP response code), so that it is there and in step."""
+    """Whether an error is an answer of the camera (a PTP response code), so that the connection works."""
     return _ANSWER.search(_text(error)) is not None
 
 
 def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool:
-    """Whether a failed capture provably took no picture.
+    """Whether a failed capture certainly took no picture.
 
-    True only where the driver says that the release itself was refused, or that it never got so far.
+    True only if the driver reports that the release itself was refused, or that it was never sent.
     """
     text = _text(error)
     if any(mark in text for mark in _MAY_HAVE_FIRED):
@@ -121,7 +121,7 @@ def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool
 
 
 def card_read_only(error: CameraError) -> bool:
-    """Whether a camera refused something because its card is locked."""
+    """Whether the camera refused an operation because its card is write-protected."""
     return "store read only" in _text(error)
 
 

@@ -1,8 +1,8 @@
-"""Turning a JPEG: lossless through libjpeg-turbo where the system has it, through Pillow otherwise.
+"""Rotates and mirrors JPEGs: without loss by libjpeg-turbo if it is installed, otherwise by Pillow.
 
-libjpeg-turbo's transform moves the blocks of the picture without decoding them. That cannot move a partial block to
-an edge where no partial block may be, so sizes that are no multiple of the block go through Pillow for the turns
-that would need it.
+libjpeg-turbo moves the blocks of a picture without decoding them. If width or height is not a multiple of the block
+size,
+some orientations would move a partial block to an edge where it is not allowed. Pillow handles these pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from camera.orientation import AS_IS, BY_EXIF, Orientation
 
 _log = logging.getLogger("camera.device.jpeg")
 
-# turbojpeg.h, 2.x and 3.x: enum TJXOP by what it does; option bit 0 (TJXOPT_PERFECT) refuses partial blocks.
+# turbojpeg.h, 2.x and 3.x: enum TJXOP by its effect; option bit 0 (TJXOPT_PERFECT) rejects partial blocks.
 _TJXOP = {
     Orientation(0, True): 1,
     Orientation(180, True): 2,
@@ -38,22 +38,22 @@ _PILLOW = {
     Orientation(180, True): Image.Transpose.FLIP_TOP_BOTTOM,
     Orientation(90, True): Image.Transpose.TRANSPOSE,
     Orientation(270, True): Image.Transpose.TRANSVERSE,
-    Orientation(90): Image.Transpose.ROTATE_270,  # Pillow turns counter-clockwise
+    Orientation(90): Image.Transpose.ROTATE_270,  # Pillow rotates counter-clockwise
     Orientation(180): Image.Transpose.ROTATE_180,
     Orientation(270): Image.Transpose.ROTATE_90,
 }
 _QUALITY = 92
-# How large a JPEG may say that it is before it is decoded, by its kind: a still of the largest sensors (150 megapixels);
-# a live-view frame or what a camera sends as thumbnail (a display's size); the EXIF thumbnail (160x120 by CIPA DC-008,
-# some makers have 640x480). Decoding takes 7 bytes and 50 ns a pixel.
+# Largest number of pixels that a JPEG may declare before it is decoded: a still of the largest sensors (150
+# megapixels); a live-view frame or a thumbnail from the camera (the size of a display); the EXIF thumbnail (160x120 in
+# CIPA DC-008, 640x480 from some makers). Decoding needs 7 bytes and 50 ns per pixel.
 STILL_PIXELS, SMALL_PIXELS, EXIF_THUMBNAIL_PIXELS = 160_000_000, 16_000_000, 1_000_000
-# Huffman coding spends at least one bit on each block of 64 pixels (ITU T.81, F.1.2 and G.1.2).
+# Huffman coding needs at least one bit for each block of 64 pixels (ITU T.81, F.1.2 and G.1.2).
 _PIXELS_A_BYTE = 512
-# Start of scan (ITU T.81, B.1.1.3); within a scan 0xFF never stands before 0xDA. Progressive pictures have some ten;
-# each scan of a few bytes costs a pass over all pixels.
+# Start of scan (ITU T.81, B.1.1.3). Within a scan, 0xFF is never followed by 0xDA. Progressive pictures have about ten
+# scans. Each scan costs a pass over all pixels, even if it has only a few bytes.
 _SCAN, _MOST_SCANS = b"\xff\xda", 100
 _MOST_DIRECTORIES = 8
-_EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and is at most 64 KB long
+_EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and has at most 64 KB
 _ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
     0x0112,
     0x0201,
@@ -80,7 +80,7 @@ class _Transform(ctypes.Structure):
 
 
 class TurboJpeg:
-    """The one call of libjpeg-turbo that this needs. Releases the GIL while it works."""
+    """The only function of libjpeg-turbo that is needed here. Releases the GIL while it works."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._transform = library.tjTransform
@@ -95,7 +95,7 @@ class TurboJpeg:
         self._handle = library.tjInitTransform()
 
     def turned(self, data: bytes, orientation: Orientation) -> bytes | None:
-        """The picture with its blocks moved and every marker kept; None where the size or the data forbid it."""
+        """The picture with rearranged blocks and all markers; None if its size or its data does not allow that."""
         out, size = ctypes.c_void_p(), ctypes.c_ulong()
         transform = _Transform(0, 0, 0, 0, _TJXOP[orientation], _TJXOPT_PERFECT, None, None)
         failed = self._transform(
@@ -109,7 +109,7 @@ class TurboJpeg:
 
 @cache
 def turbojpeg() -> TurboJpeg | None:
-    """The system's libjpeg-turbo, None where there is none."""
+    """The installed libjpeg-turbo; None if there is none."""
     try:
         return TurboJpeg(ctypes.CDLL("libturbojpeg.so.0"))
     except (OSError, AttributeError):
@@ -118,15 +118,15 @@ def turbojpeg() -> TurboJpeg | None:
 
 
 def turned(data: bytes, orientation: Orientation, most_pixels: int = SMALL_PIXELS) -> bytes:
-    """The picture turned, its metadata as they are.
+    """The picture in another orientation, with its metadata unchanged.
 
     Args:
-        data: a JPEG; as it stands where nothing has to be turned.
-        turn: what to do.
-        most_pixels: how large it may be.
+        data: a JPEG; returned unchanged if `orientation` changes nothing.
+        orientation: how to rotate and mirror it.
+        most_pixels: the largest allowed number of pixels.
 
     Raises:
-        ValueError: this is no JPEG, or a larger one.
+        ValueError: this is not a JPEG, or it is too large.
     """
     if not orientation:
         return data
@@ -137,15 +137,15 @@ def turned(data: bytes, orientation: Orientation, most_pixels: int = SMALL_PIXEL
 
 
 def by_pillow(data: bytes, orientation: Orientation) -> bytes:
-    """The picture decoded, turned and encoded again, its metadata kept.
+    """The picture decoded, rotated or mirrored, and encoded again, with its metadata.
 
     Raises:
-        ValueError: this is no JPEG.
+        ValueError: this is not a JPEG.
     """
     out = io.BytesIO()
     try:
         with (
-            warnings.catch_warnings(action="ignore"),  # of what a damaged EXIF makes Pillow say, in opening already
+            warnings.catch_warnings(action="ignore"),  # about damaged EXIF, already when opening the file
             Image.open(io.BytesIO(data), formats=["JPEG"]) as image,
         ):
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
@@ -156,11 +156,11 @@ def by_pillow(data: bytes, orientation: Orientation) -> bytes:
 
 
 def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
-    """Width and height as the frame header tells them (ITU T.81, B.2.2).
+    """Width and height from the frame header (ITU T.81, B.2.2).
 
     Raises:
-        ValueError: this is no JPEG, or it says that it is larger than its kind is or than its bytes can hold, or has
-            too many scans: a few bytes can keep a decoder busy for minutes.
+        ValueError: this is not a JPEG, it declares more pixels than allowed or than its bytes can hold, or it has too
+            many scans. A few bytes could otherwise keep a decoder busy for minutes.
     """
     place = 2
     while data[:2] == b"\xff\xd8" and place + 9 <= len(data) and data[place] == 0xFF:
@@ -172,9 +172,9 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
             if (scans := data.count(_SCAN)) > _MOST_SCANS:
                 raise ValueError(f"not a JPEG of a camera: {scans} scans")
             return width, height
-        if marker == 0xFF:  # a marker may be padded with any number of these
+        if marker == 0xFF:  # a marker may be preceded by any number of these
             place += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # stand alone; a decoder reads on behind them
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # these markers have no content
             place += 2
         else:
             place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
@@ -182,13 +182,13 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
 
 
 def upright(data: bytes, orientation: Orientation) -> bytes:
-    """A still turned as its viewer sees it: the EXIF orientation is carried out too and set to 1.
+    """A still as a viewer shows it: the EXIF orientation is applied as well and then set to 1.
 
-    Everything else in the EXIF stays where it is (the maker's notes point into it); its width, height and thumbnail
-    follow the picture.
+    The positions in the EXIF do not change, because the maker's notes point to them. Width, height and thumbnail in the
+    EXIF are updated.
 
     Raises:
-        ValueError: this is no JPEG.
+        ValueError: this is not a JPEG.
     """
     exif = _exif(bytearray(data[:_EXIF_WITHIN]))
     value = exif.first(_ORIENTATION) if exif else None
@@ -200,7 +200,7 @@ def upright(data: bytes, orientation: Orientation) -> bytes:
     if exif is not None:
         exif.put(_ORIENTATION, 1)
         width, height = _check_size(picture, STILL_PIXELS)
-        exif.put(_WIDTH, width)  # libjpeg-turbo sees to it, Pillow does not
+        exif.put(_WIDTH, width)  # libjpeg-turbo updates them, Pillow does not
         exif.put(_HEIGHT, height)
         _orient_thumbnail(exif, combined)
     return bytes(picture)
@@ -214,14 +214,14 @@ def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
     try:
         new = turned(bytes(exif.data[start : start + size]), orientation, EXIF_THUMBNAIL_PIXELS)
         quality = _QUALITY
-        while len(new) > size and quality > 20:  # it has to fit where the old one was
+        while len(new) > size and quality > 20:  # it must fit into the space of the old thumbnail
             quality -= 12
             out = io.BytesIO()
             with Image.open(io.BytesIO(new)) as image:
                 image.save(out, "JPEG", quality=quality)
             new = out.getvalue()
     except (ValueError, OSError, SyntaxError):
-        return  # a thumbnail that cannot be read is no reason to refuse the picture
+        return  # a damaged thumbnail is no reason to reject the picture
     if len(new) <= size:
         exif.data[start : start + size] = new + bytes(size - len(new))
         exif.put(_THUMBNAIL_SIZE, len(new))
@@ -229,7 +229,7 @@ def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Exif:
-    """The EXIF of a JPEG, read and changed in place, from `start` (its TIFF header) to `end`."""
+    """The EXIF of a JPEG from `start` (its TIFF header) to `end`, which is changed in place."""
 
     data: bytearray
     start: int
@@ -237,20 +237,21 @@ class _Exif:
     order: str
 
     def first(self, tag: int) -> int | None:
-        """The first number of a SHORT or LONG tag, wherever it stands."""
+        """The first number of a SHORT or LONG tag, in any directory."""
         for _, kind, place in self._entries(tag):
             return int(struct.unpack_from(self.order + kind, self.data, place)[0])
         return None
 
     def put(self, tag: int, value: int) -> None:
-        """Overwrite the first number of a tag that is there."""
+        """Overwrite the first number of a tag, if the tag exists."""
         for _, kind, place in self._entries(tag):
             if value < 1 << (16 if kind == "H" else 32):
                 struct.pack_into(self.order + kind, self.data, place, value)
             return
 
     def _entries(self, wanted: int) -> Iterator[tuple[int, str, int]]:
-        # A hostile file may point in circles and claim a million entries: few directories, within the EXIF alone.
+        # Malicious EXIF may contain loops or a huge number of entries, so only a few directories within the EXIF are
+        # read.
         todo, seen = [self._u32(self.start + 4)], set[int]()
         while todo and len(seen) < _MOST_DIRECTORIES:
             directory = self.start + todo.pop(0)
@@ -274,7 +275,7 @@ class _Exif:
 
 
 def _exif(data: bytearray) -> _Exif | None:
-    """Where the EXIF is; None where there is none (JPEG markers: ITU T.81, EXIF in APP1: CIPA DC-008)."""
+    """The EXIF of a JPEG; None if there is none (JPEG markers: ITU T.81, EXIF in APP1: CIPA DC-008)."""
     place = 2
     while place + 10 < len(data) and data[place] == 0xFF and data[place + 1] not in (0xDA, 0xD9):
         size = int.from_bytes(data[place + 2 : place + 4], "big")

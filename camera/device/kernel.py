@@ -1,4 +1,4 @@
-"""The kernel's calls by which a process gives up what it does not need; Python has no names for them."""
+"""Linux system calls that reduce the rights of a process and are missing in Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PDEATHSIG, DUMPABLE, NO_NEW_PRIVILEGES = 1, 4, 38
 # The same numbers on every architecture but Alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_QUERY, _PATH_BENEATH = 1, 1
-# linux/landlock.h: rights, and the version of Landlock from which on each is known.
+# linux/landlock.h: the access rights, and the Landlock version that introduced each of them.
 _EXECUTE, _WRITE, _READ_FILE, _READ_FOLDER, _TRUNCATE, _DEVICE_CONTROL = (
     1 << 0,
     1 << 1,
@@ -38,37 +38,37 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def prctl(option: int, value: int) -> bool:
-    """prctl(2) with one argument; whether the kernel did it."""
+    """prctl(2) with one argument; returns whether it succeeded."""
     return int(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0)) == 0
 
 
 def limit(what: int, most: int) -> None:
-    """Lower one of the RLIMIT_* to `most`; limits that are lower already stay. Never raises."""
+    """Lower one of the RLIMIT_* limits to `most`; lower limits stay as they are. Never raises."""
     soft, hard = (most if now == resource.RLIM_INFINITY else min(now, most) for now in resource.getrlimit(what))
     with suppress(OSError, ValueError):
         resource.setrlimit(what, (soft, hard))
 
 
 def prefer_for_oom_kill() -> None:
-    """Have this process killed before its parent where memory runs out."""
+    """Make the kernel kill this process before its parent if memory runs out."""
     file = Path("/proc/self/oom_score_adj")
     with suppress(OSError, ValueError):
         file.write_text(str(min(1000, int(file.read_text()) + 500)))
 
 
 def landlock_version() -> int:
-    """The version of Landlock that the kernel has, 0 where it has none."""
+    """The Landlock version of the kernel, 0 without Landlock."""
     return max(0, _syscall(_CREATE_RULESET, None, 0, _VERSION_QUERY))
 
 
 def landlock(allowed: Mapping[Path, int], *, network: bool) -> bool:
-    """Leave this process, and what it starts, nothing but these files; whether the kernel does that.
+    """Restrict this process and its children to these files; returns whether the kernel did so.
 
-    It runs no program, and traces and signals no process outside; opened files stay open. What a version of Landlock
-    does not know is not restricted.
+    The process can then start no programs, and cannot trace or signal processes outside. Open files stay open. Rights
+    that this Landlock version does not know are not restricted.
 
     Args:
-        allowed: rights (READ, DEVICES, EVERYTHING) below paths; those that do not exist are left out.
+        allowed: rights (READ, DEVICES, EVERYTHING) for each path and everything in it; missing paths are skipped.
         network: whether it may use TCP.
     """
     version = landlock_version()

@@ -1,4 +1,4 @@
-"""The events of an open camera: waited for, and kept until they are asked for."""
+"""The event queue of an open camera."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from camera.device.raw_calls import FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
 from camera.errors import NotSupported
 from camera.events import ConfigChanged, FileAdded
 
-# A camera in full chatter must not hold the worker.
+# Limit, so that a camera with very many events does not block the worker.
 _MOST_AT_ONCE = 50
 _PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
 
 
 class EventQueue:
-    """What one camera reported and nobody asked for yet.
+    """Events that a camera reported and that were not read yet.
 
     Args:
-        camera, context: the driver's.
-        call: how the driver is called.
-        raw: how it gives text.
+        camera, context: of the driver.
+        call: calls the driver.
+        raw: reads text from the driver as bytes.
 
     Attributes:
-        supported: whether the driver had events when it was asked last; one without is a silent camera.
+        supported: whether the driver supported events at the last attempt.
     """
 
     def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
@@ -37,12 +37,12 @@ class EventQueue:
         self._kept: list[FileAdded | ConfigChanged] = []
 
     def take(self) -> list[FileAdded | ConfigChanged]:
-        """What was kept since the last call."""
+        """Return the stored events and remove them."""
         taken, self._kept = self._kept, []
         return taken
 
     def pump(self, timeout_ms: int) -> bool:
-        """Keep what the camera reports until it is silent for so many milliseconds; whether it has more."""
+        """Store events until none arrives for this many milliseconds. True if there may be more."""
         for _ in range(_MOST_AT_ONCE):
             event, data = self.wait(timeout_ms)
             if event == TIMEOUT:
@@ -51,18 +51,18 @@ class EventQueue:
         return True
 
     def wait(self, timeout_ms: int) -> tuple[int, str | None]:
-        """The next event of the camera, of libgphoto2's kind, with the text or the path that comes with it."""
+        """The next event: its type in libgphoto2, and its text or path."""
         call = partial(self._raw.wait_for_event, self._camera, timeout_ms, self._context)
         try:
             event, data = self._call(call, "events")
-        except NotSupported:  # "disk:" and many older drivers
+        except NotSupported:  # "disk:" ports and many older drivers
             self.supported = False
             return TIMEOUT, None
         self.supported = True
         return event, data
 
     def keep(self, event: int, data: str | None) -> None:
-        """Keep an event of libgphoto2, where it is of use to somebody."""
+        """Store an event of libgphoto2, if it is of a known type."""
         if event == FILE_ADDED and data is not None:
             self._kept.append(FileAdded(data))
         elif event == UNKNOWN and data and (changed := _PROPERTY_CHANGED.match(data)):

@@ -1,9 +1,9 @@
-"""The calls of libgphoto2 that take or give text of the camera, made with its bytes. In the camera's process.
+"""Calls of libgphoto2 that pass text to or from the camera, made with bytes. Runs in the camera process.
 
-python-gphoto2 takes str only, and encodes it as UTF-8: a name that is not UTF-8 cannot be given back through it, and an
-event with such a text ends the process (gphoto2 2.6.4, SIGSEGV in wait_for_event). These go past it into the copy of
-libgphoto2 that it has loaded, with the objects that it has made. ctypes lets other threads run meanwhile. Works without
-importing gphoto2.
+python-gphoto2 accepts only str and encodes it as UTF-8, so a name that is not UTF-8 cannot be passed back to the
+camera.
+An event with such a text crashes the process (gphoto2 2.6.4, SIGSEGV in wait_for_event). Therefore these functions call
+the loaded libgphoto2 through ctypes, with the objects of python-gphoto2. ctypes releases the GIL during a call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from camera.escapes import escaped
 from camera.model import camera_path
 
 _POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-# libgphoto2 gphoto2/gphoto2-camera.h and gphoto2-widget.h; all return a result code.
+# libgphoto2 gphoto2/gphoto2-camera.h and gphoto2-widget.h; all of them return an error code.
 _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_folder_list_files": [_POINTER, _TEXT, _POINTER, _POINTER],
     "gp_camera_folder_list_folders": [_POINTER, _TEXT, _POINTER, _POINTER],
@@ -27,7 +27,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_wait_for_event": [_POINTER, _INT, _POINTER, _POINTER, _POINTER],
     "gp_widget_set_value": [_POINTER, _TEXT],
 }
-# gphoto2-camera.h, CameraEventType: what comes as text, and what as a path.
+# gphoto2-camera.h, CameraEventType: event types with a text, without data and with a path.
 UNKNOWN, TIMEOUT, FILE_ADDED = 0, 1, 2
 _WITH_PATH = (FILE_ADDED, 3, 5)
 
@@ -39,20 +39,20 @@ class _FilePath(ctypes.Structure):
 
     @property
     def path(self) -> str:
-        """As one text, `escaped`."""
+        """Folder and name as one text, made by `escaped`."""
         return camera_path(escaped(self.folder), escaped(self.name))
 
 
 class RawCalls:
-    """The same calls as python-gphoto2's, with bytes where it takes text.
+    """Replacements for functions of python-gphoto2, with bytes instead of text.
 
     Args:
-        extension: the file of python-gphoto2's module that has loaded libgphoto2.
-        check: raises what python-gphoto2 raises for a result code.
+        extension: the file of the python-gphoto2 module that has loaded libgphoto2.
+        check: raises the exception of python-gphoto2 for an error code.
     """
 
     def __init__(self, extension: str, check: Callable[[int], Any]) -> None:
-        self._library = ctypes.CDLL(extension)  # its symbols are looked up in what it was linked with too
+        self._library = ctypes.CDLL(extension)  # also finds the symbols of the libraries that it is linked with
         self._check = check
         for name, arguments in _ARGUMENTS.items():
             getattr(self._library, name).argtypes = arguments
@@ -68,11 +68,11 @@ class RawCalls:
         self._call("gp_camera_folder_list_folders", camera, folder, into, context)
 
     def file_info(self, camera: Any, folder: bytes, name: bytes, into: Any, context: Any) -> None:
-        """Fill `into` with what is known of a file."""
+        """Fill `into` with the information about a file."""
         self._call("gp_camera_file_get_info", camera, folder, name, into, context)
 
     def file_get(self, camera: Any, folder: bytes, name: bytes, kind: int, into: Any, context: Any) -> None:
-        """Read a file, or what `kind` says of it, into the file `into`."""
+        """Read a file, or the variant of it that `kind` names, into the file `into`."""
         self._call("gp_camera_file_get", camera, folder, name, kind, into, context)
 
     def file_delete(self, camera: Any, folder: bytes, name: bytes, context: Any) -> None:
@@ -80,13 +80,13 @@ class RawCalls:
         self._call("gp_camera_file_delete", camera, folder, name, context)
 
     def capture(self, camera: Any, kind: int, context: Any) -> str:
-        """Release the shutter; the path of the first file, `escaped`."""
+        """Release the shutter; returns the path of the first file, made by `escaped`."""
         where = _FilePath()
         self._call("gp_camera_capture", camera, kind, ctypes.byref(where), context)
         return where.path
 
     def wait_for_event(self, camera: Any, timeout_ms: int, context: Any) -> tuple[int, str | None]:
-        """The next event: its kind, and the text or the path that comes with it, `escaped`."""
+        """The next event: its type, and its text or path, made by `escaped`."""
         kind, data = ctypes.c_int(TIMEOUT), ctypes.c_void_p()
         self._call("gp_camera_wait_for_event", camera, timeout_ms, ctypes.byref(kind), ctypes.byref(data), context)
         try:
@@ -99,7 +99,7 @@ class RawCalls:
             self._free(data)
 
     def set_text(self, widget: Any, value: bytes) -> None:
-        """Give a text, radio or menu widget its value."""
+        """Set the value of a text, radio or menu widget."""
         self._call("gp_widget_set_value", widget, value)
 
     def _call(self, name: str, *arguments: Any) -> None:

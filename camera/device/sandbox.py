@@ -1,4 +1,4 @@
-"""What a camera's process may use of the machine: its own code, the camera, nothing else that its user may read."""
+"""Restricts what a camera process may use: its own code and the camera, but no other files of its user."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from camera.device import kernel
 
 _DEVICE_CODE = Path(__file__).resolve().parent
-# Programs and libraries, also of systems that have them elsewhere. No home, no /etc, no /run, no settings file.
+# Programs and libraries, also at their places on other systems. Not included: home folders, /etc, /run, settings files.
 _CODE = ("/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
-# What the C library and libgphoto2 read by the way: where libraries are, the time zone, what is mounted.
+# What the C library and libgphoto2 also read: library paths, the time zone, mounts.
 _SYSTEM_FILES = (
     "/etc/ld.so.cache",
     "/etc/localtime",
@@ -25,20 +25,20 @@ _SYSTEM_FILES = (
     "/run/udev",
 )
 _LIBRARY_PATHS = ("LD_LIBRARY_PATH", "CAMLIBS", "IOLIBS")
-# Ports that name a file, such as disk:/media/card or serial:/dev/ttyS0.
+# Ports that contain a path, such as disk:/media/card or serial:/dev/ttyS0.
 _FILE = re.compile(r"[a-z]+:(/.+)")
 
 
 def confine(port: str) -> bool:
-    """Leave this process only what a camera on `port` needs; whether the kernel can do that.
+    """Restrict this process to what the camera on `port` needs; returns whether the kernel supports that.
 
-    To be called once everything is imported, before the camera is opened.
+    Call this after all imports, before the camera is opened.
     """
     rights = dict.fromkeys(_code(), kernel.READ)
     rights |= {Path(name): kernel.READ for name in (*_SYSTEM_FILES, "/sys")}
     rights |= {Path("/dev/bus/usb"): kernel.DEVICES, Path("/dev/null"): kernel.DEVICES}
     rights[Path("/dev/urandom")] = kernel.READ
-    if folder := os.environ.get("VCAMERADIR"):  # of libgphoto2's virtual camera
+    if folder := os.environ.get("VCAMERADIR"):  # used by libgphoto2's virtual camera
         rights[Path(folder)] = kernel.EVERYTHING
     if library_paths := _FILE.fullmatch(port):
         rights[Path(library_paths.group(1))] = kernel.EVERYTHING
@@ -56,7 +56,7 @@ def _code() -> set[Path]:
 
 
 def _mapped() -> set[Path]:
-    """The libraries that are loaded already; of libgphoto2's own the folder, beneath which its drivers lie."""
+    """The libraries that are already loaded; for libgphoto2, the folder that also contains its drivers."""
     with open("/proc/self/maps") as maps:
         names = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
     files = {Path(name) for name in names if ".so" in name}

@@ -1,4 +1,4 @@
-"""Reset one USB device and end: `python -m camera.device.usb_reset /dev/bus/usb/001/004`."""
+"""Resets one USB device and exits: `python -m camera.device.usb_reset /dev/bus/usb/001/004`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _USBDEVFS_RESET = 0x5514
 
 
 def main(node: str) -> int:
-    """Returns the exit code; 1, and why on stdout, where it could not be done."""
+    """Reset the device; returns the exit code. 1 means that it failed; the reason is on stdout."""
     try:
         descriptor = os.open(node, os.O_WRONLY)
         try:

@@ -1,7 +1,7 @@
-"""The camera process: a job, else a live-view frame, else what the camera says by itself, for ever.
+"""The main loop of a camera process: runs jobs, sends live-view frames, and reports events of the camera.
 
-Started as `python -m camera.device.worker FD JSON` by session's child. Lives for one camera session: whatever breaks the
-camera connection ends the process, and the server starts a new one.
+Started by camera/process.py as `python -m camera.device.worker FD JSON`. The process serves one camera connection. When
+the connection fails, the process ends and the server starts a new one.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ from camera.remote import Alive, Content, Job, JobTable, Lost, OnProgress, Opene
 
 _log = logging.getLogger("camera.device.worker")
 
-# How often the camera is asked for its own events while nothing else is to do, in seconds. Each asking is one
-# exchange over USB.
+# How often the camera is asked for events while there is nothing else to do, in seconds. Each request is one exchange
+# over USB.
 _EVENTS_EVERY_S = 0.1
-# A silent camera process is taken for a hung one: it speaks at least this often (session's watchdog waits 5 s).
+# The process sends at least one message in this time, because the server kills a silent process after 6 s.
 _HEARTBEAT_S = 1.0
-# A camera whose driver has no events is seen to be there by real I/O this often, in seconds.
+# A camera without events is checked this often by an operation that needs an answer from it, in seconds.
 _PROBE_EVERY_S = 10.0
-# Live view may stumble (a focusing lens, a menu opened at the body); after this many misses in a row it is over.
+# Live view may miss frames (autofocus, an open menu on the camera). After this many misses in a row it ends.
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
-# A film would keep the camera for seconds; the server has a thread for it.
+# The digest of a video would block the camera for seconds; the server calculates it in a thread instead.
 _MOST_DIGESTED_BYTES = 64 * 2**20
-# A body that never ends is not waited for; each round is up to 50 events.
+# Limit for a camera that never stops sending events; each round has up to 50 events.
 _INITIAL_EVENT_ROUNDS = 10
-# Turning a picture of 60 megapixels takes 600 MB; address space, of which libraries take their part.
+# Rotating a picture of 60 megapixels takes 600 MB. This limits the address space, which includes the libraries.
 _MOST_MEMORY_BYTES = 3 * 2**30
 
 
@@ -77,7 +77,7 @@ _CHECK_CAMERA_AFTER = (
 
 
 class Worker:
-    """Carries out jobs on one open camera, one at a time."""
+    """Runs jobs on one open camera, one at a time."""
 
     def __init__(self, channel: BlockingChannel, driver: Driver) -> None:
         self._channel = channel
@@ -104,11 +104,11 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until told to close.
+        """Run until the server closes the camera.
 
         Raises:
-            ChannelClosed: the server is gone.
-            CameraError: the camera is lost.
+            ChannelClosed: the server has closed the channel.
+            CameraError: the connection to the camera is lost.
         """
         self._skip_initial_events()
         while True:
@@ -122,7 +122,7 @@ class Worker:
                 return
 
     def _pause(self) -> float:
-        """How long to wait for a job before the next thing of our own is due, in seconds."""
+        """How long to wait for a job until the next frame, event check or heartbeat is due, in seconds."""
         now = time.monotonic()
         due = self._live.due if self._live else self._events_due
         return max(0.0, min(due, self._heartbeat_due) - now)
@@ -141,20 +141,23 @@ class Worker:
             self._send(remote.event(Alive()))
 
     def _until_events(self) -> float:
-        """When to ask for events again, in seconds. Without any, sees that the camera still answers."""
+        """Seconds until the next event check. If the driver has no events, checks that the camera still answers."""
         if self._driver.has_events:
             return 0.0 if self._driver.has_more_events else _EVENTS_EVERY_S
         self._probe()
         return _PROBE_EVERY_S
 
     def _report_learned(self) -> None:
-        """Send what the driver turned out to have or not to have, where that is new."""
+        """Report capabilities that were newly found or found missing."""
         if self._reported != self._driver.learned:
             self._reported = dict(self._driver.learned)
             self._send(remote.event(Learned(self._driver.identity.model, self._reported)))
 
     def _skip_initial_events(self) -> None:
-        """Skip what a body reports when it is opened: a Canon names each of its settings, none of which was changed."""
+        """Ignore the settings that a camera reports after opening.
+
+        A Canon reports every setting, although none has changed.
+        """
         for _ in range(_INITIAL_EVENT_ROUNDS):
             for event in self._driver.events():
                 if not isinstance(event, ConfigChanged):
@@ -181,7 +184,7 @@ class Worker:
                 _log.warning("Live view ended: %s", error)
                 self._live = None
                 if self._driver.viewfinder_on:
-                    with suppress(CameraError):  # what is wrong is found by the next call
+                    with suppress(CameraError):  # the next call reports other problems
                         self._driver.viewfinder(False)
                 self._send(remote.event(LiveViewEnded()))
                 return
@@ -199,7 +202,7 @@ class Worker:
                 _log.info("Live-view frame was not rotated: %s", error)
                 continue
             self._send(remote.event(Frame(picture, live.seq, time_us, orientation)))
-        # Keeps the average rate where a frame was late, without a burst after a long pause.
+        # Keeps the average rate after a late frame, but sends no burst after a long pause.
         live.due = max(live.due + live.interval, started)
 
     def _carry_out(self, job: Job) -> None:
@@ -207,14 +210,14 @@ class Worker:
             try:
                 reply = job.run(lambda needs_s: self._channel.send(remote.progress(job.number, needs_s)))
             finally:
-                self._report_learned()  # before the reply, after which a client may ask what the camera can do
+                self._report_learned()  # before the reply, because a client may then ask for the capabilities
         except CameraError as error:
             try:
                 self._check_alive(error)
             except CameraError as dead:
-                if isinstance(error, CameraRefused):  # what a driver says of a camera that is gone means nothing
+                if isinstance(error, CameraRefused):  # the driver's message about a disconnected camera has no meaning
                     error = replace(dead, gp=error.gp, doing=error.doing)
-                # In one message: the next job must not be given to this process any more.
+                # In one message, so that the server does not send the next job to this process.
                 self._channel.send(remote.failure(job.number, error, lost=True))
                 raise
             self._channel.send(remote.failure(job.number, error, lost=False))
@@ -226,16 +229,16 @@ class Worker:
                 os.close(reply.fd)
 
     def _check_alive(self, error: CameraError) -> None:
-        """After an error that may mean a dead camera, ask it something that only real I/O can answer.
+        """After an error, check whether the camera still answers.
 
-        A dead camera does not look dead: abilities and configuration are still answered from the driver's cache.
-        After a transfer that broke, what comes next may be the answer to what was asked before: only a new session
-        is sure to be in step.
+        The driver answers many requests for a disconnected camera from its cache, so this uses an operation that needs
+            an answer from the camera. After a failed transfer, the next answer may belong to an earlier request; only a
+            new connection is safe then.
 
         Raises:
-            CameraError: it does not answer, or not in step.
+            CameraError: the camera does not answer, or its answers no longer match the requests.
         """
-        # ConfigNotFound: so it looks when a camera leaves while its settings are read.
+        # ConfigNotFound is included: it also occurs when a camera is disconnected while its settings are read.
         if not isinstance(error, _CHECK_CAMERA_AFTER):
             return
         if transfer_broke(error):
@@ -253,7 +256,7 @@ class Worker:
                 raise
 
     def _preview(self, orientation: Orientation) -> bytes:
-        """One frame. The mirror is left as it was: in the same job, so that no stream can start in between."""
+        """One frame. Leaves live view on or off as before, within one job so that no stream can start in between."""
         was_on = self._live is not None or self._driver.viewfinder_on
         data = self._driver.preview()
         if not was_on:
@@ -276,7 +279,7 @@ class Worker:
             file = self._driver.fetch(path, fd, lambda: on_progress(0.0))
             if orientation and file.mimetype == "image/jpeg":
                 file = replace(file, size=_orient_file(fd, orientation))
-            # Here, where nobody waits but the caller: the server's loop has everybody to serve.
+            # Calculated here, because in the server it would delay all clients.
             sha256 = _sha256(fd) if digest and (file.size or 0) <= _MOST_DIGESTED_BYTES else None
         except BaseException:
             os.close(fd)
@@ -284,16 +287,16 @@ class Worker:
         return Content(file, sha256, fd)
 
     def _start_live_view(self, fps: float, orientations: frozenset[Orientation], seq: int) -> None:
-        """Start live view, or change its rate and orientations. Frames are numbered on from `seq`."""
+        """Start live view, or change its rate and orientations. The frame numbers continue after `seq`."""
         if self._live is None:
-            self._driver.preview()  # raises where there is no live view
+            self._driver.preview()  # raises if the camera has no live view
         running = self._live
         due = running.due if running else time.monotonic()
         self._live = _LiveView(1 / fps, due, running.seq if running else seq, tuple(orientations))
 
     def _stop_live_view(self) -> None:
         self._live = None
-        if self._driver.viewfinder_on:  # also where switching it off was refused before
+        if self._driver.viewfinder_on:  # also if an earlier attempt to switch it off failed
             self._driver.viewfinder(False)
 
 
@@ -304,7 +307,7 @@ def _sha256(fd: int) -> str:
 
 
 def _orient_file(fd: int, orientation: Orientation) -> int:
-    """Turn the JPEG in a file; its new size in bytes. A picture that cannot be read stays as it is."""
+    """Rotate or mirror the JPEG in a file; returns its new size in bytes. A damaged picture stays unchanged."""
     data = os.pread(fd, os.fstat(fd).st_size, 0)
     try:
         new = upright(data, orientation)
@@ -319,17 +322,17 @@ def _orient_file(fd: int, orientation: Orientation) -> int:
 
 
 def _die_with_parent(parent: int) -> None:
-    # A process that hangs in C does not see the channel close.
+    # A process that hangs in C code does not notice that the channel was closed.
     kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(0)
 
 
 def _limit_resources() -> None:
-    """What a camera can make its process take: a hostile one sends data without end."""
+    """Limit the resources of this process, because a malicious camera may send endless data."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     kernel.limit(resource.RLIMIT_AS, _MOST_MEMORY_BYTES)
-    kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # files on their way are in memory
+    kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # a file in transfer is in memory
     kernel.prefer_for_oom_kill()
 
 
@@ -349,7 +352,7 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
 
 
 def main(fd: int, options: dict[str, Any]) -> None:
-    """Open the camera, say so, work, and release the camera whatever happens."""
+    """Open the camera, report that, run the worker, and release the camera in any case."""
     _die_with_parent(options["parent"])
     _limit_resources()
     log = logging.StreamHandler(sys.stderr)
@@ -368,7 +371,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
         try:
             Worker(channel, driver).run()
         except CameraError as error:
-            if isinstance(error, CameraRefused):  # what a driver says of a camera that is gone means nothing
+            if isinstance(error, CameraRefused):  # the driver's message about a disconnected camera has no meaning
                 words = "The camera is disconnected. Plug it in or switch it on."
                 error = CameraDisconnected(words, gp=error.gp, doing=error.doing)
             channel.send(remote.event(Lost(error)).header)

@@ -1,1 +1,1 @@
-"""What becomes of pictures: captured, found, fetched, saved."""
+"""Pictures: capture, search, download, saving."""

@@ -1,4 +1,4 @@
-"""One photo: settings for it, shutter, files fetched and saved, settings put back."""
+"""One capture: change settings, release the shutter, fetch and save the files, restore the settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from camera.values import WantedValue, reads_unknown
 
 _log = logging.getLogger("camera.photos.capture")
 
-# The largest files of a shot that are common in 2026 (a 60-megapixel RAW and its JPEG); has to fit before the shutter.
+# Largest common size of a shot in 2026 (a 60-megapixel RAW and its JPEG); this much space is needed before the capture.
 EXPECTED_BYTES = 160 * 2**20
 
 Download = Literal["none", "thumbnail", "full"]
@@ -35,15 +35,16 @@ Download = Literal["none", "thumbnail", "full"]
 
 @dataclass(frozen=True, slots=True)
 class CaptureRequest:
-    """What is wanted of a photo.
+    """What a capture should do.
 
     Attributes:
-        settings: for this shot; put back after it.
-        preferred: the operator's settings for every shot; one that the camera refuses is a warning, not an error.
-        download: whether the picture is fetched: not at all, the camera's thumbnail of it, the file.
-        save: whether all files go to the photo folder.
-        filename: for the saved files, in place of the template; an ending is replaced by the file's own.
-        keep_on_camera: False deletes the files there once they are saved.
+        settings: for this shot only; restored afterwards.
+        preferred: the operator's settings for every shot; if the camera rejects one, that is a warning and not an
+            error.
+        download: whether to fetch no picture, its thumbnail, or the full file.
+        save: whether to save all files to the photo folder.
+        filename: for the saved files, instead of the template; its ending is replaced by that of the file.
+        keep_on_camera: if False, the files on the camera are deleted after they were saved.
     """
 
     settings: Mapping[str, WantedValue] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class CaptureRequest:
 
 @dataclass(frozen=True, slots=True)
 class ShotFile:
-    """One file of a shot, where it was saved, and whether the camera still has it."""
+    """One file of a shot, the path where it was saved, and whether it is still on the camera."""
 
     file: CapturedFile
     saved_path: str | None = None
@@ -65,14 +66,14 @@ class ShotFile:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A photo that was taken.
+    """The result of a capture.
 
     Attributes:
-        files: all its files, the JPEG first where there is one.
-        picture: the first file, fetched, where the order wanted it.
-        thumbnail: a JPEG, where the order wanted it.
-        timing: milliseconds from the request to the shutter, to the file known, to the file here (where it was fetched).
-        warnings: what did not go as ordered after the shutter, in words.
+        files: all files of the shot, the JPEG first.
+        picture: the first file, if it was requested.
+        thumbnail: a JPEG, if it was requested.
+        timing: milliseconds from the request to the shutter, to the known file, and to the fetched file (if fetched).
+        warnings: problems after the shutter, in sentences.
     """
 
     files: tuple[ShotFile, ...]
@@ -82,13 +83,13 @@ class Shot:
     warnings: tuple[str, ...]
 
 
-# Called with what is known of the shot and its picture, once that is here.
+# Called with what is known about the shot and with its picture, as soon as the picture was fetched.
 OnPicture = Callable[[Shot, FetchedFile], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the files of a shot are saved, and what their names say of the camera."""
+    """Where the files of a shot are saved, and the camera's data for their names."""
 
     folder: PhotoFolder
     camera: str
@@ -96,15 +97,15 @@ class Destination:
 
 
 class Capture:
-    """One photo under way.
+    """One capture in progress.
 
     Args:
-        camera: nobody else uses it meanwhile.
+        camera: nobody else uses it during the capture.
         downloads: of this camera.
-        order: what is wanted.
-        place: where saved files go.
-        on_picture: gets the picture, where one is ordered, before it is saved.
-        started: when the request came, monotonic seconds.
+        request: what the capture should do.
+        destination: where files are saved.
+        on_picture: receives the picture, if it was requested, before it is saved.
+        started: time of the request, in monotonic seconds.
     """
 
     def __init__(
@@ -127,12 +128,12 @@ class Capture:
         self._timing: dict[str, float] = {}
 
     async def take(self) -> Shot:
-        """Take it. After the shutter nothing fails any more: what goes wrong stands in `warnings`.
+        """Perform the capture. Problems after the shutter do not raise errors but are listed in `warnings`.
 
         Raises:
-            DiskFull, FolderNotWritable, InvalidPath: refused before the shutter.
-            CameraError: a setting was refused, or the shutter did not fire; settings are put back, `put_back` names
-                them.
+            DiskFull, FolderNotWritable, InvalidPath: rejected before the shutter.
+            CameraError: a setting was rejected, or the shutter did not fire. Changed settings are restored; `put_back`
+                lists them.
             CaptureUnknown: the shutter may have fired.
         """
         if self._request.filename is not None:
@@ -169,10 +170,10 @@ class Capture:
             item = await self._camera.get_config(name)
             try:
                 await self._camera.set_config(name, value)
-            except ValueVetoed:  # written all the same
+            except ValueVetoed:  # the value was written nevertheless
                 self._before.setdefault(name, item)
                 raise
-            except (ConfigReadonly, InvalidValue, NotSupported):  # refused before the camera saw it
+            except (ConfigReadonly, InvalidValue, NotSupported):  # rejected before anything was written
                 raise
             except CameraError:
                 self._before.setdefault(name, item)
@@ -194,18 +195,18 @@ class Capture:
     # -- shutter and files
 
     async def _release(self) -> list[CapturedFile]:
-        """Fire once; all files, the JPEG first."""
+        """Release the shutter once; returns all files, the JPEG first."""
         files = await self._camera.capture(lambda _: self._record_time("shutter_ms"))
         try:
             files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
-        except CameraError as error:  # it fired, and the file is not where it was
+        except CameraError as error:  # it fired, but the file cannot be found
             unknown = CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing=error.doing, reason=error.message)
             raise unknown from None
         self._record_time("file_known_ms")
         return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
 
     async def _collect(self, captured: list[CapturedFile]) -> Shot:
-        """Fetch, save and clear away the files."""
+        """Fetch, save and delete the files, as requested."""
         request = self._request
         name = await self._name(captured) if request.save else None
         picture: FetchedFile | None = None
@@ -227,17 +228,17 @@ class Capture:
                     saved = await self._save(name, fetched)
             if (
                 index == 0 and request.download == "thumbnail"
-            ):  # before the file is deleted: the camera makes it of that
+            ):  # before deletion, because the camera makes the thumbnail from the file
                 thumbnail = await self._thumbnail(file)
             gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved)
             files.append(ShotFile(file, saved, not gone))
         return Shot(tuple(files), picture, thumbnail, self._timing, tuple(self._warnings))
 
     async def _name(self, captured: list[CapturedFile]) -> str | None:
-        """The name for the saved files without ending; None where the folder cannot be read."""
+        """The name for the saved files without ending; None if the folder cannot be read."""
         try:
             return await asyncio.to_thread(self._free_name, captured)
-        except OSError as error:  # a network folder that went away
+        except OSError as error:  # e.g. a network folder that is no longer available
             self._warnings.append(f"The photo folder cannot be read: {error.strerror}")
             return None
 
@@ -272,7 +273,7 @@ class Capture:
             return None
 
     async def _delete(self, file: CapturedFile, saved: str) -> bool:
-        """Delete a file that was saved; whether that was done."""
+        """Delete a saved file from the camera; returns whether that succeeded."""
         try:
             await self._downloads.delete(self._camera, file.path)
         except CameraError as error:

@@ -1,4 +1,4 @@
-"""What is on a camera's card, as far as it is known, and what a shot of unknown outcome left there."""
+"""The known content of a camera's card, and the search for files of a shot with an unknown outcome."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from camera.photos.journal import Journal, OpenShot, now
 
 _log = logging.getLogger("camera.photos.card")
 
-# A card has stores, DCIM and folders in it; a hostile camera could have no end of them.
+# A card has storages, DCIM and folders. The limits protect against a malicious camera with endless folders.
 _DEEPEST, _MOST_FOLDERS, _MOST_FILES = 6, 2000, 100_000
-# A card whose reading loses the camera: so many times, and then no more for a while.
+# If reading the card loses the camera, it is tried this many times, and then not again for this many seconds.
 _TRIES, _REST_S = 2, 60.0
 
-# The names of the folders and of the files in a folder of the camera.
+# Returns the names of the folders and of the files in a folder of the camera.
 ListFolder = Callable[[str], Awaitable[tuple[list[str], list[str]]]]
 Files = dict[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out about a shot whose outcome was not known.
+    """The result of the check after a shot with an unknown outcome.
 
     Attributes:
-        at: when it was asked for, ISO 8601 in UTC.
-        files: what the card has more than before it; None where that cannot be told.
+        at: time of the request, ISO 8601 in UTC.
+        files: the new files on the card; None if they are unknown.
     """
 
     at: str
@@ -37,7 +37,7 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """In words."""
+        """The result in words."""
         shot = f"The outcome of the shot of {self.at}"
         if self.files is None:
             return f"{shot} cannot be determined: the card could not be compared with its earlier content. Look at the newest files."
@@ -47,11 +47,11 @@ class Finding:
 
 
 class Card:
-    """The files of one camera.
+    """The files on the card of one camera.
 
     Attributes:
-        finding: about the last shot of unknown outcome.
-        unsettled: there may be a shot of unknown outcome; so it is until `settle` has looked.
+        finding: the result for the last shot with an unknown outcome.
+        needs_check: there may be a shot with an unknown outcome; True until `check` has finished.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -61,22 +61,22 @@ class Card:
         self._files: Files | None = None
         self._count = 0
         self._reading = False
-        self._changes: list[tuple[bool, str]] = []  # while it is being read: came or gone, path
+        self._changes: list[tuple[bool, str]] = []  # changes while the card is read: whether added, path
         self._unwritten: list[tuple[str, str]] = []
         self._camera = ""
-        self._shot: OpenShot | None = None  # the journal's is a copy, which a full disk has not
-        self._known = False  # whether the card was read before it
-        self._added_since: set[str] = set()  # what came after it began
+        self._shot: OpenShot | None = None  # kept in memory too, because the journal cannot be written on a full disk
+        self._known = False  # whether the card was read before the shot
+        self._added_since: set[str] = set()  # files that were added after the shot started
         self._tries = 0
         self._tried_at = float("-inf")
 
     @property
     def files(self) -> int | None:
-        """How many files it has; None until it was read."""
+        """The number of files; None until the card was read."""
         return None if self._files is None else self._count
 
     async def begin_shot(self, camera: str) -> None:
-        """Note that a shot is about to be taken."""
+        """Record that a shot starts now."""
         self._switch_camera(camera)
         known = self._known = self._files is not None
         at, added, self._unwritten = now(), self._unwritten, []
@@ -84,20 +84,20 @@ class Card:
         await asyncio.to_thread(self._journal.begin, camera, at, known, added)
 
     async def end_shot(self, camera: str) -> None:
-        """Note that its outcome is known."""
+        """Record that the outcome of the shot is known."""
         self._shot = None
         await asyncio.to_thread(self._journal.end, camera)
 
     def add(self, path: str) -> None:
-        """A file came."""
+        """Add a new file."""
         self._change(True, path)
 
     def remove(self, path: str) -> None:
-        """A file is gone."""
+        """Remove a deleted file."""
         self._change(False, path)
 
     async def read(self, camera: str, list_folder: ListFolder) -> None:
-        """Read the card of a camera that was just opened; what cannot be read stays unknown."""
+        """Read the card of a newly opened camera. If that fails, its content stays unknown."""
         self._switch_camera(camera)
         self._files = None
         self._changes.clear()
@@ -107,7 +107,7 @@ class Card:
         try:
             files = await _read_all(list_folder)
         except CameraError as error:
-            # Once is enough for a deadline, which costs the camera its process.
+            # After a timeout there is no second attempt, because it kills the camera process.
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
             _log.info("Card was not read: %s: %s", camera, error)
             return
@@ -118,10 +118,10 @@ class Card:
             await self._remember(camera, files)
 
     async def check(self, camera: str, list_folder: ListFolder) -> Finding | None:
-        """Find out what became of a shot whose outcome is not known, if there is one.
+        """Determine the outcome of a shot with an unknown outcome, if there is one.
 
         Raises:
-            CameraDisconnected, CameraIO: the camera was lost meanwhile; to be tried again.
+            CameraDisconnected, CameraIO: the camera was lost during the check; try again later.
         """
         self._switch_camera(camera)
         shot = self._shot
@@ -148,13 +148,13 @@ class Card:
         return self.finding if shot is not None else None
 
     def _switch_camera(self, camera: str) -> None:
-        """Forget what is known of another camera, which has the address of the one before; the journal has its shot."""
+        """Forget the data about another camera that was on the same port before. Its shot is still in the journal."""
         if camera != self._camera:
             self._camera, self._files, self._shot, self.finding = camera, None, None, None
             self._changes, self._unwritten = [], []
 
     def _may_try(self) -> bool:
-        """Whether the card may be read: not where doing so has just lost the camera again and again."""
+        """Whether to read the card now. False if reading it has repeatedly lost the camera."""
         time = asyncio.get_running_loop().time()
         if time - self._tried_at > _REST_S:
             self._tries = 0
@@ -199,19 +199,19 @@ class Card:
 async def _new_files(
     known: Mapping[str, AbstractSet[str]] | None, files: Files | None, added_since: set[str]
 ) -> tuple[str, ...] | None:
-    """The paths that are new; None where that cannot be told (an empty list of a card that had files is no list)."""
+    """The paths of new files; None if unknown. An empty list for a card that had files is not trusted."""
     if known is None or files is None or (any(known.values()) and not any(files.values())):
         return None
     new: list[str] = []
     for folder, names in files.items():
         new += (f"{folder}/{name}" for name in names - known.get(folder, frozenset()))
-        await asyncio.sleep(0)  # a folder at a time: there may be 50,000 files
+        await asyncio.sleep(0)  # one folder at a time, because there may be 50,000 files
     here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
     return tuple(sorted({*new, *here}))
 
 
 async def _read_all(list_folder: ListFolder) -> Files | None:
-    """The names of all files by folder; None where there are more than will be remembered."""
+    """The names of all files by folder; None if there are more than the limits."""
     found: Files = {}
     count = 0
     todo = [""]

@@ -1,4 +1,4 @@
-"""Files fetched from a camera, as anonymous memory: read in pieces, shared, forgotten by age and size."""
+"""Files fetched from a camera, kept in anonymous memory: read in pieces, shared, and dropped by age and size."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from camera.model import CapturedFile
 from camera.orientation import Orientation
 from camera.remote import RemoteCamera
 
-# A client that reads a file in pieces comes back for the next one within seconds; a booth shows the last shot.
+# A client that reads a file in pieces requests the next piece within seconds; a photobooth shows the last shot.
 _KEEP_S = 60.0
 _KEEP_BYTES = 64 * 2**20
-# Each is a descriptor, whatever its size.
+# Each file needs a file descriptor, whatever its size.
 _KEEP_FILES = 64
-# Shots that exist nowhere else (taken to the camera's RAM) are kept longer: until this many bytes came after them.
+# Shots that exist nowhere else (from the camera's RAM) are kept longer: until newer ones exceed this number of bytes.
 _KEEP_ONLY_COPIES_BYTES = 256 * 2**20
 _KEEP_ONLY_COPIES = 256
 _DIGEST_BYTES = 256 * 1024
 
 
 class FetchedFile:
-    """One file of a camera, whole, in memory outside the heap. It lives as long as somebody holds this object."""
+    """A complete file of a camera, in anonymous memory.
+
+    The memory is freed when this object is no longer referenced.
+    """
 
     def __init__(self, fd: int, path: str, size: int, mimetype: str, sha256: str | None = None) -> None:
         self.path = path
@@ -42,25 +45,25 @@ class FetchedFile:
         return self.path.rpartition("/")[2]
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`; fewer at the end of the file."""
+        """Up to `length` bytes from `offset`; fewer at the end of the file."""
         return os.pread(self._fd, length, offset)
 
     def copy_to(self, descriptor: int) -> None:
-        """Write the whole file to an open descriptor, inside the kernel. Blocks."""
+        """Write the whole file to an open descriptor, within the kernel. Blocks."""
         offset = 0
         while offset < self.size and (sent := self.send(descriptor, offset, self.size - offset)):
             offset += sent
 
     def send(self, descriptor: int, offset: int, length: int) -> int:
-        """Write a part to an open descriptor, inside the kernel; the number of bytes that it took.
+        """Write a part to an open descriptor, within the kernel; returns the number of bytes written.
 
         Raises:
-            BlockingIOError: none now.
+            BlockingIOError: the descriptor accepts no bytes now.
         """
         return os.sendfile(descriptor, self._fd, offset, length)
 
     def sha256(self, start: int, end: int) -> str:
-        """SHA-256 of the bytes from `start` up to `end`, in hexadecimal. Blocks."""
+        """SHA-256 of the bytes from `start` to `end` (exclusive), in hexadecimal. Blocks."""
         digest = hashlib.sha256()
         for data in self.pieces(_DIGEST_BYTES, start, end):
             digest.update(data)
@@ -69,11 +72,11 @@ class FetchedFile:
         return digest.hexdigest()
 
     def known_sha256(self, start: int, end: int) -> str | None:
-        """The same where it is known already."""
+        """The digest if it is already known, else None."""
         return self._sha256 if (start, end) == (0, self.size) else None
 
     def pieces(self, size: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` up to `end` (default: all) in pieces of `size` bytes, the last one shorter."""
+        """The bytes from `start` to `end` (default: all) in pieces of `size` bytes; the last one may be shorter."""
         end = self.size if end is None else min(end, self.size)
         for offset in range(start, end, size):
             yield self.read(offset, min(size, end - offset))
@@ -85,11 +88,11 @@ class FileCache:
     def __init__(self) -> None:
         self._files: OrderedDict[str, tuple[FetchedFile, float]] = OrderedDict()
         self._only_copies: OrderedDict[str, FetchedFile] = OrderedDict()
-        # How often a name came: one that was given to a client never means another picture later.
+        # How often a name occurred. A path that a client knows must never refer to another picture later.
         self._names: dict[str, int] = {}
 
     def get(self, path: str) -> FetchedFile | None:
-        """The file of that path, if it is still here."""
+        """The file with that path, if it is still stored."""
         if path in self._only_copies:
             return self._only_copies[path]
         self.forget_old()
@@ -100,16 +103,16 @@ class FileCache:
         return file
 
     def add(self, file: FetchedFile) -> None:
-        """Keep a file that the camera still has."""
+        """Store a file that is also on the camera."""
         self._files.pop(file.path, None)
         self._files[file.path] = (file, time.monotonic())
         self.forget_old()
 
     def add_only_copy(self, file: FetchedFile) -> str:
-        """Keep a file that the camera has no more; its name there may come again, so it may get another path.
+        """Store a file that is no longer on the camera. It gets another path if its name was used before.
 
         Returns:
-            The path under which `get` finds it.
+            The path for `get`.
         """
         stem, dot, ending = file.path.rpartition(".")
         count = self._names[file.path] = self._names.get(file.path, 0) + 1
@@ -125,19 +128,22 @@ class FileCache:
         return path
 
     def drop(self, path: str) -> bool:
-        """Forget one file; whether it was here."""
+        """Drop one file; returns whether it was stored."""
         return self._only_copies.pop(path, None) is not None or self._files.pop(path, None) is not None
 
     def is_only_copy(self, path: str) -> bool:
-        """Whether the camera has this file no more."""
+        """Whether this file is no longer on the camera."""
         return path in self._only_copies
 
     def forget_copies(self) -> None:
-        """Drop everything that the camera has as well: it may be another card by now."""
+        """Drop all files that are also on the camera, because its card may have been changed."""
         self._files.clear()
 
     def forget_old(self) -> None:
-        """Drop what nobody asked for in a while, and the oldest beyond the limits of size (but the newest) and number."""
+        """Drop files that were not used recently, and the oldest files beyond the limits.
+
+        The newest file stays in any case.
+        """
         oldest_allowed = time.monotonic() - _KEEP_S
         total = sum(file.size for file, _ in self._files.values())
         while self._files:
@@ -150,10 +156,10 @@ class FileCache:
 
 
 class Downloads:
-    """What is fetched from one camera's storage, kept for a while, and deleted there.
+    """Downloads files from one camera, stores them for a while, and deletes them on the camera.
 
     Args:
-        orientation: how pictures are rotated and mirrored when they are fetched.
+        orientation: how fetched pictures are rotated and mirrored.
 
     Attributes:
         last_image: path of the newest picture.
@@ -165,7 +171,7 @@ class Downloads:
         self._fetched = FileCache()
 
     async def fetch(self, camera: RemoteCamera, path: str, digest: bool = False) -> FetchedFile:
-        """A whole file, with its SHA-256 where that will be asked for. Raises FileNotFound, InvalidPath."""
+        """A complete file, with its SHA-256 if `digest` is set. Raises FileNotFound, InvalidPath."""
         file = self._fetched.get(path)
         if file is None:
             file = await self._fetch(camera, path, digest)
@@ -177,9 +183,9 @@ class Downloads:
         return await camera.thumbnail(path, self._orientation)
 
     async def fetch_if_in_ram(self, camera: RemoteCamera, file: CapturedFile) -> CapturedFile:
-        """Fetch a shot that is only in the camera's RAM, where the next one takes its place."""
+        """If a shot is only in the camera's RAM, fetch it before the next shot overwrites it."""
         if not in_ram(file.path):
-            self._fetched.drop(file.path)  # of a file that had this name before, on a card that was formatted
+            self._fetched.drop(file.path)  # an older file with the same name, from before the card was formatted
             return file
         fetched = await self._fetch(camera, file.path)
         path = self._fetched.add_only_copy(fetched)
@@ -190,23 +196,23 @@ class Downloads:
         try:
             await camera.delete_file(path)
         except CameraError:
-            if not self._fetched.is_only_copy(path):  # those the driver may still remember, the camera does not
+            if not self._fetched.is_only_copy(path):  # the driver may still list it, but the camera no longer has it
                 raise
         self._fetched.drop(path)
         if self.last_image == path:
             self.last_image = None
 
     def added(self, path: str) -> None:
-        """The camera made a file: what had this name before is gone."""
+        """The camera made a new file; a stored file with the same path is outdated."""
         self._fetched.drop(path)
         self.last_image = path
 
     def forget_copies(self) -> None:
-        """Drop what the camera has as well: its card may be another one by now."""
+        """Drop all files that are also on the camera, because its card may have been changed."""
         self._fetched.forget_copies()
 
     def forget_old(self) -> None:
-        """Give back the memory of files that nobody asked for in a while."""
+        """Free the memory of files that were not used recently."""
         self._fetched.forget_old()
 
     async def _fetch(self, camera: RemoteCamera, path: str, digest: bool = False) -> FetchedFile:
@@ -217,5 +223,5 @@ class Downloads:
 
 
 def in_ram(path: str) -> bool:
-    """Whether the driver shows a shot at the root: where it puts what the camera has only in its RAM."""
+    """Whether a path is in the root folder, where the driver shows shots that are only in the camera's RAM."""
     return path.count("/") == 1

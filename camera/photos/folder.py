@@ -1,4 +1,4 @@
-"""The photo folder: names by a template, and saves that are whole or not there at all."""
+"""The photo folder: file names from a template, and atomic saves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from string import Formatter
 from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
 
 NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
-# The disk, or the user's share of it.
+# The disk, or the user's quota, is full.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# Room that has to stay free beside the picture: a full disk stops more than the booth.
+# Free space that remains after saving, because a full disk affects other programs too.
 _RESERVE_BYTES = 32 * 2**20
 _LONGEST_NAME = 200
 _PARTIAL = ".partial"
@@ -32,10 +32,10 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 
 
 def check_template(template: str) -> str:
-    """The template as it is.
+    """Check a template for file names; returns it unchanged.
 
     Raises:
-        ValueError: unknown fields, or characters that a file name cannot have; says what is allowed.
+        ValueError: it has unknown fields or characters that are not allowed; the message lists the allowed fields.
     """
     try:
         parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
@@ -51,10 +51,10 @@ def check_template(template: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """A client's file name, as it is.
+    """Check a file name from a client; returns it unchanged.
 
     Raises:
-        InvalidPath: it is no plain file name.
+        InvalidPath: it is not a plain file name.
     """
     plain = name.strip(". ") != "" and not name.startswith(".") and not _FORBIDDEN.search(name)
     if not plain or len(name.encode("utf-8", "replace")) > _LONGEST_NAME or name.endswith(_PARTIAL):
@@ -70,8 +70,8 @@ class PhotoFolder:
     """A folder that pictures are saved to.
 
     Args:
-        folder: made where it is not there.
-        template: see `check_template`; the original's ending is put behind it.
+        folder: created if it does not exist.
+        template: see `check_template`; the ending of the original file is added.
     """
 
     def __init__(self, folder: Path, template: str) -> None:
@@ -81,12 +81,12 @@ class PhotoFolder:
         self._counter: int | None = None
 
     def check_writable(self) -> None:
-        """See that pictures can be saved to the folder, or that it can be made; changes nothing.
+        """Check that pictures can be saved to the folder, or that it can be created. Changes nothing.
 
         Raises:
-            FolderNotWritable: says why and how to repair it.
+            FolderNotWritable: the message has the reason and a solution.
         """
-        # os.path: where a folder above may not be looked into, it goes on to that one.
+        # os.path.exists, because it does not raise for a parent folder that may not be read.
         existing = next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
         if not os.path.isdir(existing):
             raise self._not_writable(f"{existing} is not a folder")
@@ -95,7 +95,7 @@ class PhotoFolder:
             raise self._not_writable("its file system is read-only" if read_only else None)
 
     def _not_writable(self, reason: str | None, after: str = "") -> FolderNotWritable:
-        """The error; without a reason, permission is missing."""
+        """The error; without `reason`, the permission is missing."""
         user, group = os.geteuid(), os.getegid()
         allow = f"sudo install -d -o {user} -g {group} {shlex.quote(str(self.folder))}"
         fix = "" if reason else allow
@@ -107,10 +107,10 @@ class PhotoFolder:
         return FolderNotWritable(f"The photo folder {self.folder} {words}.{after}", folder=str(self.folder), fix=fix)
 
     def check_room(self, size: int) -> None:
-        """Make the folder, and see that a picture of `size` bytes fits.
+        """Create the folder, and check that a picture of `size` bytes fits.
 
         Raises:
-            FolderNotWritable: the folder cannot be made or written to.
+            FolderNotWritable: the folder cannot be created or written to.
             DiskFull: the picture does not fit.
         """
         self.check_writable()
@@ -130,7 +130,7 @@ class PhotoFolder:
             )
 
     def name(self, original: str, camera: str, serial: str | None, when: datetime) -> str:
-        """The name without an ending that the template gives a new picture."""
+        """The name of a new picture according to the template, without an ending."""
         stem = original.rpartition(".")[0] or original
         values = {
             "date": when.strftime("%Y-%m-%d"),
@@ -143,7 +143,10 @@ class PhotoFolder:
         return _shortened(self._template.format(**{key: _harmless(value) for key, value in values.items()}))
 
     def free_name(self, name: str, endings: Iterable[str]) -> str:
-        """The name, with "-2", "-3" … where one with any of these endings is taken: the files of a shot stay together."""
+        """The name, with "-2", "-3" and so on if a file with it and one of the endings exists.
+
+        All files of a shot get the same name.
+        """
         endings = tuple(endings)
         for attempt in range(1, _MOST_NAMES):
             wanted = name if attempt == 1 else f"{name}-{attempt}"
@@ -152,18 +155,18 @@ class PhotoFolder:
         return name
 
     def save(self, name: str, ending: str, size: int, copy_to: Callable[[int], None]) -> Path:
-        """Write a picture; when this returns, it is whole, on the disk and under its name. Blocks.
+        """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
-            name: without ending; where it is taken, "-2", "-3" … is added: nothing is ever overwritten.
-            ending: with its dot.
-            size: bytes that have to arrive.
-            copy_to: writes them to an open descriptor.
+            name: without ending; "-2", "-3" and so on is added if it exists. Files are never overwritten.
+            ending: with the dot.
+            size: the expected number of bytes.
+            copy_to: writes the bytes to an open descriptor.
 
         Raises:
-            DiskFull: it did not fit; nothing of it is left.
-            FolderNotWritable: it may not be written there any more.
-            CameraIO: not as many bytes as there should be; nothing of it is left.
+            DiskFull: the picture did not fit; no partial file is left.
+            FolderNotWritable: the folder is no longer writable.
+            CameraIO: the number of bytes is wrong; no partial file is left.
         """
         temporary = self.folder / f".{os.getpid()}-{secrets.token_hex(8)}{_PARTIAL}"
         try:
@@ -189,12 +192,13 @@ class PhotoFolder:
         return saved
 
     def sweep(self) -> int:
-        """Remove what a killed server left half written, before the first save; how many files that were."""
+        """Delete partial files of a killed server, before the first save; returns their number."""
         removed = 0
         if self.folder.is_dir():
             for left in self.folder.glob(f".*{_PARTIAL}"):
                 with suppress(OSError):
-                    # Another server may be writing it. One of our own number is from before: we have not begun.
+                    # Another server may be writing this file. A file with our own process id is from an earlier
+                    # process.
                     number = left.name[1:].partition("-")[0]
                     in_use = number.isdigit() and int(number) != os.getpid() and _runs(int(number))
                     if not in_use or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
@@ -203,7 +207,7 @@ class PhotoFolder:
         return removed
 
     def _link(self, temporary: Path, name: str, ending: str) -> Path:
-        """Give the file its name. A hard link fails where the name is taken, so two saves cannot meet."""
+        """Give the file its name. A hard link fails if the name exists, so two saves cannot overwrite each other."""
         for attempt in range(1, _MOST_NAMES):
             target = self.folder / (f"{name}{ending}" if attempt == 1 else f"{name}-{attempt}{ending}")
             try:
@@ -211,7 +215,8 @@ class PhotoFolder:
             except FileExistsError:
                 continue
             except OSError as error:
-                # vfat, exfat and some network folders have no links: claim the name, then move over the claim.
+                # vfat, exfat and some network folders have no hard links: create an empty file with the name, then
+                # replace it.
                 if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                     raise
                 try:
@@ -227,7 +232,7 @@ class PhotoFolder:
         raise CameraIO(f"The photo folder has no free name like {name}{ending}.")
 
     def _next_counter(self) -> int:
-        """One more than the highest number that the folder's names have in the counter's place."""
+        """The next number: one more than the highest counter in the folder's file names."""
         if self._counter is None:
             numbers = [0]
             if "{counter" in self._template and self.folder.is_dir():
@@ -239,7 +244,7 @@ class PhotoFolder:
 
 
 def _pattern(template: str) -> str:
-    """A regular expression for names that the template makes, with the (first) counter as its group."""
+    """A regular expression for names from the template, with the first counter as its group."""
     parts, counted = [], False
     for text, field, _, _ in Formatter().parse(template):
         parts.append(re.escape(text))
@@ -256,18 +261,18 @@ def _shortened(name: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Text from a camera, fit for a file name."""
+    """Text from a camera, converted so that it is valid in a file name."""
     return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:80] or "_"
 
 
 def ending_of(filename: str) -> str:
-    """A camera file's ending with its dot, fit for a file name; empty where it has none."""
+    """The ending of a camera file with its dot, valid in a file name; empty if there is none."""
     ending = re.sub(r"[^a-z0-9]", "", filename.rpartition(".")[2].lower())[:8] if "." in filename else ""
     return f".{ending}" if ending else ""
 
 
 def _runs(process: int) -> bool:
-    """Whether there is a process of that number; also where /proc does not show those of others."""
+    """Whether a process with this id exists, even if /proc hides the processes of other users."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -280,7 +285,7 @@ def _runs(process: int) -> bool:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # some network file systems cannot
+        with suppress(OSError):  # some network file systems do not support it
             os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The operator's ISO for live view and for stills: set where the camera takes it, and put back in any case."""
+"""The operator's ISO for live view and for stills: set if the camera accepts it, and always restored."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _log = logging.getLogger("camera.photos.iso")
 
 
 class OperatorsIso:
-    """The ISO that the operator chose for live view and for stills of one camera; "" leaves it alone.
+    """The operator's ISO for live view and for stills of one camera; "" keeps the camera's ISO.
 
     Attributes:
-        before_preview: what the camera had before the ISO of live view; outlives processes, so that it is put back.
+        before_preview: the camera's ISO before live view. Kept across camera processes, so that it can be restored.
     """
 
     def __init__(self, preview: str, capture: str) -> None:
@@ -25,11 +25,14 @@ class OperatorsIso:
         self._capture = capture
 
     async def for_still(self, camera: RemoteCamera) -> str | int | float | None:
-        """The ISO that a still without one of its own is taken with; None: as the camera is set."""
+        """The ISO for a still without an ISO of its own; None keeps the camera's ISO."""
         return self._capture if await self._readable_iso(camera, self._capture) else self.before_preview
 
     async def begin_preview(self, camera: RemoteCamera) -> None:
-        """Best effort: a camera that refuses the operator's ISO (mode dial) shows its live view all the same."""
+        """Set the ISO for live view.
+
+        If the camera rejects it (for example because of the mode dial), live view starts anyway.
+        """
         if self.before_preview is not None or not self._preview:
             return
         try:
@@ -41,7 +44,7 @@ class OperatorsIso:
             _log.warning("ISO %s was not set for live view: %s", self._preview, error)
 
     async def end_preview(self, camera: RemoteCamera) -> None:
-        """Put back what the camera had; where that fails, after the next opening."""
+        """Restore the camera's ISO; if that fails, it is tried again after the next opening."""
         iso, self.before_preview = self.before_preview, None
         if iso is None:
             return
@@ -54,7 +57,7 @@ class OperatorsIso:
             _log.warning("ISO was not restored to %s: %s", iso, error)
 
     async def _readable_iso(self, camera: RemoteCamera, wanted: str) -> ConfigItem | None:
-        """The camera's ISO as it is, where it could take the operator's; a wrong one must not stop the booth."""
+        """The current ISO of the camera; None if it does not accept the wanted value, which must not stop live view."""
         if not wanted:
             return None
         try:

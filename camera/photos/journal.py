@@ -1,4 +1,4 @@
-"""Shots under way, on disk: so that a server that was killed in the middle of one knows what to look for."""
+"""Records of shots in progress on disk, so that a server that was killed during a shot can check its outcome later."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Files = Mapping[str, Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class OpenShot:
-    """A shot whose outcome is not known.
+    """A shot with an unknown outcome.
 
     Attributes:
-        at: when it was asked for, ISO 8601 in UTC.
-        known: the names of the files that the camera had before it, by folder; None where its card had not been read.
+        at: time of the request, ISO 8601 in UTC.
+        known: the names of the files before the shot, by folder; None if the card had not been read.
     """
 
     at: str
@@ -30,24 +30,24 @@ class OpenShot:
 
 
 class Journal:
-    """For each camera what is on its card, and the shot under way. Blocks; a folder that cannot be written is logged.
+    """For each camera, the content of its card and the shot in progress. Blocks. Write errors are logged.
 
-    Written without syncing: it has to outlive a killed process, not a machine without power. The card's files are
-    written once; what comes later is added line by line, so that a shot costs the same on a full card.
+    Files are written without fsync: they must survive a killed process, but not a power failure. The content of the
+        card is written once, and new files are appended, so that a shot takes the same time on a full card.
 
     Args:
-        folder: made where it is not there; None: nothing is remembered.
+        folder: created if it does not exist; None disables the journal.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def note_card(self, camera: str, files: Files) -> None:
-        """What is on a card that was just read, in place of what was noted before.
+        """Record the content of a card that was just read, and replace the earlier record.
 
         Args:
-            camera: what tells it from others, across restarts.
-            files: names by folder.
+            camera: identifies the camera across restarts.
+            files: file names by folder.
         """
         if self._folder is None:
             return
@@ -56,19 +56,19 @@ class Journal:
             self._folder.mkdir(parents=True, exist_ok=True)
             with path.with_suffix(".new").open("w") as file:
                 for folder, names in files.items():
-                    # A folder at a time: one long call would hold up the server's other threads.
+                    # One folder at a time, because one long call would block the server's other threads.
                     file.write("".join(json.dumps([folder, name]) + "\n" for name in names))
             path.with_suffix(".new").replace(path)
         except OSError as error:
             _log.warning("Card content could not be recorded: %s: %s", path, error.strerror)
 
     def begin(self, camera: str, at: str, known: bool, added: Iterable[tuple[str, str]]) -> None:
-        """A shot is about to be taken.
+        """Record that a shot starts now.
 
         Args:
-            at: the time, see `now`.
+            at: the time, from `now`.
             known: whether the card was read.
-            added: folder and name of the files that came since the last shot or reading.
+            added: folder and name of files that were added since the last shot or reading.
         """
         if self._folder is None:
             return
@@ -84,7 +84,7 @@ class Journal:
             _log.warning("Shots in progress could not be recorded: %s: %s", path, error.strerror)
 
     def end(self, camera: str) -> None:
-        """The outcome of its shot is known."""
+        """Record that the outcome of the camera's shot is known."""
         if self._folder is None:
             return
         try:
@@ -93,7 +93,7 @@ class Journal:
             _log.warning("Record of a finished shot could not be deleted: %s", error)
 
     def open_shot(self, camera: str) -> OpenShot | None:
-        """The shot of this camera that has begun and not ended."""
+        """The shot of this camera that was started but not finished."""
         if self._folder is None:
             return None
         try:
@@ -115,11 +115,11 @@ class Journal:
 
     def _path(self, camera: str, ending: str) -> Path:
         assert self._folder is not None, "asked for only where there is a folder"
-        # Part of it for people; the digest tells apart what differs in other characters only.
+        # The readable part is for people. The digest distinguishes names that differ only in other characters.
         shown = re.sub(r"[^A-Za-z0-9]+", "_", camera)[:60]
         return self._folder / f"{shown}-{hashlib.sha256(camera.encode(errors='replace')).hexdigest()[:10]}{ending}"
 
 
 def now() -> str:
-    """The time as it is noted."""
+    """The current time in the format of the journal."""
     return datetime.now(UTC).isoformat(timespec="seconds")

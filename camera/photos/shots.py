@@ -1,4 +1,4 @@
-"""The pictures of one camera: taken, fetched, deleted, and looked for where the outcome of a shot is unknown."""
+"""The pictures of one camera: capture, download, deletion, and the check after a shot with an unknown outcome."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _log = logging.getLogger("camera.photos.shots")
 
 @dataclass(frozen=True, slots=True)
 class PhotoOptions:
-    """What becomes of pictures.
+    """Options for pictures.
 
     Attributes:
-        folder: where they are saved.
-        journal: remembers shots in progress.
-        orientation: how they are rotated and mirrored when they are fetched.
+        folder: where pictures are saved.
+        journal: records shots in progress.
+        orientation: how fetched pictures are rotated and mirrored.
     """
 
     folder: PhotoFolder = field(default_factory=lambda: PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
@@ -43,7 +43,7 @@ class PhotoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose pictures they are: port, title and serial number now, and what identifies the camera across restarts."""
+    """The camera of the pictures: port, title and serial number, and a key that identifies it across restarts."""
 
     port: str
     title: str
@@ -55,14 +55,14 @@ FromPhotos = FileAdded | CaptureSaved | CaptureChecked | StateMayDiffer
 
 
 class Photos:
-    """What one camera shoots, and what is on its card.
+    """Captures with one camera, and the content of its card.
 
     Args:
         options: for every camera.
-        iso: what stills are taken with.
-        exclusive: gives the camera to one caller alone.
-        owner: whose they are now.
-        emit: gets every event.
+        iso: the operator's ISO for stills.
+        exclusive: gives exclusive access to the camera.
+        owner: returns the camera's current data.
+        emit: receives every event.
 
     Attributes:
         capturing: whether a photo is being taken.
@@ -84,29 +84,29 @@ class Photos:
         self._emit = emit
         self._downloads = Downloads(options.orientation)
         self._card = Card(options.journal)
-        self._driver_cache_stale = False  # the driver remembers the card as it was before a shot of unknown outcome
+        self._driver_cache_stale = False  # after a shot with an unknown outcome
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def file_count(self) -> int | None:
-        """How many files the card has; None until it was read."""
+        """The number of files on the card; None until it was read."""
         return self._card.files
 
     @property
     def finding(self) -> Finding | None:
-        """About the last shot of unknown outcome."""
+        """The result of the check after the last shot with an unknown outcome."""
         return self._card.finding
 
     async def capture(self, request: CaptureRequest, on_picture: OnPicture) -> Shot:
-        """Take one photo as ordered, in the order of asking. Live view pauses meanwhile and goes on by itself.
+        """Take one picture, in the order of requests. Live view pauses during the capture and then continues.
 
         Args:
-            order: what is wanted.
-            on_picture: called with the picture once it is here, before it is saved.
+            request: what the capture should do.
+            on_picture: called with the picture when it was fetched, before it is saved.
 
         Raises:
-            CaptureUnknown: the shutter may have fired and no file was seen; the card is compared later.
-            CameraError: it did not fire.
+            CaptureUnknown: the shutter may have fired, but no file was found; the card is checked later.
+            CameraError: the shutter did not fire.
         """
         started = time.monotonic()
         async with self._exclusive() as camera:
@@ -132,7 +132,7 @@ class Photos:
         except CameraError:
             await self._card.end_shot(owner.key)
             raise
-        except BaseException:  # the server ends, or made a mistake: whether it fired is unknown
+        except BaseException:  # shutdown or an internal error: whether it fired is unknown
             self._card.needs_check = self._driver_cache_stale = True
             raise
         finally:
@@ -142,11 +142,11 @@ class Photos:
         return shot
 
     async def fetch(self, path: str | None, digest: bool = False) -> FetchedFile:
-        """A whole file; without a path the last image captured. Raises FileNotFound, InvalidPath.
+        """A complete file; without a path, the last picture. Raises FileNotFound, InvalidPath.
 
         Args:
             path: on the camera.
-            digest: its SHA-256 will be asked for.
+            digest: whether its SHA-256 will be needed.
         """
         if path is None:
             path = self._downloads.last_image
@@ -167,7 +167,7 @@ class Photos:
         self._card.remove(path)
 
     def added(self, path: str) -> None:
-        """The camera reports a file that no command asked for. One in its RAM is fetched before it is reported."""
+        """A new file that no command made was reported. A file in the camera's RAM is fetched before it is reported."""
         if in_ram(path):
             self._start(self._fetch_from_ram(path), "rescue")
             return
@@ -176,31 +176,31 @@ class Photos:
         self._emit(FileAdded(path))
 
     def opened(self) -> None:
-        """A new process has opened the camera, which may be another one, with a shot of its own to look for."""
+        """A new process has opened the camera. It may be another camera, with its own shot to check."""
         self._card.needs_check, self._driver_cache_stale = True, False
 
     def lost(self) -> None:
-        """The camera is not open any more."""
+        """The camera is no longer open."""
         self._downloads.forget_copies()
 
     def forget_old(self) -> None:
-        """Give back the memory of files that nobody asked for in a while."""
+        """Free the memory of files that were not used recently."""
         self._downloads.forget_old()
 
     async def read_card(self) -> None:
-        """Read the card of a camera that was just opened, a shot of unknown outcome first."""
+        """Check a shot with an unknown outcome, and read the card of a newly opened camera."""
 
         async def list_folder(folder: str) -> tuple[list[str], list[str]]:
-            async with self._exclusive() as camera:  # others may come in between
+            async with self._exclusive() as camera:  # released between folders, so that others can use the camera
                 return await _names(camera, folder)
 
-        with suppress(CameraError):  # lost again: the next opening comes here too
+        with suppress(CameraError):  # if the camera is lost, this is called again after the next opening
             async with self._exclusive() as camera:
                 await self._check_unknown_shot(camera)
             await self._card.read(self._owner().key, list_folder)
 
     async def stop(self) -> None:
-        """End what runs in the background."""
+        """Cancel background tasks."""
         for task in tuple(self._tasks):
             task.cancel()
             await asyncio.wait((task,))
@@ -211,7 +211,7 @@ class Photos:
         task.add_done_callback(self._tasks.discard)
 
     async def _fetch_from_ram(self, path: str) -> None:
-        """Fetch a picture taken with the camera's own button into its RAM, and only then report it."""
+        """Fetch a picture that was taken with the camera's own button into its RAM, and then report it."""
         try:
             async with self._exclusive() as camera:
                 file = await self._downloads.fetch_if_in_ram(camera, CapturedFile(path, None, mimetype_of(path)))
@@ -233,16 +233,16 @@ class Photos:
             if one.saved_path is not None:
                 self._emit(CaptureSaved(one.file.path, one.saved_path))
 
-    # -- shots of unknown outcome
+    # -- shots with an unknown outcome
 
     async def _check_in_background(self) -> None:
-        """After a shot of unknown outcome; of a camera that is lost once it is back."""
+        """Check the card after a shot with an unknown outcome; if the camera is lost, after the next opening."""
         with suppress(CameraError):
             async with self._exclusive() as camera:
                 await self._check_unknown_shot(camera)
 
     async def _check_unknown_shot(self, camera: RemoteCamera) -> None:
-        """Find out about a shot of unknown outcome before anything else is shot."""
+        """Check the outcome of an earlier shot before the next capture."""
         if self._driver_cache_stale:
             await camera.renew()
             self._driver_cache_stale = False
