@@ -1,4 +1,4 @@
-"""The token that clients have to send, and the throttle on guessing it."""
+"""Checks the token of clients, and slows down guessing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ FAILURES_A_MINUTE = 5
 FAILURES_A_MINUTE_OVERALL = 300
 _WINDOW_S = 60.0
 _DELAY_S = 1.0
-# Addresses remembered; an attacker with more than that many meets the throttle over all addresses.
+# Number of remembered addresses. An attacker with more addresses is limited by the overall limit.
 _MAX_ADDRESSES = 1024
 
 
 def network_of(address: str) -> str:
-    """The network of an IPv6 address (/64, of which one machine can have every address), or the IPv4 address itself.
+    """The network of an IPv6 address (/64), or the IPv4 address itself.
 
-    Wrong tokens are counted for it together; the right token always opens.
+    One machine can use all addresses of a /64, so wrong tokens are counted per network. The correct token is always
+    accepted.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -31,29 +32,29 @@ def network_of(address: str) -> str:
 
 
 class TooManyFailures(Exception):
-    """Too many tokens were wrong in the last minute, from this address or from all of them together."""
+    """There were too many wrong tokens in the last minute, from this address or overall."""
 
 
 class _Failures:
-    """The wrong tokens of the last minute, as many as matter."""
+    """The times of wrong tokens in the last minute, up to the limit."""
 
     def __init__(self, most: int) -> None:
         self._times: deque[float] = deque(maxlen=most)
 
     def too_many(self, now: float) -> bool:
-        """Whether as many as may be lie within the last minute."""
+        """Whether the limit was reached within the last minute."""
         return len(self._times) == self._times.maxlen and self._times[0] >= now - _WINDOW_S
 
     def add(self, now: float) -> None:
-        """One more."""
+        """Count a wrong token."""
         self._times.append(now)
 
 
 class Gate:
-    """Compares every token at once and in constant time; answers to wrong ones are slowed down.
+    """Compares tokens in constant time, and delays the answers to wrong ones.
 
-    From the sixth wrong token within a minute from one address (of IPv6: network), or the 301st from anywhere, the answer
-    to a wrong one takes a second and is another. Nothing that others send delays the right token.
+    After five wrong tokens from one address (IPv6: network) or 300 overall within a minute, the answer to a wrong token
+    takes one second and is another error. Wrong tokens never delay the correct token.
     """
 
     def __init__(self, token: str) -> None:
@@ -62,22 +63,22 @@ class Gate:
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
     def accepts(self, token: str) -> bool:
-        """Whether a token is the right one."""
-        # surrogatepass: a lone surrogate in JSON is a wrong token, not an error of ours
+        """Whether a token is correct."""
+        # surrogatepass: a lone surrogate in JSON is just a wrong token
         return hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token)
 
     async def slow_down(self, address: str) -> None:
-        """Note that a token from this address was wrong.
+        """Count a wrong token from this address.
 
         Raises:
-            TooManyFailures: as were too many before it; after a second.
+            TooManyFailures: there were too many before it; raised after one second.
         """
         if self._note_failure(network_of(address), time.monotonic()):
             await asyncio.sleep(_DELAY_S)
             raise TooManyFailures
 
     def _note_failure(self, network: str, now: float) -> bool:
-        """Count a wrong token; whether there were too many before it."""
+        """Count a wrong token; returns whether there were too many before it."""
         failures = self._failures.setdefault(network, _Failures(FAILURES_A_MINUTE))
         self._failures.move_to_end(network)
         while len(self._failures) > _MAX_ADDRESSES:

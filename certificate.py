@@ -1,4 +1,4 @@
-"""Makes a self-signed certificate for this machine: `python gphoto_ws_server.py --make-cert [FOLDER]`."""
+"""Creates a self-signed certificate for this machine: `python gphoto_ws_server.py --make-cert [FOLDER]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import machine_names
 
 CERTIFICATE, KEY = "tls-cert.pem", "tls-key.pem"
-# Apple's devices take none that is valid for longer.
+# Apple's devices reject certificates with a longer validity.
 DAYS = 825
 _OPENSSL_S = 30.0
 _CONFIGURATION = """\
@@ -30,11 +30,11 @@ subjectKeyIdentifier = hash
 subjectAltName = {alternatives}
 """
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-_COMMON_NAME_LENGTH = 64  # of X.509
+_COMMON_NAME_LENGTH = 64  # limit of X.509
 
 
 def run(folder: Path) -> int:
-    """Make the pair, and print the settings that use it; the exit code is 1 where that cannot be done."""
+    """Create the certificate and print the settings for it; the exit code is 1 on failure."""
     try:
         covered = make(folder)
     except (OSError, subprocess.SubprocessError) as error:
@@ -48,16 +48,16 @@ def run(folder: Path) -> int:
 
 
 def make(folder: Path) -> list[str]:
-    """Write a certificate and its key, which only this user may read; the names and addresses that it covers.
+    """Create a certificate and its key, readable only by this user; returns the covered names and addresses.
 
     Raises:
-        FileExistsError: there is one already; nothing is overwritten.
-        OSError: the folder cannot be written to, or there is no openssl.
-        subprocess.SubprocessError: openssl refused.
+        FileExistsError: one of the files exists; nothing is overwritten.
+        OSError: the folder is not writable, or openssl is not installed.
+        subprocess.SubprocessError: openssl failed.
     """
     covered = [name for name in ("localhost", *machine_names.names()) if _NAME.fullmatch(name)]
     covered += ["127.0.0.1", "::1", *machine_names.addresses()]
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".certificate-") as hidden:  # nobody else may look into it
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".certificate-") as hidden:  # private to this user
         work = Path(hidden)
         names = [name for name in machine_names.names() if name in covered and len(name) <= _COMMON_NAME_LENGTH]
         alternatives = ",".join(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in covered)
@@ -71,7 +71,7 @@ def make(folder: Path) -> list[str]:
         )  # fmt: skip
         os.chmod(work / KEY, 0o600)
         os.chmod(work / CERTIFICATE, 0o644)
-        os.link(work / KEY, folder / KEY)  # fails where there is one
+        os.link(work / KEY, folder / KEY)  # fails if the file exists
         try:
             os.link(work / CERTIFICATE, folder / CERTIFICATE)
         except BaseException:

@@ -1,4 +1,4 @@
-"""The entry: read settings, build the parts, serve, stop in order."""
+"""The entry point: reads settings, builds the server, runs it, and stops it in order."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _raise_descriptor_limit() -> None:
-    """As many descriptors as this process may have: clients must not take those that cameras and pictures need."""
+    """Raise the limit of file descriptors, so that clients cannot use up those that cameras and pictures need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft < most:
@@ -93,20 +93,20 @@ def _shown(host: str) -> str:
 
 
 def _console(host: str, port: int, secure: bool) -> str:
-    """Where a browser on this machine finds the page."""
+    """The address of the console for a browser on this machine."""
     here = "localhost" if host in ("0.0.0.0", "::") else _shown(host)
     return f"{'https' if secure else 'http'}://{here}:{port}/console"
 
 
 def _reason(error: OSError) -> str:
-    """Why it cannot listen, without the library's words around it."""
-    if error.errno is None or error.errno < 0:  # a name that cannot be looked up
+    """The reason why the server cannot listen, without the library's text around it."""
+    if error.errno is None or error.errno < 0:  # the host name cannot be resolved
         return str(error.strerror or error)
     return os.strerror(error.errno)
 
 
 def _reload(certificates: Certificates | None) -> None:
-    """Answer SIGHUP, which never ends the server: that would leave its cameras unreleased."""
+    """Handle SIGHUP. By default it would end the server without releasing the cameras."""
     if certificates is None:
         _log.info("SIGHUP: there is no certificate to reload. Other settings need a restart.")
         return
@@ -119,7 +119,7 @@ def _reload(certificates: Certificates | None) -> None:
 
 
 def _check_photo_folder(photos: PhotoFolder) -> None:
-    """Say what the first save would: that pictures cannot be saved; and remove what a killed server left half written."""
+    """Warn if pictures cannot be saved, and remove partial files of a killed server."""
     try:
         photos.check_writable()
     except FolderNotWritable as error:
@@ -162,14 +162,14 @@ def build(
     live_view: LiveViewDefaults | None = None,
     drives: bool = False,
 ) -> App:
-    """Put the parts together; nothing is started.
+    """Build the server without starting it.
 
     Args:
-        access: who may connect.
+        access: settings for access control.
         network: addresses of network cameras.
-        options: for every camera.
-        live_view: where a client does not say.
-        drives: whether mounted drives with a DCIM folder are cameras.
+        options: options for all cameras.
+        live_view: defaults for live view.
+        drives: whether mounted drives with a DCIM folder count as cameras.
     """
     events = EventHub()
     registry = Registry(network, options, events.emit, drives)
@@ -178,13 +178,13 @@ def build(
 
 
 def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int:
-    """Run the server until SIGTERM or SIGINT; returns the exit code (2: bad settings, 1: cannot listen)."""
+    """Run the server until SIGTERM or SIGINT; returns the exit code (2: invalid settings, 1: cannot listen)."""
     arguments = _arguments(argv)
     if arguments.settings:
         print(explained(), end="")
         return 0
     if arguments.doctor:
-        from doctor import report  # what it needs, the server does not
+        from doctor import report  # imported here, because the server does not need it
 
         return report.run(arguments.host, arguments.port)
     if arguments.make_cert:
@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     keep_freed_memory()
     _raise_descriptor_limit()
     redaction.configure(settings.log_level, LOG_FORMAT, token)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are certificates to read again
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the certificates are loaded
     if not settings.api_token:
         _log.info("API_TOKEN is not set. The token of this run is %s", token, extra=redaction.SHOW_TOKEN)
     for warning in warnings:

@@ -1,4 +1,4 @@
-"""Asks the server of these settings how it is, for Docker's HEALTHCHECK: exit code 0 when its /health is good."""
+"""Checks the server of these settings, for Docker's HEALTHCHECK: the exit code is 0 if /health reports a camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ANSWER_S = 4.0
 
 
 def main() -> int:
-    """Returns 0 (good) or 1 (bad, or no answer; the reason is on stderr)."""
+    """Returns 0 (healthy) or 1 (not healthy, or no answer; the reason is on stderr)."""
     try:
         status, body = ask(load())
     except (SettingsError, OSError, http.client.HTTPException) as error:
@@ -29,20 +29,20 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
     """The status and body of GET /health.
 
     Args:
-        settings: where the server is.
-        token: for the details; only sent to a server that has the certificate of the settings, where it has one.
+        settings: the server's address.
+        token: for details. Sent only after checking the server's certificate, if the settings contain one.
 
     Raises:
-        OSError, http.client.HTTPException: no answer, or none of HTTP.
+        OSError, http.client.HTTPException: there is no answer, or it is not HTTP.
     """
     host, port = _reachable(settings.ws_host), settings.ws_port
     connection: http.client.HTTPConnection
     if settings.ws_tls_cert:
-        # Its certificate is for the name that clients use, not for this address.
+        # The certificate is for the server's public name, not for this address.
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname = False
         if token:
-            trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # this very certificate, whoever issued it
+            trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # trust exactly this certificate, whoever issued it
             trusting.load_verify_locations(settings.ws_tls_cert)
         else:
             trusting.verify_mode = ssl.CERT_NONE
@@ -50,7 +50,7 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
     else:
         connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
     try:
-        # A token is sent as UTF-8; a string would be taken for Latin-1.
+        # A token is sent as UTF-8; http.client would encode a string as Latin-1.
         connection.request("GET", "/health", headers={"Authorization": f"Bearer {token}".encode()} if token else {})
         response = connection.getresponse()
         return response.status, response.read().decode(errors="replace")
@@ -59,7 +59,7 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
 
 
 def _reachable(host: str) -> str:
-    """Where a server that is bound there answers on this machine."""
+    """The address under which a server on this machine with this setting can be reached."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the server keeps from other processes of its user: its memory, and the token in its environment."""
+"""Protects the server's memory, and the token in its environment, from other processes of the same user."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from camera.device import kernel
 
 _log = logging.getLogger("isolation")
 
-# Fields of /proc/PID/stat, counted from 0 behind the name: where the environment lies that the process was started with.
+# Fields of /proc/PID/stat after the name, counted from 0: start and end of the process's initial environment.
 _ENV_START, _ENV_END = 47, 48
 
 
 def isolate(secret: str, *, debuggable: bool) -> None:
-    """Keep this process's memory from others of its user, and a secret out of the environment that it came with.
+    """Protect this process's memory from other processes of the user, and remove a secret from its environment.
 
-    Root may still look. Children get none of it but that no program gives them more rights.
+    Root can still read the memory. Of this, child processes inherit only that they cannot gain privileges.
 
     Args:
-        secret: the variable's name.
-        debuggable: leave the memory open to debuggers and profilers of the same user.
+        secret: the name of the environment variable.
+        debuggable: allow debuggers and profilers of the same user.
     """
     os.environ.pop(secret, None)
     _wipe(secret.encode() + b"=")
@@ -32,7 +32,7 @@ def isolate(secret: str, *, debuggable: bool) -> None:
 
 
 def report() -> None:
-    """Say whether camera processes are confined, which only newer kernels can do."""
+    """Log whether camera processes are confined, which needs a newer kernel."""
     if version := kernel.landlock_version():
         _log.info("Camera processes are confined by Landlock (version %d)", version)
     else:
@@ -42,7 +42,7 @@ def report() -> None:
 
 
 def _wipe(start: bytes) -> None:
-    """Write zeros over the value of a variable where the kernel shows it: removing it only makes the C library forget."""
+    """Overwrite the value of a variable where /proc shows it; unsetting it changes only the copy of the C library."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         begin, end = int(fields[_ENV_START]), int(fields[_ENV_END])

@@ -1,4 +1,4 @@
-"""What this machine is called, and its addresses, without asking a name server."""
+"""The names and addresses of this machine, determined without a DNS server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOSTS = Path("/etc/hosts")
 
 
 def names() -> list[str]:
-    """The host name in full and in short, what /etc/hosts calls it, in the network's own domains, and as multicast DNS has it."""
+    """The host name, full and short; its names in /etc/hosts, in the domains of the network, and in multicast DNS."""
     full = socket.gethostname().lower().rstrip(".")
     short = full.partition(".")[0]
     found = [
@@ -32,7 +32,7 @@ def names() -> list[str]:
 
 
 def _other_names(known: set[str]) -> list[str]:
-    """Those that /etc/hosts has on a line with a known one, as Debian writes `127.0.1.1 booth.example.org booth`."""
+    """Names in /etc/hosts on the same line as a known name, for example `127.0.1.1 booth.example.org booth`."""
     found: list[str] = []
     with suppress(OSError, UnicodeDecodeError):
         for line in _HOSTS.read_text().splitlines():
@@ -43,7 +43,7 @@ def _other_names(known: set[str]) -> list[str]:
 
 
 def _domains() -> list[str]:
-    """Those in which the resolver completes short names, as the network's router gave them."""
+    """The domains in which the resolver looks for short names; usually from the network's router."""
     domains: list[str] = []
     with suppress(OSError, UnicodeDecodeError):
         for line in _RESOLVER.read_text().splitlines():
@@ -54,7 +54,7 @@ def _domains() -> list[str]:
 
 
 def addresses() -> list[str]:
-    """The addresses at which other machines may reach this one, numeric; those of the local link are left out."""
+    """The numeric addresses at which other machines may reach this one, without link-local IPv6 addresses."""
     found = [address for _, interface in socket.if_nameindex() if (address := _ipv4(interface))]
     with suppress(OSError):
         for line in Path("/proc/net/if_inet6").read_text().splitlines():
@@ -69,5 +69,5 @@ def _ipv4(interface: str) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             return socket.inet_ntoa(fcntl.ioctl(any_socket.fileno(), _SIOCGIFADDR, request)[_ADDRESS])
-        except OSError:  # it has none
+        except OSError:  # the interface has no IPv4 address
             return ""

@@ -1,4 +1,4 @@
-"""The certificates that the server shows: read at the start, and again on request."""
+"""The server's TLS certificates: loaded at the start, and again on request."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ssl
 
 
 class TlsError(Exception):
-    """A certificate and its key cannot be used; the message says what is needed."""
+    """The certificate and key cannot be used; the message says what is required."""
 
 
 class Certificates:
-    """A certificate chain and its key, PEM files that may be replaced while the server runs.
+    """A certificate chain and its key: PEM files that may be replaced while the server runs.
 
     Attributes:
-        context: for the server; new handshakes show the certificate that was read last.
+        context: for the server; new handshakes use the certificate that was loaded last.
 
     Raises:
         TlsError: the files cannot be used.
@@ -22,21 +22,21 @@ class Certificates:
     def __init__(self, chain: str, key: str) -> None:
         self._chain, self._key = chain, key
         self.context = self._current = self._read()
-        # A context of its own for each reading, so that a pair is shown whole or not at all.
+        # A new context for each loading, so that certificate and key always match.
         self.context.sni_callback = self._show
 
     def read_again(self) -> None:
-        """Show what the files hold now to new clients; those that are connected notice nothing.
+        """Load the files again for new connections. Open connections are not affected.
 
         Raises:
-            TlsError: the files cannot be used; the certificate from before is shown on.
+            TlsError: the files cannot be used; the previous certificate stays in use.
         """
         self._current = self._read()
 
     def _read(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            # An encrypted key is refused; without a password here OpenSSL would ask for one on the terminal.
+            # An encrypted key is rejected. Without a password, OpenSSL would ask for one on the terminal.
             context.load_cert_chain(self._chain, self._key, password="")
         except OSError as error:
             raise TlsError(

@@ -1,1 +1,1 @@
-"""What is wrong with this machine, its settings and its cameras, and the one command that mends it."""
+"""Finds problems of this machine, its settings and its cameras, each with a command that solves it."""

@@ -1,4 +1,4 @@
-"""Each camera: may it be used, does it open, will it last."""
+"""Checks each camera: permission, opening, battery, card, power management."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from doctor.findings import Finding
 
 
 async def examine(camera: DetectedCamera) -> list[Finding]:
-    """Open a camera in a process of its own, look, and let it go."""
+    """Open a camera in its own process, check it, and release it."""
     findings = sleep(camera.port)
     process = CameraProcess(ProcessOptions(camera.port, camera.model, ""), lambda event: None)
     try:
@@ -41,7 +41,7 @@ async def examine(camera: DetectedCamera) -> list[Finding]:
 
 
 def sleep(port: str) -> list[Finding]:
-    """Whether the kernel may put the camera to sleep."""
+    """A note if the kernel may suspend the camera."""
     asleep = ports.suspends(port)
     if asleep is None:
         return []
@@ -50,14 +50,14 @@ def sleep(port: str) -> list[Finding]:
 
 
 def permission(node: Path) -> str:
-    """What lets this user open a device node: the group that owns it; where that is root's, the udev rules first."""
+    """The fix for a device file without permission: join its group, or, if that is root, install the udev rules first."""
     user, number = os.environ.get("USER") or os.getuid(), 0
-    with suppress(OSError):  # it is plugged in anew just now
+    with suppress(OSError):  # it was just plugged in again
         number = node.stat().st_gid
     if number:
         try:
             return f"sudo usermod -aG {node.group()} {user}, then log in again"
-        except KeyError:  # a container, which has the node and not the group's name
+        except KeyError:  # in a container the group of the device file may have no name
             return f"set USB_GROUP={number} (see compose.yaml)"
     rules = 'the lines of deploy/README.md below "The user, and cameras for its group"'
     return f"{rules}; sudo usermod -aG gphoto-ws {user}; then log in again"
@@ -73,7 +73,7 @@ def _fix(error: CameraError) -> str:
 
 async def _warnings(camera: RemoteCamera) -> list[str]:
     warnings: list[str] = []
-    with suppress(CameraError):  # many report no battery
+    with suppress(CameraError):  # many cameras report no battery
         warnings += battery_warnings(str((await camera.get_config("batterylevel")).value))
     try:
         cards = await camera.storage()

@@ -1,4 +1,4 @@
-"""What was found, in words, and what to do about it."""
+"""Findings: what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MARKS: dict[Level, str] = {"ok": "ok      ", "note": "note    ", "problem": "PR
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report.
+    """One finding of the report.
 
     Attributes:
-        level: "problem" where the server or a camera will not work, "note" for what may surprise later.
-        words: what is the case.
-        fix: one command, or one thing to do.
+        level: "problem" if the server or a camera does not work, "note" for possible later problems.
+        words: what was found.
+        fix: one command, or one action.
     """
 
     level: Level

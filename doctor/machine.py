@@ -1,4 +1,4 @@
-"""The machine below the server: who has the port, who takes cameras away, folders, libraries."""
+"""Checks the machine: port, programs that claim cameras, folders, libraries, USB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STOP_MONITOR = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service
 
 
 def port(host: str, number: int) -> Finding:
-    """Whether the server's port is free."""
+    """Check whether the server's port is free."""
     try:
         places = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -38,13 +38,13 @@ def port(host: str, number: int) -> Finding:
                 if error.errno == errno.EACCES:
                     return Finding("problem", f"port {number} needs root", "set WS_PORT to 1024 or more")
                 if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
-                    continue  # no IPv6 here
+                    continue  # this machine has no IPv6
                 return Finding("problem", f"cannot listen on {host}: {error.strerror}", "set WS_HOST=localhost")
     return Finding("ok", f"port {number} is free")
 
 
 def volume_monitors() -> list[Finding]:
-    """The desktop's programs that claim every camera that is plugged in, by name and number."""
+    """Running desktop programs that claim every connected camera."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -59,12 +59,12 @@ def volume_monitors() -> list[Finding]:
 
 
 def folders(photos: Path, state: Path) -> list[Finding]:
-    """Whether pictures can be saved, and shots under way be remembered."""
+    """Check whether pictures can be saved, and shots in progress be recorded."""
     findings = []
     photos = photos.absolute()
     try:
         PhotoFolder(photos, "{original}").check_writable()
-        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # looking changes nothing
+        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # creates nothing
         findings.append(Finding("ok", f"photos are saved to {photos}"))
     except CameraError as error:
         fix = error.fix if isinstance(error, FolderNotWritable) else "free some space on that disk"
@@ -77,13 +77,13 @@ def folders(photos: Path, state: Path) -> list[Finding]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder itself, or its nearest parent that exists."""
     folder = folder.absolute()
     return next(existing for existing in (folder, *folder.parents) if existing.exists())
 
 
 def libraries(libgphoto2: str) -> list[Finding]:
-    """The libraries that matter, by version; `libgphoto2` as the detection process told it."""
+    """Check the versions of libraries; `libgphoto2` is the version that the detection reported."""
     findings = [Finding("ok", f"libgphoto2 {libgphoto2} (python-gphoto2 {version('gphoto2')})")]
     if detection.is_old(libgphoto2):
         fixed = ".".join(map(str, detection.OLDEST))
@@ -96,7 +96,7 @@ def libraries(libgphoto2: str) -> list[Finding]:
 
 
 def bus(seen: int) -> list[Finding]:
-    """What the kernel shows on USB, beside the number of cameras that libgphoto2 sees there."""
+    """Compare the cameras on USB with the number that libgphoto2 found."""
     on_bus = ports.usb_cameras()
     if len(on_bus) > seen:
         words = f"USB has {', '.join(on_bus)}, but libgphoto2 finds {seen or 'no'} camera{'s'[: seen != 1]}"

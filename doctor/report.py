@@ -1,4 +1,4 @@
-"""The whole examination, line by line as it goes: `python gphoto_ws_server.py --doctor`."""
+"""The complete report, printed line by line: `python gphoto_ws_server.py --doctor`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from settings import Settings, SettingsError, load, remarks, state_folder
 
 
 def run(host: str | None, port: int | None) -> int:
-    """Print what is found; the exit code is 1 where something has to be mended."""
+    """Print the findings; the exit code is 1 if there is a problem."""
     return asyncio.run(_print(host, port))
 
 

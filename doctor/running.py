@@ -1,4 +1,4 @@
-"""A server that runs already, in words: which it is, and how its cameras are."""
+"""Reports about a server that is already running, and about its cameras."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from doctor import machine
 from doctor.findings import Finding
 from settings import Settings
 
-# What each state is called, and whether a person has to do something.
+# The text for each state, and whether the user has to do something.
 _STATES: dict[State, tuple[str, bool]] = {
     "opening": ("being opened", False),
     "ready": ("ready", False),
@@ -46,7 +46,7 @@ class _Health(BaseModel):
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """What /health of the server of these settings says; nothing where there is none, or another program."""
+    """Findings from the server's /health; none if no server answers, or another program does."""
     try:
         _, body = healthcheck.ask(settings)
         status = _Status.model_validate_json(body).status
@@ -55,7 +55,7 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         _, body = healthcheck.ask(settings, settings.api_token)
         health = _Health.model_validate_json(body)
-    except (OSError, http.client.HTTPException, ValueError):  # another token, or one that no header can hold
+    except (OSError, http.client.HTTPException, ValueError):  # another token, or one that is not valid in a header
         return _without_token(settings, status)
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
     findings = [Finding("ok", words), *map(_camera_finding, health.cameras)]
@@ -69,7 +69,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _without_token(settings: Settings, status: str) -> list[Finding]:
-    """What a server says of itself to those who do not have its token."""
+    """The finding for a server whose token is not known."""
     words = f"port {settings.ws_port}: a gphoto-ws-server is running; its cameras are {_STATUS[status]}"
     fix = "run this again with the server's API_TOKEN to see which camera and why"
     return [Finding("ok" if status == "ok" else "problem", words, "" if status == "ok" else fix)]
@@ -89,5 +89,5 @@ def _camera_finding(camera: _Camera) -> Finding:
 
 
 def _duration(seconds: float) -> str:
-    """A time for people: "40 s", "3 min"."""
+    """A duration for people: "40 s", "3 min"."""
     return next(f"{seconds // size:.0f} {unit}" for unit, least, size in _UNITS if seconds >= least)

@@ -1,1 +1,1 @@
-"""The wire as typed values: messages in, messages out. No I/O and no camera."""
+"""The wire protocol as typed values. No I/O, and no access to cameras."""

@@ -1,4 +1,4 @@
-"""base64 by the fastest encoder there is: pybase64 where it is installed, the standard library's otherwise."""
+"""base64 encoding with the fastest available encoder: pybase64 if it is installed, otherwise the standard library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 def _fastest() -> Callable[[bytes | memoryview], bytes]:
     try:
         encode: Callable[[bytes | memoryview], bytes] = importlib.import_module("pybase64").b64encode
-    except ImportError:  # no wheel for this machine; everything works without it
+    except ImportError:  # there is no wheel for this machine; the standard library does the same
         return base64.b64encode
     return encode
 

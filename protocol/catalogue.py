@@ -1,4 +1,4 @@
-"""Every command, declared once: from here come validation, dispatch, list_commands and the documentation."""
+"""The declaration of every command, used for validation, dispatch, list_commands and the documentation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ReplyT = TypeVar("ReplyT", bound=c.Reply)
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[PayloadT, ReplyT]):
-    """One command: its name, what it takes and answers, one line on what it does, an example payload."""
+    """The declaration of a command: name, payload, reply, one line of description, and an example payload."""
 
     name: str
     payload: type[PayloadT]
@@ -28,7 +28,7 @@ class Command(Generic[PayloadT, ReplyT]):
     example: dict[str, Any]
 
     def description(self) -> c.CommandDescription:
-        """The command with its JSON Schemas, as list_commands answers it."""
+        """The command with its JSON Schemas, for list_commands."""
         return c.CommandDescription(
             command=self.name,
             summary=self.summary,
@@ -38,10 +38,10 @@ class Command(Generic[PayloadT, ReplyT]):
         )
 
     def validate(self, payload: Mapping[str, Any]) -> PayloadT:
-        """The payload as a model.
+        """Validate a payload.
 
         Raises:
-            RequestError: invalid_payload; says which keys are wrong and what is allowed.
+            RequestError: invalid_payload; lists the invalid keys and what is allowed.
         """
         try:
             return self.payload.model_validate(payload)
@@ -49,7 +49,7 @@ class Command(Generic[PayloadT, ReplyT]):
             raise _invalid(self, error) from None
 
 
-# How pydantic marks which kind of a setting's value it tried.
+# Pydantic's names for the types of a setting's value, in the path of an error.
 _VALUE_KINDS = ("str", "int", "float", "bool")
 _MOST_REPORTED = 10
 
@@ -218,10 +218,10 @@ COMMANDS: dict[str, Command[Any, Any]] = {
 
 
 def find(name: str) -> Command[Any, Any]:
-    """The command of that name.
+    """The command with this name.
 
     Raises:
-        RequestError: unknown_command; details name all commands, and the nearest.
+        RequestError: unknown_command; the details list all commands and similar names.
     """
     if name not in COMMANDS:
         near = similar(name, COMMANDS)

@@ -1,4 +1,4 @@
-"""Every close code of the server: when it is sent, and whether it is of use to connect again."""
+"""The close codes of the server: when each is sent, and whether reconnecting makes sense."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLOOD = 4429
 
 @dataclass(frozen=True, slots=True)
 class CloseCode:
-    """One code, when it is sent, and whether a client should try again."""
+    """A close code, when it is sent, and whether a client should reconnect."""
 
     code: int
     when: str

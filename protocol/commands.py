@@ -1,4 +1,4 @@
-"""What each command takes and what it answers, as models with a word on every key."""
+"""The payload and the reply of each command, as models with a description of each key."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ PictureInReply = Literal["none", "thumbnail", "full"]
 FileTransfer = Literal["base64", "binary"]
 Rotation = Literal[0, 90, 180, 270]
 
-# Pieces of a file: 256 KiB raw is 350 KB as base64, well below the 1 MiB message limit of Python clients.
+# Limit for a piece of a file. Clients choose smaller pieces: 256 KiB is 350 KB as base64, below Python's limit of 1
+# MiB.
 MAX_PIECE = 8 * 2**20
 
 
 class Payload(BaseModel):
-    """What a command takes. Unknown keys are errors: a typo must not be swallowed."""
+    """Payload of a command. Unknown keys are errors, so that typos are found."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class CameraPayload(Payload):
-    """What every command for a camera takes."""
+    """Payload of every command for a camera."""
 
     port: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None, description="Port of the camera, to use another one than the selected camera."
@@ -37,7 +38,7 @@ class CameraPayload(Payload):
 
 
 class Reply(BaseModel):
-    """What a command answers beside status, id and command."""
+    """Reply to a command, without status, id and command."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,7 +47,7 @@ class Done(Reply):
     message: str = Field(description="What was done, in words for people.")
 
 
-# libgphoto2 has room for 1152 bytes, each of which may be shown as three characters (camera/escapes.py).
+# libgphoto2 limits a path to 1152 bytes; each byte may be escaped as three characters (camera/escapes.py).
 _LONGEST_PATH = 3456
 
 CameraFilepath = Annotated[
@@ -130,7 +131,7 @@ class Timing(BaseModel):
 class Captured(Reply):
     message: str = Field("Image captured successfully", description="What was done, in words for people.")
     camera_filepath: str = Field(description="The first of `files`.")
-    # The picture stands before what is known last, so that it is on its way while it is being saved.
+    # The picture comes before the keys that are known last, so that it can be sent while it is being saved.
     filename: str | None = Field(None, description="Name of the picture in this reply (download).")
     mimetype: str | None = Field(None, description="Type of the picture in this reply.")
     image_b64: str | None = Field(None, description="The picture or its thumbnail, as base64.")
@@ -201,7 +202,7 @@ class Config(BaseModel):
 
     @classmethod
     def of(cls, item: ConfigItem) -> Config:
-        """A setting as it goes over the wire."""
+        """A setting in the format of the protocol."""
         return cls(**_config_values(item))
 
 
@@ -210,7 +211,7 @@ class ConfigReply(Reply, Config):
 
     @classmethod
     def reply(cls, item: ConfigItem, message: str | None = None) -> ConfigReply:
-        """A setting as a reply of its own."""
+        """A setting as a complete reply."""
         return cls(**_config_values(item), message=message)
 
 
@@ -274,7 +275,7 @@ class StoredMemory(BaseModel):
 
 
 class CheckedCapture(BaseModel):
-    """What the camera's card said about the last shot whose outcome was not known."""
+    """The result of the check after the last shot with an unknown outcome."""
 
     at: str = Field(description="Time of the request, ISO 8601 in UTC.")
     files: list[str] | None = Field(description="New files on the card; null if that is unknown.")

@@ -1,4 +1,4 @@
-"""Requests, replies, errors and events: from text to typed values and back."""
+"""Parsing of requests, and encoding of replies, errors and events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from protocol.errors import RequestError
 
 PROTOCOL_VERSION = 1
 MAX_ID_LENGTH = 128
-# Integers beyond this are not safe in other languages' 64-bit numbers.
+# Larger integers do not fit into the 64-bit numbers of other languages.
 _MAX_ID = 2**63 - 1
 
 RequestId = str | int
@@ -22,17 +22,17 @@ RequestId = str | int
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command as it came, its payload not yet looked at."""
+    """A command as received; its payload is not validated yet."""
 
     command: str
     payload: dict[str, Any]
     id: RequestId | None = None
-    dialect: dict[str, Any] | None = None  # the message itself, where it was in the Photonic dialect
+    dialect: dict[str, Any] | None = None  # the original message, if it was in the Photonic dialect
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The first message."""
+    """The login message."""
 
     token: str
     protocol: int | None = None
@@ -40,7 +40,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """A viewer has this frame; no reply."""
+    """A viewer has received this frame. There is no reply."""
 
     stream: int
     seq: int
@@ -50,7 +50,7 @@ Inbound = Request | Login | Ack
 
 
 class BadRequest(RequestError):
-    """A message that is no command; with the id and command that could be read from it."""
+    """An invalid message, with its id and command if they could be read."""
 
     id: RequestId | None = None
     command: str | None = None
@@ -58,10 +58,10 @@ class BadRequest(RequestError):
 
 
 def parse(text: str | bytes) -> Inbound:
-    """Read one message.
+    """Parse one message.
 
     Raises:
-        BadRequest: not JSON (invalid_json), or no command, token or ack (bad_request).
+        BadRequest: not valid JSON (invalid_json), or neither command, token nor ack (bad_request).
     """
     if isinstance(text, bytes):
         raise BadRequest("bad_request", "Send text messages; binary messages go from the server to the client only.")
@@ -161,15 +161,15 @@ _HOW = 'Example: {"command": "list_cameras"}. list_commands lists all commands.'
 
 
 def reply_head(request_id: RequestId | None, command: str | None) -> dict[str, Any]:
-    """The keys that tie a reply to its request; empty where the request had no id."""
+    """The keys that connect a reply with its request; empty if the request had no id."""
     if request_id is None:
         return {}
-    # A name that is no command may be as long as a message; its echoes would pile up.
+    # An unknown command name may be as long as a message; it is shortened to limit the memory for waiting replies.
     return {"id": request_id, "command": command and command[:MAX_ID_LENGTH]}
 
 
 def encode_reply(reply: BaseModel, request: Request) -> bytes:
-    """A reply as JSON, without the keys that do not apply, in the language of the request."""
+    """A reply as JSON in the dialect of the request, without keys that do not apply."""
     values = _values(reply)
     if request.dialect is not None:
         return _json(photonic.to_reply(request.dialect, values) | _stamp(request.id))
@@ -177,7 +177,7 @@ def encode_reply(reply: BaseModel, request: Request) -> bytes:
 
 
 def _values(model: BaseModel) -> dict[str, Any]:
-    """The model's fields without those that do not apply: optional ones that are None. A required None stays null."""
+    """The fields of a model without optional ones that are None. A required field stays, as null."""
     fields = type(model).model_fields
     values = ((name, getattr(model, name)) for name in fields)
     return {name: _plain(value) for name, value in values if value is not None or fields[name].is_required()}
@@ -190,7 +190,7 @@ def _plain(value: Any) -> Any:
 
 
 def _stamp(request_id: RequestId | None) -> dict[str, Any]:
-    """What every message of the Photonic dialect ends with."""
+    """The last keys of every message in the Photonic dialect."""
     return ({} if request_id is None else {"requestId": request_id}) | {"timestamp": _now()}
 
 
@@ -205,7 +205,7 @@ def encode_error(
     *,
     dialect: bool = False,
 ) -> bytes:
-    """An error as JSON, in the Photonic dialect where the request was."""
+    """An error as JSON; in the Photonic dialect if the request was."""
     if dialect:
         return _json(photonic.to_error(error) | _stamp(request_id))
     return _json(
@@ -221,17 +221,17 @@ def encode_error(
 
 
 def encode_in_dialect(kind: str, values: dict[str, Any]) -> bytes:
-    """A message of the Photonic dialect that answers nothing."""
+    """A message of the Photonic dialect that is not a reply."""
     return _json({"type": kind, **values} | _stamp(None))
 
 
 def encode_event(name: str, values: dict[str, Any]) -> bytes:
-    """An event as JSON, with the time of now in UTC."""
+    """An event as JSON, with the current time in UTC."""
     return _json({"event": name, "time": _now(), **values})
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    # A camera's text may hold anything; what is no number in JSON becomes null, what is no character a mark.
+    # Text from a camera may contain anything: invalid numbers become null, invalid characters a replacement character.
     try:
         return to_json(value, inf_nan_mode="null", bytes_mode="utf8")
     except PydanticSerializationError:

@@ -1,4 +1,4 @@
-"""Error codes: what each means, how it looks over HTTP, and which camera errors become it. The one table of them."""
+"""The table of error codes: their meaning, their HTTP status, and the camera errors that they stand for."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a code means.
+    """The meaning of a code.
 
     Attributes:
-        meaning: what happened and what to do, in one or two sentences; the message of a reply says more.
-        http: the status of an HTTP response.
-        retryable: whether trying the same again may help, without anybody changing anything first.
-        camera: the camera error that becomes it; those below it in the tree become it too, unless they have their own.
+        meaning: what happened and what to do, in one or two sentences; the message of an error says more.
+        http: the status of the HTTP response.
+        retryable: whether the same request may succeed later without any change.
+        camera: the camera error with this code. Its subclasses have the same code, unless they have their own.
     """
 
     meaning: str
-    http: int = 502  # the camera behind this server failed
+    http: int = 502  # the error is that of the camera behind this server
     retryable: bool = False
     camera: type[camera.CameraError] | None = None
 
@@ -74,16 +74,16 @@ _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
 
 
 def code_of(error: type[camera.CameraError]) -> ErrorCode:
-    """The code of a camera error: its own, or that of the nearest class above it."""
+    """The code of a camera error: its own, or that of its nearest base class."""
     return next(_BY_CAMERA_ERROR[kind] for kind in error.__mro__ if kind in _BY_CAMERA_ERROR)
 
 
 def _details(error: camera.CameraError) -> dict[str, Any]:
-    """The attributes of a camera error as clients get them: JSON-ready, without those that say nothing."""
+    """The attributes of a camera error for clients: JSON-compatible, with None for missing ones."""
     values = {one.name: getattr(error, one.name) for one in fields(error)}
     del values["message"]
     gp: camera.GpFailure | None = values.pop("gp")
-    values.pop("cause", None)  # its words are in the message
+    values.pop("cause", None)  # its text is part of the message
     gp_details = {} if gp is None else {"gp_error": gp.code or None, "gp_text": gp.text or None}
     return {name: _plain(value) for name, value in (gp_details | values).items()}
 
@@ -93,12 +93,12 @@ def _plain(value: Any) -> Any:
 
 
 class RequestError(Exception):
-    """A request that gets an error reply.
+    """An error reply to a request.
 
     Attributes:
         code: one of ERROR_CODES.
-        message: what happened and what to do, for a person.
-        details: JSON-ready facts for a program.
+        message: what happened and what to do, for people.
+        details: JSON-compatible data for programs.
     """
 
     def __init__(self, code: ErrorCode, message: str, **details: Any) -> None:
@@ -118,7 +118,7 @@ class RequestError(Exception):
         return cls(code_of(type(error)), explain(error), **_details(error))
 
 
-# Which command, setting or file helps: cameras know none of them.
+# Commands, settings and files that help. The errors of camera/ do not know them.
 _HINTS: dict[type[camera.CameraError], str] = {
     camera.ConfigNotFound: "Send get_config without a name for all of them.",
     camera.CaptureUnknown: "list_files lists the files on it.",
@@ -135,7 +135,7 @@ _HINTS: dict[type[camera.CameraError], str] = {
 
 
 def explain(error: camera.CameraError) -> str:
-    """What happened, for a person, with the command, setting or file that helps."""
+    """The message for people, with the command, setting or file that helps."""
     words = f"{error.message} {_HINTS.get(type(error), '')}".rstrip()
     if isinstance(error, camera.CameraUnreachable) and error.cause is not None:
         words += f" ({explain(error.cause)})"

@@ -1,4 +1,4 @@
-"""Every event, declared once: its name, what it holds, when it comes, an example."""
+"""The declaration of every event: its name, its keys, when it is sent, and an example."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WhyEnded = Literal["camera_disconnected", "camera_error"]
 
 
 class Event(BaseModel):
-    """What an event holds beside its name."""
+    """The keys of an event, without its name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,7 +24,7 @@ class Event(BaseModel):
 
 
 class OfCamera(Event):
-    """What every event of a camera holds."""
+    """The keys of every event of a camera."""
 
     port: str = Field(description="The camera's port.")
 
@@ -96,13 +96,13 @@ class TransferComplete(Event):
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """One event.
+    """The declaration of an event.
 
     Attributes:
-        name: the value of its key `event`.
-        holds: its other keys.
-        when: in one sentence.
-        example: values of the keys that `holds` adds to `time`.
+        name: the value of the key `event`.
+        holds: the model of the other keys.
+        when: when it is sent, in one sentence.
+        example: example values for the keys that `holds` adds to `time`.
     """
 
     name: str
@@ -119,7 +119,7 @@ _PORT = {"port": "usb:001,003"}
 _NAMES = {"name": "Canon EOS 550D", "model": "Canon EOS 550D"}
 _PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 
-# For those who subscribed to them, by subscribe.
+# Events for clients that subscribed to them.
 ON_SUBSCRIPTION: tuple[EventKind, ...] = (
     EventKind("camera_connected", CameraConnected, "A camera was found, or is connected again.", _PORT | _NAMES),
     EventKind("camera_disconnected", CameraDisconnected, "A camera was removed, or does not answer any more.", _PORT),
@@ -141,7 +141,7 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"config_name": "iso", "value": "200"}),
 )  # fmt: skip
 
-# For who began what they belong to, without a subscription.
+# Events without a subscription, for the client that started the stream or transfer.
 UNASKED: tuple[EventKind, ...] = (
     EventKind("live_view_frame", LiveViewFrame, "A frame of a stream with the format base64.",
               {"stream": 1, "seq": 42, "mimetype": "image/jpeg", "image_b64": "/9j/4AAQ…"}),
@@ -167,7 +167,7 @@ _NAMES_ON_THE_WIRE: dict[type[camera.Happening], c.EventName] = {
 
 
 def wire_event(event: camera.CameraEvent) -> tuple[c.EventName, dict[str, Any]]:
-    """The name and the values of a camera's event as clients get them."""
+    """The name and the values of a camera event, as clients receive them."""
     what = event.what
     if isinstance(what, camera.StateChanged):
         values: dict[str, Any] = {"state": what.state}

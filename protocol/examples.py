@@ -1,6 +1,6 @@
-"""What each command's example is answered, as the simulated camera answers it; shown in the documents and tested.
+"""An example reply of each command, as the simulated camera gives it; used in the documentation and in tests.
 
-The example of the command itself stands with its declaration. Pictures are cut short.
+The example request is part of the command's declaration. Pictures are shortened.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILE = {"camera_filepath": PATH, "filename": "IMG_0001.JPG", "mimetype": "image
 _PICTURE = f"/9j/4QzHRXhpZgAA{CUT}"
 _LIMITS = {"message_bytes": 65536, "connections": 64, "pending_commands": 32}
 
-# Beside status, id and command.
+# Without status, id and command.
 REPLIES: dict[str, dict[str, Any]] = {
     "list_cameras": {
         "cameras": [
@@ -106,7 +106,7 @@ def request(name: str) -> dict[str, Any]:
 
 
 def reply(name: str) -> dict[str, Any]:
-    """What it is answered."""
+    """The example reply."""
     return {"status": "ok", **REPLIES[name]}
 
 

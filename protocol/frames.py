@@ -1,4 +1,4 @@
-"""Binary messages: the 16-byte header, and a live-view frame encoded once for all its viewers."""
+"""Binary messages with a 16-byte header, and live-view frames that are encoded once for all viewers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, Literal
 from camera.model import Frame
 from protocol.base64 import b64encode
 
-# What a stream may be in; photonic is the frame message of the Photonic dialect.
+# The formats of a stream; "photonic" is the frame message of the Photonic dialect.
 StreamFormat = Literal["base64", "binary", "jpeg", "photonic"]
 
-# Parts of a payload: joined once, by who adds the last head, so that the picture is copied once.
+# Parts of a payload. They are joined when the last header is added, so that the picture is copied only once.
 Parts = Sequence[bytes | memoryview]
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderField:
-    """One field of the header: its name, its letter for struct, what it holds."""
+    """A field of the header: its name, its struct format, and its meaning."""
 
     name: str
     letter: str
@@ -45,7 +45,7 @@ FLAG_LAST_PIECE, FLAG_DROPPED = 1, 2
 
 
 def iso_time(microseconds: int) -> str:
-    """Microseconds since the epoch as ISO 8601 in UTC, for example 2030-12-24T18:00:00.000000Z."""
+    """Microseconds since 1970 as ISO 8601 in UTC, for example 2030-12-24T18:00:00.000000Z."""
     when = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
     return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -53,14 +53,14 @@ def iso_time(microseconds: int) -> str:
 def encoded(
     frame: Frame, form: StreamFormat, stream: int, dropped: bool, finish: Callable[[Parts, bool], bytes]
 ) -> bytes:
-    """A frame as one ready message, built at the first call and shared by all viewers that need the same.
+    """A frame as a complete message. It is built once and shared by all viewers that need the same message.
 
     Args:
-        frame: what the camera sent.
-        form: how the viewer wants it.
-        stream: the viewer's number for its stream, 1 to 65535.
-        dropped: frames were left out before this one (binary only).
-        finish: joins the parts of a payload to what goes to the socket; its other argument: is it text.
+        frame: the frame.
+        form: the format of the stream.
+        stream: number of the stream, 1 to 65535.
+        dropped: whether frames were skipped before this one (binary format only).
+        finish: joins the parts of a payload into a message; its second argument is True for text.
     """
     dropped = dropped and form == "binary"
     key = (form, stream if form in ("base64", "binary") else 0, dropped)
@@ -71,12 +71,12 @@ def encoded(
 
 
 def is_text(form: StreamFormat) -> bool:
-    """Whether frames of that form are text messages."""
+    """Whether frames in this format are text messages."""
     return form in ("base64", "photonic")
 
 
 def piece_head(transfer: int, sequence: int, offset: int, last: bool) -> bytes:
-    """What stands before the bytes in a binary message with a piece of a file."""
+    """The header of a binary message with a piece of a file."""
     return HEADER.pack(KIND_PIECE, FLAG_LAST_PIECE if last else 0, transfer, sequence, offset)
 
 
@@ -103,7 +103,7 @@ def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> Pa
 
 
 def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> Parts:
-    """The message with the picture under `key`. base64 needs no escaping: no encoder looks at its 130 KB."""
+    """The message with the picture under `key`. base64 needs no escaping, so the 130 KB bypass the JSON encoder."""
     picture = frame.encodings.get("base64")
     if picture is None:
         picture = frame.encodings["base64"] = b64encode(frame.data)

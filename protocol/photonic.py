@@ -1,6 +1,6 @@
-"""The Photonic dialect: messages with `type` and `requestId`, as a photobooth's frontend speaks them.
+"""The Photonic dialect: messages with `type` and `requestId`, as the frontend of a photobooth sends them.
 
-One table, both directions: what a message means as a command, and what its reply is called and holds.
+The table translates both directions: each message to a command, and the command's reply to a message.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 from protocol.errors import RequestError
 from protocol.similar import did_you_mean, similar
 
-# Beside a type's own fields; what a frontend stamps on its messages is nothing to us.
+# Allowed in addition to the fields of a type; a frontend adds them to all messages, and they are ignored.
 _ALWAYS = ("type", "requestId", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
-        command: what it means.
-        payload: from the message's fields to the command's payload.
-        required, optional: the message's own fields.
-        reply: the reply's type.
-        fields: from (the message, the command's reply) to the reply's fields.
+        command: the equivalent command.
+        payload: converts the message to the payload of the command.
+        required, optional: the fields of the message.
+        reply: the type of the reply.
+        fields: converts the message and the command's reply to the fields of the reply.
     """
 
     command: str
@@ -49,7 +49,7 @@ def _photo(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {key: reply[key] for key in ("files", "timing", "warnings") if key in reply}
     return {
         "mimetype": reply.get("mimetype"),
-        "image": reply.get("image_b64"),  # before what is known last, see commands.Captured
+        "image": reply.get("image_b64"),  # before the keys that are known last, see commands.Captured
         "filename": (picture.get("saved_path") or picture["filename"]).rpartition("/")[2],
         "filepath": picture.get("saved_path"),
         **values,
@@ -96,11 +96,11 @@ TABLE: dict[str, Translation] = {
 
 
 def to_command(message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The command and payload that a message means.
+    """The command and payload for a message.
 
     Raises:
-        RequestError: an unknown type (unknown_command), or fields missing, unknown or of the wrong kind
-            (invalid_payload); says which are allowed.
+        RequestError: an unknown type (unknown_command), or fields that are missing, unknown or of the wrong type
+            (invalid_payload); lists what is allowed.
     """
     kind = message["type"]
     if not isinstance(kind, str) or kind not in TABLE:
@@ -127,7 +127,7 @@ def to_command(message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def to_reply(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
-    """What is answered in the dialect, without requestId and timestamp."""
+    """The reply in the dialect, without requestId and timestamp."""
     line = TABLE[message["type"]]
     return {"type": line.reply, **line.fields(message, reply)}
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the models, for programs that make types of them: only types have names, and each part stands once."""
+"""JSON Schemas of the models in a form that type generators understand: only types have titles."""
 
 from __future__ import annotations
 
@@ -15,50 +15,53 @@ _INTEGER, _NUMBER = {"type": "integer"}, {"type": "number"}
 
 
 class _Received(GenerateJsonSchema):
-    """Without Pydantic's title on every key, of which generators make types such as Port8."""
+    """Schemas of received messages. Omits Pydantic's title for each key, from which generators would make types."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never: a key has its name."""
+        """Always False, because a key needs no title."""
         return False
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        """Without the name and the docstring of the class: who reads the schema knows the type by another name."""
+        """Omits the name and docstring of the class, because clients know the type by another name."""
         made = super().model_schema(schema)
         return {key: value for key, value in made.items() if key not in ("title", "description")}
 
     def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
-        """The whole, as generators of types understand it."""
+        """The complete schema, adapted for generators."""
         whole: JsonSchemaValue = _for_generators(super().generate(schema, mode))
         return whole
 
 
 class _Sent(_Received):
-    """As the server sends it: a key that is None by default is left out where it is None, and every other is there."""
+    """Schemas of sent messages: a key whose default is None may be omitted; all other keys are always present."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Without the default, and without null where null means: left out."""
+        """Omits the default, and null if null means that the key is omitted."""
         inner = schema["schema"]
         return self.generate_inner(
             inner["schema"] if _may_be_missing(schema) and inner["type"] == "nullable" else inner
         )
 
     def field_is_required(self, field: Any, total: bool) -> bool:
-        """Whether the key is always there."""
+        """Whether the key is always present."""
         return not _may_be_missing(field["schema"])
 
 
 def received(model: type[BaseModel], where: str = _HERE) -> Schema:
-    """The schema of what a client sends; its parts are in $defs and referred to by `where`."""
+    """The schema of a message from a client.
+
+    Shared parts are in $defs, and `where` is the format of references to them.
+    """
     return model.model_json_schema(ref_template=where, schema_generator=_Received)
 
 
 def sent(model: type[BaseModel], where: str = _HERE) -> Schema:
-    """The schema of what the server sends, likewise."""
+    """The schema of a message from the server, in the same form."""
     return model.model_json_schema(ref_template=where, schema_generator=_Sent, mode="serialization")
 
 
 def type_name(name: str, kind: Literal["Request", "Payload", "Reply", "Event"]) -> str:
-    """What a client's programmer calls it: capture_image and Reply make CaptureImageReply."""
+    """The name of a type for clients: capture_image and Reply make CaptureImageReply."""
     return "".join(word.capitalize() for word in name.split("_")) + kind
 
 
@@ -67,10 +70,10 @@ def _may_be_missing(schema: Any) -> bool:
 
 
 def _for_generators(value: Any) -> Any:
-    """The same as generators understand it best.
+    """Adapts a schema to type generators.
 
-    A reference with words beside it gets an allOf of its own: what stands beside a $ref is ignored up to draft 7 and
-    makes another type of it (Timing1) since. A number includes an integer, which would make "number | number".
+    Up to JSON Schema draft 7, keys next to a $ref are ignored, and later they create another type (Timing1), so the
+        reference goes into an allOf. A number includes integers, so "integer or number" becomes "number".
     """
     match value:
         case {"$ref": reference, **beside} if beside:

@@ -1,19 +1,19 @@
-"""Names that a mistyped one may stand for."""
+"""Similar names for misspelled ones."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-# No name of the protocol is longer, and difflib's time grows with the square of the length.
+# No name in the protocol is longer. The time of difflib grows with the square of the length.
 _LONGEST = 60
 
 
 def similar(name: str, known: Iterable[str]) -> list[str]:
-    """The names among `known` that are nearest to `name`, best first, three at most."""
+    """Up to three names from `known` that are most similar to `name`, best first."""
     return difflib.get_close_matches(name[:_LONGEST].lower().replace("-", "_"), known, 3)
 
 
 def did_you_mean(found: list[str]) -> str:
-    """A sentence that ends with a space, or nothing where none is near."""
+    """A question that ends with a space; empty if there are no similar names."""
     return f"Did you mean {' or '.join(found)}? " if found else ""

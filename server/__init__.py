@@ -1,1 +1,1 @@
-"""The sockets: listening, one object for each client, one handler for each command."""
+"""The network side: listening, clients, and the delivery of requests and replies."""

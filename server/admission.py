@@ -1,4 +1,4 @@
-"""Who may connect and stay: names, origins and tokens, and room for those who have not logged in."""
+"""Access control: host names, origins and tokens, and limits for connections without a login."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ConnectionT = TypeVar("ConnectionT")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may connect, as the settings say it.
+    """Settings for access control.
 
     Attributes:
-        token: what clients have to send.
-        origins: of browsers' pages that may connect, in addition to our own and those of this machine.
-        hosts: names of this server, in addition to this machine's own.
-        proxies: addresses and networks of reverse proxies that are believed what a client's address is.
+        token: the token that clients must send.
+        origins: allowed origins of web pages, in addition to this server's and this machine's.
+        hosts: host names of this server, in addition to those of this machine.
+        proxies: addresses and networks of trusted reverse proxies, whose headers contain the client's address.
     """
 
     token: str
@@ -48,46 +48,47 @@ class Access:
 
 
 class Handshakes:
-    """TLS handshakes in progress: each costs memory before other limits can count the client.
+    """Limits TLS handshakes in progress, because each needs memory before other limits apply.
 
-    Whose they are is not known yet, so a flood of silent ones (some 85 a second) does keep others out while it lasts;
-    those that are connected stay.
+    The clients are not known yet, so a flood of unfinished handshakes (about 85 per second) blocks new clients while it
+    lasts.
+    Existing connections are not affected.
 
     Args:
-        most: as many may be in progress.
-        seconds: after which one is over, whatever became of it; nobody reports those that fail.
+        most: the highest number of handshakes in progress.
+        seconds: after this time a handshake counts as ended, because failed ones are not reported.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most, self._seconds = most, seconds
-        self._started: dict[int, float] = {}  # in the order in which they began
+        self._started: dict[int, float] = {}  # in the order of their start
 
     def begin(self, connection: object) -> None:
-        """One more.
+        """Count a new handshake.
 
         Raises:
-            ConnectionRefusedError: would be too many.
+            ConnectionRefusedError: there are too many.
         """
         now = time.monotonic()
         while self._started and next(iter(self._started.values())) < now - self._seconds:
             del self._started[next(iter(self._started))]
         if len(self._started) >= self._most:
             raise ConnectionRefusedError(f"{self._most} TLS handshakes are in progress")
-        self._started.pop(id(connection), None)  # of one that failed and whose place in memory this one has
+        self._started.pop(id(connection), None)  # an earlier, failed connection may have had the same id
         self._started[id(connection)] = now
 
     def end(self, connection: object) -> None:
-        """That one has become a connection."""
+        """The handshake has become a connection."""
         self._started.pop(id(connection), None)
 
 
 class Admission:
-    """Lets clients in, and has some of those leave that have not logged in where there are too many.
+    """Admits clients, and closes connections without a login if there are too many.
 
     Attributes:
-        gate: compares tokens.
-        visits: the log of those without the token.
-        clients: in the order in which they came.
+        gate: checks tokens.
+        visits: the log of clients without the token.
+        clients: in the order of their connection.
     """
 
     def __init__(self, access: Access) -> None:
@@ -100,15 +101,15 @@ class Admission:
         self._opening: dict[FrameConnection, None] = {}
 
     def bind(self, host: str) -> None:
-        """The server listens on this name or address, which is a name of it, too."""
+        """Set the name or address on which the server listens; it counts as a name of the server."""
         self._hosts = Hosts((host, *self._access.hosts))
 
     def address_of(self, connection: FrameConnection, request: HttpRequest) -> str:
-        """Where a client comes from, seen through the proxies."""
+        """The address of a client; behind a trusted proxy, from its headers."""
         return self._proxies.client(connection.address, request.headers)
 
     def refusal(self, request: HttpRequest) -> tuple[http.HTTPStatus, str] | None:
-        """Why a request is not looked at any further: status and words."""
+        """Why a request is rejected: status and text; None if it is accepted."""
         if fault := malformed(request):
             return http.HTTPStatus.BAD_REQUEST, fault
         hosts = request.headers.get_all("Host")
@@ -128,10 +129,10 @@ class Admission:
         return None
 
     async def check_token(self, token: str, address: str) -> bool:
-        """Whether a token is the right one; slow to say no where many were wrong.
+        """Whether the token is correct. The answer is delayed after many wrong tokens.
 
         Raises:
-            RequestError: rate_limited, too many were wrong.
+            RequestError: rate_limited, there were too many wrong tokens.
         """
         if self.gate.accepts(token):
             return True
@@ -142,15 +143,15 @@ class Admission:
         return False
 
     def full(self) -> bool:
-        """Whether as many clients are logged in as may be."""
+        """Whether the highest number of logged-in clients is reached."""
         return self.logged_in() >= limits.CONNECTIONS
 
     def logged_in(self) -> int:
-        """How many clients are logged in."""
+        """The number of logged-in clients."""
         return sum(client.logged_in for client in self.clients)
 
     def arrived(self, connection: FrameConnection) -> None:
-        """Keep the number of those low that connect and say nothing, not even what they want."""
+        """Register a new connection. Closes one if too many have not finished their handshake."""
         self._opening = {other: None for other in (*self._opening, connection) if other.opening}
         if len(self._opening) > limits.CONNECTIONS_OPENING:
             silent = longest_waiting(self._opening, lambda other: other.address)
@@ -158,14 +159,14 @@ class Admission:
                 silent.transport.abort()
 
     def connections(self) -> list[FrameConnection]:
-        """Everybody who is connected."""
+        """All connections."""
         return [*self._opening, *(client.socket for client in self.clients)]
 
     def evict_if_full(self) -> None:
-        """Have one that has not logged in leave, where the next one would be too many."""
+        """Close a connection without a login if there are too many."""
         waiting = [client for client in self.clients if not client.logged_in and not client.leaving]
         leaving = [client for client in self.clients if client.leaving]
-        # A program sends its token at once: a second is enough, however many come in it.
+        # Programs send their token at once, so connections younger than one second are spared.
         late = asyncio.get_running_loop().time() - _LOGIN_GRACE_S
         slow = waiting if len(waiting) >= limits.CONNECTIONS else [client for client in waiting if client.since < late]
         if len(waiting) >= limits.CONNECTIONS_NOT_LOGGED_IN:
@@ -173,20 +174,21 @@ class Admission:
             if candidate is not None:
                 candidate.evict()
         if len(leaving) > limits.CONNECTIONS_NOT_LOGGED_IN:
-            leaving[0].socket.transport.abort()  # closing takes seconds where nobody listens
+            leaving[0].socket.transport.abort()  # closing takes seconds if the client does not respond
 
 
 def longest_waiting(
     connections_waiting: Iterable[ConnectionT], address: Callable[[ConnectionT], str]
 ) -> ConnectionT | None:
-    """The one that waits longest among those of the network that most of them come from; None without guests.
+    """The longest waiting connection from the network with the most waiting connections; None if there are none.
 
-    So a flood from one address, or one network of IPv6, evicts its own. Where all come from different addresses, it is
-    the oldest.
+    So a flood from one address, or from one IPv6 network, only evicts its own connections. If all addresses differ, it
+    is
+    the oldest connection.
 
     Args:
-        guests: in the order in which they came.
-        address: where one of them comes from.
+        connections_waiting: in the order of their connection.
+        address: returns the address of a connection.
     """
     waiting = [(candidate, network_of(address(candidate))) for candidate in connections_waiting]
     counts = Counter(network for _, network in waiting)

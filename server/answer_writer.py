@@ -1,4 +1,4 @@
-"""One command in progress: from its payload to exactly one answer on the client's socket."""
+"""Runs one command and writes exactly one answer to the client's socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("server.answer_writer")
 
 
 class AnswerWriter:
-    """Carries out one command of a client, and writes its answer."""
+    """Runs one command of a client and writes its answer."""
 
     def __init__(self, client: Client, service: Service, request: Request) -> None:
         self._client = client
@@ -35,10 +35,10 @@ class AnswerWriter:
         self._answered = False
 
     async def run(self, payload: Payload) -> None:
-        """Carry out the command and answer it exactly once.
+        """Run the command and answer it exactly once.
 
         Raises:
-            ConnectionClosed: the client is gone.
+            ConnectionClosed: the client has disconnected.
         """
         client, request = self._client, self._request
         try:
@@ -46,7 +46,7 @@ class AnswerWriter:
         except RequestError as error:
             await self._fail(error)
         except CameraError as error:
-            # The Photonic frontend stops what may not run.
+            # The Photonic frontend also stops live view that is not running.
             if request.dialect is not None and isinstance(error, LiveViewNotRunning):
                 await self._reply(LiveViewStopped(sent=0, dropped=0))
             else:
@@ -82,12 +82,12 @@ class AnswerWriter:
         try:
             await self._client.send(fragments(answer, self._encode))
         except (CameraError, RequestError):
-            # There is no rest of the reply: the connection ends in the middle of the message, so that nobody takes it
-            # for whole.
+            # The rest of the reply does not exist. Abort the connection within the message, so that the client does not
+            # use an incomplete reply.
             self._client.socket.transport.abort()
             raise
         finally:
-            # What was taken is saved all the same, and the next command waits for that.
+            # The picture is saved even if the client has disconnected. The next command waits for that.
             if answer.rest is not None:
                 with suppress(CameraError):
                     await answer.rest()
@@ -96,7 +96,7 @@ class AnswerWriter:
         client, file = self._client, answer.file
         number = client.new_transfer()
         await self._reply(answer.reply.model_copy(update={"transfer": number, "chunk_bytes": answer.piece_bytes}))
-        # An empty part is one empty piece.
+        # An empty part is sent as one empty piece.
         for sequence, offset in enumerate(range(answer.start, max(answer.end, answer.start + 1), answer.piece_bytes)):
             size = min(answer.piece_bytes, answer.end - offset)
             head = piece_head(number, sequence, offset, last=offset + size >= answer.end)
@@ -127,7 +127,7 @@ class AnswerWriter:
         except BaseException:
             caller.streams.pop(stream.number, None)
             raise
-        if caller.streams.get(stream.number) is not stream:  # the client left while the camera was starting
+        if caller.streams.get(stream.number) is not stream:  # the client disconnected while live view was starting
             stream.camera.live.remove(slot)
 
     def _encode(self, reply: BaseModel) -> bytes:
@@ -140,11 +140,11 @@ class AnswerWriter:
 
 
 def error_message(request: Request, error: RequestError) -> bytes:
-    """An error in the language of the request."""
+    """The error as a message in the dialect of the request."""
     return encode_error(error, request.id, request.command, dialect=request.dialect is not None)
 
 
 async def until_disconnected(work: Coroutine[Any, Any, None]) -> None:
-    """Do it as long as there is somebody to answer to."""
+    """Await `work`, and ignore that the client disconnects."""
     with suppress(ConnectionClosed):
         await work

@@ -1,4 +1,4 @@
-"""The server: listens, serves connections, shuts down in order."""
+"""The server: listens, serves connections, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _DRAIN_S = 1.2
 
 
 class App:
-    """The service on a socket.
+    """Serves the service on sockets.
 
     Args:
-        service: what can be asked.
-        admission: who may connect and stay.
+        service: runs the commands.
+        admission: access control.
     """
 
     def __init__(self, service: Service, admission: Admission) -> None:
@@ -48,20 +48,20 @@ class App:
         self.admission = admission
         self._pages = Pages(service, admission.check_token)
         self._kept: set[asyncio.Task[None]] = set()
-        self._servers: list[WebSocketServer] = []  # one for each address of the host
+        self._servers: list[WebSocketServer] = []  # one for each address of the host name
         self._stall_watch: asyncio.Task[None] | None = None
         self._number = 0
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen and begin to look for cameras; returns the port.
+        """Listen and start to look for cameras; returns the port.
 
         Args:
-            host: name or address to bind.
-            port: 0 takes a free one.
-            tls: serve wss with these certificates.
+            host: name or address to listen on.
+            port: 0 chooses a free port.
+            tls: certificates for wss; None for ws.
 
         Raises:
-            OSError: the port is taken or the host is not ours.
+            OSError: the port is in use, or the address does not belong to this machine.
         """
         self.admission.bind(host)
         arrived, visits = self.admission.arrived, self.admission.visits
@@ -70,7 +70,7 @@ class App:
 
         class IncomingConnection(FrameConnection):
             def __init__(self, _: ServerProtocol, *args: Any, **options: Any) -> None:
-                # Made when the socket is there, before its handshake: where this raises, asyncio lets the socket go.
+                # Created before the TLS handshake. If this raises, asyncio closes the socket.
                 super().__init__(HttpProtocol(limits.MESSAGE_BYTES, headers, self._answered), *args, **options)
                 if tls:
                     handshakes.begin(self)
@@ -88,7 +88,7 @@ class App:
                 if status >= http.HTTPStatus.BAD_REQUEST:
                     what = f"{self.request.method} {self.request.path[:80]!r}" if self.request else "no request"
                     visits.note(self.address, f"{what}: HTTP {status}")
-                if not self.request:  # the library would wait for one until its own time is over
+                if not self.request:  # otherwise the library waits for a request until its own timeout
                     self.loop.call_later(_CLOSE_HANDSHAKE_S, self.transport.abort)
 
             def _read_on(self) -> None:
@@ -101,8 +101,8 @@ class App:
             self._serve,
             compression=None,
             process_request=self._admit,
-            server_header=None,  # the doorway adds it, to what the library answers by itself too
-            # asyncio's TLS takes "at or above" for "above": with 0 it would call every empty buffer full.
+            server_header=None,  # set by HttpProtocol, also for the responses that the library creates
+            # asyncio's TLS compares with >= instead of >, so with 0 even an empty buffer would count as full.
             write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
             create_connection=IncomingConnection,
@@ -118,11 +118,11 @@ class App:
         return int(listeners[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Close the connections and release the cameras, side by side; takes below 10 s whatever hangs."""
+        """Close the connections and release the cameras at the same time; takes less than 10 s in any case."""
         if self._stall_watch is not None:
             self._stall_watch.cancel()
             await asyncio.wait((self._stall_watch,))
-        await self.service.drain(_DRAIN_S)  # a shot in progress gets its answer
+        await self.service.drain(_DRAIN_S)  # shots in progress are finished and answered
         await asyncio.gather(self._close_connections(), self.service.stop())
         for task in self._kept:
             task.cancel()
@@ -137,28 +137,28 @@ class App:
                 for server in self._servers:
                     await server.wait_closed()
         except TimeoutError:
-            # A client that does not read keeps close() waiting behind what it did not take.
+            # A client that does not read blocks close() with unsent data.
             for connection in self.admission.connections():
                 connection.transport.abort()
-            # A wrong token that is answered slowly is left to the loop's end.
+            # A delayed answer to a wrong token is not awaited; it ends with the event loop.
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.3):
                     for server in self._servers:
                         await server.wait_closed()
 
     def summary(self) -> str:
-        """Who is there now, in words."""
+        """The numbers of cameras and clients, for the service manager."""
         return f"{self.service.cameras.summary()}, clients: {self.admission.logged_in()}"
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something that outlives the connection it came from; ended at the latest by `stop`."""
+        """Run a task that may outlive its connection; `stop` cancels it at the latest."""
         task = asyncio.create_task(work)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
         return task
 
     async def _admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        """Let a WebSocket handshake pass, answer anything else."""
+        """Accept a WebSocket handshake, or answer an HTTP request."""
         assert isinstance(connection, FrameConnection), "made by create_connection"
         connection.address = self.admission.address_of(connection, request)
         if refusal := self.admission.refusal(request):
@@ -168,13 +168,13 @@ class App:
         else:
             response = await self._pages.answer(request, connection.address)
         if request.method == "HEAD":
-            response.body = b""  # its Content-Length stays that of the GET
+            response.body = b""  # Content-Length stays as for GET
         return response
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, FrameConnection), "made by create_connection"
         admission = self.admission
-        if admission.full():  # others came between the handshake's request and its answer
+        if admission.full():  # others may have connected during the handshake
             await connection.close(closing.NO_ROOM, "too many connections")
             return
         admission.evict_if_full()
@@ -189,7 +189,7 @@ class App:
             admission.clients.pop(client, None)
 
     async def _watch_for_stalls(self) -> None:
-        """Drop clients whose unsent bytes do not become fewer for too long."""
+        """Drop clients that have unsent data and read nothing for too long."""
         stalled: dict[Client, tuple[int, int, float]] = {}
         loop = asyncio.get_running_loop()
         while True:

@@ -1,4 +1,4 @@
-"""One client: how to send to it, and how its connection ends."""
+"""One client: sending, and the end of its connection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Keep = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Closing(Exception):
-    """The connection has to end, with this close code."""
+    """The connection must be closed with this code."""
 
     def __init__(self, code: int, reason: str, error: RequestError | None = None) -> None:
         super().__init__(reason)
@@ -39,12 +39,12 @@ class Client:
     """A connected client.
 
     Attributes:
-        keep: runs something that outlives the connection.
-        caller: the same to the service.
-        logged_in: whether it sent the right token.
-        since: when it connected, by the loop's clock, in seconds.
-        stay: how long it may wait with its login; ends early for those that are turned away.
-        leaving: whether its connection is over or being closed; it can no longer be turned away.
+        keep: runs a task that may outlive the connection.
+        caller: represents the client in the service.
+        logged_in: whether it sent the correct token.
+        since: when it connected, in seconds of the loop's clock.
+        login_timeout: limits the time until the login; expires early if the client is evicted.
+        leaving: whether the connection is closed or being closed, so that it can no longer be evicted.
     """
 
     def __init__(self, socket: FrameConnection, keep: Keep, number: int, visits: Visits) -> None:
@@ -64,31 +64,31 @@ class Client:
     # -- sending
 
     async def send(self, message: Outgoing) -> None:
-        """Send one text message; returns when the socket has taken it. Pieces of one message are never mixed with others.
+        """Send one text message; returns when the socket has accepted it. Fragments of messages are never interleaved.
 
         Raises:
-            ConnectionClosed: the client is gone.
+            ConnectionClosed: the client has disconnected.
         """
         await self.socket.send(message, text=True)
 
     def notify(self, name: str, values: dict[str, Any]) -> None:
-        """Send an event, without waiting."""
+        """Queue an event."""
         self._put(encode_event(name, values))
 
     def notify_in_dialect(self, kind: str, values: dict[str, Any]) -> None:
-        """The same for a frontend that speaks the Photonic dialect."""
+        """Queue an event for a frontend that uses the Photonic dialect."""
         self._put(encode_in_dialect(kind, values))
 
     def _forward(self, notice: Notice) -> None:
         self._put(notice.message, notice.about)
 
     def _put(self, message: bytes, about: Hashable | None = None) -> None:
-        """Send an event without waiting. A client for which too many bytes wait is dropped."""
+        """Queue an event. Drops the client if too many bytes are waiting."""
         if not self.leaving and not self._events.put(message, about):
             self.drop(f"more than {limits.EVENT_BYTES} bytes of events are waiting")
 
     async def write_events(self) -> None:
-        """Send its events, one after the other, as long as it is there."""
+        """Send the queued events until the client disconnects."""
         with suppress(ConnectionClosed):
             while True:
                 await self.send(await self._events.get())
@@ -96,26 +96,26 @@ class Client:
     # -- numbers
 
     def new_transfer(self) -> int:
-        """The number of the next binary transfer on this connection."""
+        """The number of the next binary transfer on this connection, 1 to 65535."""
         self._transfers = self._transfers % 65535 + 1
         return self._transfers
 
-    # -- leaving
+    # -- closing
 
     def log(self, words: str) -> None:
-        """Log what became of it; those without a login get no more lines than any other visitor."""
+        """Log something about the client. Clients without a login are logged with a rate limit."""
         if self.logged_in:
             _log.info("%s: %s", self.name, words)
         else:
             self._visits.note(self.address, words)
 
     def evict(self) -> None:
-        """Have a client leave that has not logged in; others need its place."""
+        """Close the connection of a client without a login, because others need its place."""
         self.login_timeout.reschedule(asyncio.get_running_loop().time())
         self.leaving = True
 
     async def close(self, end: Closing) -> None:
-        """Say why the connection has to end, and end it."""
+        """Close the connection and tell the client why."""
         self.leaving = True
         self.log(f"closed with {end.code}, {end.reason}")
         if end.error is not None:
@@ -125,7 +125,10 @@ class Client:
         await self.socket.close(end.code, end.reason)
 
     def drop(self, why: str) -> None:
-        """Close with 4413 a client that does not read, and abort when even that cannot be sent. Does so once."""
+        """Close with 4413 because the client does not read; abort if it does not accept that either.
+
+        Works only once.
+        """
         if not self.leaving:
             self.leaving = True
             _log.warning("%s: dropped because it does not read (%s)", self.name, why)
@@ -138,7 +141,7 @@ class Client:
         self.socket.transport.abort()
 
     def left(self) -> None:
-        """Its connection is over: nobody counts it any more, and no camera has it for a viewer."""
+        """The connection is closed: remove the client from the counts and its streams from the cameras."""
         self.leaving = True
         self.logged_in = False
         self.caller.leave()

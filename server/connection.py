@@ -1,4 +1,4 @@
-"""One connection: its login, its commands one after the other or at once, and how much of them it may send."""
+"""One connection: its login, its commands (in order or concurrently), and its rate limits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from service.commands import Service
 _log = logging.getLogger("server.connection")
 
 _FLOOD = 200
-# Bytes; the answers to a burst of mistakes are half of it.
+# Bytes of waiting error replies; a burst of invalid messages needs half of it.
 _UNSENT_REFUSALS = 512 * 1024
 
 
 class Connection:
-    """What one client sends, and what becomes of it."""
+    """Reads the messages of one client and handles them."""
 
     def __init__(self, client: Client, admission: Admission, service: Service) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class Connection:
         self._unsent_refusals = 0
 
     async def serve(self, bearer: str | None) -> None:
-        """Speak with the client until it leaves; `bearer` is the token of its handshake, if it sent one."""
+        """Serve the client until it disconnects; `bearer` is the token from its handshake, if any."""
         client = self._client
         events = asyncio.create_task(client.write_events(), name=f"{client.name} events")
         client.keep(self._work_in_order())
@@ -66,7 +66,7 @@ class Connection:
             await asyncio.wait((events,))
             self._discard_waiting()
 
-    # -- what comes
+    # -- incoming messages
 
     async def _take(self, text: str | bytes) -> None:
         try:
@@ -99,11 +99,11 @@ class Connection:
         self._queue_refusal(request_id, encode_error(error, request_id, command, dialect=problem.photonic))
 
     def _count(self) -> None:
-        """Count one message against the rate.
+        """Apply the rate limit to one message.
 
         Raises:
-            RequestError: too many a second.
-            Closing: and no end of it.
+            RequestError: too many messages in a second.
+            Closing: too many rejected messages.
         """
         if not self._bucket.take():
             self._note_refusal()
@@ -129,22 +129,23 @@ class Connection:
         except RequestError as error:
             self._queue_refusal(_order(request), error_message(request, error))
             return
-        # One step back for each that is carried out: a flood does not hide behind those that still pass.
+        # Each accepted command reduces the count by one, so that a flood is found even if some of its commands are
+        # accepted.
         self._refused = max(0, self._refused - 1)
         self._pending += 1
         self._queue(_order(request), self._carry_out(request, payload))
 
-    # -- what is done about it
+    # -- processing
 
     def _queue(self, request_id: RequestId | None, work: Coroutine[Any, Any, None]) -> None:
-        """With an id at once, without one in the order of asking. Begun work outlives the connection."""
+        """Run a request: with an id at once, without one in order. Work that has started outlives the connection."""
         if request_id is None:
             self._ordered.put_nowait(work)
         else:
             self._client.keep(until_disconnected(work))
 
     def _queue_refusal(self, request_id: RequestId | None, message: bytes) -> None:
-        # They cost memory as long as they are not taken, and nothing else holds back who makes mistakes only.
+        # Waiting error replies need memory, and no other limit applies to a client that sends only invalid messages.
         self._unsent_refusals += len(message)
         if self._unsent_refusals > _UNSENT_REFUSALS:
             raise Closing(closing.FLOOD, "flood", None)
@@ -163,10 +164,10 @@ class Connection:
             self._working = False
 
     def _discard_waiting(self) -> None:
-        """End the worker after the command under way.
+        """End the worker after the command in progress.
 
-        A command that had nothing before it counts as begun, even where the client was gone before the worker's
-        turn: whether a shot is taken must not hang on that.
+        The first waiting command counts as started, even if the client disconnected before the worker could run it.
+        Otherwise it would depend on chance whether a shot is taken.
         """
         waiting = [self._ordered.get_nowait() for _ in range(self._ordered.qsize())]
         if waiting and not self._working:
@@ -184,5 +185,8 @@ class Connection:
 
 
 def _order(request: Request) -> RequestId | None:
-    """What decides whether a command may overtake: the Photonic seed answers in order, whatever the requestId."""
+    """The id that allows a command to overtake others.
+
+    The Photonic protocol answers in order, whatever the requestId.
+    """
     return request.id if request.dialect is None else None

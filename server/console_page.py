@@ -1,4 +1,4 @@
-"""The console page: its files made into one answer, and the policy that lets nothing else run in it."""
+"""The console page: builds one response from its files, with a policy that allows nothing else to run in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("console")
-# In the order in which they stand in the page: one script, so that there is one scope and nothing to load.
+# The order in the page. They become one script, so that they share one scope and need no further requests.
 _SCRIPTS = ("elements.js", "wire.js", "login.js", "cameras.js", "live.js", "picture.js", "shots.js", "controls.js", "settings.js",
             "storage.js", "events.js", "main.js")  # fmt: skip
 _STYLE_HERE, _SCRIPT_HERE = "/* style */", "/* script */"
@@ -17,10 +17,10 @@ class ConsolePage:
     """The page as it is sent.
 
     Attributes:
-        body: HTML with its style and its script inside.
+        body: HTML with its style and script.
         kind: its content type.
-        etag: changes with it.
-        headers: what is sent along, beside what every answer has.
+        etag: identifies this version of the page.
+        headers: additional headers of the response.
     """
 
     kind = "text/html; charset=utf-8"
@@ -32,7 +32,7 @@ class ConsolePage:
         self.body = html.encode()
         self.etag = f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
         self.headers = {
-            "Cache-Control": "no-cache",  # kept, but asked for again: it goes with this server's version
+            "Cache-Control": "no-cache",  # store it, but revalidate: it belongs to this version
             "ETag": self.etag,
             "Content-Security-Policy": _policy(style, script),
         }
@@ -43,7 +43,7 @@ def _read(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Only this style and this script run, pictures are those the script made, and connections come back here."""
+    """Allows only this style and this script, pictures from the script, and connections to this server."""
     return "; ".join((
         "default-src 'none'",
         f"script-src {_hash(script)}",

@@ -1,11 +1,13 @@
-"""One client's websocket, which takes frames and files past the library. The only file that knows websockets' inside.
+"""A client's WebSocket connection that sends frames and files without the library's encoder.
 
-What it relies on, beside the documented API: `Connection.transport`, `send_in_progress`, `send_context`, `send_data`,
-`drain`, `connection_made`, `data_received`, `process_event`, `keepalive` and `resume_writing`
-(websockets/asyncio/connection.py). A message from the server is not masked, so a frame is one run of bytes, the same
-for every viewer, written to the transport without passing the library's own encoder, and a piece of a file goes from
-its memory to the socket inside the kernel. Where a version of the library has that inside no more, both go through its
-`send`: dearer, and right all the same.
+This is the only file that uses internals of websockets. In addition to the documented API it needs
+`Connection.transport`, `send_in_progress`, `send_context`, `send_data`, `drain`, `connection_made`, `data_received`,
+`process_event`, `keepalive` and `resume_writing` (websockets/asyncio/connection.py). Messages from a server are not
+masked,
+so a frame is the same bytes for every viewer and can be written directly to the transport. A piece of a file goes from
+memory to the socket inside the kernel. If a version of the library lacks these internals, both use its `send`, which
+needs
+more CPU but gives the same result.
 """
 
 from __future__ import annotations
@@ -31,24 +33,25 @@ from protocol.frames import Parts, StreamFormat, encoded, is_text
 from server import limits
 from server.limits import TokenBucket
 
-# What the kernel may hold unsent for one client: without it 40 frames wait there and the picture is seconds old.
+# Limit for unsent bytes in the kernel. Without it, 40 frames would wait there, and the picture would be seconds old.
 _UNSENT_BYTES = 64 * 1024
-# What is read of one client at a time: asyncio would take 256 KiB, and the tiny messages in it hold everybody up.
+# Read at most this much from a client at a time. asyncio would read 256 KiB, which may contain very many small
+# messages.
 _RECEIVE_BYTES = 16 * 1024
 _SLICE_BYTES = 2048
-# What a client may send ahead of the answer to its request: the largest body, and messages.
+# Limit for bytes that a client sends before its request is answered: the largest body, and some messages.
 _BEFORE_ANSWER_BYTES = 128 * 1024
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
-# What a connection has to have for frames and files to be written past the library.
+# The attributes that are needed to send frames and files without the library's encoder.
 _NEEDED_INTERNALS = ("transport", "send_in_progress", "send_context", "send_data", "drain")
-# What is copied of a file each time the socket is full: the transport then tells when there is room again.
+# How much of a file is copied to the transport when the socket is full, so that the transport reports free space.
 _NUDGE_BYTES = 4096
 
 _log = logging.getLogger("server.frame_connection")
 
 
 def wire_message(payload: Parts, text: bool) -> bytes:
-    """A whole WebSocket message of these parts, as it goes from server to client (RFC 6455, section 5.2)."""
+    """A complete WebSocket message from server to client (RFC 6455, section 5.2)."""
     return b"".join((_wire_head(sum(map(len, payload)), text), *payload))
 
 
@@ -62,18 +65,18 @@ def _wire_head(size: int, text: bool) -> bytes:
 
 
 def payload_alone(payload: Parts, text: bool) -> bytes:
-    """The parts joined, for the library to make a message of."""
+    """The joined parts; the library then makes a message of them."""
     return b"".join(payload)
 
 
 class FrameConnection(ServerConnection):
-    """A connection that takes frames when it has nothing else to send.
+    """A connection that sends frames only when nothing else is being sent.
 
     Attributes:
-        direct: frames are written to the transport; otherwise they are sent as any other message.
-        address: where the client comes from: "local" for a Unix socket. Behind a proxy it is the proxy's until the request
-            is there.
-        emptied: how often everything that was to be sent had left; with `unsent`, it tells who does not read.
+        direct: whether frames are written to the transport; if not, they are sent as other messages.
+        address: the address of the client, "local" for a Unix socket. Behind a proxy it is the proxy's address until
+            the request was read.
+        emptied: how often the send buffer became empty. Together with `unsent`, it shows whether the client reads.
     """
 
     address: str
@@ -87,7 +90,7 @@ class FrameConnection(ServerConnection):
         self._between_pieces.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio when the client has connected."""
+        """Called by asyncio after the client has connected."""
         super().connection_made(transport)
         peer = self.remote_address
         self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
@@ -106,7 +109,10 @@ class FrameConnection(ServerConnection):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Called by asyncio; gives the library a little at a time, so that a flood ends where it is too much."""
+        """Called by asyncio.
+
+        Passes small slices to the library, so that reading stops as soon as a flood is detected.
+        """
         for start in range(0, len(data), _SLICE_BYTES):
             if self.transport.is_closing():
                 return
@@ -115,9 +121,10 @@ class FrameConnection(ServerConnection):
             self.transport.pause_reading()  # until the request is answered
 
     def process_event(self, event: Event) -> None:
-        """Called for the request and for each frame; closes on a flood of frames, which no command limit sees.
+        """Called by the library for the request and for each frame. Closes the connection on too many frames.
 
-        Pings are answered by the library without waiting for anybody to read the answers.
+        The library answers pings without waiting for the client to read the answers, so the command limits do not
+        apply.
         """
         if isinstance(event, WireFrame):
             if self._discarding:
@@ -131,9 +138,9 @@ class FrameConnection(ServerConnection):
         super().process_event(event)
 
     async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close as the library does, and with this code also between the fragments of a message.
+        """Close the connection; sends the given code even between the fragments of a message.
 
-        There the library would say 1011. What the client still sends is read and dropped.
+        In that case the library alone would send 1011. Further data from the client is read and dropped.
         """
         self._discard_input()
         if self.send_in_progress is None:
@@ -144,16 +151,16 @@ class FrameConnection(ServerConnection):
                 self.protocol.fail(code, reason)
 
     def _discard_input(self) -> None:
-        # With nobody to take messages the library would stop reading: the client's part of the closing handshake would
-        # not be seen, and a socket that is closed with unread data resets the connection before the client has read
-        # why it was closed.
+        # Without a reader of messages, the library would stop reading. The client's closing handshake would then not be
+        # seen, and closing a socket with unread data would reset the connection before the client has read the close
+        # reason.
         self._discarding = True
         self.transport.resume_reading()
 
     async def keepalive(self) -> None:
-        """Called by the library in a task of its own: pings, and ends a connection where neither pongs come nor data go.
+        """Called by the library in its own task. Sends pings; ends the connection if neither pongs nor progress follow.
 
-        On a slow line a ping waits behind what was sent before it; who takes that is alive.
+        On a slow line, a ping waits behind earlier data. A client that reads this data is alive.
         """
         assert self.ping_interval is not None, "given by the server"
         latency = 0.0
@@ -171,11 +178,11 @@ class FrameConnection(ServerConnection):
 
     @property
     def opening(self) -> bool:
-        """Whether the client has not finished its handshake yet, or asks for a page."""
+        """Whether the client has not finished its handshake, or requests a page."""
         return self.state is State.CONNECTING and not self.transport.is_closing()
 
     def resume_writing(self) -> None:
-        """Called by asyncio when everything written has gone to the kernel (write_limit is 0)."""
+        """Called by asyncio when the kernel has accepted all data (write_limit is 0)."""
         super().resume_writing()
         self.emptied += 1
         self._fill()
@@ -187,7 +194,7 @@ class FrameConnection(ServerConnection):
             write()
 
     def takes_frame(self) -> bool:
-        """Whether a frame written now leaves at once."""
+        """Whether a frame that is written now is sent at once."""
         if not self.direct:
             return self.state is State.OPEN and self._sending is None
         return (
@@ -199,7 +206,7 @@ class FrameConnection(ServerConnection):
         )
 
     def write_frame(self, frame: Frame, form: StreamFormat, stream: int, skipped: bool) -> None:
-        """Write a frame; `takes_frame` was true just now."""
+        """Write a frame. Call this only if `takes_frame` is true."""
         message = encoded(frame, form, stream, skipped, wire_message if self.direct else payload_alone)
         if self.direct:
             self.transport.write(message)
@@ -213,30 +220,30 @@ class FrameConnection(ServerConnection):
         self._fill()
 
     async def send(self, message: Any, *, text: bool | None = None) -> None:
-        """Send a message as the library does, in the order of asking: also between the pieces of a file."""
+        """Send a message as the library does, in the order of calls, also between the pieces of a file."""
         async with self._send_lock:
             await super().send(message, text=text)
 
     async def send_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
-        """Send a binary message of a head and a part of a file, which is in no heap on its way.
+        """Send a binary message with a header and a part of a file, without copying the file to Python's memory.
 
         Raises:
-            ConnectionClosed: the client is gone.
+            ConnectionClosed: the client has disconnected.
         """
-        if not self.direct or self.transport.get_extra_info("sslcontext") is not None:  # TLS has to see the bytes
+        if not self.direct or self.transport.get_extra_info("sslcontext") is not None:  # TLS must encrypt the bytes
             await self.send(head + file.read(offset, size))
             return
         async with self._send_lock:
             if self.state is not State.OPEN:
-                async with self.send_context():  # waits for the end, and raises
+                async with self.send_context():  # waits until the connection is closed, and raises
                     return
             self._between_pieces.clear()
             try:
                 await self._write_piece(_wire_head(len(head) + size, text=False) + head, file, offset, size)
             except OSError:
-                self.transport.abort()  # the client is gone: so says the next that is sent
+                self.transport.abort()  # the client has disconnected; the next send reports it
             except BaseException:
-                self.transport.abort()  # nothing can follow half a message
+                self.transport.abort()  # nothing can follow an incomplete message
                 raise
             finally:
                 self._between_pieces.set()
@@ -262,24 +269,27 @@ class FrameConnection(ServerConnection):
                 await super().drain()
 
     def send_data(self) -> None:
-        """Called by the library to write what it has to say, pings and closes too: not in the middle of a piece."""
+        """Called by the library to write its data, such as pings and closes.
+
+        Postponed while a piece is being written.
+        """
         if self._between_pieces.is_set():
             super().send_data()
 
     async def drain(self) -> None:
-        """Called by the library to wait until what it said has left: the time for a pong is counted from then on."""
+        """Called by the library to wait until its data was sent. The timeout of a pong starts after that."""
         await self._between_pieces.wait()
         await super().drain()
 
     def wait_for_room(self, write: Callable[[], None]) -> None:
-        """Have `write` called as soon as a frame can leave."""
+        """Call `write` as soon as a frame can be sent."""
         self._waiting[write] = None
 
     def forget(self, write: Callable[[], None]) -> None:
-        """Call `write` no more."""
+        """Do not call `write` any more."""
         self._waiting.pop(write, None)
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait here for the client."""
+        """Number of bytes that wait in the transport."""
         return self.transport.get_write_buffer_size()

@@ -1,4 +1,4 @@
-"""One live-view stream of one client: its newest frame, sent when the client is ready for it."""
+"""One live-view stream of one client: keeps the newest frame and sends it when the client is ready."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from service.caller import Stream
 
 
 class FrameSlot:
-    """What shows a stream to one client.
+    """The viewer of a stream for one client.
 
     Args:
         connection: of the client.
-        stream: what is wanted.
-        on_end: called with the reason when the camera sends no more.
+        stream: the requested stream.
+        on_end: called with the reason when the stream ends because of the camera.
 
     Attributes:
-        fps: the highest rate wanted.
-        orientation: how the picture is wanted.
-        sent: frames written to the socket.
-        dropped: frames that came while the client was not ready.
+        fps: the highest frame rate.
+        orientation: the orientation of the frames.
+        sent: number of frames written to the socket.
+        dropped: number of frames that were skipped because the client was not ready.
     """
 
     def __init__(self, connection: FrameConnection, stream: Stream, on_end: Callable[[str], None]) -> None:
@@ -40,7 +40,7 @@ class FrameSlot:
         self._on_end = on_end
 
     def offer(self, frame: Frame) -> None:
-        """Send the frame now, or keep it until the client is ready; a newer one takes its place."""
+        """Send the frame now, or keep it until the client is ready. A newer frame replaces it."""
         if self._newest is not None:
             self.dropped += 1
             self._skipped = True
@@ -52,7 +52,7 @@ class FrameSlot:
                 self._connection.wait_for_room(self.write)
 
     def acknowledge(self, seq: int) -> None:
-        """The client has frame `seq` and all before it."""
+        """The client has received frame `seq` and all frames before it."""
         self._in_flight = [sent for sent in self._in_flight if sent > seq]
         if self._newest is not None and self._has_credit():
             if self._connection.takes_frame():
@@ -72,11 +72,11 @@ class FrameSlot:
             self._in_flight.append(frame.seq)
 
     def ended(self, reason: str) -> None:
-        """The camera sends no more."""
+        """The stream has ended because of the camera."""
         self._on_end(reason)
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Stop sending."""
         self._newest = None
         self._connection.forget(self.write)
 

@@ -1,4 +1,4 @@
-"""Which names this server answers to: a page whose own name was pointed at this machine (DNS rebinding) is turned away."""
+"""The host names of this server. Requests for other names are rejected, which prevents DNS rebinding."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Sequence
 
 import machine_names
 
-# RFC 9110 and RFC 3986: a name or an address, and perhaps a port; nothing of a user or a path.
+# RFC 9110 and RFC 3986: a name or an address, and optionally a port; no user and no path.
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 
 
 class Hosts:
-    """The names: addresses, localhost, what this machine is called, *.local and those of the settings.
+    """The host names: addresses, localhost, the names of this machine, *.local, and those from the settings.
 
-    Addresses and .local are in no name server that somebody else has a say in.
+    Attackers cannot create DNS entries for addresses and .local names.
 
     Args:
-        more: names such as "booth.example", or "*.example" for all below it.
+        more: names from the settings, such as "booth.example", or "*.example" for all names below it.
     """
 
     def __init__(self, more: Sequence[str]) -> None:
@@ -27,7 +27,7 @@ class Hosts:
         self._suffixes = (".local", *(name[1:] for name in lower if name.startswith("*.")))
 
     def includes(self, host: str) -> bool:
-        """Whether the value of a Host header is this server's."""
+        """Whether the value of a Host header is a name of this server."""
         match = _HOST.fullmatch(host)
         if match is None:
             return False

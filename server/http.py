@@ -1,4 +1,4 @@
-"""Plain HTTP on the same port: status, health, camera information, restart, the console page."""
+"""HTTP on the same port: status, health, camera information, restart, and the console page."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from service.commands import Service
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
-# Below the library's 10 s for a handshake, after which it would hang up without a word.
+# Shorter than the library's handshake timeout of 10 s, after which it would close the connection without a response.
 _ANSWER_S = 8.0
-# RFC 9110, section 5.6.2, and RFC 3986: no control characters and no spaces; a bare CR would end up where paths are shown.
+# RFC 9110, section 5.6.2, and RFC 3986: no control characters and spaces, because paths are shown in the log.
 _METHOD = re.compile(r"[A-Za-z!#$%&'*+.^_`|~0-9-]{1,32}")
 _PATH = re.compile(r"[\x21-\x7e]+")
 _ONCE = ("Host", "Authorization", "Upgrade", "Origin")
 
 
 class Pages:
-    """The pages.
+    """The HTTP pages.
 
     Args:
-        service: answers what they ask.
-        check: whether a token from an address is the right one; raises RequestError where too many were wrong.
+        service: runs the requests.
+        check: returns whether a token from an address is correct; raises RequestError after too many wrong ones.
     """
 
     def __init__(self, service: Service, check: Callable[[str, str], Awaitable[bool]]) -> None:
@@ -46,7 +46,7 @@ class Pages:
         self._console_page = ConsolePage()
 
     async def answer(self, request: Request, address: str) -> Response:
-        """The response to a request that is no WebSocket handshake."""
+        """The response to an HTTP request that is not a WebSocket handshake."""
         try:
             path = urlsplit(request.path).path
         except ValueError:
@@ -89,7 +89,7 @@ class Pages:
         return _json(http.HTTPStatus.OK if healthy else http.HTTPStatus.SERVICE_UNAVAILABLE, values)
 
     async def _condition(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
-        """Whether the server can do its job; for those with the token also how its cameras are."""
+        """Whether a camera is open; with a valid token, also the state of the cameras."""
         healthy, values = self._service.cameras.health()
         if bearer(request) is None:
             return healthy, {"status": values["status"]}
@@ -103,7 +103,7 @@ class Pages:
         return await self._ask(RESTART_CAMERA, request, address)
 
     async def _ask(self, command: Command[CameraPayload, ReplyT], request: Request, address: str) -> Response:
-        """Answer as a command does, for the camera that `?port=` names, or the only one; for those with the token."""
+        """Run a command for the camera in `?port=`, or for the only camera. Needs the token."""
         await self._authorize(request, address)
         ports = parse_qs(urlsplit(request.path).query).get("port", [None])
         reply = await self._service.ask(Caller(lambda notice: None), command.name, CameraPayload(port=ports[0]))
@@ -111,14 +111,14 @@ class Pages:
         return _json(http.HTTPStatus.OK, {"status": "ok", **reply.model_dump(exclude_none=True)})
 
     async def _console(self, request: Request, address: str) -> Response:
-        """The page asks for the token itself; there is nothing of this server in it."""
+        """The page asks for the token itself and contains no data of this server."""
         page = self._console_page
         if page.etag in request.headers.get_all("If-None-Match"):
             return _response(http.HTTPStatus.NOT_MODIFIED, b"", page.kind, page.headers)
         return _response(http.HTTPStatus.OK, page.body, page.kind, page.headers)
 
     async def _authorize(self, request: Request, address: str) -> None:
-        """Raises RequestError where the token is missing or wrong."""
+        """Raises RequestError if the token is missing or wrong."""
         token = bearer(request)
         if token is None:
             raise RequestError("unauthorized", "Unauthorized", reason="Send the header Authorization: Bearer TOKEN.")
@@ -127,27 +127,27 @@ class Pages:
 
 
 def bearer(request: Request | None) -> str | None:
-    """The token of an Authorization header, None without one."""
+    """The token from an Authorization header; None if there is none."""
     header = next(iter(request.headers.get_all("Authorization")), "") if request is not None else ""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         return None
     token = token.strip()
     try:
-        # Headers are read as Latin-1; what most clients send beyond ASCII is UTF-8.
+        # The library decodes headers as Latin-1, but most clients send UTF-8.
         return token.encode("latin-1").decode()
     except UnicodeError:
         return token
 
 
 def is_upgrade(request: Request) -> bool:
-    """Whether a request wants to become a WebSocket."""
+    """Whether a request is a WebSocket handshake."""
     wanted = request.headers.get_all("Upgrade")
     return request.method == "GET" and any("websocket" in protocol.lower() for protocol in wanted)
 
 
 def malformed(request: Request) -> str:
-    """What is wrong with a request that the library has let pass, in words; "" where nothing is."""
+    """The error in a request that the library accepted; "" if there is none."""
     if not _METHOD.fullmatch(request.method):
         return "This is not a valid method.\n"
     if not _PATH.fullmatch(request.path):

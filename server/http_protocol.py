@@ -1,7 +1,7 @@
-"""The HTTP side of a connection: an answer to every request, and our headers on every answer.
+"""The HTTP protocol of a connection: every request gets a response, and every response gets our headers.
 
-What it relies on beside the documented API of websockets' ServerProtocol: that it reads a request with `reader.read_line`, sets
-`handshake_exc` to InvalidMessage and calls `send_eof` where that is no request it takes.
+In addition to the documented API of websockets' ServerProtocol, it needs this: the library reads a request with
+`reader.read_line`; for an invalid request it sets `handshake_exc` to InvalidMessage and calls `send_eof`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
-# Of a request, bytes. Nothing here takes one; those that many programs send with a POST are read and left alone.
+# Bytes. No request needs a body, but many programs send one with a POST. It is read and ignored.
 BODY_BYTES = 64 * 1024
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -30,14 +30,14 @@ EVERY_REPLY = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 EVERY_REPLY_OVER_TLS = EVERY_REPLY | {
-    # A browser that came over TLS comes back over TLS: for a month, since the name may serve something else one day.
+    # A browser that used TLS once uses it again, for a month only, because the name may get another use later.
     "Strict-Transport-Security": "max-age=2592000",
-    "Cross-Origin-Opener-Policy": "same-origin",  # browsers complain of it elsewhere
+    "Cross-Origin-Opener-Policy": "same-origin",  # without TLS, browsers print a warning about this header
 }
 
 
 class _BodyError(ValueError):
-    """A request has a body that is not taken."""
+    """A request with a body that is not accepted."""
 
     def __init__(self, status: http.HTTPStatus, words: str) -> None:
         super().__init__(words)
@@ -45,7 +45,7 @@ class _BodyError(ValueError):
 
 
 class _RequestReader(StreamReader):
-    """Reads a request and the small body after it as one request without a body, as the library takes only such."""
+    """Reads a request and its body, and hides the body from the library, which accepts only requests without one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class _RequestReader(StreamReader):
         self._answered = False
 
     def read_line(self, m: int, too_long_exc_type: type[Exception] = RuntimeError) -> Generator[None, None, bytearray]:
-        """The next line; that of Content-Length is left out, the empty one waits for the body."""
+        """The next line. Skips Content-Length, and reads the body before returning the empty line."""
         while True:
             line = yield from super().read_line(m, too_long_exc_type)
             if not self._head:
@@ -73,9 +73,11 @@ class _RequestReader(StreamReader):
             return line
 
     def at_eof(self) -> Generator[None, None, bool]:
-        """Whether the stream has ended. What comes before the answer waits for it: the library would end the connection.
+        """Whether the stream has ended.
 
-        What follows a request for a page is dropped.
+        Waits until the request is answered, because the library would close the connection.
+
+        Data after a request for a page is dropped.
         """
         while not (self._head or self._answered or self.eof):
             if not self._upgrade:
@@ -84,7 +86,7 @@ class _RequestReader(StreamReader):
         return (yield from super().at_eof())
 
     def request_answered(self) -> None:
-        """The request is answered: what comes now is for the WebSocket."""
+        """The request is answered; further data belongs to the WebSocket."""
         self._answered = True
 
     def _note_length(self, value: bytes) -> None:
@@ -97,12 +99,12 @@ class _RequestReader(StreamReader):
 
 
 class HttpProtocol(ServerProtocol):
-    """The library's protocol with these two promises.
+    """The library's protocol with a response to every request, and with our headers in every response.
 
     Args:
-        max_size: of messages, bytes.
-        headers: for every answer that does not have them itself.
-        answered: called with the status of the answer. After 101 what the client has sent already has to be read on.
+        max_size: the longest message, in bytes.
+        headers: for every response that does not set them itself.
+        answered: called with the status of the response. After 101, data that has already arrived must be read.
     """
 
     def __init__(self, max_size: int, headers: Mapping[str, str], answered: Callable[[int], None]) -> None:
@@ -111,23 +113,26 @@ class HttpProtocol(ServerProtocol):
         super().__init__(max_size=max_size)
 
     def parse(self) -> Generator[None]:
-        """Called by the library to read what comes."""
+        """Called by the library to parse incoming data."""
         self.reader = self._requests = _RequestReader()
         yield from super().parse()
 
     def send_response(self, response: Response) -> None:
-        """Send an answer, whoever made it."""
+        """Send a response, from this server or from the library."""
         for name, value in self._reply_headers.items():
             if name not in response.headers:
                 response.headers[name] = value
         self._requests.request_answered()
         super().send_response(response)
-        answered, self._answered = self._answered, None  # there is one answer; the two would keep each other in memory
+        answered, self._answered = self._answered, None  # called once; without the reference, both objects can be freed
         if answered is not None:
             answered(response.status_code)
 
     def send_eof(self) -> None:
-        """End the connection; where the library does so without a word because of what the client sent, say why."""
+        """End the connection.
+
+        If the library would do so silently because of an invalid request, send an error response first.
+        """
         unreadable = isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof
         if self.state is State.CONNECTING and unreadable and not self.eof_sent:
             self._refuse(self.handshake_exc)
@@ -135,7 +140,7 @@ class HttpProtocol(ServerProtocol):
             super().send_eof()
 
     def _refuse(self, error: Exception | None) -> None:
-        self.handshake_exc = None  # the answer's own end is one of the other kind
+        self.handshake_exc = None  # the library sets it for another reason when it sends the response
         cause = error.__cause__ if error is not None else None
         if isinstance(cause, _BodyError):
             response = self.reject(cause.status, f"{cause}\n")

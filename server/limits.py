@@ -1,4 +1,4 @@
-"""Every limit of the server, in one place, as server_info tells them."""
+"""All limits of the server; server_info reports them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ COMMANDS_A_SECOND = 100
 COMMANDS_BURST = 200
 LOGIN_SECONDS = 30
 READ_STALL_SECONDS = 15
-# What waits for a client behind a long download: some 3000 events, which all clients share where they are the same.
+# Limit for events that wait, for example during a download: about 3000 events. Clients share the memory of equal
+# events.
 EVENT_BYTES = 1024 * 1024
-# One costs a third of a megabyte; those of clients that come and go within a second, 50 a second, are not too many.
+# A handshake needs 0.3 MB. Normal clients that connect and disconnect within a second, 50 per second, stay below this.
 TLS_HANDSHAKES = 256
 TLS_HANDSHAKE_SECONDS = 3
-# A dead peer that has nothing to read is found by pings: gone after both, below 20 s with the closing.
+# Pings detect a dead client that has nothing to read: after both times, and below 20 s including the closing.
 PING_SECONDS = 5
 PONG_SECONDS = 12
 STREAMS = 16
-# One for each frame of all streams at the highest rate, and some more.
+# Enough for an ack for each frame of all streams at the highest rate.
 ACKS_A_SECOND = 2000
-# Of the WebSocket protocol: fragments of messages, and pings and pongs.
+# WebSocket frames: fragments of messages, and pings and pongs.
 FRAMES_A_SECOND = 2500
 CONTROL_FRAMES_A_SECOND = 50
 
@@ -73,14 +74,14 @@ MEANINGS: dict[str, str] = {
 
 
 class TokenBucket:
-    """Counts events against a steady rate with room for bursts."""
+    """A token bucket: limits a rate and allows bursts."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst
         self._level, self._at = burst, time.monotonic()
 
     def take(self) -> bool:
-        """Whether one more fits now."""
+        """Take one token; returns whether there was one."""
         now = time.monotonic()
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now

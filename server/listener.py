@@ -1,4 +1,4 @@
-"""Sockets that listen: where descriptors run out new clients wait, the log says so once, and those that are here go on."""
+"""Listening sockets that accept no clients while file descriptors are short; open connections are not affected."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 
 _log = logging.getLogger("server.listener")
 
-# What clients leave to cameras and files: a camera process needs 8 while it starts, each file that is sent one.
+# Descriptors that clients leave for cameras and files: a starting camera process needs 8, and each file in transfer 1.
 _RESERVE = 64
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-# asyncio listens again a second after it was told that descriptors ran out (ACCEPT_RETRY_DELAY).
+# After such an error, asyncio listens again a second later (ACCEPT_RETRY_DELAY).
 _PAUSED_S = 0.9
 _LOG_EVERY_S = 60.0
 
 
 class _OutOfDescriptors(OSError):
-    """No connection can be accepted now. An error of the kind for which asyncio pauses."""
+    """No connection can be accepted now. asyncio pauses after an error with these numbers."""
 
 
 class Listener(socket.socket):
-    """A listening socket for asyncio, which accepts nobody where fewer than 64 descriptors would be left."""
+    """A listening socket for asyncio that accepts no connection if fewer than 64 descriptors would remain."""
 
     _paused_until = 0.0
     _logged_at = float("-inf")
@@ -37,10 +37,10 @@ class Listener(socket.socket):
         """The next connection.
 
         Raises:
-            BlockingIOError: there is none, or none is accepted for the moment.
-            OSError: descriptors or memory run out; asyncio pauses.
+            BlockingIOError: there is no connection, or none is accepted at the moment.
+            OSError: out of descriptors or memory; asyncio pauses.
         """
-        if time.monotonic() < self._paused_until:  # after such an error asyncio asks as often as its backlog is long
+        if time.monotonic() < self._paused_until:  # asyncio repeats the call in a loop
             raise BlockingIOError
         try:
             self._check_descriptors()
@@ -73,14 +73,14 @@ class Listener(socket.socket):
 
 
 async def listen(host: str, port: int) -> list[Listener]:
-    """A bound socket for each address of a host, all with one port.
+    """Create a listening socket for each address of a host, all with the same port.
 
     Args:
         host: name or address.
-        port: 0 takes a free one.
+        port: 0 chooses a free port.
 
     Raises:
-        OSError: the port is taken or the host is not ours.
+        OSError: the port is in use, or the address does not belong to this machine.
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -90,7 +90,7 @@ async def listen(host: str, port: int) -> list[Listener]:
         for family, kind, number, _, address in dict.fromkeys(found):
             try:
                 listener = Listener(family, kind, number)
-            except OSError as error:  # a kernel without this family
+            except OSError as error:  # the kernel does not support this address family
                 unusable = error
                 continue
             stack.callback(listener.close)
@@ -102,7 +102,7 @@ async def listen(host: str, port: int) -> list[Listener]:
             except OSError as error:
                 if error.errno != errno.EADDRNOTAVAIL:
                     raise
-                unusable = error  # localhost is ::1 as well, also where IPv6 is switched off
+                unusable = error  # localhost also means ::1, even if IPv6 is disabled
                 continue
             port = listener.getsockname()[1]
             listeners.append(listener)
@@ -113,11 +113,11 @@ async def listen(host: str, port: int) -> list[Listener]:
 
 
 def expect_exhaustion(loop: asyncio.AbstractEventLoop) -> None:
-    """Have the loop say nothing of what a `Listener` said already."""
+    """Suppress the error reports of the event loop for errors that `Listener` has logged."""
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        # asyncio listens again a second later, even where the server was closed in that second.
+        # asyncio listens again a second later, even if the server was closed in the meantime.
         closed_meanwhile = isinstance(error, ValueError) and "_start_serving" in context.get("message", "")
         if not (isinstance(error, _OutOfDescriptors) or closed_meanwhile):
             loop.default_exception_handler(context)

@@ -1,4 +1,4 @@
-"""The login of a client: its token, the protocol's number, and whether there is room."""
+"""The login of a client: token, protocol number, and the number of connections."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from server.client import Client, Closing
 
 
 async def enter(client: Client, admission: Admission, version: str, bearer: str | None) -> None:
-    """Log a client in, by the token of its handshake or by its first message.
+    """Log a client in, with the token of its handshake or with its first message.
 
     Raises:
-        Closing: it may not stay.
+        Closing: the login failed, and the connection must be closed.
     """
     try:
         async with client.login_timeout:
@@ -31,10 +31,10 @@ async def enter(client: Client, admission: Admission, version: str, bearer: str 
 
 
 async def accept(client: Client, admission: Admission, version: str, login: Login) -> None:
-    """Check a login, and answer it where it names a protocol; it may come again later.
+    """Check a login message, and reply if it contains a protocol number. A client may log in again later.
 
     Raises:
-        Closing: the client may not stay.
+        Closing: the login failed, and the connection must be closed.
     """
     await _check(client, admission, login.token)
     if login.protocol is not None and login.protocol != PROTOCOL_VERSION:
@@ -76,7 +76,7 @@ async def _first_message(client: Client) -> Login:
 async def _check(client: Client, admission: Admission, token: str) -> None:
     if admission.gate.accepts(token):
         return
-    client.leaving = True  # what is left is an answer that may be slow: it takes nobody's place meanwhile
+    client.leaving = True  # the remaining answer may be delayed; meanwhile, the client must not take a place
     try:
         await admission.check_token(token, client.address)
     except RequestError as error:

@@ -1,4 +1,4 @@
-"""Tells the service manager how this service is: sd_notify's protocol, one datagram for each message."""
+"""Reports the state of the service to the service manager (protocol of sd_notify: one datagram for each message)."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from collections.abc import Callable
 
 _log = logging.getLogger("server.notify")
 
-# How often the status is told where no watchdog sets the pace.
+# Interval of status messages without a watchdog.
 _STATUS_EVERY_S = 10.0
 
 
 class Notifier:
-    """Says ready, stopping, alive and how it is to who listens at `address`; nothing where that is empty.
+    """Sends messages to the service manager at `address`; does nothing if it is empty.
 
-    A message that does not get through is told in the log, once, and never stops the service.
+    A failure is logged once and never stops the service.
 
     Args:
         address: a path, or "@" and the name of an abstract socket (NOTIFY_SOCKET).
-        watchdog_s: a process that is silent for as many seconds is ended; 0: nobody watches (WATCHDOG_USEC).
+        watchdog_s: the service manager restarts a process that sends nothing for this time; 0 disables it
+            (WATCHDOG_USEC).
     """
 
     def __init__(self, address: str, watchdog_s: float) -> None:
-        # The kernel's mark of an abstract name is a zero byte.
+        # The kernel marks an abstract name with a zero byte.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._watchdog_s = watchdog_s
         self._failure_logged = False
 
     def ready(self) -> None:
-        """The service serves."""
+        """The service is ready."""
         self._notify("READY=1")
 
     def stopping(self) -> None:
-        """The service ends; it may take a while."""
+        """The service is stopping, which may take some seconds."""
         self._notify("STOPPING=1")
 
     async def heartbeat(self, status: Callable[[], str]) -> None:
-        """Tell again and again, from the event loop, that it runs and what `status` says; until cancelled.
+        """Report regularly that the event loop runs, with the text of `status`, until cancelled.
 
-        A loop that hangs tells nothing, and the service manager starts the service again.
+        If the event loop hangs, nothing is sent, and the service manager restarts the service.
         """
         while self._address:
             alive = ("WATCHDOG=1",) if self._watchdog_s else ()
@@ -52,7 +53,7 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.setblocking(False)  # the loop must not wait for a service manager that does not read
+                sender.setblocking(False)  # the event loop must not wait for a service manager that does not read
                 sender.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
             if not self._failure_logged:

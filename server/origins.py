@@ -1,4 +1,4 @@
-"""Which web pages may connect: those of this machine, those of the settings, and our own."""
+"""The origins of web pages that may connect: this machine, this server, and those from the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
 class Origins:
-    """The pages that are let in. Programs send no Origin and are let in too; everybody needs the token.
+    """Checks origins. Programs other than browsers send no Origin and may connect too. All need the token.
 
     Args:
         more: origins from the settings, such as "https://booth.example".
@@ -21,7 +21,7 @@ class Origins:
         self._more = frozenset(more)
 
     def allows(self, headers: Headers) -> bool:
-        """Whether a handshake with these headers comes from a page that may connect."""
+        """Whether a handshake with these headers may connect."""
         origins = headers.get_all("Origin")
         if not origins:
             return True
@@ -32,9 +32,9 @@ class Origins:
 
 
 def _is_same_origin(origin: str, headers: Headers) -> bool:
-    """Whether the page came from where it connects to, as the console does from another machine.
+    """Whether the page was loaded from this server, for example the console on another machine.
 
-    The scheme is not compared: a proxy in front of this server may speak https.
+    The scheme is not compared, because a proxy in front of this server may use https.
     """
     scheme, _, host = origin.partition("://")
     hosts = headers.get_all("Host")

@@ -1,11 +1,11 @@
-"""The events that wait for one client: in order, few where a newer one makes an older pointless, never too many."""
+"""The queue of events for one client. Limits their bytes, and drops events that a newer event replaces."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
 
-# What a waiting message costs besides its text: its place here, and the object that holds it.
+# Memory of a waiting message in addition to its text: the dictionary entry and the object.
 _OVERHEAD_BYTES = 200
 
 
@@ -13,22 +13,22 @@ class Outbox:
     """A queue of messages with a limit on their bytes.
 
     Args:
-        most_bytes: what may wait here.
+        most_bytes: the limit.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._bytes = 0
-        self._waiting: dict[Hashable, bytes] = {}  # in the order in which they leave
+        self._waiting: dict[Hashable, bytes] = {}  # in sending order
         self._number = 0
         self._filled = asyncio.Event()
 
     def put(self, message: bytes, about: Hashable | None = None) -> bool:
-        """Add a message at the end; False, and nothing is added, where that would be too many bytes.
+        """Add a message at the end. Returns False without adding it if the limit would be exceeded.
 
         Args:
             message: text.
-            about: what it tells the newest of; an older message about the same that still waits is left out.
+            about: identifies the subject; an older waiting message about the same subject is removed.
         """
         if about is None:
             self._number += 1
@@ -44,7 +44,7 @@ class Outbox:
         return True
 
     async def get(self) -> bytes:
-        """The next message, as soon as there is one. For one reader."""
+        """The next message; waits until there is one. Only for one reader."""
         await self._filled.wait()
         message = self._waiting.pop(next(iter(self._waiting)))
         self._bytes -= len(message) + _OVERHEAD_BYTES

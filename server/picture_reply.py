@@ -1,4 +1,4 @@
-"""Replies with pictures in them, made piece by piece so that no picture is ever whole in the heap."""
+"""Replies that contain a picture, sent in fragments so that the complete picture is never in the heap."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from pydantic import BaseModel
 from protocol.base64 import b64encode
 from service.answers import PictureReply
 
-# A multiple of 3, so that the base64 of the pieces joins without padding; 64 KiB of text a fragment (larger ones were
-# slower: 12 MB took 40 ms in these, 48 in fragments of 256 KiB).
+# A multiple of 3, so that the base64 of the pieces can be joined without padding. 64 KiB of text per fragment; larger
+# ones were slower: 12 MB took 40 ms with these, and 48 ms with 256 KiB.
 _FRAGMENT_BYTES = 48 * 1024
-# Of one message. websockets ends a message of more than 4096 fragments, so those of a file above 98 MB are larger.
+# Per message. websockets rejects messages of more than 4096 fragments, so for files above 98 MB the fragments are
+# larger.
 _MOST_FRAGMENTS = 2048
 
 
 async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], bytes]) -> AsyncIterator[bytes]:
-    """The message of a reply with its picture in the place of its mark.
+    """The message of a reply, with the picture in place of its mark.
 
     Args:
         answer: the reply.
-        encode: gives the message of a reply.
+        encode: encodes a reply as a message.
     """
     before, after = _around(answer, encode(answer.reply))
     yield before
@@ -31,7 +32,7 @@ async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], byt
     fragment = max(_FRAGMENT_BYTES, -(-size // _MOST_FRAGMENTS // 3) * 3)
     for data in answer.file.pieces(fragment, answer.start, answer.end):
         yield b64encode(data)
-        await asyncio.sleep(0)  # sending does not yield while the socket keeps up
+        await asyncio.sleep(0)  # sending does not yield to the event loop while the socket accepts data
     if answer.rest is not None:
         sent, after = _around(answer, encode(await answer.rest()))
         if sent != before:

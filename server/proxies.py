@@ -1,4 +1,4 @@
-"""Where a client behind a reverse proxy comes from: X-Forwarded-For and Forwarded (RFC 7239), from trusted proxies only."""
+"""The address of a client behind a reverse proxy, from X-Forwarded-For and Forwarded (RFC 7239) of trusted proxies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from itertools import islice
 
 from websockets.datastructures import Headers
 
-# Hops that are looked at, from the nearest on; a longer chain of trusted proxies is made up.
+# Number of hops to check, beginning with the nearest. A longer chain of trusted proxies is not genuine.
 _MOST_HOPS = 32
 _MOST_CHARACTERS = 4096
-# Elements of Forwarded are separated by commas, their pairs by semicolons; both may stand in quoted text.
+# Elements of Forwarded are separated by commas, and their pairs by semicolons. Quoted text may contain both.
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED})+')
 _FORWARDED = re.compile(rf'(?:[^"]|{_QUOTED})*')
@@ -22,7 +22,7 @@ _IPV4_AND_PORT = re.compile(r"([\d.]+):[\w.-]+")
 
 
 class Proxies:
-    """Finds the address that a request comes from.
+    """Determines the address of a client.
 
     Args:
         trusted: addresses and networks of reverse proxies in front of this server, such as "10.0.0.5", "172.16.0.0/12".
@@ -32,9 +32,10 @@ class Proxies:
         self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
 
     def client(self, peer: str, headers: Headers) -> str:
-        """The address of who asks: the nearest one that is no trusted proxy.
+        """The client's address: the nearest one that is not a trusted proxy.
 
-        Where trusted proxies name none, or two headers name different ones (a client sent one of them), it is the proxy's.
+        It is the proxy's address if the headers contain none, or if both headers contain different ones (one is from
+        the client).
         """
         if not self._trusted or not self._trusts(_address(peer)):
             return peer
@@ -46,7 +47,7 @@ class Proxies:
         nearest = peer
         for hop in islice(reversed(chain), _MOST_HOPS):
             address = _address(hop)
-            # "unknown", an obfuscated name, or nonsense: what passed it on is the last that is known.
+            # "unknown", an obfuscated name or an invalid value: the last known address is that of the previous hop.
             if address is None:
                 return nearest
             nearest = str(address)
@@ -63,11 +64,11 @@ def _x_forwarded_for(headers: Headers) -> list[str]:
 
 
 def _forwarded(headers: Headers) -> list[str]:
-    """What each element names after for=, "" where it names nothing; one "" for a header that cannot be taken apart."""
+    """The value of for= in each element, or "" if there is none; a single "" if the header cannot be parsed."""
     value = ",".join(headers.get_all("Forwarded"))
     if not value:
         return []
-    # The pattern takes time with each character; no chain of proxies needs so many.
+    # Limits the time of the regular expression; no chain of proxies is so long.
     if len(value) > _MOST_CHARACTERS or not _FORWARDED.fullmatch(value):
         return [""]
     return [_named(element) for element in _ELEMENT.findall(value)]
@@ -82,7 +83,7 @@ def _named(element: str) -> str:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address with or without a port; None for anything else."""
+    """The address without its port; None if it is not an address."""
     if match := _IN_BRACKETS.fullmatch(text) or _IPV4_AND_PORT.fullmatch(text):
         text = match[1]
     try:

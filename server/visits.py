@@ -1,4 +1,4 @@
-"""The log of those who have not shown the token: a line a second at most for each address, and how many were left out."""
+"""Logs requests without a valid token: at most one line per second and address, with the number of suppressed lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.limits import TokenBucket
 _log = logging.getLogger("server.visits")
 
 _PAUSE_S = 1.0
-# Addresses remembered, and lines a second for all of them together.
+# Number of remembered addresses, and lines per second for all of them together.
 _MOST_ADDRESSES = 1024
 _LINES_A_SECOND, _LINES_AT_ONCE = 20, 100
 
@@ -25,7 +25,7 @@ class _Visitor:
 
 
 class Visits:
-    """Who came, in lines that a flood cannot multiply."""
+    """A log whose size a flood of requests cannot increase."""
 
     def __init__(self) -> None:
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
@@ -34,7 +34,7 @@ class Visits:
         self._sum_scheduled = False
 
     def note(self, address: str, words: str) -> None:
-        """Log what somebody at an address did, or count it where that address has had its line for this second."""
+        """Log an action of a client. If its address had a line in this second, only count the action."""
         loop = asyncio.get_running_loop()
         network, now = network_of(address), loop.time()
         visitor = self._visitors.get(network)

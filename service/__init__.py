@@ -1,1 +1,1 @@
-"""What can be asked of the cameras, whoever asks: commands, their answers, events. Knows no sockets."""
+"""Commands, their answers, and events, independent of the transport. Uses no sockets."""

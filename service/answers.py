@@ -1,4 +1,4 @@
-"""What a command answers, as values: a transport knows how to deliver each."""
+"""The kinds of answers to a command. A transport knows how to deliver each of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ReplyT_co = TypeVar("ReplyT_co", bound=Reply, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class PictureReply(Generic[ReplyT_co]):
-    """A reply with the bytes of a file, as base64, in it.
+    """A reply that contains the bytes of a file as base64.
 
     Attributes:
-        reply: all of it, or as far as it is known; `mark` stands in the place of the bytes.
-        mark: a text that is nowhere else in the reply.
-        file, start, end: the bytes.
-        rest: gives the whole reply, the same up to the picture, where the picture is here before the rest is known.
+        reply: the reply as far as it is known, with `mark` in place of the bytes.
+        mark: a text that occurs nowhere else in the reply.
+        file, start, end: the bytes to insert.
+        rest: returns the complete reply, if it was not known yet. It has the same text up to the picture.
     """
 
     reply: ReplyT_co
@@ -35,7 +35,7 @@ class PictureReply(Generic[ReplyT_co]):
 
 @dataclass(frozen=True, slots=True)
 class FileTransfer(Generic[ReplyT_co]):
-    """A reply, and after it the bytes of a file from `start` up to `end` in pieces of `piece_bytes`."""
+    """A reply, followed by the bytes of a file from `start` to `end` in pieces of `piece_bytes`."""
 
     reply: ReplyT_co
     file: FetchedFile
@@ -46,7 +46,7 @@ class FileTransfer(Generic[ReplyT_co]):
 
 @dataclass(frozen=True, slots=True)
 class FrameStream:
-    """A reply, and after it frames, until the stream is ended. The transport makes the stream's viewer."""
+    """A reply, followed by frames until the stream ends. The transport creates the stream's viewer."""
 
     reply: LiveViewStarted
     stream: Stream

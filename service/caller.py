@@ -1,4 +1,4 @@
-"""One asker: the camera it selected, its subscriptions, its live-view streams."""
+"""A caller of the service: its selected camera, its subscriptions, and its live-view streams."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Stream:
     """One live-view stream of one caller.
 
     Attributes:
-        number: of the stream, for this caller.
-        camera: that it shows.
-        fps: the highest rate wanted, frames per second.
-        orientation: how the picture is wanted.
-        format: how frames are written.
-        max_in_flight: how many frames may wait for an acknowledgement; None: any number.
-        viewer: gets the frames, once the transport has made it.
+        number: the number of the stream, unique for the caller.
+        camera: the camera of the stream.
+        fps: the highest frame rate, in frames per second.
+        orientation: the orientation of the frames.
+        format: the format of the frames.
+        max_in_flight: the highest number of unacknowledged frames; None for no limit.
+        viewer: receives the frames; set by the transport.
     """
 
     number: int
@@ -38,13 +38,13 @@ class Stream:
 
 
 class StreamViewer(Viewer, Protocol):
-    """What a transport makes of a stream. `sent` and `dropped` count frames."""
+    """A transport's viewer of a stream. `sent` and `dropped` count frames."""
 
     sent: int
     dropped: int
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Stop sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Notice:
     """An event for a caller.
 
     Attributes:
-        name, values: as in protocol/events.py.
-        about: what it is the newest of; an older one about the same says nothing more.
-        message: the same as JSON, which all callers share.
+        name, values: see protocol/events.py.
+        about: identifies the subject; a newer event about the same subject replaces an older one. None for all others.
+        message: the event as JSON, shared by all callers.
     """
 
     name: EventName
@@ -68,10 +68,10 @@ class Caller:
     """Somebody who sends commands.
 
     Attributes:
-        notify: gets the events that it subscribed to, at once and without waiting.
-        selected: the camera that its commands are for.
-        subscribed: events it asked for.
-        streams: its live-view streams, by number.
+        notify: receives the subscribed events; must not block.
+        selected: the selected camera.
+        subscribed: the subscribed events.
+        streams: the live-view streams by number.
     """
 
     notify: Callable[[Notice], None]
@@ -80,10 +80,10 @@ class Caller:
     streams: dict[int, Stream] = field(default_factory=dict)
 
     def free_number(self, most: int) -> int:
-        """A free stream number.
+        """An unused stream number.
 
         Raises:
-            RequestError: too_many_pending, it has `most` streams.
+            RequestError: too_many_pending, there are already `most` streams.
         """
         for number in range(1, most + 1):
             if number not in self.streams:
@@ -91,7 +91,7 @@ class Caller:
         raise RequestError("too_many_pending", f"This connection has {most} streams. Stop one first.", limit=most)
 
     def end(self, stream: Stream) -> tuple[int, int]:
-        """End a stream; frames sent and dropped."""
+        """End a stream; returns the numbers of sent and dropped frames."""
         self.streams.pop(stream.number, None)
         viewer = stream.viewer
         if viewer is None:
@@ -101,7 +101,7 @@ class Caller:
         return viewer.sent, viewer.dropped
 
     def leave(self) -> None:
-        """It asks nothing more: its streams end."""
+        """The caller disconnects: end its streams."""
         for stream in tuple(self.streams.values()):
             if stream.viewer is not None:
                 stream.viewer.close()

@@ -1,4 +1,4 @@
-"""Which camera is meant, and how cameras are."""
+"""Selection of the camera for a command, and information about cameras."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIRST_TRY_S = 2.0
 
 
 class Cameras:
-    """The cameras of one registry, as callers see them."""
+    """The cameras of a registry, for callers."""
 
     def __init__(self, registry: Registry, version: str) -> None:
         self.registry = registry
@@ -34,11 +34,11 @@ class Cameras:
         return round(time.monotonic() - self._started, 3)
 
     async def chosen(self, port: str | None, selected: Session | None) -> Session:
-        """The camera a request is for: by port, else the selected one, else the only one there is.
+        """The camera for a request: the one on the port, otherwise the selected one, otherwise the only one.
 
         Raises:
             RequestError: no_camera_selected.
-            CameraError: there is none on that port, or the selected one is gone.
+            CameraError: there is no camera on that port, or the selected one is disconnected.
         """
         if port is not None:
             return await self.registry.by_port(port)
@@ -50,7 +50,7 @@ class Cameras:
                 f"The selected camera ({title}) is disconnected. Plug it in again or select another."
             )
         cameras = self.registry.known or await self.registry.cameras()
-        # A drive is meant only where there is no camera.
+        # Drives are used only if there is no other camera.
         real = [camera for camera in cameras if not is_drive(camera.port)] or cameras
         connected = [camera for camera in real if camera.status.connected]
         for only in (connected, real):
@@ -63,7 +63,7 @@ class Cameras:
         raise RequestError("no_camera_selected", message, ports=ports)
 
     async def listed(self) -> c.CameraList:
-        """Every camera that is there now."""
+        """All present cameras."""
         statuses = [camera.status for camera in await self.registry.cameras()]
         return c.CameraList(
             cameras=[
@@ -82,9 +82,9 @@ class Cameras:
         )
 
     async def details(self, camera: Session) -> c.CameraDetails:
-        """Who a camera is and how it is."""
+        """Identity and state of a camera."""
         first_try = camera.reconnect.first_try
-        if not first_try.done():  # just found: about to give its name and serial
+        if not first_try.done():  # just found: its name and serial number follow soon
             await asyncio.wait((first_try,), timeout=_FIRST_TRY_S)
         read = await _read(camera) if camera.status.connected else {}
         status = camera.status
@@ -114,7 +114,7 @@ class Cameras:
         )
 
     def health(self) -> tuple[bool, dict[str, Any]]:
-        """Whether there is a camera to work with; and how all are, without ports, paths and serials."""
+        """Whether a camera is open, and the state of all cameras, without ports, paths and serial numbers."""
         statuses = [camera.status for camera in self.registry.known]
         connected = sum(status.connected for status in statuses)
         healthy = connected > 0
@@ -128,13 +128,13 @@ class Cameras:
         return healthy, values if healthy else values | {"reason": "no camera is connected"}
 
     def summary(self) -> str:
-        """How many there are, in words."""
+        """The number of cameras, as text."""
         statuses = [camera.status for camera in self.registry.known]
         return f"cameras: {len(statuses)}, open: {sum(status.connected for status in statuses)}"
 
 
 async def _read(camera: Session) -> Mapping[str, Any]:
-    """What only the camera itself knows; a camera without one of these leaves it out."""
+    """Values that only the camera itself knows; missing ones are left out."""
     async with camera.exclusive() as remote:
         values: dict[str, Any] = {
             "battery": await _setting(remote, "batterylevel"),

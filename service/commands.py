@@ -1,4 +1,4 @@
-"""The commands: each a coroutine that takes a caller and a payload and returns what to answer."""
+"""The implementation of the commands. Each is a coroutine from caller and payload to an answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Handler = Callable[[Caller, Any], Awaitable[Answer[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class LiveViewDefaults:
-    """What live view is like where a caller does not say: frames per second, and orientation."""
+    """Defaults for live view: frames per second, and orientation."""
 
     fps: float = 30.0
     orientation: Orientation = AS_IS
@@ -47,25 +47,25 @@ class LiveViewDefaults:
 def bind(
     command: Command[PayloadT, ReplyT], handler: Callable[[Caller, PayloadT], Awaitable[Answer[ReplyT]]]
 ) -> tuple[str, Handler]:
-    """A command and what serves it, which takes the command's payload and answers its reply."""
+    """Connect a command with its handler; the types must match."""
     return command.name, handler
 
 
 class Service:
-    """What can be asked of the cameras of one registry.
+    """Runs commands on the cameras of a registry.
 
     Args:
-        registry: of the cameras.
-        events: sends the cameras' events to callers.
-        live_view: where a caller does not say.
+        registry: the cameras.
+        events: passes the events of cameras to callers.
+        live_view: defaults for live view.
         version: of the server.
-        limits: of the transport, for server_info; "streams" is how many streams a caller may have.
+        limits: of the transport, for server_info; "streams" is the highest number of streams per caller.
 
     Attributes:
-        cameras: which camera is meant, and how cameras are.
-        events: as given.
+        cameras: selection of and information about cameras.
+        events: see above.
         version: of the server.
-        stopping: commands that come now are rejected.
+        stopping: whether new commands are rejected.
     """
 
     def __init__(
@@ -110,31 +110,31 @@ class Service:
     # -- for transports
 
     async def ask(self, caller: Caller, name: str, payload: c.Payload) -> Answer[Any]:
-        """Carry out a command.
+        """Run a command.
 
         Args:
-            caller: who asks.
-            name: of the command.
-            payload: as `Command.validate` gives it.
+            caller: the caller.
+            name: the name of the command.
+            payload: from `Command.validate`.
 
         Raises:
-            RequestError, CameraError: it was not done, or failed.
+            RequestError, CameraError: the command was not done, or failed.
         """
-        if self.stopping:  # it would be cut off, a shot in its middle
+        if self.stopping:  # it could be interrupted, possibly during a shot
             raise RequestError("shutting_down", "The server is shutting down; nothing was done. Connect again later.")
         return await self.handlers[name](caller, payload)
 
     def start(self) -> None:
-        """Begin to look for cameras."""
+        """Start to look for cameras."""
         self.cameras.registry.start()
 
     async def drain(self, seconds: float) -> None:
-        """Take no more commands, and give those in progress that long to end."""
+        """Reject new commands, and wait up to this many seconds for those in progress."""
         self.stopping = True
         await self.cameras.registry.drain(seconds)
 
     async def stop(self) -> None:
-        """Release the cameras, and end what is still in progress."""
+        """Release the cameras, and cancel everything in progress."""
         await self.cameras.registry.stop()
         for task in tuple(self._running):
             task.cancel()
@@ -159,7 +159,7 @@ class Service:
 
     async def restart_camera(self, caller: Caller, payload: c.CameraPayload) -> c.Done:
         camera = await self._camera(caller, payload)
-        # Half a restart is none: it goes on when the caller leaves.
+        # A restart is finished even if the caller disconnects.
         await asyncio.shield(self._start(_restart(camera)))
         return c.Done(message=f"Camera on port {camera.port} restarted")
 
@@ -180,7 +180,7 @@ class Service:
             return _captured(shot, camera, thumbnail)
         here: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
         taking = self._start(camera.photos.capture(request, lambda *seen: here.set_result(seen)))
-        # The picture is on its way to the caller while it is being saved.
+        # The picture is sent to the caller while it is being saved.
         await asyncio.wait((here, taking), return_when=asyncio.FIRST_COMPLETED)
         if not here.done():
             return _captured(await taking, camera, None)
@@ -271,7 +271,7 @@ class Service:
             format=payload.format,
             max_in_flight=payload.max_in_flight,
         )
-        if payload.format == "photonic":  # its frames name no stream: one for each camera and caller
+        if payload.format == "photonic":  # no stream number in its frames: one per camera and caller
             for stream in tuple(caller.streams.values()):
                 if stream.camera is camera and stream.format == "photonic":
                     if (stream.fps, stream.orientation) == (wanted.fps, wanted.orientation):
@@ -326,11 +326,11 @@ class Service:
         return c.Pong()
 
     def _start(self, work: Any) -> asyncio.Task[Any]:
-        """Run what must not end with its caller."""
+        """Run a task that must not end with its caller."""
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may be left to see it
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # marks the exception as retrieved
         return task
 
 
@@ -345,7 +345,7 @@ def _descriptions() -> list[c.CommandDescription]:
 
 
 def _mark() -> str:
-    """Random: nothing that a camera or a client chose can be taken for it."""
+    """Random, so that no text from a camera or client can be equal to it."""
     return f"picture-{secrets.token_hex(16)}"
 
 

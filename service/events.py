@@ -1,4 +1,4 @@
-"""Events of cameras, sent on to every caller that subscribed to them."""
+"""Passes events of cameras to the callers that subscribed to them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from service.caller import Caller, Notice
 
 
 class EventHub:
-    """Everybody who may subscribe to events."""
+    """All callers that may subscribe to events."""
 
     def __init__(self) -> None:
         self._callers: dict[Caller, None] = {}
 
     def join(self, caller: Caller) -> None:
-        """Send a caller what it subscribes to, from now on."""
+        """Pass events to a caller from now on, according to its subscriptions."""
         self._callers[caller] = None
 
     def leave(self, caller: Caller) -> None:
-        """Send a caller nothing more."""
+        """Pass no more events to a caller."""
         self._callers.pop(caller, None)
 
     def emit(self, event: CameraEvent) -> None:
-        """Send an event to the callers that subscribed to it, without waiting."""
+        """Pass an event to the callers that subscribed to it. Does not block."""
         name, values = wire_event(event)
         subscribers = [caller for caller in self._callers if name in caller.subscribed]
         if not subscribers:
             return
-        # Of a setting only the newest value counts: a dial makes hundreds a second.
+        # Only the newest value of a setting matters, and a dial may cause hundreds of changes per second.
         about = (event.port, event.what.config_name) if isinstance(event.what, ConfigChanged) else None
         notice = Notice(name, values, about, encode_event(name, values))
         for caller in subscribers:
