@@ -1,4 +1,4 @@
-"""`python -m docs.generator`: write the generated documents anew."""
+"""`python -m docs.generator` writes the generated documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/asyncapi.yaml: the protocol as AsyncAPI 3.0, for programs that make clients, mocks and pages of it."""
+"""docs/asyncapi.yaml: the protocol as AsyncAPI 3.0, for generators of clients, mocks and documentation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from protocol.frames import HEADER_FIELDS, StreamFormat
 from protocol.schemas import Schema, received, sent, type_name
 
 _WHERE = "#/components/schemas/{model}"
-# What a choice of words is called, by the words.
+# Type names for sets of allowed values.
 _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(State): "CameraState",
     get_args(WidgetType): "WidgetType",
@@ -38,12 +38,12 @@ _HEAD = (
 
 
 def text() -> str:
-    """The whole file."""
+    """The content of the file."""
     return _HEAD + yaml.dump(document(), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes what stands in two places twice, for people who read the file."""
+    """Writes repeated values again instead of YAML aliases, which are hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -54,7 +54,7 @@ def _to(name: str) -> str:
 
 
 def document() -> Schema:
-    """The whole file, as values."""
+    """The content of the file as values."""
     messages = _messages()
     return {
         "asyncapi": "3.0.0",
@@ -101,7 +101,7 @@ def _close_codes() -> str:
 
 
 def _schemas() -> Schema:
-    """A named type for each message, and for what several have in common."""
+    """A named type for each message, and for parts that several messages share."""
     named: Schema = {
         "LoginRequest": {
             "type": "object",
@@ -154,7 +154,7 @@ def _schemas() -> Schema:
 
 
 def _flat(named: Schema) -> Schema:
-    """The parts that are in the schemas' own $defs, and every choice of words, as types of their own."""
+    """Move the parts from the $defs of the schemas, and each set of allowed values, to types of their own."""
     parts: Schema = {}
     for schema in named.values():
         parts |= schema.pop("$defs", {})
@@ -172,10 +172,11 @@ def _plain_parts(parts: Schema) -> Schema:
 
 
 def _plain(value: Any, parts: Schema) -> Any:
-    """The same with a bare reference to each part and to each choice of words.
+    """The schema with a plain reference to each part and to each set of allowed values.
 
-    Modelina calls a choice that is not a component, and a reference with words beside it, AnonymousSchema_N. So the
-    words (a description, a default) go to the component, which has those of its first use.
+    Modelina creates a type AnonymousSchema_N for a set of values that is not a component, and for a reference with
+    other keys next to it. Therefore these keys (description, default) move to the component, which gets those of its
+    first use.
     """
     match value:
         case {"enum": words, **beside}:
@@ -266,7 +267,7 @@ def _replies(command: Command[Any, Any]) -> Schema:
 
 
 def _answer(reply: Schema) -> Schema:
-    """The reply behind what every reply begins with."""
+    """The schema of a reply, with the keys that all replies have."""
     head = {
         "status": {"const": "ok"},
         "id": {"$ref": _to("RequestId")},
@@ -283,7 +284,7 @@ def _answer(reply: Schema) -> Schema:
 
 
 def _event(kind: EventKind) -> Schema:
-    # What an event holds is closed, but beside it stands its name.
+    # The event's own schema allows no other keys, so the name is added here.
     own = sent(kind.holds, _WHERE)
     return {
         **own,
@@ -293,7 +294,7 @@ def _event(kind: EventKind) -> Schema:
 
 
 def _operations() -> Schema:
-    """What the server does: it receives commands and sends the rest."""
+    """The operations of the server: it receives commands, and sends events and binary messages."""
     channel = {"$ref": "#/channels/socket"}
 
     def on_channel(*names: str) -> list[Schema]:

@@ -1,4 +1,4 @@
-"""The generated documents: where each stands and what it holds."""
+"""The generated documents: paths and contents."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _DOCS = Path(__file__).resolve().parent.parent
 
 
 def written() -> dict[Path, str]:
-    """Every generated document by its path, as it has to be now."""
+    """The current content of every generated document, by its path."""
     return {_DOCS / "protocol.md": page.text(), _DOCS / "asyncapi.yaml": asyncapi.text()}

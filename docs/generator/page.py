@@ -1,4 +1,4 @@
-"""docs/protocol.md: the prose of its template with the tables of the declarations."""
+"""docs/protocol.md: the text of the template, with tables from the declarations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from server import limits
 
 TEMPLATE = Path(__file__).with_name("protocol.template.md")
 
-# The first code of each group.
+# The first code of each group of error codes.
 _GROUPS = {"bad_request": "Requests", "no_camera_selected": "Cameras", "config_not_found": "Data"}
 _BYTES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64"}
 _SAMPLES = {"section": "imgsettings", "option": "iso", "value": "200", "fps": 15, "settings": {"iso": "200"}}
 
 
 def text() -> str:
-    """The whole page."""
+    """The content of the page."""
     parts = {
         "login": _keys(LoginReply),
         "command list": _command_list(),

@@ -1,4 +1,4 @@
-"""Tables of Markdown from JSON Schemas: one row for each key, nested keys with their way."""
+"""Markdown tables from JSON Schemas: one row for each key; nested keys have their path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
+    """A Markdown table."""
     titles = list(head)
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines).replace("|  |", "| |")
@@ -24,13 +24,13 @@ def _cell(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One key.
+    """One row for a key.
 
     Attributes:
-        key: with the way to it, for example "cameras[].port".
-        kind: its type and limits, in words.
-        need: "required", or the default, or nothing.
-        may_be_missing: whether a reply may be without it.
+        key: with its path, for example "cameras[].port".
+        kind: its type and limits, as text.
+        need: "required", the default, or empty.
+        may_be_missing: whether it may be missing in a reply.
         what: its description.
     """
 
@@ -59,7 +59,7 @@ def _rows(schema: Schema, defs: dict[str, Schema], way: str) -> Iterator[Row]:
 
 
 def _objects(entry: Schema, defs: dict[str, Schema]) -> Iterator[tuple[Schema, str]]:
-    """The objects with named keys that an entry holds, and how the way to them goes on."""
+    """The objects with named keys in an entry, and the suffix of the path to them."""
     if "$ref" in entry:
         yield _resolved(entry, defs), ""
     for option in entry.get("anyOf", ()):

@@ -1,6 +1,7 @@
-"""What a release brings of others: `python -m docs.generator.third_party PYTHON [--sbom FILE] [--licences FILE]`.
+"""Third-party packages of a release: `python -m docs.generator.third_party PYTHON [--sbom FILE] [--licences FILE]`.
 
-PYTHON is that of an environment into which nothing but requirements.lock was installed (`make sbom`, `make licences`).
+PYTHON is the interpreter of an environment that contains only the packages of requirements.lock (`make sbom`, `make
+licences`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gphoto_ws_server import VERSION
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 _SECONDS = 120
-# Tells what is in the environment of another Python: its folder of packages, and which libgphoto2 it brings.
+# Prints the package folder of another Python environment, and the version of its libgphoto2.
 _ASK = """
 import json, sysconfig, gphoto2
 print(json.dumps([sysconfig.get_path("platlib"), gphoto2.gp_library_version(gphoto2.GP_VERSION_SHORT)[0]]))
@@ -26,7 +27,7 @@ print(json.dumps([sysconfig.get_path("platlib"), gphoto2.gp_library_version(gpho
 
 
 def names(requirements: Path) -> set[str]:
-    """The packages that a requirements file names, normalized as package indexes do."""
+    """The packages in a requirements file, with normalized names."""
     found = re.findall(r"^([A-Za-z0-9][\w.-]*)", requirements.read_text(), re.MULTILINE)
     return {_normal(name) for name in found}
 
@@ -40,10 +41,10 @@ def _run(*command: str) -> str:
 
 
 def bundled(python: str) -> dict[str, list[Json]]:
-    """Libraries inside the wheels of an environment, for each package, as CycloneDX components.
+    """The libraries inside the wheels of an environment, by package, as CycloneDX components.
 
-    They come from the SBOMs that the wheels carry (PEP 770). gphoto2's lists what it took from its build system but
-    not libgphoto2 itself, which is added.
+    They come from the SBOMs in the wheels (PEP 770). The SBOM of gphoto2 lists libraries of its build system but not
+    libgphoto2 itself, which is added.
     """
     folder, libgphoto2 = json.loads(_run(python, "-c", _ASK))
     found: dict[str, list[Json]] = {
@@ -53,7 +54,7 @@ def bundled(python: str) -> dict[str, list[Json]]:
         package = _normal(file.parts[-3].partition("-")[0])
         known = found.setdefault(package, [])
         for part in json.loads(file.read_text()).get("components", []):
-            # The wheel itself and modules of it are no libraries of others.
+            # Skip the package itself and its own modules.
             own = str(part.get("purl", "")).startswith(f"pkg:pypi/{package}@")
             component = _component(part["name"], part.get("version"), part.get("licenses"), part.get("purl"))
             if not own and component not in known:
@@ -67,7 +68,7 @@ def _component(name: str, version: str | None, licenses: list[Json] | None, purl
 
 
 def sbom(python: str) -> Json:
-    """The CycloneDX document of an environment, the server at its root."""
+    """The CycloneDX document of an environment, with the server as its root."""
     bom: Json = json.loads(
         _run(sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "environment", "--pyproject", "pyproject.toml",
              "--output-reproducible", "--of", "JSON", python)
@@ -75,7 +76,7 @@ def sbom(python: str) -> Json:
     locked, direct, inside = names(ROOT / "requirements.lock"), names(ROOT / "requirements.txt"), bundled(python)
     root = bom["metadata"]["component"]
     root["version"] = VERSION
-    # Without what made the environment (pip, setuptools).
+    # Without packages of the environment itself (pip, setuptools).
     bom["components"] = [part for part in bom["components"] if _normal(part["name"]) in locked]
     refs = {part["bom-ref"]: _normal(part["name"]) for part in bom["components"]}
     for part in bom["components"]:
@@ -90,7 +91,7 @@ def sbom(python: str) -> Json:
 
 
 def licences(python: str) -> str:
-    """A page with the licence of every package and of every library inside it, and the packages' licence texts."""
+    """A Markdown page with the licences of all packages and their bundled libraries, with the licence texts."""
     packages = json.loads(
         _run(sys.executable, "-m", "piplicenses", f"--python={python}", "--format=json", "--with-urls",
              "--with-license-file", "--no-license-path")
@@ -117,18 +118,18 @@ def licences(python: str) -> str:
 def _licence(part: Json) -> str:
     names_of_licences = [entry.get("expression") or entry["license"].get("id") or entry["license"].get("name", "")
             for entry in part.get("licenses", [])]  # fmt: skip
-    # The wheel's own list does not say: the package of the Linux distribution does that it was taken from.
+    # The SBOM has no licence; the package of the Linux distribution has it.
     return " and ".join(names_of_licences) or (f"see {part['purl']}" if "purl" in part else "not said")
 
 
 def main() -> None:
-    """Write what the command line asks for."""
+    """Write the requested documents."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("python")
     parser.add_argument("--sbom", type=Path)
     parser.add_argument("--licences", type=Path)
     chosen = parser.parse_args()
-    # Not resolved: the link in an environment is what makes its Python the environment's.
+    # Do not resolve the symlink, because Python finds its environment through it.
     python = str(Path(chosen.python).absolute())
     if chosen.sbom:
         chosen.sbom.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A client of gphoto-ws-server: cameras over WebSockets, with live view, downloads and events."""
+"""A client for gphoto-ws-server: controls cameras over WebSockets, with live view, downloads and events."""
 
 from gphoto_ws_client.binary import Frame
 from gphoto_ws_client.client import DEFAULT_URL, Client

@@ -1,4 +1,4 @@
-"""Binary messages: a frame of live view, or a piece of a file, behind a 16-byte header (see docs/protocol.md)."""
+"""Binary messages: a live-view frame or a piece of a file, after a 16-byte header (see docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One live-view picture.
+    """One live-view frame.
 
     Attributes:
         jpeg: the picture.
-        seq: counts the frames of the camera since the server started.
-        time: when the server had it, in UTC.
-        dropped: frames were left out before this one: the network or this program was slower than the camera.
-        stream: the server's number for the stream.
+        seq: number of the frame, counted for each camera since the server started.
+        time: when the server received it from the camera, in UTC.
+        dropped: whether frames were skipped before this one, because the network or this program was too slow.
+        stream: number of the stream on the server.
     """
 
     jpeg: bytes = field(repr=False)
@@ -36,7 +36,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes of a file that is being transferred, from `offset` on."""
+    """A piece of a file, beginning at `offset`."""
 
     transfer: int
     offset: int
@@ -45,10 +45,10 @@ class Piece:
 
 
 def parse_binary(message: bytes) -> Frame | Piece:
-    """Read a binary message.
+    """Parse a binary message.
 
     Raises:
-        UnexpectedReply: it is neither.
+        UnexpectedReply: it is neither a frame nor a piece.
     """
     if len(message) < _HEADER.size:
         raise UnexpectedReply(f"The server sent a binary message of {len(message)} bytes.")

@@ -1,4 +1,4 @@
-"""The client: commands, live view, events and downloads over one connection that comes back."""
+"""The client: commands, live view, events and downloads over one connection that reconnects automatically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gphoto_ws_client.login import Address
 from gphoto_ws_client.tls import Tls, make_context
 
 DEFAULT_URL = "ws://localhost:8765"
-# A picture of 96 MB as base64. The server's limit for what it takes itself.
+# Enough for a picture of 96 MB as base64. The smallest value is the server's own message limit.
 MAX_MESSAGE, LEAST_MAX_MESSAGE = 128 * 2**20, 64 * 2**10
 
 
@@ -28,27 +28,26 @@ class Client(Commands):
     Args:
         url: ws:// or wss:// address of the server.
         token: the server's API_TOKEN.
-        reconnect_for: seconds to try for after a loss of the connection; 0 never tries, math.inf never gives up.
-            A wrong token and another protocol are never tried again.
-        reply_timeout: seconds until a command without an answer is given up. A shot with a long exposure, or one
-            that waits behind others, takes its time.
-        open_timeout: seconds for one try to connect and to log in.
-        max_message: the largest message taken, bytes, 65536 or more; a larger one ends the connection.
-            capture_image with download="full" needs four thirds of the file; live view and downloads come in small
+        reconnect_for: how many seconds to try to reconnect after a loss of the connection; 0 disables reconnecting,
+            math.inf never stops. After a wrong token or an unsupported protocol there is no retry.
+        reply_timeout: seconds to wait for a reply. A shot with a long exposure, or behind other shots, needs time.
+        open_timeout: seconds for one attempt to connect and log in.
+        max_message: the longest accepted message in bytes, at least 65536; a longer one ends the connection.
+            capture_image with download="full" needs 4/3 of the size of the file. Live view and downloads use small
             messages.
-        tls: whom to trust at a wss:// address. None: the authorities that this machine trusts. A path: the
-            authorities in that PEM file, and no others; it may be the server's own self-signed certificate. An
-            ssl.SSLContext: as it says. False: anybody; what is sent, the token too, can then be read by who sits
-            in between.
+        tls: which certificates to trust for a wss:// address. None: the authorities that this machine trusts. A path:
+            only the authorities in that PEM file, which may be the server's own self-signed certificate. An
+            ssl.SSLContext: as configured there. False: any certificate, so that an attacker in the network can read
+            everything, including the token.
 
     Raises:
-        ValueError: max_message is too small. `tls` goes not with the address, or its file holds no certificate.
-        OSError: its file cannot be read.
+        ValueError: max_message is too small, `tls` does not match the address, or its file contains no certificate.
+        OSError: the file of `tls` cannot be read.
 
     Raises (at `async with`):
         CertificateRefused: the server's certificate is not trusted.
         Unauthorized: the token is wrong.
-        ConnectionFailed: nobody answers there, or not as this server does.
+        ConnectionFailed: no server answers at this address, or it is not a gphoto-ws-server.
     """
 
     def __init__(
@@ -81,15 +80,15 @@ class Client(Commands):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection at this moment."""
+        """Whether there is a connection now."""
         return self._connection.connected
 
     def events(self, *names: EventName | Literal["reconnected", "*"]) -> Events:
-        """What happens to the cameras, from `async with` on until its end.
+        """Events of the cameras, received within an `async with` block.
 
         Args:
-            *names: which events; none or "*" for all. `reconnected` is told by this client after a loss of the
-                connection: what happened in between is not known.
+            *names: names of events; none or "*" for all. The client itself sends `reconnected` after a loss of the
+                connection. Events during the loss are missing.
         """
         everything = not names or "*" in names
         wanted = {*EVENT_NAMES, RECONNECTED} if everything else set(names)
@@ -105,23 +104,23 @@ class Client(Commands):
         piece_bytes: int = PIECE_BYTES,
         progress: Callable[[int, int], None] | None = None,
     ) -> SavedFile:
-        """Download a file of the camera into a file here.
+        """Download a file from the camera to a local file.
 
-        It comes in pieces, each checked against the server's SHA-256, and goes on after a loss of the connection.
-        The target appears when it is whole; after a failure nothing is left.
+        The file is transferred in pieces. Each is checked with the server's SHA-256, and the download continues after a
+        loss of the connection. The target appears when it is complete; after a failure no file is left.
 
         Args:
             target: the file to write.
-            camera_filepath: left out: the last image captured.
+            camera_filepath: path on the camera; None for the last picture.
             port: the camera.
             overwrite: whether the target may exist.
-            piece_bytes: bytes asked for at once, at most 8 MiB.
-            progress: called with the bytes that are here and the size of the file, often.
+            piece_bytes: size of the pieces, at most 8 MiB.
+            progress: called with the number of bytes so far and the size of the file.
 
         Raises:
             FileExistsError: the target exists.
-            OSError: it cannot be written.
-            GphotoWsError: the file does not come.
+            OSError: the target cannot be written.
+            GphotoWsError: the download failed.
         """
         payload = {"camera_filepath": camera_filepath, "port": port}
         given = {name: value for name, value in payload.items() if value is not None}

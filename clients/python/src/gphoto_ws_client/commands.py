@@ -1,4 +1,4 @@
-"""Every command of the server as a method. Arguments that are None are left out, and the server's default holds."""
+"""All commands of the server as methods. Arguments that are None are not sent, so the server uses its default."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ Rotation = Literal[0, 90, 180, 270]
 
 
 class Commands:
-    """The commands. All raise ServerError for an error reply and ConnectionFailed where there is no server.
+    """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
-    `port` is a camera's port, in place of the selected camera; with one camera connected none need be selected.
-    Commands that change nothing are sent again after a reconnect; the others raise ConnectionLost, and
-    capture_image raises CaptureUnknown.
+    `port` is a camera's port, to use another camera than the selected one. If only one camera is connected, no
+    selection is needed. After a reconnect, commands that change nothing are sent again. The others raise
+    ConnectionLost, and capture_image raises CaptureUnknown.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -47,11 +47,11 @@ class Commands:
         self._views: set[LiveView] = set()
 
     async def list_cameras(self) -> CameraList:
-        """Every camera that is there now."""
+        """All present cameras."""
         return await self._ask(CameraList, "list_cameras", for_camera=False)
 
     async def select_camera(self, port: str) -> Done:
-        """Choose the camera for the commands that name no port; kept through reconnects."""
+        """Select the camera for commands without a port. The selection is restored after a reconnect."""
         done = await self._ask(Done, "select_camera", for_camera=False, port=port)
         self._connection.selected = port
         return done
@@ -66,19 +66,20 @@ class Commands:
         keep_on_camera: bool | None = None,
         port: str | None = None,
     ) -> Captured:
-        """Take one picture. Never sent twice.
+        """Take one picture. This command is never sent twice.
 
         Args:
-            settings: for this shot; put back after it.
-            download: what of the picture comes in `image`; for big files `Client.download` after it is better.
+            settings: for this shot only; restored afterwards.
+            download: whether `image` contains nothing, the thumbnail or the full picture. For large files use
+                `Client.download`.
             save: save every file of the shot to the server's photo folder.
-            filename: name for the saved files; goes with save.
-            keep_on_camera: False deletes the files on the camera once they are saved.
+            filename: name for the saved files; needs `save`.
+            keep_on_camera: if False, the files on the camera are deleted after they were saved.
             port: the camera.
 
         Raises:
-            CaptureUnknown: the shutter may have fired and nobody saw the file.
-            ServerError: it did not fire.
+            CaptureUnknown: the shutter may have fired, but no file was found.
+            ServerError: the shutter did not fire.
         """
         return await self._do(
             Captured, "capture_image", settings=None if settings is None else dict(settings), download=download,
@@ -93,7 +94,7 @@ class Commands:
         length: int | None = None,
         port: str | None = None,
     ) -> Downloaded:
-        """A file of the camera in memory, whole or a piece of it (bytes); without a path the last one captured."""
+        """A file of the camera in memory, complete or a piece of it (in bytes); without a path, the last picture."""
         payload = {"camera_filepath": camera_filepath, "offset": offset, "length": length, "port": port}
         return await fetch(self._connection, _given(payload))
 
@@ -102,11 +103,11 @@ class Commands:
         return await self._ask(Config, "get_config", name=name, port=port)
 
     async def get_all_config(self, *, port: str | None = None) -> ConfigTree:
-        """Every setting, with its path. Takes a second or more with a real camera."""
+        """All settings with their paths. Takes a second or more with a real camera."""
         return await self._ask(ConfigTree, "get_config", port=port)
 
     async def set_config(self, name: str, value: Value, *, port: str | None = None) -> Config:
-        """Change a setting; the setting as read back. Never sent twice: some settings fire the shutter."""
+        """Change a setting; returns it as read back. Never sent twice, because some settings release the shutter."""
         return await self._do(Config, "set_config", name=name, value=value, port=port)
 
     async def start_live_view(
@@ -118,7 +119,7 @@ class Commands:
         max_in_flight: int | None = 2,
         port: str | None = None,
     ) -> LiveView:
-        """Frames that run already; see `Client.live_view`, which also ends them."""
+        """Start live view and return it. `Client.live_view` also stops it at the end of a block."""
         view = self.live_view(fps=fps, rotation=rotation, flip=flip, max_in_flight=max_in_flight, port=port)
         await view.start()
         return view
@@ -132,13 +133,14 @@ class Commands:
         max_in_flight: int | None = 2,
         port: str | None = None,
     ) -> LiveView:
-        """Frames of a camera, from `async with` on until its end.
+        """Live view of a camera, within an `async with` block.
 
         Args:
-            fps: highest rate wanted, frames per second, 0.1 to 120.
+            fps: highest frame rate in frames per second, 0.1 to 120.
             rotation: degrees clockwise.
             flip: mirror left and right.
-            max_in_flight: frames on their way at most, 1 to 64; None leaves it to the network, which may hold many.
+            max_in_flight: highest number of unacknowledged frames, 1 to 64; None for no limit, so that the network may
+                buffer many frames.
             port: the camera.
         """
         view = LiveView(
@@ -149,7 +151,7 @@ class Commands:
         return view
 
     async def stop_live_view(self, *, stream: int | None = None, port: str | None = None) -> LiveViewStopped:
-        """End one stream by its number, or every stream of the camera on this connection."""
+        """Stop one stream by its number, or all streams of the camera on this connection."""
         views = [view for view in self._views if self._is_meant(view, stream, port)]
         stopped = await self._do(LiveViewStopped, "stop_live_view", stream=stream, port=port)
         for view in views:
@@ -161,7 +163,7 @@ class Commands:
         return await self._ask(Preview, "capture_preview", port=port)
 
     async def get_camera_info(self, *, port: str | None = None) -> CameraDetails:
-        """Who the camera is and how it is."""
+        """Identity and state of the camera."""
         return await self._ask(CameraDetails, "get_camera_info", port=port)
 
     async def restart_camera(self, *, port: str | None = None) -> Done:
@@ -171,11 +173,11 @@ class Commands:
     async def list_files(
         self, folder: str = "/", *, offset: int | None = None, limit: int | None = None, port: str | None = None
     ) -> FileList:
-        """Folders and a page of the files (1 to 1000, usually 200) of a folder on the camera."""
+        """The folders and a page of the files (1 to 1000, by default 200) in a folder on the camera."""
         return await self._ask(FileList, "list_files", folder=folder, offset=offset, limit=limit, port=port)
 
     async def get_thumbnail(self, camera_filepath: str, *, port: str | None = None) -> Thumbnail:
-        """The camera's small picture of a file."""
+        """The camera's thumbnail of a file."""
         return await self._ask(Thumbnail, "get_thumbnail", camera_filepath=camera_filepath, port=port)
 
     async def delete_file(self, camera_filepath: str, *, port: str | None = None) -> Done:
@@ -183,13 +185,13 @@ class Commands:
         return await self._do(Done, "delete_file", camera_filepath=camera_filepath, port=port)
 
     async def subscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
-        """Ask for events, which `Client.events` gives; kept through reconnects."""
+        """Subscribe to events, which `Client.events` returns. Restored after a reconnect."""
         subscribed = await self._ask(Subscribed, "subscribe", for_camera=False, events=events)
         self._connection.subscribed = set(subscribed.events)
         return subscribed
 
     async def unsubscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
-        """No more of these events."""
+        """End the subscription to these events."""
         subscribed = await self._ask(Subscribed, "unsubscribe", for_camera=False, events=events)
         self._connection.subscribed = set(subscribed.events)
         return subscribed
@@ -203,7 +205,7 @@ class Commands:
         return await self._ask(CommandList, "list_commands", for_camera=False)
 
     async def ping(self) -> Pong:
-        """Whether the server answers."""
+        """Check that the server answers."""
         return await self._ask(Pong, "ping", for_camera=False)
 
     def _is_meant(self, view: LiveView, stream: int | None, port: str | None) -> bool:
@@ -215,11 +217,11 @@ class Commands:
         return wanted is None or view.started.port == wanted
 
     async def _ask(self, kind: type[R], command: str, *, for_camera: bool = True, **payload: Any) -> R:
-        """A command that may be sent again."""
+        """Send a command that may be repeated."""
         return decode(kind, await self._connection.call(command, _given(payload), again=True, for_camera=for_camera))
 
     async def _do(self, kind: type[R], command: str, **payload: Any) -> R:
-        """A command that is sent once."""
+        """Send a command that must not be repeated."""
         return decode(kind, await self._connection.call(command, _given(payload), again=False))
 
 

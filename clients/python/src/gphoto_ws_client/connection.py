@@ -1,4 +1,4 @@
-"""A connection that comes back: commands wait for it, and none that may fire the shutter is sent twice."""
+"""A connection that reconnects automatically. Commands wait for it, and no capture is sent twice."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _log = logging.getLogger("gphoto_ws_client")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _FLOODED, _PAUSE_AFTER_FLOOD_S = 4429, 10.0
 _TRIES = 3
-# New connections that each end before the command is sent: for example at the selection of the camera.
+# Limit for connections that are lost before the command was sent, for example during the selection of the camera.
 _TRIES_TO_SEND = 5
-# After so many seconds a connection counts as one that works.
+# A connection that lasts longer than this is stable.
 _STEADY_S = 2.0
 
 
 class Connection:
-    """Keeps one link to the server, and makes a new one when it is lost.
+    """Keeps a link to the server, and opens a new one when it is lost.
 
     Args:
-        address: where the server is.
-        reconnect_for: seconds to try for after a loss; 0 never tries, math.inf never gives up.
-        reply_timeout: seconds until a command without an answer is given up.
-        on_event: gets every event message, and {"event": "reconnected"} after a loss.
-        on_over: told why once there will be no connection any more.
+        address: address of the server.
+        reconnect_for: how many seconds to try to reconnect after a loss; 0 disables reconnecting, math.inf never stops.
+        reply_timeout: seconds to wait for a reply.
+        on_event: receives every event message, and {"event": "reconnected"} after a loss.
+        on_over: called once with the reason when there will be no more connection.
 
     Attributes:
-        selected: the port to select on every link before the first command that needs a camera.
-        subscribed: events to subscribe to on every link.
+        selected: the port to select on each new link before the first command that needs a camera.
+        subscribed: the events to subscribe to on each new link.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Connection:
         self._keeper = asyncio.create_task(self._keep_connected(self._link), name="gphoto-ws keeper")
 
     async def close(self) -> None:
-        """Leave for good."""
+        """Close the connection permanently."""
         self._end(ConnectionFailed("The client was closed."))
         if self._keeper is not None:
             self._keeper.cancel()
@@ -85,10 +85,10 @@ class Connection:
             await self._link.close()
 
     async def link(self) -> Link:
-        """The connection; while there is none, after it came back.
+        """The current link; waits for a reconnect if there is none.
 
         Raises:
-            GphotoWsError: it will not come back.
+            GphotoWsError: there will be no more connection.
         """
         while True:
             if self._end_error is not None:
@@ -110,16 +110,16 @@ class Connection:
         """Send a command and wait for its reply.
 
         Args:
-            command: its name.
-            payload: its arguments.
-            again: send it again after a loss: it changes nothing, or the same for good.
-            for_camera: it needs the selected camera where the payload names no port.
+            command: the name of the command.
+            payload: the arguments.
+            again: whether to send it again after a loss, because repeating it does no harm.
+            for_camera: whether it needs the selected camera if the payload has no port.
             claim: see Link.request.
 
         Raises:
             ServerError: an error reply.
-            CaptureUnknown: the connection was lost, or there was no answer, while a shot was under way.
-            ConnectionLost, NoReply: the same for any other command that is not sent again.
+            CaptureUnknown: during a capture, the connection was lost or no reply came in time.
+            ConnectionLost, NoReply: the same for other commands that are not sent again.
         """
         tries = not_sent = 0
         while True:
@@ -160,7 +160,7 @@ class Connection:
         while True:
             since = loop.time()
             lost = await asyncio.shield(link.lost)
-            # A server that lets everybody in and hangs up is not connected to ten times a second.
+            # Longer pauses for a server that accepts connections and closes them at once.
             steady = loop.time() - since > _STEADY_S
             pause = _FIRST_PAUSE_S if steady else min(pause * 2, _LONGEST_PAUSE_S)
             if lost.close_code not in FINAL_CLOSE_CODES and self.reconnect_for > 0:
@@ -176,10 +176,10 @@ class Connection:
             self._on_event({"event": "reconnected"})
 
     async def _reconnect(self, lost: ConnectionLost, pause: float) -> Link:
-        """A new link, with its subscriptions.
+        """Open a new link and restore the subscriptions.
 
         Raises:
-            GphotoWsError: the close code or the server forbids it, or it took too long.
+            GphotoWsError: the close code or the server does not allow it, or the time is over.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self.reconnect_for
@@ -191,7 +191,7 @@ class Connection:
             rest = give_up_at - loop.time()
             if rest <= 0:
                 break
-            # Not all clients of a server that was restarted at the same moment.
+            # Random, so that not all clients of a restarted server connect at the same moment.
             await asyncio.sleep(min(rest, pause * random.uniform(0.7, 1.3)))
             pause = min(pause * 2, max(pause, _LONGEST_PAUSE_S))
             try:

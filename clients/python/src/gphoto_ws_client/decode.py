@@ -1,6 +1,6 @@
-"""From text to frozen dataclasses, by their type hints. Keys of a newer server are passed over.
+"""Converts JSON text to frozen dataclasses according to their type hints. Ignores keys of newer servers.
 
-Whatever the text is: what does not come out as a value comes out as UnexpectedReply.
+Any invalid text raises UnexpectedReply.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from gphoto_ws_client.errors import UnexpectedReply
 
 T = TypeVar("T")
 
-# A picture comes as base64 under this key, and is bytes under `image` here.
+# Messages contain pictures as base64 under this key; here they are bytes in `image`.
 PICTURE_KEY = "image_b64"
 
-# The protocol's own messages are nested a fifth as deep. What is deeper than Python's limit of recursion, a thousand,
-# cannot be shown or copied.
+# Much deeper than the messages of the protocol, and below Python's recursion limit, beyond which a value cannot be
+# printed or copied.
 _DEEPEST = 64
 
 
 def parse_message(text: str) -> dict[str, Any]:
-    """The object of a text message. Its numbers are finite, and its integers have 64 bits at most.
+    """The object in a text message. Its numbers are finite, and its integers fit into 64 bits.
 
     Raises:
-        UnexpectedReply: it is no JSON object, or nested too deeply.
+        UnexpectedReply: it is not a JSON object, or nested too deeply.
     """
     try:
         message = _object_in(_JSON.decode(text))
-        # Few have so many brackets that they have to be looked at.
+        # Only messages with many brackets need the check.
         if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(message):
             raise ValueError("it is nested too deeply")
     except (ValueError, TypeError, RecursionError) as error:
@@ -51,10 +51,10 @@ def _object_in(value: Any) -> dict[str, Any]:
 
 
 def number_in(message: Mapping[str, Any], key: str) -> int:
-    """A number of a stream or a transfer, or another integer from 0 on.
+    """The number of a stream or transfer, or another integer of 0 or more.
 
     Raises:
-        UnexpectedReply: there is none under that key.
+        UnexpectedReply: there is no such number under that key.
     """
     value = message.get(key)
     if type(value) is not int or value < 0:
@@ -93,25 +93,25 @@ _JSON = json.JSONDecoder(parse_float=_float, parse_int=_integer, parse_constant=
 
 
 def picture() -> Any:
-    """A dataclass field for a picture of the reply that may be missing."""
+    """A dataclass field for an optional picture of a reply."""
     return field(default=None, metadata={"key": PICTURE_KEY})
 
 
 def required_picture() -> Any:
-    """The same for a picture that every such reply has."""
+    """A dataclass field for a picture that is always present."""
     return field(metadata={"key": PICTURE_KEY})
 
 
 def wire_key(one: Field[Any]) -> str:
-    """The key of a reply that a field is read from."""
+    """The key in the reply from which a field is read."""
     return str(one.metadata.get("key", one.name))
 
 
 def decode(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A dataclass from the object of a reply or an event.
+    """Create a dataclass from the object of a reply or event.
 
     Raises:
-        UnexpectedReply: a key is missing, or its value is of another type.
+        UnexpectedReply: a key is missing, or its value has a wrong type.
     """
     try:
         return _object(kind, values)
@@ -146,7 +146,7 @@ def _value(hint: Any, value: Any) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(get_args(hint), value)
     if origin is Literal:
-        return _value(str, value)  # a newer server may have a word more
+        return _value(str, value)  # a newer server may use additional values
     if origin is tuple:
         if not isinstance(value, list):
             raise TypeError(f"{reprlib.repr(value)} is not a list")

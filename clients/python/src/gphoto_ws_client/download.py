@@ -1,4 +1,4 @@
-"""A file of the camera into a file here: in pieces, with progress, whole or not at all."""
+"""Download of a file from the camera to a local file: in pieces, with progress, complete or not at all."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gphoto_ws_client.errors import UnexpectedReply
 from gphoto_ws_client.transfer import Progress, fetch
 
 PIECE_BYTES = 2 * 2**20
-# The most that the server gives at once.
+# The server's limit.
 MAX_PIECE_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file that was downloaded: where it is here and on the camera, its size in bytes and its SHA-256 in hex."""
+    """A downloaded file: its local path, its path on the camera, its size in bytes and its SHA-256 in hexadecimal."""
 
     path: Path
     camera_filepath: str
@@ -75,13 +75,13 @@ async def download(
 
 
 def _put(part: Path, target: Path, overwrite: bool) -> None:
-    """Give the finished file its name, at once; never over another file unless that is wanted."""
+    """Rename the complete file atomically. Replaces an existing file only if `overwrite` is set."""
     if not overwrite:
         try:
             os.link(part, target)
             return
         except FileExistsError:
             raise
-        except OSError:  # a file system without hard links, such as FAT: claim the name with an empty file
+        except OSError:  # no hard links, for example on FAT: create an empty file first
             target.open("xb").close()
     os.replace(part, target)

@@ -1,17 +1,17 @@
-"""What can go wrong, named by what the caller can do about it.
+"""The exceptions of this package, grouped by what the caller can do.
 
 GphotoWsError
-├── ConnectionFailed      nobody answers there, or not as this server does; look at the address
+├── ConnectionFailed      no server answers, or it is not a gphoto-ws-server; check the address
 │   ├── CertificateRefused  the certificate of a wss:// address is not trusted; nothing was sent
-│   ├── NoReply           the server has not answered in time; the command may have been carried out
-│   └── ConnectionLost    it was connected and is no more; the command under way may have been carried out
-├── UnexpectedReply       the server answered what the protocol does not allow, or a file came damaged
+│   ├── NoReply           no reply came in time; the command may have been carried out
+│   └── ConnectionLost    the connection was lost; a command in progress may have been carried out
+├── UnexpectedReply       the reply violates the protocol, or a file arrived damaged
 └── ServerError           an error reply of the server, with its code
-    ├── RequestRefused    the request was not accepted: mend it, or ask less often
-    │   └── Unauthorized  the token is wrong; no retry helps
-    ├── CameraError       the state of a camera is in the way: plug in, wait, choose another
-    │   └── CaptureUnknown  the shutter may have fired and nobody saw the file: look before shooting again
-    └── DataError         a name, a value, a file or a card is in the way: choose another
+    ├── RequestRefused    the request was rejected: correct it, or send fewer requests
+    │   └── Unauthorized  the token is wrong; a retry does not help
+    ├── CameraError       the camera cannot do it now: connect it, wait, or choose another one
+    │   └── CaptureUnknown  the shutter may have fired, but no file was found: check the card before the next capture
+    └── DataError         a name, value, file or card is not usable: choose another one
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 
 
 class GphotoWsError(Exception):
-    """Anything this package raises.
+    """Base class of all exceptions of this package.
 
     Attributes:
-        code: the server's word for it (see docs/protocol.md), or one of this package: connection_failed,
+        code: the server's error code (see docs/protocol.md), or one of this package: connection_failed,
             certificate_refused, connection_lost, no_reply, unexpected_reply.
-        message: what happened and what to do, for a person.
-        retryable: whether the same may succeed later without any change.
-        details: facts for a program, for example `choices` of a refused value.
+        message: what happened and what to do, for people.
+        retryable: whether the same request may succeed later without any change.
+        details: data for programs, for example `choices` for a rejected value.
     """
 
     default_code = "error"
@@ -49,13 +49,13 @@ class GphotoWsError(Exception):
 
 
 class ConnectionFailed(GphotoWsError):
-    """There is no connection, and none could be made."""
+    """There is no connection, and none could be established."""
 
     default_code = "connection_failed"
 
 
 class CertificateRefused(ConnectionFailed):
-    """The certificate of a wss:// address is not trusted. Nothing was sent, the token neither.
+    """The certificate of a wss:// address is not trusted. Nothing was sent, not even the token.
 
     `details["reason"]`: unknown_issuer, expired, not_yet_valid, other_host or refused.
     """
@@ -64,16 +64,16 @@ class CertificateRefused(ConnectionFailed):
 
 
 class NoReply(ConnectionFailed):
-    """The server has not answered in time. The command may have been carried out."""
+    """No reply came in time. The command may have been carried out."""
 
     default_code = "no_reply"
 
 
 class ConnectionLost(ConnectionFailed):
-    """The connection ended. A command that was under way may or may not have been carried out.
+    """The connection was lost. A command in progress may have been carried out.
 
     Attributes:
-        close_code: of the WebSocket, where the server gave one.
+        close_code: the WebSocket close code, if there was one.
     """
 
     default_code = "connection_lost"
@@ -84,17 +84,17 @@ class ConnectionLost(ConnectionFailed):
 
 
 class UnexpectedReply(GphotoWsError):
-    """A reply that the protocol does not allow, or bytes whose digest is wrong."""
+    """A reply that violates the protocol, or data with a wrong digest."""
 
     default_code = "unexpected_reply"
 
 
 class ServerError(GphotoWsError):
-    """An error reply."""
+    """An error reply of the server."""
 
 
 class RequestRefused(ServerError):
-    """The protocol's group of codes: the request was not accepted."""
+    """The request was rejected. One of the three groups of codes in docs/protocol.md."""
 
 
 class Unauthorized(RequestRefused):
@@ -104,17 +104,17 @@ class Unauthorized(RequestRefused):
 
 
 class CameraError(ServerError):
-    """The state's group of codes: the camera cannot do it now."""
+    """The camera cannot do it now. One of the three groups of codes in docs/protocol.md."""
 
 
 class CaptureUnknown(CameraError):
-    """The shutter may have fired. Also raised where the connection was lost while a capture was under way."""
+    """The shutter may have fired. Also raised if the connection was lost during a capture."""
 
     default_code = "capture_unknown"
 
 
 class DataError(ServerError):
-    """The data's group of codes: a setting, a value, a file or a card."""
+    """A problem with a setting, a value, a file or a card. One of the three groups of codes in docs/protocol.md."""
 
 
 _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
@@ -140,7 +140,7 @@ ERROR_CLASSES: Mapping[str, type[ServerError]] = {code: group for group, codes i
 
 
 def from_reply(reply: Mapping[str, Any]) -> ServerError:
-    """The exception for an error reply; a code that this version does not know becomes a plain ServerError."""
+    """The exception for an error reply. A code that is unknown to this version becomes a plain ServerError."""
     code, words, details = (reply.get(key) for key in ("code", "message", "details"))
     code = code if isinstance(code, str) and code else "error"
     return ERROR_CLASSES.get(code, ServerError)(

@@ -1,4 +1,4 @@
-"""What happens to the cameras, as frozen dataclasses and an asynchronous iterator over them."""
+"""Events of the cameras: frozen dataclasses, and an asynchronous iterator."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ EventName = Literal[
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 RECONNECTED = "reconnected"
 
-# So many wait for a slow reader; then the oldest give way, and `missed` counts them.
+# Limit of waiting events. Beyond it the oldest are dropped, and counted in `missed`.
 _MOST_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened.
+    """An event.
 
     Attributes:
-        event: its name, as it was asked for.
-        time: when the server told it, ISO 8601 in UTC; None for `reconnected`, which the server does not tell.
+        event: the name of the event.
+        time: when the server sent it, ISO 8601 in UTC; None for `reconnected`, which comes from the client.
         port: of the camera.
     """
 
@@ -58,14 +58,14 @@ class CameraState(Event):
 
 @dataclass(frozen=True, slots=True)
 class FileAdded(Event):
-    """A new picture, by this server or by the camera's own button."""
+    """A new picture, taken by the server or with the camera's own button."""
 
     camera_filepath: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanged(Event):
-    """A setting changed, here or on the body. A camera that does not tell the value gives None."""
+    """A setting changed, by a command or on the camera. `value` is None if the camera did not report it."""
 
     config_name: str = ""
     value: str | int | float | None = None
@@ -81,7 +81,7 @@ class CaptureSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class CaptureChecked(Event):
-    """What the card said about a shot whose outcome was not known; `files` None where that is not known."""
+    """The result of the check after a shot with an unknown outcome; `files` is None if it is unknown."""
 
     at: str = ""
     files: tuple[str, ...] | None = None
@@ -90,7 +90,7 @@ class CaptureChecked(Event):
 
 @dataclass(frozen=True, slots=True)
 class CameraWarning(Event):
-    """What will stop the camera soon, in words; empty when nothing will any more."""
+    """Problems that will soon stop the camera, in words; empty when there are none any more."""
 
     warnings: tuple[str, ...] = ()
 
@@ -105,7 +105,7 @@ class LiveViewEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Reconnected(Event):
-    """The connection was lost and is back: what happened in between was not told."""
+    """The connection was lost and is restored. Events during the loss are missing."""
 
 
 _KINDS: Mapping[str, type[Event]] = {
@@ -123,10 +123,10 @@ _KINDS: Mapping[str, type[Event]] = {
 
 
 def parse_event(message: Json) -> Event:
-    """The event of a message; one that this version does not know becomes a plain Event.
+    """The event in a message. An event that is unknown to this version becomes a plain Event.
 
     Raises:
-        UnexpectedReply: it has no name or no time in words.
+        UnexpectedReply: its name or time is not valid.
     """
     plain = decode(Event, {"event": message["event"], "time": message.get("time")})
     try:
@@ -136,10 +136,10 @@ def parse_event(message: Json) -> Event:
 
 
 class Events:
-    """Events of the given names: `async with client.events("file_added") as events: async for event in events: ...`.
+    """Events with the given names: `async with client.events("file_added") as events: async for event in events: ...`.
 
     Attributes:
-        missed: events that gave way because this program did not take them in time.
+        missed: number of events that were dropped because this program did not read them in time.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Events:
         """The next event.
 
         Raises:
-            GphotoWsError: the connection does not come back.
+            GphotoWsError: the connection is lost permanently.
         """
         while not self._waiting:
             if self._end is not None:
@@ -181,7 +181,7 @@ class Events:
         return self._waiting.popleft()
 
     def take(self, event: Event) -> None:
-        """An event came."""
+        """Receive an event."""
         if event.event in self.names:
             if len(self._waiting) >= _MOST_WAITING:
                 self._waiting.popleft()
@@ -190,6 +190,6 @@ class Events:
             self._news.set()
 
     def over(self, error: GphotoWsError) -> None:
-        """None will come any more."""
+        """End the iteration with this error."""
         self._end = error
         self._news.set()

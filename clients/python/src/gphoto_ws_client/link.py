@@ -1,4 +1,4 @@
-"""One WebSocket to the server: login, replies matched by id, frames, pieces and events to whoever waits for them."""
+"""One WebSocket connection: login, replies by id, and delivery of frames, pieces and events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gphoto_ws_client.login import Address, log_in, why_lost
 
 _log = logging.getLogger("gphoto_ws_client")
 
-# Messages that nobody understands, on one connection.
+# How many invalid messages are logged for one connection.
 _MOST_LOGGED = 10
 
 Json = dict[str, Any]
@@ -29,43 +29,43 @@ Claim = Callable[["Link", Json], None]
 
 
 class StreamSink(Protocol):
-    """Takes the frames of one stream."""
+    """Receives the frames of a stream."""
 
     def frame(self, frame: Frame) -> None:
-        """A frame came."""
+        """Receive a frame."""
 
     def ended(self, reason: str) -> None:
         """The server ended the stream; `reason` is an error code."""
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection was lost."""
 
 
 class TransferSink(Protocol):
-    """Takes the pieces of one binary transfer."""
+    """Receives the pieces of a binary transfer."""
 
     def piece(self, piece: Piece) -> None:
-        """A piece came."""
+        """Receive a piece."""
 
     def complete(self, sha256: str) -> None:
-        """That was all, and this is its digest."""
+        """The transfer is complete; `sha256` is the digest of all bytes."""
 
     def lost(self, error: ConnectionLost) -> None:
-        """The connection is gone."""
+        """The connection was lost."""
 
 
 class NotSent(ConnectionLost):
-    """The connection was gone before the command was sent: it is safe to send it on the next one."""
+    """The connection was lost before the command was sent, so it can safely be sent on a new connection."""
 
 
 class Link:
-    """A connection that is logged in. Everything that waits on it fails when it is lost.
+    """A connection after login. If it is lost, everything that waits for it fails.
 
     Attributes:
-        lost: done, with the reason, once the connection has ended.
+        lost: completes with the reason when the connection has ended.
         selected: the port that was selected on this connection.
-        streams: who takes the frames, by the server's number of the stream.
-        transfers: who takes the pieces, by the server's number of the transfer.
+        streams: the receivers of frames, by stream number.
+        transfers: the receivers of pieces, by transfer number.
     """
 
     def __init__(self, socket: ClientConnection, on_event: Callable[[Json], None], max_size: int) -> None:
@@ -88,25 +88,25 @@ class Link:
 
         Raises:
             Unauthorized: the token is wrong.
-            RequestRefused: too many wrong tokens, or another protocol.
-            ConnectionFailed: nobody answers there, or not as this server does.
+            RequestRefused: too many wrong tokens, or an unsupported protocol.
+            ConnectionFailed: no server answers at this address, or it is not a gphoto-ws-server.
         """
         return cls(await log_in(address), on_event, address.max_size)
 
     async def request(self, command: str, payload: Mapping[str, Any], claim: Claim | None = None) -> Json:
-        """Send a command; its reply.
+        """Send a command and return its reply.
 
         Args:
-            command: its name.
-            payload: its arguments.
-            claim: called with the reply before the next message is looked at, to take what follows it; raises
-                UnexpectedReply where the reply does not say what.
+            command: the name of the command.
+            payload: the arguments.
+            claim: called with the reply before the next message is read, to register the receiver of what follows. It
+                raises UnexpectedReply for an invalid reply.
 
         Raises:
             ServerError: an error reply.
-            UnexpectedReply: a reply that is neither good nor an error, or that was not to be claimed.
-            NotSent: the connection was lost before.
-            ConnectionLost: it was lost meanwhile.
+            UnexpectedReply: the reply is invalid.
+            NotSent: the connection was lost before the command was sent.
+            ConnectionLost: the connection was lost afterwards.
         """
         if self.lost.done() or self._socket.state is not State.OPEN:
             raise NotSent("The connection to the server was lost.")
@@ -114,7 +114,7 @@ class Link:
         waiting: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (waiting, claim)
         try:
-            with suppress(ConnectionClosed):  # the reader tells why
+            with suppress(ConnectionClosed):  # the reader reports the reason
                 await self._socket.send(json.dumps({"command": command, "payload": payload, "id": number}))
             reply = await waiting
         finally:
@@ -126,7 +126,7 @@ class Link:
         raise UnexpectedReply(f"The server's answer to {command} has no status.")
 
     async def close(self) -> None:
-        """Leave; returns when the connection is closed."""
+        """Close the connection; returns when it is closed."""
         await self._socket.close()
         await asyncio.wait((self._reader,))
 
@@ -169,12 +169,12 @@ class Link:
             self._take_event(message)
             return
         number = message.get("id")
-        # A reply without an id is to what was no command: to a flood, to an ack.
+        # An error without an id refers to a message that is not a command, for example an ack.
         waiting, claim = self._waiting.get(number if type(number) is int else 0, (None, None))
         if waiting is None or waiting.done():
             if message.get("status") == "error":
                 self._last_words = from_reply(message).message
-            elif message.get("command") == "start_live_view":  # who asked for it is gone
+            elif message.get("command") == "start_live_view":  # the caller has stopped waiting
                 stop = {"command": "stop_live_view", "payload": {"stream": message.get("stream")}, "id": 0}
                 await self._socket.send(json.dumps(stop))
             return

@@ -1,4 +1,4 @@
-"""Live view as an asynchronous iterator: always the newest frame, through losses of the connection."""
+"""Live view as an asynchronous iterator over the newest frames, which survives losses of the connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gphoto_ws_client.errors import CameraError, GphotoWsError, NoReply, from_re
 from gphoto_ws_client.link import Json, Link
 from gphoto_ws_client.replies import LiveViewStarted, LiveViewStopped
 
-# Nobody wants to wait long for the end.
+# Longest wait for the reply to stop_live_view.
 _STOP_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 # After a restart of the server its cameras may not have been found yet.
@@ -24,11 +24,11 @@ _NOT_YET = ("camera_not_found", "no_camera_selected")
 class LiveView:
     """Frames of one camera: `async with client.live_view(fps=15) as view: async for frame in view: ...`.
 
-    Whoever is slow gets the newest frame and misses those in between; the first frame after a gap says so in
-    `dropped`. When the connection is lost, the stream goes on after it came back. Iteration ends after `stop`.
+    A slow reader gets the newest frame and misses the ones in between. The first frame after a gap has `dropped` set.
+    After a loss of the connection, the stream continues when it is restored. The iteration ends after `stop`.
 
     Attributes:
-        started: what the server answered to the latest start.
+        started: the server's reply to the last start.
     """
 
     def __init__(self, connection: Connection, payload: Json, running: set[LiveView]) -> None:
@@ -44,7 +44,7 @@ class LiveView:
         self._news = asyncio.Event()
 
     async def start(self) -> LiveViewStarted:
-        """Ask for the frames; returns when live view runs.
+        """Request the frames; returns when live view runs.
 
         Raises:
             GphotoWsError: it could not be started.
@@ -54,7 +54,7 @@ class LiveView:
         return self.started
 
     async def stop(self) -> LiveViewStopped | None:
-        """Ask for no more frames; the server's counts, or None where it does not run any more."""
+        """Stop the stream; returns the server's counts, or None if it was not running."""
         link, self._link = self._link, None
         running = link is not None and not link.lost.done() and not self._stopped and self._end is None
         self.over()
@@ -94,10 +94,10 @@ class LiveView:
         return self
 
     async def __anext__(self) -> Frame:
-        """The newest frame, as soon as there is one that was not given yet.
+        """The newest frame; waits for one that was not returned yet.
 
         Raises:
-            GphotoWsError: the camera or the connection does not come back.
+            GphotoWsError: the camera or the connection is lost permanently.
         """
         while not self._stopped:
             if self._newest is not None:
@@ -127,7 +127,7 @@ class LiveView:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    # -- what the link calls
+    # -- called by the link
 
     def _claim(self, link: Link, reply: Json) -> None:
         self.started = decode(LiveViewStarted, reply)
@@ -136,7 +136,7 @@ class LiveView:
         link.streams[self.started.stream] = self
 
     def frame(self, frame: Frame) -> None:
-        """A frame came."""
+        """Receive a frame."""
         self._skipped = self._skipped or frame.dropped or self._newest is not None
         self._newest = frame
         self._news.set()
@@ -147,12 +147,12 @@ class LiveView:
         self._news.set()
 
     def lost(self) -> None:
-        """The connection is gone; the next frame will be one after a gap."""
+        """The connection was lost; the next frame will have `dropped` set."""
         self._link = None
         self._skipped = True
         self._news.set()
 
 
 def live_view_payload(**values: Any) -> Json:
-    """What start_live_view is sent: binary frames, and only what was given."""
+    """The payload of start_live_view: the binary format, and the arguments that are not None."""
     return {"format": "binary", **{name: value for name, value in values.items() if value is not None}}

@@ -1,4 +1,4 @@
-"""The way in: connect, send the token, and say in words what stands in the way."""
+"""Connecting and logging in, with messages that explain failures."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from gphoto_ws_client.errors import ConnectionFailed, ConnectionLost, Unexpected
 from gphoto_ws_client.tls import other_scheme, why_refused
 
 PROTOCOL = 1
-# Close codes after which the same login fails again: no login, wrong token, another protocol (docs/protocol.md).
+# Close codes after which a retry fails again: no login, wrong token, unsupported protocol (docs/protocol.md).
 FINAL_CLOSE_CODES = frozenset((4400, 4401, 4406))
-# A message was longer than its receiver takes; and a connection that ended without a close code (RFC 6455, 7.4.1).
+# Close codes for a message that is too long, and for a connection without a close code (RFC 6455, 7.4.1).
 TOO_BIG, _NO_CLOSE = 1009, 1006
-# Characters. The reply lists the limits; as Python objects, JSON may take thirty times its length.
+# Characters. The reply contains the limits. As Python objects, JSON may need thirty times its length.
 _LONGEST_LOGIN_REPLY = 64 * 1024
 _CLOSE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the server is and how to get in. Times in seconds, `max_size` in bytes for one message."""
+    """Address and access of a server. Times in seconds; `max_size` is the longest message in bytes."""
 
     url: str
     token: str = field(repr=False)
@@ -49,8 +49,8 @@ async def log_in(address: Address) -> ClientConnection:
 
     Raises:
         Unauthorized: the token is wrong.
-        RequestRefused: too many wrong tokens, or another protocol.
-        ConnectionFailed: nobody answers there, or not as this server does.
+        RequestRefused: too many wrong tokens, or an unsupported protocol.
+        ConnectionFailed: no server answers at this address, or it is not a gphoto-ws-server.
     """
     socket = await _connect(address)
     try:
@@ -65,10 +65,10 @@ async def log_in(address: Address) -> ClientConnection:
 
 
 class _Direct(connect):
-    """A connect that follows no redirect: the token would go to a server that was not named."""
+    """A connect that follows no redirect, because the token would be sent to another server."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """See websockets: the exception is raised as it is."""
+        """Return the exception, so that websockets raises it."""
         return exc
 
 
@@ -98,11 +98,11 @@ async def _connect(address: Address) -> ClientConnection:
         if hung_up and (other := await other_scheme(url)):
             raise ConnectionFailed(other) from error
         raise ConnectionFailed(f"Cannot connect to {url}: {_reason(error)}", retryable=True) from error
-    except (WebSocketException, ImportError) as error:  # a proxy of the environment that is none, or wants a package
+    except (WebSocketException, ImportError) as error:  # from the environment: an unusable proxy
         if isinstance(error, InvalidURI):
             raise _no_address(url) from error
         raise ConnectionFailed(f"Cannot connect to {url}: {error}.") from error
-    except ValueError as error:  # a port beyond 65535, a host that no name server takes
+    except ValueError as error:  # for example a port above 65535, or an invalid host name
         raise _no_address(url) from error
 
 
@@ -119,7 +119,7 @@ def _reason(error: OSError | EOFError) -> str:
         return "the server closed the connection."
     if isinstance(error, TimeoutError):
         return "no answer in time."
-    # asyncio tells of several addresses (::1 and 127.0.0.1) in one error without a number.
+    # For several addresses (::1 and 127.0.0.1), asyncio raises one error without a number.
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "nothing is listening there. Is the server running?"
     return f"{str(error) or type(error).__name__}."
@@ -143,9 +143,9 @@ async def _send_token(socket: ClientConnection, address: Address) -> None:
 
 
 def why_lost(closed: ConnectionClosed, last_words: str, max_size: int) -> ConnectionLost:
-    """The reason for the end of a connection, by its close code or the last error without an id.
+    """Why a connection has ended, from its close code or from the last error without an id.
 
-    After 1009 it can be connected again, but what was asked for must not be asked for again: it is not retryable.
+    After 1009 a new connection is possible, but the same request would fail again, so it is not retryable.
     """
     if closed.rcvd is None and closed.sent is not None and closed.sent.code == TOO_BIG:
         words = f"The server sent a message of more than {max_size} bytes (max_message): the connection was ended"

@@ -1,4 +1,7 @@
-"""What the commands answer, as frozen dataclasses with the protocol's names. Sizes are bytes, `image` is decoded."""
+"""Replies of the commands as frozen dataclasses, with the names of the protocol.
+
+Sizes are bytes; `image` is decoded.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ class Done:
 class Camera:
     """A camera of list_cameras.
 
-    `name` is libgphoto2's name of its model; `model` what it calls itself, None until it was opened. `can`: capture,
-    live_view, config, delete, events (it reports its own button and dials).
+    `name` is libgphoto2's name of its model, `model` the name that the camera reports, None until it was opened. `can`:
+    capture, live_view, config, delete, events (it reports its own button and dials).
     """
 
     name: str
@@ -43,7 +46,7 @@ class CameraList:
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file on a camera. `size` is None where the camera does not tell; `saved_path` is on the server."""
+    """A file on a camera. `size` is None if the camera does not report it; `saved_path` is on the server."""
 
     camera_filepath: str
     filename: str
@@ -54,7 +57,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds from the request: to the shutter, to the file known, to the file fetched."""
+    """Milliseconds from the request to the shutter, to the known file, and to the fetched file."""
 
     shutter_ms: float
     file_known_ms: float
@@ -63,7 +66,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One shot. `files` holds all of them (RAW and JPEG), the JPEG first; `image` what `download` asked for."""
+    """A shot. `files` has all its files (RAW and JPEG), the JPEG first; `image` is what `download` requested."""
 
     message: str
     camera_filepath: str
@@ -77,7 +80,10 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file of the camera, or a piece of it (then with offset, length and eof). `size` is of the whole file."""
+    """A file of the camera, or a piece of it (then with offset, length and eof).
+
+    `size` is the size of the whole file.
+    """
 
     message: str
     filename: str
@@ -106,7 +112,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A setting. `choices` is empty where the type has none; `path` is there where all settings were asked for."""
+    """A setting. `choices` is empty for types without choices; `path` is set only in the list of all settings."""
 
     config_name: str
     label: str
@@ -137,7 +143,7 @@ class LiveViewStarted:
 
 @dataclass(frozen=True, slots=True)
 class LiveViewStopped:
-    """Frames that the server sent, and those it left out because this client was not ready."""
+    """The numbers of frames that the server sent, and that it skipped because this client was not ready."""
 
     message: str
     sent: int
@@ -154,7 +160,7 @@ class StoredMemory:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCapture:
-    """What the card said about the last shot whose outcome was not known; `files` None where that is not known."""
+    """The result of the check after the last shot with an unknown outcome; `files` is None if it is unknown."""
 
     at: str
     files: tuple[str, ...] | None
@@ -163,10 +169,10 @@ class CheckedCapture:
 
 @dataclass(frozen=True, slots=True)
 class CameraDetails:
-    """Who a camera is and how it is. `state` needs_attention comes with a `last_error` to read.
+    """Identity and state of a camera. If `state` is needs_attention, `last_error` explains it.
 
-    `files` are those on it, once counted; `attempts` the tries to open it that failed; `last_io` when it last did what
-    it was asked; `warnings` what will stop it soon (battery, card).
+    `file_count` is the number of files, after they were counted; `attempts` the number of failed attempts to open it;
+    `last_io` the time of its last successful operation; `warnings` are problems that will soon stop it (battery, card).
     """
 
     name: str
@@ -192,7 +198,7 @@ class CameraDetails:
 
 @dataclass(frozen=True, slots=True)
 class FileList:
-    """A page of a folder; `total` counts the folder's files."""
+    """A page of a folder; `total` is the number of files in the folder."""
 
     folder: str
     folders: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""TLS for wss:// addresses: whom to trust, and in words why a server is not trusted."""
+"""TLS for wss:// addresses: trusted certificates, and explanations for rejected ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gphoto_ws_client.errors import CertificateRefused
 
 Tls = ssl.SSLContext | str | os.PathLike[str] | bool | None
 
-# X509_V_ERR_... of OpenSSL's x509_vfy.h, as SSLCertVerificationError.verify_code gives them.
+# X509_V_ERR_... of OpenSSL's x509_vfy.h, as in SSLCertVerificationError.verify_code.
 _NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_IP = 9, 10, 62, 64
 _UNKNOWN_ISSUER = frozenset((18, 19, 20, 21))
 _PROBE_S = 3.0
@@ -31,7 +31,7 @@ def make_context(url: str, tls: Tls) -> ssl.SSLContext | None:
         tls: see Client.
 
     Raises:
-        ValueError: `tls` was given for an address without TLS, or the CA file holds no certificates.
+        ValueError: `tls` was given for an address without TLS, or the CA file contains no certificates.
         OSError: the CA file cannot be read.
     """
     if not is_secure(url):
@@ -48,7 +48,7 @@ def make_context(url: str, tls: Tls) -> ssl.SSLContext | None:
 
 
 def unverified() -> ssl.SSLContext:
-    """A context that encrypts, and takes any certificate."""
+    """A context that encrypts but accepts any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -60,10 +60,10 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as error:
         raise ValueError(f"{ca_file} contains no certificate in PEM format") from error
-    except OSError as error:  # it does not name the file
+    except OSError as error:  # the original error has no file name
         raise OSError(error.errno, error.strerror, ca_file) from error
-    # A server's own self-signed certificate can be given, too, and need not have every extension of a real
-    # authority's: from Python 3.13 on the default is strict.
+    # The file may contain the server's own self-signed certificate, which need not have all extensions of a certificate
+    # authority. Since Python 3.13 the default is strict.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
@@ -97,9 +97,9 @@ def _host(url: str) -> str:
 
 
 async def other_scheme(url: str) -> str | None:
-    """A sentence where the port of an address speaks TLS and the address says it does not, or the other way round.
+    """An explanation if the port uses TLS and the address does not, or the other way round; otherwise None.
 
-    For a server that hung up: it connects once more, and sends the start of a TLS handshake or a plain GET.
+    Called after the server closed the connection. Connects once more, with a TLS handshake or a plain GET.
     """
     secure = is_secure(url)
     try:

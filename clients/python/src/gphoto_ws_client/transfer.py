@@ -1,4 +1,4 @@
-"""Bytes of a file by binary messages: collected in order, checked against the server's digest."""
+"""Bytes of a file from binary messages: collected in order, and checked with the server's digest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gphoto_ws_client.link import Json, Link
 from gphoto_ws_client.replies import Downloaded
 
 _TRIES = 3
-# The server's read deadline is 15 s for a camera that says nothing; after it an error comes.
+# The server's timeout for a silent camera is 15 s; after that it sends an error.
 _SILENCE_S = 30.0
 
 Progress = Callable[[int, int], None]
 
 
 class _Transfer:
-    """Takes what follows one reply of download_last_image."""
+    """Receives the pieces that follow a reply of download_last_image."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Piece | str | ConnectionLost] = asyncio.Queue()
@@ -44,16 +44,16 @@ class _Transfer:
         self._queue.put_nowait(error)
 
     def release(self) -> None:
-        """Have pieces that still come passed over."""
+        """Ignore further pieces."""
         if self._link is not None and self._link.transfers.get(self._number) is self:
             del self._link.transfers[self._number]
 
     async def collect(self, start: int, length: int, progress: Callable[[int], None]) -> bytes:
-        """So many bytes from offset `start` on; `progress` gets how many there are so far.
+        """Receive `length` bytes, beginning at offset `start`. Calls `progress` with the number of bytes so far.
 
         Raises:
-            ConnectionLost: the connection was lost in the middle.
-            UnexpectedReply: bytes are missing, damaged, too many, or no more of them come.
+            ConnectionLost: the connection was lost during the transfer.
+            UnexpectedReply: bytes are missing, damaged or too many, or the transfer stopped.
         """
         data = bytearray()
         while True:
@@ -77,13 +77,13 @@ class _Transfer:
 
 
 async def fetch(connection: Connection, payload: dict[str, Any], progress: Progress | None = None) -> Downloaded:
-    """A file, or the piece that the payload names, whole and undamaged.
+    """A file, or the piece in the payload, complete and checked.
 
-    A piece that was lost with the connection, or came damaged, is fetched again.
+    A piece that was damaged, or lost with the connection, is fetched again.
 
     Raises:
-        ServerError: the server does not give it.
-        GphotoWsError: it did not come whole in three tries, or the connection does not come back.
+        ServerError: the server rejected the request.
+        GphotoWsError: three attempts failed, or the connection is lost permanently.
     """
     tries = 0
     while True:
@@ -107,10 +107,10 @@ async def fetch(connection: Connection, payload: dict[str, Any], progress: Progr
 
 
 def _extent(reply: Downloaded, payload: dict[str, Any]) -> tuple[int, int]:
-    """First byte and number of bytes of what follows.
+    """The first byte and the number of bytes that follow a reply.
 
     Raises:
-        UnexpectedReply: it is not what was asked for.
+        UnexpectedReply: they differ from the request.
     """
     start = reply.offset or 0
     length = reply.size - start if reply.length is None else reply.length

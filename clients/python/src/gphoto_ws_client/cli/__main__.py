@@ -1,4 +1,4 @@
-"""`python -m gphoto_ws_client.cli` is gphoto-ws."""
+"""`python -m gphoto_ws_client.cli` runs gphoto-ws."""
 
 from gphoto_ws_client.cli import run
 

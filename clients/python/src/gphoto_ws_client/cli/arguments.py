@@ -1,4 +1,4 @@
-"""The options of gphoto-ws, and where its token comes from."""
+"""The command line options of gphoto-ws, and the sources of its token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ exit codes: 0 done, or the reader of a pipe closed it; 1 the server, the camera 
 
 
 class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser that asks "Did you mean" for a command that it does not have."""
+    """An ArgumentParser that suggests similar names for an unknown command."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action.choices, dict) and value not in action.choices:  # the commands of add_subparsers
@@ -39,11 +39,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; exits with 2 where it is wrong.
+    """Parse the command line; exits with code 2 if it is invalid.
 
     Returns:
-        The options; `work` is the coroutine function to run with a client and the options, `check`, if there is one,
-        looks at the options first.
+        The options. `work` is the coroutine function to run with a client and the options; `check`, if any, validates
+        the options first.
     """
     parser = _Parser(
         prog="gphoto-ws",
@@ -131,7 +131,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def token(token_file: str | None, environment: Mapping[str, str]) -> str:
-    """The token, from the file if one is given, else from the environment.
+    """The token from the file, if one is given, otherwise from the environment.
 
     Raises:
         UsageError: there is none.
@@ -151,10 +151,10 @@ def token(token_file: str | None, environment: Mapping[str, str]) -> str:
 
 
 def tls(options: argparse.Namespace, environment: Mapping[str, str]) -> Tls:
-    """Whom to trust, as Client takes it.
+    """Which certificates to trust, as an argument for Client.
 
     Raises:
-        UsageError: the options do not go together.
+        UsageError: the options cannot be combined.
     """
     if not (options.ca or options.insecure):
         return (environment.get("GPHOTO_WS_CA") or None) if is_secure(options.url) else None
@@ -167,7 +167,7 @@ def tls(options: argparse.Namespace, environment: Mapping[str, str]) -> Tls:
 
 
 def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
-    """The options that every command takes, before its name or after it."""
+    """Add the options of every command, which may stand before or after its name."""
 
     def default(name: str) -> Any:
         return defaults.get(name, argparse.SUPPRESS)

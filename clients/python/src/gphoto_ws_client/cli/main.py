@@ -1,4 +1,4 @@
-"""gphoto-ws: one command, from its options to its exit code."""
+"""The main function of gphoto-ws: runs one command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: without the program's name; left out: of this process.
+        argv: arguments without the program's name; None for those of this process.
 
     Returns:
         The exit code; see --help.
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Whoever read has had enough. Python would say so once more when it flushes stdout at its end.
+        # The reader closed the pipe. Prevent the error message that Python would print when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return words.OK
     except KeyboardInterrupt:
@@ -69,7 +69,7 @@ async def _run(options: Namespace, client: Client) -> int:
         terminated = True
         work.cancel()
 
-    with suppress(NotImplementedError):  # Windows has no signals to handle
+    with suppress(NotImplementedError):  # Windows does not support signal handlers
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     try:
         await work

@@ -1,6 +1,6 @@
-"""What goes to stdout: lines, tables, JSON and pictures; and notes, the log and the progress bar on stderr.
+"""Output: lines, tables, JSON and pictures on stdout; notes, log and progress bar on stderr.
 
-Everything passes through `printable` or JSON's escapes here: most of it was chosen by a camera or a server.
+All text is escaped by `printable` or as JSON, because most of it comes from a camera or a server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gphoto_ws_client.cli.safe import printable
 
 
 def open_output() -> None:
-    """Before anything is written: what stdout's encoding does not have is escaped, and the log goes to stderr."""
+    """Prepare the output: escape characters that stdout cannot encode, and log to stderr."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stderr)
@@ -35,22 +35,22 @@ class _LogLine(logging.Formatter):
 
 
 def show(text: str) -> None:
-    """One line on stdout, at once."""
+    """Print one line on stdout and flush it."""
     print(printable(text), flush=True)
 
 
 def note(text: str) -> None:
-    """One line for the person at the terminal."""
+    """Print one line on stderr for the user."""
     print(f"gphoto-ws: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def show_json(value: Any, file: TextIO | None = None) -> None:
-    """A reply as one line of JSON, on stdout unless given; in ASCII without control characters."""
+    """Print a reply as one line of ASCII JSON, on stdout by default."""
     print(json.dumps(plain(value)).replace("\x7f", "\\u007f"), file=file or sys.stdout, flush=True)
 
 
 def plain(value: Any) -> Any:
-    """A dataclass as JSON-ready values, without the pictures in it."""
+    """Convert a dataclass to JSON-compatible values, without pictures."""
     if is_dataclass(value) and not isinstance(value, type):
         entries = {one.name: getattr(value, one.name) for one in fields(value)}
         return {name: plain(entry) for name, entry in entries.items() if not isinstance(entry, bytes)}
@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
 
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns under their names, each as wide as it has to be."""
+    """Print a table with aligned columns."""
     cells = [[printable(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
@@ -68,7 +68,7 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def size_words(size: int | None) -> str:
-    """A size in bytes for a person, for example 11.8 MB."""
+    """A size in bytes as text for people, for example 11.8 MB."""
     if size is None:
         return "?"
     number = float(size)
@@ -81,9 +81,9 @@ def size_words(size: int | None) -> str:
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr for one download: the function takes the bytes that are here and the size.
+    """A progress bar on stderr for one download. The function receives the number of bytes so far and the size.
 
-    There is none where stderr is no terminal, or rich (the extra `cli`) is not installed.
+    Shows nothing if stderr is not a terminal, or rich (the extra `cli`) is not installed.
     """
     if not sys.stderr.isatty():
         yield lambda here, size: None
@@ -101,10 +101,10 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 async def write_stdout(data: bytes) -> None:
-    """Write bytes to stdout; whoever reads slowly holds up nothing but this.
+    """Write bytes to stdout without blocking the event loop.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        BrokenPipeError: the reader closed the pipe.
     """
     descriptor = sys.stdout.fileno()
     blocking = os.get_blocking(descriptor)

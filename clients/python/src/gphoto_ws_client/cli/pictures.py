@@ -1,4 +1,4 @@
-"""The commands that fetch pictures: capture, get, live. Files are checked before anything is sent."""
+"""The commands that fetch pictures: capture, get, live. Output files are checked before a request is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUIET_S = 3.0
 
 
 def check_capture(options: argparse.Namespace) -> None:
-    """Refuse what would fail after the shutter has fired."""
+    """Reject options that would fail after the shutter has fired."""
     for setting in options.settings:
         name, equals, _ = setting.partition("=")
         if not name or not equals:
@@ -34,7 +34,7 @@ def check_capture(options: argparse.Namespace) -> None:
 
 
 def check_get(options: argparse.Namespace) -> None:
-    """Refuse a target that is there, or has no folder."""
+    """Reject a target that exists, or whose folder does not exist."""
     name = options.path.rstrip("/").rpartition("/")[2]
     if not name or not options.path.startswith("/"):
         raise UsageError(f"{options.path!r} is not the path of a file on the camera; gphoto-ws files lists them.")
@@ -45,7 +45,7 @@ def check_get(options: argparse.Namespace) -> None:
 
 
 def check_live(options: argparse.Namespace) -> None:
-    """Refuse a pattern that gives every picture the same name."""
+    """Reject a file name pattern that gives all frames the same name."""
     if options.output != STDOUT:
         first = _numbered(options.output, 1)
         if first == _numbered(options.output, 2) and options.count != 1:
@@ -56,7 +56,7 @@ def check_live(options: argparse.Namespace) -> None:
 
 
 async def capture(client: Client, options: argparse.Namespace) -> None:
-    """Take a picture, and fetch it where that is wanted."""
+    """Take a picture, and download it if requested."""
     settings = dict(setting.split("=", 1) for setting in options.settings)
     shot = await client.capture_image(settings=settings or None, port=options.port)
     for warning in shot.warnings or ():
@@ -87,7 +87,7 @@ async def get(client: Client, options: argparse.Namespace) -> None:
 
 
 async def live(client: Client, options: argparse.Namespace) -> None:
-    """Live view, until so many pictures came or Ctrl-C."""
+    """Show live view until the requested number of frames, or Ctrl-C."""
     count = 0
     async with client.live_view(
         fps=options.fps, rotation=options.rotation, flip=options.flip, port=options.port
@@ -109,7 +109,7 @@ async def live(client: Client, options: argparse.Namespace) -> None:
 
 
 async def _next_frame(client: Client, view: LiveView, port: str | None) -> Frame:
-    """The next frame; says why where none comes for a while."""
+    """The next frame. If none arrives for a while, prints why."""
     waiting = asyncio.ensure_future(anext(view))
     try:
         while True:
@@ -146,7 +146,7 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
 
 
 def _targets(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
-    """Which files of the shot go where."""
+    """The target path of each file of the shot."""
     if not target.is_dir():
         return [(shot.files[0], target)]
     names: list[str] = []
@@ -156,7 +156,7 @@ def _targets(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
 
 
 def _own_name(name: str, taken: Collection[str]) -> str:
-    """The name here for a file that the camera named; says so where it is another."""
+    """The local name for a file from the camera. Prints a note if it differs."""
     chosen = local_name(name, taken)
     if chosen != name:
         note(f"{name} cannot be used as a file name here; saving as {chosen}")

@@ -1,4 +1,4 @@
-"""The commands that tell: cameras, info, config, files, watch."""
+"""The commands that show data: cameras, info, config, files, watch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gphoto_ws_client.client import Client
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
 from gphoto_ws_client.replies import Config, FileList, ImageFile
 
-# The fullest cards have 50,000 files; a server that lists without end must not fill the memory.
+# The fullest cards have 50,000 files. The limit protects the memory against an endless list from a server.
 _MOST_ENTRIES = 100_000
 _PAGE = 500
-# Folders in folders. No card is so deep.
+# Nested folders; no real card is so deep.
 _DEEPEST = 32
 
 
@@ -31,7 +31,7 @@ async def cameras(client: Client, options: argparse.Namespace) -> None:
 
 
 async def info(client: Client, options: argparse.Namespace) -> None:
-    """Who the camera is and how it is."""
+    """Show identity and state of a camera."""
     details = await client.get_camera_info(port=options.port)
     if options.json:
         show_json(details)
@@ -58,7 +58,7 @@ async def info(client: Client, options: argparse.Namespace) -> None:
 
 
 async def config_get(client: Client, options: argparse.Namespace) -> None:
-    """The value of a setting."""
+    """Show the value of a setting."""
     setting = await client.get_config(options.name, port=options.port)
     if options.json:
         show_json(setting)
@@ -76,7 +76,7 @@ async def config_set(client: Client, options: argparse.Namespace) -> None:
 
 
 async def config_list(client: Client, options: argparse.Namespace) -> None:
-    """Every setting, its value and what is allowed."""
+    """List all settings with their values and the allowed values."""
     settings = (await client.get_all_config(port=options.port)).configs
     if options.json:
         show_json(settings)
@@ -101,7 +101,7 @@ async def files(client: Client, options: argparse.Namespace) -> None:
 
 
 def check_watch(options: argparse.Namespace) -> None:
-    """Refuse events that do not exist."""
+    """Reject unknown events."""
     known = (*EVENT_NAMES, RECONNECTED)
     for name in options.events:
         if name not in known:
@@ -123,7 +123,7 @@ async def watch(client: Client, options: argparse.Namespace) -> None:
 
 
 async def _entries(client: Client, top: str, port: str | None, recursive: bool) -> AsyncIterator[str | ImageFile]:
-    """Folders (with a slash at the end) and files; a folder comes before what is in it."""
+    """Folders (with a slash at the end) and files; a folder comes before its content."""
     waiting = [(top, 0)]
     while waiting:
         folder, depth = waiting.pop()

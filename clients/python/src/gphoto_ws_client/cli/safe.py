@@ -1,4 +1,4 @@
-"""What the other side chose (names, messages, values of cameras and servers), made safe for a terminal and a folder."""
+"""Makes text from cameras and servers (names, messages, values) safe for a terminal and for file names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-# Windows takes none of these in a name, and these stems with any suffix are devices there (CreateFileW, naming rules).
+# Not allowed in names on Windows; and names that Windows reserves for devices (CreateFileW, naming rules).
 _FORBIDDEN = frozenset('<>:"|?*\\/')
 _DEVICES = frozenset(
     (
@@ -19,15 +19,15 @@ _DEVICES = frozenset(
         *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"),
     )
 )
-# ext4, APFS and NTFS take 255; the rest is for a number.
+# ext4, APFS and NTFS allow 255 bytes; the rest is for a number.
 _NAME_BYTES, _SUFFIX_BYTES = 200, 20
 
 
 def printable(text: str) -> str:
-    """The text with escapes such as \\x1b in place of what a terminal acts on or does not show.
+    """The text with escapes such as \\x1b for characters that control a terminal or are invisible.
 
-    Control characters, line ends, marks that turn the direction of writing, other invisible ones and lone
-    surrogates; a space of any width stays.
+    These are control characters, line ends, marks that change the writing direction, other invisible characters and
+    lone surrogates. Spaces of any width are kept.
     """
     if text.isprintable():
         return text
@@ -35,10 +35,10 @@ def printable(text: str) -> str:
 
 
 def local_name(name: str, taken: Collection[str] = ()) -> str:
-    """A name for a file here, from the one that a camera or a server gave it.
+    """A local file name, made from the name that a camera or server gave.
 
-    Never hidden, an option, a path, a device of Windows, or longer than any file system takes; other than the names
-    in `taken`, also where upper and lower case are the same.
+    It is not hidden, not an option, not a path, not a Windows device, and not too long. It differs from the names in
+    `taken`, also if upper and lower case are equal.
     """
     wanted = name.rpartition("/")[2]
     clean = "".join("_" if one in _FORBIDDEN or not _is_shown(one) else one for one in wanted).strip().rstrip(". ")

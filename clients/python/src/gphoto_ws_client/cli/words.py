@@ -1,4 +1,4 @@
-"""What went wrong, in words for a person, and the exit code for a script."""
+"""Error messages for people, and exit codes for scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OK, FAILED, USAGE, NOT_CONNECTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 
 class UsageError(Exception):
-    """The command cannot be carried out as it was given; nothing was sent to the server."""
+    """Invalid options or arguments; nothing was sent to the server."""
 
 
 def exit_code(error: Exception) -> int:
@@ -21,7 +21,7 @@ def exit_code(error: Exception) -> int:
 
 
 def words(error: Exception) -> str:
-    """What happened and what to do."""
+    """The message: what happened and what to do."""
     if isinstance(error, Unauthorized):
         return "The server refused the token. Set GPHOTO_WS_TOKEN to the server's API_TOKEN; a server without one writes a token to its log."
     if isinstance(error, FileExistsError):
@@ -39,7 +39,7 @@ def words(error: Exception) -> str:
 
 
 def facts(error: Exception) -> dict[str, Any]:
-    """The error for a program."""
+    """The error as data for programs."""
     if isinstance(error, GphotoWsError):
         return {"error": words(error), "code": error.code, "retryable": error.retryable, "details": error.details}
     code = "usage" if exit_code(error) == USAGE else "local"
