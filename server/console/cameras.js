@@ -1,19 +1,19 @@
-// Which cameras there are, which one is used, and how it is.
+// The list of cameras, the selected camera, and its state.
 
 const STATE_WORDS = {
   opening: "Opening…", ready: "Ready", live: "Live view", capturing: "Taking a picture", recovering: "Disconnected, reconnecting",
   needs_attention: "Needs attention", absent: "Disconnected",
 };
 
-const POLL_MS = 60_000; // how often battery, lens and card are read: as often as the server looks at them itself
+const POLL_MS = 60_000; // how often battery, lens and card are read; the server checks them at the same interval
 
-/** What people call a camera: the name that it gives itself, else the driver's. */
+/** The name of a camera for people: the one that it reports, otherwise the driver's. */
 const modelOf = (camera) => camera.model || camera.name;
 
-/** Who a camera is, wherever it is plugged in. */
+/** Identifies a camera, even if its port changes. */
 const keyOf = (camera) => camera.serial ?? camera.port;
 
-/** Events of it: "selected" (another camera), "back" (the selected one works again), "changed" (its state did). */
+/** Emits "selected" (another camera), "back" (the selected camera is usable again) and "changed" (its state). */
 class Cameras extends EventTarget {
   #wire;
   #list = [];
@@ -33,22 +33,22 @@ class Cameras extends EventTarget {
     setInterval(() => this.#poll(), POLL_MS);
   }
 
-  /** The selected camera as it was listed last; undefined where it is gone. */
+  /** The selected camera in the last list; undefined if it is disconnected. */
   get selected() {
     return this.#list.find((camera) => keyOf(camera) === this.#key);
   }
 
-  /** Names the selected camera also where it is gone; null before there was one. */
+  /** The key of the selected camera, even if it is disconnected; null if none was ever selected. */
   get key() {
     return this.#key;
   }
 
-  /** Whether the selected camera can do what it is asked now. */
+  /** Whether the selected camera can be used now. */
   get there() {
     return this.#wire.open && this.selected?.connected === true;
   }
 
-  /** Why the selected camera can do nothing now, for people; empty where it can. */
+  /** Why the selected camera cannot be used now, as text; empty if it can. */
   get unavailable() {
     const camera = this.selected;
     if (!this.#wire.open) return "There is no connection to the server.";
@@ -57,12 +57,12 @@ class Cameras extends EventTarget {
     return `${modelOf(camera)} ${camera.state === "opening" ? "is being opened" : "does not answer"}.`;
   }
 
-  /** A command for the selected camera. */
+  /** Send a command for the selected camera. */
   command(name, payload = {}) {
     return this.#wire.command(name, this.#addressed(payload));
   }
 
-  /** A file of the selected camera. */
+  /** Download a file of the selected camera. */
   download(path, progress) {
     return this.#wire.download(this.#addressed({ camera_filepath: path }), progress);
   }
@@ -88,7 +88,7 @@ class Cameras extends EventTarget {
       return;
     }
     if (!this.selected && this.#last && !this.#last.serial) {
-      // Chosen before it had told its serial: by its port it is known still.
+      // It was selected before it had reported its serial number, so it is found by its port.
       const known = this.#list.find((camera) => camera.port === this.#last.port);
       if (known) this.#key = keyOf(known);
     }
@@ -103,7 +103,7 @@ class Cameras extends EventTarget {
     }
   }
 
-  /** Nothing is known while there is no server. */
+  /** The connection to the server is lost. */
   lost() {
     this.#wasThere = false;
     this.#askedAbout = "";
@@ -132,13 +132,13 @@ class Cameras extends EventTarget {
     }
     this.#wasThere = there;
     this.dispatchEvent(new Event("changed"));
-    // Asking costs the camera a moment: not at every shot and every start of live view.
+    // Reading this takes the camera some time, so not at every shot and every start of live view.
     const about = JSON.stringify([this.#key, there, there ? null : this.selected?.state]);
     if (about !== this.#askedAbout) this.#readInfo();
     this.#askedAbout = about;
   }
 
-  /** The battery empties and nobody says so, with some cameras. Nothing is asked for a page that nobody looks at. */
+  /** Some cameras send no event when the battery gets low. Pages in the background do not ask. */
   #poll() {
     if (this.there && !document.hidden && this.selected.state !== "capturing") this.#readInfo();
   }

@@ -1,8 +1,8 @@
-// The control of each type of setting, and a row of the page for one setting.
+// A control for each type of setting, and a row of the page for one setting.
 
 const UNKNOWN_TOGGLE = 2;
 
-/** A control is what is put into the row, the element with the label's id, and how to show a setting in it. */
+/** A control has the elements of the row, the element for the label, and a function that shows a setting. */
 const CONTROLS = { text: textControl, range: rangeControl, toggle: toggleControl, radio: choiceControl, menu: choiceControl,
   date: dateControl, button: buttonControl };
 
@@ -123,7 +123,7 @@ class SettingRow {
     return this.#item;
   }
 
-  /** Whether a setting needs another control than this one. */
+  /** Whether a setting needs another kind of control. */
   differsInKind(item) {
     return item.readonly !== this.#item.readonly || item.type !== this.#item.type;
   }
@@ -133,12 +133,12 @@ class SettingRow {
     this.#control.show(item);
   }
 
-  /** The camera answers again: what failed because it did not need not be read any more. */
+  /** The camera answers again: clear an error message that was caused by the loss of the connection. */
   clearRetryable() {
     if (this.#retryable) this.#fail("");
   }
 
-  /** Values that come while one is under way: the last one counts. */
+  /** Send a value. Of the values that arrive in the meantime, only the last is sent. */
   async #set(value) {
     this.#next = { value };
     if (this.#busy) return;
@@ -152,7 +152,7 @@ class SettingRow {
         await this.#change(this.#item, wanted);
       } catch (error) {
         this.#fail(error.message, error.retryable);
-        if (this.#control.main.type !== "text") this.#control.show(this.#item); // what was typed stays to be mended
+        if (this.#control.main.type !== "text") this.#control.show(this.#item); // typed text stays, so that it can be corrected
       }
     }
     this.#busy = false;

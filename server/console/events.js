@@ -1,19 +1,19 @@
-// What happened: one line that goes, problems that stay until they are over or closed, and the log.
+// Messages: notices that disappear, problems that stay until they are solved or closed, and the log.
 
 const NOTICE_MS = 5_000;
 const LOG_LINES = 200;
 
 let noticeTimer;
-let focusedBefore = null; // when a problem was shown
+let focusedBefore = null; // the focused element when a problem was shown
 
-/** Tell in passing. */
+/** Show a notice for a few seconds. */
 function showNotice(words) {
   clearTimeout(noticeTimer);
   withFocusInView(() => { byId("notice").textContent = words; });
   noticeTimer = setTimeout(() => { byId("notice").textContent = ""; }, NOTICE_MS);
 }
 
-/** Show what went wrong with a topic ("shot", "delete" …). It stays until closed, until that topic works, or until the next problem. */
+/** Show a problem with a topic ("shot", "delete" …). It stays until it is closed, until an action on that topic succeeds, or until the next problem. */
 function showProblem(error, topic) {
   if (!(error instanceof CommandError)) console.error(error);
   const box = byId("problem-box");
@@ -27,7 +27,7 @@ function showProblem(error, topic) {
   log(error.message);
 }
 
-/** What is told takes room from the page: the button just pressed stays in view if it was. */
+/** A message needs space on the page. If the focused element was visible, scroll so that it stays visible. */
 function withFocusInView(change) {
   const [used, page] = [document.activeElement, byId("page")];
   const [part, whole] = [used.getBoundingClientRect(), page.getBoundingClientRect()];
@@ -35,31 +35,31 @@ function withFocusInView(change) {
   if (page.contains(used) && part.top >= whole.top && part.bottom <= whole.bottom) used.scrollIntoView({ block: "nearest" });
 }
 
-/** Hide the problem. The focus does not go with it: it returns to where it was. */
+/** Hide the problem. If the focus was in it, return the focus to the element that had it before. */
 function hideProblemBox() {
   const focused = byId("problem-box").contains(document.activeElement);
   byId("problem-box").hidden = true;
   if (focused) (focusedBefore?.isConnected ? focusedBefore : byId("shutter")).focus();
 }
 
-/** Something of these topics closeProblem: what was wrong with it is over. */
+/** An action on one of these topics succeeded: close a problem with that topic. */
 function closeProblem(...topics) {
   if (topics.includes(byId("problem-box").dataset.topic)) hideProblemBox();
 }
 
-/** What went wrong is over: a problem with one of these codes need not be read any more. */
+/** Close a problem with one of these error codes, because its cause is solved. */
 function closeProblemWithCode(...codes) {
   if (codes.includes(byId("problem-box").dataset.code)) hideProblemBox();
 }
 
-/** A line in the log. */
+/** Add a line to the log. */
 function log(words, when = new Date()) {
   const time = make("time", { dateTime: when.toISOString(), textContent: when.toLocaleTimeString([], { hour12: false }) });
   byId("events").prepend(make("li", {}, time, make("span", { textContent: words })));
   while (byId("events").childElementCount > LOG_LINES) byId("events").lastElementChild.remove();
 }
 
-/** What an event means, for people; null for what need not be told. */
+/** The text for an event; null if it is not shown. */
 function eventWords(event, cameras, settings) {
   const camera = cameras.nameOf(event.port);
   switch (event.event) {
@@ -76,7 +76,7 @@ function eventWords(event, cameras, settings) {
   }
 }
 
-/** Cameras repeat all their settings when they are opened: only what is news to the page is told. */
+/** Cameras repeat all their settings when they are opened, so only values that differ from the page are shown. */
 function configWords(event, cameras, settings) {
   const shown = cameras.isSelected(event) ? settings.shown(event.config_name) : undefined;
   if (!shown || event.value === null || String(event.value) === String(shown.value)) return null;

@@ -1,4 +1,4 @@
-// Live view: frames as they come, their rate and age; on again by itself whatever happened in between.
+// Live view: shows frames, their rate and age. Restarts automatically after any interruption.
 
 const IN_FLIGHT = 2;
 const RATE_WINDOW_MS = 2_000;
@@ -10,7 +10,7 @@ class LiveView {
   #cameras;
   #canvas = byId("live");
   #wanted = false;
-  #running = null; // {stream, options} of what the server sends
+  #running = null; // {stream, options} of the running stream
   #settling = false;
   #again;
   #arrivals = [];
@@ -33,7 +33,7 @@ class LiveView {
     setInterval(() => this.#showFigures(), 500);
   }
 
-  /** The connection is gone, and every stream with it. */
+  /** The connection to the server is lost, and all streams with it. */
   lost() {
     this.#running = null;
     this.#unacknowledged = null;
@@ -47,7 +47,7 @@ class LiveView {
     this.settle();
   }
 
-  /** Make what runs what is wanted. */
+  /** Start, change or stop the stream, so that it matches the wanted options. */
   async settle() {
     if (this.#settling) return;
     this.#settling = true;
@@ -71,10 +71,10 @@ class LiveView {
     this.settle();
   }
 
-  /** What to ask the server for now, as text so that it can be compared; undefined for nothing. */
+  /** The options for the server as text, so that they can be compared; undefined if no stream is wanted. */
   #wantedOptions() {
     if (!this.#wanted || !this.#wire.open || !this.#cameras.selected) return undefined;
-    // A stream outlives its camera's absence; a new one cannot begin in it.
+    // A stream continues after its camera was disconnected, but a new one cannot start meanwhile.
     if (!this.#running && !this.#cameras.there) return undefined;
     const options = { format: "binary", max_in_flight: IN_FLIGHT, port: this.#cameras.selected.port };
     if (byId("rotation").value) options.rotation = Number(byId("rotation").value);
@@ -118,14 +118,14 @@ class LiveView {
         this.#draw(await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })));
         this.#recordFrame(takenMs);
       } catch {
-        // A picture that cannot be read is left out; the next one comes at once.
+        // A damaged frame is skipped; the next one follows soon.
       }
     }
     if (document.hidden) this.#unacknowledged = { stream, seq };
     else this.#wire.acknowledge(stream, seq);
   }
 
-  /** Nobody looks at a hidden page: it takes no frames until it is shown again. */
+  /** A page in the background requests no frames until it is shown again. */
   #release() {
     if (document.hidden || !this.#unacknowledged) return;
     this.#wire.acknowledge(this.#unacknowledged.stream, this.#unacknowledged.seq);

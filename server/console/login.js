@@ -1,4 +1,4 @@
-// Who is let in: the token form, and how the connection is, in words.
+// The login form with the token, and the state of the connection.
 
 const TOKEN_KEY = "gphoto-ws-token";
 
@@ -14,7 +14,7 @@ class Login {
     byId("try-now").addEventListener("click", () => wire.tryNow());
   }
 
-  /** Use the token of this tab, if it has one. */
+  /** Use the token that is stored for this tab, if any. */
   begin() {
     const token = sessionStorage.getItem(TOKEN_KEY);
     if (token) this.#wire.connect(token);

@@ -1,4 +1,4 @@
-// The parts of the page, and who tells whom.
+// Creates the parts of the page and connects their events.
 
 const socketUrl = new URL("ws", location.href);
 socketUrl.protocol = location.protocol.replace("http", "ws");
@@ -13,7 +13,7 @@ const settings = new Settings(cameras);
 const storage = new Storage(cameras);
 const login = new Login(wire);
 let wasLost = false;
-// Settings that the facts of the camera show.
+// Settings that are part of the camera's data at the top.
 const FACTS = new Set(["batterylevel", "lensname"]);
 
 async function connected() {
@@ -63,7 +63,7 @@ cameras.addEventListener("selected", () => {
   settings.clear();
   storage.clear();
   picture.clear();
-  closeProblem("shot", "live", "download", "delete", "restart"); // with another camera
+  closeProblem("shot", "live", "download", "delete", "restart"); // they were about the previous camera
 });
 cameras.addEventListener("back", () => {
   closeProblemWithCode("camera_disconnected", "camera_not_found");

@@ -1,8 +1,8 @@
-// The last picture, with its files: taken by this page, by another client, or with the camera's own button.
+// The last picture with its files: taken by this page, by another client, or with the camera's own button.
 
-const SETTLED_MS = 300; // a shot's files come one after the other
+const SETTLED_MS = 300; // the files of a shot arrive one after the other
 
-// Catalogues, sound notes and the like, which cameras write next to pictures.
+// Files that cameras store with pictures, such as catalogues and sound notes.
 const NO_PICTURE = /\.(ctg|dat|log|thm|txt|wav|xml)$/i;
 
 const stemOf = (path) => path.replace(/\.[^./]*$/, "");
@@ -10,10 +10,10 @@ const isJpeg = ({ filename }) => /\.jpe?g$/i.test(filename);
 
 class LastPicture {
   #cameras;
-  #files = []; // of the picture that is shown
-  #added = []; // paths that came by themselves and are not shown yet
-  #shotsInProgress = 0; // shots of this page
-  #showing = 0; // counts pictures: only the newest is shown
+  #files = []; // of the shown picture
+  #added = []; // paths of new files that were not taken by this page and are not shown yet
+  #shotsInProgress = 0; // taken by this page
+  #showing = 0; // number of the picture; only the newest is shown
   #url = null;
   #addedSoon = debounced(() => this.#showAdded(), SETTLED_MS);
 
@@ -22,7 +22,7 @@ class LastPicture {
     document.addEventListener("visibilitychange", () => this.#showAdded());
   }
 
-  /** Another camera: nothing of the one before. */
+  /** Another camera was selected. */
   clear() {
     this.#showing += 1;
     this.#files = [];
@@ -32,14 +32,14 @@ class LastPicture {
     byId("shot-files").replaceChildren();
   }
 
-  /** A file is new on the selected camera. */
+  /** The selected camera has a new file. */
   added(path) {
     if (NO_PICTURE.test(path) || this.#files.some((file) => file.camera_filepath === path)) return;
     this.#added.push(path);
     this.#addedSoon();
   }
 
-  /** Show the picture that `shoot` takes, which resolves to the reply of capture_image. */
+  /** Show the picture that `shoot` takes. `shoot` resolves to the reply of capture_image. */
   async showShot(shoot) {
     const camera = this.#cameras.key;
     this.#shotsInProgress += 1;
@@ -64,7 +64,7 @@ class LastPicture {
     return [...words, ...(warnings ?? [])].join(" ");
   }
 
-  /** The newest of the pictures that came by themselves. A page that nobody looks at loads none. */
+  /** Show the newest picture that was not taken by this page. Pages in the background load none. */
   async #showAdded() {
     const newest = this.#added.at(-1);
     if (newest === undefined || this.#shotsInProgress || document.hidden || !this.#cameras.there) return;
@@ -81,7 +81,7 @@ class LastPicture {
     }
   }
 
-  /** The first file is the JPEG where there is one; others are shown by their thumbnail. */
+  /** The first file is the JPEG, if there is one. Other files are shown by their thumbnail. */
   async #show(files, words) {
     const mine = ++this.#showing;
     const [first] = files;
@@ -92,7 +92,7 @@ class LastPicture {
     try {
       blob = isJpeg(first) ? await this.#load(first) : await this.#thumbnail(first);
     } catch (error) {
-      if (mine === this.#showing) this.#present(null); // the picture before would stand under these words
+      if (mine === this.#showing) this.#present(null); // the previous picture does not belong to this text
       throw error;
     }
     if (mine !== this.#showing) return;
@@ -131,7 +131,7 @@ class LastPicture {
   }
 }
 
-/** Run `work` with a progress bar; `work` is given what to report the part done to, 0 to 1. */
+/** Run `work` with a progress bar. `work` gets a function that sets the progress, 0 to 1. */
 async function withProgress(bar, work) {
   bar.value = 0;
   bar.hidden = false;
@@ -142,7 +142,7 @@ async function withProgress(bar, work) {
   }
 }
 
-/** Download a file of the camera to this machine. */
+/** Download a file of the camera to this computer. */
 async function fetchAndSave(cameras, file, bar) {
   try {
     showNotice(`Downloading ${file.filename}…`);

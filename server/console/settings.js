@@ -1,4 +1,4 @@
-// The camera's settings, grouped by section, each with the control of its type.
+// The camera's settings, grouped by section, each with a control for its type.
 
 const SECTION_WORDS = {
   imgsettings: "Picture", capturesettings: "Capture", settings: "Camera", actions: "Actions", status: "Status", other: "Other",
@@ -9,9 +9,9 @@ const MANY_AT_ONCE = 4;
 
 class Settings {
   #cameras;
-  #rows = new Map(); // name of a setting: its rows, in its section and among the quick ones
+  #rows = new Map(); // name of a setting: its rows (in its section and among the quick settings)
   #stale = new Set();
-  #interrupted = null; // what had the focus when the camera went away
+  #interrupted = null; // the focused element when the camera was disconnected
   #refreshSoon = debounced(() => this.#refreshStale(), 120);
 
   constructor(cameras) {
@@ -35,7 +35,7 @@ class Settings {
     }
   }
 
-  /** Whether settings can be changed now is another question than before. What is being typed keeps its focus. */
+  /** Enable or disable the controls. A control that was being used keeps the focus. */
   settle() {
     const fields = [byId("quick"), byId("sections")];
     const why = this.#cameras.unavailable;
@@ -55,12 +55,12 @@ class Settings {
     byId("quick").replaceChildren();
   }
 
-  /** What the page shows for a setting; undefined for one that it does not show. */
+  /** The shown setting; undefined if it is not shown. */
   shown(name) {
     return this.#rows.get(name)?.[0].item;
   }
 
-  /** The camera says that a setting changed. What the event holds is not always the whole truth: read it. */
+  /** A setting changed. The event may not contain its complete data, so read it. */
   changed({ config_name: name }) {
     if (!this.#rows.has(name)) return;
     this.#stale.add(name);
@@ -78,7 +78,7 @@ class Settings {
       try {
         this.#update(await this.#cameras.command("get_config", { name }));
       } catch {
-        return; // the camera is away; when it is back, all of them are read
+        return; // the camera is disconnected; all settings are read when it is back
       }
     }
   }
@@ -101,7 +101,7 @@ class Settings {
     return row.element;
   }
 
-  /** Keeps what is there where only values changed, so that nobody's focus or typing is lost. */
+  /** If only values changed, the rows are kept, so that the focus and typed text are not lost. */
   #build(items) {
     const same = items.every((item) => this.#rows.has(item.config_name) && !this.#rows.get(item.config_name)[0].differsInKind(item));
     const names = new Set(items.map((item) => item.config_name));

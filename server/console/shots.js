@@ -1,4 +1,4 @@
-// The shutter: a countdown and the shot.
+// The shutter button and its countdown.
 
 class Shots {
   #cameras;
@@ -10,11 +10,11 @@ class Shots {
     this.#cameras = cameras;
     this.#picture = picture;
     byId("shutter").addEventListener("click", ({ detail }) => this.#press(detail));
-    // A key that is held down is one press.
+    // A key that is held down counts as one press.
     byId("shutter").addEventListener("keydown", (press) => press.repeat && press.preventDefault());
   }
 
-  /** Whether a picture can be taken now is another question than before. */
+  /** Update the button, because the state of the camera has changed. */
   settle() {
     const why = this.#cameras.unavailable;
     if (why) this.cancel(why);
@@ -22,7 +22,7 @@ class Shots {
     this.#label();
   }
 
-  /** End the countdown; false where there is none. */
+  /** Cancel the countdown; returns false if there is none. */
   cancel(why = "") {
     if (!this.#counting) return false;
     clearTimeout(this.#counting);
@@ -35,7 +35,7 @@ class Shots {
     return true;
   }
 
-  /** `clicks`: which click of a double click it is. */
+  /** `clicks` is 2 for the second click of a double click. */
   #press(clicks) {
     if (this.#busy) return;
     if (this.#counting) {
@@ -67,7 +67,7 @@ class Shots {
     }
   }
 
-  /** Not `disabled`: the button keeps the focus, and says why when it is pressed. */
+  /** Does not use `disabled`, so that the button keeps the focus and can show the reason when it is pressed. */
   #label() {
     const shutter = byId("shutter");
     shutter.textContent = this.#busy ? "Taking picture…" : this.#counting ? "Cancel" : "Take picture";

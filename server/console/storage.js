@@ -1,4 +1,4 @@
-// What is on the camera's card: folders, pages of thumbnails, newest first; open, download, delete.
+// The files on the camera: folders, pages of thumbnails (newest first), open, download, delete.
 
 const PAGE = 24;
 
@@ -7,11 +7,11 @@ const endingOf = (filename) => filename.split(".").at(-1).toUpperCase();
 
 class Storage {
   #cameras;
-  #folder = null; // null: not looked yet
+  #folder = null; // null: not read yet
   #page = 0;
   #visit = 0;
   #viewer;
-  #thumbnails = new Map(); // path: URL of its thumbnail
+  #thumbnails = new Map(); // path: URL of the thumbnail
 
   constructor(cameras) {
     this.#cameras = cameras;
@@ -22,7 +22,7 @@ class Storage {
     byId("older").addEventListener("click", () => this.#turn(1));
   }
 
-  /** Another camera: nothing of the one before. */
+  /** Another camera was selected. */
   clear() {
     this.#visit += 1;
     this.#folder = null;
@@ -31,7 +31,7 @@ class Storage {
     byId("pager").hidden = true;
   }
 
-  /** The camera is there: the folder that was shown before, else the first with something to choose. */
+  /** The camera is usable: show the previous folder, otherwise the first one with a choice. */
   async begin() {
     for (const url of this.#thumbnails.values()) URL.revokeObjectURL(url);
     this.#thumbnails.clear();
@@ -56,7 +56,7 @@ class Storage {
     return this.#cameras.command("list_files", { folder, offset, limit });
   }
 
-  /** Where one folder is all there is, there is nothing to choose. */
+  /** Open a folder automatically while it is the only one. */
   async #firstWithFiles() {
     let folder = "/";
     for (;;) {
@@ -66,7 +66,7 @@ class Storage {
     }
   }
 
-  /** The page, newest first: cameras list the oldest first. */
+  /** One page, newest first, because cameras list the oldest first. */
   async #read() {
     let reply = await this.#list(this.#folder, 0, PAGE);
     const { total } = reply;
@@ -89,7 +89,7 @@ class Storage {
   }
 
   #words(error) {
-    if (["file_not_found", "invalid_path"].includes(error.code)) this.#folder = null; // another card: "Read again" looks anew
+    if (["file_not_found", "invalid_path"].includes(error.code)) this.#folder = null; // perhaps another card: "Read again" starts at the root
     byId("storage-words").textContent = error.code === "connection_lost" ? "" : error.message;
   }
 
@@ -150,7 +150,7 @@ class Storage {
     if (url) tile?.querySelector(".open").replaceChildren(make("img", { src: url, alt: "" }));
   }
 
-  /** One after the other: a camera does one thing at a time, and a shot must not wait behind a page of them. */
+  /** Load one thumbnail after the other, so that a shot does not wait for a whole page of them. */
   async #fillThumbnails(files, visit) {
     for (const file of files.filter(({ camera_filepath: path }) => !this.#thumbnails.has(path))) {
       if (visit !== this.#visit) return;
@@ -164,7 +164,7 @@ class Storage {
     }
   }
 
-  /** Whether the file is gone now. */
+  /** Delete a file; resolves to whether it was deleted. */
   async #delete(file) {
     if (!(await confirmed(`${file.filename} will be deleted from the camera's card. This cannot be undone.`))) return false;
     try {
@@ -180,7 +180,7 @@ class Storage {
   }
 }
 
-/** A file of the card, large. */
+/** The large view of a file on the card. */
 class Viewer {
   #cameras;
   #remove;
@@ -228,7 +228,7 @@ class Viewer {
   }
 }
 
-/** Ask before what cannot be undone. */
+/** Ask the user before an action that cannot be undone. */
 function confirmed(words) {
   const dialog = byId("confirm");
   byId("confirm-words").textContent = words;

@@ -1,4 +1,4 @@
-// The connection: login, commands and their replies, events, frames, files; opened again by itself.
+// The connection to the server: login, commands and replies, events, frames, files. Reconnects automatically.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
@@ -9,7 +9,7 @@ const HEADER_BYTES = 16;
 const KIND_FRAME = 1;
 const KIND_PIECE = 2;
 
-// Close codes after which trying again cannot help.
+// Close codes after which a retry cannot succeed.
 const FINAL_CODES = new Set([4400, 4401, 4406]);
 const TOO_MUCH = 4429;
 const CLOSE_WORDS = {
@@ -21,7 +21,7 @@ const CLOSE_WORDS = {
   4429: "The server rejects more requests for now.",
 };
 
-/** An error reply of the server; the message is for people. */
+/** An error reply of the server. Its message is for people. */
 class CommandError extends Error {
   constructor({ message, code, retryable = false, details = {} }) {
     super(message);
@@ -33,8 +33,8 @@ const lostConnection = () =>
   new CommandError({ message: "The connection was lost before the reply came.", code: "connection_lost", retryable: true });
 
 /**
- * Events of it: "state" ({state, words, retryMs}), "event" (what the server tells), "frame" ({stream, seq, takenMs, jpeg}).
- * States: connecting, open, waiting (tries again by itself), refused (does not), off.
+ * Emits "state" ({state, words, retryMs}), "event" (an event of the server) and "frame" ({stream, seq, takenMs, jpeg}).
+ * States: connecting, open, waiting (for the next attempt), refused (no further attempts), off.
  */
 class Wire extends EventTarget {
   #url;
@@ -78,12 +78,12 @@ class Wire extends EventTarget {
     this.#emitState("off", "Not connected");
   }
 
-  /** Do not wait for the next try. */
+  /** Try to connect now. */
   tryNow() {
     if (this.#token !== null && this.#socket === null) this.#openSocket();
   }
 
-  /** The reply to a command. Throws CommandError. */
+  /** Send a command; resolves to its reply. Throws CommandError. */
   command(name, payload = {}) {
     if (!this.#open) {
       return Promise.reject(new CommandError({ message: "There is no connection to the server at the moment.", code: "connection_lost", retryable: true }));
@@ -95,7 +95,7 @@ class Wire extends EventTarget {
     });
   }
 
-  /** A file of the camera as a blob; `progress` is told the part that is here, 0 to 1. */
+  /** Download a file of the camera as a blob. Calls `progress` with the received part, 0 to 1. */
   async download(payload, progress = () => {}) {
     const reply = await this.command("download_last_image", { ...payload, transfer: "binary" });
     const transfer = this.#transfer(reply.transfer);
@@ -104,17 +104,17 @@ class Wire extends EventTarget {
     return { blob: new Blob(transfer.pieces, { type: reply.mimetype }), filename: reply.filename };
   }
 
-  /** Tell the server that a frame was taken. */
+  /** Acknowledge a frame. */
   acknowledge(stream, seq) {
     if (this.#open) this.#send({ ack: { stream, seq } });
   }
 
-  /** On a connection that is closing nothing can be said; what waits for an answer is told when it is closed. */
+  /** Does nothing while the connection is closing; waiting commands fail when it is closed. */
   #send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  /** What the server's clock shows now, milliseconds since 1970; by the quickest of the last pings. */
+  /** The server's clock in milliseconds since 1970, estimated from the fastest of the last pings. */
   serverNow() {
     const best = this.#clocks.reduce((a, b) => (b.tripMs < a.tripMs ? b : a), { tripMs: Infinity, aheadMs: 0 });
     return Date.now() + best.aheadMs;
@@ -130,12 +130,12 @@ class Wire extends EventTarget {
     socket.onopen = () => socket.send(JSON.stringify({ token: this.#token, protocol: 1 }));
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => this.#closed(code);
-    // Also where the network swallows the first packet: the browser alone would wait for minutes.
+    // Also detects a network that drops the first packet; the browser alone would wait for minutes.
     this.#askedAt = performance.now();
     this.#heartbeat = setInterval(() => this.#beat(), PING_MS);
   }
 
-  /** Silence counts from a question on, not from the last message: browsers slow the timers of hidden pages. */
+  /** Silence is measured from the last request, because browsers slow down the timers of hidden pages. */
   #beat() {
     const now = performance.now();
     const answered = this.#receivedAt >= this.#askedAt;
@@ -153,7 +153,7 @@ class Wire extends EventTarget {
       this.#clocks.push({ tripMs, aheadMs: Date.parse(time) - sentMs - tripMs / 2 });
       this.#clocks = this.#clocks.slice(-15);
     } catch {
-      // The close that follows says why.
+      // The close event that follows contains the reason.
     }
   }
 
@@ -238,7 +238,7 @@ class Wire extends EventTarget {
     if (!this.#transfers.has(number)) {
       const transfer = { pieces: [], bytes: 0, progress: () => {} };
       transfer.done = new Promise((resolve, reject) => Object.assign(transfer, { resolve, reject }));
-      transfer.done.catch(() => {}); // whoever waits hears of it
+      transfer.done.catch(() => {}); // the waiting caller handles the error
       this.#transfers.set(number, transfer);
     }
     return this.#transfers.get(number);
