@@ -94,13 +94,13 @@ class _Decoder:
         try:
             header = json.loads(text)
         except ValueError as error:
-            raise ChannelBroken("a header that is no JSON") from error
+            raise ChannelBroken("a header that is not JSON") from error
         if not isinstance(header, dict):
-            raise ChannelBroken("a header that is no object")
+            raise ChannelBroken("a header that is not an object")
         fd = None
         if header.get("fd"):
             if not self._fds:
-                raise ChannelBroken("a file was announced and none came")
+                raise ChannelBroken("a file descriptor was announced but not received")
             fd = self._fds.popleft()
         return Message(header, data, fd)
 

@@ -76,10 +76,10 @@ def _for_generators(value: Any) -> Any:
         reference goes into an allOf. A number includes integers, so "integer or number" becomes "number".
     """
     match value:
-        case {"$ref": reference, **beside} if beside:
-            return {"allOf": [{"$ref": reference}], **beside}
-        case {"anyOf": [*options], **beside} if _INTEGER in options and _NUMBER in options:
-            return {"anyOf": [option for option in options if option != _INTEGER], **beside}
+        case {"$ref": reference, **siblings} if siblings:
+            return {"allOf": [{"$ref": reference}], **siblings}
+        case {"anyOf": [*options], **siblings} if _INTEGER in options and _NUMBER in options:
+            return {"anyOf": [option for option in options if option != _INTEGER], **siblings}
         case dict():
             return {key: _for_generators(entry) for key, entry in value.items()}
         case list():

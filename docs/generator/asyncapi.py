@@ -179,10 +179,10 @@ def _plain(value: Any, parts: Schema) -> Any:
     first use.
     """
     match value:
-        case {"enum": words, **beside}:
-            return _bare(_CHOICES[tuple(words)], beside, parts)
-        case {"allOf": [{"$ref": reference}], **beside}:
-            return _bare(reference.rpartition("/")[2], beside, parts)
+        case {"enum": words, **siblings}:
+            return _bare(_CHOICES[tuple(words)], siblings, parts)
+        case {"allOf": [{"$ref": reference}], **siblings}:
+            return _bare(reference.rpartition("/")[2], siblings, parts)
         case dict():
             return {key: _plain(entry, parts) for key, entry in value.items()}
         case list():
@@ -191,10 +191,10 @@ def _plain(value: Any, parts: Schema) -> Any:
             return value
 
 
-def _bare(name: str, beside: Mapping[Any, Any], parts: Schema) -> Schema:
+def _bare(name: str, siblings: Mapping[Any, Any], parts: Schema) -> Schema:
     for key in ("description", "default"):
-        if key in beside:
-            parts[name].setdefault(key, beside[key])
+        if key in siblings:
+            parts[name].setdefault(key, siblings[key])
     return {"$ref": _to(name)}
 
 
