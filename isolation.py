@@ -18,7 +18,7 @@ _ENV_START, _ENV_END = 47, 48
 def isolate(secret: str, *, debuggable: bool) -> None:
     """Protect this process's memory from other processes of the user, and remove a secret from its environment.
 
-    Root can still read the memory. Of this, child processes inherit only that they cannot gain privileges.
+    Root can still read the memory. Child processes are not protected, but they cannot gain privileges.
 
     Args:
         secret: the name of the environment variable.

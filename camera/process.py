@@ -47,7 +47,7 @@ def environment() -> dict[str, str]:
     """The environment variables of camera processes and helpers.
 
     The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. A folder that
-    does not exist prevents that cameras change each other's settings.
+    does not exist keeps cameras from changing each other's settings.
     """
     passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**passed, **_MALLOC, "PYTHONPATH": str(_ROOT), "XDG_CONFIG_HOME": "/nonexistent/gphoto-ws"}

@@ -9,7 +9,7 @@ import re
 
 _log = logging.getLogger("camera.process_log")
 
-# Enough for the complete trace of a crash. The limit prevents that repeated crashes fill the disk.
+# Enough for the complete trace of a crash. The limit keeps repeated crashes from filling the disk.
 _LINES_A_MINUTE = 60
 _WINDOW_S = 60.0
 _READ_BYTES = 64 * 1024

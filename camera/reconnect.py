@@ -274,7 +274,7 @@ class Reconnect:
             if not self._stopping:
                 self._process = None
                 if not process.closing:
-                    self._state = "recovering"  # reported below with the reason; nobody must read "ready" before
+                    self._state = "recovering"  # emitted below with the reason; "ready" is wrong from now on
         self._emit(CameraLost())
         if process.closing:
             _log.info("Camera closed: %s (%s)", self.port, self.title)

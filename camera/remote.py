@@ -71,7 +71,7 @@ class Verb:
         name: of the method.
         deadline_s: the longest time without progress; after that the process is killed.
         again: errors after which the call is repeated once, if the process was lost.
-        fires: after progress of this verb, the shutter may have been released.
+        fires: whether it releases the shutter, so that its outcome is unknown if it is lost after a progress message.
     """
 
     def __init__(self, method: Callable[..., Any], deadline_s: float, again: tuple[type[CameraError], ...]) -> None:

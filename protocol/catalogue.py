@@ -49,7 +49,7 @@ class Command(Generic[PayloadT, ReplyT]):
             raise _invalid(self, error) from None
 
 
-# Pydantic's names for the types of a setting's value, in the path of an error.
+# If a value fits none of several types, Pydantic adds the name of each type to the path of its error.
 _VALUE_KINDS = ("str", "int", "float", "bool")
 _MOST_REPORTED = 10
 

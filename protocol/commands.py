@@ -18,8 +18,8 @@ PictureInReply = Literal["none", "thumbnail", "full"]
 FileTransfer = Literal["base64", "binary"]
 Rotation = Literal[0, 90, 180, 270]
 
-# Limit for a piece of a file. Clients choose smaller pieces: 256 KiB is 350 KB as base64, below Python's limit of 1
-# MiB.
+# Limit for a piece of a file. Clients should use smaller pieces: 256 KiB is 350 KB as base64, while Python clients
+# accept messages of 1 MiB.
 MAX_PIECE = 8 * 2**20
 
 

@@ -166,7 +166,7 @@ class Admission:
         """Close a connection without a login if there are too many."""
         waiting = [client for client in self.clients if not client.logged_in and not client.leaving]
         leaving = [client for client in self.clients if client.leaving]
-        # Programs send their token at once, so connections younger than one second are spared.
+        # Programs send their token at once, so connections younger than one second are not closed.
         late = asyncio.get_running_loop().time() - _LOGIN_GRACE_S
         slow = waiting if len(waiting) >= limits.CONNECTIONS else [client for client in waiting if client.since < late]
         if len(waiting) >= limits.CONNECTIONS_NOT_LOGGED_IN:

@@ -82,8 +82,8 @@ class AnswerWriter:
         try:
             await self._client.send(fragments(answer, self._encode))
         except (CameraError, RequestError):
-            # The rest of the reply does not exist. Abort the connection within the message, so that the client does not
-            # use an incomplete reply.
+            # The reply cannot be completed. Abort the connection in the middle of the message, so that the client does
+            # not use it.
             self._client.socket.transport.abort()
             raise
         finally:

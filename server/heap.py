@@ -13,7 +13,7 @@ _KEPT_BYTES = 4 * 2**20
 def keep_freed_memory() -> None:
     """Make glibc keep up to 4 MB of freed memory. Does nothing with another C library.
 
-    A frame has about 100 KB, and its messages the same again. By default glibc returns such blocks to the kernel and
+    A frame has about 100 KB, and so do the messages made of it. By default glibc returns such blocks to the kernel and
     requests them again for each frame, which costs a quarter of the CPU of live view with 16 viewers.
     """
     with suppress(AttributeError, OSError):

@@ -140,7 +140,7 @@ class HttpProtocol(ServerProtocol):
             super().send_eof()
 
     def _refuse(self, error: Exception | None) -> None:
-        self.handshake_exc = None  # the library sets it for another reason when it sends the response
+        self.handshake_exc = None  # otherwise the end of this response would cause another one
         cause = error.__cause__ if error is not None else None
         if isinstance(cause, _BodyError):
             response = self.reject(cause.status, f"{cause}\n")

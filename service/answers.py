@@ -22,7 +22,7 @@ class PictureReply(Generic[ReplyT_co]):
         reply: the reply as far as it is known, with `mark` in place of the bytes.
         mark: a text that occurs nowhere else in the reply.
         file, start, end: the bytes to insert.
-        rest: returns the complete reply, if it was not known yet. It has the same text up to the picture.
+        rest: returns the complete reply; None if `reply` is complete. Both are equal up to the picture.
     """
 
     reply: ReplyT_co

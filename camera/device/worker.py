@@ -148,7 +148,7 @@ class Worker:
         return _PROBE_EVERY_S
 
     def _report_learned(self) -> None:
-        """Report capabilities that were newly found or found missing."""
+        """Report capabilities that were just found or found to be missing."""
         if self._reported != self._driver.learned:
             self._reported = dict(self._driver.learned)
             self._send(remote.event(Learned(self._driver.identity.model, self._reported)))

@@ -14,7 +14,7 @@ from camera.model import CapturedFile
 from camera.orientation import Orientation
 from camera.remote import RemoteCamera
 
-# A client that reads a file in pieces requests the next piece within seconds; a photobooth shows the last shot.
+# A client that reads a file in pieces requests the next piece within seconds, and a photobooth the last shot again.
 _KEEP_S = 60.0
 _KEEP_BYTES = 64 * 2**20
 # Each file needs a file descriptor, whatever its size.

@@ -211,7 +211,7 @@ class Photos:
         task.add_done_callback(self._tasks.discard)
 
     async def _fetch_from_ram(self, path: str) -> None:
-        """Fetch a picture that was taken with the camera's own button into its RAM, and then report it."""
+        """Fetch a picture that the camera's own button has left in the camera's RAM, and then report it."""
         try:
             async with self._exclusive() as camera:
                 file = await self._downloads.fetch_if_in_ram(camera, CapturedFile(path, None, mimetype_of(path)))

@@ -2,7 +2,7 @@
 
     python -m docs.generator.release
 
-Prints the version, or what is wrong, with the exit code 1.
+Prints the version. If there are problems, prints them instead and exits with code 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _git(root: Path, *words: str) -> str:
 
 
 def problems(root: Path, version: str) -> list[str]:
-    """Why the tree in `root` cannot become the release `version`, a sentence for each reason."""
+    """The reasons why the tree in `root` cannot become the release `version`, one sentence each."""
     changelog = (root / "CHANGELOG.md").read_text()
     newest = re.search(r"^## \[(\d.*?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, re.MULTILINE)
     waiting = changelog.partition("\n## [Unreleased]\n")[2].partition("\n## [")[0].strip()
@@ -50,7 +50,7 @@ def problems(root: Path, version: str) -> list[str]:
 
 
 def main() -> int:
-    """Check this tree; the exit code."""
+    """Check this tree; returns the exit code."""
     wrong = problems(ROOT, VERSION)
     for sentence in wrong:
         print(sentence, file=sys.stderr)

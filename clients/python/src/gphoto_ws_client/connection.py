@@ -112,7 +112,7 @@ class Connection:
         Args:
             command: the name of the command.
             payload: the arguments.
-            again: whether to send it again after a loss, because repeating it does no harm.
+            again: whether to send it again after a loss; only for commands that may be repeated.
             for_camera: whether it needs the selected camera if the payload has no port.
             claim: see Link.request.
 
