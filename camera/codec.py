@@ -48,7 +48,7 @@ def codec(kind: Any) -> Codec:
         return _mapping(codec(inner[1]))
     if is_dataclass(kind):
         return _object(kind)
-    raise TypeError(f"{kind} has no form in JSON")
+    raise TypeError(f"{kind} cannot be converted to JSON")
 
 
 def _optional(others: list[Codec]) -> Codec:

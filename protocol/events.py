@@ -134,7 +134,7 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}),
     EventKind("capture_checked", CaptureChecked, "The card was checked after a shot with an unknown outcome.",
               _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
-                       "message": f"The outcome of the shot of 2030-12-24T17:59:50.000+00:00: new files on the card since then: {_PATH}."}),
+                       "message": f"New files on the card since the shot of 2030-12-24T17:59:50.000+00:00 with an unknown outcome: {_PATH}."}),
     EventKind("config_changed", ConfigChanged,
               "A setting was changed, by a command or on the camera. If several changes of one setting wait for a slow client, "
               "only the last one is sent. After a camera was opened again its settings may differ: read them again.",

@@ -43,5 +43,5 @@ async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], byt
 def _around(answer: PictureReply[Any], message: bytes) -> tuple[bytes, bytes]:
     before, mark, after = message.partition(answer.mark.encode())
     if not mark:
-        raise ValueError("the reply does not hold its picture")
+        raise ValueError("the reply does not contain its picture")
     return before, after

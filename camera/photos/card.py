@@ -38,12 +38,18 @@ class Finding:
     @property
     def message(self) -> str:
         """The result in words."""
-        shot = f"The outcome of the shot of {self.at}"
+        shot = f"shot of {self.at} with an unknown outcome"
         if self.files is None:
-            return f"{shot} cannot be determined: the card could not be compared with its earlier content. Look at the newest files."
+            return (
+                f"The result of the {shot} cannot be determined: the card could not be compared with its earlier content."
+                " Look at the newest files."
+            )
         if not self.files:
-            return f"{shot}: no new file is on the card. The shutter did not fire, or the picture was only in the camera's memory."
-        return f"{shot}: new files on the card since then: {', '.join(self.files)}."
+            return (
+                f"The {shot} left no new file on the card: the shutter did not fire, or the camera kept the picture in its"
+                " memory."
+            )
+        return f"New files on the card since the {shot}: {', '.join(self.files)}."
 
 
 class Card:

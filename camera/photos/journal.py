@@ -114,7 +114,7 @@ class Journal:
         return {folder: frozenset(names) for folder, names in files.items()}
 
     def _path(self, camera: str, ending: str) -> Path:
-        assert self._folder is not None, "asked for only where there is a folder"
+        assert self._folder is not None, "called only if there is a folder"
         # The readable part is for people. The digest distinguishes names that differ only in other characters.
         shown = re.sub(r"[^A-Za-z0-9]+", "_", camera)[:60]
         return self._folder / f"{shown}-{hashlib.sha256(camera.encode(errors='replace')).hexdigest()[:10]}{ending}"

@@ -17,7 +17,7 @@ _FIRED: dict[Outcome, tuple[int, ...]] = {
     "own button": (1,),
 }  # fmt: skip
 # What the server says of a shot of unknown outcome (camera.photos.card.Finding).
-_FINDING, _UNDECIDED = "whose outcome was not known", "cannot be told"
+_FINDING, _UNDECIDED = "with an unknown outcome", "cannot be determined"
 
 
 @dataclass(eq=False)
