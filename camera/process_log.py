@@ -15,7 +15,7 @@ _WINDOW_S = 60.0
 _READ_BYTES = 64 * 1024
 _LONGEST_BYTES = 2000
 # A line from the process's own logging (log_lines.PASSED_ON_FORMAT). Other lines come from C code or the interpreter.
-_OWN_LINE = re.compile(r"\x1e([1-5]0) (camera\.\w+): (.*)")
+_OWN_LINE = re.compile(r"\x1e([1-5]0) (camera\.[\w.]+): (.*)")
 
 
 class LineBudget:

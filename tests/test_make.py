@@ -40,7 +40,7 @@ def test_the_steps_are_named_and_the_packages_as_they_come(tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     shown = [done.stdout.find(words) for words in (
-        "== Making the environment .venv", "== Installing what the server needs", "Processing ./one-1.0",
+        "== Creating the environment .venv", "== Installing the packages of the server", "Processing ./one-1.0",
         "Processing ./two-1.0", "Successfully installed one-1.0 two-1.0",
     )]  # fmt: skip
     assert -1 not in shown, done.stdout

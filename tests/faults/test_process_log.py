@@ -35,12 +35,12 @@ async def test_a_camera_process_that_dies_again_and_again_writes_few_lines_and_t
     async with await running.connect() as client:
         await client.command("subscribe", events=["camera_state"])
         await client.command("get_config", name="iso")
-        while not any("were left out" in line for line in traces(caplog)):
+        while not any("were suppressed" in line for line in traces(caplog)):
             (await camera_process(os.getpid(), port)).send_signal(signal.SIGABRT)
             await client.event(lambda event: event["state"] == "ready")
     assert any(line.startswith(f"{port}: Fatal Python error: Aborted") for line in traces(caplog))
     told = traces(caplog)
-    first = next(number for number, line in enumerate(told) if "were left out" in line)
+    first = next(number for number, line in enumerate(told) if "were suppressed" in line)
     assert first <= LINES
     assert all(line.startswith(f"{port}: ") for line in told)
     # None of it past the log.
