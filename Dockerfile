@@ -15,12 +15,13 @@ RUN apt-get update \
 WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.lock
-COPY gphoto_ws_server.py auth.py certificate.py exposure.py healthcheck.py isolation.py machine_names.py settings.py redaction.py tls.py LICENSE .env.example ./
+COPY gphoto_ws_server.py auth.py certificate.py healthcheck.py isolation.py machine_names.py tls.py LICENSE .env.example ./
 COPY camera camera/
 COPY doctor doctor/
 COPY protocol protocol/
 COPY server server/
 COPY service service/
+COPY settings settings/
 COPY simulator simulator/
 
 ENV WS_HOST=0.0.0.0 \

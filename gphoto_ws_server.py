@@ -14,9 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import exposure
 import isolation
-import redaction
 from camera.errors import FolderNotWritable
 from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
@@ -32,7 +30,16 @@ from server.heap import keep_freed_memory
 from server.notify import Notifier
 from service.commands import LiveViewDefaults, Service
 from service.events import EventHub
-from settings import Settings, SettingsError, explained, load, remarks, service_manager, state_folder
+from settings import listen_policy, logging_setup
+from settings.environment import (
+    Settings,
+    SettingsError,
+    explained,
+    load,
+    service_manager,
+    state_folder,
+    unknown_names,
+)
 from simulator.process import SimulatorProcess
 from tls import Certificates, TlsError
 
@@ -194,7 +201,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     try:
         settings = load()
         host = arguments.host or settings.ws_host
-        warnings = [*remarks(), *exposure.check(host, settings)]
+        warnings = [*unknown_names(), *listen_policy.check(host, settings)]
     except SettingsError as error:
         print(f"gphoto_ws_server: {error}", file=sys.stderr)
         return 2
@@ -202,10 +209,10 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     token = settings.api_token or str(uuid.uuid4())
     keep_freed_memory()
     _raise_descriptor_limit()
-    redaction.configure(settings.log_level, LOG_FORMAT, token)
+    logging_setup.configure(settings.log_level, LOG_FORMAT, token)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the certificates are loaded
     if not settings.api_token:
-        _log.info("API_TOKEN is not set. The token of this run is %s", token, extra=redaction.SHOW_TOKEN)
+        _log.info("API_TOKEN is not set. The token of this run is %s", token, extra=logging_setup.SHOW_TOKEN)
     for warning in warnings:
         _log.warning("%s", warning)
     isolation.isolate("API_TOKEN", debuggable=arguments.debuggable)

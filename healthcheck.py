@@ -7,7 +7,7 @@ import ipaddress
 import ssl
 import sys
 
-from settings import Settings, SettingsError, load
+from settings.environment import Settings, SettingsError, load
 
 _ANSWER_S = 4.0
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import exposure
 from camera import detection
 from camera.registry import network_camera
 from doctor import cameras, machine, running
 from doctor.findings import Finding
-from settings import Settings, SettingsError, load, remarks, state_folder
+from settings import listen_policy
+from settings.environment import Settings, SettingsError, load, state_folder, unknown_names
 
 
 def run(host: str | None, port: int | None) -> int:
@@ -31,7 +31,7 @@ async def _print(host: str | None, port: int | None) -> int:
 async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]:
     try:
         settings = load()
-        for words in remarks():
+        for words in unknown_names():
             yield Finding("note", words)
     except SettingsError as error:
         yield Finding(
@@ -70,6 +70,6 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
 
 def _exposure_findings(host: str, settings: Settings) -> list[Finding]:
     try:
-        return [Finding("note", words) for words in exposure.check(host, settings)]
-    except exposure.Exposed as error:
+        return [Finding("note", words) for words in listen_policy.check(host, settings)]
+    except listen_policy.ListenRefused as error:
         return [Finding("problem", str(error), error.fix)]

@@ -11,7 +11,7 @@ import healthcheck
 from camera.model import State
 from doctor import machine
 from doctor.findings import Finding
-from settings import Settings
+from settings.environment import Settings
 
 # The text for each state, and whether the user has to do something.
 _STATES: dict[State, tuple[str, bool]] = {

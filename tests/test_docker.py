@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import Settings
+from settings.environment import Settings
 from tests.ports import free_port
 from tests.rig import ROOT, Client, Server
 from tests.tools import find_tool

@@ -101,7 +101,7 @@ async def test_a_short_token_does_not_garble_the_log_and_is_not_in_what_clients_
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("WS_PROT", "did you mean WS_PORT?"), ("ws_port", "did you mean WS_PORT?"), ("API_TOKENS", "API_TOKEN?"),
+    [("WS_PROT", "Did you mean WS_PORT?"), ("ws_port", "Did you mean WS_PORT?"), ("API_TOKENS", "API_TOKEN?"),
      ("NETWORK_CAMERA", "NETWORK_CAMERAS?"), ("FAVOURITE_COLOUR", "--settings")],
 )  # fmt: skip
 def test_a_name_in_the_dotenv_file_that_is_no_setting_is_warned_of(
@@ -109,11 +109,11 @@ def test_a_name_in_the_dotenv_file_that_is_no_setting_is_warned_of(
 ) -> None:
     (tmp_path / ".env").write_text(f"LOG_LEVEL=INFO\n{name}=1\n")
     server = new_server()
-    line = server.wait_for_log("WARNING .* is no setting")
+    line = server.wait_for_log("WARNING .* is not a setting")
     assert f"{name} in {tmp_path / '.env'}" in line
     assert hint in line
     assert server.stop() == 0
-    assert server.log.count("is no setting") == 1
+    assert server.log.count("is not a setting") == 1
 
 
 def test_the_example_is_not_warned_of(new_server: Callable[..., Server], tmp_path: Path) -> None:

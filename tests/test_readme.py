@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from protocol.catalogue import COMMANDS
 from protocol.errors import ERROR_CODES
-from settings import Settings
+from settings.environment import Settings
 from tests.rig import ROOT, Server
 from tests.waiting import WITHIN_S
 

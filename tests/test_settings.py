@@ -9,8 +9,8 @@ import pytest
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from exposure import TOKEN_CHARACTERS, TOKEN_CHARACTERS_BEYOND
-from settings import Settings, SettingsError, load
+from settings.environment import Settings, SettingsError, load
+from settings.listen_policy import REFUSE_BELOW_CHARACTERS, WARN_BELOW_CHARACTERS
 from tests.rig import ROOT
 from tests.test_entry import run
 
@@ -46,9 +46,9 @@ def test_the_example_has_a_line_of_words_for_every_setting() -> None:
 def test_the_example_asks_for_tokens_as_long_as_the_server_does() -> None:
     words = " ".join(line.lstrip("# ") for line in EXAMPLE.read_text().splitlines())
     lengths = [int(number) for number in re.findall(r"(\d+) (?:characters )?or more", words)]
-    assert lengths == [TOKEN_CHARACTERS_BEYOND, TOKEN_CHARACTERS]
+    assert lengths == [REFUSE_BELOW_CHARACTERS, WARN_BELOW_CHARACTERS]
     readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"a token of {TOKEN_CHARACTERS_BEYOND} characters is required" in readme
+    assert f"a token of {REFUSE_BELOW_CHARACTERS} characters is required" in readme
 
 
 def test_the_settings_that_are_printed_are_the_example(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_every_bad_value_is_named_at_once() -> None:
 def test_a_certificate_that_is_no_file_is_named(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     key.touch()
-    with pytest.raises(SettingsError, match="WS_TLS_CERT names no file"):
+    with pytest.raises(SettingsError, match="file of WS_TLS_CERT does not exist"):
         load({"WS_TLS_CERT": str(tmp_path / "chain.pem"), "WS_TLS_KEY": str(key)}, NOTHING)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import SettingsError, load
+from settings.environment import SettingsError, load
 from tests.rig import Client, Server
 from tests.server.wire import last_words, stranger
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from protocol.catalogue import COMMANDS
-from settings import Settings
+from settings.environment import Settings
 from tests.rig import ROOT
 
 CAMERA = sorted((ROOT / "camera").rglob("*.py"))

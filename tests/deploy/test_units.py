@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import Settings
+from settings.environment import Settings
 from tests.rig import ROOT
 from tests.tools import broken, find_tool
 from tests.waiting import WITHIN_S

@@ -11,7 +11,7 @@ import pytest
 from camera.model import State
 from protocol.closing import CLOSE_CODES
 from protocol.errors import ERROR_CODES
-from settings import Settings
+from settings.environment import Settings
 from tests.rig import ROOT
 
 DOCS = ROOT / "docs"
@@ -87,7 +87,11 @@ def test_a_bare_machine_is_told_to_install_what_a_clone_and_make_take(page: str)
 def test_the_words_in_quotes_are_those_of_the_server() -> None:
     files = [
         *ROOT.glob("*.py"),
-        *(file for room in ("camera", "server", "doctor", "protocol") for file in (ROOT / room).rglob("*.py")),
+        *(
+            file
+            for room in ("camera", "server", "service", "settings", "doctor", "protocol")
+            for file in (ROOT / room).rglob("*.py")
+        ),
     ]
     source = "\n".join(file.read_text() for file in files) + (ROOT / "Makefile").read_text()
     source = re.sub(r'"\s*\n\s*f?"', "", source)  # sentences over several lines

@@ -1,4 +1,4 @@
-"""Frozen settings: the one reader of the environment and of .env."""
+"""The settings as a frozen value, and the only code that reads them from the environment and from .env."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from camera.photos.folder import check_template
 
 
 class SettingsError(Exception):
-    """A setting has a value that it cannot have; the message names it and what is allowed."""
+    """A setting is not allowed, or a file with settings cannot be read. The message names it and what is allowed."""
 
 
-# Far beyond any token: the first message of a client is 64 KiB at most.
+# No token is longer: the first message of a client has at most 64 KiB.
 _LONGEST_TOKEN_FILE = 65536
 
 
@@ -34,11 +34,11 @@ def _split(value: object) -> object:
     return value
 
 
-Several = Annotated[tuple[str, ...], BeforeValidator(_split)]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseModel):
-    """What the operator decides. Field names are the environment's names in lower case."""
+    """All settings. The field names are those of the environment in lower case; .env.example explains each."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,13 +47,13 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     api_token: str = ""
     api_token_file: str = ""
-    ws_origins: Several = ()
-    ws_hosts: Several = ()
+    ws_origins: _Names = ()
+    ws_hosts: _Names = ()
     ws_tls_cert: str = ""
     ws_tls_key: str = ""
     ws_plain: bool = False
-    trusted_proxies: Several = ()
-    network_cameras: Several = ()
+    trusted_proxies: _Names = ()
+    network_cameras: _Names = ()
     disk_cameras: bool = False
     capture_target: str = "Memory card"
     preview_fps: float = Field(30.0, ge=0.1, le=120)
@@ -105,7 +105,7 @@ class Settings(BaseModel):
                 raise ValueError(f"addresses such as ptpip:192.168.1.10 (numeric IPv4), not {address!r}")
             if entry != address and not _DRIVER.fullmatch(entry.removeprefix(f"{address}=")):
                 raise ValueError(
-                    f"behind = the name of a driver, such as ptpip:192.168.1.10=Fuji X (WLAN), not {entry!r}"
+                    f"the name of a driver after the =, such as ptpip:192.168.1.10=Fuji X (WLAN), not {entry!r}"
                 )
         if len(set(addresses)) != len(addresses):
             raise ValueError("each address once")
@@ -121,7 +121,7 @@ class Settings(BaseModel):
 
     @field_validator("ws_hosts")
     @classmethod
-    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not re.fullmatch(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?", name):
                 raise ValueError(f"names such as booth.example or *.example, without a port, not {name!r}")
@@ -132,12 +132,12 @@ class Settings(BaseModel):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
             try:
-                everybody = not ipaddress.ip_network(network, strict=False).prefixlen
+                all_addresses = ipaddress.ip_network(network, strict=False).prefixlen == 0
             except ValueError:
                 raise ValueError(
                     f"addresses and networks such as 127.0.0.1 or 172.16.0.0/12, not {network!r}"
                 ) from None
-            if everybody:
+            if all_addresses:
                 raise ValueError(f"the addresses of your proxies: with {network} any client could name any address")
         return value
 
@@ -147,11 +147,11 @@ class Settings(BaseModel):
             raise ValueError("WS_TLS_CERT and WS_TLS_KEY go together: set both or none")
         for name, path in (("WS_TLS_CERT", self.ws_tls_cert), ("WS_TLS_KEY", self.ws_tls_key)):
             if path and not Path(path).is_file():
-                raise ValueError(f"{name} names no file: {path}")
+                raise ValueError(f"the file of {name} does not exist: {path}")
         return self
 
 
-# libgphoto2's names of its drivers (CameraAbilities.model, 128 bytes); which there are, only libgphoto2 knows.
+# A driver is named as in CameraAbilities.model of libgphoto2: 128 bytes. Only libgphoto2 knows which names exist.
 _DRIVER = re.compile(r"[\x20-\x7e]{1,128}")
 
 
@@ -168,11 +168,11 @@ def _is_network_address(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """Who started this process and wants to hear how it is; sd_notify(3).
+    """How to report the state of this process to systemd; see sd_notify(3).
 
     Attributes:
-        address: of its socket, a path or "@" and an abstract name; "" where there is none.
-        watchdog_s: it ends a process that is silent for as many seconds; 0 where it does not watch.
+        address: the socket for messages, a path or "@" and an abstract name; "" without a service manager.
+        watchdog_s: systemd ends the process if it sends no message for this many seconds; 0 without a watchdog.
     """
 
     address: str = ""
@@ -180,65 +180,65 @@ class ServiceManager:
 
 
 def service_manager(environment: Mapping[str, str] | None = None) -> ServiceManager:
-    """What systemd (or who speaks like it) told this process in the environment, default the process's."""
-    told = os.environ if environment is None else environment
-    microseconds = told.get("WATCHDOG_USEC", "")
-    meant_for_us = told.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-    watched = meant_for_us and microseconds.isascii() and microseconds.isdigit()
-    return ServiceManager(told.get("NOTIFY_SOCKET", ""), int(microseconds) / 1e6 if watched else 0.0)
+    """Read the variables that systemd sets for a service (default: from the process's environment)."""
+    variables = os.environ if environment is None else environment
+    microseconds = variables.get("WATCHDOG_USEC", "")
+    for_this_process = variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    watched = for_this_process and microseconds.isascii() and microseconds.isdigit()
+    return ServiceManager(variables.get("NOTIFY_SOCKET", ""), int(microseconds) / 1e6 if watched else 0.0)
 
 
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
-    """Settings from the environment, then from a .env file, then the defaults. An empty value means the default.
+    """Read each setting from the environment, else from the .env file. An empty value means the default.
 
-    A token that neither sets is read from the file that API_TOKEN_FILE names, or else from the systemd credential
-    api_token, where there is one.
+    If neither sets API_TOKEN, the token is read from the file of API_TOKEN_FILE, else from systemd's credential
+    api_token.
 
     Args:
-        environment: default the process's.
-        dotenv: default the file .env in the working directory.
+        environment: default: the environment of the process.
+        dotenv: default: the file .env in the working directory.
 
     Raises:
-        SettingsError: a value that is not allowed; names the setting. Or a file that cannot be read.
+        SettingsError: a value is not allowed, or a file cannot be read.
     """
-    told = os.environ if environment is None else environment
-    values = {**_from_file(dotenv), **told}
-    wanted = {name: values.get(name.upper()) for name in Settings.model_fields}
-    if not wanted["api_token"]:
-        wanted["api_token"] = _token_from_file(wanted["api_token_file"]) or _token_credential(told)
+    variables = os.environ if environment is None else environment
+    values = {**_from_file(dotenv), **variables}
+    given = {name: values.get(name.upper()) for name in Settings.model_fields}
+    if not given["api_token"]:
+        given["api_token"] = _token_from_file(given["api_token_file"]) or _token_credential(variables)
     try:
-        return Settings.model_validate({name: value for name, value in wanted.items() if value not in (None, "")})
+        return Settings.model_validate({name: value for name, value in given.items() if value not in (None, "")})
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
+        raise SettingsError("\n".join(_message(problem) for problem in error.errors())) from None
 
 
 def explained() -> str:
-    """Every setting with its default and what it means: .env.example, which is also in the wheel."""
-    return Path(__file__).with_name("server").joinpath("env.example").read_text()
+    """The text of .env.example: every setting with its default and its meaning. The wheel contains it too."""
+    return Path(__file__).with_name("env.example").read_text()
 
 
 def state_folder(settings: Settings) -> Path:
-    """STATE_DIR, or where systemd wants a service's state, or where a user's programs keep theirs (XDG)."""
+    """The folder for state: STATE_DIR, else systemd's STATE_DIRECTORY, else the one of the XDG specification."""
     if given := settings.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given).absolute()
     home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME") or "/nonexistent") / ".local/state"
     return Path(home) / "gphoto-ws-server"
 
 
-def remarks(dotenv: Path | None = None) -> list[str]:
-    """A sentence for each name in the .env file (default that of the working directory) that is no setting.
+def unknown_names(dotenv: Path | None = None) -> list[str]:
+    """A warning for each unknown name in the .env file (default: .env in the working directory).
 
     Raises:
         SettingsError: the file cannot be read.
     """
     known = [name.upper() for name in Settings.model_fields]
-    sentences = []
+    warnings = []
     for name in _from_file(dotenv):
         if name not in known:
             nearest = difflib.get_close_matches(name.upper(), known, 1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "--settings prints those that are."
-            sentences.append(f"{name} in {_file(dotenv)} is no setting; {hint}")
-    return sentences
+            hint = f"Did you mean {nearest[0]}?" if nearest else "--settings prints all settings."
+            warnings.append(f"{name} in {_file(dotenv)} is not a setting. {hint}")
+    return warnings
 
 
 def _file(dotenv: Path | None) -> Path:
@@ -248,15 +248,15 @@ def _file(dotenv: Path | None) -> Path:
 def _from_file(dotenv: Path | None) -> dict[str, str | None]:
     file = _file(dotenv)
     try:
-        return dotenv_values(file, interpolate=False)  # a token may hold ${
+        return dotenv_values(file, interpolate=False)  # a token may contain ${
     except UnicodeDecodeError:
-        raise SettingsError(f"{file} is not allowed: it has to be text in UTF-8.") from None
+        raise SettingsError(f"{file} is not allowed: it must be text in UTF-8.") from None
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
 
 
 def _token_credential(environment: Mapping[str, str]) -> str:
-    """The token that systemd hands over (LoadCredential=api_token:…), "" where there is none."""
+    """The token that systemd passes with LoadCredential=api_token:…, or "" without one."""
     file = Path(environment.get("CREDENTIALS_DIRECTORY") or "/nonexistent", "api_token")
     try:
         return _token_in(file, f"The credential {file}")
@@ -265,39 +265,39 @@ def _token_credential(environment: Mapping[str, str]) -> str:
 
 
 def _token_from_file(name: str | None) -> str:
-    """The token in the file that API_TOKEN_FILE names, "" where it names none."""
+    """The token in the file of API_TOKEN_FILE, or "" if that is not set."""
     if not name:
         return ""
     try:
         return _token_in(Path(name), f"The file of API_TOKEN_FILE, {name},")
     except FileNotFoundError:
-        raise SettingsError(f"API_TOKEN_FILE names no file: {name}.") from None
+        raise SettingsError(f"The file of API_TOKEN_FILE does not exist: {name}.") from None
 
 
 def _token_in(file: Path, what: str) -> str:
-    """The one line of a file, without white space around it."""
+    """The only line of a file, without white space around it."""
     try:
-        # A device or a whole disk under that name must not fill the memory.
+        # A device or a very large file must not fill the memory.
         with file.open("rb") as opened:
             token = opened.read(_LONGEST_TOKEN_FILE).decode().strip()
     except FileNotFoundError:
         raise
     except UnicodeDecodeError:
-        raise SettingsError(f"{what} is not allowed: it has to be text in UTF-8.") from None
+        raise SettingsError(f"{what} is not allowed: it must be text in UTF-8.") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"{what} cannot be read by user {os.geteuid()}: {reason}.") from None
     if not token:
-        raise SettingsError(f"{what} is empty: it has to be the token that clients send.")
+        raise SettingsError(f"{what} is empty: it must contain the token that clients send.")
     if len(token.splitlines()) > 1:
-        raise SettingsError(f"{what} is not allowed: it has to be one line, the token that clients send.")
+        raise SettingsError(f"{what} is not allowed: it must be one line, the token that clients send.")
     return token
 
 
 _ALLOWED = {"bool_parsing": "true or false (or yes, no)", "int_parsing": "an integer", "float_parsing": "a number"}
 
 
-def _sentence(problem: ErrorDetails) -> str:
+def _message(problem: ErrorDetails) -> str:
     name = str(problem["loc"][0]).upper() if problem["loc"] else ""
     words = _ALLOWED.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
     if not name:

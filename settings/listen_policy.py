@@ -1,22 +1,22 @@
-"""What a server needs before other machines may reach it: a token that is not guessed, and TLS or a word that none is wanted."""
+"""What is required before other machines can connect: a long token, and TLS or the decision to do without."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from settings import Settings, SettingsError
+from settings.environment import Settings, SettingsError
 
-# On this machine alone, a shorter token is warned of.
-TOKEN_CHARACTERS = 8
-# Beyond this machine, a shorter one is refused: guesses are not limited in number, only slowed down.
-TOKEN_CHARACTERS_BEYOND = 16
+# If only this machine can connect, a shorter token causes a warning.
+WARN_BELOW_CHARACTERS = 8
+# If other machines can connect, a shorter token is refused: guesses are slowed down, but their number is not limited.
+REFUSE_BELOW_CHARACTERS = 16
 
 
-class Exposed(SettingsError):
-    """Other machines could reach the server, and something is missing.
+class ListenRefused(SettingsError):
+    """Other machines could connect, and the token or TLS is missing.
 
     Attributes:
-        fix: one command, or one thing to do.
+        fix: a command or a step that solves it.
     """
 
     def __init__(self, words: str, fix: str) -> None:
@@ -25,35 +25,35 @@ class Exposed(SettingsError):
 
 
 def check(host: str, settings: Settings) -> list[str]:
-    """Warnings about the token and TLS for a server that is to listen on `host`.
+    """Warnings about the token and TLS before the server listens on `host`.
 
     Raises:
-        Exposed: other machines could reach it without what that needs; says what to do.
+        ListenRefused: other machines could connect without a long token, or without TLS.
     """
     token = settings.api_token
     if is_loopback(host):
-        if token and len(token) < TOKEN_CHARACTERS:
+        if token and len(token) < WARN_BELOW_CHARACTERS:
             return [
-                f"API_TOKEN is shorter than {TOKEN_CHARACTERS} characters: it is easily guessed, and log lines may show it."
+                f"API_TOKEN is shorter than {WARN_BELOW_CHARACTERS} characters: it is easily guessed, and log lines may show it."
             ]
         return []
     new_token = 'echo "API_TOKEN=$(cat /proc/sys/kernel/random/uuid)" >> .env'
     if not token:
-        raise Exposed(
+        raise ListenRefused(
             f"Listening on {host} lets other machines in: set API_TOKEN, or listen on this machine only"
             " (WS_HOST=localhost).",
             new_token,
         )
-    if len(token) < TOKEN_CHARACTERS_BEYOND:
-        raise Exposed(
-            f"API_TOKEN is shorter than {TOKEN_CHARACTERS_BEYOND} characters. Listening on {host} lets other machines"
+    if len(token) < REFUSE_BELOW_CHARACTERS:
+        raise ListenRefused(
+            f"API_TOKEN is shorter than {REFUSE_BELOW_CHARACTERS} characters. Listening on {host} lets other machines"
             " guess it: choose a longer one.",
             new_token,
         )
     if settings.ws_tls_cert:
         return []
     if not settings.ws_plain:
-        raise Exposed(
+        raise ListenRefused(
             f"Listening on {host} without TLS lets others on the network read the token and the pictures:"
             " set WS_TLS_CERT and WS_TLS_KEY (--make-cert writes such files),"
             " or WS_PLAIN=yes where that is wanted, as behind a reverse proxy.",
@@ -63,7 +63,7 @@ def check(host: str, settings: Settings) -> list[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether only this machine can connect to this address."""
     if host == "localhost":
         return True
     try:

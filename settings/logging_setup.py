@@ -1,4 +1,4 @@
-"""Logging without the token: one place that sets up logs and takes the token out of every line."""
+"""Sets up logging and removes the token from every line."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from camera.log_lines import OneLine
 
 SHOW_TOKEN = {"show_token": True}
 _MARK = "[token]"
-# Log lines shorten what clients sent, so the end of a token may be cut off. As many characters at its start give it
-# away; fewer than that could be any word, so a token that short is only taken out where it stands in quotes.
-_GIVEN_AWAY = 8
+# Log lines shorten what clients sent, so the end of a token can be cut off. This many characters from its start are
+# therefore removed as well. A shorter token could be any word; it is removed only between quotes.
+_RECOGNIZED_CHARACTERS = 8
 
 
 class _Formatter(OneLine):
     def __init__(self, text: str, token: str) -> None:
         super().__init__(text)
-        # As it is, and as it stands in JSON, in a repr (with either kind of quotes around it) and in a URL.
+        # The token itself, and as written in JSON, in a repr (with either kind of quotes) and in a URL.
         forms = {token, json.dumps(token)[1:-1], json.dumps(token, ensure_ascii=False)[1:-1], quote(token)}
         for plain in (repr(token)[1:-1], ascii(token)[1:-1]):
             forms |= {plain, plain.replace("\\'", "'"), plain.replace("\\'", "'").replace("'", "\\'")}
         self._forms = sorted((form for form in forms if form), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, with the token replaced unless the record is the one that tells it."""
+        """The line, in which the token is replaced unless the record has SHOW_TOKEN."""
         line = super().format(record)
         if not getattr(record, "show_token", False):
             for form in self._forms:
@@ -36,10 +36,10 @@ class _Formatter(OneLine):
 
 
 def _without(line: str, form: str) -> str:
-    """The line with the mark in place of the form, and of as much of its beginning as stands there."""
-    if len(form) < _GIVEN_AWAY:
+    """The line, in which the form or the part of its start that is there is replaced by the mark."""
+    if len(form) < _RECOGNIZED_CHARACTERS:
         return re.sub(rf"""(?<=["'`]){re.escape(form)}(?=\\*["'`])""", _MARK, line)
-    start = form[:_GIVEN_AWAY]
+    start = form[:_RECOGNIZED_CHARACTERS]
     at = line.find(start)
     while at >= 0:
         length = len(start)
@@ -51,10 +51,10 @@ def _without(line: str, form: str) -> str:
 
 
 def configure(level: str, text: str, token: str) -> None:
-    """Log to stderr from `level` up.
+    """Log to stderr from `level` up, with lines in the format `text`.
 
-    The websockets library stays at WARNING: at INFO it logs several lines for each request of anybody, at DEBUG messages,
-    shortened, so that a part of the token could pass the search for the whole.
+    The websockets library stays at WARNING or above. At INFO it logs several lines for each request; at DEBUG it logs
+    shortened messages, which could contain a part of the token that is not recognized.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(text, token))
