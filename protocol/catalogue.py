@@ -19,13 +19,22 @@ ReplyT = TypeVar("ReplyT", bound=c.Reply)
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[PayloadT, ReplyT]):
-    """The declaration of a command: name, payload, reply, one line of description, and an example payload."""
+    """The declaration of a command.
+
+    Attributes:
+        name: on the wire.
+        payload, reply: the models of what clients send and get.
+        summary: what the command does, in one line.
+        example: an example payload.
+        example_reply: its reply, without status, id and command.
+    """
 
     name: str
     payload: type[PayloadT]
     reply: type[ReplyT]
     summary: str
     example: dict[str, Any]
+    example_reply: dict[str, Any]
 
     def description(self) -> c.CommandDescription:
         """The command with its JSON Schemas, for list_commands."""
@@ -73,7 +82,18 @@ def _invalid(command: Command[Any, Any], error: ValidationError) -> RequestError
     return RequestError("invalid_payload", f"{first}. {takes}", errors=problems[:_MOST_REPORTED], allowed=allowed)
 
 
-_PATH = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
+# The examples are replies of the simulated camera. Pictures are shortened.
+EXAMPLE_PORT = "usb:001,003"
+_FOLDER = "/store_00020001/DCIM/100CANON"
+_PATH = f"{_FOLDER}/IMG_0001.JPG"
+_CUT = "…"
+
+ISO_CHOICES = ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]
+_ISO = {"config_name": "iso", "label": "ISO Speed", "type": "radio"}
+_CAN = ["capture", "live_view", "config", "delete", "events"]
+_FILE = {"camera_filepath": _PATH, "filename": "IMG_0001.JPG", "mimetype": "image/jpeg", "size": 11839412}
+_PICTURE = f"/9j/4QzHRXhpZgAA{_CUT}"
+_LIMITS = {"message_bytes": 65536, "connections": 64, "pending_commands": 32}
 
 LIST_CAMERAS = Command(
     "list_cameras",
@@ -81,13 +101,28 @@ LIST_CAMERAS = Command(
     c.CameraList,
     "List all cameras that are present now.",
     {},
+    {
+        "cameras": [
+            {
+                "name": "Canon EOS 550D",
+                "model": "Canon EOS 550D",
+                "port": EXAMPLE_PORT,
+                "index": 0,
+                "serial": "SIM0000001",
+                "state": "ready",
+                "connected": True,
+                "can": _CAN,
+            }
+        ]
+    },
 )
 SELECT_CAMERA = Command(
     "select_camera",
     c.SelectCamera,
     c.Done,
     "Choose the camera for the commands of this connection.",
-    {"port": "usb:001,003"},
+    {"port": EXAMPLE_PORT},
+    {"message": f"Camera on port {EXAMPLE_PORT} selected"},
 )
 CAPTURE_IMAGE = Command(
     "capture_image",
@@ -95,6 +130,15 @@ CAPTURE_IMAGE = Command(
     c.Captured,
     "Take one picture; also change settings, download and save in the same command.",
     {"settings": {"iso": "400"}, "download": "full", "save": True},
+    {
+        "message": "Image captured successfully",
+        "camera_filepath": _PATH,
+        "filename": "IMG_0001.JPG",
+        "mimetype": "image/jpeg",
+        "image_b64": _PICTURE,
+        "files": [{**_FILE, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}],
+        "timing": {"shutter_ms": 7.3, "file_known_ms": 186.2, "file_here_ms": 293.1},
+    },
 )
 DOWNLOAD_LAST_IMAGE = Command(
     "download_last_image",
@@ -102,6 +146,14 @@ DOWNLOAD_LAST_IMAGE = Command(
     c.Downloaded,
     "Download a picture from the camera, whole or in pieces.",
     {"camera_filepath": _PATH},
+    {
+        "message": "Image downloaded successfully",
+        "filename": "IMG_0001.JPG",
+        "mimetype": "image/jpeg",
+        "camera_filepath": _PATH,
+        "size": 11839412,
+        "image_b64": _PICTURE,
+    },
 )
 GET_CONFIG: Command[c.GetConfig, c.ConfigReply | c.ConfigTree] = Command(
     "get_config",
@@ -109,6 +161,7 @@ GET_CONFIG: Command[c.GetConfig, c.ConfigReply | c.ConfigTree] = Command(
     c.ConfigReply,
     "Read one setting, or all of them as the list `configs` if no name is given.",
     {"name": "iso"},
+    {**_ISO, "value": "100", "readonly": False, "choices": ISO_CHOICES},
 )
 SET_CONFIG = Command(
     "set_config",
@@ -116,6 +169,13 @@ SET_CONFIG = Command(
     c.ConfigReply,
     "Change a setting. The reply has the value read back from the camera; for an action such as popupflash, the value that was sent. Values that would open the shutter without closing it are rejected.",
     {"name": "iso", "value": "200"},
+    {
+        **_ISO,
+        "value": "200",
+        "readonly": False,
+        "choices": ISO_CHOICES,
+        "message": "Config iso set to 200",
+    },
 )
 START_LIVE_VIEW = Command(
     "start_live_view",
@@ -123,6 +183,15 @@ START_LIVE_VIEW = Command(
     c.LiveViewStarted,
     "Send frames of the camera until stop_live_view.",
     {"fps": 30},
+    {
+        "message": "Live view started",
+        "stream": 1,
+        "fps": 30.0,
+        "format": "base64",
+        "rotation": 0,
+        "flip": False,
+        "port": EXAMPLE_PORT,
+    },
 )
 STOP_LIVE_VIEW = Command(
     "stop_live_view",
@@ -130,6 +199,7 @@ STOP_LIVE_VIEW = Command(
     c.LiveViewStopped,
     "Stop sending frames.",
     {},
+    {"message": "Live view stopped", "sent": 42, "dropped": 0},
 )
 CAPTURE_PREVIEW = Command(
     "capture_preview",
@@ -137,6 +207,11 @@ CAPTURE_PREVIEW = Command(
     c.Preview,
     "Take one live-view frame.",
     {},
+    {
+        "message": "Preview captured successfully",
+        "mimetype": "image/jpeg",
+        "image_b64": f"/9j//gAxZnJhbWU9{_CUT}",
+    },
 )
 GET_CAMERA_INFO = Command(
     "get_camera_info",
@@ -144,6 +219,23 @@ GET_CAMERA_INFO = Command(
     c.CameraDetails,
     "Model, state and condition of the camera.",
     {},
+    {
+        "name": "Canon EOS 550D",
+        "model": "Canon EOS 550D",
+        "manufacturer": "Canon Inc.",
+        "version": "3-1.0.9",
+        "serial": "SIM0000001",
+        "port": EXAMPLE_PORT,
+        "state": "ready",
+        "connected": True,
+        "can": _CAN,
+        "viewers": 0,
+        "battery": "100%",
+        "lens": "EF-S18-55mm f/3.5-5.6 IS",
+        "storage": [{"path": "/store_00020001", "label": "", "capacity": 16000000000, "free": 15988160588}],
+        "file_count": 1,
+        "last_io": "2030-12-24T18:00:00.314+00:00",
+    },
 )
 RESTART_CAMERA = Command(
     "restart_camera",
@@ -151,13 +243,15 @@ RESTART_CAMERA = Command(
     c.Done,
     "Close the camera and open it again.",
     {},
+    {"message": f"Camera on port {EXAMPLE_PORT} restarted"},
 )
 LIST_FILES = Command(
     "list_files",
     c.ListFiles,
     c.FileList,
     "List folders and files on the camera.",
-    {"folder": _PATH.rpartition("/")[0]},
+    {"folder": _FOLDER},
+    {"folder": _FOLDER, "folders": [], "files": [_FILE], "total": 1},
 )
 GET_THUMBNAIL = Command(
     "get_thumbnail",
@@ -165,6 +259,7 @@ GET_THUMBNAIL = Command(
     c.Thumbnail,
     "The thumbnail of a file, made by the camera.",
     {"camera_filepath": _PATH},
+    {"filename": "IMG_0001.JPG", "mimetype": "image/jpeg", "image_b64": f"/9j/4AAQSkZJRgAB{_CUT}"},
 )
 DELETE_FILE = Command(
     "delete_file",
@@ -172,6 +267,7 @@ DELETE_FILE = Command(
     c.Done,
     "Delete a file from the camera.",
     {"camera_filepath": _PATH},
+    {"message": f"{_PATH} deleted"},
 )
 SUBSCRIBE = Command(
     "subscribe",
@@ -179,6 +275,19 @@ SUBSCRIBE = Command(
     c.Subscribed,
     "Subscribe to events.",
     {"events": ["*"]},
+    {
+        "events": [
+            "camera_connected",
+            "camera_disconnected",
+            "camera_state",
+            "camera_warning",
+            "capture_checked",
+            "capture_saved",
+            "config_changed",
+            "file_added",
+            "live_view_stopped",
+        ]
+    },
 )
 UNSUBSCRIBE = Command(
     "unsubscribe",
@@ -186,6 +295,7 @@ UNSUBSCRIBE = Command(
     c.Subscribed,
     "End the subscription to these events.",
     {"events": ["*"]},
+    {"events": []},
 )
 SERVER_INFO = Command(
     "server_info",
@@ -193,13 +303,15 @@ SERVER_INFO = Command(
     c.ServerInfo,
     "Versions and limits of the server.",
     {},
-)
-LIST_COMMANDS = Command(
-    "list_commands",
-    c.Payload,
-    c.CommandList,
-    "Every command with its JSON Schemas.",
-    {},
+    {
+        "server": "gphoto-ws-server",
+        "version": "0.1.0",
+        "protocol": 1,
+        "libgphoto2": "2.5.34",
+        "uptime": 3600.512,
+        "time": "2030-12-24T18:00:00.000+00:00",
+        "limits": _LIMITS,
+    },
 )
 PING = Command(
     "ping",
@@ -207,6 +319,15 @@ PING = Command(
     c.Pong,
     "Check that the server answers.",
     {},
+    {"message": "pong"},
+)
+LIST_COMMANDS = Command(
+    "list_commands",
+    c.Payload,
+    c.CommandList,
+    "Every command with its JSON Schemas.",
+    {},
+    {"commands": [PING.description().model_dump()]},
 )
 
 COMMANDS: dict[str, Command[Any, Any]] = {
