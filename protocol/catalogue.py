@@ -333,9 +333,27 @@ LIST_COMMANDS = Command(
 COMMANDS: dict[str, Command[Any, Any]] = {
     command.name: command
     for command in (
-        LIST_CAMERAS, SELECT_CAMERA, CAPTURE_IMAGE, DOWNLOAD_LAST_IMAGE, GET_CONFIG, SET_CONFIG, START_LIVE_VIEW, STOP_LIVE_VIEW, CAPTURE_PREVIEW, GET_CAMERA_INFO, RESTART_CAMERA, LIST_FILES, GET_THUMBNAIL, DELETE_FILE, SUBSCRIBE, UNSUBSCRIBE, SERVER_INFO, LIST_COMMANDS, PING,
+        LIST_CAMERAS,
+        SELECT_CAMERA,
+        CAPTURE_IMAGE,
+        DOWNLOAD_LAST_IMAGE,
+        GET_CONFIG,
+        SET_CONFIG,
+        START_LIVE_VIEW,
+        STOP_LIVE_VIEW,
+        CAPTURE_PREVIEW,
+        GET_CAMERA_INFO,
+        RESTART_CAMERA,
+        LIST_FILES,
+        GET_THUMBNAIL,
+        DELETE_FILE,
+        SUBSCRIBE,
+        UNSUBSCRIBE,
+        SERVER_INFO,
+        LIST_COMMANDS,
+        PING,
     )
-}  # fmt: skip
+}
 
 
 def find(name: str) -> Command[Any, Any]:
