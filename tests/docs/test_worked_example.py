@@ -1,0 +1,67 @@
+"""The worked example in CONTRIBUTING.md: its changes are applied to a copy of the project, and the command is sent."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.process import SimulatorProcess
+from tests.conftest import QUICK
+from tests.rig import ROOT, Client, Server
+
+# What the server and the generator of the documents need, in the tests' own clone.
+PARTS = ("*.py", "camera", "doctor", "docs", "protocol", "server", "service", "settings", "simulator", ".env.example")
+MOST_FILES = 6
+SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("\n## Add a command in six steps\n")[1].split("\n## ")[0]
+
+
+@pytest.fixture
+def changed_copy(tmp_path: Path) -> Path:
+    """A copy of the project with the changes of the example."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for part in PARTS:
+        for path in ROOT.glob(part):
+            if path.is_dir():
+                shutil.copytree(path, copy / path.name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(path, copy / path.name)
+    changes = "".join(re.findall(r"^```diff\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
+    applied = subprocess.run(
+        ["git", "apply", "--verbose", "-"], cwd=copy, input=changes, capture_output=True, text=True, check=False
+    )
+    assert applied.returncode == 0, (
+        f"The code around the example in CONTRIBUTING.md has changed; adapt its diff:\n{applied.stderr}"
+    )
+    return copy
+
+
+def test_the_example_touches_few_files() -> None:
+    files = re.findall(r"^\+\+\+ b/(\S+)$", SECTION, re.MULTILINE)
+    assert len(files) == len(set(files)) <= MOST_FILES
+
+
+def test_the_command_of_the_example_is_documented(changed_copy: Path) -> None:
+    page = changed_copy / "docs" / "protocol.md"
+    assert "### get_summary" not in page.read_text()
+    subprocess.run([sys.executable, "-m", "docs.generator"], cwd=changed_copy, check=True)
+    assert "### get_summary" in page.read_text()
+
+
+async def test_the_command_of_the_example_works(changed_copy: Path, tmp_path: Path) -> None:
+    with SimulatorProcess(*QUICK) as simulator:
+        port = simulator.cameras[0].address
+        server = Server(cwd=tmp_path, root=changed_copy, NETWORK_CAMERAS=port)
+        try:
+            async with await Client.connect(server) as client:
+                reply = await client.command("get_summary", port=port)
+                assert "Model: Canon EOS 550D" in reply["text"]
+                described = (await client.command("list_commands"))["commands"]
+            assert "get_summary" in [command["command"] for command in described]
+        finally:
+            assert server.stop() == 0
