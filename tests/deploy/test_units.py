@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,16 @@ def test_the_unit_starts_the_server(installed: Path) -> None:
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout
+
+
+def test_the_unit_reloads_on_a_minimal_debian() -> None:
+    """With what is always there: /bin/sh, no PATH, and the variable that systemd sets."""
+    (command,) = settings_of(UNIT.read_text(), "ExecReload")
+    program, *arguments = shlex.split(command)
+    assert program == "/bin/sh"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
+        subprocess.run([program, *arguments], env={"MAINPID": str(server.pid)}, check=True)
+        assert server.wait(WITHIN_S) == -signal.SIGHUP
 
 
 def test_systemd_would_find_one(installed: Path) -> None:
