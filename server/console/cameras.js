@@ -7,6 +7,10 @@ const STATE_WORDS = {
 
 const POLL_MS = 60_000; // how often battery, lens and card are read; the server checks them at the same interval
 
+// libgphoto2 keeps what it read of a camera for 2 s, rounded up to whole seconds. A battery level that is read sooner after its
+// event can be the old one.
+const DRIVER_CACHE_MS = 3_200;
+
 /** The name of a camera for people: the one that it reports, otherwise the driver's. */
 const modelOf = (camera) => camera.model || camera.name;
 
@@ -27,7 +31,7 @@ class Cameras extends EventTarget {
     super();
     this.#wire = wire;
     this.refreshSoon = debounced(() => this.refresh(), 150);
-    this.readInfoSoon = debounced(() => this.#readInfo(), 1_500);
+    this.readInfoSoon = debounced(() => this.#readInfo(), DRIVER_CACHE_MS);
     byId("cameras").addEventListener("change", ({ target }) => this.#select(target.value));
     byId("restart-camera").addEventListener("click", () => this.#restart());
     setInterval(() => this.#poll(), POLL_MS);
