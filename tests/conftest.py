@@ -11,15 +11,12 @@ from PIL import Image
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.cameras import in_factory_state
-from tests.rig import Client, Server
+from tests.support.cameras import QUICK, in_factory_state
+from tests.support.rig import Client, Server
 
 # A shell starts `make test &` with Ctrl-C ignored, and what the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Small pictures and a quick shutter; what is tested is not their size.
-QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmarks.figures import Limit, judged
-from tests.rig import ROOT
+from tests.support.rig import ROOT
 
 VERDICTS = r"reached|MISSED|spread too wide( \(.*\))?|for information"
 

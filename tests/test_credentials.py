@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from settings.environment import SettingsError, load
-from tests.rig import TOKEN, Client, Server
-from tests.server.wire import last_words, stranger
+from tests.support.rig import TOKEN, Client, Server
+from tests.support.wire import last_words, stranger
 
 NOTHING = Path("/nonexistent/.env")
 SECRET = "from-the-credential-9b2e"

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from settings.environment import Settings
-from tests.ports import free_port
-from tests.rig import ROOT, Client, Server
-from tests.tools import find_tool
+from tests.support.ports import free_port
+from tests.support.rig import ROOT, Client, Server
+from tests.support.tools import find_tool
 
 _SECONDS = 60
 
@@ -171,7 +171,7 @@ def test_the_image_holds_all_that_the_server_needs(tmp_path: Path, monkeypatch: 
             shutil.copytree(ROOT / source, image / target)
         else:
             shutil.copy(ROOT / source, image / target)
-    monkeypatch.setattr("tests.rig.ROOT", image)
+    monkeypatch.setattr("tests.support.rig.ROOT", image)
 
     async def first_words(server: Server) -> str:
         async with await Client.connect(server) as client:

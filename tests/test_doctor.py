@@ -21,8 +21,8 @@ from doctor import cameras, machine
 from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import ROOT, TOKEN, Client, Server
+from tests.support.cameras import QUICK
+from tests.support.rig import ROOT, TOKEN, Client, Server
 
 SECONDS = 50
 NAMELESS_GROUP = 54321

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,25 +15,16 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import REPLY_S, ROOT, TOKEN, Client, Server
-from tests.waiting import BUSY_MACHINE, WITHIN_S, until
+from tests.support.cameras import QUICK
+from tests.support.entry import run
+from tests.support.rig import REPLY_S, TOKEN, Client, Server
+from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
 # What the README promises for the end, in seconds.
 END_S = 5.0 * BUSY_MACHINE
 # The simulated camera's operation that a frame is asked for with.
 LIVE_VIEW = "0x9153"
 HUNG_END_S = 20.0 * BUSY_MACHINE  # promised for a server with a camera that hangs
-
-
-def run(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """`python gphoto_ws_server.py`, which has to end by itself."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *options],
-        cwd=folder, env=environment | {"WS_HOST": "127.0.0.1", "WS_PORT": "0"} | settings, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=WITHIN_S, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import psutil
 import pytest
 from packaging.requirements import Requirement
 
-from tests.rig import ROOT, TOKEN, Client, Server
-from tests.server.wire import answer, say, stranger
-from tests.test_entry import run
+from tests.support.entry import run
+from tests.support.rig import ROOT, TOKEN, Client, Server
+from tests.support.wire import answer, say, stranger
 
 
 def test_only_this_machine_is_let_in_unless_told_otherwise(new_server: Callable[..., Server]) -> None:

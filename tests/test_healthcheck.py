@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from tests.rig import ROOT, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import ROOT, Server
+from tests.support.waiting import WITHIN_S
 
 
 def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:

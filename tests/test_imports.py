@@ -1,17 +1,22 @@
-"""Who loads what while it runs: the server no libgphoto2, the camera process no websockets and no pydantic."""
+"""Who loads what while it runs: the server no libgphoto2, the camera process no websockets and no pydantic.
+
+And one way in which tests import their helpers.
+"""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from simulator.process import SimulatorProcess
-from tests.rig import ROOT, Client, Server
+from tests.support.rig import ROOT, Client, Server
 
 # Names in the paths of what a process has mapped: compiled modules and shared libraries.
 CAMERA_LIBRARIES = ("libgphoto2", "_gphoto2", "/gphoto2/")
@@ -88,6 +93,54 @@ def test_the_driver_is_the_only_file_that_imports_gphoto2() -> None:
                                   for file in (ROOT / room).rglob("*.py"))]  # fmt: skip
     importing = [file.relative_to(ROOT).as_posix() for file in ours if "import gphoto2" in file.read_text()]
     assert importing == ["camera/device/driver.py"]
+
+
+def _imported(source: str) -> Iterator[str]:
+    """The modules that a source file imports, and names from packages; relative ones with their dots."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _wrong_imports(source: str, helpers: set[str]) -> list[str]:
+    """Imports in a test that are relative, name a helper without its package, or reach into a conftest or test file."""
+    wrong = []
+    for name in _imported(source):
+        first, *others = name.split(".")
+        from_tests = first == "tests" and any(part == "conftest" or part.startswith("test_") for part in others[:2])
+        if not first or first in helpers | {"conftest"} or from_tests:
+            wrong.append(name)
+    return wrong
+
+
+def test_tests_import_their_helpers_by_their_full_name_and_nothing_from_a_conftest() -> None:
+    files = [file for file in (ROOT / "tests").rglob("*.py") if "node_modules" not in file.parts]
+    helpers = {file.stem for file in files} - {"__init__", "__main__"}
+    wrong = {str(file.relative_to(ROOT)): _wrong_imports(file.read_text(), helpers) for file in files}
+    assert {name: imports for name, imports in wrong.items() if imports} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from rig import Server",
+        "import rig",
+        "from .rig import Server",
+        "from . import rig",
+        "def later():\n    from rig import Server",
+        "from conftest import QUICK",
+        "from tests.conftest import QUICK",
+        "from tests import conftest",
+        "import tests.faults.conftest",
+        "from tests.test_entry import run",
+    ],
+)
+def test_an_import_in_another_style_is_found(source: str) -> None:
+    assert _wrong_imports(source, {"rig"})
+    assert _wrong_imports("from tests.support.rig import Server\nfrom simulator.client import Control", {"rig"}) == []
 
 
 def test_the_lint_holds_the_same_rules() -> None:

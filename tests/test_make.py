@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT
-from tests.tools import find_tool
+from tests.support.rig import ROOT
+from tests.support.tools import find_tool
 
 
 def _wheel(folder: Path, name: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT
-from tests.tools import find_tool
+from tests.support.rig import ROOT
+from tests.support.tools import find_tool
 
 _PAGE_TEST = "tests/console/test_console.py::test_a_wrong_token_is_told_and_the_right_one_opens"
 

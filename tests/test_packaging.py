@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT, Client, Server
+from tests.support.rig import ROOT, Client, Server
 
 _LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests")
 
@@ -49,7 +49,7 @@ def test_the_installed_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert help_text.startswith("usage: gphoto-ws-server [")
     assert "--settings prints all of them" in " ".join(help_text.split())
     assert _run(program, "--settings", PYTHONPATH=str(place)) == (ROOT / ".env.example").read_text()
-    monkeypatch.setattr("tests.rig.ROOT", place)
+    monkeypatch.setattr("tests.support.rig.ROOT", place)
     server = Server("--simulate", cwd=tmp_path)
 
     async def model() -> str:

@@ -19,8 +19,8 @@ from websockets.asyncio.client import connect
 from protocol.catalogue import COMMANDS
 from protocol.errors import ERROR_CODES
 from settings.environment import Settings
-from tests.rig import ROOT, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import ROOT, Server
+from tests.support.waiting import WITHIN_S
 
 README = (ROOT / "README.md").read_text()
 PHOTOBOOTH = (ROOT / "docs" / "photobooth.md").read_text()

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from settings.environment import Settings, SettingsError, load
 from settings.listen_policy import REFUSE_BELOW_CHARACTERS, WARN_BELOW_CHARACTERS
-from tests.rig import ROOT
-from tests.test_entry import run
+from tests.support.entry import run
+from tests.support.rig import ROOT
 
 EXAMPLE = ROOT / ".env.example"
 NOTHING = Path("/nonexistent/.env")

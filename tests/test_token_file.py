@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from settings.environment import SettingsError, load
-from tests.rig import Client, Server
-from tests.server.wire import last_words, stranger
+from tests.support.rig import Client, Server
+from tests.support.wire import last_words, stranger
 
 NOTHING = Path("/nonexistent/.env")
 SECRET = "from-the-secret-file-5d1c"

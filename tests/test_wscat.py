@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.rig import Json, Server
-from tests.tools import find_tool
+from tests.support.rig import Json, Server
+from tests.support.tools import find_tool
 
 _SECONDS = 30.0
 

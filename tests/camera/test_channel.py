@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from camera.channel import AsyncChannel, BlockingChannel, ChannelBroken, ChannelClosed, Message, pair
-from tests.waiting import WITHIN_S
+from tests.support.waiting import WITHIN_S
 
 
 class Ends:

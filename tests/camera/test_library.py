@@ -8,7 +8,7 @@ from camera import detection
 from camera.options import SessionOptions
 from camera.registry import Registry
 from simulator.process import SimulatorProcess
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("version", ["2.5.33", "2.5.33.1", "2.5.9", "2.4.40", "1.99", "2.5.31-dev"])

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from camera.log_lines import LOG_FORMAT, OneLine
-from tests.rig import Client, Server
+from tests.support.rig import Client, Server
 
 
 def written(message: str, error: Exception | None = None) -> str:

@@ -11,7 +11,7 @@ from camera.errors import CameraBusy, CameraError
 from camera.live_view import Feed, LiveView
 from camera.model import Frame
 from camera.orientation import AS_IS
-from tests.waiting import WITHIN_S, until
+from tests.support.waiting import WITHIN_S, until
 
 
 class Viewer:

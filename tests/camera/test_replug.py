@@ -19,8 +19,8 @@ from camera.options import SessionOptions
 from camera.orientation import AS_IS
 from camera.registry import Registry
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.waiting import until
+from tests.support.cameras import QUICK
+from tests.support.waiting import until
 
 ABLE = Capabilities(capture=True, live_view=True, config=True, delete=True)
 

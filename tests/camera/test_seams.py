@@ -8,7 +8,7 @@ import pytest
 
 from protocol.catalogue import COMMANDS
 from settings.environment import Settings
-from tests.rig import ROOT
+from tests.support.rig import ROOT
 
 CAMERA = sorted((ROOT / "camera").rglob("*.py"))
 

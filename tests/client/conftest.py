@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 from gphoto_ws_client import Client
-from shell import Shell
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.cameras import in_factory_state
-from tests.conftest import QUICK
-from tests.ports import free_port
-from tests.rig import ROOT, Server
+from tests.client.shell import Shell
+from tests.support.cameras import QUICK, in_factory_state
+from tests.support.ports import free_port
+from tests.support.rig import ROOT, Server
 
 
 @pytest.fixture

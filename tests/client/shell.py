@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from strange import Strange
-
-from tests.rig import Server
-from tests.waiting import WITHIN_S
+from tests.client.strange import Strange
+from tests.support.rig import Server
+from tests.support.waiting import WITHIN_S
 
 RUN_S = WITHIN_S
 

@@ -13,8 +13,9 @@ import pytest
 from gphoto_ws_client import Client, ConnectionFailed, ConnectionLost, GphotoWsError, replies
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from strange import PIECE, pong, strange
 from websockets.asyncio.server import ServerConnection, serve
+
+from tests.client.strange import PIECE, pong, strange
 
 PATIENCE_S = 50.0
 

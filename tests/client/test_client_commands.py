@@ -6,8 +6,8 @@ import pytest
 from gphoto_ws_client import CameraError, Client, DataError, RequestRefused
 
 from simulator.client import Control
-from tests.marks import decoded, mark
-from tests.rig import Server
+from tests.support.marks import decoded, mark
+from tests.support.rig import Server
 
 
 async def test_cameras_are_listed(api: Client, ports: list[str]) -> None:

@@ -6,7 +6,6 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 import pytest
-from declared import lacking
 from gphoto_ws_client import Client, CommandDescription, ServerError
 from gphoto_ws_client.errors import ERROR_CLASSES
 from gphoto_ws_client.events import EVENT_NAMES
@@ -16,7 +15,8 @@ from camera import model
 from protocol.catalogue import COMMANDS
 from protocol.commands import ConfigTree, EventName
 from protocol.errors import ERROR_CODES
-from tests.rig import Server
+from tests.client.declared import lacking
+from tests.support.rig import Server
 
 
 @pytest.mark.parametrize("name", COMMANDS)

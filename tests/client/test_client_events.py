@@ -9,7 +9,7 @@ from typing import TypeVar
 from gphoto_ws_client import CameraState, CaptureSaved, Client, ConfigChanged, Event, Events, FileAdded
 
 from simulator.client import Control
-from tests.waiting import WITHIN_S
+from tests.support.waiting import WITHIN_S
 
 KIND = TypeVar("KIND", bound=Event)
 

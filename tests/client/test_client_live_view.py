@@ -11,10 +11,10 @@ from gphoto_ws_client import Client, DataError
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.cameras import as_they_are
-from tests.marks import decoded, mark
-from tests.rig import Server
-from tests.waiting import WITHIN_S, until
+from tests.support.cameras import as_they_are
+from tests.support.marks import decoded, mark
+from tests.support.rig import Server
+from tests.support.waiting import WITHIN_S, until
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 from gphoto_ws_client import errors
-from shell import Shell, interrupt, line_of
 
 from simulator.client import Control
-from tests.marks import decoded
-from tests.rig import ROOT, Server
-from tests.waiting import WITHIN_S
+from tests.client.shell import Shell, interrupt, line_of
+from tests.support.marks import decoded
+from tests.support.rig import ROOT, Server
+from tests.support.waiting import WITHIN_S
 
 README = (ROOT / "clients" / "python" / "README.md").read_text()
 TOKEN_LINE = "export GPHOTO_WS_TOKEN="

@@ -20,9 +20,9 @@ from gphoto_ws_client import (
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.marks import decoded, mark
-from tests.rig import Server
-from tests.waiting import until
+from tests.support.marks import decoded, mark
+from tests.support.rig import Server
+from tests.support.waiting import until
 
 FULL_PRESS, AFTER = "0x9128", 1  # a half press comes first
 PATIENCE_S = 50.0

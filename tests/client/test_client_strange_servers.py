@@ -18,10 +18,10 @@ from gphoto_ws_client import (
     NoReply,
     UnexpectedReply,
 )
-from strange import LOGGED_IN, PIECE, never, pong, strange, transfer
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.waiting import WITHIN_S, until
+from tests.client.strange import LOGGED_IN, PIECE, never, pong, strange, transfer
+from tests.support.waiting import WITHIN_S, until
 
 COME_AGAIN, STAY_AWAY = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406)
 

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from gphoto_ws_client import CertificateRefused, Client, ConnectionFailed
-from shell import Shell
 
-from tests.rig import TOKEN, Server
+from tests.client.shell import Shell
+from tests.support.rig import TOKEN, Server
 
 Certified = Callable[..., Server]
 

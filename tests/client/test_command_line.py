@@ -10,10 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shell import Shell, line_of
 
 from simulator.client import Control
-from tests.marks import decoded, mark
+from tests.client.shell import Shell, line_of
+from tests.support.marks import decoded, mark
 
 
 def held(simulator: Control) -> dict[str, str]:

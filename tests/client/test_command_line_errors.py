@@ -11,12 +11,12 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from shell import Shell, finish, interrupt
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.rig import Server
-from tests.waiting import WITHIN_S
+from tests.client.shell import Shell, finish, interrupt
+from tests.support.rig import Server
+from tests.support.waiting import WITHIN_S
 
 
 def test_a_wrong_token(bare_shell: Shell) -> None:

@@ -17,9 +17,10 @@ import pytest
 from gphoto_ws_client.cli.safe import local_name, printable
 from hypothesis import given
 from hypothesis import strategies as st
-from shell import Done, Shell
-from strange import strange, transfer
 from websockets.asyncio.server import ServerConnection
+
+from tests.client.shell import Done, Shell
+from tests.client.strange import strange, transfer
 
 # Sets the window's title, clears the screen, goes back to the line's start, turns the direction of writing, ends lines
 # in three ways; DEL, a C1 control and a lone surrogate.

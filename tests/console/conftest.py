@@ -10,18 +10,17 @@ import pytest_asyncio
 
 from simulator.client import Control
 from simulator.process import SimulatedCamera, SimulatorProcess
-from tests.cameras import in_factory_state
-from tests.conftest import QUICK
-from tests.rig import Server
+from tests.support.cameras import QUICK, in_factory_state
+from tests.support.rig import Server
 
 if TYPE_CHECKING:
-    from tests.console.page import Console
+    from tests.support.page import Console
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Any]:
     """One Chromium for all tests; each has a tab with nothing kept from others."""
-    from tests.console import page  # skips where playwright is not there
+    from tests.support import page  # skips where playwright is not there
 
     async with page.browser() as browser:
         yield browser
@@ -30,7 +29,7 @@ async def browser() -> AsyncIterator[Any]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_console(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Console]]]:
     """Open the page of a server; fails after the test when the browser had something against the page."""
-    from tests.console.page import Console
+    from tests.support.page import Console
 
     opened: list[Console] = []
 

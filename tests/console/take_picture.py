@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from simulator.client import Control
-from tests.console.page import Console, browser, expect
-from tests.rig import Server
+from tests.support.page import Console, browser, expect
+from tests.support.rig import Server
 
 _LARGEST = 150_000
 _WINDOW, _WIDTH = {"width": 1440, "height": 1080}, 1200

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from simulator.client import Control
-from tests.console.page import OTHER_NAME, Console, expect
-from tests.marks import decoded, mark
-from tests.rig import TOKEN, Client, Server
+from tests.support.marks import decoded, mark
+from tests.support.page import OTHER_NAME, Console, expect
+from tests.support.rig import TOKEN, Client, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

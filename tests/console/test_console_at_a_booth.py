@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from simulator.client import Control
-from tests.console.page import SIZES, Console, expect
-from tests.rig import Server
+from tests.support.page import SIZES, Console, expect
+from tests.support.rig import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simulator.client import Control
-from tests.console.page import SIZES, Console, expect
-from tests.rig import TOKEN, Server
+from tests.support.page import SIZES, Console, expect
+from tests.support.rig import TOKEN, Server
 
 axe: Any = pytest.importorskip(
     "axe_playwright_python.async_playwright", reason="axe-playwright-python needs playwright"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simulator.client import Control
-from tests.console.page import Console, expect
-from tests.rig import TOKEN, Server
+from tests.support.page import Console, expect
+from tests.support.rig import TOKEN, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -11,8 +11,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatedCamera
-from tests.console.page import Console, expect
-from tests.rig import Server
+from tests.support.page import Console, expect
+from tests.support.rig import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

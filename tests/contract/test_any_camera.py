@@ -12,9 +12,9 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.marks import decoded, from_base64
-from tests.rig import Client, CommandError, Json, Server
+from tests.support.cameras import QUICK
+from tests.support.marks import decoded, from_base64
+from tests.support.rig import Client, CommandError, Json, Server
 
 
 @dataclass(frozen=True)

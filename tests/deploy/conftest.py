@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT
-from tests.tools import find_tool
-
-LAYERED = ROOT / "tests" / "deploy" / "layered"
+from tests.deploy.layer import LAYERED
+from tests.support.tools import find_tool
 
 
 @pytest.fixture

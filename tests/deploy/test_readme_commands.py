@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import LAYERED
-from tests.rig import ROOT
-from tests.tools import OFFLINE, find_tool
-from tests.waiting import WITHIN_S
+from tests.deploy.layer import LAYERED
+from tests.support.rig import ROOT
+from tests.support.tools import OFFLINE, find_tool
+from tests.support.waiting import WITHIN_S
 
 README = (ROOT / "deploy" / "README.md").read_text()
 SECONDS = 420

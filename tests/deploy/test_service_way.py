@@ -14,10 +14,10 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.marks import decoded
-from tests.ports import free_port
-from tests.rig import ROOT, TOKEN, Client, Json
+from tests.support.cameras import QUICK
+from tests.support.marks import decoded
+from tests.support.ports import free_port
+from tests.support.rig import ROOT, TOKEN, Client, Json
 
 UNIT = ROOT / "deploy" / "gphoto-ws-server.service"
 SECONDS = 30.0

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from settings.environment import Settings
-from tests.rig import ROOT
-from tests.tools import broken, find_tool
-from tests.waiting import WITHIN_S
+from tests.support.rig import ROOT
+from tests.support.tools import broken, find_tool
+from tests.support.waiting import WITHIN_S
 
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "gphoto-ws-server.service"

@@ -8,8 +8,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Server
+from tests.support.cameras import QUICK
+from tests.support.rig import Server
 
 
 @pytest.fixture

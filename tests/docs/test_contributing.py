@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rig import ROOT
+from tests.support.rig import ROOT
 
 FORMS = [form for form in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if form.stem != "config"]
 

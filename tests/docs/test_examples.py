@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from simulator.client import Control
-from tests.marks import decoded
-from tests.rig import ROOT, Client, Server
-from tests.waiting import WITHIN_S
+from tests.support.marks import decoded
+from tests.support.rig import ROOT, Client, Server
+from tests.support.waiting import WITHIN_S
 
 EXAMPLES = ROOT / "examples"
 WITHIN_MS = WITHIN_S * 1000
@@ -117,7 +117,7 @@ def pages() -> Iterator[str]:
 @pytest.fixture
 async def tab() -> AsyncIterator[Any]:
     """A tab of Chromium; fails after the test when the page had an error."""
-    from tests.console.page import browser  # skips where playwright is not there
+    from tests.support.page import browser  # skips where playwright is not there
 
     errors: list[str] = []
     async with browser() as chromium:

@@ -12,7 +12,7 @@ from protocol import closing, examples
 from protocol.catalogue import COMMANDS, EXAMPLE_PORT
 from protocol.events import EVENTS
 from simulator.client import Control
-from tests.rig import Client, Json, Server
+from tests.support.rig import Client, Json, Server
 
 # A picture is taken first and deleted last; live view comes after what tells of a camera at rest.
 ORDER = [

@@ -25,7 +25,7 @@ from protocol.events import EVENTS, ON_SUBSCRIPTION
 from protocol.frames import HEADER, HEADER_FIELDS
 from protocol.photonic import TABLE
 from server import limits
-from tests.rig import ROOT, Server
+from tests.support.rig import ROOT, Server
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())

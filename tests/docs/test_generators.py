@@ -17,7 +17,7 @@ from docs.generator.asyncapi import document
 from protocol.catalogue import COMMANDS
 from protocol.events import EVENTS
 from protocol.schemas import type_name
-from tests.rig import ROOT, Client, Server
+from tests.support.rig import ROOT, Client, Server
 
 NPM = ROOT / "tests" / "npm"
 SECONDS = 150

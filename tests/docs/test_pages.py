@@ -12,7 +12,7 @@ from camera.model import State
 from protocol.closing import CLOSE_CODES
 from protocol.errors import ERROR_CODES
 from settings.environment import Settings
-from tests.rig import ROOT
+from tests.support.rig import ROOT
 
 DOCS = ROOT / "docs"
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))

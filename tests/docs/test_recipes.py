@@ -11,8 +11,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import ROOT, Client, Json, Server
+from tests.support.cameras import QUICK
+from tests.support.rig import ROOT, Client, Json, Server
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
 SHOWN_PORTS = ("ptpip:127.0.0.1:40001:40001", "ptpip:127.0.0.1:40002:40002")

@@ -10,7 +10,7 @@ import pytest
 
 from docs.generator.release import CLIENT, problems
 from gphoto_ws_server import VERSION
-from tests.rig import ROOT
+from tests.support.rig import ROOT
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2031-05-06\n\n### Added\n\n- A thing.\n"
 

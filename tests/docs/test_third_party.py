@@ -15,8 +15,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from gphoto_ws_server import VERSION
-from tests.rig import ROOT
-from tests.tools import OFFLINE
+from tests.support.rig import ROOT
+from tests.support.tools import OFFLINE
 
 LOCK = ROOT / "requirements.lock"
 INSTALL_S = 240

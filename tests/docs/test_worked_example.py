@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import ROOT, Client, Server
+from tests.support.cameras import QUICK
+from tests.support.rig import ROOT, Client, Server
 
 # What the server and the generator of the documents need, in the tests' own clone.
 PARTS = ("*.py", "camera", "doctor", "docs", "protocol", "server", "service", "settings", "simulator", ".env.example")

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from in_process import InProcess
 
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Server
+from tests.support.cameras import QUICK
+from tests.support.in_process import InProcess
+from tests.support.rig import Server
 
 
 @pytest.fixture(scope="session")

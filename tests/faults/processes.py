@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def process_of(parent: int, port: str) -> psutil.Process | None:

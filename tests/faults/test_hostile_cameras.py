@@ -21,10 +21,10 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.marks import from_base64
-from tests.rig import Client, CommandError, Json, Server
-from tests.server.wire import well_formed
+from tests.support.cameras import QUICK
+from tests.support.marks import from_base64
+from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.wire import well_formed
 
 HOSTILE = 6
 HONEST = HOSTILE  # the last camera of the simulator

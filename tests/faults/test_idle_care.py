@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import psutil
 import pytest
-from in_process import InProcess
-from processes import camera_process
 
 from camera import upkeep
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Client, Server
-from tests.waiting import until
+from tests.faults.processes import camera_process
+from tests.support.cameras import QUICK
+from tests.support.in_process import InProcess
+from tests.support.rig import Client, Server
+from tests.support.waiting import until
 
 SPARE = 2  # the camera that the shared server does not have
 STORAGE_INFO, KEEP_DEVICE_ON = "0x1005", "0x911d"

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from in_process import InProcess
 
 from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
-from tests.marks import decoded, from_base64, mark
-from tests.rig import Client, CommandError, Server
-from tests.waiting import BUSY_MACHINE, until
+from tests.support.in_process import InProcess
+from tests.support.marks import decoded, from_base64, mark
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import BUSY_MACHINE, until
 
 CAPTURE, FULL_PRESS = "0x9128", 1  # a half press comes first
 SPARE = 2  # the camera that the shared server does not have

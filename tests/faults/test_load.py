@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from in_process import InProcess
 from websockets.asyncio.client import connect
 
 from benchmarks import crowd
@@ -28,8 +27,9 @@ from benchmarks.load import largest
 from server import limits
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.rig import ROOT, TOKEN, Client, Server
-from tests.waiting import BUSY_MACHINE, WITHIN_S, until
+from tests.support.in_process import InProcess
+from tests.support.rig import ROOT, TOKEN, Client, Server
+from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
 GONE_S = 20.0 * BUSY_MACHINE

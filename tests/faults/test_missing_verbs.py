@@ -11,18 +11,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from in_process import InProcess
 from PIL import Image
-from processes import camera_process
 
 from camera import detection
 from camera.model import Capabilities, Detected, DetectedCamera
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.marks import from_base64
-from tests.rig import Client, CommandError, Server
-from tests.waiting import until_answers
+from tests.faults.processes import camera_process
+from tests.support.cameras import QUICK
+from tests.support.in_process import InProcess
+from tests.support.marks import from_base64
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import until_answers
 
 SPARE = 2  # the camera that the shared server does not have
 # libgphoto2's flags claim this of its driver for drives.

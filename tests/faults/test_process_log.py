@@ -7,10 +7,10 @@ import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
-from in_process import InProcess
-from processes import camera_process
 
 from simulator.client import Control
+from tests.faults.processes import camera_process
+from tests.support.in_process import InProcess
 
 SPARE = 2  # the camera that the shared server does not have
 LINES = 60

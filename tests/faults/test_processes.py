@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psutil
 import pytest
-from in_process import InProcess
-from processes import camera_process, stopped
 
 from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
-from tests.marks import decoded, from_base64
-from tests.rig import Client, CommandError, Server
-from tests.waiting import WITHIN_S, until
+from tests.faults.processes import camera_process, stopped
+from tests.support.in_process import InProcess
+from tests.support.marks import decoded, from_base64
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
 

@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from processes import camera_process
 
 from camera import ports
 from camera.errors import CameraError, CameraIO, GpFailure
 from camera.reconnect import open_error, reset_device
 from protocol.errors import RequestError
 from simulator.client import Control
-from tests.rig import ROOT, Client, CommandError, Json, Server
-from tests.waiting import WITHIN_S
+from tests.faults.processes import camera_process
+from tests.support.rig import ROOT, Client, CommandError, Json, Server
+from tests.support.waiting import WITHIN_S
 
 SPARE = 2  # the camera that the shared server does not have
 

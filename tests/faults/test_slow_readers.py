@@ -10,7 +10,6 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
-from in_process import InProcess
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -18,8 +17,9 @@ from benchmarks import crowd
 from camera.events import CameraEvent, FileAdded
 from server import limits
 from simulator.client import Control
-from tests.rig import TOKEN, Client
-from tests.waiting import until
+from tests.support.in_process import InProcess
+from tests.support.rig import TOKEN, Client
+from tests.support.waiting import until
 
 SPARE = 2  # the camera that the shared server does not have
 CHANGES = 600

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.rig import ROOT
-from tests.waiting import WITHIN_S
+from tests.support.rig import ROOT
+from tests.support.waiting import WITHIN_S
 
 SEED = 20
 # The faults last a minute; what they leave under way may take until the longest deadlines.

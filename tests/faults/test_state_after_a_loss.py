@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Client, CommandError, Server
+from tests.support.cameras import QUICK
+from tests.support.rig import Client, CommandError, Server
 
 ROUNDS = 6
 

@@ -17,8 +17,8 @@ import auth
 from protocol import closing
 from server import limits
 from simulator.client import Control
-from tests.rig import Client, CommandError, Server
-from tests.waiting import BUSY_MACHINE, until
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import BUSY_MACHINE, until
 
 SPARE = 2  # the camera that the shared server does not have
 GONE_S, GONE_WITH_A_HUNG_CAMERA_S = 10.0 * BUSY_MACHINE, 20.0 * BUSY_MACHINE

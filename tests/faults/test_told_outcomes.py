@@ -9,8 +9,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Client, CommandError, Server
+from tests.support.cameras import QUICK
+from tests.support.rig import Client, CommandError, Server
 
 # What the driver asks for before, at and after the release.
 OPERATIONS = {

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from processes import camera_process
 
 from simulator.client import Control
-from tests.rig import Client, CommandError, Json, Server
-from tests.waiting import WITHIN_S, until
+from tests.faults.processes import camera_process
+from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.waiting import WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"

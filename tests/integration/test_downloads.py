@@ -12,8 +12,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.marks import decoded, from_base64, mark
-from tests.rig import Client, CommandError, Server
+from tests.support.marks import decoded, from_base64, mark
+from tests.support.rig import Client, CommandError, Server
 
 HEADER = struct.Struct(">BBHIQ")
 

@@ -12,8 +12,8 @@ from camera.device.configuration import not_found
 from camera.model import ConfigItem
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Client, CommandError, Json, Server
+from tests.support.cameras import QUICK
+from tests.support.rig import Client, CommandError, Json, Server
 
 FUJI_COMMANDS = 55740  # libgphoto2 camlibs/ptp2/fujiptpip.c
 

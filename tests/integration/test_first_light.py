@@ -8,7 +8,7 @@ import io
 from PIL import Image
 
 from simulator.client import Control
-from tests.rig import Client, Server
+from tests.support.rig import Client, Server
 
 
 async def test_a_picture_is_taken_and_downloaded(client: Client, simulator: Control) -> None:

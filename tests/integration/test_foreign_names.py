@@ -18,8 +18,8 @@ from camera.escapes import escaped, read, unescaped
 from camera.model import ConfigItem
 from camera.values import convert
 from simulator.client import Control
-from tests.rig import Client, CommandError, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import WITHIN_S
 
 # é of CP437 is 0x82. An EOS record has room for 15 bytes.
 PREFIX, SHOWN = "ca\udc82_", "ca%82_0001.JPG"

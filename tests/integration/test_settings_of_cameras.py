@@ -13,8 +13,8 @@ from camera.device.quirks import quirks_of
 from camera.errors import ShutterStaysOpen
 from camera.model import ConfigItem
 from simulator.client import Control
-from tests.rig import Client, CommandError, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import WITHIN_S
 
 
 async def test_a_change_by_one_client_is_told_to_subscribers(client: Client, server: Server) -> None:

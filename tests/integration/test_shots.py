@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from simulator.client import Control
-from tests.marks import decoded, from_base64, mark
-from tests.rig import Client, CommandError, Server
+from tests.support.marks import decoded, from_base64, mark
+from tests.support.rig import Client, CommandError, Server
 
 CARD = "/store_00020001/DCIM/100CANON"
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from simulator.client import Control
-from tests.rig import Client, Server
+from tests.support.rig import Client, Server
 
 
 async def test_a_camera_that_takes_its_time_delays_no_other(

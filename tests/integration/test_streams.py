@@ -19,10 +19,10 @@ from websockets.asyncio.client import connect
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.cameras import as_they_are
-from tests.marks import decoded, from_base64, mark
-from tests.rig import Client, CommandError, Json, Server
-from tests.waiting import until
+from tests.support.cameras import as_they_are
+from tests.support.marks import decoded, from_base64, mark
+from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.waiting import until
 
 HEADER = struct.Struct(">BBHIQ")
 

@@ -9,11 +9,9 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.cameras import in_factory_state
-from tests.rig import Client, Server
-
-# 432 is no multiple of 16: turning it needs more than moving blocks.
-PICTURES = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
+from tests.photobooth.pictures import PICTURES
+from tests.support.cameras import in_factory_state
+from tests.support.rig import Client, Server
 
 
 @pytest.fixture(scope="session")

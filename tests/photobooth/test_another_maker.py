@@ -8,9 +8,9 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.cameras import in_factory_state
-from tests.photobooth.conftest import PICTURES
-from tests.rig import Client, CommandError, Server
+from tests.photobooth.pictures import PICTURES
+from tests.support.cameras import in_factory_state
+from tests.support.rig import Client, CommandError, Server
 
 
 @pytest.fixture(scope="module")

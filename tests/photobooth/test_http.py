@@ -12,8 +12,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.rig import TOKEN, Client, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import TOKEN, Client, Server
+from tests.support.waiting import WITHIN_S
 
 Answer = tuple[int, dict[str, str], bytes]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from simulator.client import Control
-from tests.rig import Client, CommandError, Server
-from tests.waiting import until
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import until
 
 
 async def watch(client: Client) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from simulator.client import Control
-from tests.rig import Client, CommandError, Json, Server
+from tests.support.rig import Client, CommandError, Json, Server
 
 ISO_TAG = 0x8827
 

@@ -15,8 +15,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.rig import Client, CommandError, Server
-from tests.waiting import until
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import until
 
 # The user of Docker's image. It may read everything, so that the server runs from wherever it was cloned to.
 USER = 1000

@@ -17,8 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.photonic import TABLE
 from simulator.client import Control
-from tests.rig import TOKEN, Json, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import TOKEN, Json, Server
+from tests.support.waiting import WITHIN_S
 
 
 class Frontend:

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from camera.device import jpeg
 from camera.orientation import BY_EXIF, Orientation
 from simulator.client import Control
-from tests.rig import Client, CommandError, Server
+from tests.support.rig import Client, CommandError, Server
 
 ORIENTATIONS = [Orientation(rotation, flip) for rotation in (0, 90, 180, 270) for flip in (False, True)]
 # The simulator's corners, in order: top left, top right, bottom right, bottom left.

@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from protocol.catalogue import COMMANDS
 from simulator.process import SimulatorProcess
-from tests.rig import Client, Server
-from tests.server.wire import logged_in, say, well_formed
+from tests.support.rig import Client, Server
+from tests.support.wire import logged_in, say, well_formed
 
 PONG = {"status": "ok", "message": "pong"}
 # Wrong token, unsupported protocol, not UTF-8, too long.

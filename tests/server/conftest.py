@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.rig import Client, Server
-from tests.server.wire import logged_in
+from tests.support.rig import Client, Server
+from tests.support.wire import logged_in
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
 
-from tests.rig import Json, Server
-from tests.server.wire import REPLY_S, fresh_address
+from tests.support.rig import REPLY_S, Json, Server
+from tests.support.wire import fresh_address
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _MASK = b"\x37\xfa\x21\x3d"

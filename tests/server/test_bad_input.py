@@ -9,8 +9,8 @@ import pytest
 from protocol.catalogue import COMMANDS
 from server import limits
 from simulator.client import Control
-from tests.rig import Client, Server
-from tests.server.wire import answer, last_words, logged_in, refused, say, still_answers, stranger
+from tests.support.rig import Client, Server
+from tests.support.wire import answer, last_words, logged_in, refused, say, still_answers, stranger
 
 NOT_JSON = {
     "nothing": "",

@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 import auth
 from auth import Gate, TooManyFailures
-from tests.rig import TOKEN, Client, Server
-from tests.server.wire import fresh_address, last_words, still_answers
-from tests.waiting import until
+from tests.support.rig import TOKEN, Client, Server
+from tests.support.waiting import until
+from tests.support.wire import fresh_address, last_words, still_answers
 
 OWNERS_TRIES = 12
 

@@ -10,8 +10,8 @@ import pytest
 
 from protocol.catalogue import COMMANDS
 from simulator.client import Control
-from tests.rig import Client, Server
-from tests.server.wire import answers, codes, logged_in, refused, say, still_answers
+from tests.support.rig import Client, Server
+from tests.support.wire import answers, codes, logged_in, refused, say, still_answers
 
 EVENTS = [
     "camera_connected", "camera_disconnected", "camera_state", "camera_warning", "capture_checked", "capture_saved", "config_changed", "file_added",

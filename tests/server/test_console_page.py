@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.rig import TOKEN, Server
-from tests.waiting import WITHIN_S
+from tests.support.rig import TOKEN, Server
+from tests.support.waiting import WITHIN_S
 
 Answer = tuple[int, dict[str, str], bytes]
 

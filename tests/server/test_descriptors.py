@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.rig import Server
-from tests.server.wire import fresh_address, logged_in, still_answers
+from tests.support.rig import Server
+from tests.support.wire import fresh_address, logged_in, still_answers
 
 ROOM = 90  # descriptors beyond those that the server has; 64 of them are not for clients
 CROWD = 120

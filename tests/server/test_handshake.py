@@ -9,9 +9,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from tests.rig import Server
-from tests.server.wire import logged_in, still_answers, stranger
-from tests.waiting import WITHIN_S
+from tests.support.rig import Server
+from tests.support.waiting import WITHIN_S
+from tests.support.wire import logged_in, still_answers, stranger
 
 
 @pytest.mark.parametrize("path", ["", "/", "/ws", "/?from=here", "/ws?x"])

@@ -20,10 +20,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from server.hosts import Hosts
-from tests.rig import TOKEN, Client, Server
 from tests.server.raw import TEXT, RawClient, frame
-from tests.server.wire import REPLY_S, fresh_address, logged_in, still_answers, stranger
-from tests.waiting import WITHIN_S, until
+from tests.support.rig import REPLY_S, TOKEN, Client, Server
+from tests.support.waiting import WITHIN_S, until
+from tests.support.wire import fresh_address, logged_in, still_answers, stranger
 
 HOST = b"Host: localhost\r\n"
 UPGRADE = (

@@ -18,9 +18,9 @@ import pytest
 
 from camera.device import kernel
 from simulator.client import Control
-from tests.rig import ROOT, TOKEN, Client, CommandError, Server
-from tests.server.wire import still_answers
-from tests.waiting import until
+from tests.support.rig import ROOT, TOKEN, Client, CommandError, Server
+from tests.support.waiting import until
+from tests.support.wire import still_answers
 
 needs_landlock = pytest.mark.skipif(not kernel.landlock_version(), reason="This kernel has no Landlock")
 # Tries what a process of the same user could, and prints what it got.

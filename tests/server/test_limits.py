@@ -19,11 +19,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from server import limits
 from server.limits import TokenBucket
 from simulator.client import Control
-from tests.faults.in_process import InProcess
-from tests.rig import TOKEN, Client, Server
 from tests.server.raw import TEXT, RawClient, frame
-from tests.server.wire import REPLY_S, answers, codes, last_words, logged_in, say, still_answers, stranger
-from tests.waiting import WITHIN_S, until
+from tests.support.in_process import InProcess
+from tests.support.rig import REPLY_S, TOKEN, Client, Server
+from tests.support.waiting import WITHIN_S, until
+from tests.support.wire import answers, codes, last_words, logged_in, say, still_answers, stranger
 
 # The simulated camera's release of the shutter.
 RELEASE = "0x9128"

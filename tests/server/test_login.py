@@ -13,8 +13,8 @@ from camera.options import SessionOptions
 from gphoto_ws_server import build
 from server import limits
 from server.admission import Access, longest_waiting
-from tests.rig import TOKEN, Client, Server
-from tests.server.wire import answer, fresh_address, last_words, logged_in, refused, say, still_answers, stranger
+from tests.support.rig import TOKEN, Client, Server
+from tests.support.wire import answer, fresh_address, last_words, logged_in, refused, say, still_answers, stranger
 
 NO_LOGINS = {
     "no JSON": "hello",

@@ -13,9 +13,9 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import REPLY_S, Client, Server
-from tests.waiting import WITHIN_S, until
+from tests.support.cameras import QUICK
+from tests.support.rig import REPLY_S, Client, Server
+from tests.support.waiting import WITHIN_S, until
 
 # The simulated camera's operation that a frame is asked for with.
 LIVE_VIEW = "0x9153"

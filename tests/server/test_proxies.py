@@ -12,8 +12,8 @@ from websockets.datastructures import Headers
 import auth
 from server import limits
 from server.proxies import Proxies
-from tests.rig import TOKEN, Client, Server
-from tests.server.wire import last_words, still_answers, stranger
+from tests.support.rig import TOKEN, Client, Server
+from tests.support.wire import last_words, still_answers, stranger
 
 PROXIES = Proxies(["127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"])
 

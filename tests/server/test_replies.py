@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simulator.client import Control
-from tests.rig import Client, Server
-from tests.server.wire import answer, answers, codes, logged_in, say, still_answers
+from tests.support.rig import Client, Server
+from tests.support.wire import answer, answers, codes, logged_in, say, still_answers
 
 # The simulated camera's release of the shutter.
 RELEASE = "0x9128"

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from simulator.client import Control
-from tests.rig import Client, Server
-from tests.server.wire import answer, answers, codes, logged_in, say, still_answers
+from tests.support.rig import Client, Server
+from tests.support.wire import answer, answers, codes, logged_in, say, still_answers
 
 # The simulated camera's release of the shutter.
 RELEASE = "0x9128"

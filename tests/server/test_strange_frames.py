@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server import limits
-from tests.rig import Client, Server
 from tests.server.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawClient, frame
-from tests.server.wire import logged_in, still_answers, well_formed
-from tests.waiting import WITHIN_S
+from tests.support.rig import Client, Server
+from tests.support.waiting import WITHIN_S
+from tests.support.wire import logged_in, still_answers, well_formed
 
 COMMAND = b'{"command": "ping"}'
 REPLY = {"status": "ok", "message": "pong"}

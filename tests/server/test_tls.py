@@ -21,10 +21,10 @@ from websockets.exceptions import InvalidMessage
 
 import machine_names
 from server import limits
-from tests.rig import Client, Server
-from tests.server.wire import still_answers
-from tests.test_entry import run
-from tests.waiting import until
+from tests.support.entry import run
+from tests.support.rig import Client, Server
+from tests.support.waiting import until
+from tests.support.wire import still_answers
 from tls import Certificates, TlsError
 
 

@@ -14,10 +14,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHeaderValue, InvalidM
 from websockets.typing import Origin
 
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.rig import Client, CommandError, Server
-from tests.server.wire import answer, last_words, logged_in, say, still_answers, stranger
-from tests.waiting import WITHIN_S
+from tests.support.cameras import QUICK
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import WITHIN_S
+from tests.support.wire import answer, last_words, logged_in, say, still_answers, stranger
 
 TOKENS = ["plain-3b1f8c", "a\"quoted'one\\-7d2e", "n\u00f6n-\u00e4scii-\U0001f4f7-5c1a"]
 

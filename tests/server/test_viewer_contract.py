@@ -30,10 +30,10 @@ from server.frame_connection import FrameConnection, wire_message
 from server.frame_slot import FrameSlot
 from service.caller import Stream
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.faults.in_process import InProcess
-from tests.marks import decoded, from_base64
-from tests.waiting import until
+from tests.support.cameras import QUICK
+from tests.support.in_process import InProcess
+from tests.support.marks import decoded, from_base64
+from tests.support.waiting import until
 
 
 def jpeg_stream() -> Stream:

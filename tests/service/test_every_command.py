@@ -22,8 +22,8 @@ from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
 from service.events import EventHub
 from simulator.process import SimulatorProcess
-from tests.conftest import QUICK
-from tests.waiting import WITHIN_S, until
+from tests.support.cameras import QUICK
+from tests.support.waiting import WITHIN_S, until
 
 Ask = Callable[..., Any]
 

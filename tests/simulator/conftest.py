@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator_rig import Driver, Simulator, running_simulator
 
 from simulator.client import Control
+from tests.simulator.rig import Driver, Simulator, running_simulator
 
 
 @pytest.fixture(scope="session")

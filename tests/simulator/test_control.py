@@ -8,10 +8,10 @@ import sys
 from typing import Any
 
 import pytest
-from simulator_rig import ROOT, Driver, Simulator
 
 from simulator.client import Control, ControlError
-from tests.waiting import WITHIN_S
+from tests.simulator.rig import ROOT, Driver, Simulator
+from tests.support.waiting import WITHIN_S
 
 pytestmark = pytest.mark.timeout(20)
 

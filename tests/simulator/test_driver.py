@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image
-from simulator_rig import Driver, DriverError, Simulator, running_simulator
 
 from simulator.client import Control
-from tests.marks import decoded
+from tests.simulator.rig import Driver, DriverError, Simulator, running_simulator
+from tests.support.marks import decoded
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from simulator_rig import Driver, Simulator, failure, works
 
 from simulator.client import Control
+from tests.simulator.rig import Driver, Simulator, failure, works
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator_rig import Driver, Simulator, failure, running_simulator, works
 
 from simulator.client import Control, ControlError
-from tests.marks import decoded
+from tests.simulator.rig import Driver, Simulator, failure, running_simulator, works
+from tests.support.marks import decoded
 
 pytestmark = pytest.mark.timeout(20)
 

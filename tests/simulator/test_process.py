@@ -10,10 +10,10 @@ import sys
 import time
 
 import pytest
-from simulator_rig import ROOT, Simulator, running_simulator
 
-from tests.ports import free_port
-from tests.waiting import BUSY_MACHINE, WITHIN_S
+from tests.simulator.rig import ROOT, Simulator, running_simulator
+from tests.support.ports import free_port
+from tests.support.waiting import BUSY_MACHINE, WITHIN_S
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -9,7 +9,7 @@ import time
 from tests.soak.faults import READY_S, Blow, draw
 from tests.soak.line import Cut, Line, Refused
 from tests.soak.world import Camera, World
-from tests.waiting import until
+from tests.support.waiting import until
 
 # How long the run goes on waiting for a camera that broke the promise, before it gives up.
 _GIVE_UP_S = 180.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from tests.soak.world import World
-from tests.waiting import until
+from tests.support.waiting import until
 
 _EVERY_S = 1.0
 _FEWEST = 12

@@ -11,8 +11,8 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tests.rig import TOKEN
 from tests.soak.world import World
+from tests.support.rig import TOKEN
 
 Json = dict[str, Any]
 _RECONNECT_S = 0.3

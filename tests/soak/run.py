@@ -20,7 +20,7 @@ from tests.soak.story import Story
 from tests.soak.viewers import HABITS, Viewer
 from tests.soak.visitors import ask_for_health, come_and_go
 from tests.soak.world import World
-from tests.waiting import until
+from tests.support.waiting import until
 
 _WARM_UP_S, _CALM_S = 5.0, 30.0
 _FINISH_S = 240.0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.ports import free_port
-from tests.rig import ROOT, TOKEN
 from tests.soak.story import Story
+from tests.support.ports import free_port
+from tests.support.rig import ROOT, TOKEN
 
 _START_S, _STOP_S, _ORPHANS_S = 30.0, 20.0, 10.0
 

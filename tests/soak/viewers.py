@@ -12,9 +12,9 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from protocol.frames import HEADER
-from tests.marks import decoded
 from tests.soak.line import Cut, Json, Line, Refused
 from tests.soak.world import Camera, World
+from tests.support.marks import decoded
 
 _START_S = 90.0  # behind a photo and a camera that is opened again
 _AGAIN_S = 0.5

@@ -12,9 +12,9 @@ from contextlib import suppress
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tests.rig import TOKEN
 from tests.soak.line import Cut, Line, Refused
 from tests.soak.world import World
+from tests.support.rig import TOKEN
 
 _REPLY_S = 30.0
 _HEALTH_EVERY_S, _HEALTH_S = 0.5, 5.0

@@ -16,7 +16,7 @@ from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.soak.served import Served
 from tests.soak.story import Story
-from tests.waiting import until
+from tests.support.waiting import until
 
 T = TypeVar("T")
 

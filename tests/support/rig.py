@@ -18,10 +18,10 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.events import EVENTS
-from tests.ports import free_port
-from tests.waiting import BUSY_MACHINE, WITHIN_S
+from tests.support.ports import free_port
+from tests.support.waiting import BUSY_MACHINE, WITHIN_S
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-the-tests-7c1f"
 START_S, STOP_S, REPLY_S = WITHIN_S, 10.0 * BUSY_MACHINE, WITHIN_S
 

@@ -11,7 +11,7 @@ from camera.options import SessionOptions
 from gphoto_ws_server import build
 from server.admission import Access
 from server.app import App
-from tests.rig import TOKEN, Client
+from tests.support.rig import TOKEN, Client
 
 
 class InProcess:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.rig import TOKEN, Server
-from tests.tools import broken
-from tests.waiting import WITHIN_S
+from tests.support.rig import TOKEN, Server
+from tests.support.tools import broken
+from tests.support.waiting import WITHIN_S
 
 api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no wheel for this machine")
 expect = api.expect

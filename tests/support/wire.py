@@ -1,4 +1,4 @@
-"""Plain connections for the tests: for what the polite client of rig.py would never send."""
+"""Plain connections for the tests: for what the polite client of tests.support.rig would never send."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from protocol.errors import ERROR_CODES
-from tests.rig import REPLY_S, Client, CommandError, Json, Server
+from tests.support.rig import REPLY_S, Client, CommandError, Json, Server
 
 _numbers = itertools.count(1)
 

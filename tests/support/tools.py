@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT
-from tests.waiting import WITHIN_S
+from tests.support.rig import ROOT
+from tests.support.waiting import WITHIN_S
 
 # What pip, git and apt-get say where no network is.
 OFFLINE = re.compile(r"name resolution|NewConnectionError|Could not resolve|Network is unreachable")

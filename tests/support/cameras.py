@@ -1,4 +1,4 @@
-"""The control port of simulated cameras, which are in factory state, or as the test before left them."""
+"""Options of simulated cameras, and their control port: in factory state, or as the test before left them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+
+# Small pictures and a quick shutter; what is tested is not their size.
+QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The tests; what several folders use is in tests.support."""
