@@ -7,7 +7,6 @@ import os
 import psutil
 import pytest
 
-from camera.photos import downloads as fetched
 from camera.photos.downloads import FetchedFile, FileCache
 
 
@@ -23,7 +22,7 @@ def file(path: str, size: int = 10, mark: bytes = b"x") -> FetchedFile:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that pass when the test says so."""
     now = [1000.0]
-    monkeypatch.setattr(fetched.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("camera.photos.downloads.time.monotonic", lambda: now[0])
     return now
 
 

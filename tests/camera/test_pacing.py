@@ -51,7 +51,7 @@ async def at_once() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(live_view.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("camera.live_view.time.monotonic", lambda: now[0])
     return now
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,12 +163,18 @@ async def test_of_two_alike_that_were_unplugged_each_is_known_by_the_serial_it_t
     bus.cameras = []
     await until(lambda: all(camera.status.state == "absent" for camera in alike))
 
+    def is_back(number: int) -> bool:
+        return known.has(alike[number]) and alike[number].status.connected
+
+    def has_frames(number: int, count: int) -> bool:
+        return viewers[number].frames >= count
+
     for number in back:
         seen = viewers[number].frames
         bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", after[number], ABLE)]
-        await until(lambda number=number: known.has(alike[number]) and alike[number].status.connected, 20)
+        await until(partial(is_back, number), 20)
         assert await known.by_port(after[number]) is alike[number]
-        await until(lambda number=number, seen=seen: viewers[number].frames > seen + 2)
+        await until(partial(has_frames, number, seen + 3))
     assert [viewer.reasons for viewer in viewers] == [[], []]
     assert len(known.known) == 2
 

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,9 @@ class Shell:
 
     def start(self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
         """Start it; an empty variable is taken away."""
+        return self._start(arguments, environment, stdout)
+
+    def _start(self, arguments: Sequence[str], environment: dict[str, str], stdout: int) -> subprocess.Popen[bytes]:
         merged = {name: value for name, value in (self.environment | environment).items() if value}
         process = subprocess.Popen(
             [self.program, *arguments], cwd=self.folder, env=merged, stdin=subprocess.DEVNULL, stdout=stdout,
@@ -75,7 +78,7 @@ class Shell:
 
     def run(self, *arguments: str, **environment: str) -> Done:
         """Run it to its end; no run may show a traceback."""
-        return finish(self.start(*arguments, **environment))
+        return finish(self._start(arguments, environment, subprocess.PIPE))
 
     def good(self, *arguments: str, **environment: str) -> Done:
         """Run it; fails unless it went well, without a word on stderr."""

@@ -83,4 +83,4 @@ def test_replies_are_frozen() -> None:
     assert len(kinds) > 15
     for kind in kinds:
         assert fields(kind)
-        assert kind.__dataclass_params__.frozen, kind
+        assert vars(kind)["__dataclass_params__"].frozen, kind

@@ -6,6 +6,7 @@ import datetime
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -37,8 +38,12 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 def certified(authority: trustme.CA, tmp_path: Path, new_server: Callable[..., Server]) -> Certified:
     """Start a server with a certificate for a name."""
 
-    def start(name: str = "127.0.0.1", **dates: datetime.datetime) -> Server:
-        issued = authority.issue_cert(name, **dates)
+    def start(
+        name: str = "127.0.0.1",
+        not_before: datetime.datetime | None = None,
+        not_after: datetime.datetime | None = None,
+    ) -> Server:
+        issued = authority.issue_cert(name, not_before=not_before, not_after=not_after)
         chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
         for pem in issued.cert_chain_pems:
             pem.write_to_path(chain, append=True)
@@ -48,9 +53,9 @@ def certified(authority: trustme.CA, tmp_path: Path, new_server: Callable[..., S
     return start
 
 
-async def _refused(server: Server, **options: object) -> CertificateRefused:
+async def _refused(server: Server, **options: Any) -> CertificateRefused:
     with pytest.raises(CertificateRefused) as caught:
-        async with Client(server.uri, server.token, **options):  # type: ignore[arg-type]
+        async with Client(server.uri, server.token, **options):
             pass
     assert (caught.value.code, caught.value.retryable) == ("certificate_refused", False)
     return caught.value

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ async def camera(subject: Subject) -> AsyncIterator[Client]:
         yield client
 
 
-async def refused(client: Client, command: str, **payload: object) -> CommandError:
+async def refused(client: Client, command: str, **payload: Any) -> CommandError:
     with pytest.raises(CommandError) as caught:
         await client.command(command, **payload)
     return caught.value

@@ -90,7 +90,8 @@ cat /var/log/systemctl-calls
 def _block(heading: str) -> str:
     """The first code block below a heading."""
     _, _, below = README.partition(f"# {heading}\n")
-    return re.findall(r"^```sh\n(.*?)^```$", below, re.DOTALL | re.MULTILINE)[0]
+    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```$", below, re.DOTALL | re.MULTILINE)
+    return blocks[0]
 
 
 def _typed(block: str, name: str) -> str:

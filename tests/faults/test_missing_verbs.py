@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -54,7 +55,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
     return cameras
 
 
-async def refused(client: Client, command: str, **payload: object) -> str:
+async def refused(client: Client, command: str, **payload: Any) -> str:
     with pytest.raises(CommandError) as caught:
         await client.command(command, **payload)
     return caught.value.code

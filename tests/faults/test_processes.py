@@ -15,7 +15,7 @@ from simulator.client import Control
 from tests.faults.processes import camera_process, stopped
 from tests.support.in_process import InProcess
 from tests.support.marks import decoded, from_base64
-from tests.support.rig import Client, CommandError, Server
+from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
@@ -53,6 +53,10 @@ async def test_a_question_to_a_camera_process_that_was_just_killed_is_answered_b
         assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
+def _frame_after(seq: int) -> Callable[[Json], bool]:
+    return lambda event: event.get("seq", 0) > seq
+
+
 async def test_a_stream_goes_on_by_itself_after_its_process_was_killed(
     client: Client, server: Server, ports: list[str], bystander: Client
 ) -> None:
@@ -61,7 +65,7 @@ async def test_a_stream_goes_on_by_itself_after_its_process_was_killed(
     for _ in range(3):
         seen = await client.event("live_view_frame")
         (await camera_process(server.process.pid, ports[0])).kill()
-        later = await client.event(lambda event, seq=seen["seq"]: event.get("seq", 0) > seq + 10)
+        later = await client.event(_frame_after(seen["seq"] + 10))
         decoded(from_base64(later["image_b64"]))
     assert [event for event in client.events if event["event"] == "live_view_stopped"] == []
     assert (await client.command("stop_live_view"))["sent"] > 0

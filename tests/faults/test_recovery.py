@@ -137,7 +137,7 @@ def test_a_missing_permission_is_said_in_words(tmp_path: Path, monkeypatch: pyte
     node.touch()
     told = CameraIO("The transfer broke.", gp=GpFailure(-7))
     assert open_error("usb:001,004", told) is told
-    monkeypatch.setattr(ports.os, "access", lambda *_: False)  # the tests may run as root, who may everything
+    monkeypatch.setattr("camera.ports.os.access", lambda *_: False)  # the tests may run as root, who may everything
     plain: CameraError = open_error("usb:001,004", told)
     assert str(node) in plain.message
     request = RequestError.from_camera(plain)

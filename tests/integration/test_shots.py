@@ -9,14 +9,14 @@ import pytest
 
 from simulator.client import Control
 from tests.support.marks import decoded, from_base64, mark
-from tests.support.rig import Client, CommandError, Server
+from tests.support.rig import Client, CommandError, Json, Server
 
 CARD = "/store_00020001/DCIM/100CANON"
 
 
 async def download(client: Client, path: str | None = None) -> bytes:
     """A whole picture as base64; without a path the last one."""
-    named = {} if path is None else {"camera_filepath": path}
+    named: Json = {} if path is None else {"camera_filepath": path}
     return from_base64((await client.command("download_last_image", **named))["image_b64"])
 
 

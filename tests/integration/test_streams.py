@@ -8,7 +8,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -208,6 +208,10 @@ async def test_a_stream_that_starts_during_a_single_preview_gets_its_frames(
         await frames(other, 10)
 
 
+def _frame_after(seq: int) -> Callable[[Json], bool]:
+    return lambda frame: frame["seq"] > seq
+
+
 async def test_a_still_in_between_pauses_the_stream_and_it_resumes_by_itself(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
@@ -217,7 +221,7 @@ async def test_a_still_in_between_pauses_the_stream_and_it_resumes_by_itself(
             before = (await frames(watching, 3))[-1]
             await client.command("capture_image")
             assert simulator.state()["shots"] == shots + shot
-            after = await watching.event(lambda frame, seq=before["seq"]: frame["seq"] > seq + 3)
+            after = await watching.event(_frame_after(before["seq"] + 3))
             decoded(from_base64(after["image_b64"]))
 
 
@@ -244,11 +248,15 @@ async def test_a_stream_of_another_client_cannot_be_stopped(client: Client, serv
         await frames(other, 3)
 
 
+def _frame_of(stream: int) -> Callable[[Json], bool]:
+    return lambda event: event["stream"] == stream
+
+
 async def test_two_streams_of_one_client_are_told_apart(client: Client, ports: list[str]) -> None:
     streams = [(await client.command("start_live_view", port=port))["stream"] for port in ports]
     assert len(set(streams)) == 2
     for stream, serial in zip(streams, ("SIM0000001", "SIM0000002"), strict=True):
-        frame = await client.event(lambda event, stream=stream: event["stream"] == stream)
+        frame = await client.event(_frame_of(stream))
         assert f"serial={serial}".encode() in from_base64(frame["image_b64"])
     await client.command("stop_live_view", stream=streams[0])
     client.events.clear()

@@ -116,9 +116,11 @@ def test_a_template_that_could_fail_later_stops_the_start(template: str) -> None
 def test_whatever_a_camera_is_called_its_photos_get_a_name_that_fits(tmp_path: Path) -> None:
     folder = PhotoFolder(tmp_path / "photos", "{camera}{serial}{original}{counter}")
     name = folder.name("\u76f8" * 90 + ".JPG", "../" * 30 + "\u6a5f" * 90, "\0\n" + "\u756a" * 90, datetime.now())
-    path = folder.save(
-        name, ".jpg", 3, lambda descriptor: Path(f"/proc/self/fd/{descriptor}").write_bytes(b"abc") and None
-    )
+
+    def write(descriptor: int) -> None:
+        Path(f"/proc/self/fd/{descriptor}").write_bytes(b"abc")
+
+    path = folder.save(name, ".jpg", 3, write)
     assert path.parent == tmp_path / "photos"
     assert path.read_bytes() == b"abc"
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from protocol.catalogue import COMMANDS
 from simulator.process import SimulatorProcess
-from tests.support.rig import Client, Server
+from tests.support.rig import Client, Json, Server
 from tests.support.wire import logged_in, say, well_formed
 
 PONG = {"status": "ok", "message": "pong"}
@@ -125,7 +125,7 @@ async def test_any_payload_of_any_command_gets_one_reply(
     async with await logged_in(shared_server) as client:
         await client.socket.send(json.dumps({"command": name, "payload": payload}))
         await say(client, {"command": "ping"})
-        replies = []
+        replies: list[Json] = []
         while len(replies) < 2:
             message = await client.receive()
             # What the command itself asked for may come between: frames and events.

@@ -117,18 +117,20 @@ async def test_a_client_that_reads_only_after_its_flood_learns_why_it_was_closed
     async with await RawClient.open(bare_server) as flooder:
         flooder.send(frame(TEXT, b'{"command":"ping"}'))
         await flooder.reply()
-        flooder.writer.transport.pause_reading()
+        transport = flooder.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
         flooder.send(frame(TEXT, b"no JSON") * 20_000)
         address = flooder.writer.get_extra_info("sockname")[0]
         # By then the server has waited for the end of the closing handshake in vain.
         await asyncio.to_thread(bare_server.wait_for_log, rf"\({re.escape(address)}\): disconnected", REPLY_S)
-        flooder.writer.transport.resume_reading()
+        transport.resume_reading()
         assert await flooder.until_closed() == 4429
 
 
 def test_a_token_bucket_lets_a_burst_pass_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    monkeypatch.setattr("server.limits.time.monotonic", lambda: now)
     bucket = TokenBucket(rate=10, burst=3)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     now += 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -76,7 +77,7 @@ async def behind_a_proxy(new_server: Callable[..., Server]) -> AsyncIterator[Ser
     assert server.stop() == 0
 
 
-def from_(address: str) -> dict[str, object]:
+def from_(address: str) -> dict[str, Any]:
     """How a proxy connects for a client."""
     return {"local_addr": None, "additional_headers": {"X-Forwarded-For": f"198.51.100.9, {address}"}}
 

@@ -167,19 +167,21 @@ async def test_whatever_is_said_in_the_middle_of_a_piece_comes_whole_behind_it(f
         await asyncio.gather(sending, also, await ping)
 
 
-async def test_a_close_in_the_middle_of_a_piece_comes_whole_behind_it_from_either_side(file: FetchedFile) -> None:
-    for code in (1001, 1000):
-        async with pair(read=False) as (connection, client):
-            sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
-            await until(lambda there=connection: there.unsent > 0)
-            side = connection if code == 1001 else client
-            closing = asyncio.create_task(side.close(code))
-            await until(lambda there=side: there.state is not State.OPEN)
-            client.transport.resume_reading()
-            with suppress(ConnectionClosed):
-                assert await client.recv() == file.read(0, file.size)
-            await asyncio.gather(sending, closing, client.wait_closed())
-            assert (connection.close_code, client.close_code) == (code, code)
+@pytest.mark.parametrize("code", [1001, 1000])
+async def test_a_close_in_the_middle_of_a_piece_comes_whole_behind_it_from_either_side(
+    file: FetchedFile, code: int
+) -> None:
+    async with pair(read=False) as (connection, client):
+        sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
+        await until(lambda: connection.unsent > 0)
+        side = connection if code == 1001 else client
+        closing = asyncio.create_task(side.close(code))
+        await until(lambda: side.state is not State.OPEN)
+        client.transport.resume_reading()
+        with suppress(ConnectionClosed):
+            assert await client.recv() == file.read(0, file.size)
+        await asyncio.gather(sending, closing, client.wait_closed())
+        assert (connection.close_code, client.close_code) == (code, code)
 
 
 async def test_what_else_is_said_comes_between_the_pieces(file: FetchedFile) -> None:

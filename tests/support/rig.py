@@ -35,13 +35,10 @@ class Server:
         *options: command-line options.
         cwd: where it is started (a .env there would be read).
         through: a command that starts the server's command in a way of its own.
-        root: the folder with the project.
         **settings: environment variables; API_TOKEN is TOKEN unless given.
     """
 
-    def __init__(
-        self, *options: str, cwd: Path, through: Sequence[str] = (), root: Path = ROOT, **settings: str
-    ) -> None:
+    def __init__(self, *options: str, cwd: Path, through: Sequence[str] = (), **settings: str) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         own = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
         environment |= {"API_TOKEN": TOKEN} | own | settings
@@ -50,7 +47,7 @@ class Server:
         # The tests count the descriptors of the server, which only root sees of a process that is closed to others.
         looked_into = () if os.geteuid() == 0 or through else ("--debuggable",)
         self.process = subprocess.Popen(
-            [*through, sys.executable, "-W", "error", str(root / "gphoto_ws_server.py"), *looked_into, *options],
+            [*through, sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *looked_into, *options],
             cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True,
         )  # fmt: skip
