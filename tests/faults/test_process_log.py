@@ -47,3 +47,20 @@ async def test_a_camera_process_that_dies_again_and_again_writes_few_lines_and_t
     assert "Fatal Python error" not in "".join(
         line for line in capfd.readouterr().err.splitlines(True) if "camera.process_log" not in line
     )
+
+
+async def test_a_camera_processs_own_lines_keep_their_level_and_their_module(
+    in_process: Callable[..., Awaitable[InProcess]],
+    caplog: pytest.LogCaptureFixture,
+    simulator: Control,
+    ports: list[str],
+) -> None:
+    port = ports[SPARE]
+    running = await in_process(port, capture_target="Somewhere else")
+    async with await running.connect() as client:
+        await client.command("get_config", name="iso")
+    lines = [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+    name, level, words = next(line for line in lines if "Capture target" in line[2])
+    assert (name, level) == ("camera.device.worker", "WARNING")
+    assert words.startswith(f"{port}: Capture target was rejected: ")
+    assert traces(caplog) == []
