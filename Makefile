@@ -16,10 +16,10 @@ run: $(VENV)/.run  ## start the server with the connected cameras
 	$(BIN)/python gphoto_ws_server.py
 
 quick: lint  ## the checks, and the tests of every layer that together take less than a minute
-	$(BIN)/python -m pytest -q -n 4 tests/protocol tests/camera tests/service tests/integration tests/test_settings.py tests/test_imports.py
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/protocol tests/camera tests/service tests/integration tests/test_settings.py tests/test_imports.py
 
 test: lint  ## all checks and tests
-	$(BIN)/python -m pytest -n 4
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Each Python version that the README promises, in its own environment. A version that is not installed is skipped with a message.
 test-all:  ## the tests with every supported Python that is installed
@@ -29,7 +29,7 @@ test-all:  ## the tests with every supported Python that is installed
 		else echo "== Python $$version is not installed: skipped"; fi; done
 
 coverage: $(VENV)/.dev  ## branch coverage of the tests, including servers and camera processes; lists what is not covered
-	$(BIN)/python -m tests.covered -n 4
+	$(BIN)/python -m tests.covered -n 4 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

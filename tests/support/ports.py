@@ -1,36 +1,54 @@
-"""Ports for servers that are started again on the same one: nobody else takes them meanwhile."""
+"""Ports for servers that are restarted on the same port. No other process takes them in between."""
 
 from __future__ import annotations
 
+import fcntl
 import itertools
-import os
 import random
 import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
-# Below those that the kernel gives to whoever asks for any (ip_local_port_range begins at 32768): each connection of
-# a test beside this one may get the port of a server that is just being started again. A part for each process of
-# pytest-xdist.
-_FIRST, _PART, _PARTS = 21000, 1000, 11
+# Below the ports that the kernel gives to clients (ip_local_port_range starts at 32768): otherwise a connection of
+# another test may get the port of a server that is being restarted.
+_FIRST, _PORTS, _BLOCKS = 21000, 500, 22
+# Kept open, because closing it releases the lock.
+_lock: IO[str] | None = None
+
+
+def _reserve_block() -> int:
+    """The first port of a block that no other process of this or another test run uses, by a lock on a file."""
+    global _lock
+    for block in random.sample(range(_BLOCKS), _BLOCKS):
+        path = Path(tempfile.gettempdir(), f"gphoto-ws-tests-ports-{block}.lock")
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        _lock = file
+        return _FIRST + block * _PORTS
+    raise AssertionError(f"all {_BLOCKS} blocks of ports are in use by other test runs")
 
 
 def _own() -> Iterator[int]:
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PARTS
-    start = random.randrange(_PART)  # another run of the tests may go on beside this one
-    for number in itertools.count(start):
-        yield _FIRST + worker * _PART + number % _PART
+    first = _reserve_block()
+    yield from itertools.cycle(range(first, first + _PORTS))
 
 
 _candidates = _own()
 
 
 def free_port() -> int:
-    """A port that nobody has."""
-    for port in _candidates:
+    """A port that no server uses."""
+    for port in itertools.islice(_candidates, _PORTS):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise AssertionError("there is always a next one")
+    raise AssertionError("no port of the block is free")
