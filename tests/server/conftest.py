@@ -1,4 +1,4 @@
-"""A client of the server without cameras."""
+"""Fixtures for the server without cameras."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.wire import logged_in
 
 
 @pytest.fixture
-async def visitor(bare_server: Server) -> AsyncIterator[Client]:
+async def bare_client(bare_server: Server) -> AsyncIterator[Client]:
     """A client of the server without cameras, logged in."""
     async with await logged_in(bare_server) as client:
         yield client

@@ -1,4 +1,4 @@
-"""A client that may break the WebSocket protocol: frames made by hand, answers read by wsproto."""
+"""A client that can break the WebSocket protocol. It builds frames itself and reads replies with wsproto."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MASK = b"\x37\xfa\x21\x3d"
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
-    """One frame as a client sends it, or as it must not."""
+    """One frame as a client sends it, valid or invalid."""
     first = (0x80 if fin else 0) | reserved << 4 | opcode
     size, bit = len(payload), 0x80 if masked else 0
     if size < 126:
@@ -30,11 +30,11 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int 
         head = struct.pack(">BBQ", first, bit | 127, size)
     if not masked:
         return head + payload
-    return head + _MASK + bytes(byte ^ _MASK[place % 4] for place, byte in enumerate(payload))
+    return head + _MASK + bytes(byte ^ _MASK[index % 4] for index, byte in enumerate(payload))
 
 
 class RawClient:
-    """One TCP connection; after `open` a WebSocket, after `log_in` a client."""
+    """One TCP connection; after `open` a WebSocket connection, logged in unless `login` is false."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
@@ -44,13 +44,13 @@ class RawClient:
 
     @classmethod
     async def connect(cls, server: Server) -> Self:
-        """Connect from an address of its own, and send nothing."""
+        """Connect from a new address and send nothing."""
         host, _, port = urlsplit(server.uri).netloc.rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port), local_addr=fresh_address()))
 
     @classmethod
     async def open(cls, server: Server, *, login: bool = True) -> Self:
-        """Connect, shake hands and log in."""
+        """Connect, do the handshake and log in."""
         client = await cls.connect(server)
         client.writer.write(client.handshake())
         assert isinstance(await client._event(), AcceptConnection)
@@ -59,16 +59,16 @@ class RawClient:
         return client
 
     def handshake(self) -> bytes:
-        """What asks for a WebSocket."""
+        """The handshake request for a WebSocket."""
         return self._wire.send(Request(host="localhost", target="/"))
 
     def send(self, *data: bytes) -> None:
-        """Put bytes on the wire as they are."""
+        """Send bytes unchanged."""
         for piece in data:
             self.writer.write(piece)
 
     async def reply(self) -> Json:
-        """The next whole text message; pongs before it are kept."""
+        """The next complete text message. Pongs before it are stored in `pongs`."""
         text = ""
         while True:
             event = await self._event()
@@ -88,7 +88,7 @@ class RawClient:
                     continue
 
     async def until_pong(self, payload: bytes) -> None:
-        """Read until the answer to this ping: the server has seen all that was sent before it."""
+        """Read until the pong for this ping: then the server has read everything sent before it."""
         while payload not in self.pongs:
             match event := await self._event():
                 case Pong():
@@ -98,7 +98,7 @@ class RawClient:
                     raise ConnectionResetError
 
     async def until_closed(self) -> int | None:
-        """Read everything; the close code, None where the connection ended without one."""
+        """Read until the connection ends. Returns the close code, or None if there was none."""
         try:
             while True:
                 await self.reply()
@@ -106,7 +106,7 @@ class RawClient:
             return self.close_code
 
     async def close(self) -> None:
-        """Hang up."""
+        """Abort the connection."""
         self.writer.transport.abort()
 
     async def __aenter__(self) -> Self:

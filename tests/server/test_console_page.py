@@ -1,4 +1,4 @@
-"""The console page as it is served: one answer, nothing from outside, nothing let in from outside."""
+"""The console page as served: one response, no external resources, and a restrictive content security policy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from tests.support.rig import TOKEN, Server
 from tests.support.waiting import WITHIN_S
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 
-def _ask(server: Server, method: str = "GET", path: str = "/console", **headers: str) -> Answer:
+def _ask(server: Server, method: str = "GET", path: str = "/console", **headers: str) -> Response:
     connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=WITHIN_S)
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -26,7 +26,7 @@ def _ask(server: Server, method: str = "GET", path: str = "/console", **headers:
         connection.close()
 
 
-def test_the_page_is_for_anybody_and_holds_no_token(bare_server: Server) -> None:
+def test_the_page_is_public_and_contains_no_token(bare_server: Server) -> None:
     status, headers, body = _ask(bare_server)
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert body.startswith(b"<!doctype html>")
@@ -34,7 +34,7 @@ def test_the_page_is_for_anybody_and_holds_no_token(bare_server: Server) -> None
     assert _ask(bare_server, path="/console?from=here")[0] == 200
 
 
-def test_its_head_and_other_methods(bare_server: Server) -> None:
+def test_head_has_no_body_and_other_methods_are_rejected(bare_server: Server) -> None:
     length = len(_ask(bare_server)[2])
     status, headers, body = _ask(bare_server, "HEAD")
     assert (status, int(headers["content-length"]), body) == (200, length, b"")
@@ -42,15 +42,15 @@ def test_its_head_and_other_methods(bare_server: Server) -> None:
     assert (status, headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_it_is_kept_by_the_browser_until_it_changes(bare_server: Server) -> None:
+def test_the_browser_caches_the_page_until_it_changes(bare_server: Server) -> None:
     _, headers, _ = _ask(bare_server)
     assert headers["cache-control"] == "no-cache"
-    status, again, body = _ask(bare_server, If_None_Match=headers["etag"])
-    assert (status, again["etag"], body) == (304, headers["etag"], b"")
+    status, cached_headers, body = _ask(bare_server, If_None_Match=headers["etag"])
+    assert (status, cached_headers["etag"], body) == (304, headers["etag"], b"")
     assert _ask(bare_server, If_None_Match='"another"')[0] == 200
 
 
-def test_only_its_own_style_and_script_may_run(bare_server: Server) -> None:
+def test_only_the_style_and_script_of_the_page_are_allowed(bare_server: Server) -> None:
     _, headers, body = _ask(bare_server)
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
@@ -62,10 +62,10 @@ def test_only_its_own_style_and_script_may_run(bare_server: Server) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_it_needs_nothing_from_outside(bare_server: Server) -> None:
+def test_the_page_loads_nothing_external(bare_server: Server) -> None:
     body = _ask(bare_server)[2].decode()
-    wanted = re.findall(r"""(?:src|href)\s*=\s*["']([^"'#][^"']*)|url\(([^)]*)\)|@import""", body)
-    assert [first or second for first, second in wanted if not first.startswith("data:")] == []
+    resources = re.findall(r"""(?:src|href)\s*=\s*["']([^"'#][^"']*)|url\(([^)]*)\)|@import""", body)
+    assert [first or second for first, second in resources if not first.startswith("data:")] == []
     assert set(re.findall(r"https?://[^\s'\"]+", body)) <= {"http://www.w3.org/2000/svg"}
 
 
@@ -81,7 +81,9 @@ def test_it_needs_nothing_from_outside(bare_server: Server) -> None:
         ("booth.local:8765", "file://booth.local:8765", 403),
     ],
 )
-def test_the_page_may_connect_to_where_it_came_from(bare_server: Server, host: str, origin: str, status: int) -> None:
+def test_the_page_may_connect_only_to_the_host_that_served_it(
+    bare_server: Server, host: str, origin: str, status: int
+) -> None:
     handshake = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13",
                  "Sec_WebSocket_Key": base64.b64encode(bytes(16)).decode()}  # fmt: skip
     assert _ask(bare_server, path="/ws", Host=host, Origin=origin, **handshake)[0] == status

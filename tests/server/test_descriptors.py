@@ -1,4 +1,4 @@
-"""Where descriptors run out: new clients wait, those that are here go on, and the log stays short."""
+"""If file descriptors run out, new clients wait, connected clients continue, and the log stays short."""
 
 from __future__ import annotations
 
@@ -16,72 +16,72 @@ import psutil
 from tests.support.rig import Server
 from tests.support.wire import fresh_address, logged_in, still_answers
 
-ROOM = 90  # descriptors beyond those that the server has; 64 of them are not for clients
-CROWD = 120
-FEW = 24  # fewer than the server lets wait before their login
-LOOKED_AT_S = 3.0
+FREE_DESCRIPTORS = 90  # descriptors beyond those that the server has open; 64 of them are reserved
+MANY = 120
+FEW = 24  # fewer than the server accepts before their login
+OBSERVED_S = 3.0
 
 
 def silent_connection(server: Server) -> socket.socket:
-    """A connection that says nothing, from an address of its own."""
+    """A connection from a new address that sends nothing."""
     address = urlsplit(server.uri)
     return socket.create_connection((address.hostname, address.port), source_address=fresh_address())
 
 
 @contextmanager
-def crowd_of(server: Server, count: int) -> Iterator[list[socket.socket]]:
-    """As many connections that say nothing."""
+def silent_connections(server: Server, count: int) -> Iterator[list[socket.socket]]:
+    """`count` connections that send nothing."""
     sockets: list[socket.socket] = []
     try:
         for _ in range(count):
             sockets.append(silent_connection(server))
         yield sockets
     finally:
-        for one in sockets:
-            one.close()
+        for connection in sockets:
+            connection.close()
 
 
-async def test_at_the_limit_of_descriptors_new_clients_wait_and_get_in_later(
+async def test_at_the_descriptor_limit_new_clients_wait_and_are_accepted_later(
     new_server: Callable[..., Server],
 ) -> None:
     server = new_server("--simulate")
     process = psutil.Process(server.process.pid)
-    async with await logged_in(server) as here:
-        await here.command("get_camera_info")
-        most = process.num_fds() + ROOM
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
-        with crowd_of(server, CROWD):
+    async with await logged_in(server) as client:
+        await client.command("get_camera_info")
+        limit = process.num_fds() + FREE_DESCRIPTORS
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        with silent_connections(server, MANY):
             await asyncio.to_thread(server.wait_for_log, "New connections have to wait")
-            before, began = process.cpu_times(), time.monotonic()
-            while time.monotonic() < began + LOOKED_AT_S:
-                await still_answers(here)
+            cpu_before, start = process.cpu_times(), time.monotonic()
+            while time.monotonic() < start + OBSERVED_S:
+                await still_answers(client)
                 await asyncio.sleep(0.2)
-            # A camera needs descriptors to be opened again.
-            await here.command("restart_camera")
-            assert process.num_fds() < most - 16
-            used = process.cpu_times()
-            assert used.user + used.system - before.user - before.system < LOOKED_AT_S / 2
-        async with asyncio.timeout(20), await logged_in(server) as later:
-            await still_answers(later)
+            # Opening a camera again needs descriptors.
+            await client.command("restart_camera")
+            assert process.num_fds() < limit - 16
+            cpu_after = process.cpu_times()
+            assert cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system < OBSERVED_S / 2
+        async with asyncio.timeout(20), await logged_in(server) as late_client:
+            await still_answers(late_client)
     await asyncio.to_thread(server.wait_for_log, "Accepting connections again")
     assert server.log.count("New connections have to wait") == 1
     assert "out of system resource" not in server.log
     assert server.stop() == 0
 
 
-async def test_who_waits_for_a_descriptor_is_not_hung_up_on(new_server: Callable[..., Server]) -> None:
-    """Also where the server is shut down while it accepts nobody."""
+async def test_connections_that_wait_for_a_descriptor_are_not_closed(new_server: Callable[..., Server]) -> None:
+    """Also, the server can be stopped while it accepts no connections."""
     server = new_server()
     process = psutil.Process(server.process.pid)
-    most = process.num_fds() + FEW
-    async with await logged_in(server) as here:
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
-        with crowd_of(server, FEW) as crowd:
+    limit = process.num_fds() + FEW
+    async with await logged_in(server) as client:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        with silent_connections(server, FEW) as connections:
             await asyncio.to_thread(server.wait_for_log, "New connections have to wait")
-            began = time.monotonic()
-            while time.monotonic() < began + LOOKED_AT_S:
-                await still_answers(here)
+            start = time.monotonic()
+            while time.monotonic() < start + OBSERVED_S:
+                await still_answers(client)
                 await asyncio.sleep(0.2)
-            assert [one for one in crowd if select.select([one], [], [], 0)[0]] == []
+            assert [connection for connection in connections if select.select([connection], [], [], 0)[0]] == []
             assert server.stop() == 0
     assert "Traceback" not in server.log

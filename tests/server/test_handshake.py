@@ -1,4 +1,4 @@
-"""The handshake: which paths and which web pages are let in."""
+"""The handshake: which paths and origins are accepted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_any_other_path_is_not_found(bare_server: Server, path: str) -> No
     assert refusal.value.response.status_code == 404
 
 
-def test_a_browser_at_another_path_is_told_where_the_websocket_is(bare_server: Server) -> None:
+def test_the_404_page_names_the_websocket_path(bare_server: Server) -> None:
     with pytest.raises(HTTPError) as refusal:
         urlopen(Request(bare_server.uri.replace("ws:", "http:") + "/nothing"), timeout=WITHIN_S)
     with refusal.value as response:
@@ -42,7 +42,7 @@ def test_a_browser_at_another_path_is_told_where_the_websocket_is(bare_server: S
     ["http://localhost", "http://localhost:3000", "https://localhost:8443", "http://127.0.0.1:8000", "http://[::1]:8000",
      "https://booth.example", "null"],
 )  # fmt: skip
-async def test_a_page_of_this_machine_or_of_the_settings_is_let_in(bare_server: Server, origin: str) -> None:
+async def test_local_origins_and_origins_of_the_settings_are_accepted(bare_server: Server, origin: str) -> None:
     async with await logged_in(bare_server, origin=Origin(origin)) as client:
         await still_answers(client)
 
@@ -53,7 +53,7 @@ async def test_a_page_of_this_machine_or_of_the_settings_is_let_in(bare_server: 
      "http://localhost.evil.example", "http://localhost:3000.evil.example", "http://evil.example/localhost",
      "http://127.0.0.1.evil.example", "ftp://localhost", "localhost", "https://BOOTH.example.evil"],
 )  # fmt: skip
-async def test_a_page_from_elsewhere_is_forbidden(bare_server: Server, origin: str) -> None:
+async def test_other_origins_are_forbidden(bare_server: Server, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         await stranger(bare_server, origin=Origin(origin))
     assert refusal.value.response.status_code == 403

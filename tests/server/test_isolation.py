@@ -1,4 +1,4 @@
-"""What a program of the server's own user, and a camera's process above all, can take from the server: not the token."""
+"""Programs of the server's user, and camera processes in particular, cannot read the token from the server."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from tests.support.waiting import until
 from tests.support.wire import still_answers
 
 needs_landlock = pytest.mark.skipif(not kernel.landlock_version(), reason="This kernel has no Landlock")
-# Tries what a process of the same user could, and prints what it got.
-THIEF = """
+# An attack by a process of the same user; prints the names of the attempts that succeeded.
+ATTACK = """
 import json, os, sys
 pid, token = int(sys.argv[1]), sys.argv[2].encode()
-def attempt(deed):
+def attempt(action):
     try:
-        return bool(deed())
+        return bool(action())
     except OSError:
         return False
-def remembered():
+def token_in_memory():
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
         for line in maps:
-            places, rights = line.split()[:2]
-            start, end = (int(place, 16) for place in places.split("-"))
+            bounds, rights = line.split()[:2]
+            start, end = (int(bound, 16) for bound in bounds.split("-"))
             if rights.startswith("rw"):
                 memory.seek(start)
                 if token in memory.read(end - start):
                     return True
-deeds = {
+actions = {
     "environment": lambda: token in open(f"/proc/{pid}/environ", "rb").read(),
-    "memory": remembered,
+    "memory": token_in_memory,
     "files": lambda: os.readlink(f"/proc/{pid}/fd/2"),
 }
-print(json.dumps([name for name, deed in deeds.items() if attempt(deed)]))
+print(json.dumps([name for name, action in actions.items() if attempt(action)]))
 """
-# The same from inside a camera's process, and what else it has no need of.
-PRISONER = """
+# The same attack from inside a confined camera process, and attempts that only its confinement prevents.
+CONFINED_ATTACK = """
 import os, signal, socket, subprocess, sys
 from camera.device import sandbox
 assert sandbox.confine(sys.argv[3])
 sys.path.append("/")
-{thief}
+{attack}
 secret, port = sys.argv[4], int(sys.argv[5])
-deeds = {
+actions = {
     "secret": lambda: open(secret).read(),
     "folder": lambda: os.listdir(os.path.dirname(secret)),
     "write": lambda: open(secret + ".new", "w").write("x"),
@@ -65,14 +65,14 @@ deeds = {
     "signal": lambda: os.kill(pid, 0) or True,
     "connection": lambda: socket.create_connection(("127.0.0.1", port), 5),
 }
-print(json.dumps([name for name, deed in deeds.items() if attempt(deed)]))
-import PIL.Image  # what Python has not loaded yet can still be loaded
+print(json.dumps([name for name, action in actions.items() if attempt(action)]))
+import PIL.Image  # modules that are not loaded yet can still be loaded
 """
 
 
 @pytest.fixture(scope="module")
-def ordinary() -> list[str]:
-    """What makes a command's process an ordinary one: as root, without what root may do beyond its own files."""
+def unprivileged() -> list[str]:
+    """A command prefix that starts a process without the capabilities of root; empty for other users."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -81,12 +81,12 @@ def ordinary() -> list[str]:
 
 
 @pytest.fixture
-def started(tmp_path: Path, ordinary: list[str]) -> Iterator[Callable[..., Server]]:
-    """Start servers as an ordinary user does, closed to others as they are by default."""
+def unprivileged_server(tmp_path: Path, unprivileged: list[str]) -> Iterator[Callable[..., Server]]:
+    """Start servers without capabilities, protected from other processes as by default."""
     servers: list[Server] = []
 
     def start(*options: str, **settings: str) -> Server:
-        servers.append(Server(*options, cwd=tmp_path, through=ordinary or ["env"], **settings))
+        servers.append(Server(*options, cwd=tmp_path, through=unprivileged or ["env"], **settings))
         return servers[-1]
 
     yield start
@@ -95,72 +95,72 @@ def started(tmp_path: Path, ordinary: list[str]) -> Iterator[Callable[..., Serve
             server.kill()
 
 
-def steal(ordinary: list[str], script: str, *arguments: object) -> list[list[str]]:
-    """What such a script, run by the server's user, could do."""
-    ended = subprocess.run(
-        [*ordinary, sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=30,
+def attack(unprivileged: list[str], script: str, *arguments: object) -> list[list[str]]:
+    """Run a script as the server's user; the attempts that succeeded, one list per line of output."""
+    result = subprocess.run(
+        [*unprivileged, sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=30,
         check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_a_program_of_the_same_user_reads_neither_environment_nor_memory(
-    started: Callable[..., Server], ordinary: list[str]
+def test_a_program_of_the_same_user_cannot_read_environment_or_memory(
+    unprivileged_server: Callable[..., Server], unprivileged: list[str]
 ) -> None:
-    server = started()
-    assert steal(ordinary, THIEF, server.process.pid, TOKEN) == [[]]
+    server = unprivileged_server()
+    assert attack(unprivileged, ATTACK, server.process.pid, TOKEN) == [[]]
     assert server.stop() == 0
 
 
-def test_a_server_that_is_debuggable_is_open_to_it_but_for_the_token_in_its_environment(
-    started: Callable[..., Server], ordinary: list[str]
+def test_a_debuggable_server_exposes_memory_and_files_but_no_token_in_its_environment(
+    unprivileged_server: Callable[..., Server], unprivileged: list[str]
 ) -> None:
-    server = started("--debuggable")
-    assert steal(ordinary, THIEF, server.process.pid, TOKEN) == [["memory", "files"]]
+    server = unprivileged_server("--debuggable")
+    assert attack(unprivileged, ATTACK, server.process.pid, TOKEN) == [["memory", "files"]]
 
 
 @needs_landlock
-@pytest.mark.parametrize(("port", "reaches"), [("usb:001,001", []), ("ptpip:127.0.0.1", ["connection"])])
-def test_a_camera_process_reaches_nothing_of_the_server_but_the_network_where_its_camera_is_there(
-    new_server: Callable[..., Server], ordinary: list[str], tmp_path: Path, port: str, reaches: list[str]
+@pytest.mark.parametrize(("port", "expected"), [("usb:001,001", []), ("ptpip:127.0.0.1", ["connection"])])
+def test_a_camera_process_reaches_nothing_except_the_network_for_a_network_camera(
+    new_server: Callable[..., Server], unprivileged: list[str], tmp_path: Path, port: str, expected: list[str]
 ) -> None:
-    # Open to debuggers and without a user of its own: what is left is what the process may not do.
+    # Debuggable and with the same user, so that only the confinement protects the server.
     server = new_server("--debuggable")
     secret = tmp_path / "api_token"
     secret.write_text(TOKEN)
-    script = PRISONER.replace("{thief}", THIEF)
-    loot, done = steal([], script, server.process.pid, TOKEN, port, secret, server.uri.rpartition(":")[2])
-    assert (loot, done) == ([], reaches)
+    script = CONFINED_ATTACK.replace("{attack}", ATTACK)
+    stolen, reached = attack([], script, server.process.pid, TOKEN, port, secret, server.uri.rpartition(":")[2])
+    assert (stolen, reached) == ([], expected)
     assert secret.read_text() == TOKEN
 
 
 @needs_landlock
-async def test_a_camera_that_leads_to_a_file_of_the_server_does_not_get_it(
-    started: Callable[..., Server], tmp_path: Path, picture_folder: Path
+async def test_a_link_on_a_camera_to_a_file_of_the_server_is_not_followed(
+    unprivileged_server: Callable[..., Server], tmp_path: Path, picture_folder: Path
 ) -> None:
     secret = tmp_path / "api_token"
-    cards = tmp_path / "card"
-    shutil.copytree(picture_folder, cards)
-    # The driver reads as many bytes as it saw when it looked first.
-    secret.write_text(TOKEN.ljust((cards / "picture.jpg").stat().st_size))
-    shutil.copy(cards / "picture.jpg", cards / "secret.jpg")
-    server = started(VCAMERADIR=str(cards))
+    card = tmp_path / "card"
+    shutil.copytree(picture_folder, card)
+    # The driver reads as many bytes as the file had when it was listed.
+    secret.write_text(TOKEN.ljust((card / "picture.jpg").stat().st_size))
+    shutil.copy(card / "picture.jpg", card / "secret.jpg")
+    server = unprivileged_server(VCAMERADIR=str(card))
     async with await Client.connect(server) as client:
         await client.command("select_camera", port="usb:001,001")
         folder = "/store_00010001"
-        listed = await client.command("list_files", folder=folder)
-        assert {file["filename"] for file in listed["files"]} == {"picture.jpg", "secret.jpg"}
+        files = await client.command("list_files", folder=folder)
+        assert {file["filename"] for file in files["files"]} == {"picture.jpg", "secret.jpg"}
         picture = await client.command("download_last_image", camera_filepath=f"{folder}/picture.jpg")
-        assert base64.b64decode(picture["image_b64"]) == (cards / "picture.jpg").read_bytes()
-        (cards / "secret.jpg").unlink()
-        (cards / "secret.jpg").symlink_to(secret)
+        assert base64.b64decode(picture["image_b64"]) == (card / "picture.jpg").read_bytes()
+        (card / "secret.jpg").unlink()
+        (card / "secret.jpg").symlink_to(secret)
         with pytest.raises(CommandError):
             await client.command("download_last_image", camera_filepath=f"{folder}/secret.jpg")
     assert "confined by Landlock" in server.log
 
 
-async def test_a_camera_process_is_ended_before_the_server_where_memory_runs_out(
+async def test_the_kernel_kills_a_camera_process_before_the_server_if_memory_runs_out(
     server: Server, client: Client
 ) -> None:
     def score(process: psutil.Process) -> int:
@@ -171,14 +171,16 @@ async def test_a_camera_process_is_ended_before_the_server_where_memory_runs_out
     assert all(score(worker) >= score(psutil.Process(server.process.pid)) + 400 for worker in workers)
 
 
-async def test_limits_below_ours_do_not_end_a_camera_process(
+async def test_lower_resource_limits_do_not_stop_a_camera_process(
     new_server: Callable[..., Server], simulator: Control
 ) -> None:
     server = new_server("--simulate")
     async with await Client.connect(server) as client:
-        assert (await client.command("get_camera_info"))["status"] == "ok"  # open: what restarts is a new process
-        for what, most in ((resource.RLIMIT_AS, 2 * 2**30), (resource.RLIMIT_FSIZE, 64 * 2**20)):
-            resource.prlimit(server.process.pid, what, (most, most))
+        assert (await client.command("get_camera_info"))[
+            "status"
+        ] == "ok"  # open, so that restart_camera starts a new process
+        for limit, value in ((resource.RLIMIT_AS, 2 * 2**30), (resource.RLIMIT_FSIZE, 64 * 2**20)):
+            resource.prlimit(server.process.pid, limit, (value, value))
         before = {child.pid for child in server.children()}
         assert (await client.command("restart_camera"))["status"] == "ok"
         assert (await client.command("capture_image"))["status"] == "ok"
@@ -187,9 +189,11 @@ async def test_limits_below_ours_do_not_end_a_camera_process(
         assert [resource.prlimit(worker.pid, resource.RLIMIT_AS)[1] for worker in workers] == [2 * 2**30]
 
 
-async def test_a_server_that_hangs_still_shows_where_and_its_cameras_go(started: Callable[..., Server]) -> None:
-    """As the unit's watchdog ends it: SIGABRT, with faulthandler on."""
-    server = started("--simulate", PYTHONFAULTHANDLER="1")
+async def test_sigabrt_logs_a_traceback_and_ends_the_camera_processes(
+    unprivileged_server: Callable[..., Server],
+) -> None:
+    """The watchdog of the systemd unit ends a hung server with SIGABRT, with faulthandler enabled."""
+    server = unprivileged_server("--simulate", PYTHONFAULTHANDLER="1")
     async with await Client.connect(server) as client:
         await client.command("get_camera_info")
         await still_answers(client)

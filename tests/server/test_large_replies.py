@@ -1,4 +1,4 @@
-"""A picture in a JSON reply of any size: clients of websockets take it."""
+"""A JSON reply with a very large file stays below the fragment limit of clients."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from protocol.commands import Thumbnail
 from server.picture_reply import fragments
 from service.answers import PictureReply
 
-# Where websockets ends a message (its WEBSOCKETS_MAX_FRAGMENTS).
-MOST_FRAGMENTS = 4096
+# The fragments that the websockets library accepts per message (WEBSOCKETS_MAX_FRAGMENTS).
+MAX_FRAGMENTS = 4096
 LARGE = 300 * 2**20 + 1
 
 
-async def test_a_video_of_300_mib_comes_in_fewer_fragments_than_end_a_message() -> None:
+async def test_a_video_of_300_mib_stays_below_the_fragment_limit() -> None:
     descriptor = os.memfd_create("video")
     os.ftruncate(descriptor, LARGE)
     video = FetchedFile(descriptor, "/a/MVI_0001.MOV", LARGE, "video/quicktime")
@@ -23,5 +23,5 @@ async def test_a_video_of_300_mib_comes_in_fewer_fragments_than_end_a_message() 
     async for fragment in fragments(answer, lambda reply: b'{"image_b64":"mark"}'):
         count += 1
         characters += len(fragment)
-    assert count < MOST_FRAGMENTS
+    assert count < MAX_FRAGMENTS
     assert characters == len('{"image_b64":""}') + -(-LARGE // 3) * 4  # no padding between fragments

@@ -1,4 +1,4 @@
-"""What the service manager hears: a real datagram socket on one side, the server's process on the other."""
+"""Notifications to the service manager, received on a real datagram socket."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.cameras import QUICK
 from tests.support.rig import REPLY_S, Client, Server
 from tests.support.waiting import WITHIN_S, until
 
-# The simulated camera's operation that a frame is asked for with.
+# The operation with which the simulated camera reads a frame.
 LIVE_VIEW = "0x9153"
 
 
 class Manager:
-    """The socket of a service manager, and what arrived there."""
+    """The notification socket of a service manager."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -30,16 +30,16 @@ class Manager:
         self._socket.setblocking(False)
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
-    async def hears(self, wanted: str) -> list[str]:
-        """The lines of the next message that has this one, or one that begins with it where it ends in "="."""
+    async def message_with(self, wanted: str) -> list[str]:
+        """The lines of the next message with this line. If it ends in "=", the value does not matter."""
         async with asyncio.timeout(WITHIN_S):
             while True:
                 lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
                 if any(line == wanted or (wanted.endswith("=") and line.startswith(wanted)) for line in lines):
                     return lines
 
-    def rest(self) -> list[str]:
-        """Every line that arrived and was not heard yet."""
+    def unread(self) -> list[str]:
+        """Every line that arrived and was not read yet."""
         lines: list[str] = []
         while True:
             try:
@@ -61,27 +61,29 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract name"])
-async def test_it_is_ready_once_it_listens_and_tells_when_it_stops(
+async def test_the_server_notifies_when_it_listens_and_when_it_stops(
     new_server: Callable[..., Server], tmp_path: Path, abstract: bool
 ) -> None:
     address = f"@gphoto-ws-server-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with Manager(address) as manager:
         server = new_server(NOTIFY_SOCKET=address)
-        await manager.hears("READY=1")
+        await manager.message_with("READY=1")
         async with await Client.connect(server) as client:
             assert (await client.command("ping"))["message"] == "pong"
-        assert "STOPPING=1" not in manager.rest()
+        assert "STOPPING=1" not in manager.unread()
         assert await asyncio.to_thread(server.stop) == 0
-        assert "STOPPING=1" in manager.rest()
+        assert "STOPPING=1" in manager.unread()
 
 
-async def test_a_server_that_cannot_listen_is_never_ready(new_server: Callable[..., Server], manager: Manager) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AssertionError, match="in use"):
-        new_server(NOTIFY_SOCKET=manager.address, WS_PORT=str(taken.getsockname()[1]))
-    assert "READY=1" not in manager.rest()
+async def test_a_server_that_cannot_listen_does_not_notify_ready(
+    new_server: Callable[..., Server], manager: Manager
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used_port, pytest.raises(AssertionError, match="in use"):
+        new_server(NOTIFY_SOCKET=manager.address, WS_PORT=str(used_port.getsockname()[1]))
+    assert "READY=1" not in manager.unread()
 
 
-async def test_the_watchdog_is_fed_also_while_a_camera_hangs(
+async def test_watchdog_notifications_continue_while_a_camera_hangs(
     new_server: Callable[..., Server], manager: Manager
 ) -> None:
     with SimulatorProcess("--cameras", "1", *QUICK) as simulator, Control(simulator.control) as control:
@@ -89,42 +91,44 @@ async def test_the_watchdog_is_fed_also_while_a_camera_hangs(
         server = new_server(NETWORK_CAMERAS=port, NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="1000000")
         async with await Client.connect(server) as client:
             await client.command("get_config", name="iso", port=port)
-            control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops for ever
+            control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops without end
             await client.socket.send(f'{{"command": "capture_preview", "payload": {{"port": "{port}"}}}}')
             await until(lambda: LIVE_VIEW in control.state()["operations"], REPLY_S)
             worker = next(child for child in server.children() if "camera.device.worker" in child.cmdline())
-            manager.rest()
+            manager.unread()
             for _ in range(3):
-                await manager.hears("WATCHDOG=1")
+                await manager.message_with("WATCHDOG=1")
             assert worker.is_running()
         assert await asyncio.to_thread(server.stop) == 0
 
 
-async def test_the_status_tells_who_is_there(new_server: Callable[..., Server], manager: Manager) -> None:
+async def test_the_status_has_the_number_of_cameras_and_clients(
+    new_server: Callable[..., Server], manager: Manager
+) -> None:
     server = new_server("--simulate", NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="200000")
     async with await Client.connect(server) as client:
         await client.command("list_cameras")
-        await manager.hears("STATUS=cameras: 1, open: 1, clients: 1")
-    await manager.hears("STATUS=cameras: 1, open: 1, clients: 0")
+        await manager.message_with("STATUS=cameras: 1, open: 1, clients: 1")
+    await manager.message_with("STATUS=cameras: 1, open: 1, clients: 0")
     assert await asyncio.to_thread(server.stop) == 0
 
 
 @pytest.mark.parametrize(
-    "watched",
+    "watchdog",
     [{}, {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}],
     ids=["no watchdog", "for another process", "zero", "no number"],
 )
-async def test_nobody_is_fed_who_does_not_watch(
-    new_server: Callable[..., Server], manager: Manager, watched: dict[str, str]
+async def test_without_a_watchdog_there_are_no_watchdog_notifications(
+    new_server: Callable[..., Server], manager: Manager, watchdog: dict[str, str]
 ) -> None:
-    server = new_server(NOTIFY_SOCKET=manager.address, **watched)
+    server = new_server(NOTIFY_SOCKET=manager.address, **watchdog)
     assert await asyncio.to_thread(server.stop) == 0
-    heard = manager.rest()
-    assert [line for line in heard if line.startswith("STATUS=")]
-    assert "WATCHDOG=1" not in heard
+    lines = manager.unread()
+    assert [line for line in lines if line.startswith("STATUS=")]
+    assert "WATCHDOG=1" not in lines
 
 
-def test_a_service_manager_that_is_gone_is_told_of_once_and_stops_nothing(
+def test_a_missing_service_manager_is_logged_once_and_the_server_continues(
     new_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = new_server(NOTIFY_SOCKET=str(tmp_path / "nobody"), WATCHDOG_USEC="20000")
@@ -133,7 +137,7 @@ def test_a_service_manager_that_is_gone_is_told_of_once_and_stops_nothing(
     assert server.log.count("could not be notified") == 1
 
 
-def test_a_service_manager_that_does_not_read_stops_nothing(
+def test_the_server_continues_if_the_service_manager_does_not_read(
     new_server: Callable[..., Server], manager: Manager
 ) -> None:
     server = new_server(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="2000")
@@ -141,8 +145,8 @@ def test_a_service_manager_that_does_not_read_stops_nothing(
     assert server.stop() == 0
 
 
-def test_without_a_service_manager_nothing_is_told(new_server: Callable[..., Server], manager: Manager) -> None:
+def test_without_a_service_manager_nothing_is_sent(new_server: Callable[..., Server], manager: Manager) -> None:
     server = new_server(WATCHDOG_USEC="20000", LOG_LEVEL="DEBUG")
     assert server.stop() == 0
-    assert manager.rest() == []
+    assert manager.unread() == []
     assert "service manager" not in server.log

@@ -1,4 +1,4 @@
-"""The rule: one reply for each command and nothing unasked; ids and order."""
+"""Each command gets exactly one reply, and nothing is sent unasked; ids and the order of replies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.client import Control
 from tests.support.rig import Client, Server
 from tests.support.wire import answer, answers, codes, logged_in, say, still_answers
 
-# The simulated camera's release of the shutter.
+# The operation with which the simulated camera releases the shutter.
 RELEASE = "0x9128"
 
 
@@ -36,9 +36,7 @@ async def test_each_of_many_commands_gets_exactly_one_reply(client: Client) -> N
     await still_answers(client)
 
 
-async def test_what_happens_at_the_camera_is_told_only_to_those_who_asked(
-    server: Server, client: Client, simulator: Control
-) -> None:
+async def test_camera_events_are_sent_only_to_subscribers(server: Server, client: Client, simulator: Control) -> None:
     async with await logged_in(server) as listener:
         await listener.command("subscribe", events=["*"])
         [path] = simulator.shutter()
@@ -49,10 +47,10 @@ async def test_what_happens_at_the_camera_is_told_only_to_those_who_asked(
     assert client.events == []
 
 
-@pytest.mark.parametrize("ident", [17, 0, -1, 2**63 - 1, "a", "", "x" * 128, "\u00e4\u00f6 \U0001f4f7", "17"])
-async def test_an_id_comes_back_as_it_came_together_with_the_command(visitor: Client, ident: str | int) -> None:
-    await say(visitor, {"command": "ping", "id": ident})
-    assert await answer(visitor) == {"status": "ok", "id": ident, "command": "ping", "message": "pong"}
+@pytest.mark.parametrize("request_id", [17, 0, -1, 2**63 - 1, "a", "", "x" * 128, "\u00e4\u00f6 \U0001f4f7", "17"])
+async def test_a_reply_repeats_the_id_and_names_the_command(bare_client: Client, request_id: str | int) -> None:
+    await say(bare_client, {"command": "ping", "id": request_id})
+    assert await answer(bare_client) == {"status": "ok", "id": request_id, "command": "ping", "message": "pong"}
 
 
 @pytest.mark.parametrize(
@@ -65,28 +63,28 @@ async def test_an_id_comes_back_as_it_came_together_with_the_command(visitor: Cl
         ({"command": "get_config", "payload": {"port": "usb:009,009"}}, "camera_not_found"),
     ],
 )
-async def test_an_error_carries_the_id_as_well(visitor: Client, message: dict[str, Any], code: str) -> None:
-    await say(visitor, {**message, "id": "mine"})
-    reply = await answer(visitor)
+async def test_an_error_reply_has_the_id(bare_client: Client, message: dict[str, Any], code: str) -> None:
+    await say(bare_client, {**message, "id": "mine"})
+    reply = await answer(bare_client)
     assert (reply["code"], reply["id"], reply["command"]) == (code, "mine", message["command"])
 
 
-@pytest.mark.parametrize("ident", ["1.5", "true", "[]", "{}", json.dumps("x" * 129), str(2**63), "1e400"])
-async def test_an_id_that_is_none_is_refused_and_not_echoed(visitor: Client, ident: str) -> None:
-    await say(visitor, f'{{"command": "ping", "id": {ident}}}')
-    reply = await answer(visitor)
+@pytest.mark.parametrize("request_id", ["1.5", "true", "[]", "{}", json.dumps("x" * 129), str(2**63), "1e400"])
+async def test_an_invalid_id_is_rejected_and_not_repeated(bare_client: Client, request_id: str) -> None:
+    await say(bare_client, f'{{"command": "ping", "id": {request_id}}}')
+    reply = await answer(bare_client)
     assert reply["code"] == "bad_request"
     assert "id" not in reply
-    await still_answers(visitor)
+    await still_answers(bare_client)
 
 
 @pytest.mark.parametrize("message", ['{"command":"ping"}', '{"command":"ping","payload":null,"id":null}'])
-async def test_without_an_id_the_reply_names_neither_id_nor_command(visitor: Client, message: str) -> None:
-    await say(visitor, message)
-    assert await answer(visitor) == {"status": "ok", "message": "pong"}
+async def test_without_an_id_the_reply_has_no_id_or_command(bare_client: Client, message: str) -> None:
+    await say(bare_client, message)
+    assert await answer(bare_client) == {"status": "ok", "message": "pong"}
 
 
-async def test_commands_without_an_id_are_answered_in_their_order(client: Client, simulator: Control) -> None:
+async def test_commands_without_an_id_are_answered_in_order(client: Client, simulator: Control) -> None:
     simulator.fault("late", RELEASE, seconds=0.5)
     for command in ("capture_image", "ping", "nothing", "list_cameras"):
         await say(client, {"command": command})
@@ -99,7 +97,7 @@ async def test_commands_without_an_id_are_answered_in_their_order(client: Client
     assert broken["code"] == "invalid_json"
 
 
-async def test_a_command_with_an_id_overtakes_a_slow_one(client: Client, simulator: Control) -> None:
+async def test_a_command_with_an_id_is_answered_before_a_slow_one(client: Client, simulator: Control) -> None:
     simulator.fault("late", RELEASE, seconds=1.0)
     await say(client, {"command": "capture_image"})
     await say(client, {"command": "ping", "id": "quick"})
@@ -108,14 +106,14 @@ async def test_a_command_with_an_id_overtakes_a_slow_one(client: Client, simulat
     assert second["message"] == "Image captured successfully"
 
 
-async def test_a_slow_command_with_an_id_is_overtaken(client: Client, simulator: Control) -> None:
+async def test_a_slow_command_with_an_id_does_not_delay_others(client: Client, simulator: Control) -> None:
     simulator.fault("late", RELEASE, seconds=1.0)
     await say(client, {"command": "capture_image", "id": "slow"})
     await still_answers(client)
     assert (await answer(client))["id"] == "slow"
 
 
-async def test_cameras_work_side_by_side(client: Client, simulator: Control, ports: list[str]) -> None:
+async def test_cameras_work_in_parallel(client: Client, simulator: Control, ports: list[str]) -> None:
     simulator.fault("late", RELEASE, seconds=1.5)
     await say(client, {"command": "capture_image", "payload": {"port": ports[0]}, "id": "slow"})
     await say(client, {"command": "capture_image", "payload": {"port": ports[1]}, "id": "quick"})

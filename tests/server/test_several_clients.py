@@ -1,4 +1,4 @@
-"""Several clients: one that vanishes, two that want the same camera; nothing is lost and nobody else notices."""
+"""Several clients: one disconnects, or two use the same camera; no shot is lost, other clients are not affected."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from simulator.client import Control
 from tests.support.rig import Client, Server
 from tests.support.wire import answer, answers, codes, logged_in, say, still_answers
 
-# The simulated camera's release of the shutter.
+# The operation with which the simulated camera releases the shutter.
 RELEASE = "0x9128"
 
 
-async def _began(client: Client) -> None:
+async def _capture_started(client: Client) -> None:
     await client.event(lambda event: event.get("state") == "capturing")
 
 
-async def test_a_client_that_vanishes_in_the_middle_of_a_capture_leaves_one_shot_and_a_free_camera(
+async def test_a_client_that_disconnects_during_a_capture_leaves_one_shot_and_a_free_camera(
     server: Server, client: Client, simulator: Control, ports: list[str]
 ) -> None:
     simulator.fault("late", RELEASE, seconds=1.0)
     await client.command("subscribe", events=["camera_state", "file_added"])
-    vanishing = await logged_in(server)
-    await say(vanishing, {"command": "capture_image", "payload": {"port": ports[0]}})
-    await _began(client)
-    vanishing.socket.transport.abort()
+    disconnecting = await logged_in(server)
+    await say(disconnecting, {"command": "capture_image", "payload": {"port": ports[0]}})
+    await _capture_started(client)
+    disconnecting.socket.transport.abort()
     added = await client.event("file_added")
     assert simulator.state()["shots"] == 1
-    # The shot that nobody heard of is not lost, and the camera takes the next one.
+    # The shot without a reply is not lost, and the camera takes the next one.
     downloaded = await client.command("download_last_image")
     assert downloaded["camera_filepath"] == added["camera_filepath"]
     captured = await client.command("capture_image")
@@ -37,16 +37,16 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_capture_leaves_one_shot
     assert simulator.state()["shots"] == 2
 
 
-async def test_commands_that_had_not_begun_end_with_their_client(
+async def test_commands_that_had_not_started_are_dropped_when_their_client_disconnects(
     server: Server, client: Client, simulator: Control, ports: list[str]
 ) -> None:
     simulator.fault("late", RELEASE, seconds=1.0)
     await client.command("subscribe", events=["camera_state", "file_added"])
-    vanishing = await logged_in(server)
+    disconnecting = await logged_in(server)
     for _ in range(3):
-        await say(vanishing, {"command": "capture_image", "payload": {"port": ports[0]}})
-    await _began(client)
-    vanishing.socket.transport.abort()
+        await say(disconnecting, {"command": "capture_image", "payload": {"port": ports[0]}})
+    await _capture_started(client)
+    disconnecting.socket.transport.abort()
     await client.event("file_added")
     await client.command("get_config", name="iso")
     assert simulator.state()["shots"] == 1
@@ -55,25 +55,25 @@ async def test_commands_that_had_not_begun_end_with_their_client(
 @pytest.mark.parametrize(
     "command", ["download_last_image", "get_config", "list_files", "start_live_view", "restart_camera"]
 )
-async def test_a_client_that_vanishes_in_the_middle_of_a_command_leaves_a_free_camera(
+async def test_a_client_that_disconnects_during_a_command_leaves_a_free_camera(
     server: Server, client: Client, ports: list[str], command: str
 ) -> None:
     await client.command("capture_image")
-    vanishing = await logged_in(server)
-    await say(vanishing, {"command": command, "payload": {"port": ports[0]}})
-    vanishing.socket.transport.abort()
+    disconnecting = await logged_in(server)
+    await say(disconnecting, {"command": command, "payload": {"port": ports[0]}})
+    disconnecting.socket.transport.abort()
     assert (await client.command("get_config", name="iso"))["config_name"] == "iso"
     await client.command("capture_image")
     await still_answers(client)
 
 
-async def test_two_clients_that_want_the_same_camera_both_get_their_picture(
+async def test_two_clients_of_the_same_camera_get_different_pictures(
     server: Server, client: Client, simulator: Control, ports: list[str]
 ) -> None:
     async with await logged_in(server) as other:
         await other.command("select_camera", port=ports[0])
-        one, two = await asyncio.gather(client.command("capture_image"), other.command("capture_image"))
-    assert one["camera_filepath"] != two["camera_filepath"]
+        first, second = await asyncio.gather(client.command("capture_image"), other.command("capture_image"))
+    assert first["camera_filepath"] != second["camera_filepath"]
     assert simulator.state()["shots"] == 2
 
 
@@ -94,10 +94,10 @@ async def test_many_clients_on_one_camera_are_all_answered(
     assert simulator.state()["shots"] == len(values)
 
 
-async def test_one_clients_mistakes_are_not_told_to_the_others(server: Server, client: Client) -> None:
-    async with await logged_in(server) as clumsy:
+async def test_errors_of_one_client_are_not_sent_to_other_clients(server: Server, client: Client) -> None:
+    async with await logged_in(server) as faulty:
         for message in ("no JSON", "{}", '{"command": "nothing"}', '{"command": "get_config", "payload": {"x": 1}}'):
-            await say(clumsy, message)
-            assert (await answer(clumsy))["status"] == "error"
-        await say(clumsy, {"token": "guess"})
+            await say(faulty, message)
+            assert (await answer(faulty))["status"] == "error"
+        await say(faulty, {"token": "guess"})
     await still_answers(client)

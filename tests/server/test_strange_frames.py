@@ -1,4 +1,4 @@
-"""Bytes that are no WebSocket, or a hostile one: the connection gets its close code, nobody else notices.
+"""Invalid or hostile WebSocket data: the connection is closed with its code; other clients are not affected.
 
 The whole of RFC 6455 is checked by the Autobahn test suite: `make autobahn`.
 """
@@ -21,26 +21,26 @@ from tests.support.wire import logged_in, still_answers, well_formed
 
 COMMAND = b'{"command": "ping"}'
 REPLY = {"status": "ok", "message": "pong"}
-WRONG, NOT_UTF8, TOO_LONG = 1002, 1007, 1009
-BROKEN = {
-    "an unmasked frame": (frame(TEXT, COMMAND, masked=False), WRONG),
-    "reserved bit 1": (frame(TEXT, COMMAND, reserved=4), WRONG),
-    "reserved bit 2": (frame(TEXT, COMMAND, reserved=2), WRONG),
-    "reserved bit 3": (frame(PING, b"", reserved=1), WRONG),
-    "an unknown opcode": (frame(3, COMMAND), WRONG),
-    "an unknown control opcode": (frame(0xF), WRONG),
-    "a long ping": (frame(PING, b"x" * 126), WRONG),
-    "half a ping": (frame(PING, b"x", fin=False), WRONG),
-    "the end of nothing": (frame(CONTINUATION, COMMAND), WRONG),
-    "a message inside of another": (frame(TEXT, COMMAND, fin=False) + frame(TEXT, COMMAND), WRONG),
-    "a close inside of a message": (frame(TEXT, COMMAND, fin=False) + frame(CLOSE, b"\x03\xe8"), WRONG),
-    "half a close code": (frame(CLOSE, b"\x03"), WRONG),
-    "a close code that is none": (frame(CLOSE, b"\x00\x01"), WRONG),
-    "a close code that is never sent": (frame(CLOSE, b"\x03\xed"), WRONG),
-    "a close reason that is no text": (frame(CLOSE, b"\x03\xe8\xff"), NOT_UTF8),
-    "text that is no UTF-8": (frame(TEXT, b'{"command": "\xc3\x28"}'), NOT_UTF8),
-    "text that ends in a character": (frame(TEXT, b"\xf0\x9f\x93"), NOT_UTF8),
-    "text with half a pair": (frame(TEXT, b"\xed\xa0\x80"), NOT_UTF8),
+PROTOCOL_ERROR, NOT_UTF8, TOO_LONG = 1002, 1007, 1009
+BROKEN_FRAMES = {
+    "an unmasked frame": (frame(TEXT, COMMAND, masked=False), PROTOCOL_ERROR),
+    "reserved bit 1": (frame(TEXT, COMMAND, reserved=4), PROTOCOL_ERROR),
+    "reserved bit 2": (frame(TEXT, COMMAND, reserved=2), PROTOCOL_ERROR),
+    "reserved bit 3": (frame(PING, b"", reserved=1), PROTOCOL_ERROR),
+    "an unknown opcode": (frame(3, COMMAND), PROTOCOL_ERROR),
+    "an unknown control opcode": (frame(0xF), PROTOCOL_ERROR),
+    "a long ping": (frame(PING, b"x" * 126), PROTOCOL_ERROR),
+    "half a ping": (frame(PING, b"x", fin=False), PROTOCOL_ERROR),
+    "a continuation without a start": (frame(CONTINUATION, COMMAND), PROTOCOL_ERROR),
+    "a message inside of another": (frame(TEXT, COMMAND, fin=False) + frame(TEXT, COMMAND), PROTOCOL_ERROR),
+    "a close inside of a message": (frame(TEXT, COMMAND, fin=False) + frame(CLOSE, b"\x03\xe8"), PROTOCOL_ERROR),
+    "half a close code": (frame(CLOSE, b"\x03"), PROTOCOL_ERROR),
+    "an invalid close code": (frame(CLOSE, b"\x00\x01"), PROTOCOL_ERROR),
+    "a close code that is never sent": (frame(CLOSE, b"\x03\xed"), PROTOCOL_ERROR),
+    "a close reason that is not text": (frame(CLOSE, b"\x03\xe8\xff"), NOT_UTF8),
+    "text that is not UTF-8": (frame(TEXT, b'{"command": "\xc3\x28"}'), NOT_UTF8),
+    "text with an incomplete character": (frame(TEXT, b"\xf0\x9f\x93"), NOT_UTF8),
+    "text with half a surrogate pair": (frame(TEXT, b"\xed\xa0\x80"), NOT_UTF8),
     "a message that is too long": (frame(TEXT, b" " * (limits.MESSAGE_BYTES + 1)), TOO_LONG),
     "fragments that are too long": (
         frame(TEXT, b" " * limits.MESSAGE_BYTES, fin=False) + frame(CONTINUATION, b" "),
@@ -52,8 +52,8 @@ BROKEN = {
 
 
 @pytest.fixture
-async def neighbour(bare_server: Server) -> AsyncIterator[Client]:
-    """Another client, which goes on; and a log without tracebacks."""
+async def other_client(bare_server: Server) -> AsyncIterator[Client]:
+    """Check that another client still works afterwards, and that the log has no tracebacks."""
     async with await logged_in(bare_server) as client:
         yield client
         await still_answers(client)
@@ -61,18 +61,18 @@ async def neighbour(bare_server: Server) -> AsyncIterator[Client]:
     assert "internal_error" not in bare_server.log
 
 
-pytestmark = pytest.mark.usefixtures("neighbour")
+pytestmark = pytest.mark.usefixtures("other_client")
 
 
 @pytest.mark.parametrize("login", [False, True], ids=["before login", "after login"])
-@pytest.mark.parametrize(("data", "code"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("data", "code"), BROKEN_FRAMES.values(), ids=BROKEN_FRAMES)
 async def test_a_broken_frame_closes_with_its_code(bare_server: Server, data: bytes, code: int, login: bool) -> None:
     async with await RawClient.open(bare_server, login=login) as client:
         client.send(data)
         assert await client.until_closed() == code
 
 
-async def test_a_message_may_come_in_fragments_with_pings_between(bare_server: Server) -> None:
+async def test_a_message_may_be_sent_in_fragments_with_pings_between(bare_server: Server) -> None:
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, COMMAND[:5], fin=False), frame(PING, b"one"), frame(CONTINUATION, b"", fin=False))
         client.send(frame(PONG, b"unasked"), frame(PING, b"two"), frame(CONTINUATION, COMMAND[5:]))
@@ -80,7 +80,7 @@ async def test_a_message_may_come_in_fragments_with_pings_between(bare_server: S
         assert client.pongs == [b"one", b"two"]
 
 
-async def test_a_message_may_come_byte_by_byte(bare_server: Server) -> None:
+async def test_a_message_may_be_sent_byte_by_byte(bare_server: Server) -> None:
     async with await RawClient.open(bare_server) as client:
         for byte in frame(TEXT, COMMAND):
             client.send(bytes((byte,)))
@@ -89,7 +89,7 @@ async def test_a_message_may_come_byte_by_byte(bare_server: Server) -> None:
         assert await client.reply() == REPLY
 
 
-async def test_many_messages_may_come_in_one_piece(bare_server: Server) -> None:
+async def test_many_messages_may_be_sent_at_once(bare_server: Server) -> None:
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, COMMAND) * 20)
         assert [await client.reply() for _ in range(20)] == [REPLY] * 20
@@ -102,7 +102,7 @@ async def test_a_close_is_answered_with_its_code(bare_server: Server, code: int)
         assert await client.until_closed() == code
 
 
-async def test_a_client_that_ends_its_side_is_let_go(bare_server: Server) -> None:
+async def test_a_client_that_ends_its_side_is_disconnected(bare_server: Server) -> None:
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, COMMAND)[:9])
         client.writer.write_eof()
@@ -122,20 +122,20 @@ async def test_a_flood_of_fragments_ends_the_connection(bare_server: Server) -> 
         await client.until_closed()
 
 
-async def test_a_message_of_endless_fragments_is_closed_at_any_pace(bare_server: Server) -> None:
-    """Empty fragments add no bytes to the message, and slow ones no flood; each costs the server memory."""
+async def test_a_message_of_too_many_fragments_is_closed_at_any_rate(bare_server: Server) -> None:
+    """Empty fragments add no bytes to the message, and sent slowly they are not a flood, but each uses memory."""
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, b"", fin=False))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             for number in range(10):
                 client.send(frame(CONTINUATION, b"", fin=False) * 500, frame(PING, b"%d" % number))
                 await client.until_pong(b"%d" % number)
-                await asyncio.sleep(0.25)  # the pace: below the 2500 a second that are a flood
+                await asyncio.sleep(0.25)  # below the flood limit of 2500 frames per second
         assert client.close_code == TOO_LONG
 
 
 @pytest.mark.parametrize(
-    "words",
+    "data",
     [
         b"\x00",
         b"hello\r\n\r\n",
@@ -152,9 +152,9 @@ async def test_a_message_of_endless_fragments_is_closed_at_any_pace(bare_server:
         b"\x81\x80" * 1000,
     ],
 )
-async def test_words_that_are_no_handshake_end_the_connection(bare_server: Server, words: bytes) -> None:
+async def test_data_that_is_not_a_handshake_ends_the_connection(bare_server: Server, data: bytes) -> None:
     client = await RawClient.connect(bare_server)
-    client.send(words)
+    client.send(data)
     client.writer.write_eof()
     async with asyncio.timeout(WITHIN_S):
         try:
@@ -177,7 +177,7 @@ FRAMES = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(FRAMES | st.binary(max_size=30), max_size=6), st.booleans())
-async def test_any_frames_get_replies_or_a_close(bare_server: Server, pieces: list[bytes], login: bool) -> None:
+async def test_random_frames_get_replies_or_a_close(bare_server: Server, pieces: list[bytes], login: bool) -> None:
     async with await RawClient.open(bare_server, login=login) as client:
         client.send(*pieces)
         client.writer.write_eof()

@@ -1,4 +1,4 @@
-"""wss: the same server behind TLS."""
+"""The server over TLS (wss), its certificates and their renewal."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tls import Certificates, TlsError
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """A certificate authority that nobody trusts but these tests."""
+    """A certificate authority that only these tests trust."""
     return trustme.CA()
 
 
 @pytest.fixture
-def certified(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
+def tls_settings(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
     """The two settings of a server with a certificate for 127.0.0.1."""
     issued = authority.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
@@ -45,14 +45,14 @@ def certified(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
     return {"WS_TLS_CERT": str(chain), "WS_TLS_KEY": str(key)}
 
 
-async def test_a_server_with_a_certificate_speaks_wss(
-    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+async def test_a_server_with_a_certificate_uses_wss(
+    new_server: Callable[..., Server], authority: trustme.CA, tls_settings: dict[str, str]
 ) -> None:
-    server = new_server("--simulate", **certified)
+    server = new_server("--simulate", **tls_settings)
     assert server.uri.startswith("wss://")
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    async with await Client.connect(server, ssl=trusting) as client:
+    trusting_context = ssl.create_default_context()
+    authority.configure_trust(trusting_context)
+    async with await Client.connect(server, ssl=trusting_context) as client:
         await still_answers(client)
         await client.command("start_live_view", fps=30)
         for _ in range(20):
@@ -67,27 +67,27 @@ async def test_a_server_with_a_certificate_speaks_wss(
     assert server.stop() == 0
 
 
-async def test_handshakes_that_never_end_have_an_end_and_cost_bounded_memory(
-    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+async def test_tls_handshakes_have_a_timeout_and_bounded_memory(
+    new_server: Callable[..., Server], authority: trustme.CA, tls_settings: dict[str, str]
 ) -> None:
-    server = new_server(**certified)
+    server = new_server(**tls_settings)
     address = ("127.0.0.1", int(server.uri.rpartition(":")[2]))
     before = psutil.Process(server.process.pid).num_fds()
     async with AsyncExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(address)) for _ in range(2 * limits.TLS_HANDSHAKES)]
-        # The server hangs up on those that are too many at once, and keeps none of their sockets.
-        await until(lambda: sum(_hung_up(one) for one in silent) >= limits.TLS_HANDSHAKES)
+        # The server closes the connections above the limit, and keeps no descriptor of them.
+        await until(lambda: sum(_closed_by_server(connection) for connection in silent) >= limits.TLS_HANDSHAKES)
         assert psutil.Process(server.process.pid).num_fds() <= before + limits.TLS_HANDSHAKES
-        # On the others when their time is over: then there is room again.
-        await until(lambda: all(map(_hung_up, silent)))
-        trusting = ssl.create_default_context()
-        authority.configure_trust(trusting)
-        async with await Client.connect(server, ssl=trusting) as client:
+        # It closes the others after their timeout, and then accepts new clients.
+        await until(lambda: all(map(_closed_by_server, silent)))
+        trusting_context = ssl.create_default_context()
+        authority.configure_trust(trusting_context)
+        async with await Client.connect(server, ssl=trusting_context) as client:
             await still_answers(client)
     assert server.stop() == 0
 
 
-def _hung_up(connection: socket.socket) -> bool:
+def _closed_by_server(connection: socket.socket) -> bool:
     connection.setblocking(False)
     try:
         return connection.recv(1) == b""
@@ -97,24 +97,26 @@ def _hung_up(connection: socket.socket) -> bool:
         return True
 
 
-async def test_a_client_that_does_not_know_the_certificate_refuses_it(
-    new_server: Callable[..., Server], certified: dict[str, str]
+async def test_a_client_that_does_not_trust_the_certificate_does_not_connect(
+    new_server: Callable[..., Server], tls_settings: dict[str, str]
 ) -> None:
-    server = new_server(**certified)
+    server = new_server(**tls_settings)
     with pytest.raises(ssl.SSLCertVerificationError):
         await connect(server.uri)
     assert server.stop() == 0
 
 
-async def test_a_client_without_tls_is_not_let_in(new_server: Callable[..., Server], certified: dict[str, str]) -> None:
-    server = new_server(**certified)
+async def test_a_client_without_tls_is_rejected(
+    new_server: Callable[..., Server], tls_settings: dict[str, str]
+) -> None:
+    server = new_server(**tls_settings)
     with pytest.raises((InvalidMessage, ConnectionError)):
         await connect(server.uri.replace("wss:", "ws:"))
     assert server.stop() == 0
 
 
-def shown(server: Server) -> bytes:
-    """The certificate that a new client is shown, in DER."""
+def certificate_of(server: Server) -> bytes:
+    """The certificate that a new client gets, in DER."""
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
@@ -128,37 +130,37 @@ def shown(server: Server) -> bytes:
     return certificate
 
 
-async def test_sighup_shows_new_clients_the_new_certificate_and_keeps_the_old_one_where_it_is_bad(
-    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+async def test_sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_invalid(
+    new_server: Callable[..., Server], authority: trustme.CA, tls_settings: dict[str, str]
 ) -> None:
-    server = new_server("--simulate", **certified)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    first = shown(server)
-    async with await Client.connect(server, ssl=trusting) as client:
+    server = new_server("--simulate", **tls_settings)
+    trusting_context = ssl.create_default_context()
+    authority.configure_trust(trusting_context)
+    first = certificate_of(server)
+    async with await Client.connect(server, ssl=trusting_context) as client:
         renewed = authority.issue_cert("127.0.0.1", "booth.example")
-        Path(certified["WS_TLS_CERT"]).write_bytes(b"".join(pem.bytes() for pem in renewed.cert_chain_pems))
-        server.process.send_signal(signal.SIGHUP)  # the key is still the old one's
+        Path(tls_settings["WS_TLS_CERT"]).write_bytes(b"".join(pem.bytes() for pem in renewed.cert_chain_pems))
+        server.process.send_signal(signal.SIGHUP)  # the key still belongs to the old certificate
         server.wait_for_log(
             "ERROR .*SIGHUP: the certificate could not be reloaded; the previous one stays in use: WS_TLS_CERT and WS_TLS_KEY"
         )
-        assert shown(server) == first
-        renewed.private_key_pem.write_to_path(certified["WS_TLS_KEY"])
+        assert certificate_of(server) == first
+        renewed.private_key_pem.write_to_path(tls_settings["WS_TLS_KEY"])
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_log("INFO .*SIGHUP: certificate and key reloaded")
-        second = shown(server)
+        second = certificate_of(server)
         assert second == ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode())
-        Path(certified["WS_TLS_KEY"]).unlink()
+        Path(tls_settings["WS_TLS_KEY"]).unlink()
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_log(r"ERROR .*\(No such file or directory\)")
-        assert shown(server) == second
-        async with await Client.connect(server, ssl=trusting) as other:
+        assert certificate_of(server) == second
+        async with await Client.connect(server, ssl=trusting_context) as other:
             await still_answers(other)
         await still_answers(client)
     assert server.stop() == 0
 
 
-async def test_sighup_without_tls_ends_nothing(new_server: Callable[..., Server]) -> None:
+async def test_sighup_without_tls_changes_nothing(new_server: Callable[..., Server]) -> None:
     server = new_server("--simulate")
     async with await Client.connect(server) as client:
         serial = (await client.command("get_camera_info"))["serial"]
@@ -168,8 +170,8 @@ async def test_sighup_without_tls_ends_nothing(new_server: Callable[..., Server]
     assert server.stop() == 0
 
 
-def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(certified: dict[str, str]) -> None:
-    key = Path(certified["WS_TLS_KEY"])
+def test_a_key_with_a_password_is_rejected_without_a_prompt(tls_settings: dict[str, str]) -> None:
+    key = Path(tls_settings["WS_TLS_KEY"])
     encrypted = subprocess.run(
         ["openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:secret"],
         capture_output=True,
@@ -178,17 +180,17 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(certified: 
     ).stdout
     key.write_bytes(encrypted)
     with pytest.raises(TlsError, match="WS_TLS_KEY"):
-        Certificates(certified["WS_TLS_CERT"], str(key))
+        Certificates(tls_settings["WS_TLS_CERT"], str(key))
 
 
-async def test_a_certificate_that_was_made_here_is_good_for_its_names(
+async def test_a_certificate_of_make_cert_is_valid_for_its_names(
     new_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     folder = tmp_path / "made"
     folder.mkdir()
-    ended = run(tmp_path, "--make-cert", str(folder))
-    assert (ended.returncode, ended.stderr) == (0, "")
-    settings = dict(line.split("=", 1) for line in ended.stdout.splitlines() if line.startswith("WS_TLS_"))
+    result = run(tmp_path, "--make-cert", str(folder))
+    assert (result.returncode, result.stderr) == (0, "")
+    settings = dict(line.split("=", 1) for line in result.stdout.splitlines() if line.startswith("WS_TLS_"))
     assert sorted(path.name for path in folder.iterdir()) == ["tls-cert.pem", "tls-key.pem"]
     assert [oct((folder / name).stat().st_mode & 0o777) for name in ("tls-key.pem", "tls-cert.pem")] == [
         "0o600",
@@ -196,45 +198,45 @@ async def test_a_certificate_that_was_made_here_is_good_for_its_names(
     ]
     server = new_server(WS_HOST="0.0.0.0", **settings)
     assert "WARNING" not in server.log
-    trusting = ssl.create_default_context(cafile=settings["WS_TLS_CERT"])
-    trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
+    trusting_context = ssl.create_default_context(cafile=settings["WS_TLS_CERT"])
+    trusting_context.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
     port = server.uri.rpartition(":")[2]
     for name in ("localhost", "127.0.0.1", *machine_names.names(), *machine_names.addresses()):
-        shown_name = f"[{name}]" if ":" in name else name
-        async with connect(f"wss://{shown_name}:{port}", host="127.0.0.1", ssl=trusting):
+        url_host = f"[{name}]" if ":" in name else name
+        async with connect(f"wss://{url_host}:{port}", host="127.0.0.1", ssl=trusting_context):
             pass
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("there", ["tls-cert.pem", "tls-key.pem"])
-def test_no_certificate_is_overwritten(tmp_path: Path, there: str) -> None:
-    (tmp_path / there).write_text("precious")
-    ended = run(tmp_path, "--make-cert")
-    assert ended.returncode == 1
-    assert f"{there} exists" in ended.stderr
+@pytest.mark.parametrize("existing", ["tls-cert.pem", "tls-key.pem"])
+def test_make_cert_overwrites_no_file(tmp_path: Path, existing: str) -> None:
+    (tmp_path / existing).write_text("precious")
+    result = run(tmp_path, "--make-cert")
+    assert result.returncode == 1
+    assert f"{existing} exists" in result.stderr
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
-def test_without_openssl_it_says_how_to_get_it(tmp_path: Path) -> None:
-    ended = run(tmp_path, "--make-cert", PATH=str(tmp_path))
-    assert (ended.returncode, "apt-get install openssl" in ended.stderr) == (1, True)
+def test_without_openssl_the_error_says_how_to_install_it(tmp_path: Path) -> None:
+    result = run(tmp_path, "--make-cert", PATH=str(tmp_path))
+    assert (result.returncode, "apt-get install openssl" in result.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    ended = run(tmp_path, "--make-cert", str(tmp_path / "nowhere"))
-    assert (ended.returncode, f"{tmp_path / 'nowhere'}: No such file" in ended.stderr) == (1, True)
+def test_the_error_for_a_missing_folder_names_it(tmp_path: Path) -> None:
+    result = run(tmp_path, "--make-cert", str(tmp_path / "nowhere"))
+    assert (result.returncode, f"{tmp_path / 'nowhere'}: No such file" in result.stderr) == (1, True)
 
 
-async def test_over_tls_browsers_are_told_to_stay_with_it(
-    new_server: Callable[..., Server], authority: trustme.CA, certified: dict[str, str]
+async def test_over_tls_responses_have_strict_transport_security(
+    new_server: Callable[..., Server], authority: trustme.CA, tls_settings: dict[str, str]
 ) -> None:
-    server = new_server(**certified)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    place = server.uri.removeprefix("wss://")
+    server = new_server(**tls_settings)
+    trusting_context = ssl.create_default_context()
+    authority.configure_trust(trusting_context)
+    netloc = server.uri.removeprefix("wss://")
     for path, status in (("/health", 503), ("/" + "x" * 9000, 414)):
-        connection = http.client.HTTPSConnection(place, timeout=20, context=trusting)
+        connection = http.client.HTTPSConnection(netloc, timeout=20, context=trusting_context)
         connection.request("GET", path)
         reply = await asyncio.to_thread(connection.getresponse)
         assert (reply.status, reply.headers["Strict-Transport-Security"]) == (status, "max-age=2592000")

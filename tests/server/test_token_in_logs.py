@@ -1,4 +1,4 @@
-"""The token is in no log line, at any level, wherever a client puts it."""
+"""No log line contains the token, at any level, wherever a client sends it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ TOKENS = ["plain-3b1f8c", "a\"quoted'one\\-7d2e", "n\u00f6n-\u00e4scii-\U0001f4f
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[SimulatorProcess]:
-    """A camera of its own for the servers here, one after the other."""
+    """A separate camera for the servers of this file, one server at a time."""
     with SimulatorProcess("--cameras", "1", *QUICK) as simulator:
         yield simulator
 
 
 def _forms(token: str) -> set[str]:
-    """How the token could stand in a log: as it is, in JSON, in a repr, in a URL."""
+    """How a log could contain the token: unchanged, in JSON, in a repr, in a URL."""
     reprs = {repr(token)[1:-1], repr(token + "'")[1:-3], repr(token + "'\"")[1:-4], ascii(token)[1:-1]}
     texts = {json.dumps(token)[1:-1], json.dumps(token, ensure_ascii=False)[1:-1]}
     return {token, *reprs, *texts, quote(token)}
 
 
-async def _everywhere(server: Server, token: str) -> None:
-    """Put the token wherever a client can put a text."""
+async def _send_everywhere(server: Server, token: str) -> None:
+    """Send the token in every place where a client can send text."""
     async with await Client.connect(server) as client:
         await client.command("list_cameras")
         for payload in ({"name": token}, {"name": token + "'\""}, {"port": token}, {token: 1}, {"name": [token]}):
@@ -87,7 +87,7 @@ async def _everywhere(server: Server, token: str) -> None:
 
 
 async def _broken_handshake(server: Server, header: str) -> None:
-    """Send a handshake with this line, and wait for the server to hang up."""
+    """Send a handshake with this line, and wait until the server closes the connection."""
     host, _, port = server.uri.removeprefix("ws://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\n{header}\r\n\r\n".encode())
@@ -98,18 +98,18 @@ async def _broken_handshake(server: Server, header: str) -> None:
 
 
 @pytest.mark.parametrize("token", TOKENS, ids=["plain", "quotes", "not ascii"])
-async def test_the_token_is_in_no_log_line(
+async def test_no_log_line_contains_the_token(
     new_server: Callable[..., Server], camera: SimulatorProcess, token: str
 ) -> None:
     server = new_server(API_TOKEN=token, LOG_LEVEL="DEBUG", NETWORK_CAMERAS=camera.cameras[0].address)
-    await _everywhere(server, token)
+    await _send_everywhere(server, token)
     assert server.stop() == 0
-    assert "config_not_found" in server.log  # what clients did wrong is logged, with what they said
+    assert "config_not_found" in server.log  # errors of clients are logged, with what they sent
     assert "[token]" in server.log
     assert [line for line in server.log.splitlines() if any(form in line for form in _forms(token))] == []
 
 
-async def test_a_shortened_log_line_holds_no_part_of_the_token(
+async def test_a_shortened_log_line_contains_no_part_of_the_token(
     new_server: Callable[..., Server], camera: SimulatorProcess
 ) -> None:
     token = "a-long-token-" + "0123456789" * 4
@@ -125,7 +125,7 @@ async def test_a_shortened_log_line_holds_no_part_of_the_token(
     assert [line for line in server.log.splitlines() if token[:18] in line] == []
 
 
-def test_a_token_that_is_not_set_is_told_once(new_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_generated_token_is_logged_once(new_server: Callable[..., Server], tmp_path: Path) -> None:
     server = new_server(API_TOKEN="", LOG_LEVEL="DEBUG")
     token = server.wait_for_log("The token of this run is").rpartition(" ")[2]
     assert len(token) == 36

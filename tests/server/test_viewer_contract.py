@@ -1,4 +1,4 @@
-"""What server/frame_connection.py takes for granted of websockets' inside, and that live view works without it."""
+"""The websockets internals that server/frame_connection.py relies on, and that live view works without them."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def jpeg_stream() -> Stream:
 
 @asynccontextmanager
 async def pair(read: bool = True) -> AsyncIterator[tuple[FrameConnection, ClientConnection]]:
-    """Both ends of a connection, the server's made as the server makes them; the client may begin to read later."""
-    made: asyncio.Future[FrameConnection] = asyncio.get_running_loop().create_future()
+    """Both ends of a connection. With `read` false, the client does not read at first."""
+    accepted: asyncio.Future[FrameConnection] = asyncio.get_running_loop().create_future()
 
-    async def keep(connection: object) -> None:
+    async def handle(connection: object) -> None:
         assert isinstance(connection, FrameConnection)
-        made.set_result(connection)
+        accepted.set_result(connection)
         await connection.wait_closed()
 
     async with (
-        serve(keep, "127.0.0.1", 0, compression=None, write_limit=0, create_connection=FrameConnection) as server,
+        serve(handle, "127.0.0.1", 0, compression=None, write_limit=0, create_connection=FrameConnection) as server,
         connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", max_size=None, max_queue=None) as client,
     ):
-        connection = await made
+        connection = await accepted
         if not read:
             client.transport.pause_reading()
         yield connection, client
@@ -67,18 +67,18 @@ async def pair(read: bool = True) -> AsyncIterator[tuple[FrameConnection, Client
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 100_000])
 @pytest.mark.parametrize("text", [False, True])
-def test_a_message_is_byte_for_byte_what_the_library_would_send(size: int, text: bool) -> None:
+def test_a_message_is_encoded_exactly_as_by_the_library(size: int, text: bool) -> None:
     payload = b"x" * size
     opcode = Opcode.TEXT if text else Opcode.BINARY
     assert wire_message((payload[:10], payload[10:]), text) == LibraryFrame(opcode, payload).serialize(mask=False)
 
 
-async def test_the_library_has_the_inside_that_frames_are_written_past() -> None:
+async def test_the_library_has_the_internals_for_direct_frames() -> None:
     async with pair() as (connection, _):
         assert connection.direct
 
 
-async def test_what_is_written_to_the_transport_is_a_message_between_others() -> None:
+async def test_a_frame_written_to_the_transport_arrives_in_order_between_messages() -> None:
     async with pair() as (connection, client):
         await connection.send("before")
         assert connection.takes_frame()
@@ -87,26 +87,26 @@ async def test_what_is_written_to_the_transport_is_a_message_between_others() ->
         assert [await client.recv() for _ in range(3)] == ["before", b"a frame", "after"]
 
 
-async def test_no_frame_is_taken_in_the_middle_of_a_message_in_fragments() -> None:
-    go_on, begun = asyncio.Event(), asyncio.Event()
+async def test_no_frame_is_accepted_in_the_middle_of_a_fragmented_message() -> None:
+    resume, started = asyncio.Event(), asyncio.Event()
 
     async def fragments() -> AsyncIterator[str]:
         yield "one "
-        begun.set()
-        await go_on.wait()
+        started.set()
+        await resume.wait()
         yield "message"
 
     async with pair() as (connection, client):
         sending = asyncio.create_task(connection.send(fragments()))
-        await begun.wait()
+        await started.wait()
         assert not connection.takes_frame()
-        go_on.set()
+        resume.set()
         await sending
         assert connection.takes_frame()
         assert await client.recv() == "one message"
 
 
-async def test_no_frame_is_taken_while_bytes_wait_and_a_waiting_slot_is_written_when_they_have_left() -> None:
+async def test_no_frame_is_accepted_while_bytes_wait_and_the_newest_is_sent_after_the_drain() -> None:
     async with pair(read=False) as (connection, client):
         while connection.takes_frame():
             connection.transport.write(wire_message((bytes(1_000_000),), False))
@@ -122,7 +122,7 @@ async def test_no_frame_is_taken_while_bytes_wait_and_a_waiting_slot_is_written_
         assert (slot.sent, connection.unsent) == (1, 0)
 
 
-async def test_a_closed_connection_takes_no_frame() -> None:
+async def test_a_closed_connection_accepts_no_frame() -> None:
     async with pair() as (connection, client):
         await client.close()
         await connection.wait_closed()
@@ -131,13 +131,13 @@ async def test_a_closed_connection_takes_no_frame() -> None:
 
 @pytest.fixture
 def file() -> FetchedFile:
-    """Three megabytes, no two of which are alike."""
+    """A file with 3 MB of random bytes."""
     descriptor = os.memfd_create("file")
     size = os.write(descriptor, random.Random(1).randbytes(3_000_000))
     return FetchedFile(descriptor, "/IMG_0001.JPG", size, "image/jpeg")
 
 
-async def test_a_piece_of_a_file_is_one_message_between_others(file: FetchedFile) -> None:
+async def test_a_piece_of_a_file_is_one_message_in_order(file: FetchedFile) -> None:
     async with pair() as (connection, client):
         await connection.send("before")
         await connection.send_piece(b"head", file, 1000, 200_000)
@@ -151,26 +151,24 @@ async def test_a_piece_of_a_file_is_one_message_between_others(file: FetchedFile
         ]
 
 
-async def test_whatever_is_said_in_the_middle_of_a_piece_comes_whole_behind_it(file: FetchedFile) -> None:
+async def test_messages_sent_during_a_piece_arrive_complete_after_it(file: FetchedFile) -> None:
     async with pair(read=False) as (connection, client):
         sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
         await until(lambda: connection.unsent > 0)
         assert not connection.takes_frame()
         slot = FrameSlot(connection, jpeg_stream(), lambda reason: None)
         slot.offer(Frame(b"frame", 1, 0))
-        # The library writes its pings whatever else is on its way.
+        # The library writes its pings at any time.
         ping = asyncio.create_task(connection.ping())
-        also = asyncio.create_task(connection.send("also"))
+        sending_other = asyncio.create_task(connection.send("also"))
         client.transport.resume_reading()
         assert await client.recv() == file.read(0, file.size)
         assert {await client.recv(), await client.recv()} == {b"frame", "also"}
-        await asyncio.gather(sending, also, await ping)
+        await asyncio.gather(sending, sending_other, await ping)
 
 
 @pytest.mark.parametrize("code", [1001, 1000])
-async def test_a_close_in_the_middle_of_a_piece_comes_whole_behind_it_from_either_side(
-    file: FetchedFile, code: int
-) -> None:
+async def test_a_close_from_either_side_during_a_piece_arrives_after_it(file: FetchedFile, code: int) -> None:
     async with pair(read=False) as (connection, client):
         sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
         await until(lambda: connection.unsent > 0)
@@ -184,7 +182,7 @@ async def test_a_close_in_the_middle_of_a_piece_comes_whole_behind_it_from_eithe
         assert (connection.close_code, client.close_code) == (code, code)
 
 
-async def test_what_else_is_said_comes_between_the_pieces(file: FetchedFile) -> None:
+async def test_other_messages_are_sent_between_pieces(file: FetchedFile) -> None:
     async with pair(read=False) as (connection, client):
 
         async def send_all() -> None:
@@ -193,21 +191,21 @@ async def test_what_else_is_said_comes_between_the_pieces(file: FetchedFile) -> 
 
         sending = asyncio.create_task(send_all())
         await until(lambda: connection.unsent > 0)
-        also = asyncio.create_task(connection.send("also"))
+        sending_other = asyncio.create_task(connection.send("also"))
         client.transport.resume_reading()
         seen = [await client.recv() for _ in range(file.size // 100_000 + 1)]
         assert seen.index("also") < len(seen) - 2
-        await asyncio.gather(sending, also)
+        await asyncio.gather(sending, sending_other)
 
 
-async def test_a_file_that_is_shorter_than_told_ends_the_connection(file: FetchedFile) -> None:
+async def test_a_file_that_is_shorter_than_declared_ends_the_connection(file: FetchedFile) -> None:
     async with pair() as (connection, client):
         await connection.send_piece(b"", file, 0, file.size + 1)
         with pytest.raises(ConnectionClosed):
             await client.recv()
 
 
-async def test_a_piece_for_a_client_that_leaves_in_its_middle_ends(file: FetchedFile) -> None:
+async def test_sending_a_piece_ends_if_the_client_disconnects(file: FetchedFile) -> None:
     async with pair(read=False) as (connection, client):
         sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
         await until(lambda: connection.unsent > 0)
@@ -217,7 +215,7 @@ async def test_a_piece_for_a_client_that_leaves_in_its_middle_ends(file: Fetched
             await connection.send_piece(b"", file, 0, file.size)
 
 
-async def test_a_piece_that_is_given_up_in_its_middle_ends_the_connection(file: FetchedFile) -> None:
+async def test_a_cancelled_piece_ends_the_connection(file: FetchedFile) -> None:
     async with pair(read=False) as (connection, client):
         sending = asyncio.create_task(connection.send_piece(b"", file, 0, file.size))
         await until(lambda: connection.unsent > 0)
@@ -228,24 +226,26 @@ async def test_a_piece_that_is_given_up_in_its_middle_ends_the_connection(file: 
 
 
 @pytest.fixture
-def other_library(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """As if websockets had another inside."""
+def unknown_internals(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Simulate a websockets version with other internals."""
     monkeypatch.setattr(frame_connection, "_NEEDED_INTERNALS", ("no_such_attribute",))
     return caplog
 
 
 @pytest.fixture
-def own_camera() -> Iterator[str]:
-    """The address of a camera that no other server has."""
+def camera_port() -> Iterator[str]:
+    """The port of a camera that no other server uses."""
     with SimulatorProcess(*QUICK) as simulator:
         yield simulator.cameras[0].address
 
 
-async def test_live_view_works_with_another_inside(other_library: pytest.LogCaptureFixture, own_camera: str) -> None:
-    server = await InProcess.start(own_camera)
+async def test_live_view_works_with_unknown_internals(
+    unknown_internals: pytest.LogCaptureFixture, camera_port: str
+) -> None:
+    server = await InProcess.start(camera_port)
     try:
         async with await server.connect() as client:
-            await client.command("select_camera", port=own_camera)
+            await client.command("select_camera", port=camera_port)
             await client.command("start_live_view", format="base64")
             pictures = [await client.event("live_view_frame") for _ in range(5)]
             assert all(before["seq"] < after["seq"] for before, after in itertools.pairwise(pictures))
@@ -267,4 +267,4 @@ async def test_live_view_works_with_another_inside(other_library: pytest.LogCapt
             assert (await client.command("get_config", name="iso"))["config_name"] == "iso"
     finally:
         await server.app.stop()
-    assert "no_such_attribute" in other_library.text
+    assert "no_such_attribute" in unknown_internals.text

@@ -1,4 +1,4 @@
-"""The brake on guessing: wrong tokens are slowed down, and the right one opens at once whatever others send."""
+"""The throttle for wrong tokens: wrong tokens are delayed, the right token is always accepted at once."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ from tests.support.rig import TOKEN, Client, Server
 from tests.support.waiting import until
 from tests.support.wire import fresh_address, last_words, still_answers
 
-OWNERS_TRIES = 12
+LOGIN_COUNT = 12
 
 
 @asynccontextmanager
-async def guessing(server: Server, address: tuple[str, int], each_s: float) -> AsyncIterator[Counter[int | None]]:
-    """Wrong tokens from an address, one each so many seconds, whatever became of those before; yields close codes."""
-    met: Counter[int | None] = Counter()
-    braked = asyncio.Event()
+async def guessing(server: Server, address: tuple[str, int], interval_s: float) -> AsyncIterator[Counter[int | None]]:
+    """Send a wrong token every `interval_s` seconds. After the first 4429, yield the counts of the close codes."""
+    close_codes: Counter[int | None] = Counter()
+    throttled = asyncio.Event()
 
     async def guess() -> None:
         with suppress(OSError, TimeoutError, ConnectionClosed, InvalidHandshake):
             async with connect(server.uri, local_addr=address) as socket:
                 await socket.send('{"token": "guess"}')
-                met[(await last_words(socket))[1]] += 1
-                if met[4429]:
-                    braked.set()
+                close_codes[(await last_words(socket))[1]] += 1
+                if close_codes[4429]:
+                    throttled.set()
 
-    async def go_on() -> None:
+    async def guess_repeatedly() -> None:
         async with asyncio.TaskGroup() as group:
             while True:
                 group.create_task(guess())
-                await asyncio.sleep(each_s)
+                await asyncio.sleep(interval_s)
 
-    attack = asyncio.create_task(go_on())
+    attack = asyncio.create_task(guess_repeatedly())
     try:
         async with asyncio.timeout(20):
-            await braked.wait()
-        yield met
+            await throttled.wait()
+        yield close_codes
     finally:
         attack.cancel()
         with suppress(asyncio.CancelledError):
             await attack
 
 
-@pytest.mark.parametrize("each_s", [0.5, 0.02], ids=["two a second", "fifty a second"])
-async def test_wrong_logins_lock_nobody_out_of_the_same_address(
-    new_server: Callable[..., Server], each_s: float
+@pytest.mark.parametrize("interval_s", [0.5, 0.02], ids=["two a second", "fifty a second"])
+async def test_wrong_logins_do_not_block_the_right_token_from_the_same_address(
+    new_server: Callable[..., Server], interval_s: float
 ) -> None:
     server, address = new_server(), fresh_address()
-    async with guessing(server, address, each_s):
-        for _ in range(OWNERS_TRIES):
-            async with await Client.connect(server, local_addr=address) as owner:
-                await still_answers(owner)
+    async with guessing(server, address, interval_s):
+        for _ in range(LOGIN_COUNT):
+            async with await Client.connect(server, local_addr=address) as client:
+                await still_answers(client)
     assert server.stop() == 0
 
 
-async def test_the_right_token_over_http_is_not_slowed_down_by_wrong_ones(new_server: Callable[..., Server]) -> None:
+async def test_wrong_tokens_over_http_do_not_delay_the_right_token(new_server: Callable[..., Server]) -> None:
     server, address = new_server(), fresh_address()
 
     def ask(token: str) -> int:
@@ -78,24 +78,24 @@ async def test_the_right_token_over_http_is_not_slowed_down_by_wrong_ones(new_se
 
     async with guessing(server, address, 0.02):
         wrong = await asyncio.gather(*(asyncio.to_thread(ask, "guess") for _ in range(5)))
-        right = [await asyncio.to_thread(ask, TOKEN) for _ in range(OWNERS_TRIES)]
+        right = [await asyncio.to_thread(ask, TOKEN) for _ in range(LOGIN_COUNT)]
     assert set(wrong) == {429}
-    assert set(right) == {409}  # let in; there is no camera
+    assert set(right) == {409}  # accepted; there is no camera
     assert server.stop() == 0
 
 
-async def test_a_guess_takes_the_place_of_nobody_who_has_not_sent_a_token_yet(
+async def test_wrong_logins_do_not_evict_a_connection_that_has_not_sent_a_token(
     new_server: Callable[..., Server],
 ) -> None:
     server, address = new_server(), fresh_address()
-    async with connect(server.uri, local_addr=address) as typist, guessing(server, address, 0.02) as met:
-        await until(lambda: met.total() >= 50, 20)
-        await typist.send(json.dumps({"token": TOKEN}))
-        await still_answers(Client(typist))
+    async with connect(server.uri, local_addr=address) as slow_login, guessing(server, address, 0.02) as close_codes:
+        await until(lambda: close_codes.total() >= 50, 20)
+        await slow_login.send(json.dumps({"token": TOKEN}))
+        await still_answers(Client(slow_login))
     assert server.stop() == 0
 
 
-async def test_guesses_from_everywhere_are_braked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guesses_from_many_addresses_are_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "_DELAY_S", 0)
     gate = Gate("secret")
     for number in range(auth.FAILURES_A_MINUTE_OVERALL):
@@ -104,7 +104,7 @@ async def test_guesses_from_everywhere_are_braked_as_well(monkeypatch: pytest.Mo
         await gate.slow_down("198.51.100.1")
 
 
-async def test_the_brake_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_throttling_ends_after_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "_WINDOW_S", 0.5)
     gate = Gate("secret")
     for _ in range(auth.FAILURES_A_MINUTE):
@@ -114,7 +114,7 @@ async def test_the_brake_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch
     await gate.slow_down("192.0.2.1")
 
 
-async def test_an_ipv6_network_is_one_guesser_and_an_ipv4_address_in_ipv6_itself() -> None:
+async def test_an_ipv6_network_counts_as_one_client_and_a_mapped_ipv4_address_as_itself() -> None:
     gate = Gate("secret")
     for last in range(auth.FAILURES_A_MINUTE):
         await gate.slow_down(f"2001:db8::{last}")
