@@ -21,6 +21,7 @@ from camera.options import SessionOptions
 from camera.orientation import Orientation
 from camera.photos.folder import PhotoFolder
 from camera.photos.journal import Journal
+from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
 from camera.registry import Registry
 from server import limits
@@ -125,17 +126,18 @@ def _reload(certificates: Certificates | None) -> None:
         _log.info("SIGHUP: certificate and key reloaded")
 
 
-def _check_photo_folder(photos: PhotoFolder) -> None:
+async def _check_photo_folder(photos: PhotoSaver) -> None:
     """Warn if pictures cannot be saved, and remove partial files of a killed server."""
     try:
-        photos.check_writable()
+        swept = await photos.prepare()
     except FolderNotWritable as error:
         _log.warning("Pictures cannot be saved: %s", error)
-    if swept := photos.sweep():
-        _log.info("Removed %d incomplete files from %s", swept, photos.folder)
+    else:
+        if swept:
+            _log.info("Removed %d incomplete files from %s", swept, photos.folder.folder)
 
 
-async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, port: int) -> None:
+async def _serve(app: App, settings: Settings, photos: PhotoSaver, host: str, port: int) -> None:
     certificates = Certificates(settings.ws_tls_cert, settings.ws_tls_key) if settings.ws_tls_cert else None
     tls = certificates.context if certificates else None
     manager = service_manager()
@@ -151,7 +153,7 @@ async def _serve(app: App, settings: Settings, photos: PhotoFolder, host: str, p
         _log.info("Listening on %s://%s:%d", "wss" if tls else "ws", _shown(host), bound)
         _log.info("The console is at %s", _console(host, bound, tls is not None))
         notifier.ready()
-        await asyncio.to_thread(_check_photo_folder, photos)
+        await _check_photo_folder(photos)
         await stop.wait()
         _log.info("Stopping")
         notifier.stopping()
@@ -227,7 +229,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             simulator = stack.enter_context(SimulatorProcess("--cameras", str(arguments.simulate)))
             _log.info("Simulated cameras started. Their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
-        photos = PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name)
+        photos = PhotoSaver(PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name))
         options = SessionOptions(
             capture_target=settings.capture_target,
             max_restart_attempts=settings.max_restart_attempts,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from camera.errors import (
@@ -21,7 +19,8 @@ from camera.errors import (
 )
 from camera.model import CapturedFile, ConfigItem
 from camera.photos.downloads import Downloads, FetchedFile
-from camera.photos.folder import PhotoFolder, check_name, ending_of
+from camera.photos.folder import check_name, ending_of
+from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
 
@@ -91,7 +90,7 @@ OnPicture = Callable[[Shot, FetchedFile], None]
 class Destination:
     """Where the files of a shot are saved, and the camera's data for their names."""
 
-    folder: PhotoFolder
+    saver: PhotoSaver
     camera: str
     serial: str | None
 
@@ -139,7 +138,7 @@ class Capture:
         if self._request.filename is not None:
             check_name(self._request.filename)
         if self._request.save:
-            await asyncio.to_thread(self._destination.folder.check_room, EXPECTED_BYTES)
+            await self._destination.saver.check_room(EXPECTED_BYTES)
         try:
             await self._prepare()
             captured = await self._release()
@@ -207,8 +206,16 @@ class Capture:
 
     async def _collect(self, captured: list[CapturedFile]) -> Shot:
         """Fetch, save and delete the files, as requested."""
+        name = await self._name(captured) if self._request.save else None
+        try:
+            return await self._collect_as(name, captured)
+        finally:
+            if name is not None:
+                self._destination.saver.release(name)
+
+    async def _collect_as(self, name: str | None, captured: list[CapturedFile]) -> Shot:
+        """Collect the files; with a name, also save them."""
         request = self._request
-        name = await self._name(captured) if request.save else None
         picture: FetchedFile | None = None
         thumbnail: bytes | None = None
         files: list[ShotFile] = []
@@ -226,29 +233,24 @@ class Capture:
                     self._on_picture(Shot(known, picture, None, dict(self._timing), ()), picture)
                 if name is not None:
                     saved = await self._save(name, fetched)
-            if (
-                index == 0 and request.download == "thumbnail"
-            ):  # before deletion, because the camera makes the thumbnail from the file
+            # Before deletion, because the camera makes the thumbnail from the file.
+            if index == 0 and request.download == "thumbnail":
                 thumbnail = await self._thumbnail(file)
             gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved)
             files.append(ShotFile(file, saved, not gone))
         return Shot(tuple(files), picture, thumbnail, self._timing, tuple(self._warnings))
 
     async def _name(self, captured: list[CapturedFile]) -> str | None:
-        """The name for the saved files without ending; None if the folder cannot be read."""
+        """Reserve the name for the saved files, without ending; None if the folder cannot be read."""
+        destination = self._destination
+        endings = [ending_of(file.filename) for file in captured]
         try:
-            return await asyncio.to_thread(self._free_name, captured)
-        except OSError as error:  # e.g. a network folder that is no longer available
-            self._warnings.append(f"The photo folder cannot be read: {error.strerror}")
+            return await destination.saver.claim(
+                captured[0].filename, destination.camera, destination.serial, self._request.filename, endings
+            )
+        except CameraError as error:  # e.g. a network folder that is no longer available
+            self._warnings.append(f"The picture was not saved and is still on the camera: {error}")
             return None
-
-    def _free_name(self, captured: list[CapturedFile]) -> str:
-        destination, wanted = self._destination, self._request.filename
-        if wanted is not None:
-            name = wanted.rpartition(".")[0] or wanted
-        else:
-            name = destination.folder.name(captured[0].filename, destination.camera, destination.serial, datetime.now())
-        return destination.folder.free_name(name, [ending_of(file.filename) for file in captured])
 
     async def _fetch(self, file: CapturedFile) -> FetchedFile | None:
         try:
@@ -258,9 +260,8 @@ class Capture:
             return None
 
     async def _save(self, name: str, file: FetchedFile) -> str | None:
-        save = self._destination.folder.save
         try:
-            return str(await asyncio.to_thread(save, name, ending_of(file.filename), file.size, file.copy_to))
+            return await self._destination.saver.save(name, ending_of(file.filename), file)
         except CameraError as error:
             self._warnings.append(f"{file.filename} could not be saved and is still on the camera: {error}")
             return None

@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from camera.errors import CameraError
 from camera.model import CapturedFile
@@ -23,6 +23,7 @@ _KEEP_FILES = 64
 _KEEP_ONLY_COPIES_BYTES = 256 * 2**20
 _KEEP_ONLY_COPIES = 256
 _DIGEST_BYTES = 256 * 1024
+_WRITTEN_AT_ONCE_BYTES = 4 * 2**20
 
 
 class FetchedFile:
@@ -48,11 +49,14 @@ class FetchedFile:
         """Up to `length` bytes from `offset`; fewer at the end of the file."""
         return os.pread(self._fd, length, offset)
 
-    def copy_to(self, descriptor: int) -> None:
-        """Write the whole file to an open descriptor, within the kernel. Blocks."""
+    def copy_to(self, descriptor: int, on_progress: Callable[[], None] = lambda: None) -> None:
+        """Write the whole file to an open descriptor, within the kernel. Blocks; `on_progress` is called after each part."""
         offset = 0
-        while offset < self.size and (sent := self.send(descriptor, offset, self.size - offset)):
+        while offset < self.size and (
+            sent := self.send(descriptor, offset, min(_WRITTEN_AT_ONCE_BYTES, self.size - offset))
+        ):
             offset += sent
+            on_progress()
 
     def send(self, descriptor: int, offset: int, length: int) -> int:
         """Write a part to an open descriptor, within the kernel; returns the number of bytes written.

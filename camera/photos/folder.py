@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from string import Formatter
+from threading import Lock
 
 from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
 
@@ -79,6 +80,8 @@ class PhotoFolder:
         self._template = check_template(template)
         self._numbered = re.compile(_pattern(template))
         self._counter: int | None = None
+        self._claimed: set[str] = set()
+        self._claiming = Lock()
 
     def check_writable(self) -> None:
         """Check that pictures can be saved to the folder, or that it can be created. Changes nothing.
@@ -142,19 +145,35 @@ class PhotoFolder:
         }
         return _shortened(self._template.format(**{key: _harmless(value) for key, value in values.items()}))
 
-    def free_name(self, name: str, endings: Iterable[str]) -> str:
-        """The name, with "-2", "-3" and so on if a file with it and one of the endings exists.
+    def claim(self, name: str, endings: Iterable[str]) -> str:
+        """Reserve a name for the files of a shot, until `release`.
 
-        All files of a shot get the same name.
+        Returns:
+            The name, with "-2", "-3" and so on if it is reserved, or a file with it and one of the endings exists.
         """
         endings = tuple(endings)
-        for attempt in range(1, _MOST_NAMES):
-            wanted = name if attempt == 1 else f"{name}-{attempt}"
-            if not any((self.folder / f"{wanted}{ending}").exists() for ending in endings):
-                return wanted
-        return name
+        with self._claiming:
+            for attempt in range(1, _MOST_NAMES):
+                wanted = name if attempt == 1 else f"{name}-{attempt}"
+                if wanted not in self._claimed and not any(
+                    (self.folder / f"{wanted}{ending}").exists() for ending in endings
+                ):
+                    self._claimed.add(wanted)
+                    return wanted
+        raise CameraIO(f"The photo folder has no free name like {name}.")
 
-    def save(self, name: str, ending: str, size: int, copy_to: Callable[[int], None]) -> Path:
+    def release(self, name: str) -> None:
+        """Release a name from `claim`."""
+        self._claimed.discard(name)
+
+    def save(
+        self,
+        name: str,
+        ending: str,
+        size: int,
+        copy_to: Callable[[int], None],
+        abandoned: Callable[[], bool] = lambda: False,
+    ) -> Path:
         """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
@@ -162,6 +181,7 @@ class PhotoFolder:
             ending: with the dot.
             size: the expected number of bytes.
             copy_to: writes the bytes to an open descriptor.
+            abandoned: whether the caller no longer waits; then no file is left.
 
         Raises:
             DiskFull: the picture did not fit; no partial file is left.
@@ -177,6 +197,8 @@ class PhotoFolder:
                 written = os.fstat(file.fileno()).st_size
             if written != size:
                 raise CameraIO(f"Only {written} of {size} bytes were saved.")
+            if abandoned():
+                raise CameraIO("The picture was written too late.")
             saved = self._link(temporary, name, ending)
             _sync_folder(self.folder)
         except OSError as error:

@@ -21,6 +21,7 @@ from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.iso import OperatorsIso
 from camera.photos.journal import Journal
+from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 
 _log = logging.getLogger("camera.photos.shots")
@@ -31,12 +32,14 @@ class PhotoOptions:
     """Options for pictures.
 
     Attributes:
-        folder: where pictures are saved.
+        saver: saves pictures.
         journal: records shots in progress.
         orientation: how fetched pictures are rotated and mirrored.
     """
 
-    folder: PhotoFolder = field(default_factory=lambda: PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
+    saver: PhotoSaver = field(
+        default_factory=lambda: PhotoSaver(PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
+    )
     journal: Journal = field(default_factory=lambda: Journal(None))
     orientation: Orientation = AS_IS
 
@@ -119,7 +122,7 @@ class Photos:
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
-        destination = Destination(self._options.folder, owner.title, owner.serial)
+        destination = Destination(self._options.saver, owner.title, owner.serial)
         await self._card.begin_shot(owner.key)
         self.capturing = True
         self._emit(StateMayDiffer())

@@ -141,5 +141,5 @@ def test_the_counter_goes_on_where_the_folder_ends(tmp_path: Path) -> None:
 
 def test_the_files_of_a_shot_keep_together(tmp_path: Path) -> None:
     (tmp_path / "guest.jpg").touch()
-    assert PhotoFolder(tmp_path, "{date}").free_name("guest", [".jpg", ".cr2"]) == "guest-2"
-    assert PhotoFolder(tmp_path, "{date}").free_name("guest", [".cr2"]) == "guest"
+    assert PhotoFolder(tmp_path, "{date}").claim("guest", [".jpg", ".cr2"]) == "guest-2"
+    assert PhotoFolder(tmp_path, "{date}").claim("guest", [".cr2"]) == "guest"

@@ -12,6 +12,7 @@ from camera.errors import CameraNotFound, ConfigNotFound, FileNotFound, LiveView
 from camera.model import Frame
 from camera.options import SessionOptions
 from camera.photos.folder import PhotoFolder
+from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
 from camera.registry import Registry
 from protocol import commands as c
@@ -70,7 +71,7 @@ def port() -> Any:
 
 @pytest.fixture
 async def service(port: str, tmp_path: Any) -> AsyncIterator[Service]:
-    photos = PhotoOptions(PhotoFolder(tmp_path / "photos", "{original}"))
+    photos = PhotoOptions(PhotoSaver(PhotoFolder(tmp_path / "photos", "{original}")))
     events = EventHub()
     registry = Registry([port], SessionOptions(photos=photos), events.emit)
     service = Service(registry, events, LiveViewDefaults(), "1.2.3", {"streams": 2})

@@ -1,0 +1,94 @@
+"""Saves pictures to the photo folder with deadlines: a folder that hangs, such as one on the network, delays no camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TypeVar
+
+from camera.errors import FolderNotWritable
+from camera.photos.blocking import Blocking, Call
+from camera.photos.downloads import FetchedFile
+from camera.photos.folder import PhotoFolder
+
+R = TypeVar("R")
+
+# A folder on the network answers in milliseconds; a sleeping disk needs some seconds to start.
+_LOOK_S = 10.0
+# Without any byte written. fsync of a large file on a slow SD card is one step.
+_WRITE_S = 30.0
+
+
+class PhotoSaver:
+    """The photo folder for all cameras, for use in the event loop.
+
+    Args:
+        folder: the folder, whose methods block.
+    """
+
+    def __init__(self, folder: PhotoFolder) -> None:
+        self.folder = folder
+        self._blocking = Blocking("photo folder")
+
+    async def prepare(self) -> int:
+        """Check that pictures can be saved, and delete partial files of a killed server; returns their number.
+
+        Raises:
+            FolderNotWritable: the message has the reason.
+        """
+        await self._run(_LOOK_S, lambda call: self.folder.check_writable())
+        return await self._run(_LOOK_S, lambda call: self.folder.sweep())
+
+    async def check_room(self, size: int) -> None:
+        """Check that `size` bytes fit. Raises DiskFull, FolderNotWritable."""
+        await self._run(_LOOK_S, lambda call: self.folder.check_room(size))
+
+    async def claim(
+        self, original: str, camera: str, serial: str | None, wanted: str | None, endings: Iterable[str]
+    ) -> str:
+        """Reserve a name for all files of a shot, without ending, until `release`.
+
+        Args:
+            original: the name on the camera.
+            camera, serial: of the camera, for the template.
+            wanted: a name from a client, instead of the template.
+            endings: of the files.
+
+        Raises:
+            FolderNotWritable: the folder cannot be read.
+        """
+        stem = (wanted.rpartition(".")[0] or wanted) if wanted is not None else None
+
+        def claim(call: Call) -> str:
+            try:
+                name = stem or self.folder.name(original, camera, serial, datetime.now())
+                return self.folder.claim(name, endings)
+            except OSError as error:
+                raise FolderNotWritable(
+                    f"The photo folder cannot be read: {error.strerror}.", folder=str(self.folder.folder)
+                ) from error
+
+        return await self._run(_LOOK_S, claim)
+
+    def release(self, name: str) -> None:
+        """Release the reserved name. The saved files keep it."""
+        self.folder.release(name)
+
+    async def save(self, name: str, ending: str, file: FetchedFile) -> str:
+        """Save a file; returns its path. Raises DiskFull, FolderNotWritable, CameraIO."""
+
+        def save(call: Call) -> str:
+            def copy(descriptor: int) -> None:
+                file.copy_to(descriptor, call.progress)
+                call.progress()
+
+            return str(self.folder.save(name, ending, file.size, copy, lambda: call.abandoned))
+
+        return await self._run(_WRITE_S, save)
+
+    async def _run(self, deadline_s: float, function: Callable[[Call], R]) -> R:
+        try:
+            return await self._blocking.run(deadline_s, function)
+        except TimeoutError:
+            folder = self.folder.folder
+            raise FolderNotWritable(f"The photo folder {folder} does not respond.", folder=str(folder)) from None
