@@ -1,4 +1,4 @@
-"""Camera processes as the machine shows them: found, and made to hang."""
+"""Find camera processes and make them hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.waiting import until
 
 
 def process_of(parent: int, port: str) -> psutil.Process | None:
-    """The process of the camera on a port, among the children of a process."""
+    """The child process of `parent` for the camera on a port, or None."""
     for child in psutil.Process(parent).children():
         try:
             if f'"{port}"' in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
@@ -23,23 +23,23 @@ def process_of(parent: int, port: str) -> psutil.Process | None:
 
 
 async def camera_process(parent: int, port: str, other_than: int | None = None) -> psutil.Process:
-    """That process, as soon as there is one (another one than before)."""
+    """Wait for the process of the camera on a port. With `other_than`, wait for a process with another id."""
     found: list[psutil.Process] = []
 
-    def there() -> bool:
+    def exists() -> bool:
         process = process_of(parent, port)
         if process is None or process.pid == other_than:
             return False
         found.append(process)
         return True
 
-    await until(there)
+    await until(exists)
     return found[0]
 
 
 @contextmanager
 def stopped(process: psutil.Process) -> Iterator[None]:
-    """A process that hangs; it goes on afterwards if it still lives."""
+    """Stop the process; continue it afterwards if it is still running."""
     process.send_signal(signal.SIGSTOP)
     try:
         yield

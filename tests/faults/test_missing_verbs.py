@@ -1,4 +1,4 @@
-"""A camera whose driver lacks a verb serves what it can; only lost I/O ends its process."""
+"""A camera whose driver lacks an operation still supports the others; only lost I/O ends its process."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until_answers
 
 SPARE = 2  # the camera that the shared server does not have
-# libgphoto2's flags claim this of its driver for drives.
-CLAIMED = Capabilities(delete=True)
+# The capabilities that libgphoto2 reports for its driver for drives.
+REPORTED = Capabilities(delete=True)
 GET_EVENT, NOT_SUPPORTED = "0x9116", 0x2005
-# Makes a mount of its own that has the memory card in it, and becomes the program.
+# Mounts a file system with the folders of a memory card, and then executes the program.
 MOUNTED = 'mount -t tmpfs card "$1" && mkdir -p "$1/DCIM/100TEST" && shift && exec "$@"'
 
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """A folder with what is on a memory card."""
+    """A folder with the content of a memory card."""
     pictures = tmp_path / "card" / "DCIM" / "100TEST"
     pictures.mkdir(parents=True)
     Image.effect_noise((320, 240), 60).save(pictures / "IMG_0001.JPG")
@@ -44,8 +44,8 @@ def card(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
-    """What detection finds; the cameras and their processes are real ones."""
+def detected(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
+    """The cameras that detection returns. The cameras and their processes are real."""
     cameras: list[DetectedCamera] = []
 
     async def detect(drives: bool) -> Detected:
@@ -55,117 +55,120 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
     return cameras
 
 
-async def refused(client: Client, command: str, **payload: Any) -> str:
-    with pytest.raises(CommandError) as caught:
+async def error_code(client: Client, command: str, **payload: Any) -> str:
+    with pytest.raises(CommandError) as error:
         await client.command(command, **payload)
-    return caught.value.code
+    return error.value.code
 
 
-async def test_a_memory_card_is_listed_downloaded_and_cleared_and_never_lost(
+async def test_files_of_a_memory_card_can_be_listed_downloaded_and_deleted(
     card: Path,
-    found: list[DetectedCamera],
+    detected: list[DetectedCamera],
     in_process: Callable[..., Awaitable[InProcess]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     port, path = f"disk:{card}", "/DCIM/100TEST/IMG_0001.JPG"
-    found.append(DetectedCamera("Mass Storage Camera", port, CLAIMED))
-    running = await in_process(drives=True, keep_alive=0.2, capture_iso="100", preview_iso="100")
-    async with await running.connect() as client:
+    detected.append(DetectedCamera("Mass Storage Camera", port, REPORTED))
+    server = await in_process(drives=True, keep_alive=0.2, capture_iso="100", preview_iso="100")
+    async with await server.connect() as client:
         await client.command("select_camera", port=port)
-        (listed,) = (await client.command("list_cameras"))["cameras"]
-        assert (listed["name"], listed["port"], listed["can"]) == ("Mass Storage Camera", port, ["delete"])
+        (camera,) = (await client.command("list_cameras"))["cameras"]
+        assert (camera["name"], camera["port"], camera["can"]) == ("Mass Storage Camera", port, ["delete"])
         process = await camera_process(psutil.Process().pid, port)
-        for _ in range(3):  # each of them is asked again
+        for _ in range(3):  # every command is retried
             for command, payload in (
                 ("capture_image", {}), ("capture_preview", {}), ("start_live_view", {}), ("get_config", {}),
                 ("get_config", {"name": "iso"}), ("set_config", {"name": "iso", "value": "100"}),
                 ("get_thumbnail", {"camera_filepath": path}), ("capture_image", {"settings": {"iso": "100"}}),
             ):  # fmt: skip
-                assert await refused(client, command, **payload) in ("not_supported", "camera_error"), command
+                assert await error_code(client, command, **payload) in ("not_supported", "camera_error"), command
         (file,) = (await client.command("list_files", folder="/DCIM/100TEST"))["files"]
         assert (file["camera_filepath"], file["size"]) == (path, (card / path[1:]).stat().st_size)
         downloaded = from_base64((await client.command("download_last_image", camera_filepath=path))["image_b64"])
         assert hashlib.sha256(downloaded).digest() == hashlib.sha256((card / path[1:]).read_bytes()).digest()
         await client.command("delete_file", camera_filepath=path)
         assert not (card / path[1:]).exists()
-        told = await client.command("get_camera_info")
-        assert (told["state"], told["can"], told["model"]) == ("ready", ["delete"], "Mass Storage Camera")
-        assert told["storage"][0]["free"] > 0
-        assert "battery" not in told
+        info = await client.command("get_camera_info")
+        assert (info["state"], info["can"], info["model"]) == ("ready", ["delete"], "Mass Storage Camera")
+        assert info["storage"][0]["free"] > 0
+        assert "battery" not in info
         assert (await camera_process(psutil.Process().pid, port)).pid == process.pid
     assert "lost" not in caplog.text
     assert "CAPTURE_TARGET" not in caplog.text
 
 
-async def test_a_link_on_a_memory_card_does_not_lead_out_of_it(
-    card: Path, found: list[DetectedCamera], in_process: Callable[..., Awaitable[InProcess]]
+async def test_a_link_on_a_memory_card_is_not_followed(
+    card: Path, detected: list[DetectedCamera], in_process: Callable[..., Awaitable[InProcess]]
 ) -> None:
-    found.append(DetectedCamera("Mass Storage Camera", f"disk:{card}", CLAIMED))
-    running = await in_process(drives=True)
-    async with await running.connect() as client:
-        assert await refused(client, "download_last_image", camera_filepath="/private/passwd") == "invalid_path"
-        assert await refused(client, "delete_file", camera_filepath="/private/passwd") == "invalid_path"
-        assert await refused(client, "list_files", folder="/private") == "invalid_path"
+    detected.append(DetectedCamera("Mass Storage Camera", f"disk:{card}", REPORTED))
+    server = await in_process(drives=True)
+    async with await server.connect() as client:
+        assert await error_code(client, "download_last_image", camera_filepath="/private/passwd") == "invalid_path"
+        assert await error_code(client, "delete_file", camera_filepath="/private/passwd") == "invalid_path"
+        assert await error_code(client, "list_files", folder="/private") == "invalid_path"
 
 
-async def test_beside_a_camera_the_memory_card_is_never_the_one_that_is_meant(
+async def test_with_a_camera_and_a_memory_card_the_camera_is_the_default(
     card: Path,
-    found: list[DetectedCamera],
+    detected: list[DetectedCamera],
     in_process: Callable[..., Awaitable[InProcess]],
     simulator: Control,
     ports: list[str],
 ) -> None:
-    found.append(DetectedCamera("Mass Storage Camera", f"disk:{card}", CLAIMED))
-    running = await in_process(ports[SPARE], drives=True)
-    async with await running.connect() as client:
-        listed = (await client.command("list_cameras"))["cameras"]
-        assert [camera["port"] for camera in listed] == [ports[SPARE], f"disk:{card}"]
+    detected.append(DetectedCamera("Mass Storage Camera", f"disk:{card}", REPORTED))
+    server = await in_process(ports[SPARE], drives=True)
+    async with await server.connect() as client:
+        cameras = (await client.command("list_cameras"))["cameras"]
+        assert [camera["port"] for camera in cameras] == [ports[SPARE], f"disk:{card}"]
         assert (await client.command("get_config", name="iso"))["value"] == "100"
         assert (await client.command("list_files", folder="/DCIM", port=f"disk:{card}"))["folders"] == ["100TEST"]
 
 
-def own_mount(folder: Path) -> list[str]:
-    """The words that start a program where a memory card is mounted on a folder."""
-    alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
-    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+def mount_command(folder: Path) -> list[str]:
+    """A command prefix that starts a program with a memory card mounted on a folder."""
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("this machine does not let us mount anything")
     folder.mkdir()
-    return [*alone, "sh", "-c", MOUNTED, "sh", str(folder)]
+    return [*namespace, "sh", "-c", MOUNTED, "sh", str(folder)]
 
 
 @pytest.mark.skipif(not Path("/etc/mtab").exists(), reason="libgphoto2 finds drives by /etc/mtab, which is missing")
-@pytest.mark.parametrize("wanted", ["", "yes"])
-async def test_drives_are_cameras_only_where_that_is_wanted(tmp_path: Path, wanted: str) -> None:
-    place = tmp_path / "mnt"
-    server = Server(cwd=tmp_path, through=own_mount(place), DISK_CAMERAS=wanted)
+@pytest.mark.parametrize("setting", ["", "yes"])
+async def test_drives_are_listed_as_cameras_only_with_disk_cameras(tmp_path: Path, setting: str) -> None:
+    mount_point = tmp_path / "mnt"
+    server = Server(cwd=tmp_path, through=mount_command(mount_point), DISK_CAMERAS=setting)
     try:
         async with await Client.connect(server) as client:
 
-            async def looked() -> bool:
+            async def detection_done() -> bool:
                 return bool((await client.command("server_info"))["libgphoto2"])
 
-            async def listed() -> bool:
+            async def list_is_correct() -> bool:
                 ports = [camera["port"] for camera in (await client.command("list_cameras"))["cameras"]]
-                return ports == ([f"disk:{place}"] if wanted else [])
+                return ports == ([f"disk:{mount_point}"] if setting else [])
 
-            await until_answers(looked)
-            await until_answers(listed)
+            await until_answers(detection_done)
+            await until_answers(list_is_correct)
     finally:
         assert server.stop() == 0
     assert "Camera disconnected" not in server.log
 
 
 @pytest.fixture
-def silent() -> Iterator[tuple[str, Control]]:
-    """A camera of its own, and its control port."""
+def faulty_camera() -> Iterator[tuple[str, Control]]:
+    """A separate camera and its control port."""
     with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
         yield simulator.cameras[0].address, control
 
 
 async def test_a_camera_without_events_keeps_its_process(
-    silent: tuple[str, Control], new_server: Callable[..., Server]
+    faulty_camera: tuple[str, Control], new_server: Callable[..., Server]
 ) -> None:
-    port, control = silent
+    port, control = faulty_camera
     server = new_server(NETWORK_CAMERAS=port, RESTART_DELAY="0.2")
     async with await Client.connect(server) as client:
         path = (await client.command("capture_image"))["camera_filepath"]
@@ -173,26 +176,26 @@ async def test_a_camera_without_events_keeps_its_process(
         process = await camera_process(server.process.pid, port)
         control.fault("code", GET_EVENT, code=NOT_SUPPORTED, times=None)
 
-        async def events_are(there: bool) -> bool:
+        async def has_events(expected: bool) -> bool:
             (camera,) = (await client.command("list_cameras"))["cameras"]
             assert camera["state"] == "ready"
-            return ("events" in camera["can"]) == there
+            return ("events" in camera["can"]) == expected
 
-        await until_answers(lambda: events_are(False))
+        await until_answers(lambda: has_events(False))
         folder = path.rpartition("/")[0]
         assert (await client.command("list_files", folder=folder))["total"] == 1
         assert (await client.command("download_last_image", camera_filepath=path))["size"] > 0
         assert (await client.command("delete_file", camera_filepath=path))["status"] == "ok"
         control.clear()
-        await until_answers(lambda: events_are(True))
+        await until_answers(lambda: has_events(True))
         assert (await camera_process(server.process.pid, port)).pid == process.pid
     assert "Camera disconnected" not in server.log
 
 
-async def test_a_live_view_that_the_driver_no_longer_has_ends_and_the_process_does_not(
-    silent: tuple[str, Control], new_server: Callable[..., Server]
+async def test_live_view_stops_if_the_driver_lacks_it_and_the_process_continues(
+    faulty_camera: tuple[str, Control], new_server: Callable[..., Server]
 ) -> None:
-    port, control = silent
+    port, control = faulty_camera
     server = new_server(NETWORK_CAMERAS=port, RESTART_DELAY="0.2")
     async with await Client.connect(server) as client:
         await client.command("start_live_view")
@@ -202,7 +205,7 @@ async def test_a_live_view_that_the_driver_no_longer_has_ends_and_the_process_do
         assert (await client.event("live_view_stopped"))["reason"] == "camera_error"
         (camera,) = (await client.command("list_cameras"))["cameras"]
         assert (camera["state"], "live_view" in camera["can"]) == ("ready", False)
-        assert await refused(client, "start_live_view") == "not_supported"
+        assert await error_code(client, "start_live_view") == "not_supported"
         control.clear()
         await client.command("start_live_view")
         (camera,) = (await client.command("list_cameras"))["cameras"]

@@ -1,4 +1,4 @@
-"""Processes that are killed, that hang, and that must not stay behind."""
+"""Camera processes that are killed or hang, and that no process remains after the server ended."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SPARE = 2  # the camera that the shared server does not have
 
 
 @pytest.fixture
-async def bystander(server: Server, ports: list[str]) -> AsyncIterator[Client]:
-    """A viewer of the other camera, whose stream must not end."""
+async def other_viewer(server: Server, ports: list[str]) -> AsyncIterator[Client]:
+    """A viewer of the other camera. Its stream must continue during the test."""
     async with await Client.connect(server) as client:
         await client.command("subscribe", events=["live_view_stopped"])
         await client.command("start_live_view", port=ports[1], max_in_flight=1)
@@ -34,8 +34,8 @@ async def bystander(server: Server, ports: list[str]) -> AsyncIterator[Client]:
         assert client.events == []
 
 
-async def test_a_camera_process_killed_when_idle_is_replaced_before_anybody_asks(
-    client: Client, server: Server, ports: list[str], bystander: Client
+async def test_a_killed_idle_camera_process_is_replaced_without_a_command(
+    client: Client, server: Server, ports: list[str], other_viewer: Client
 ) -> None:
     before = await camera_process(server.process.pid, ports[0])
     await client.command("subscribe", events=["camera_state"])
@@ -45,7 +45,7 @@ async def test_a_camera_process_killed_when_idle_is_replaced_before_anybody_asks
     assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
-async def test_a_question_to_a_camera_process_that_was_just_killed_is_answered_by_the_next(
+async def test_a_command_right_after_a_kill_is_answered_by_the_next_process(
     client: Client, server: Server, ports: list[str]
 ) -> None:
     for _ in range(5):
@@ -57,36 +57,36 @@ def _frame_after(seq: int) -> Callable[[Json], bool]:
     return lambda event: event.get("seq", 0) > seq
 
 
-async def test_a_stream_goes_on_by_itself_after_its_process_was_killed(
-    client: Client, server: Server, ports: list[str], bystander: Client
+async def test_a_stream_continues_after_its_process_was_killed(
+    client: Client, server: Server, ports: list[str], other_viewer: Client
 ) -> None:
     await client.command("subscribe", events=["live_view_stopped"])
     await client.command("start_live_view")
     for _ in range(3):
-        seen = await client.event("live_view_frame")
+        frame = await client.event("live_view_frame")
         (await camera_process(server.process.pid, ports[0])).kill()
-        later = await client.event(_frame_after(seen["seq"] + 10))
-        decoded(from_base64(later["image_b64"]))
+        later_frame = await client.event(_frame_after(frame["seq"] + 10))
+        decoded(from_base64(later_frame["image_b64"]))
     assert [event for event in client.events if event["event"] == "live_view_stopped"] == []
     assert (await client.command("stop_live_view"))["sent"] > 0
 
 
-async def test_a_process_killed_during_a_shot_leaves_it_unknown_and_fires_only_once(
-    client: Client, server: Server, ports: list[str], simulator: Control, bystander: Client
+async def test_a_process_killed_during_a_shot_leaves_an_unknown_outcome_and_fires_once(
+    client: Client, server: Server, ports: list[str], simulator: Control, other_viewer: Client
 ) -> None:
     before = await camera_process(server.process.pid, ports[0])
-    simulator.fault("late", "0x9128", after=1, seconds=2)  # the full press: the shot is taken, its answer waits
-    shooting = asyncio.create_task(client.command("capture_image"))
+    simulator.fault("late", "0x9128", after=1, seconds=2)  # the full press: the shot is taken, its response is delayed
+    capture = asyncio.create_task(client.command("capture_image"))
     await until(lambda: simulator.state()["shots"] == 1)
     before.kill()
-    with pytest.raises(CommandError) as caught:
-        await shooting
-    assert (caught.value.code, caught.value.reply["retryable"]) == ("capture_unknown", False)
+    with pytest.raises(CommandError) as error:
+        await capture
+    assert (error.value.code, error.value.reply["retryable"]) == ("capture_unknown", False)
     assert (await client.command("capture_image"))["status"] == "ok"
     assert simulator.state()["shots"] == 2
 
 
-async def test_a_camera_process_that_hangs_when_idle_is_replaced(
+async def test_an_idle_camera_process_that_hangs_is_replaced(
     in_process: Callable[..., Awaitable[InProcess]],
     monkeypatch: pytest.MonkeyPatch,
     simulator: Control,
@@ -94,43 +94,43 @@ async def test_a_camera_process_that_hangs_when_idle_is_replaced(
 ) -> None:
     monkeypatch.setattr("camera.process._SILENCE_S", 1.5)
     monkeypatch.setattr(verb_of(RemoteCamera.list_names), "deadline_s", 1.5)
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as patient:
-        await patient.command("get_config", name="iso")
-        await patient.command("subscribe", events=["camera_state"])
-        hanging = await camera_process(os.getpid(), ports[SPARE])
-        with stopped(hanging):
-            await patient.event(lambda event: event["state"] == "recovering")
-            await patient.event(lambda event: event["state"] == "ready")
-            assert not hanging.is_running()
-        assert (await patient.command("get_config", name="iso"))["value"] == "100"
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
+        await client.command("get_config", name="iso")
+        await client.command("subscribe", events=["camera_state"])
+        hung = await camera_process(os.getpid(), ports[SPARE])
+        with stopped(hung):
+            await client.event(lambda event: event["state"] == "recovering")
+            await client.event(lambda event: event["state"] == "ready")
+            assert not hung.is_running()
+        assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
-async def test_a_command_to_a_camera_process_that_hangs_ends_at_its_deadline(
+async def test_a_command_to_a_hung_camera_process_fails_at_its_timeout(
     in_process: Callable[..., Awaitable[InProcess]],
     monkeypatch: pytest.MonkeyPatch,
     simulator: Control,
     ports: list[str],
 ) -> None:
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as patient:
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
         async with asyncio.timeout(WITHIN_S):
-            while True:  # its card is being read
-                if "file_count" in await patient.command("get_camera_info"):
+            while True:  # the card is still being read
+                if "file_count" in await client.command("get_camera_info"):
                     break
-                await asyncio.sleep(0.05)  # not more often than the limit of commands
+                await asyncio.sleep(0.05)  # stay below the command rate limit
         monkeypatch.setattr(verb_of(RemoteCamera.set_config), "deadline_s", 0.5)
-        hanging = await camera_process(os.getpid(), ports[SPARE])
-        with stopped(hanging):
-            with pytest.raises(CommandError) as caught:
-                await patient.command("set_config", name="iso", value="800")
-            assert (caught.value.code, caught.value.reply["retryable"]) == ("camera_timeout", True)
+        hung = await camera_process(os.getpid(), ports[SPARE])
+        with stopped(hung):
+            with pytest.raises(CommandError) as error:
+                await client.command("set_config", name="iso", value="800")
+            assert (error.value.code, error.value.reply["retryable"]) == ("camera_timeout", True)
         monkeypatch.setattr(verb_of(RemoteCamera.set_config), "deadline_s", WITHIN_S)
-        assert (await patient.command("set_config", name="iso", value="800"))["value"] == "800"
-        assert not hanging.is_running()
+        assert (await client.command("set_config", name="iso", value="800"))["value"] == "800"
+        assert not hung.is_running()
 
 
-async def test_a_server_without_descriptors_opens_the_camera_once_there_are_some(
+async def test_a_camera_is_opened_again_once_descriptors_are_free(
     client: Client, server: Server, ports: list[str]
 ) -> None:
     process = psutil.Process(server.process.pid)
@@ -148,7 +148,7 @@ async def test_a_server_without_descriptors_opens_the_camera_once_there_are_some
     assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
-async def test_thirty_lost_processes_leave_no_descriptor_and_no_zombie(
+async def test_thirty_killed_processes_leave_no_descriptor_and_no_zombie(
     client: Client, server: Server, ports: list[str]
 ) -> None:
     process = psutil.Process(server.process.pid)
@@ -162,11 +162,13 @@ async def test_thirty_lost_processes_leave_no_descriptor_and_no_zombie(
         child = await camera_process(server.process.pid, ports[0], other_than=child.pid)
     await client.command("get_config", name="iso")
     await until(lambda: process.num_fds() <= before)
-    assert [one.pid for one in process.children() if one.status() == psutil.STATUS_ZOMBIE] == []
+    assert [
+        child_process.pid for child_process in process.children() if child_process.status() == psutil.STATUS_ZOMBIE
+    ] == []
     assert len(process.children()) == 2
 
 
-async def test_children_end_with_a_server_that_was_killed_and_a_new_one_just_works(
+async def test_camera_processes_end_with_a_killed_server_and_a_new_server_works(
     new_server: Callable[..., Server], simulator: Control, ports: list[str]
 ) -> None:
     first = new_server(NETWORK_CAMERAS=ports[SPARE])
@@ -183,7 +185,7 @@ async def test_children_end_with_a_server_that_was_killed_and_a_new_one_just_wor
     assert second.stop() == 0
 
 
-async def test_a_server_ends_within_ten_seconds_while_a_camera_process_hangs(
+async def test_a_server_stops_within_10_s_while_a_camera_process_hangs(
     new_server: Callable[..., Server], simulator: Control, ports: list[str]
 ) -> None:
     server = new_server(NETWORK_CAMERAS=ports[SPARE])
@@ -195,7 +197,7 @@ async def test_a_server_ends_within_ten_seconds_while_a_camera_process_hangs(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_server_ends_within_ten_seconds_in_the_middle_of_a_shot_without_answer(
+async def test_a_server_stops_within_10_s_during_a_shot_without_response(
     new_server: Callable[..., Server], simulator: Control, ports: list[str], number: signal.Signals
 ) -> None:
     server = new_server(NETWORK_CAMERAS=ports[SPARE])
@@ -207,7 +209,7 @@ async def test_a_server_ends_within_ten_seconds_in_the_middle_of_a_shot_without_
         assert await asyncio.to_thread(server.stop, number, 10) == 0
 
 
-async def test_a_server_ends_while_a_camera_does_not_open(
+async def test_a_server_stops_while_a_camera_does_not_open(
     new_server: Callable[..., Server], simulator: Control, ports: list[str]
 ) -> None:
     simulator.fault("init_silent", times=None, camera=SPARE)
@@ -217,14 +219,14 @@ async def test_a_server_ends_while_a_camera_does_not_open(
         assert await asyncio.to_thread(server.stop, signal.SIGTERM, 10) == 0
 
 
-async def test_live_view_is_off_at_the_camera_after_the_server_ended(
+async def test_live_view_is_off_at_the_camera_after_the_server_stopped(
     new_server: Callable[..., Server], simulator: Control, ports: list[str]
 ) -> None:
     server = new_server(NETWORK_CAMERAS=ports[SPARE])
     async with await Client.connect(server, close_timeout=0.2) as client:
         await client.command("start_live_view", port=ports[SPARE])
         await client.event("live_view_frame")
-        closed = simulator.state(SPARE)["operations"].get("0x1003", 0)
+        closed_before = simulator.state(SPARE)["operations"].get("0x1003", 0)
         assert await asyncio.to_thread(server.stop) == 0
     state = simulator.state(SPARE)
-    assert (state["live_view"], state["operations"]["0x1003"]) == (False, closed + 1)
+    assert (state["live_view"], state["operations"]["0x1003"]) == (False, closed_before + 1)

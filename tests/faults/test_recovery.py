@@ -1,4 +1,4 @@
-"""What is told of a camera that is lost and comes back, and the rungs of the ladder in between."""
+"""What the server reports about a camera that is lost and reconnected, and the steps of the recovery."""
 
 from __future__ import annotations
 
@@ -27,50 +27,50 @@ SPARE = 2  # the camera that the shared server does not have
 
 @pytest.fixture
 def server(new_server: Callable[..., Server], simulator: Control, ports: list[str]) -> Server:
-    """A server of the test's own on the spare camera that gives up the quick tries soon."""
+    """A new server on the spare camera, with only one quick reconnect attempt."""
     return new_server(NETWORK_CAMERAS=ports[SPARE], MAX_RESTART_ATTEMPTS="1", RESTART_DELAY="0.2")
 
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[Client]:
-    """A client of it."""
+    """A client of that server."""
     async with await Client.connect(server) as client:
         yield client
 
 
 def health(server: Server) -> Json:
-    """What GET /health says to those with the token."""
+    """The response of GET /health with the token."""
     address = server.uri.replace("ws://", "http://") + "/health"
     try:
-        asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {server.token}"})
-        with urllib.request.urlopen(asked, timeout=WITHIN_S) as answer:
-            return dict(json.load(answer))
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {server.token}"})
+        with urllib.request.urlopen(request, timeout=WITHIN_S) as response:
+            return dict(json.load(response))
     except urllib.error.HTTPError as error:
         return dict(json.load(error))
 
 
-async def test_a_camera_that_goes_and_comes_is_told_with_attempts_and_errors(
+async def test_a_lost_camera_is_reported_with_attempts_and_errors(
     client: Client, server: Server, simulator: Control
 ) -> None:
-    good = await client.command("get_camera_info")
-    assert "attempts" not in good
+    before = await client.command("get_camera_info")
+    assert "attempts" not in before
     await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
     simulator.power(False, camera=SPARE)
     await client.event("camera_disconnected")
-    tired = await client.event(lambda event: event.get("state") == "needs_attention")
-    assert tired["attempts"] >= 2
-    assert tired["last_error"]
-    (sick,) = (await asyncio.to_thread(health, server))["cameras"]
-    assert (sick["state"], sick["last_error"]) == ("needs_attention", "camera_io")
-    assert sick["attempts"] >= 2
+    event = await client.event(lambda event: event.get("state") == "needs_attention")
+    assert event["attempts"] >= 2
+    assert event["last_error"]
+    (camera_health,) = (await asyncio.to_thread(health, server))["cameras"]
+    assert (camera_health["state"], camera_health["last_error"]) == ("needs_attention", "camera_io")
+    assert camera_health["attempts"] >= 2
     details = await client.command("get_camera_info")
-    assert (details["connected"], details["last_io"]) >= (False, good["last_io"])
+    assert (details["connected"], details["last_io"]) >= (False, before["last_io"])
     simulator.power(True, camera=SPARE)
     assert (await client.event("camera_connected", 30))["model"] == "Canon EOS 550D"
     assert "last_error" not in await client.command("get_camera_info")
 
 
-async def test_a_restart_by_request_is_no_loss(client: Client, server: Server) -> None:
+async def test_a_requested_restart_does_not_count_as_a_loss(client: Client, server: Server) -> None:
     await client.command("get_config", name="iso")
     await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
     await client.command("restart_camera")
@@ -79,7 +79,7 @@ async def test_a_restart_by_request_is_no_loss(client: Client, server: Server) -
     assert "WARNING" not in server.log
 
 
-async def test_a_camera_that_is_lost_again_and_again_is_given_a_pause_and_a_reason(
+async def test_repeated_losses_of_a_camera_are_logged_with_a_possible_reason(
     client: Client, server: Server, ports: list[str]
 ) -> None:
     pid = None
@@ -92,7 +92,7 @@ async def test_a_camera_that_is_lost_again_and_again_is_given_a_pause_and_a_reas
     assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
-async def test_asking_again_and_again_does_not_hammer_a_camera_that_is_off(
+async def test_commands_to_a_camera_that_is_off_cause_few_attempts(
     client: Client, server: Server, simulator: Control
 ) -> None:
     await client.command("get_config", name="iso")
@@ -107,17 +107,17 @@ async def test_asking_again_and_again_does_not_hammer_a_camera_that_is_off(
     simulator.power(True, camera=SPARE)
 
 
-def test_a_reset_says_why_it_could_not_be_done(tmp_path: Path) -> None:
+def test_a_failed_usb_reset_prints_its_reason(tmp_path: Path) -> None:
     node = tmp_path / "004"
     node.touch()
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "camera.device.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S,
         check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout.strip()) == (1, f"{node}: Inappropriate ioctl for device")
+    assert (result.returncode, result.stdout.strip()) == (1, f"{node}: Inappropriate ioctl for device")
 
 
-async def test_a_usb_device_is_reset_at_its_own_node(
+async def test_a_usb_reset_uses_the_node_of_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ports, "_NODES", tmp_path)
@@ -130,16 +130,18 @@ async def test_a_usb_device_is_reset_at_its_own_node(
     assert "Inappropriate ioctl" in caplog.text
 
 
-def test_a_missing_permission_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_permission_explains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "_NODES", tmp_path)
     (tmp_path / "001").mkdir()
     node = tmp_path / "001" / "004"
     node.touch()
-    told = CameraIO("The transfer broke.", gp=GpFailure(-7))
-    assert open_error("usb:001,004", told) is told
-    monkeypatch.setattr("camera.ports.os.access", lambda *_: False)  # the tests may run as root, who may everything
-    plain: CameraError = open_error("usb:001,004", told)
-    assert str(node) in plain.message
-    request = RequestError.from_camera(plain)
+    original = CameraIO("The transfer broke.", gp=GpFailure(-7))
+    assert open_error("usb:001,004", original) is original
+    monkeypatch.setattr(
+        "camera.ports.os.access", lambda *_: False
+    )  # as root, which can run the tests, access is always allowed
+    explained: CameraError = open_error("usb:001,004", original)
+    assert str(node) in explained.message
+    request = RequestError.from_camera(explained)
     assert "group" in request.message
     assert (request.code, request.details) == ("camera_io", {"gp_error": -7, "node": str(node)})

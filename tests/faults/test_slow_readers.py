@@ -1,4 +1,4 @@
-"""Clients that read, fast or slowly, are served whatever waits for them; those that do not are told why they go."""
+"""Clients that read slowly stay connected; clients that do not read are disconnected with a close code."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Start = Callable[..., Awaitable[InProcess]]
 
 
 def subscribe(*events: str) -> str:
-    """The command."""
+    """The command message."""
     return json.dumps({"command": "subscribe", "payload": {"events": events}})
 
 
-async def test_600_quick_changes_of_a_setting_keep_a_client_that_reads_and_the_last_one_reaches_it(
+async def test_a_client_that_reads_gets_the_last_of_600_quick_setting_changes(
     in_process: Start, simulator: Control, ports: list[str]
 ) -> None:
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as client:
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
         await client.command("get_config", name="iso")
         await client.command("subscribe", events=["config_changed"])
-        # In this process the server hears of them all at once, as behind anything that holds its loop up.
+        # The server in this process reads all changes at once, as after a blocked event loop.
         for number in range(CHANGES):
             simulator.set("iso", ("200", "400")[number % 2], camera=SPARE)
         simulator.set("iso", "1600", camera=SPARE)
@@ -46,21 +46,21 @@ async def test_600_quick_changes_of_a_setting_keep_a_client_that_reads_and_the_l
         assert (await client.command("get_config", name="iso"))["value"] == "1600"
 
 
-async def test_events_behind_a_long_download_reach_who_reads_it_slowly(
+async def test_events_behind_a_long_download_reach_a_slow_reader(
     in_process: Start, simulator: Control, ports: list[str]
 ) -> None:
-    running = await in_process(ports[SPARE])
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-    small.connect(("127.0.0.1", urlsplit(running.uri).port))
-    async with connect(running.uri, sock=small, max_size=None, max_queue=1) as slow:
-        client = Client(slow)
-        await slow.send(json.dumps({"token": TOKEN}))
+    server = await in_process(ports[SPARE])
+    small_buffer = socket.socket()
+    small_buffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    small_buffer.connect(("127.0.0.1", urlsplit(server.uri).port))
+    async with connect(server.uri, sock=small_buffer, max_size=None, max_queue=1) as connection:
+        client = Client(connection)
+        await connection.send(json.dumps({"token": TOKEN}))
         await client.command("capture_image")
         await client.command("subscribe", events=["file_added"])
-        await slow.send('{"command": "download_last_image"}')
+        await connection.send('{"command": "download_last_image"}')
         for number in range(CHANGES):
-            running.app.service.events.emit(CameraEvent(ports[SPARE], FileAdded(f"/card/{number}.jpg")))
+            server.app.service.events.emit(CameraEvent(ports[SPARE], FileAdded(f"/card/{number}.jpg")))
             if number % 20 == 0:
                 await asyncio.sleep(0)
         assert (await client.reply())["image_b64"]
@@ -68,61 +68,61 @@ async def test_events_behind_a_long_download_reach_who_reads_it_slowly(
             assert (await client.event("file_added"))["camera_filepath"] == f"/card/{number}.jpg"
 
 
-@pytest.mark.parametrize("asks", ["download_last_image", "start_live_view"])
-async def test_who_reads_again_too_late_is_told_4413(
+@pytest.mark.parametrize("command", ["download_last_image", "start_live_view"])
+async def test_a_client_that_stops_reading_too_long_is_closed_with_4413(
     in_process: Start,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     simulator: Control,
     ports: list[str],
-    asks: str,
+    command: str,
 ) -> None:
     monkeypatch.setattr(limits, "READ_STALL_SECONDS", 1)
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as client:
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
         await client.command("capture_image")
-    async with crowd.deaf(running.uri, TOKEN, *[json.dumps({"command": asks})] * limits.STREAMS) as late:
+    async with crowd.deaf(server.uri, TOKEN, *[json.dumps({"command": command})] * limits.STREAMS) as stalled:
         await until(lambda: "does not read" in caplog.text, 20)
-        late.transport.resume_reading()
+        stalled.transport.resume_reading()
         with suppress(ConnectionClosed):
             while True:
-                await late.recv()
-        assert late.close_code == 4413
+                await stalled.recv()
+        assert stalled.close_code == 4413
 
 
-async def test_who_does_not_read_is_dropped_once_where_too_many_bytes_of_events_wait(
+async def test_a_client_with_too_many_unread_event_bytes_is_disconnected_once(
     in_process: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ports: list[str]
 ) -> None:
-    running = await in_process()
-    async with crowd.deaf(running.uri, TOKEN, subscribe("file_added")) as late:
-        long = "x" * 60_000
+    server = await in_process()
+    async with crowd.deaf(server.uri, TOKEN, subscribe("file_added")) as stalled:
+        long_name = "x" * 60_000
         for number in range(400):
-            running.app.service.events.emit(CameraEvent("usb:001,002", FileAdded(f"/{long}/{number}.jpg")))
+            server.app.service.events.emit(CameraEvent("usb:001,002", FileAdded(f"/{long_name}/{number}.jpg")))
             await asyncio.sleep(0)
-        late.transport.resume_reading()
+        stalled.transport.resume_reading()
         with suppress(ConnectionClosed):
             while True:
-                await late.recv()
-        assert late.close_code == 4413
+                await stalled.recv()
+        assert stalled.close_code == 4413
     assert caplog.text.count("does not read") == 1
 
 
-async def test_who_reads_so_slowly_that_pings_wait_is_served_to_the_end(
+async def test_a_reader_so_slow_that_pings_are_delayed_gets_its_whole_download(
     in_process: Start, monkeypatch: pytest.MonkeyPatch, simulator: Control, ports: list[str]
 ) -> None:
     monkeypatch.setattr(limits, "PING_SECONDS", 0.2)
     monkeypatch.setattr(limits, "PONG_SECONDS", 0.5)
-    running = await in_process(ports[SPARE])
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-    small.connect(("127.0.0.1", urlsplit(running.uri).port))
-    async with connect(running.uri, sock=small, max_size=None, max_queue=1) as slow:
-        await slow.send(json.dumps({"token": TOKEN}))
-        await slow.send('{"command": "capture_image"}')
-        assert json.loads(await slow.recv())["status"] == "ok"
-        await slow.send('{"command": "download_last_image"}')
+    server = await in_process(ports[SPARE])
+    small_buffer = socket.socket()
+    small_buffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    small_buffer.connect(("127.0.0.1", urlsplit(server.uri).port))
+    async with connect(server.uri, sock=small_buffer, max_size=None, max_queue=1) as connection:
+        await connection.send(json.dumps({"token": TOKEN}))
+        await connection.send('{"command": "capture_image"}')
+        assert json.loads(await connection.recv())["status"] == "ok"
+        await connection.send('{"command": "download_last_image"}')
         text = ""
-        async for fragment in slow.recv_streaming():
+        async for fragment in connection.recv_streaming():
             text += str(fragment)
-            await asyncio.sleep(0.7)  # its pace: a ping waits behind more than one of them
+            await asyncio.sleep(0.7)  # a slow reader: a ping waits behind several fragments
         assert json.loads(text)["image_b64"]

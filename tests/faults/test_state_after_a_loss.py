@@ -1,4 +1,4 @@
-"""A camera that was lost is never called ready: its state and `connected` say the same."""
+"""A lost camera is never reported as ready: its state and `connected` are consistent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tests.support.rig import Client, CommandError, Server
 ROUNDS = 6
 
 
-async def test_a_camera_lost_beneath_a_shot_is_not_called_ready_before_it_is(new_server: Callable[..., Server]) -> None:
+async def test_a_camera_lost_during_a_shot_is_not_reported_ready_before_it_is(
+    new_server: Callable[..., Server],
+) -> None:
     wrong = []
     with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
         server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address, RESTART_DELAY="0.5")
@@ -22,7 +24,7 @@ async def test_a_camera_lost_beneath_a_shot_is_not_called_ready_before_it_is(new
             await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
             await client.command("start_live_view", fps=5)
             for _round in range(ROUNDS):
-                for _ in range(2):  # live view runs, and what came with the opening is over
+                for _ in range(2):  # live view runs, and the events of the opening were sent
                     await client.event("live_view_frame")
                 control.power(False)
                 with suppress(CommandError):
@@ -32,9 +34,11 @@ async def test_a_camera_lost_beneath_a_shot_is_not_called_ready_before_it_is(new
                 await client.event("camera_disconnected")
                 control.power(True)
                 await client.event("camera_connected")
-                # Only a camera that is not open has failed attempts to tell of.
-                told = [event for event in client.events if event["event"] == "camera_state" and "attempts" in event]
-                wrong += [event for event in told if event["state"] in ("ready", "live")]
+                # Only a camera that is not open has failed attempts.
+                with_attempts = [
+                    event for event in client.events if event["event"] == "camera_state" and "attempts" in event
+                ]
+                wrong += [event for event in with_attempts if event["state"] in ("ready", "live")]
                 client.events.clear()
         assert server.stop() == 0
     assert wrong == []

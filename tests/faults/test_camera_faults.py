@@ -1,4 +1,4 @@
-"""One test for each thing that can go wrong in a camera: the right error, and a camera that works again by itself."""
+"""One test for each fault of a camera: the correct error, and the camera works again without intervention."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.support.waiting import BUSY_MACHINE, until
 
 CAPTURE, FULL_PRESS = "0x9128", 1  # a half press comes first
 SPARE = 2  # the camera that the shared server does not have
-NO_ANSWER = {"camera_io", "camera_timeout", "camera_disconnected"}
+NO_RESPONSE = {"camera_io", "camera_timeout", "camera_disconnected"}
 
 
 async def failure(client: Client, command: str, within: float = 20.0, **payload: object) -> CommandError:
-    """The error of a command that has to fail."""
-    with pytest.raises(CommandError) as caught:
+    """Send a command that must fail. Returns its error."""
+    with pytest.raises(CommandError) as error:
         await client.command(command, within, **payload)
-    return caught.value
+    return error.value
 
 
 @pytest.fixture
-def works(client: Client, simulator: Control) -> Callable[[], Awaitable[None]]:
-    """Whether a setting, a shot, its download and live view come through, without anybody's help."""
+def check_works(client: Client, simulator: Control) -> Callable[[], Awaitable[None]]:
+    """A check that a setting, a shot, its download and a preview work without intervention."""
 
     async def check() -> None:
         assert (await client.command("set_config", name="iso", value="200"))["value"] == "200"
@@ -43,94 +43,98 @@ def works(client: Client, simulator: Control) -> Callable[[], Awaitable[None]]:
 
 
 @pytest.fixture
-async def bystander(server: Server, ports: list[str]) -> AsyncIterator[Client]:
-    """A client of the other camera that must not notice anything: it watches and asks all the time."""
+async def other_client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
+    """A client of the other camera that reads a setting all the time and must not be affected."""
     async with await Client.connect(server) as client:
         await client.command("select_camera", port=ports[1])
-        noticed: list[str] = []
+        values: list[str] = []
 
-        async def live() -> None:
+        async def read_repeatedly() -> None:
             while True:
                 async with asyncio.timeout(2 * BUSY_MACHINE):
-                    noticed.append((await client.command("get_config", name="iso"))["value"])
+                    values.append((await client.command("get_config", name="iso"))["value"])
                 await asyncio.sleep(0.05)
 
-        living = asyncio.create_task(live())
+        reading = asyncio.create_task(read_repeatedly())
         yield client
-        assert not living.done(), living.exception()
-        assert noticed
-        living.cancel()
-        await asyncio.wait((living,))
+        assert not reading.done(), reading.exception()
+        assert values
+        reading.cancel()
+        await asyncio.wait((reading,))
 
 
-pytestmark = pytest.mark.usefixtures("bystander")
-Works = Callable[[], Awaitable[None]]
+pytestmark = pytest.mark.usefixtures("other_client")
+Check = Callable[[], Awaitable[None]]
 
 
-async def test_silence_at_the_half_press_takes_no_picture(client: Client, simulator: Control, works: Works) -> None:
+async def test_no_response_to_the_half_press_takes_no_picture(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     simulator.fault("silent", CAPTURE)
-    assert (await failure(client, "capture_image")).code in NO_ANSWER
+    assert (await failure(client, "capture_image")).code in NO_RESPONSE
     assert simulator.state()["shots"] == 0
-    await works()
+    await check_works()
 
 
-async def test_silence_at_the_shutter_leaves_the_shot_unknown(client: Client, simulator: Control, works: Works) -> None:
+async def test_no_response_to_the_release_is_an_unknown_outcome(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     simulator.fault("silent", CAPTURE, after=FULL_PRESS, execute=True)
     error = await failure(client, "capture_image")
     assert (error.code, error.reply["retryable"]) == ("capture_unknown", False)
     assert simulator.state()["shots"] == 1
-    await works()
+    await check_works()
 
 
-async def test_silence_of_a_setting(client: Client, simulator: Control, works: Works) -> None:
+async def test_no_response_to_a_setting_is_an_error(client: Client, simulator: Control, check_works: Check) -> None:
     simulator.fault("silent", "0x9110")
-    assert (await failure(client, "set_config", name="iso", value="800")).code in NO_ANSWER
-    await works()
+    assert (await failure(client, "set_config", name="iso", value="800")).code in NO_RESPONSE
+    await check_works()
 
 
-async def test_a_late_answer_is_waited_for(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_late_response_is_awaited(client: Client, simulator: Control, check_works: Check) -> None:
     simulator.fault("late", "0x9110", seconds=1.0)
     assert (await client.command("set_config", name="iso", value="800"))["value"] == "800"
-    await works()
+    await check_works()
 
 
-async def test_an_answer_that_comes_too_late(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_response_after_the_timeout_is_an_error(client: Client, simulator: Control, check_works: Check) -> None:
     simulator.fault("late", "0x9110", seconds=3.5)
-    assert (await failure(client, "set_config", name="iso", value="800")).code in NO_ANSWER
-    await works()
+    assert (await failure(client, "set_config", name="iso", value="800")).code in NO_RESPONSE
+    await check_works()
 
 
-async def test_a_connection_dropped_at_the_shutter_leaves_the_shot_unknown(
-    client: Client, simulator: Control, works: Works
+async def test_a_connection_dropped_at_the_release_is_an_unknown_outcome(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     simulator.fault("drop", CAPTURE, after=FULL_PRESS)
     assert (await failure(client, "capture_image")).code == "capture_unknown"
-    await works()
+    await check_works()
 
 
-async def test_a_connection_dropped_when_idle_is_mended_before_anybody_asks(
-    client: Client, simulator: Control, works: Works
+async def test_an_idle_connection_that_drops_is_reconnected_without_a_command(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("subscribe", events=["camera_state"])
     simulator.fault("drop")
     await client.event(lambda event: event["state"] == "recovering")
     await client.event(lambda event: event["state"] == "ready")
-    await works()
+    await check_works()
 
 
-async def test_a_connection_dropped_during_live_view_lets_the_stream_go_on(
-    client: Client, simulator: Control, works: Works
+async def test_a_stream_continues_after_a_dropped_connection(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
     seen = await client.event("live_view_frame")
     simulator.fault("drop", "0x9153")
     await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 20)
     assert simulator.state()["faults"] == []
-    await works()
+    await check_works()
 
 
-async def test_a_connection_dropped_in_the_middle_of_a_download(
-    client: Client, simulator: Control, works: Works
+async def test_a_connection_dropped_during_a_download_is_an_error(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     simulator.fault("drop_mid_data", "0x1009")
@@ -138,117 +142,127 @@ async def test_a_connection_dropped_in_the_middle_of_a_download(
     assert error.code in {"camera_io", "camera_error", "camera_disconnected"}
     downloaded = await client.command("download_last_image", camera_filepath=path)
     assert len(from_base64(downloaded["image_b64"])) == simulator.state()["files"][0]["size"]
-    await works()
+    await check_works()
 
 
-async def test_a_download_that_stalls(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_download_that_stalls_is_an_error(client: Client, simulator: Control, check_works: Check) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     simulator.fault("stall_mid_data", "0x1009")
-    assert (await failure(client, "download_last_image", camera_filepath=path)).code in NO_ANSWER
+    assert (await failure(client, "download_last_image", camera_filepath=path)).code in NO_RESPONSE
     downloaded = await client.command("download_last_image", camera_filepath=path)
     assert len(from_base64(downloaded["image_b64"])) == simulator.state()["files"][0]["size"]
-    await works()
+    await check_works()
 
 
-async def test_a_frame_that_stalls_lets_the_stream_go_on(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_stream_continues_after_a_frame_that_stalls(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     await client.command("start_live_view")
     seen = await client.event("live_view_frame")
     simulator.fault("stall_mid_data", "0x9153")
     await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
-    await works()
+    await check_works()
 
 
 @pytest.mark.parametrize(
     ("code", "seen"),
     [("0x2002", "camera_error"), ("0x200C", "card_full"), ("0x200E", "camera_error"), ("0x2005", "not_supported")],
 )
-async def test_a_refusal_of_the_shutter(client: Client, simulator: Control, works: Works, code: str, seen: str) -> None:
+async def test_a_rejected_release_is_an_error_and_takes_no_picture(
+    client: Client, simulator: Control, check_works: Check, code: str, seen: str
+) -> None:
     simulator.fault("code", CAPTURE, after=FULL_PRESS, code=code)
     error = await failure(client, "capture_image")
     assert (error.code, simulator.state()["shots"]) == (seen, 0)
     assert code.lower() in error.details["gp_text"].lower()
-    await works()
+    await check_works()
 
 
-async def test_a_shutter_that_is_busy_for_a_moment_fires_once_it_can(
-    client: Client, simulator: Control, works: Works
+async def test_a_capture_waits_for_a_camera_that_is_busy_for_a_moment(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     simulator.fault("busy", CAPTURE, times=3)
     await client.command("capture_image")
     assert simulator.state()["shots"] == 1
-    await works()
+    await check_works()
 
 
-async def test_a_setting_waits_for_a_body_that_is_busy_for_a_moment(
-    client: Client, simulator: Control, works: Works
+async def test_a_setting_waits_for_a_camera_that_is_busy_for_a_moment(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     simulator.fault("busy", "0x9110", times=3)
     assert (await client.command("set_config", name="iso", value="400"))["value"] == "400"
     simulator.fault("busy", "0x9110", times=None)
     assert (await failure(client, "set_config", name="iso", value="800")).code == "camera_busy"
     simulator.clear()
-    await works()
+    await check_works()
 
 
-async def test_a_shutter_that_stays_busy(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_capture_on_a_camera_that_stays_busy_fails(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     simulator.fault("busy", CAPTURE, times=None)
     error = await failure(client, "capture_image")
     assert (error.code, error.reply["retryable"]) == ("camera_busy", True)
     assert simulator.state()["shots"] == 0
     simulator.clear()
-    await works()
+    await check_works()
 
 
-async def test_live_view_that_is_busy_for_a_while_goes_on(client: Client, simulator: Control, works: Works) -> None:
+async def test_live_view_continues_after_a_camera_was_busy(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     await client.command("start_live_view")
     seen = await client.event("live_view_frame")
     simulator.fault("busy", "0x9153", times=5)
     await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
-    await works()
+    await check_works()
 
 
-async def test_live_view_that_stays_busy_cannot_be_started(client: Client, simulator: Control, works: Works) -> None:
+async def test_live_view_on_a_camera_that_stays_busy_cannot_be_started(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     simulator.fault("busy", "0x9153", times=None)
     assert (await failure(client, "start_live_view")).code in {"camera_busy", "camera_timeout"}
     simulator.clear()
-    await works()
+    await check_works()
 
 
-async def test_garbage_in_place_of_an_answer(client: Client, simulator: Control, works: Works) -> None:
+async def test_an_invalid_response_is_an_error(client: Client, simulator: Control, check_works: Check) -> None:
     simulator.fault("garbage", "0x9110")
-    assert (await failure(client, "set_config", name="iso", value="800")).code in NO_ANSWER | {"camera_error"}
-    await works()
+    assert (await failure(client, "set_config", name="iso", value="800")).code in NO_RESPONSE | {"camera_error"}
+    await check_works()
 
 
-async def test_garbage_in_place_of_a_frame_lets_the_stream_go_on(
-    client: Client, simulator: Control, works: Works
+async def test_a_stream_continues_after_an_invalid_response(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
     seen = await client.event("live_view_frame")
     simulator.fault("garbage", "0x9153")
     await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
-    await works()
+    await check_works()
 
 
-async def test_a_shot_whose_file_never_appears_is_unknown(
+async def test_a_shot_without_a_file_is_an_unknown_outcome(
     in_process: Callable[..., Awaitable[InProcess]],
     monkeypatch: pytest.MonkeyPatch,
     simulator: Control,
     ports: list[str],
 ) -> None:
     monkeypatch.setattr(verb_of(RemoteCamera.capture), "deadline_s", 1.0)
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as impatient:
-        await impatient.command("get_config", name="iso")
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
+        await client.command("get_config", name="iso")
         simulator.fault("no_file", camera=SPARE)
-        error = await failure(impatient, "capture_image")
+        error = await failure(client, "capture_image")
         assert (error.code, simulator.state(SPARE)["shots"]) == ("capture_unknown", 1)
-        await impatient.command("capture_image")
+        await client.command("capture_image")
         assert simulator.state(SPARE)["shots"] == 2
 
 
 @pytest.mark.parametrize("variety", ["zero_length", "too_long"])
-async def test_a_frame_that_makes_the_driver_loop_for_ever(
+async def test_a_stream_continues_after_a_frame_that_makes_the_driver_loop(
     in_process: Callable[..., Awaitable[InProcess]],
     monkeypatch: pytest.MonkeyPatch,
     simulator: Control,
@@ -257,67 +271,67 @@ async def test_a_frame_that_makes_the_driver_loop_for_ever(
 ) -> None:
     monkeypatch.setattr("camera.process._SILENCE_S", 1.5)
     monkeypatch.setattr(verb_of(RemoteCamera.list_names), "deadline_s", 1.5)
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as viewer:
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as viewer:
         await viewer.command("start_live_view")
         seen = await viewer.event("live_view_frame")
         simulator.fault("malformed_live_view", variety=variety, camera=SPARE)
-        later = await viewer.event(
+        later_frame = await viewer.event(
             lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10
         )
-        decoded(from_base64(later["image_b64"]))
+        decoded(from_base64(later_frame["image_b64"]))
 
 
-async def test_a_preview_that_makes_the_driver_loop_for_ever_is_a_timeout(
+async def test_a_preview_that_makes_the_driver_loop_is_a_timeout(
     in_process: Callable[..., Awaitable[InProcess]],
     monkeypatch: pytest.MonkeyPatch,
     simulator: Control,
     ports: list[str],
 ) -> None:
     monkeypatch.setattr(verb_of(RemoteCamera.preview), "deadline_s", 1.5)
-    running = await in_process(ports[SPARE])
-    async with await running.connect() as impatient:
-        await impatient.command("get_config", name="iso")
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
+        await client.command("get_config", name="iso")
         simulator.fault("malformed_live_view", variety="zero_length", camera=SPARE)
-        assert (await failure(impatient, "capture_preview")).code == "camera_timeout"
-        decoded(from_base64((await impatient.command("capture_preview"))["image_b64"]))
+        assert (await failure(client, "capture_preview")).code == "camera_timeout"
+        decoded(from_base64((await client.command("capture_preview"))["image_b64"]))
 
 
 @pytest.mark.parametrize("variety", ["no_picture", "short", "truncated"])
 async def test_a_malformed_frame_does_not_end_the_stream(
-    client: Client, simulator: Control, works: Works, variety: str
+    client: Client, simulator: Control, check_works: Check, variety: str
 ) -> None:
     await client.command("start_live_view")
     seen = await client.event("live_view_frame")
     simulator.fault("malformed_live_view", variety=variety)
     await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
-    await works()
+    await check_works()
 
 
 @pytest.mark.parametrize("mode", ["Manual", "One Shot"])
-async def test_a_picture_that_cannot_be_focused_is_not_taken(
-    client: Client, simulator: Control, works: Works, mode: str
+async def test_without_focus_no_picture_is_taken(
+    client: Client, simulator: Control, check_works: Check, mode: str
 ) -> None:
     await client.command("set_config", name="focusmode", value=mode)
     simulator.fault("focus_failed", times=None)
     error = await failure(client, "capture_image")
     assert (error.code, simulator.state()["shots"]) == ("camera_busy", 0)
     simulator.clear()
-    await works()
+    await check_works()
 
 
 @pytest.mark.parametrize("kind", ["init_fail", "init_silent"])
-async def test_a_camera_that_refuses_once_to_open_is_open_the_next_time(
-    client: Client, simulator: Control, works: Works, kind: str
+async def test_a_camera_that_fails_to_open_once_is_opened_the_next_time(
+    client: Client, simulator: Control, check_works: Check, kind: str
 ) -> None:
     simulator.fault(kind)
     error = await failure(client, "restart_camera")
     assert error.code in {"camera_disconnected", "camera_timeout"}
-    await works()
+    await check_works()
 
 
-async def test_a_camera_that_is_off_says_so_and_is_back_after_power_on(
-    client: Client, simulator: Control, works: Works
+async def test_a_camera_that_is_off_is_an_error_and_works_after_power_on(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("subscribe", events=["camera_state"])
     simulator.power(False)
@@ -327,11 +341,11 @@ async def test_a_camera_that_is_off_says_so_and_is_back_after_power_on(
     assert simulator.state()["shots"] == 0
     simulator.power(True)
     await client.event(lambda event: event["state"] == "ready")
-    await works()
+    await check_works()
 
 
 async def test_a_viewer_gets_frames_again_after_power_off_and_on(
-    client: Client, simulator: Control, works: Works
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("subscribe", events=["camera_state"])
     await client.command("start_live_view")
@@ -340,10 +354,12 @@ async def test_a_viewer_gets_frames_again_after_power_off_and_on(
     await client.event(lambda event: event.get("state") == "recovering")
     simulator.power(True)
     await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
-    await works()
+    await check_works()
 
 
-async def test_a_full_card(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_capture_on_a_full_card_fails_with_card_full(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     simulator.card(free_shots=1)
     path = (await client.command("capture_image"))["camera_filepath"]
     for _ in range(2):
@@ -351,10 +367,12 @@ async def test_a_full_card(client: Client, simulator: Control, works: Works) -> 
     assert simulator.state()["shots"] == 1
     await client.command("delete_file", camera_filepath=path)
     simulator.card(full=False)
-    await works()
+    await check_works()
 
 
-async def test_a_write_protected_card(client: Client, simulator: Control, works: Works) -> None:
+async def test_a_write_protected_card_rejects_captures_and_deletions(
+    client: Client, simulator: Control, check_works: Check
+) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     simulator.write_protect()
     assert (await failure(client, "capture_image")).code == "camera_error"
@@ -362,15 +380,15 @@ async def test_a_write_protected_card(client: Client, simulator: Control, works:
     assert len(simulator.state()["files"]) == 1
     simulator.write_protect(False)
     await client.command("delete_file", camera_filepath=path)
-    await works()
+    await check_works()
 
 
-async def test_a_mirror_that_could_not_be_lowered_is_lowered_later(
-    client: Client, simulator: Control, works: Works
+async def test_live_view_that_failed_to_end_at_the_camera_is_ended_later(
+    client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
     await client.event("live_view_frame")
     simulator.fault("code", "0x9110", code=0x2002, times=1)
     await client.command("stop_live_view")
     await until(lambda: not simulator.state()["live_view"])
-    await works()
+    await check_works()

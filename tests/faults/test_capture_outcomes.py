@@ -1,4 +1,4 @@
-"""Whatever a camera answers in the middle of a shot, what is told of the shot is true."""
+"""Whatever error a camera returns during a shot, the reported outcome of the shot is correct."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import Client, CommandError, Server
 
-# What the driver asks for before, at and after the release.
+# The operations of the driver before, at and after the release.
 OPERATIONS = {
     "canon": ("0x9128", "0x9129", "0x9116", "0x9110", "0x9127"),
     "nikon": ("0x9207", "0x90c8", "0x90c7", "0x1008"),
@@ -22,31 +22,31 @@ CODES = (0x200C, 0x2005, 0x2019, 0x2002)
 
 
 @pytest.fixture(params=OPERATIONS)
-async def shooting(
+async def capture_setup(
     request: pytest.FixtureRequest, new_server: Callable[..., Server]
 ) -> AsyncIterator[tuple[str, Client, Control]]:
-    """A maker, a client of a server with its camera, and the camera's control port."""
+    """A maker, a client of a server with a camera of this maker, and the control port of the camera."""
     with SimulatorProcess("--maker", request.param, *QUICK) as simulator, Control(simulator.control) as control:
         server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address, RESTART_DELAY="0.2")
         async with await Client.connect(server) as client:
             yield request.param, client, control
 
 
-async def test_a_shot_is_done_or_did_not_fire_or_is_not_known(shooting: tuple[str, Client, Control]) -> None:
-    maker, client, control = shooting
+async def test_a_shot_ends_as_done_failed_or_unknown(capture_setup: tuple[str, Client, Control]) -> None:
+    maker, client, control = capture_setup
     wrong = []
     for operation, code, after in itertools.product(OPERATIONS[maker], CODES, (0, 1)):
-        before = control.state()["shots"]
+        shots_before = control.state()["shots"]
         control.fault("code", operation, code=code, times=1, after=after)
         try:
-            told = (await client.command("capture_image"))["status"]
+            outcome = (await client.command("capture_image"))["status"]
         except CommandError as error:
-            told = error.code
+            outcome = error.code
         control.clear()
-        fired = control.state()["shots"] - before
-        true = {"ok": fired == 1, "capture_unknown": fired <= 1}.get(told, fired == 0)
-        if not true:
+        fired = control.state()["shots"] - shots_before
+        correct = {"ok": fired == 1, "capture_unknown": fired <= 1}.get(outcome, fired == 0)
+        if not correct:
             wrong.append(
-                f"{operation} answered {code:#x} (after {after}): {told}, and the shutter opened {fired} times"
+                f"{operation} answered {code:#x} (after {after}): {outcome}, and the shutter opened {fired} times"
             )
     assert wrong == []
