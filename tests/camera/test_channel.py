@@ -1,4 +1,4 @@
-"""Messages between the server and a camera process: any size, with files, and a peer that sends rubbish."""
+"""Messages between the server and a camera process: of any size, with files, and invalid data."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from camera.channel import AsyncChannel, BlockingChannel, ChannelBroken, Channel
 from tests.support.waiting import WITHIN_S
 
 
-class Ends:
-    """Both ends: the server's collects what it hears, the camera process's is used from threads."""
+class ChannelPair:
+    """Both ends of a channel. The server's end collects messages; the camera process's end is used from threads."""
 
     def __init__(self) -> None:
-        server_end, process_end = pair()
-        self.raw = process_end
-        self.far = BlockingChannel(os.dup(process_end.fileno()))
+        server_socket, process_socket = pair()
+        self.raw = process_socket
+        self.process_end = BlockingChannel(os.dup(process_socket.fileno()))
         self.messages: asyncio.Queue[Message] = asyncio.Queue()
-        self.lost = asyncio.Event()
-        self.near = AsyncChannel(server_end, self.messages.put_nowait, self.lost.set)
+        self.disconnected = asyncio.Event()
+        self.server_end = AsyncChannel(server_socket, self.messages.put_nowait, self.disconnected.set)
 
-    async def heard(self) -> Message:
+    async def next_message(self) -> Message:
         async with asyncio.timeout(WITHIN_S):
             return await self.messages.get()
 
     def close(self) -> None:
-        self.near.close()
+        self.server_end.close()
         self.raw.close()
-        self.far._socket.close()
+        self.process_end._socket.close()
 
 
 @pytest.fixture
-async def ends() -> Any:
-    both = Ends()
-    yield both
-    both.close()
+async def channels() -> Any:
+    channels = ChannelPair()
+    yield channels
+    channels.close()
 
 
 @pytest.fixture
@@ -61,49 +61,49 @@ def encoded(header: object, data: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256 * 1024, 5 * 2**20])
-async def test_a_message_of_any_size_arrives_whole(ends: Ends, size: int) -> None:
+async def test_a_message_of_any_size_arrives_complete(channels: ChannelPair, size: int) -> None:
     data = os.urandom(size)
-    await asyncio.to_thread(ends.far.send, {"job": 1}, data)
-    message = await ends.heard()
+    await asyncio.to_thread(channels.process_end.send, {"job": 1}, data)
+    message = await channels.next_message()
     assert (message.header, message.data, message.fd) == ({"job": 1}, data, None)
 
 
-async def test_a_large_header_arrives_whole(ends: Ends) -> None:
+async def test_a_large_header_arrives_complete(channels: ChannelPair) -> None:
     header = {"items": ["x" * 1000] * 2000}
-    await asyncio.to_thread(ends.far.send, header)
-    assert (await ends.heard()).header == header
+    await asyncio.to_thread(channels.process_end.send, header)
+    assert (await channels.next_message()).header == header
 
 
-async def test_messages_keep_their_order_and_their_bytes(ends: Ends) -> None:
+async def test_messages_arrive_in_order_and_unchanged(channels: ChannelPair) -> None:
     def send() -> None:
         for number in range(200):
-            ends.far.send({"number": number}, bytes([number]) * (number * 50))
+            channels.process_end.send({"number": number}, bytes([number]) * (number * 50))
 
     sending = asyncio.create_task(asyncio.to_thread(send))
     for number in range(200):
-        message = await ends.heard()
+        message = await channels.next_message()
         assert (message.header["number"], message.data) == (number, bytes([number]) * (number * 50))
     await sending
 
 
-async def test_a_message_in_pieces_of_one_byte_is_put_together(ends: Ends) -> None:
+async def test_a_message_sent_byte_by_byte_is_reassembled(channels: ChannelPair) -> None:
     for byte in encoded({"event": "alive"}, b"frame"):
-        ends.raw.send(bytes([byte]))
+        channels.raw.send(bytes([byte]))
         await asyncio.sleep(0)
-    assert (await ends.heard()).data == b"frame"
+    assert (await channels.next_message()).data == b"frame"
 
 
-async def test_open_files_come_with_the_message_they_belong_to(ends: Ends) -> None:
+async def test_open_files_arrive_with_their_message(channels: ChannelPair) -> None:
     def send() -> None:
         for number in range(20):
             fd = os.memfd_create("test")
             os.write(fd, f"file {number}".encode())
-            ends.far.send({"number": number}, b"x" * 1000, fd if number % 2 else None)
+            channels.process_end.send({"number": number}, b"x" * 1000, fd if number % 2 else None)
             os.close(fd)
 
     await asyncio.to_thread(send)
     for number in range(20):
-        message = await ends.heard()
+        message = await channels.next_message()
         assert message.header["number"] == number
         assert (message.fd is not None) == bool(number % 2)
         if message.fd is not None:
@@ -112,20 +112,20 @@ async def test_open_files_come_with_the_message_they_belong_to(ends: Ends) -> No
 
 
 @pytest.mark.usefixtures("no_new_descriptors")
-async def test_files_that_nobody_took_are_closed_with_the_channel() -> None:
-    both = Ends()
+async def test_files_that_were_not_taken_are_closed_with_the_channel() -> None:
+    channels = ChannelPair()
     fd = os.memfd_create("test")
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-    both.raw.sendmsg([encoded({"fd": True})[:-1]], rights)
+    channels.raw.sendmsg([encoded({"fd": True})[:-1]], rights)
     os.close(fd)
-    both.raw.shutdown(socket.SHUT_WR)
+    channels.raw.shutdown(socket.SHUT_WR)
     async with asyncio.timeout(WITHIN_S):
-        await both.lost.wait()
-    both.close()
+        await channels.disconnected.wait()
+    channels.close()
 
 
 @pytest.mark.parametrize(
-    "rubbish",
+    "data",
     [
         b"\xff" * 100,
         struct.pack(">II", 2**31, 0),
@@ -136,59 +136,59 @@ async def test_files_that_nobody_took_are_closed_with_the_channel() -> None:
     ],
     ids=["noise", "huge", "no-json", "no-utf8", "no-object", "no-file"],
 )
-async def test_rubbish_ends_the_channel(ends: Ends, rubbish: bytes) -> None:
-    ends.raw.send(rubbish)
+async def test_invalid_data_closes_the_channel(channels: ChannelPair, data: bytes) -> None:
+    channels.raw.send(data)
     async with asyncio.timeout(WITHIN_S):
-        await ends.lost.wait()
+        await channels.disconnected.wait()
     with pytest.raises(ChannelClosed):
-        await ends.near.send({"job": 1})
-    assert ends.messages.empty()
+        await channels.server_end.send({"job": 1})
+    assert channels.messages.empty()
 
 
-async def test_half_a_message_before_the_end_is_lost_and_the_whole_ones_before_it_are_not(ends: Ends) -> None:
-    ends.raw.send(encoded({"job": 1}) + encoded({"job": 2})[:-2])
-    ends.raw.shutdown(socket.SHUT_WR)
+async def test_an_incomplete_last_message_is_dropped_and_complete_ones_arrive(channels: ChannelPair) -> None:
+    channels.raw.send(encoded({"job": 1}) + encoded({"job": 2})[:-2])
+    channels.raw.shutdown(socket.SHUT_WR)
     async with asyncio.timeout(WITHIN_S):
-        await ends.lost.wait()
-    assert (await ends.heard()).header == {"job": 1}
-    assert ends.messages.empty()
+        await channels.disconnected.wait()
+    assert (await channels.next_message()).header == {"job": 1}
+    assert channels.messages.empty()
 
 
-async def test_a_closed_channel_tells_nobody_that_it_is_lost(ends: Ends) -> None:
-    ends.near.close()
-    ends.near.close()
+async def test_closing_the_channel_does_not_report_a_disconnect(channels: ChannelPair) -> None:
+    channels.server_end.close()
+    channels.server_end.close()
     with pytest.raises(ChannelClosed):
-        await ends.near.send({})
-    assert not ends.lost.is_set()
+        await channels.server_end.send({})
+    assert not channels.disconnected.is_set()
 
 
-async def test_the_camera_process_hears_jobs_and_the_end(ends: Ends) -> None:
-    await ends.near.send({"job": 1, "do": "preview", "args": {}})
-    message = await asyncio.to_thread(ends.far.receive, 5)
+async def test_the_camera_process_receives_jobs_and_the_end(channels: ChannelPair) -> None:
+    await channels.server_end.send({"job": 1, "do": "preview", "args": {}})
+    message = await asyncio.to_thread(channels.process_end.receive, 5)
     assert message is not None
     assert message.header == {"job": 1, "do": "preview", "args": {}}
-    assert ends.far.receive(0) is None
-    ends.near.close()
+    assert channels.process_end.receive(0) is None
+    channels.server_end.close()
     with pytest.raises(ChannelClosed):
-        ends.far.receive(5)
+        channels.process_end.receive(5)
     with pytest.raises(ChannelClosed):
-        ends.far.send({}, b"x" * 10_000_000)
+        channels.process_end.send({}, b"x" * 10_000_000)
 
 
-def test_a_camera_process_that_hears_rubbish_says_so() -> None:
-    server_end, process_end = pair()
-    with server_end:
-        channel = BlockingChannel(process_end.detach())
-        server_end.send(b"\xff" * 100)
+def test_invalid_data_for_a_camera_process_raises_an_error() -> None:
+    server_socket, process_socket = pair()
+    with server_socket:
+        channel = BlockingChannel(process_socket.detach())
+        server_socket.send(b"\xff" * 100)
         with pytest.raises(ChannelBroken):
             channel.receive(5)
         channel._socket.close()
 
 
-async def test_a_full_socket_is_waited_for_and_not_cut(ends: Ends) -> None:
+async def test_sending_waits_for_a_full_socket(channels: ChannelPair) -> None:
     data = os.urandom(8 * 2**20)
-    thread = threading.Thread(target=ends.far.send, args=({"big": True}, data))
+    thread = threading.Thread(target=channels.process_end.send, args=({"big": True}, data))
     thread.start()
-    message = await ends.heard()
+    message = await channels.next_message()
     await asyncio.to_thread(thread.join, 10)
     assert message.data == data

@@ -1,4 +1,4 @@
-"""A libgphoto2 with known faults is warned of, once."""
+"""A warning for a libgphoto2 with known bugs is logged once."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def test_versions_before_2_5_34_are_old(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["2.5.34", "2.5.34.1", "2.5.100", "2.6.0", "3.0", "2.5.35.dev", "unknown", ""])
-def test_others_are_not(version: str) -> None:
+def test_other_versions_are_not_old(version: str) -> None:
     assert not detection.is_old(version)
 
 
-@pytest.mark.parametrize(("oldest", "warned"), [((2, 5, 34), 0), ((99, 0, 0), 1)], ids=["as it is", "if it were old"])
-async def test_the_library_of_the_camera_processes_is_warned_of_once(
+@pytest.mark.parametrize(("oldest", "warning_count"), [((2, 5, 34), 0), ((99, 0, 0), 1)], ids=["current", "old"])
+async def test_an_old_library_in_the_camera_processes_is_logged_once(
     shared_cameras: SimulatorProcess,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     oldest: tuple[int, ...],
-    warned: int,
+    warning_count: int,
 ) -> None:
     monkeypatch.setattr(detection, "OLDEST", oldest)
     detection.warn_if_old.cache_clear()
@@ -39,5 +39,5 @@ async def test_the_library_of_the_camera_processes_is_warned_of_once(
         await registry.stop()
         detection.warn_if_old.cache_clear()
     warnings = [record.getMessage() for record in caplog.records if "is older than" in record.getMessage()]
-    assert len(warnings) == warned
+    assert len(warnings) == warning_count
     assert all("pip install" in warning for warning in warnings)

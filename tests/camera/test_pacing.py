@@ -1,4 +1,4 @@
-"""Pacing of live view: each viewer its own rate from one stream of frames, on a clock that the test turns."""
+"""Live view frame rates: each viewer gets its own rate from one stream. The test controls the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import WITHIN_S, until
 
 
 class Viewer:
-    """Remembers the numbers of its frames."""
+    """A viewer that records the numbers of its frames."""
 
     def __init__(self, fps: float) -> None:
         self.fps = fps
@@ -31,7 +31,7 @@ class Viewer:
 
 
 class Switch:
-    """The switch of a camera: what was asked of it, and an error to fail with."""
+    """The live view switch of a camera. Records the requested rates; fails if `error` is set."""
 
     def __init__(self) -> None:
         self.rates: list[float | None] = []
@@ -44,8 +44,8 @@ class Switch:
         self.rates.append(feed.fps if feed else None)
 
 
-async def at_once() -> None:
-    """A client that takes its reply at once."""
+async def reply_at_once() -> None:
+    """A client that reads its reply without delay."""
 
 
 @pytest.fixture
@@ -61,25 +61,25 @@ def switch() -> Switch:
 
 
 def stream(live: LiveView, clock: list[float], fps: float, seconds: float) -> None:
-    """Frames at a steady rate."""
+    """Publish frames at a constant rate."""
     for _ in range(round(fps * seconds)):
         clock[0] += 1 / fps
         live.publish(Frame(b"", live.last_seq + 1, 0))
 
 
-@pytest.mark.parametrize(("source", "wanted"), [(30, 30), (30, 10), (30, 7), (30, 1), (24, 25), (60, 30), (30, 0.5)])
-async def test_a_viewer_gets_its_rate_and_no_more(
-    clock: list[float], switch: Switch, source: float, wanted: float
+@pytest.mark.parametrize(("source", "requested"), [(30, 30), (30, 10), (30, 7), (30, 1), (24, 25), (60, 30), (30, 0.5)])
+async def test_a_viewer_gets_at_most_its_rate(
+    clock: list[float], switch: Switch, source: float, requested: float
 ) -> None:
-    live, viewer = LiveView(switch), Viewer(wanted)
-    await live.add(viewer, at_once)
+    live, viewer = LiveView(switch), Viewer(requested)
+    await live.add(viewer, reply_at_once)
     stream(live, clock, source, 20)
-    assert len(viewer.seen) == pytest.approx(min(source, wanted) * 20, abs=2)
+    assert len(viewer.seen) == pytest.approx(min(source, requested) * 20, abs=2)
 
 
-async def test_frames_after_a_long_pause_do_not_come_in_a_burst(clock: list[float], switch: Switch) -> None:
+async def test_after_a_long_pause_there_is_no_burst_of_frames(clock: list[float], switch: Switch) -> None:
     live, viewer = LiveView(switch), Viewer(5)
-    await live.add(viewer, at_once)
+    await live.add(viewer, reply_at_once)
     stream(live, clock, 30, 1)
     clock[0] += 60
     viewer.seen.clear()
@@ -90,38 +90,38 @@ async def test_frames_after_a_long_pause_do_not_come_in_a_burst(clock: list[floa
 async def test_the_camera_runs_at_the_fastest_viewers_rate(clock: list[float], switch: Switch) -> None:
     live = LiveView(switch)
     for fps in (10, 5, 30):
-        await live.add(Viewer(fps), at_once)
+        await live.add(Viewer(fps), reply_at_once)
     assert switch.rates == [10, 30]
 
 
-async def test_nobody_is_added_when_the_camera_refuses(switch: Switch) -> None:
+async def test_no_viewer_is_added_if_the_camera_rejects_live_view(switch: Switch) -> None:
     live, viewer = LiveView(switch), Viewer(10)
     switch.error = CameraBusy("busy")
     with pytest.raises(CameraBusy):
-        await live.add(viewer, at_once)
+        await live.add(viewer, reply_at_once)
     live.publish(Frame(b"", 1, 0))
     assert (live.viewers, live.running, viewer.seen) == (0, False, [])
 
 
-async def test_no_frame_comes_before_the_reply_is_out_and_others_do_not_wait_for_it(switch: Switch) -> None:
+async def test_a_viewer_gets_no_frame_before_its_reply_and_others_are_not_delayed(switch: Switch) -> None:
     live, slow, quick = LiveView(switch), Viewer(30), Viewer(30)
-    taken = asyncio.Event()
+    reply_sent = asyncio.Event()
 
     async def reply() -> None:
-        await taken.wait()
+        await reply_sent.wait()
 
     starting = asyncio.create_task(live.add(slow, reply))
     async with asyncio.timeout(WITHIN_S):
-        await live.add(quick, at_once)
+        await live.add(quick, reply_at_once)
     live.publish(Frame(b"", 1, 0))
     assert (slow.seen, quick.seen) == ([], [1])
-    taken.set()
+    reply_sent.set()
     await starting
     live.publish(Frame(b"", 2, 0))
     assert slow.seen == [2]
 
 
-async def test_a_viewer_whose_stream_ends_while_it_starts_is_told(switch: Switch) -> None:
+async def test_a_viewer_whose_stream_ends_during_its_start_is_notified(switch: Switch) -> None:
     live, viewer = LiveView(switch), Viewer(30)
 
     async def reply() -> None:
@@ -132,35 +132,35 @@ async def test_a_viewer_whose_stream_ends_while_it_starts_is_told(switch: Switch
     assert viewer.reasons == ["camera_disconnected"]
 
 
-async def test_a_stream_is_resumed_at_its_rate_after_the_camera_was_away(switch: Switch) -> None:
+async def test_a_stream_resumes_at_its_rate_after_a_reconnect(switch: Switch) -> None:
     live = LiveView(switch)
-    await live.add(Viewer(12), at_once)
+    await live.add(Viewer(12), reply_at_once)
     live.paused()
     await live.resume()
     assert switch.rates == [12, 12]
 
 
-async def test_viewers_are_told_when_the_camera_cannot_resume(switch: Switch) -> None:
+async def test_viewers_are_notified_if_the_camera_cannot_resume(switch: Switch) -> None:
     live, viewer = LiveView(switch), Viewer(12)
-    await live.add(viewer, at_once)
+    await live.add(viewer, reply_at_once)
     live.paused()
     switch.error = CameraError("no")
     await live.resume()
     assert (viewer.reasons, live.viewers) == (["camera_error"], 0)
 
 
-async def test_the_mirror_stays_up_a_full_second_after_the_last_of_several_visits(
+async def test_the_mirror_stays_up_for_the_linger_time_after_the_last_viewer(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_view, "_LINGER_S", 0.3)
-    live, one, other = LiveView(switch), Viewer(30), Viewer(30)
-    await live.add(one, at_once)
-    live.remove(one)
+    live, first, second = LiveView(switch), Viewer(30), Viewer(30)
+    await live.add(first, reply_at_once)
+    live.remove(first)
     loop = asyncio.get_running_loop()
     await asyncio.sleep(0.15)
-    await live.add(other, at_once)
-    live.remove(other)
-    left = loop.time()
+    await live.add(second, reply_at_once)
+    live.remove(second)
+    removed_at = loop.time()
     await until(lambda: switch.rates[-1] is None)
-    assert loop.time() - left >= 0.29
+    assert loop.time() - removed_at >= 0.29
     assert switch.rates == [30, None]

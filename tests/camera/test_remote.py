@@ -1,4 +1,4 @@
-"""Verbs and messages of a camera process: each end reads what the other wrote, and nothing else."""
+"""Verbs and messages of a camera process: each end decodes the messages of the other, and rejects invalid ones."""
 
 from __future__ import annotations
 
@@ -19,70 +19,70 @@ ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRan
 FILE = CapturedFile("/a/b.jpg", 7, "image/jpeg")
 
 
-def across(message: Message) -> Message:
-    """As it comes out of the channel."""
+def transferred(message: Message) -> Message:
+    """The message as the channel delivers it."""
     return Message(json.loads(json.dumps(message.header)), message.data, message.fd)
 
 
-async def nothing(*arguments: Any) -> None:
+async def unexpected(*arguments: Any) -> None:
     raise AssertionError(arguments)
 
 
 class Process:
-    """The functions of a process, which remember how they were called."""
+    """The functions of a camera process. They record their arguments."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.jobs = JobTable(
-            serve(RemoteCamera.get_config, lambda name: self._seen(ITEM, name)),
-            serve(RemoteCamera.get_all_config, lambda: self._seen([ITEM, ITEM])),
-            serve(RemoteCamera.set_config, lambda name, value: self._seen(ITEM, name, value)),
+            serve(RemoteCamera.get_config, lambda name: self._record(ITEM, name)),
+            serve(RemoteCamera.get_all_config, lambda: self._record([ITEM, ITEM])),
+            serve(RemoteCamera.set_config, lambda name, value: self._record(ITEM, name, value)),
             serve(RemoteCamera.capture, self._capture),
-            serve(RemoteCamera.preview, lambda orientation: self._seen(b"frame", orientation)),
+            serve(RemoteCamera.preview, lambda orientation: self._record(b"frame", orientation)),
             serve(
-                RemoteCamera.start_live_view, lambda fps, orientations, seq: self._seen(None, fps, orientations, seq)
+                RemoteCamera.start_live_view, lambda fps, orientations, seq: self._record(None, fps, orientations, seq)
             ),
-            serve(RemoteCamera.stop_live_view, lambda: self._seen(None)),
-            serve(RemoteCamera.fetch, lambda path, *rest: self._seen(Content(FILE, "ab", 9), path, *rest[:2])),
-            serve(RemoteCamera.thumbnail, lambda path, orientation: self._seen(b"small", path, orientation)),
-            serve(RemoteCamera.list_files, lambda folder: self._seen(FolderContent(["x"], [FILE]), folder)),
-            serve(RemoteCamera.list_names, lambda folder: self._seen(remote.FolderNames(["x"], ["y"]), folder)),
-            serve(RemoteCamera.delete_file, lambda path: self._seen(None, path)),
-            serve(RemoteCamera.storage, lambda: self._seen([Storage("/", "card", 10, None)])),
-            serve(RemoteCamera.keep_alive, lambda: self._seen(None)),
+            serve(RemoteCamera.stop_live_view, lambda: self._record(None)),
+            serve(RemoteCamera.fetch, lambda path, *rest: self._record(Content(FILE, "ab", 9), path, *rest[:2])),
+            serve(RemoteCamera.thumbnail, lambda path, orientation: self._record(b"small", path, orientation)),
+            serve(RemoteCamera.list_files, lambda folder: self._record(FolderContent(["x"], [FILE]), folder)),
+            serve(RemoteCamera.list_names, lambda folder: self._record(remote.FolderNames(["x"], ["y"]), folder)),
+            serve(RemoteCamera.delete_file, lambda path: self._record(None, path)),
+            serve(RemoteCamera.storage, lambda: self._record([Storage("/", "card", 10, None)])),
+            serve(RemoteCamera.keep_alive, lambda: self._record(None)),
         )
         self.progress: list[float] = []
 
-    def _seen(self, result: Any, *arguments: Any) -> Any:
+    def _record(self, result: Any, *arguments: Any) -> Any:
         self.calls.append(arguments)
         return result
 
     def _capture(self, on_progress: remote.OnProgress) -> list[CapturedFile]:
         on_progress(0.5)
-        self._seen(None)
+        self._record(None)
         return [FILE]
 
     async def call(self, verb: remote.Verb, arguments: remote.Json, on_progress: remote.OnProgress) -> Any:
-        job = self.jobs.job_of(across(Message(remote.request(3, verb, arguments))))
+        job = self.jobs.job_of(transferred(Message(remote.request(3, verb, arguments))))
         assert job is not None
         reply = job.run(on_progress)
-        assert isinstance(remote.incoming(across(reply)), Reply)
-        return verb.result(across(reply))
+        assert isinstance(remote.incoming(transferred(reply)), Reply)
+        return verb.result(transferred(reply))
 
 
-async def test_every_verb_carries_its_arguments_there_and_its_result_back() -> None:
+async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     process = Process()
-    camera = RemoteCamera(process.call, nothing)
-    turned = Orientation(90, True)
+    camera = RemoteCamera(process.call, unexpected)
+    rotated = Orientation(90, True)
     assert await camera.get_config("iso") == ITEM
     assert await camera.get_all_config() == [ITEM, ITEM]
     assert await camera.set_config("iso", 200) == ITEM
     assert await camera.capture(process.progress.append) == [FILE]
-    assert await camera.preview(turned) == b"frame"
-    await camera.start_live_view(30.0, frozenset((turned, Orientation())), seq=4)
+    assert await camera.preview(rotated) == b"frame"
+    await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
-    assert await camera.fetch("/a/b.jpg", turned, digest=True) == Content(FILE, "ab", 9)
-    assert await camera.thumbnail("/a/b.jpg", turned) == b"small"
+    assert await camera.fetch("/a/b.jpg", rotated, digest=True) == Content(FILE, "ab", 9)
+    assert await camera.thumbnail("/a/b.jpg", rotated) == b"small"
     assert await camera.list_files("/a") == FolderContent(["x"], [FILE])
     assert await camera.list_names("/a") == remote.FolderNames(["x"], ["y"])
     await camera.delete_file("/a/b.jpg")
@@ -90,12 +90,12 @@ async def test_every_verb_carries_its_arguments_there_and_its_result_back() -> N
     await camera.keep_alive()
     assert process.progress == [0.5]
     assert process.calls == [
-        ("iso",), (), ("iso", 200), (), (turned,), (30.0, frozenset((turned, Orientation())), 4), (),
-        ("/a/b.jpg", turned, True), ("/a/b.jpg", turned), ("/a",), ("/a",), ("/a/b.jpg",), (), (),
+        ("iso",), (), ("iso", 200), (), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (),
     ]  # fmt: skip
 
 
-def test_a_verb_that_nobody_serves_is_a_mistake_that_shows_at_once() -> None:
+def test_a_verb_without_a_function_raises_an_error_at_once() -> None:
     with pytest.raises(NotImplementedError, match="get_config"):
         JobTable(serve(RemoteCamera.keep_alive, lambda: None))
 
@@ -108,8 +108,8 @@ def test_a_verb_that_nobody_serves_is_a_mistake_that_shows_at_once() -> None:
     ],
     ids=lambda event: type(event).__name__,
 )  # fmt: skip
-def test_an_event_comes_out_as_it_went_in(event: Any) -> None:
-    assert remote.incoming(across(remote.event(event))) == event
+def test_an_event_is_unchanged_after_the_transfer(event: Any) -> None:
+    assert remote.incoming(transferred(remote.event(event))) == event
 
 
 def test_a_reply_that_failed_raises_its_error() -> None:
@@ -129,6 +129,6 @@ def test_a_reply_that_failed_raises_its_error() -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_message_that_is_none_breaks_the_channel_and_not_the_server(header: dict[str, Any]) -> None:
+def test_an_invalid_message_breaks_the_channel(header: dict[str, Any]) -> None:
     with pytest.raises(ChannelBroken):
         remote.incoming(Message(header))

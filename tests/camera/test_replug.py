@@ -1,6 +1,6 @@
-"""A camera that is unplugged and comes back on another port: the same one for its clients and viewers.
+"""A camera that is unplugged and plugged in at another port stays the same camera for its clients and viewers.
 
-What USB tells is played by the test, there is no bus here; the cameras and their processes are the simulator's.
+The test simulates the detection on USB. The cameras are simulated, with real camera processes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.waiting import until
 
-ABLE = Capabilities(capture=True, live_view=True, config=True, delete=True)
+CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=True)
 
 
 class Bus:
-    """What detection finds, and what it looks like from outside."""
+    """A simulated bus: the detected cameras, and the signature of their ports."""
 
     def __init__(self) -> None:
         self.cameras: list[DetectedCamera] = []
 
     def plug(self, port: str, serial: str | None) -> None:
-        self.cameras = [DetectedCamera("PTP/IP Camera", port, ABLE, serial)]
+        self.cameras = [DetectedCamera("PTP/IP Camera", port, CAPABILITIES, serial)]
 
     async def detect(self, drives: bool = False) -> Detected:
         return Detected("2.5.34", list(self.cameras))
@@ -59,9 +59,9 @@ class Viewer:
 
 @pytest.fixture(scope="module")
 def two_ports() -> Iterator[tuple[str, str]]:
-    """Two simulators with the same serial: one camera, here and there."""
-    with SimulatorProcess(*QUICK) as here, SimulatorProcess(*QUICK) as there:
-        yield here.cameras[0].address, there.cameras[0].address
+    """The ports of two simulators with the same serial number: one camera at two ports."""
+    with SimulatorProcess(*QUICK) as old_port, SimulatorProcess(*QUICK) as new_port:
+        yield old_port.cameras[0].address, new_port.cameras[0].address
 
 
 @pytest.fixture
@@ -80,142 +80,144 @@ async def cameras(bus: Bus) -> AsyncIterator[tuple[Registry, list[CameraEvent]]]
     await cameras.stop()
 
 
-async def started() -> None:
-    """The viewer knows."""
+async def reply_at_once() -> None:
+    """A viewer that reads its reply without delay."""
 
 
 @pytest.mark.parametrize("serial", ["000SIM0000001", None])
 async def test_the_same_camera_on_another_port_keeps_its_clients_and_streams(
     two_ports: tuple[str, str], bus: Bus, cameras: tuple[Registry, list[CameraEvent]], serial: str | None
 ) -> None:
-    here, there = two_ports
-    known, events = cameras
-    bus.plug(here, serial)
-    known.start()
-    await until(lambda: bool(known.known))
-    camera = await known.by_port(here)
+    old_port, new_port = two_ports
+    registry, events = cameras
+    bus.plug(old_port, serial)
+    registry.start()
+    await until(lambda: bool(registry.known))
+    camera = await registry.by_port(old_port)
     await camera.reconnect.process()
     viewer = Viewer()
-    await camera.live.add(viewer, started)
+    await camera.live.add(viewer, reply_at_once)
     await until(lambda: viewer.frames > 2)
 
     bus.cameras = []
     await until(lambda: camera.status.state == "absent")
-    assert not known.has(camera)
+    assert not registry.has(camera)
     with pytest.raises(CameraDisconnected, match="unplugged"):
         async with camera.exclusive() as remote:
             await remote.get_config("iso")
 
-    bus.plug(there, serial)
+    bus.plug(new_port, serial)
     await until(lambda: camera.status.connected)
-    assert known.has(camera)
-    assert await known.by_port(there) is camera
+    assert registry.has(camera)
+    assert await registry.by_port(new_port) is camera
     seen = viewer.frames
     await until(lambda: viewer.frames > seen + 2)
     assert viewer.reasons == []
     seen_events = [(type(event.what), event.port) for event in events]
-    assert [one for one in seen_events if one[0] in (CameraConnected, CameraGone)] == [
-        (CameraConnected, here), (CameraGone, here), (CameraConnected, there),
+    assert [entry for entry in seen_events if entry[0] in (CameraConnected, CameraGone)] == [
+        (CameraConnected, old_port), (CameraGone, old_port), (CameraConnected, new_port),
     ]  # fmt: skip
 
 
-async def test_another_serial_is_another_camera(
+async def test_a_camera_with_another_serial_is_another_camera(
     two_ports: tuple[str, str], bus: Bus, cameras: tuple[Registry, list[CameraEvent]]
 ) -> None:
-    here, there = two_ports
-    known, _ = cameras
-    bus.plug(here, "one")
-    known.start()
-    await until(lambda: bool(known.known))
-    first = await known.by_port(here)
+    old_port, new_port = two_ports
+    registry, _ = cameras
+    bus.plug(old_port, "one")
+    registry.start()
+    await until(lambda: bool(registry.known))
+    first = await registry.by_port(old_port)
     bus.cameras = []
     await until(lambda: first.status.state == "absent")
-    bus.plug(there, "other")
-    await until(lambda: bool(known.known))
-    assert await known.by_port(there) is not first
+    bus.plug(new_port, "other")
+    await until(lambda: bool(registry.known))
+    assert await registry.by_port(new_port) is not first
     await asyncio.sleep(0)
 
 
 @pytest.fixture(scope="module")
 def two_cameras() -> Iterator[tuple[list[str], list[str]]]:
-    """The ports of two cameras, and of the same two (by their serial numbers) after they were plugged in again."""
+    """The ports of two cameras, and other ports with the same serial numbers."""
     with SimulatorProcess("--cameras", "2", *QUICK) as before, SimulatorProcess("--cameras", "2", *QUICK) as after:
         yield [camera.address for camera in before.cameras], [camera.address for camera in after.cameras]
 
 
-@pytest.mark.parametrize("back", [(0, 1), (1, 0)])
-async def test_of_two_alike_that_were_unplugged_each_is_known_by_the_serial_it_tells(
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_two_unplugged_cameras_of_a_model_are_recognized_by_their_serials(
     two_cameras: tuple[list[str], list[str]],
     bus: Bus,
     cameras: tuple[Registry, list[CameraEvent]],
-    back: tuple[int, int],
+    order: tuple[int, int],
 ) -> None:
     before, after = two_cameras
-    known, _ = cameras
-    bus.cameras = [DetectedCamera("PTP/IP Camera", port, ABLE) for port in before]
-    known.start()
-    await until(lambda: len(known.known) == 2)
-    alike = [await known.by_port(port) for port in before]
+    registry, _ = cameras
+    bus.cameras = [DetectedCamera("PTP/IP Camera", port, CAPABILITIES) for port in before]
+    registry.start()
+    await until(lambda: len(registry.known) == 2)
+    unplugged = [await registry.by_port(port) for port in before]
     viewers = [Viewer(), Viewer()]
-    for camera, viewer in zip(alike, viewers, strict=True):
+    for camera, viewer in zip(unplugged, viewers, strict=True):
         await camera.reconnect.process()
-        await camera.live.add(viewer, started)
+        await camera.live.add(viewer, reply_at_once)
     bus.cameras = []
-    await until(lambda: all(camera.status.state == "absent" for camera in alike))
+    await until(lambda: all(camera.status.state == "absent" for camera in unplugged))
 
-    def is_back(number: int) -> bool:
-        return known.has(alike[number]) and alike[number].status.connected
+    def is_connected(number: int) -> bool:
+        return registry.has(unplugged[number]) and unplugged[number].status.connected
 
     def has_frames(number: int, count: int) -> bool:
         return viewers[number].frames >= count
 
-    for number in back:
+    for number in order:
         seen = viewers[number].frames
-        bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", after[number], ABLE)]
-        await until(partial(is_back, number), 20)
-        assert await known.by_port(after[number]) is alike[number]
+        bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", after[number], CAPABILITIES)]
+        await until(partial(is_connected, number), 20)
+        assert await registry.by_port(after[number]) is unplugged[number]
         await until(partial(has_frames, number, seen + 3))
     assert [viewer.reasons for viewer in viewers] == [[], []]
-    assert len(known.known) == 2
+    assert len(registry.known) == 2
 
 
-async def test_a_stranger_of_the_same_model_does_not_take_the_place_of_the_one_that_was_unplugged(
+async def test_another_camera_of_the_same_model_does_not_replace_an_unplugged_one(
     two_cameras: tuple[list[str], list[str]], bus: Bus, cameras: tuple[Registry, list[CameraEvent]]
 ) -> None:
-    (first, _), (there, other) = two_cameras
-    known, _ = cameras
+    (first, _), (new_port, other_port) = two_cameras
+    registry, _ = cameras
     bus.plug(first, None)
-    known.start()
-    await until(lambda: bool(known.known))
-    camera = await known.by_port(first)
+    registry.start()
+    await until(lambda: bool(registry.known))
+    camera = await registry.by_port(first)
     await camera.reconnect.process()
     bus.cameras = []
     await until(lambda: camera.status.state == "absent")
 
-    bus.plug(other, None)
-    await until(lambda: bool(known.known) and known.known[0].status.serial == "SIM0000002", 20)
-    assert known.known[0] is not camera
+    bus.plug(other_port, None)
+    await until(lambda: bool(registry.known) and registry.known[0].status.serial == "SIM0000002", 20)
+    assert registry.known[0] is not camera
     assert camera.status.state == "absent"
-    bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", there, ABLE)]
-    await until(lambda: known.has(camera) and camera.status.connected, 20)
-    assert await known.by_port(there) is camera
+    bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", new_port, CAPABILITIES)]
+    await until(lambda: registry.has(camera) and camera.status.connected, 20)
+    assert await registry.by_port(new_port) is camera
 
 
-async def test_a_drive_is_known_by_its_place_and_not_by_its_model(
+async def test_a_drive_is_recognized_by_its_path_and_not_by_its_model(
     bus: Bus, cameras: tuple[Registry, list[CameraEvent]], tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "DCIM").mkdir(parents=True)
-    one, two = (DetectedCamera("Mass Storage Camera", f"disk:{tmp_path}/{name}", ABLE) for name in ("one", "two"))
-    known, _ = cameras
-    bus.cameras = [one]
-    known.start()
-    await until(lambda: bool(known.known))
-    first = await known.by_port(one.port)
+    entry, two = (
+        DetectedCamera("Mass Storage Camera", f"disk:{tmp_path}/{name}", CAPABILITIES) for name in ("one", "two")
+    )
+    registry, _ = cameras
+    bus.cameras = [entry]
+    registry.start()
+    await until(lambda: bool(registry.known))
+    first = await registry.by_port(entry.port)
     bus.cameras = []
     await until(lambda: first.status.state == "absent")
     bus.cameras = [two]
-    await until(lambda: bool(known.known))
-    assert await known.by_port(two.port) is not first
-    bus.cameras = [one, two]
-    await until(lambda: known.has(first) and first.status.connected)
+    await until(lambda: bool(registry.known))
+    assert await registry.by_port(two.port) is not first
+    bus.cameras = [entry, two]
+    await until(lambda: registry.has(first) and first.status.connected)

@@ -1,4 +1,4 @@
-"""What stands in one place only: the messages of the channel, and the names of commands and settings."""
+"""Knowledge that belongs to one module: the messages of the channel, and the names of commands and settings."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from tests.support.rig import ROOT
 CAMERA = sorted((ROOT / "camera").rglob("*.py"))
 
 
-def test_only_the_channel_and_remote_know_the_messages_between_server_and_camera_process() -> None:
-    knowing = [
-        file.relative_to(ROOT).as_posix() for file in CAMERA if re.search(r"header(\[|\.get\()", file.read_text())
-    ]
-    assert knowing == ["camera/channel.py", "camera/remote.py"]
+def test_only_channel_and_remote_read_the_headers_of_messages() -> None:
+    users = [file.relative_to(ROOT).as_posix() for file in CAMERA if re.search(r"header(\[|\.get\()", file.read_text())]
+    assert users == ["camera/channel.py", "camera/remote.py"]
 
 
 @pytest.mark.parametrize("verb", ["get_config", "live_view", "list_names", "storage"])
-def test_no_verb_is_called_by_its_name_as_text(verb: str) -> None:
-    """Also outside of camera/."""
-    rooms = ("camera", "server", "doctor")
-    files = [file for room in rooms for file in (ROOT / room).rglob("*.py")]
-    calling = [file.name for file in files if re.search(rf'\.(call|_ask)\(\s*"{verb}"', file.read_text())]
-    assert calling == []
+def test_no_verb_is_called_by_a_string(verb: str) -> None:
+    """Checked in camera/ and in the folders that use it."""
+    folders = ("camera", "server", "doctor")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    callers = [file.name for file in files if re.search(rf'\.(call|_ask)\(\s*"{verb}"', file.read_text())]
+    assert callers == []
 
 
-def test_messages_of_cameras_name_no_command_and_no_setting() -> None:
-    """Who asks may be somebody else than a client of this protocol; protocol/errors.py adds what helps a client."""
+def test_messages_of_camera_errors_name_no_command_or_setting() -> None:
+    """camera/ can be used without this protocol; protocol/errors.py adds the hints for clients."""
     commands = {name for name in COMMANDS if "_" in name} - {"live_view"}
     settings = {name.upper() for name in Settings.model_fields}
     found = []

@@ -1,4 +1,4 @@
-"""A wanted value against a widget, type by type: what reaches the camera, and what is refused and how."""
+"""Values for each type of widget: how they are converted for the camera, and which ones are rejected."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ ISO = item("radio", choices=("Auto", "100", "200", "6400"))
 SPEED = item("menu", choices=("1/125", "1/60", "0.5", "30", "bulb"))
 APERTURE = item("radio", choices=("f/2.8", "f/4"))
 SWITCH = item("radio", choices=("On", "Off"))
-CASES = item("radio", choices=("RAW", "raw"))
-OPEN_END = item("radio")
+CASE_SENSITIVE = item("radio", choices=("RAW", "raw"))
+NO_CHOICES = item("radio")
 LEVEL = item("range", range=ConfigRange(-2.0, 2.0, 0.333))
 COUNT = item("range", range=ConfigRange(0, 200, 1))
 TOGGLE, DATE, TEXT, BUTTON = item("toggle"), item("date"), item("text"), item("button")
 
 
 @pytest.mark.parametrize(
-    ("widget", "wanted", "value"),
+    ("widget", "requested", "value"),
     [
         (ISO, "200", "200"), (ISO, 200, "200"), (ISO, 200.0, "200"), (ISO, "auto", "Auto"), (ISO, "AUTO", "Auto"),
         (SPEED, "1/125", "1/125"), (SPEED, 0.5, "0.5"), (SPEED, "0.50", "0.5"), (SPEED, 30, "30"),
-        (APERTURE, "F/4", "f/4"), (SWITCH, True, "On"), (SWITCH, False, "Off"), (CASES, "raw", "raw"),
-        (OPEN_END, "anything", "anything"),
+        (APERTURE, "F/4", "f/4"), (SWITCH, True, "On"), (SWITCH, False, "Off"), (CASE_SENSITIVE, "raw", "raw"),
+        (NO_CHOICES, "anything", "anything"),
         (TOGGLE, True, 1), (TOGGLE, 1, 1), (TOGGLE, "on", 1), (TOGGLE, "YES", 1), (TOGGLE, 0, 0), (TOGGLE, "off", 0),
         (TOGGLE, False, 0), (TOGGLE, 1.0, 1),
         (LEVEL, 0, 0.0), (LEVEL, "-2", -2.0), (LEVEL, -1.667, -1.667), (COUNT, 200, 200.0), (COUNT, "7", 7.0),
@@ -44,19 +44,19 @@ TOGGLE, DATE, TEXT, BUTTON = item("toggle"), item("date"), item("text"), item("b
         (BUTTON, True, None), (BUTTON, "1", None), (BUTTON, 1, None),
     ],
 )  # fmt: skip
-def test_a_value_is_turned_into_the_widgets_own_type(
-    widget: ConfigItem, wanted: WantedValue, value: str | float | None
+def test_a_value_is_converted_to_the_type_of_the_widget(
+    widget: ConfigItem, requested: WantedValue, value: str | float | None
 ) -> None:
-    converted = convert(widget, wanted)
+    converted = convert(widget, requested)
     assert (type(converted), converted) == (type(value), value)
 
 
 @pytest.mark.parametrize(
-    ("widget", "wanted", "allowed"),
+    ("widget", "requested", "allowed"),
     [
         (ISO, "201", {"choices": ["Auto", "100", "200", "6400"]}), (ISO, True, {"choices": list(ISO.choices)}),
-        (ISO, "", {"choices": list(ISO.choices)}), (CASES, "Raw", {"choices": ["RAW", "raw"]}),
-        (OPEN_END, 5, {"choices": []}),
+        (ISO, "", {"choices": list(ISO.choices)}), (CASE_SENSITIVE, "Raw", {"choices": ["RAW", "raw"]}),
+        (NO_CHOICES, 5, {"choices": []}),
         (TOGGLE, 2, {"choices": ["0", "1"]}), (TOGGLE, "maybe", {"choices": ["0", "1"]}),
         (COUNT, 201, {"range": {"min": 0, "max": 200, "step": 1}}),
         (COUNT, -1, {"range": {"min": 0, "max": 200, "step": 1}}),
@@ -72,28 +72,28 @@ def test_a_value_is_turned_into_the_widgets_own_type(
         (BUTTON, False, {"type": "button"}), (BUTTON, "press", {"type": "button"}),
     ],
 )  # fmt: skip
-def test_a_value_that_is_not_allowed_is_refused_with_what_is(
-    widget: ConfigItem, wanted: WantedValue, allowed: dict[str, Any]
+def test_the_error_for_an_invalid_value_has_the_allowed_values(
+    widget: ConfigItem, requested: WantedValue, allowed: dict[str, Any]
 ) -> None:
-    with pytest.raises(InvalidValue) as caught:
-        convert(widget, wanted)
-    assert RequestError.from_camera(caught.value).details == {"config_name": "it"} | allowed
+    with pytest.raises(InvalidValue) as error:
+        convert(widget, requested)
+    assert RequestError.from_camera(error.value).details == {"config_name": "it"} | allowed
 
 
 def test_a_long_value_is_shortened_in_the_message() -> None:
-    with pytest.raises(InvalidValue) as caught:
+    with pytest.raises(InvalidValue) as error:
         convert(ISO, "x" * 10_000)
-    assert len(str(caught.value)) < 200
+    assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("kind", ["text", "radio", "menu", "toggle", "range", "date", "button"])
-def test_a_read_only_widget_is_not_set(kind: WidgetType) -> None:
+def test_setting_a_read_only_widget_is_rejected(kind: WidgetType) -> None:
     with pytest.raises(ConfigReadonly):
         convert(item(kind, readonly=True), 1)
 
 
 @pytest.mark.parametrize("kind", ["window", "section"])
-def test_what_holds_widgets_has_no_value(kind: WidgetType) -> None:
+def test_a_group_of_widgets_has_no_value(kind: WidgetType) -> None:
     with pytest.raises(NotSupported):
         convert(item(kind), 1)
 
@@ -113,8 +113,8 @@ def test_what_holds_widgets_has_no_value(kind: WidgetType) -> None:
         (item("text", value="20301225T180003"), "20301224T180000", False),
         (item("text", value="20301224T180003"), "hello", False),
         (item("date", value=1_900_000_003), 1_900_000_000, True), (item("date", value=1_900_000_999), 1_900_000_000, False),
-        (item("date", value=1_899_996_401), 1_900_000_000, True),  # an hour of summer time
-        (item("date", value=1_800_000_001), 1_800_003_600, False),  # the clock as it was, an hour from what was wanted
+        (item("date", value=1_899_996_401), 1_900_000_000, True),  # one hour of daylight saving time
+        (item("date", value=1_800_000_001), 1_800_003_600, False),  # the clock is unchanged, one hour from the requested time
     ],
 )  # fmt: skip
 def test_a_value_read_back_is_compared_by_its_type(after: ConfigItem, value: str | float, expected: bool) -> None:
