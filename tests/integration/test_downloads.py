@@ -1,4 +1,4 @@
-"""Downloads of a full-size picture: whole, in pieces, as binary messages; Exif and thumbnails."""
+"""Downloads of a full-size picture: complete, in pieces, as binary messages; Exif and thumbnails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADER = struct.Struct(">BBHIQ")
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture of 18 megapixels on a camera's card."""
+    """A picture of 18 megapixels on the card of a camera."""
 
     server: Server
     port: str
@@ -35,14 +35,14 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shot]:
         address = simulator.cameras[0].address
         server = Server(cwd=tmp_path_factory.mktemp("full-size"), NETWORK_CAMERAS=address)
 
-        async def take() -> str:
+        async def capture() -> str:
             async with await Client.connect(server) as client:
                 return str((await client.command("capture_image", port=address))["camera_filepath"])
 
-        path = asyncio.run(take())
-        (held,) = control.state(sha256=True)["files"]
-        assert held["path"] == path
-        yield Shot(server, address, path, held["size"], held["sha256"])
+        path = asyncio.run(capture())
+        (file,) = control.state(sha256=True)["files"]
+        assert file["path"] == path
+        yield Shot(server, address, path, file["size"], file["sha256"])
         assert server.stop() == 0
 
 
@@ -57,7 +57,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-async def test_twelve_megabytes_come_whole(reader: Client, shot: Shot) -> None:
+async def test_twelve_megabytes_are_downloaded_completely(reader: Client, shot: Shot) -> None:
     reply = await reader.command("download_last_image", camera_filepath=shot.path)
     picture = from_base64(reply["image_b64"])
     assert shot.size > 10_000_000
@@ -65,7 +65,7 @@ async def test_twelve_megabytes_come_whole(reader: Client, shot: Shot) -> None:
     assert sha256(picture) == shot.sha256
 
 
-async def test_the_picture_carries_exif_and_its_number(reader: Client, shot: Shot) -> None:
+async def test_the_picture_has_exif_and_its_number(reader: Client, shot: Shot) -> None:
     reply = await reader.command("download_last_image", camera_filepath=shot.path)
     picture = from_base64(reply["image_b64"])
     exif = decoded(picture).getexif()
@@ -74,7 +74,7 @@ async def test_the_picture_carries_exif_and_its_number(reader: Client, shot: Sho
     assert mark(picture, "shot") == 1
 
 
-async def test_pieces_of_a_client_with_a_message_limit_join_to_the_whole(shot: Shot) -> None:
+async def test_small_pieces_join_to_the_complete_picture(shot: Shot) -> None:
     async with await Client.connect(shot.server) as client:
         parts: list[bytes] = []
         offset, eof = 0, False
@@ -97,18 +97,18 @@ async def test_a_piece_at_the_end_is_shorter_and_the_last(reader: Client, shot: 
     assert (reply["length"], reply["eof"], reply["image_b64"]) == (0, True, "")
 
 
-async def test_an_offset_without_a_length_gives_the_rest(reader: Client, shot: Shot) -> None:
+async def test_an_offset_without_a_length_returns_the_rest(reader: Client, shot: Shot) -> None:
     reply = await reader.command("download_last_image", camera_filepath=shot.path, offset=shot.size - 1000)
     assert (reply["length"], reply["eof"]) == (1000, True)
 
 
-async def test_an_offset_beyond_the_end_is_refused(reader: Client, shot: Shot) -> None:
-    with pytest.raises(CommandError) as caught:
+async def test_an_offset_beyond_the_end_is_rejected(reader: Client, shot: Shot) -> None:
+    with pytest.raises(CommandError) as error:
         await reader.command("download_last_image", camera_filepath=shot.path, offset=shot.size + 1)
-    assert (caught.value.code, caught.value.details["size"]) == ("invalid_payload", shot.size)
+    assert (error.value.code, error.value.details["size"]) == ("invalid_payload", shot.size)
 
 
-async def test_binary_messages_carry_their_place_and_end_with_the_digest(reader: Client, shot: Shot) -> None:
+async def test_binary_messages_have_their_offset_and_end_with_the_digest(reader: Client, shot: Shot) -> None:
     reply = await reader.command("download_last_image", camera_filepath=shot.path, transfer="binary")
     assert "image_b64" not in reply
     complete = await reader.event("transfer_complete")
@@ -124,7 +124,7 @@ async def test_binary_messages_carry_their_place_and_end_with_the_digest(reader:
     assert complete["transfer"] == reply["transfer"]
 
 
-async def test_a_piece_can_come_as_binary_messages(reader: Client, shot: Shot) -> None:
+async def test_a_piece_can_be_sent_as_binary_messages(reader: Client, shot: Shot) -> None:
     reply = await reader.command(
         "download_last_image", camera_filepath=shot.path, transfer="binary", offset=1000, length=200_000
     )
@@ -145,7 +145,7 @@ async def test_two_transfers_on_one_connection_have_different_numbers(reader: Cl
     assert len(numbers) == 2
 
 
-async def test_live_view_and_other_commands_go_on_during_a_download(reader: Client, shot: Shot) -> None:
+async def test_live_view_continues_during_a_download(reader: Client, shot: Shot) -> None:
     async with await Client.connect(shot.server) as viewer:
         await viewer.command("start_live_view", port=shot.port)
         first = await viewer.event("live_view_frame")
@@ -163,12 +163,12 @@ async def test_a_thumbnail_is_a_small_picture(reader: Client, shot: Shot) -> Non
     assert decoded(from_base64(reply["image_b64"])).size == (160, 120)
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_download_harms_nobody(reader: Client, shot: Shot) -> None:
+async def test_a_client_that_disconnects_during_a_download_does_not_affect_others(reader: Client, shot: Shot) -> None:
     for transfer in ("base64", "binary"):
-        leaver = await Client.connect(shot.server)
-        await leaver.socket.send(
+        disconnecting = await Client.connect(shot.server)
+        await disconnecting.socket.send(
             f'{{"command": "download_last_image", "payload": {{"port": "{shot.port}", "transfer": "{transfer}"}}}}'
         )
-        leaver.socket.transport.abort()
+        disconnecting.socket.transport.abort()
     reply = await reader.command("download_last_image", camera_filepath=shot.path)
     assert sha256(from_base64(reply["image_b64"])) == shot.sha256

@@ -1,4 +1,4 @@
-"""Settings through the server: vetoes by the camera, changes at the camera, events."""
+"""Camera settings through the server: values that the camera rejects, changes at the camera, and events."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import WITHIN_S
 
 
-async def test_a_change_by_one_client_is_told_to_subscribers(client: Client, server: Server) -> None:
-    # Changes that nobody takes keep websockets' client from seeing the answer to its close.
+async def test_a_change_by_one_client_is_sent_to_subscribers(client: Client, server: Server) -> None:
+    # With unread events, the client of websockets does not see the reply to its close.
     async with await Client.connect(server, close_timeout=0.2) as listener:
         await listener.command("subscribe", events=["config_changed"])
         await client.command("set_config", name="iso", value="800")
@@ -26,18 +26,18 @@ async def test_a_change_by_one_client_is_told_to_subscribers(client: Client, ser
         assert changed["event"] == "config_changed"
 
 
-async def test_what_a_camera_says_of_itself_when_it_is_opened_is_no_change(client: Client, server: Server) -> None:
+async def test_values_reported_while_a_camera_opens_are_not_changes(client: Client, server: Server) -> None:
     async with await Client.connect(server, close_timeout=0.2) as listener:
         await listener.command("subscribe", events=["camera_state", "config_changed"])
         await client.command("restart_camera")
         await listener.event(lambda event: event.get("state") == "ready")
-        listener.events.clear()  # what was changed before, by other tests
+        listener.events.clear()  # changes by earlier tests
         await client.command("set_config", name="iso", value="800")
         changed = await listener.event("config_changed")
         assert (changed["config_name"], changed["value"]) == ("iso", "800")
 
 
-async def test_a_dial_turned_at_the_camera_is_read_afterwards(client: Client, simulator: Control) -> None:
+async def test_a_setting_changed_at_the_camera_is_read_afterwards(client: Client, simulator: Control) -> None:
     await client.command("get_config", name="iso")
     await asyncio.to_thread(simulator.set, "iso", "1600")
     async with asyncio.timeout(WITHIN_S):
@@ -45,28 +45,28 @@ async def test_a_dial_turned_at_the_camera_is_read_afterwards(client: Client, si
             pass
 
 
-async def test_a_vetoed_value_names_what_the_camera_kept(client: Client, simulator: Control) -> None:
+async def test_the_error_for_a_vetoed_value_names_the_kept_value(client: Client, simulator: Control) -> None:
     simulator.veto("iso")
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         await client.command("set_config", name="iso", value="800")
-    assert caught.value.code == "invalid_value"
-    assert (caught.value.details["config_name"], caught.value.details["value"]) == ("iso", "100")
-    assert "100" in str(caught.value)
+    assert error.value.code == "invalid_value"
+    assert (error.value.details["config_name"], error.value.details["value"]) == ("iso", "100")
+    assert "100" in str(error.value)
     simulator.veto("iso", on=False)
     assert (await client.command("set_config", name="iso", value="800"))["value"] == "800"
 
 
-async def test_a_setting_that_the_mode_dial_decides_offers_only_what_it_is(client: Client) -> None:
+async def test_a_setting_fixed_by_the_mode_dial_has_one_choice(client: Client) -> None:
     await client.command("set_config", name="autoexposuremode", value="P")
     async with asyncio.timeout(WITHIN_S):
         while (await client.command("get_config", name="aperture"))["choices"] != ["5.6"]:
             pass
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         await client.command("set_config", name="aperture", value="8")
-    assert (caught.value.code, caught.value.details["choices"]) == ("invalid_value", ["5.6"])
+    assert (error.value.code, error.value.details["choices"]) == ("invalid_value", ["5.6"])
 
 
-async def test_a_refused_value_never_reaches_the_camera(client: Client, simulator: Control) -> None:
+async def test_an_invalid_value_is_not_sent_to_the_camera(client: Client, simulator: Control) -> None:
     await client.command("get_config", name="iso")
     before = simulator.state()["operations"].get("0x9110", 0)
     with pytest.raises(CommandError, match="invalid_value"):
@@ -74,20 +74,20 @@ async def test_a_refused_value_never_reaches_the_camera(client: Client, simulato
     assert simulator.state()["operations"].get("0x9110", 0) == before
 
 
-async def test_settings_outlive_the_cameras_process(client: Client) -> None:
+async def test_settings_remain_after_a_restart_of_the_camera_process(client: Client) -> None:
     await client.command("set_config", name="iso", value="3200")
     await client.command("restart_camera")
     assert (await client.command("get_config", name="iso"))["value"] == "3200"
 
 
-async def test_a_restart_releases_the_camera_in_order(client: Client, simulator: Control) -> None:
-    closed = simulator.state()["operations"].get("0x1003", 0)
+async def test_a_restart_closes_the_camera_session(client: Client, simulator: Control) -> None:
+    closed_before = simulator.state()["operations"].get("0x1003", 0)
     await client.command("restart_camera")
-    assert simulator.state()["operations"]["0x1003"] == closed + 1
+    assert simulator.state()["operations"]["0x1003"] == closed_before + 1
 
 
 @pytest.mark.parametrize("value", [1, True, "on"])
-async def test_an_order_that_the_driver_shows_as_a_switch_is_given(client: Client, value: object) -> None:
+async def test_an_action_that_the_driver_shows_as_a_toggle_is_executed(client: Client, value: object) -> None:
     assert (await client.command("set_config", name="autofocusdrive", value=value))["value"] == 1
     assert (await client.command("get_config", name="autofocusdrive"))["value"] == 0
 
@@ -99,7 +99,7 @@ async def test_an_order_that_the_driver_shows_as_a_switch_is_given(client: Clien
         ("capture", "0x9114"),
     ],
 )  # fmt: skip
-async def test_an_order_is_answered_once_the_camera_has_it(
+async def test_an_action_is_sent_to_the_camera_once(
     client: Client, simulator: Control, name: str, operation: str
 ) -> None:
     before = simulator.state()["operations"].get(operation, 0)
@@ -107,32 +107,32 @@ async def test_an_order_is_answered_once_the_camera_has_it(
     assert simulator.state()["operations"].get(operation, 0) == before + 1
 
 
-async def test_an_order_among_the_settings_of_a_shot_leaves_nothing_to_put_back(client: Client) -> None:
+async def test_an_action_in_the_settings_of_a_capture_is_not_restored(client: Client) -> None:
     assert "warnings" not in await client.command("capture_image", settings={"popupflash": True})
 
 
 @pytest.mark.parametrize(("name", "value"), [("artist", "Ada"), ("datetime", "2033-05-18T03:33:20")])
-async def test_a_text_or_a_date_that_the_camera_ignores_is_an_error(
+async def test_a_text_or_date_that_the_camera_ignores_is_an_error(
     client: Client, simulator: Control, name: str, value: str
 ) -> None:
-    kept = (await client.command("get_config", name=name))["value"]
+    before = (await client.command("get_config", name=name))["value"]
     simulator.veto(name)
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         await client.command("set_config", name=name, value=value)
-    assert caught.value.code == "invalid_value"
-    assert kept == caught.value.details["value"] or 0 <= caught.value.details["value"] - kept < WITHIN_S
+    assert error.value.code == "invalid_value"
+    assert before == error.value.details["value"] or 0 <= error.value.details["value"] - before < WITHIN_S
     simulator.veto(name, on=False)
     await client.command("set_config", name=name, value=value)
 
 
-async def test_a_driver_that_ignores_a_text_is_not_answered_ok(
+async def test_a_text_that_the_driver_ignores_is_an_error(
     new_server: Callable[..., Server], picture_folder: Path
 ) -> None:
     server = new_server(VCAMERADIR=str(picture_folder))
     async with await Client.connect(server) as client:
-        with pytest.raises(CommandError, match="kept 5011 at 20") as caught:
+        with pytest.raises(CommandError, match="kept 5011 at 20") as error:
             await client.command("set_config", name="5011", value="hello")
-    assert caught.value.code == "invalid_value"
+    assert error.value.code == "invalid_value"
 
 
 OPEN_SHUTTER = [
@@ -144,7 +144,7 @@ OPEN_SHUTTER = [
 
 
 @pytest.mark.parametrize(("name", "value"), OPEN_SHUTTER)
-async def test_a_shutter_that_nothing_closes_is_not_opened(
+async def test_settings_that_open_the_shutter_without_closing_it_are_rejected(
     client: Client, simulator: Control, name: str, value: str | int
 ) -> None:
     before = simulator.state()["operations"]
@@ -152,9 +152,9 @@ async def test_a_shutter_that_nothing_closes_is_not_opened(
         ("set_config", {"name": name, "value": value}),
         ("capture_image", {"settings": {name: value}}),
     ):
-        with pytest.raises(CommandError, match="without releasing it") as caught:
+        with pytest.raises(CommandError, match="without releasing it") as error:
             await client.command(command, **payload)
-        assert caught.value.code == "not_supported"
+        assert error.value.code == "not_supported"
     state = simulator.state()
     assert (state["shots"], state["exposing"]) == (0, False)
     for operation in ("0x9125", "0x9128", "0x101c"):
@@ -163,8 +163,8 @@ async def test_a_shutter_that_nothing_closes_is_not_opened(
 
 @pytest.mark.parametrize("maker", ["Sony Corporation", "Panasonic"])
 @pytest.mark.parametrize("name", ["bulb", "capture"])
-def test_where_capture_presses_the_button_it_is_refused_like_bulb(maker: str, name: str) -> None:
-    """libgphoto2 presses it at a Sony, and lets it go only when the setting is off again."""
+def test_a_capture_setting_that_presses_the_button_is_rejected_like_bulb(maker: str, name: str) -> None:
+    """On a Sony, libgphoto2 releases the button only when the setting is switched off."""
     setting = ConfigItem(name, "", "toggle", 2, readonly=False, path=f"/main/actions/{name}")
     with pytest.raises(ShutterStaysOpen):
         refuse_open_shutter(setting, 1, quirks_of(maker, ""))
@@ -175,7 +175,7 @@ def test_where_capture_presses_the_button_it_is_refused_like_bulb(maker: str, na
     ("name", "value", "operation"),
     [("bulb", False, "0x9126"), ("eosremoterelease", "Press Half MF", "0x9128"), ("eosremoterelease", "Release Full", "0x9129")],
 )  # fmt: skip
-async def test_what_closes_a_shutter_or_leaves_it_closed_is_sent(
+async def test_settings_that_close_the_shutter_are_sent(
     client: Client, simulator: Control, name: str, value: str | bool, operation: str
 ) -> None:
     before = simulator.state()["operations"].get(operation, 0)

@@ -1,4 +1,4 @@
-"""Taking pictures: files of a shot, to the card and to the camera's RAM, the camera's own button, and what is kept."""
+"""Captures: the files of a shot on the card and in the RAM of the camera, and the button of the camera."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ CARD = "/store_00020001/DCIM/100CANON"
 
 
 async def download(client: Client, path: str | None = None) -> bytes:
-    """A whole picture as base64; without a path the last one."""
-    named: Json = {} if path is None else {"camera_filepath": path}
-    return from_base64((await client.command("download_last_image", **named))["image_b64"])
+    """Download a picture; without a path, the last one."""
+    payload: Json = {} if path is None else {"camera_filepath": path}
+    return from_base64((await client.command("download_last_image", **payload))["image_b64"])
 
 
 @pytest.fixture
 async def to_ram(client: Client) -> AsyncIterator[None]:
-    """Pictures go to the camera's RAM, and to the card again after the test: the driver remembers it."""
+    """Save pictures to the RAM of the camera; after the test, to the card again, because the driver keeps the setting."""
     await client.command("set_config", name="capturetarget", value="Internal RAM")
     yield
     await client.command("set_config", name="capturetarget", value="Memory card")
 
 
-async def test_raw_and_jpeg_are_both_told_and_the_jpeg_is_the_picture(client: Client) -> None:
+async def test_raw_and_jpeg_are_both_reported_and_the_jpeg_is_the_picture(client: Client) -> None:
     await client.command("set_config", name="imageformat", value="RAW + L")
     captured = await client.command("capture_image")
     assert [file["camera_filepath"] for file in captured["files"]] == [f"{CARD}/IMG_0001.JPG", f"{CARD}/IMG_0001.CR2"]
@@ -55,7 +55,7 @@ async def test_each_shot_has_its_own_files(client: Client, simulator: Control) -
 
 
 @pytest.mark.usefixtures("to_ram")
-async def test_shots_to_the_cameras_ram_stay_downloadable_and_distinct(client: Client, simulator: Control) -> None:
+async def test_shots_in_ram_can_all_be_downloaded(client: Client, simulator: Control) -> None:
     paths = [(await client.command("capture_image"))["camera_filepath"] for _ in range(4)]
     assert len(set(paths)) == 4
     assert [mark(await download(client, path), "shot") for path in paths] == [1, 2, 3, 4]
@@ -65,7 +65,7 @@ async def test_shots_to_the_cameras_ram_stay_downloadable_and_distinct(client: C
 
 
 @pytest.mark.usefixtures("to_ram")
-async def test_raw_and_jpeg_to_the_cameras_ram_are_both_kept(client: Client) -> None:
+async def test_raw_and_jpeg_in_ram_are_both_kept(client: Client) -> None:
     await client.command("set_config", name="imageformat", value="RAW + L")
     for shot in (1, 2):
         files = (await client.command("capture_image"))["files"]
@@ -75,7 +75,7 @@ async def test_raw_and_jpeg_to_the_cameras_ram_are_both_kept(client: Client) -> 
 
 
 @pytest.mark.usefixtures("to_ram")
-async def test_a_shot_in_the_cameras_ram_can_be_deleted(client: Client) -> None:
+async def test_a_shot_in_ram_can_be_deleted(client: Client) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     await client.command("delete_file", camera_filepath=path)
     with pytest.raises(CommandError, match="file_not_found"):
@@ -83,7 +83,9 @@ async def test_a_shot_in_the_cameras_ram_can_be_deleted(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("to_ram")
-async def test_where_pictures_go_outlives_the_cameras_process(client: Client, simulator: Control) -> None:
+async def test_the_capture_target_remains_after_a_restart_of_the_camera_process(
+    client: Client, simulator: Control
+) -> None:
     await client.command("restart_camera")
     await client.command("capture_image")
     assert simulator.state()["files"] == []
@@ -91,13 +93,13 @@ async def test_where_pictures_go_outlives_the_cameras_process(client: Client, si
 
 
 @pytest.mark.usefixtures("to_ram")
-async def test_a_shot_in_the_cameras_ram_outlives_the_cameras_process(client: Client) -> None:
+async def test_a_shot_in_ram_remains_after_a_restart_of_the_camera_process(client: Client) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     await client.command("restart_camera")
     assert mark(await download(client, path), "shot") == 1
 
 
-async def test_the_cameras_own_button_is_told_and_its_picture_is_the_last(client: Client, simulator: Control) -> None:
+async def test_the_camera_button_is_reported_and_its_picture_is_the_last(client: Client, simulator: Control) -> None:
     await client.command("capture_image")
     await client.command("subscribe", events=["file_added"])
     (path,) = await asyncio.to_thread(simulator.shutter)
@@ -106,7 +108,7 @@ async def test_the_cameras_own_button_is_told_and_its_picture_is_the_last(client
     assert mark(await download(client), "shot") == 2
 
 
-async def test_the_cameras_own_button_is_heard_during_live_view(client: Client, simulator: Control) -> None:
+async def test_the_camera_button_is_reported_during_live_view(client: Client, simulator: Control) -> None:
     await client.command("subscribe", events=["file_added"])
     await client.command("start_live_view", format="binary")
     (path,) = await asyncio.to_thread(simulator.shutter)
@@ -114,10 +116,10 @@ async def test_the_cameras_own_button_is_heard_during_live_view(client: Client, 
 
 
 @pytest.mark.usefixtures("to_ram")
-async def test_the_cameras_own_button_with_pictures_to_ram_gives_that_very_picture(
+async def test_the_camera_button_with_pictures_to_ram_returns_the_right_picture(
     client: Client, simulator: Control
 ) -> None:
-    await client.command("restart_camera")  # the driver counts names in RAM from its start
+    await client.command("restart_camera")  # the driver numbers the names in RAM from its start
     first = (await client.command("capture_image"))["camera_filepath"]
     await client.command("restart_camera")
     await client.command("subscribe", events=["file_added"])
@@ -128,50 +130,50 @@ async def test_the_cameras_own_button_with_pictures_to_ram_gives_that_very_pictu
     assert mark(await download(client, first), "shot") == 1
 
 
-async def test_every_subscriber_is_told_of_a_shot_and_nobody_else(
-    client: Client, server: Server, ports: list[str]
-) -> None:
-    async with await Client.connect(server) as listener, await Client.connect(server) as silent:
+async def test_a_shot_is_reported_to_subscribers_only(client: Client, server: Server, ports: list[str]) -> None:
+    async with await Client.connect(server) as listener, await Client.connect(server) as unsubscribed:
         await listener.command("subscribe", events=["file_added", "camera_state"])
         path = (await client.command("capture_image"))["camera_filepath"]
         assert (await listener.event("file_added"))["camera_filepath"] == path
-        await silent.command("ping")
+        await unsubscribed.command("ping")
         await client.command("ping")
-        assert silent.events == client.events == []
+        assert unsubscribed.events == client.events == []
 
 
-async def test_a_path_that_is_used_again_gives_the_new_picture(client: Client, simulator: Control) -> None:
+async def test_a_path_that_is_used_again_returns_the_new_picture(client: Client, simulator: Control) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     first = await download(client, path)
-    simulator.reset()  # a freshly formatted card: names begin again
-    await client.command("restart_camera")  # libgphoto2 itself remembers sizes by name
+    simulator.reset()  # a newly formatted card: the names start again
+    await client.command("restart_camera")  # libgphoto2 caches sizes by name
     await client.command("set_config", name="imageformat", value="S")
     assert (await client.command("capture_image"))["camera_filepath"] == path
     assert decoded(await download(client, path)).size < decoded(first).size
 
 
-async def test_shots_follow_each_other_without_a_pause(client: Client, simulator: Control) -> None:
+async def test_ten_captures_without_a_pause_succeed(client: Client, simulator: Control) -> None:
     paths = [(await client.command("capture_image"))["camera_filepath"] for _ in range(10)]
     assert paths == [f"{CARD}/IMG_{number:04d}.JPG" for number in range(1, 11)]
     assert simulator.state()["shots"] == 10
 
 
-async def test_two_clients_that_shoot_at_once_both_get_a_picture_of_their_own(
+async def test_simultaneous_captures_of_two_clients_return_different_pictures(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
-    async with await Client.connect(server) as other:
-        replies = await asyncio.gather(client.command("capture_image"), other.command("capture_image", port=ports[0]))
+    async with await Client.connect(server) as second_client:
+        replies = await asyncio.gather(
+            client.command("capture_image"), second_client.command("capture_image", port=ports[0])
+        )
     assert {reply["camera_filepath"] for reply in replies} == {f"{CARD}/IMG_0001.JPG", f"{CARD}/IMG_0002.JPG"}
     assert simulator.state()["shots"] == 2
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_shot_does_not_stop_it(
+async def test_a_shot_completes_if_its_client_disconnects(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
     await client.command("subscribe", events=["file_added"])
-    leaver = await Client.connect(server)
-    await leaver.socket.send(f'{{"command": "capture_image", "payload": {{"port": "{ports[0]}"}}}}')
-    leaver.socket.transport.abort()
+    disconnecting = await Client.connect(server)
+    await disconnecting.socket.send(f'{{"command": "capture_image", "payload": {{"port": "{ports[0]}"}}}}')
+    disconnecting.socket.transport.abort()
     await client.event("file_added")
     assert simulator.state()["shots"] == 1
     assert (await client.command("capture_image"))["camera_filepath"] == f"{CARD}/IMG_0002.JPG"

@@ -1,4 +1,4 @@
-"""Live view: formats, rates, one producer for all viewers, stills in between, slow viewers."""
+"""Live view: formats, frame rates, one camera stream for all viewers, captures during live view, slow viewers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADER = struct.Struct(">BBHIQ")
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """Not reset: live view may still be on from the test before."""
+    """The control port of the cameras, not reset: live view of the previous test may still be on."""
     with as_they_are(shared_cameras) as control:
         yield control
 
@@ -50,8 +50,8 @@ async def frames(client: Client, count: int) -> list[Json]:
 
 @asynccontextmanager
 async def viewer(server: Server, port: str, **options: Any) -> AsyncIterator[Client]:
-    """Another client, with a stream of its own."""
-    # Frames that nobody takes keep websockets' client from seeing the answer to its close.
+    """A separate client with its own stream."""
+    # With unread frames, the client of websockets does not see the reply to its close.
     async with await Client.connect(server, close_timeout=0.2) as client:
         await client.command("start_live_view", port=port, **options)
         yield client
@@ -59,12 +59,12 @@ async def viewer(server: Server, port: str, **options: Any) -> AsyncIterator[Cli
 
 @asynccontextmanager
 async def without_reading(server: Server, port: str, **options: Any) -> AsyncIterator[Client]:
-    """A client with a stream that takes nothing from its socket after the reply."""
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    """A client with a stream that does not read from its socket after the reply."""
+    small_buffer = socket.socket()
+    small_buffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     host, _, number = server.uri.removeprefix("ws://").partition(":")
-    small.connect((host, int(number)))
-    async with connect(server.uri, sock=small, max_size=None, close_timeout=0) as connection:
+    small_buffer.connect((host, int(number)))
+    async with connect(server.uri, sock=small_buffer, max_size=None, close_timeout=0) as connection:
         await connection.send(json.dumps({"token": server.token}))
         client = Client(connection)
         await client.command("start_live_view", port=port, **options)
@@ -73,7 +73,7 @@ async def without_reading(server: Server, port: str, **options: Any) -> AsyncIte
         connection.transport.abort()
 
 
-async def test_frames_in_json_follow_the_reply(client: Client) -> None:
+async def test_json_frames_follow_the_reply(client: Client) -> None:
     reply = await client.command("start_live_view", fps=30)
     assert client.events == []
     for frame in await frames(client, 3):
@@ -81,7 +81,7 @@ async def test_frames_in_json_follow_the_reply(client: Client) -> None:
         assert decoded(from_base64(frame["image_b64"])).size == (480, 320)
 
 
-async def test_frames_in_binary_carry_a_header(client: Client) -> None:
+async def test_binary_frames_have_a_header(client: Client) -> None:
     reply = await client.command("start_live_view", format="binary")
     before = 0
     for _ in range(3):
@@ -94,7 +94,7 @@ async def test_frames_in_binary_carry_a_header(client: Client) -> None:
         before = sequence
 
 
-async def test_frames_as_bare_jpeg(client: Client) -> None:
+async def test_jpeg_frames_have_no_header(client: Client) -> None:
     await client.command("start_live_view", format="jpeg")
     for _ in range(3):
         assert decoded(await binary(client)).size == (480, 320)
@@ -111,14 +111,14 @@ async def test_the_reply_comes_before_the_first_frame(server: Server, ports: lis
         assert first["message"] == "Live view started"
 
 
-async def test_every_frame_is_newer_than_the_one_before(client: Client) -> None:
+async def test_every_frame_is_newer_than_the_previous_one(client: Client) -> None:
     await client.command("start_live_view", fps=60)
     pictures = [from_base64(frame["image_b64"]) for frame in await frames(client, 20)]
     numbers = [mark(picture, "frame") for picture in pictures]
-    assert all(earlier < later for earlier, later in itertools.pairwise(numbers))
+    assert all(earlier < next_frames for earlier, next_frames in itertools.pairwise(numbers))
 
 
-async def test_sequence_numbers_go_on_after_a_stop(client: Client) -> None:
+async def test_sequence_numbers_continue_after_a_stop(client: Client) -> None:
     await client.command("start_live_view")
     last = (await frames(client, 3))[-1]["seq"]
     await client.command("stop_live_view")
@@ -131,101 +131,104 @@ async def test_each_viewer_gets_at_most_its_own_rate(server: Server, ports: list
     async with viewer(server, ports[0], fps=30) as fast, viewer(server, ports[0], fps=5) as slow:
         await fast.event("live_view_frame")
         first = await slow.event("live_view_frame")
-        seen = [first, *await frames(slow, 10)]
-        taken = [datetime.fromisoformat(frame["time"]) for frame in seen]
-        # A fifth of a second each, whatever the machine's pace, but for frames that were late themselves.
-        assert (taken[-1] - taken[0]).total_seconds() > 1.5
+        received = [first, *await frames(slow, 10)]
+        times = [datetime.fromisoformat(frame["time"]) for frame in received]
+        # 0.2 s per frame on any machine; less only if a frame before was late.
+        assert (times[-1] - times[0]).total_seconds() > 1.5
 
 
-async def test_two_viewers_share_one_producer(server: Server, ports: list[str], simulator: Control) -> None:
-    async with viewer(server, ports[0], fps=30) as one, viewer(server, ports[0], fps=30, format="binary") as other:
+async def test_two_viewers_share_one_camera_stream(server: Server, ports: list[str], simulator: Control) -> None:
+    async with (
+        viewer(server, ports[0], fps=30) as first_viewer,
+        viewer(server, ports[0], fps=30, format="binary") as second_viewer,
+    ):
         numbers: list[set[int]] = [set(), set()]
         for _ in range(15):
-            numbers[0].add(mark(from_base64((await one.event("live_view_frame"))["image_b64"]), "frame"))
-            numbers[1].add(mark((await binary(other))[HEADER.size :], "frame"))
-        # Both saw the frames of one stream, made once: they differ by the first and the last ones at most.
-        seen = numbers[0] | numbers[1]
+            numbers[0].add(mark(from_base64((await first_viewer.event("live_view_frame"))["image_b64"]), "frame"))
+            numbers[1].add(mark((await binary(second_viewer))[HEADER.size :], "frame"))
+        # Both got the frames of one stream: they differ at most by the first and the last ones.
+        received = numbers[0] | numbers[1]
         assert len(numbers[0] & numbers[1]) >= 5
-        assert max(seen) - min(seen) <= simulator.state()["frames"]
+        assert max(received) - min(received) <= simulator.state()["frames"]
 
 
-async def test_the_viewfinder_goes_off_after_the_last_viewer(
+async def test_live_view_is_off_at_the_camera_after_the_last_viewer(
     server: Server, ports: list[str], simulator: Control
 ) -> None:
-    async with viewer(server, ports[0]) as one:
-        async with viewer(server, ports[0]) as other:
-            await other.event("live_view_frame")
-        await one.event("live_view_frame")
+    async with viewer(server, ports[0]) as first_viewer:
+        async with viewer(server, ports[0]) as second_viewer:
+            await second_viewer.event("live_view_frame")
+        await first_viewer.event("live_view_frame")
         assert simulator.state()["live_view"]
     await until(lambda: not simulator.state()["live_view"])
 
 
-async def test_the_viewfinder_goes_off_after_a_viewer_that_vanished(
+async def test_live_view_is_off_at_the_camera_after_a_viewer_disconnected(
     server: Server, ports: list[str], simulator: Control
 ) -> None:
-    vanishing = await Client.connect(server)
-    await vanishing.command("start_live_view", port=ports[0])
-    await vanishing.event("live_view_frame")
-    vanishing.socket.transport.abort()
+    disconnecting = await Client.connect(server)
+    await disconnecting.command("start_live_view", port=ports[0])
+    await disconnecting.event("live_view_frame")
+    disconnecting.socket.transport.abort()
     await until(lambda: not simulator.state()["live_view"])
 
 
-async def test_the_viewfinder_stays_on_for_a_viewer_that_comes_at_once(
+async def test_live_view_stays_on_at_the_camera_for_an_immediate_restart(
     client: Client, ports: list[str], simulator: Control
 ) -> None:
     await client.command("start_live_view")
     await client.event("live_view_frame")
-    sets = simulator.state()["operations"]["0x9110"]
+    settings_written = simulator.state()["operations"]["0x9110"]
     await client.command("stop_live_view")
     await client.command("start_live_view")
-    seen = await frames(client, 60)  # two seconds: past the moment when it would have gone off
-    assert seen[-1]["seq"] > seen[0]["seq"]
-    assert simulator.state()["operations"]["0x9110"] == sets
+    received = await frames(client, 60)  # two seconds: longer than the linger time
+    assert received[-1]["seq"] > received[0]["seq"]
+    assert simulator.state()["operations"]["0x9110"] == settings_written
 
 
-async def test_a_single_preview_leaves_the_viewfinder_off(client: Client, simulator: Control) -> None:
+async def test_after_a_preview_live_view_is_off_at_the_camera(client: Client, simulator: Control) -> None:
     await until(lambda: not simulator.state()["live_view"])
     decoded(from_base64((await client.command("capture_preview"))["image_b64"]))
     await until(lambda: not simulator.state()["live_view"])
 
 
-async def test_a_single_preview_during_a_stream_does_not_end_it(client: Client) -> None:
+async def test_a_preview_during_a_stream_does_not_end_it(client: Client) -> None:
     await client.command("start_live_view")
     await client.command("capture_preview")
     client.events.clear()
     await frames(client, 5)
 
 
-async def test_a_stream_that_starts_during_a_single_preview_gets_its_frames(
+async def test_a_stream_that_starts_during_a_preview_gets_its_frames(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
     await until(lambda: not simulator.state()["live_view"])
     simulator.fault("late", "0x9153", seconds=0.5)
     preview = asyncio.create_task(client.command("capture_preview"))
     await until(lambda: not simulator.state()["faults"])
-    async with viewer(server, ports[0]) as other:
+    async with viewer(server, ports[0]) as second_viewer:
         await preview
-        await frames(other, 10)
+        await frames(second_viewer, 10)
 
 
 def _frame_after(seq: int) -> Callable[[Json], bool]:
     return lambda frame: frame["seq"] > seq
 
 
-async def test_a_still_in_between_pauses_the_stream_and_it_resumes_by_itself(
+async def test_a_stream_resumes_after_a_capture(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
-    async with viewer(server, ports[0]) as watching:
+    async with viewer(server, ports[0]) as viewing_client:
         shots = simulator.state()["shots"]
         for shot in (1, 2, 3):
-            before = (await frames(watching, 3))[-1]
+            before = (await frames(viewing_client, 3))[-1]
             await client.command("capture_image")
             assert simulator.state()["shots"] == shots + shot
-            after = await watching.event(_frame_after(before["seq"] + 3))
+            after = await viewing_client.event(_frame_after(before["seq"] + 3))
             decoded(from_base64(after["image_b64"]))
 
 
-async def test_stopping_tells_how_many_frames_went_out(client: Client) -> None:
+async def test_stopping_returns_the_number_of_sent_frames(client: Client) -> None:
     await client.command("start_live_view", format="binary")
     for _ in range(5):
         await binary(client)
@@ -236,23 +239,23 @@ async def test_stopping_tells_how_many_frames_went_out(client: Client) -> None:
 
 
 async def test_stopping_without_a_stream_is_an_error(client: Client) -> None:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(CommandError) as error:
         await client.command("stop_live_view")
-    assert caught.value.code == "live_view_not_running"
+    assert error.value.code == "live_view_not_running"
 
 
 async def test_a_stream_of_another_client_cannot_be_stopped(client: Client, server: Server, ports: list[str]) -> None:
-    async with viewer(server, ports[0]) as other:
+    async with viewer(server, ports[0]) as second_viewer:
         with pytest.raises(CommandError, match="live_view_not_running"):
             await client.command("stop_live_view")
-        await frames(other, 3)
+        await frames(second_viewer, 3)
 
 
 def _frame_of(stream: int) -> Callable[[Json], bool]:
     return lambda event: event["stream"] == stream
 
 
-async def test_two_streams_of_one_client_are_told_apart(client: Client, ports: list[str]) -> None:
+async def test_two_streams_of_one_client_have_different_numbers(client: Client, ports: list[str]) -> None:
     streams = [(await client.command("start_live_view", port=port))["stream"] for port in ports]
     assert len(set(streams)) == 2
     for stream, serial in zip(streams, ("SIM0000001", "SIM0000002"), strict=True):
@@ -263,43 +266,43 @@ async def test_two_streams_of_one_client_are_told_apart(client: Client, ports: l
     assert {frame["stream"] for frame in await frames(client, 5)} == {streams[1]}
 
 
-async def test_no_more_than_the_wanted_frames_are_in_flight(client: Client) -> None:
+async def test_at_most_max_in_flight_frames_are_sent_without_an_ack(client: Client) -> None:
     reply = await client.command("start_live_view", max_in_flight=2)
-    held = await frames(client, 2)
+    unacknowledged = await frames(client, 2)
     await client.command("get_config", name="iso")
     with pytest.raises(TimeoutError):
         await client.event("live_view_frame", within=0.5)
-    await client.socket.send(json.dumps({"ack": {"stream": reply["stream"], "seq": held[-1]["seq"]}}))
-    later = await frames(client, 2)
-    assert later[0]["seq"] > held[-1]["seq"] + 1  # the newest, not the next
+    await client.socket.send(json.dumps({"ack": {"stream": reply["stream"], "seq": unacknowledged[-1]["seq"]}}))
+    next_frames = await frames(client, 2)
+    assert next_frames[0]["seq"] > unacknowledged[-1]["seq"] + 1  # the newest, not the next
     assert (await client.command("stop_live_view"))["dropped"] > 0
 
 
-async def test_an_ack_of_a_stream_that_is_not_there_is_ignored(client: Client) -> None:
+async def test_an_ack_for_an_unknown_stream_is_ignored(client: Client) -> None:
     await client.socket.send(json.dumps({"ack": {"stream": 9, "seq": 1}}))
     assert (await client.command("ping"))["message"] == "pong"
 
 
-async def test_a_viewer_that_does_not_read_delays_nobody_and_gets_the_newest_frame_afterwards(
+async def test_a_stalled_viewer_delays_no_other_and_gets_the_newest_frame_afterwards(
     client: Client, server: Server, ports: list[str]
 ) -> None:
-    async with without_reading(server, ports[0], format="binary") as stuck:
+    async with without_reading(server, ports[0], format="binary") as stalled:
         await client.command("start_live_view")
-        seen = await frames(client, 60)
-        stuck.socket.transport.resume_reading()
+        received = await frames(client, 60)
+        stalled.socket.transport.resume_reading()
         sequence, flags = 0, 0
-        while sequence < seen[-1]["seq"]:
-            message = await binary(stuck)
-            _, now, _, sequence, _ = HEADER.unpack_from(message)
-            flags |= now
+        while sequence < received[-1]["seq"]:
+            message = await binary(stalled)
+            _, message_flags, _, sequence, _ = HEADER.unpack_from(message)
+            flags |= message_flags
             decoded(message[HEADER.size :])
         assert flags & 2, "frames were left out and no flag said so"
-        assert len(stuck.binary) < 40
-        counts = await stuck.command("stop_live_view")
+        assert len(stalled.binary) < 40
+        counts = await stalled.command("stop_live_view")
         assert counts["dropped"] > 0
 
 
-async def test_viewers_that_do_not_read_cost_no_memory(client: Client, server: Server, ports: list[str]) -> None:
+async def test_viewers_that_do_not_read_use_bounded_memory(client: Client, server: Server, ports: list[str]) -> None:
     process = psutil.Process(server.process.pid)
     await client.command("start_live_view")
     await frames(client, 5)
@@ -310,34 +313,34 @@ async def test_viewers_that_do_not_read_cost_no_memory(client: Client, server: S
         assert process.memory_info().rss - before < 5 * 2**20
 
 
-async def test_a_viewer_that_does_not_read_keeps_nobody_from_starting(
+async def test_a_stalled_viewer_does_not_prevent_others_from_starting(
     client: Client, server: Server, ports: list[str]
 ) -> None:
     await client.command("start_live_view")
-    async with without_reading(server, ports[0]) as stuck:
+    async with without_reading(server, ports[0]) as stalled:
         await frames(client, 30)  # until its socket is full
-        await stuck.socket.send(json.dumps({"command": "start_live_view", "payload": {"port": ports[0]}}))
+        await stalled.socket.send(json.dumps({"command": "start_live_view", "payload": {"port": ports[0]}}))
         await frames(client, 3)
-        async with await Client.connect(server) as other:
-            await other.command("start_live_view", port=ports[0])
-            await other.event("live_view_frame")
+        async with await Client.connect(server) as second_viewer:
+            await second_viewer.command("start_live_view", port=ports[0])
+            await second_viewer.event("live_view_frame")
 
 
-async def test_starting_and_stopping_in_a_hurry_ends_in_what_was_asked_last(
+async def test_after_many_quick_starts_and_stops_the_last_command_is_effective(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
-    others = [await Client.connect(server) for _ in range(4)]
+    clients = [await Client.connect(server) for _ in range(4)]
 
-    async def flicker(other: Client) -> None:
+    async def start_and_stop(second_viewer: Client) -> None:
         for _ in range(10):
-            await other.command("start_live_view", port=ports[0])
-            await other.command("stop_live_view", port=ports[0])
+            await second_viewer.command("start_live_view", port=ports[0])
+            await second_viewer.command("stop_live_view", port=ports[0])
 
-    await asyncio.gather(*(flicker(other) for other in others))
+    await asyncio.gather(*(start_and_stop(second_viewer) for second_viewer in clients))
     await client.command("start_live_view")
     await frames(client, 5)
-    for other in others:
-        await other.close()
+    for second_viewer in clients:
+        await second_viewer.close()
     client.events.clear()
     await frames(client, 45)
     await client.command("stop_live_view")

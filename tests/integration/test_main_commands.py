@@ -1,4 +1,4 @@
-"""The main job, end to end: login, list, select, capture, download, settings, live view."""
+"""The main commands end to end: login, select, capture, download and settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.client import Control
 from tests.support.rig import Client, Server
 
 
-async def test_a_picture_is_taken_and_downloaded(client: Client, simulator: Control) -> None:
+async def test_a_picture_is_captured_and_downloaded(client: Client, simulator: Control) -> None:
     captured = await client.command("capture_image")
     assert captured["message"] == "Image captured successfully"
     downloaded = await client.command("download_last_image", camera_filepath=captured["camera_filepath"])
@@ -22,9 +22,9 @@ async def test_a_picture_is_taken_and_downloaded(client: Client, simulator: Cont
 
 
 async def test_two_clients_have_their_own_selection(server: Server, simulator: Control, ports: list[str]) -> None:
-    async with await Client.connect(server) as one, await Client.connect(server) as other:
-        await one.command("select_camera", port=ports[0])
-        await other.command("select_camera", port=ports[1])
-        await one.command("capture_image")
-        await other.command("set_config", name="iso", value=800)
+    async with await Client.connect(server) as first, await Client.connect(server) as second:
+        await first.command("select_camera", port=ports[0])
+        await second.command("select_camera", port=ports[1])
+        await first.command("capture_image")
+        await second.command("set_config", name="iso", value=800)
     assert [simulator.state(camera)["shots"] for camera in (0, 1)] == [1, 0]

@@ -1,4 +1,4 @@
-"""Several cameras at once: each has a process of its own and none waits for another."""
+"""Several cameras: each has its own process, and none waits for another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulator.client import Control
 from tests.support.rig import Client, Server
 
 
-async def test_a_camera_that_takes_its_time_delays_no_other(
+async def test_a_slow_camera_delays_no_other(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
     simulator.fault("late", "0x9128", seconds=2.0)
@@ -24,7 +24,7 @@ async def test_a_camera_that_takes_its_time_delays_no_other(
     assert [simulator.state(camera)["shots"] for camera in (0, 1)] == [1, 3]
 
 
-async def test_commands_with_an_id_overtake_a_camera_that_takes_its_time(
+async def test_commands_with_an_id_are_answered_before_a_slow_camera(
     client: Client, ports: list[str], simulator: Control
 ) -> None:
     simulator.fault("late", "0x9128", seconds=1.0)
@@ -37,7 +37,7 @@ async def test_commands_with_an_id_overtake_a_camera_that_takes_its_time(
     assert order[-1] == "slow"
 
 
-async def test_commands_without_an_id_are_answered_in_their_order(client: Client, simulator: Control) -> None:
+async def test_commands_without_an_id_are_answered_in_order(client: Client, simulator: Control) -> None:
     simulator.fault("late", "0x9128", seconds=0.5)
     for command in ("capture_image", "ping", "list_cameras"):
         await client.socket.send(json.dumps({"command": command}))
@@ -46,21 +46,21 @@ async def test_commands_without_an_id_are_answered_in_their_order(client: Client
     assert "cameras" in await client.reply()
 
 
-async def test_both_cameras_stream_and_shoot_at_once(
+async def test_two_cameras_stream_and_capture_in_parallel(
     client: Client, server: Server, ports: list[str], simulator: Control
 ) -> None:
     async with await Client.connect(server) as other:
         await other.command("select_camera", port=ports[1])
-        for one in (client, other):
-            await one.command("start_live_view")
+        for each in (client, other):
+            await each.command("start_live_view")
         for _ in range(3):
             await asyncio.gather(client.command("capture_image"), other.command("capture_image"))
-        for one in (client, other):
-            one.events.clear()
-            await one.event("live_view_frame")
+        for each in (client, other):
+            each.events.clear()
+            await each.event("live_view_frame")
     assert [simulator.state(camera)["shots"] for camera in (0, 1)] == [3, 3]
 
 
-async def test_settings_of_one_camera_are_not_the_others(client: Client, ports: list[str]) -> None:
+async def test_settings_of_one_camera_do_not_affect_another(client: Client, ports: list[str]) -> None:
     await client.command("set_config", name="iso", value="800")
     assert (await client.command("get_config", name="iso", port=ports[1]))["value"] == "100"
