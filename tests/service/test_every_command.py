@@ -1,4 +1,4 @@
-"""Every command through the service, without a socket, on simulated cameras."""
+"""Every command, called on the service without a socket, with a simulated camera."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.waiting import WITHIN_S, until
 
-Ask = Callable[..., Any]
+Answer = Callable[..., Any]
 
 
-class Person:
-    """Somebody who asks, and keeps what it hears."""
+class RecordingCaller:
+    """A caller of the service. It records its notices."""
 
     def __init__(self, service: Service) -> None:
         self.notices: list[Notice] = []
@@ -41,12 +41,12 @@ class Person:
         async with asyncio.timeout(WITHIN_S):
             return await self._service.ask(self.caller, name, COMMANDS[name].validate(payload))
 
-    def heard(self, name: str) -> list[dict[str, Any]]:
+    def notices_of(self, name: str) -> list[dict[str, Any]]:
         return [notice.values for notice in self.notices if notice.name == name]
 
 
 class Viewer:
-    """Counts frames."""
+    """A viewer that counts its frames."""
 
     def __init__(self, answer: FrameStream) -> None:
         self.fps, self.orientation = answer.stream.fps, answer.stream.orientation
@@ -82,104 +82,106 @@ async def service(port: str, tmp_path: Any) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-async def person(service: Service) -> AsyncIterator[Person]:
-    person = Person(service)
-    service.events.join(person.caller)
-    yield person
-    service.events.leave(person.caller)
-    person.caller.leave()
+async def recording_caller(service: Service) -> AsyncIterator[RecordingCaller]:
+    recording_caller = RecordingCaller(service)
+    service.events.join(recording_caller.caller)
+    yield recording_caller
+    service.events.leave(recording_caller.caller)
+    recording_caller.caller.leave()
 
 
 def test_every_command_is_served(service: Service) -> None:
     assert list(service.handlers) == list(COMMANDS)
 
 
-async def test_which_camera_is_meant(person: Person, port: str) -> None:
-    assert [camera.port for camera in (await person.ask("list_cameras")).cameras] == [port]
-    assert "selected" in (await person.ask("select_camera", port=port)).message
-    assert person.caller.selected is not None
-    assert (await person.ask("get_camera_info")).serial
-    with pytest.raises(CameraNotFound) as caught:
-        await person.ask("get_camera_info", port="usb:009,009")
-    assert caught.value.ports == (port,)
+async def test_selecting_a_camera(recording_caller: RecordingCaller, port: str) -> None:
+    assert [camera.port for camera in (await recording_caller.ask("list_cameras")).cameras] == [port]
+    assert "selected" in (await recording_caller.ask("select_camera", port=port)).message
+    assert recording_caller.caller.selected is not None
+    assert (await recording_caller.ask("get_camera_info")).serial
+    with pytest.raises(CameraNotFound) as error:
+        await recording_caller.ask("get_camera_info", port="usb:009,009")
+    assert error.value.ports == (port,)
 
 
-async def test_settings(person: Person) -> None:
-    assert (await person.ask("get_config", name="iso")).value == "100"
-    assert len((await person.ask("get_config")).configs) > 20
-    await person.ask("subscribe", events=["config_changed"])
-    assert (await person.ask("set_config", name="iso", value=200)).value == "200"
-    assert {"config_name": "iso", "value": "200"}.items() <= person.heard("config_changed")[0].items()
-    assert (await person.ask("unsubscribe", events=["*"])).events == []
-    with pytest.raises(ConfigNotFound) as caught:
-        await person.ask("set_config", name="isso", value=100)
-    assert caught.value.similar == ("iso",)
+async def test_reading_and_writing_settings(recording_caller: RecordingCaller) -> None:
+    assert (await recording_caller.ask("get_config", name="iso")).value == "100"
+    assert len((await recording_caller.ask("get_config")).configs) > 20
+    await recording_caller.ask("subscribe", events=["config_changed"])
+    assert (await recording_caller.ask("set_config", name="iso", value=200)).value == "200"
+    assert {"config_name": "iso", "value": "200"}.items() <= recording_caller.notices_of("config_changed")[0].items()
+    assert (await recording_caller.ask("unsubscribe", events=["*"])).events == []
+    with pytest.raises(ConfigNotFound) as error:
+        await recording_caller.ask("set_config", name="isso", value=100)
+    assert error.value.similar == ("iso",)
 
 
-async def test_a_picture_comes_before_it_is_saved_and_the_rest_of_the_reply_after(person: Person) -> None:
-    await person.ask("subscribe", events=["*"])
-    answer = await person.ask("capture_image", download="full", save=True)
+async def test_a_picture_is_returned_before_it_is_saved(recording_caller: RecordingCaller) -> None:
+    await recording_caller.ask("subscribe", events=["*"])
+    answer = await recording_caller.ask("capture_image", download="full", save=True)
     assert isinstance(answer, PictureReply)
     assert answer.file.read(0, 2) == b"\xff\xd8"
     assert answer.reply.image_b64 == answer.mark
     assert answer.rest is not None
-    whole = await answer.rest()
-    assert whole.files[0].saved_path is not None
-    assert person.heard("capture_saved")[0]["saved_path"] == whole.files[0].saved_path
+    complete = await answer.rest()
+    assert complete.files[0].saved_path is not None
+    assert recording_caller.notices_of("capture_saved")[0]["saved_path"] == complete.files[0].saved_path
 
 
-async def test_files(person: Person) -> None:
-    taken = await person.ask("capture_image", download="thumbnail")
-    assert isinstance(taken, c.Captured)
-    assert taken.image_b64
-    path = taken.camera_filepath
-    listed = await person.ask("list_files", folder=path.rpartition("/")[0])
-    assert path in [file.camera_filepath for file in listed.files]
-    assert (await person.ask("get_thumbnail", camera_filepath=path)).image_b64
-    picture = await person.ask("download_last_image")
+async def test_listing_downloading_and_deleting_files(recording_caller: RecordingCaller) -> None:
+    captured = await recording_caller.ask("capture_image", download="thumbnail")
+    assert isinstance(captured, c.Captured)
+    assert captured.image_b64
+    path = captured.camera_filepath
+    folder = await recording_caller.ask("list_files", folder=path.rpartition("/")[0])
+    assert path in [file.camera_filepath for file in folder.files]
+    assert (await recording_caller.ask("get_thumbnail", camera_filepath=path)).image_b64
+    picture = await recording_caller.ask("download_last_image")
     assert isinstance(picture, PictureReply)
-    piece = await person.ask("download_last_image", camera_filepath=path, offset=2, length=10, transfer="binary")
+    piece = await recording_caller.ask(
+        "download_last_image", camera_filepath=path, offset=2, length=10, transfer="binary"
+    )
     assert isinstance(piece, FileTransfer)
     assert (piece.start, piece.end, piece.reply.eof) == (2, 12, False)
-    await person.ask("delete_file", camera_filepath=path)
+    await recording_caller.ask("delete_file", camera_filepath=path)
     with pytest.raises(FileNotFound):
-        await person.ask("download_last_image", camera_filepath=path)
+        await recording_caller.ask("download_last_image", camera_filepath=path)
 
 
-async def test_live_view(person: Person) -> None:
-    assert (await person.ask("capture_preview")).image_b64
-    answer = await person.ask("start_live_view", fps=30, rotation=90)
+async def test_starting_and_stopping_live_view(recording_caller: RecordingCaller) -> None:
+    assert (await recording_caller.ask("capture_preview")).image_b64
+    answer = await recording_caller.ask("start_live_view", fps=30, rotation=90)
     assert isinstance(answer, FrameStream)
     viewer = answer.stream.viewer = Viewer(answer)
 
-    async def started() -> None:
+    async def reply_at_once() -> None:
         return
 
-    await answer.stream.camera.live.add(viewer, started)
+    await answer.stream.camera.live.add(viewer, reply_at_once)
     await until(lambda: viewer.sent > 2)
-    assert (await person.ask("stop_live_view", stream=answer.reply.stream)).sent >= 3
+    assert (await recording_caller.ask("stop_live_view", stream=answer.reply.stream)).sent >= 3
     assert viewer.closed
     with pytest.raises(LiveViewNotRunning):
-        await person.ask("stop_live_view")
+        await recording_caller.ask("stop_live_view")
     for _ in range(2):
-        await person.ask("start_live_view")
-    with pytest.raises(RequestError) as caught:
-        await person.ask("start_live_view")
-    assert caught.value.code == "too_many_pending"
+        await recording_caller.ask("start_live_view")
+    with pytest.raises(RequestError) as error:
+        await recording_caller.ask("start_live_view")
+    assert error.value.code == "too_many_pending"
 
 
-async def test_the_server_itself(person: Person, service: Service) -> None:
-    assert (await person.ask("server_info")).version == "1.2.3"
-    assert len((await person.ask("list_commands")).commands) == len(COMMANDS)
-    assert (await person.ask("ping")).message == "pong"
-    await person.ask("restart_camera")
-    good, health = service.cameras.health()
-    assert (good, health["status"]) == (True, "ok")
+async def test_commands_about_the_server(recording_caller: RecordingCaller, service: Service) -> None:
+    assert (await recording_caller.ask("server_info")).version == "1.2.3"
+    assert len((await recording_caller.ask("list_commands")).commands) == len(COMMANDS)
+    assert (await recording_caller.ask("ping")).message == "pong"
+    await recording_caller.ask("restart_camera")
+    healthy, health = service.cameras.health()
+    assert (healthy, health["status"]) == (True, "ok")
 
 
-async def test_what_comes_while_it_is_shut_down_is_not_begun(person: Person, service: Service) -> None:
-    await person.ask("get_config", name="iso")
+async def test_a_command_during_the_shutdown_is_rejected(recording_caller: RecordingCaller, service: Service) -> None:
+    await recording_caller.ask("get_config", name="iso")
     await service.drain(1)
-    with pytest.raises(RequestError) as caught:
-        await person.ask("capture_image")
-    assert caught.value.code == "shutting_down"
+    with pytest.raises(RequestError) as error:
+        await recording_caller.ask("capture_image")
+    assert error.value.code == "shutting_down"
