@@ -1,4 +1,4 @@
-"""Any input after login: exactly one well-formed reply, or a defined close."""
+"""Random input gets exactly one well-formed reply, or a defined close code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.rig import Client, Json, Server
 from tests.support.wire import logged_in, say, well_formed
 
 PONG = {"status": "ok", "message": "pong"}
-# Wrong token, unsupported protocol, not UTF-8, too long.
+# Close codes for: wrong token, unsupported protocol, not UTF-8, too long.
 DEFINED_CLOSES = (4401, 4406, 1007, 1009)
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
@@ -26,7 +26,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 CHEAP = st.sampled_from(["ping", "server_info", "list_cameras", "subscribe", "get_config", "stop_live_view"])
-# Objects that look like messages: the right keys, mostly, with anything in them.
+# Objects that are similar to messages: mostly valid keys, with random values.
 MESSAGES = st.fixed_dictionaries(
     {},
     optional={
@@ -39,7 +39,7 @@ MESSAGES = st.fixed_dictionaries(
         "extra": VALUES,
     },
 )
-# By the name of a key: what it may hold, beside anything else.
+# Plausible values for a key, in addition to random ones.
 PLAUSIBLE = {
     "name": st.sampled_from(["iso", "/main/imgsettings/iso", "ownername", "nothing"]),
     "value": st.sampled_from(["100", 400, 0.5, True]),
@@ -52,7 +52,7 @@ PLAUSIBLE = {
 
 
 def _is_silent(message: Any) -> bool:
-    """Whether the protocol answers it with nothing: an ack."""
+    """Whether the message gets no reply: it is an ack."""
     if not isinstance(message, dict) or "command" in message or "token" in message:
         return False
     ack = message.get("ack")
@@ -60,7 +60,7 @@ def _is_silent(message: Any) -> bool:
 
 
 async def _check(client: Client, message: str | bytes, *, text: bool | None = None, silent: bool = False) -> None:
-    """Send the message, and check that its one reply and then nothing comes, or a defined close."""
+    """Send the message, and check that it gets exactly one reply (none if `silent`) or a defined close code."""
     try:
         await client.socket.send(message, text=text)
         if not silent:
@@ -75,30 +75,28 @@ async def _check(client: Client, message: str | bytes, *, text: bool | None = No
 
 @settings(max_examples=60, deadline=None)
 @given(st.text() | st.binary() | VALUES.map(json.dumps))
-async def test_any_text_or_bytes_get_one_reply_or_a_defined_close(bare_server: Server, message: str | bytes) -> None:
+async def test_random_text_or_bytes_get_one_reply_or_a_defined_close(bare_server: Server, message: str | bytes) -> None:
     async with await logged_in(bare_server) as client:
         await _check(client, message)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.binary())
-async def test_any_bytes_as_text_get_one_reply_or_a_defined_close(bare_server: Server, message: bytes) -> None:
+async def test_random_bytes_as_text_get_one_reply_or_a_defined_close(bare_server: Server, message: bytes) -> None:
     async with await logged_in(bare_server) as client:
         await _check(client, message, text=True)
 
 
 @settings(max_examples=100, deadline=None)
 @given(MESSAGES)
-async def test_anything_like_a_message_gets_one_reply_or_a_defined_close(
-    bare_server: Server, message: dict[str, Any]
-) -> None:
+async def test_a_random_object_gets_one_reply_or_a_defined_close(bare_server: Server, message: dict[str, Any]) -> None:
     async with await logged_in(bare_server) as client:
         await _check(client, json.dumps(message), silent=_is_silent(message))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text() | st.binary() | MESSAGES.map(json.dumps))
-async def test_any_first_message_that_is_no_login_is_unauthorized(bare_server: Server, message: str | bytes) -> None:
+async def test_a_random_first_message_is_unauthorized(bare_server: Server, message: str | bytes) -> None:
     async with await logged_in(bare_server, login=message) as client:
         reply = await client.receive()
         assert isinstance(reply, dict)
@@ -111,7 +109,7 @@ async def test_any_first_message_that_is_no_login_is_unauthorized(bare_server: S
 @pytest.mark.parametrize("name", COMMANDS)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-async def test_any_payload_of_any_command_gets_one_reply(
+async def test_a_random_payload_gets_one_reply(
     shared_server: Server, shared_cameras: SimulatorProcess, name: str, data: st.DataObject
 ) -> None:
     ports = st.sampled_from([camera.address for camera in shared_cameras.cameras])
@@ -128,7 +126,7 @@ async def test_any_payload_of_any_command_gets_one_reply(
         replies: list[Json] = []
         while len(replies) < 2:
             message = await client.receive()
-            # What the command itself asked for may come between: frames and events.
+            # Frames and events that the command requested may come between.
             if isinstance(message, dict) and "status" in message:
                 replies.append(well_formed(message))
         assert replies[1] == PONG

@@ -1,4 +1,4 @@
-"""Commands: each is declared once, with an example that fits and schemas that say everything."""
+"""The declared commands: their examples are valid, their schemas are complete, and invalid payloads are rejected."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import pytest
 from protocol.catalogue import COMMANDS, find
 from protocol.errors import RequestError
 
-SEED = ["list_cameras", "select_camera", "capture_image", "download_last_image", "get_config", "set_config"]
+ORIGINAL = ["list_cameras", "select_camera", "capture_image", "download_last_image", "get_config", "set_config"]
 ADDED = [
     "start_live_view", "stop_live_view", "capture_preview", "get_camera_info", "restart_camera", "list_files",
     "get_thumbnail", "delete_file", "subscribe", "unsubscribe", "server_info", "list_commands", "ping",
 ]  # fmt: skip
-FOR_A_CAMERA = {
+CAMERA_COMMANDS = {
     "capture_image", "download_last_image", "get_config", "set_config", "start_live_view", "stop_live_view",
     "capture_preview", "get_camera_info", "restart_camera", "list_files", "get_thumbnail", "delete_file",
 }  # fmt: skip
 
 
-def test_every_promised_command_is_there() -> None:
-    assert list(COMMANDS) == SEED + ADDED
+def test_every_documented_command_is_declared() -> None:
+    assert list(COMMANDS) == ORIGINAL + ADDED
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_example_of_a_command_fits_its_payload(name: str) -> None:
+def test_the_example_of_a_command_is_a_valid_payload(name: str) -> None:
     command = COMMANDS[name]
     assert command.validate(command.example).model_dump(exclude_unset=True) == command.example
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_for_a_camera_takes_a_port_and_any_other_takes_none(name: str) -> None:
-    assert ("port" in COMMANDS[name].payload.model_fields) == (name in FOR_A_CAMERA | {"select_camera"})
+def test_only_commands_for_a_camera_have_a_port(name: str) -> None:
+    assert ("port" in COMMANDS[name].payload.model_fields) == (name in CAMERA_COMMANDS | {"select_camera"})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_schemas_of_a_command_forbid_unknown_keys_and_are_objects(name: str) -> None:
-    told = COMMANDS[name].description()
-    assert told.payload["additionalProperties"] is False
-    assert told.reply["type"] == "object"
+def test_the_schemas_of_a_command_are_objects_without_unknown_keys(name: str) -> None:
+    description = COMMANDS[name].description()
+    assert description.payload["additionalProperties"] is False
+    assert description.reply["type"] == "object"
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def test_the_value_of_a_setting_keeps_its_json_type(name: str, payload: dict[str
     assert (value, type(value)) == (payload["value"], type(payload["value"]))
 
 
-def test_a_wrong_payload_names_the_field_and_what_is_allowed() -> None:
-    with pytest.raises(RequestError) as refusal:
+def test_the_error_for_an_unknown_key_names_it_and_the_allowed_ones() -> None:
+    with pytest.raises(RequestError) as error_info:
         COMMANDS["get_config"].validate({"nmae": "iso"})
-    error = refusal.value
+    error = error_info.value
     assert error.code == "invalid_payload"
     assert error.message == "nmae: Unknown key. get_config takes: port, name."
     assert error.details == {"errors": [{"field": "nmae", "problem": "Unknown key"}], "allowed": ["port", "name"]}
 
 
 @pytest.mark.parametrize(
-    ("name", "payload", "words"),
+    ("name", "payload", "message_start"),
     [
         ("capture_image", {"filename": "x"}, "filename and keep_on_camera: false need save: true. capture_image takes: "),
         ("capture_image", {"settings": {"iso": [1]}}, "settings.iso: Input should be a string, a number or a boolean. "),
@@ -74,25 +74,25 @@ def test_a_wrong_payload_names_the_field_and_what_is_allowed() -> None:
         ("subscribe", {"events": ["file_aded"]}, "events.0: Input should be 'camera_connected', 'camera_disconnected'"),
     ],
 )  # fmt: skip
-def test_a_wrong_payload_is_told_in_words_of_the_protocol(name: str, payload: dict[str, Any], words: str) -> None:
-    with pytest.raises(RequestError) as refusal:
+def test_errors_of_a_payload_use_json_terms(name: str, payload: dict[str, Any], message_start: str) -> None:
+    with pytest.raises(RequestError) as error_info:
         COMMANDS[name].validate(payload)
-    assert refusal.value.message.startswith(words)
-    assert len(refusal.value.details["errors"]) == 1
+    assert error_info.value.message.startswith(message_start)
+    assert len(error_info.value.details["errors"]) == 1
 
 
-def test_a_command_without_arguments_says_so() -> None:
+def test_the_error_of_a_command_without_a_payload_says_so() -> None:
     with pytest.raises(RequestError, match="ping takes no payload"):
         COMMANDS["ping"].validate({"x": 1})
 
 
-def test_what_was_sent_is_not_repeated_in_the_error() -> None:
-    with pytest.raises(RequestError) as refusal:
+def test_an_error_does_not_repeat_the_sent_value() -> None:
+    with pytest.raises(RequestError) as error_info:
         COMMANDS["get_config"].validate({"name": ["a secret"]})
-    assert "a secret" not in f"{refusal.value.message} {refusal.value.details}"
+    assert "a secret" not in f"{error_info.value.message} {error_info.value.details}"
 
 
-def test_an_unknown_command_is_told_the_known_ones() -> None:
-    with pytest.raises(RequestError) as refusal:
+def test_the_error_for_an_unknown_command_lists_the_known_commands() -> None:
+    with pytest.raises(RequestError) as error_info:
         find("list_camera")
-    assert (refusal.value.code, refusal.value.details["commands"]) == ("unknown_command", list(COMMANDS))
+    assert (error_info.value.code, error_info.value.details["commands"]) == ("unknown_command", list(COMMANDS))

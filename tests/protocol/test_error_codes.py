@@ -1,4 +1,4 @@
-"""Error codes: every camera error and every libgphoto2 number has its own, and a reply carries it."""
+"""Error codes: every camera error and every libgphoto2 error number is mapped to one, and replies contain it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from camera.remote import RemoteCamera, Reply
 from protocol.envelope import encode_error
 from protocol.errors import KINDS, ErrorCode, RequestError
 
-# The class of the tree and its code; a class below another has the code of that one unless it stands here itself.
+# Each error class and its code.
 CAMERA_ERRORS: dict[str, ErrorCode] = {
     "CameraError": "camera_error", "CameraRefused": "camera_error", "CameraBusy": "camera_busy",
     "CameraTimeout": "camera_timeout", "CameraIO": "camera_io", "OutOfStep": "camera_io", "NoPermission": "camera_io",
@@ -51,26 +51,26 @@ RETRYABLE = {
 }  # fmt: skip
 
 
-TREE = errors.kinds()
+ERROR_CLASSES = errors.kinds()
 
 
 def test_every_camera_error_is_in_this_list() -> None:
-    assert {kind.__name__ for kind in TREE} == set(CAMERA_ERRORS)
+    assert {kind.__name__ for kind in ERROR_CLASSES} == set(CAMERA_ERRORS)
 
 
-@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
-def test_a_camera_error_becomes_its_code_with_its_words_and_facts(kind: type[CameraError]) -> None:
+@pytest.mark.parametrize("kind", ERROR_CLASSES, ids=lambda kind: kind.__name__)
+def test_a_camera_error_is_mapped_to_its_code_with_message_and_details(kind: type[CameraError]) -> None:
     error = kind("What happened.", gp=GpFailure(-1, "It failed."), doing="testing")
     request = RequestError.from_camera(error)
     assert request.code == CAMERA_ERRORS[kind.__name__]
     assert request.message.startswith("What happened.")
-    said = {"gp_error": -1, "gp_text": "It failed.", "doing": "testing"}
-    own = {one.name for one in fields(kind)} - {"message", "gp", "doing", "cause"}
-    assert {name: value for name, value in request.details.items() if name not in own} == said
+    expected = {"gp_error": -1, "gp_text": "It failed.", "doing": "testing"}
+    own_fields = {field.name for field in fields(kind)} - {"message", "gp", "doing", "cause"}
+    assert {name: value for name, value in request.details.items() if name not in own_fields} == expected
 
 
-@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
-def test_a_camera_error_survives_the_way_from_the_camera_process(kind: type[CameraError]) -> None:
+@pytest.mark.parametrize("kind", ERROR_CLASSES, ids=lambda kind: kind.__name__)
+def test_a_camera_error_is_unchanged_after_the_transfer_from_its_process(kind: type[CameraError]) -> None:
     error = kind("What happened.", gp=GpFailure(-1), put_back=("iso",))
     sent = json.loads(json.dumps(remote.failure(7, error, lost=True)))
     match remote.incoming(Message(sent)):
@@ -83,20 +83,20 @@ def test_a_camera_error_survives_the_way_from_the_camera_process(kind: type[Came
             pytest.fail(f"{other} is not the reply of a job that failed")
 
 
-def test_every_code_is_in_the_one_table_with_a_meaning_and_a_status() -> None:
+def test_every_code_has_a_meaning_and_an_http_status() -> None:
     assert set(KINDS) == set(get_args(ErrorCode))
     for code, kind in KINDS.items():
         assert kind.meaning.endswith("."), code
         assert 400 <= kind.http < 600, code
 
 
-# What libgphoto2 2.5.34 says of captures that failed (its ptp2 driver), whether they fired, and what a client reads.
-SAID = {
+# Messages of libgphoto2 2.5.34 (ptp2) for failed captures: whether the shutter may have fired, and a part of the error.
+DRIVER_MESSAGES = {
     "Canon EOS Full-Press failed (0x2019: PTP Device Busy)": (False, "busy"),
     "Canon EOS Full-Release failed (0x2019: PTP Device Busy)": (True, "busy"),
     "Canon EOS Half-Release failed (0x2005: PTP Operation Not Supported)": (True, "not support"),
     "Canon EOS Get Changes failed (0x200c: PTP Store Full)": (True, "full"),
-    "PTP Store Full": (True, "card is full"),  # a Nikon, of whichever step
+    "PTP Store Full": (True, "card is full"),  # a Nikon, at any step
     "PTP Operation Not Supported (0x2005)": (True, "not support"),
     "Canon EOS M Capture failed: Perhaps no focus?": (True, "Perhaps no focus"),
     "Canon EOS Capture failed to release: Perhaps no focus?": (False, "could not focus"),
@@ -105,16 +105,16 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("said", SAID)
-def test_what_the_driver_says_of_a_capture_decides_whether_the_shutter_may_have_fired(said: str) -> None:
-    may_have_fired, words = SAID[said]
-    error = from_gp(-1, said, "capture")
+@pytest.mark.parametrize("expected", DRIVER_MESSAGES)
+def test_the_driver_message_decides_whether_the_shutter_may_have_fired(expected: str) -> None:
+    may_have_fired, expected_text = DRIVER_MESSAGES[expected]
+    error = from_gp(-1, expected, "capture")
     assert shutter_did_not_fire(error, busy_means_not_fired=True) is not may_have_fired
-    assert words in error.message
+    assert expected_text in error.message
 
 
 @pytest.mark.parametrize(("number", "code"), NUMBERS.items())
-def test_a_libgphoto2_number_becomes_its_code(number: int, code: str) -> None:
+def test_a_libgphoto2_number_is_mapped_to_its_code(number: int, code: str) -> None:
     request = RequestError.from_camera(from_gp(number, "", "testing"))
     assert request.code == code
     assert request.details == {"gp_error": number, "doing": "testing"}
@@ -126,7 +126,7 @@ def test_any_other_libgphoto2_number_is_a_camera_error() -> None:
 
 
 @pytest.mark.parametrize("number", [*NUMBERS, -1, -2, -113])
-def test_the_words_of_the_driver_stand_in_the_details(number: int) -> None:
+def test_the_message_of_the_driver_is_kept(number: int) -> None:
     error = from_gp(number, "Canon EOS Half-Press failed (0x2002: PTP General Error)", "capture")
     assert error.gp == GpFailure(number, "Canon EOS Half-Press failed (0x2002: PTP General Error)")
     assert error.message.endswith((".", "volume-monitor"))
@@ -142,16 +142,16 @@ def test_the_words_of_the_driver_stand_in_the_details(number: int) -> None:
         ("PTP General Error (0x2002)", "camera_error"),
     ],
 )
-def test_a_general_error_is_told_apart_by_its_text(text: str, code: str) -> None:
+def test_a_general_error_is_mapped_by_its_text(text: str, code: str) -> None:
     assert RequestError.from_camera(from_gp(-1, text, "capture")).code == code
 
 
-def test_a_claimed_camera_names_the_volume_monitor_and_how_to_stop_it() -> None:
+def test_the_error_for_a_claimed_camera_explains_the_volume_monitor() -> None:
     assert "systemctl --user stop gvfs-gphoto2-volume-monitor" in str(from_gp(-53, "", "open"))
 
 
 @pytest.mark.parametrize("code", get_args(ErrorCode))
-def test_an_error_reply_says_whether_trying_again_may_help(code: ErrorCode) -> None:
+def test_an_error_reply_says_whether_a_retry_may_help(code: ErrorCode) -> None:
     assert json.loads(encode_error(RequestError(code, "No."))) == {
         "status": "error", "message": "No.", "code": code, "retryable": code in RETRYABLE,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Messages: what is read from a client's text, and how replies and events are written."""
+"""Messages: parsing the text of clients, and encoding replies and events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-def test_a_command_is_read_with_its_payload_and_id() -> None:
+def test_a_command_is_parsed_with_its_payload_and_id() -> None:
     assert parse('{"command": "get_config", "payload": {"name": "iso"}, "id": 17}') == Request(
         "get_config", {"name": "iso"}, 17
     )
@@ -32,23 +32,23 @@ def test_payload_and_id_may_be_missing_or_null(text: str) -> None:
     assert parse(text) == Request("ping", {}, None)
 
 
-def test_a_token_is_read_with_and_without_a_protocol() -> None:
+def test_a_token_is_parsed_with_and_without_a_protocol() -> None:
     assert parse('{"token": "T"}') == Login("T", None)
     assert parse('{"token": "T", "protocol": 1, "client": "anything"}') == Login("T", 1)
 
 
-def test_an_ack_is_read() -> None:
+def test_an_ack_is_parsed() -> None:
     assert parse('{"ack": {"stream": 1, "seq": 42}}') == Ack(1, 42)
 
 
-def test_a_bad_payload_keeps_the_id_and_the_command_for_its_reply() -> None:
-    with pytest.raises(BadRequest) as refusal:
+def test_an_invalid_payload_keeps_the_id_and_the_command() -> None:
+    with pytest.raises(BadRequest) as error_info:
         parse('{"command": "ping", "payload": [], "id": "mine"}')
-    assert (refusal.value.code, refusal.value.id, refusal.value.command) == ("invalid_payload", "mine", "ping")
+    assert (error_info.value.code, error_info.value.id, error_info.value.command) == ("invalid_payload", "mine", "ping")
 
 
 @given(st.text() | st.binary() | JSON_VALUES.map(json.dumps))
-def test_anything_is_either_read_or_a_bad_request(text: str | bytes) -> None:
+def test_random_input_is_parsed_or_a_bad_request(text: str | bytes) -> None:
     message: Request | Login | Ack | BadRequest
     try:
         message = parse(text)
@@ -65,7 +65,7 @@ def test_a_reply_without_an_id_has_neither_id_nor_command() -> None:
     assert json.loads(encode_reply(Pong(), Request("ping", {}))) == {"status": "ok", "message": "pong"}
 
 
-def test_a_reply_leaves_out_what_does_not_apply() -> None:
+def test_a_reply_omits_fields_without_a_value() -> None:
     class Partly(BaseModel):
         here: int = 0
         gone: str | None = None
@@ -83,11 +83,11 @@ def test_an_event_has_the_time_in_utc() -> None:
     assert before <= datetime.fromisoformat(event["time"]) <= datetime.now(UTC)
 
 
-def test_what_is_no_number_in_json_becomes_null() -> None:
+def test_nan_and_infinity_become_null() -> None:
     assert json.loads(encode_event("x", {"values": [math.nan, math.inf, 1.5]}))["values"] == [None, None, 1.5]
 
 
-def test_half_a_character_in_a_cameras_text_becomes_a_mark() -> None:
+def test_a_lone_surrogate_becomes_a_question_mark() -> None:
     assert json.loads(encode_reply(Done.model_construct(message="Jos\udce9"), Request("x", {})))["message"] == "Jos?"
     event = json.loads(encode_event("x", {"\ud800": [{"text": "\u00e9\udc80"}], "n": math.nan}))
     assert (event["?"], event["n"]) == ([{"text": "\u00e9?"}], None)
