@@ -1,4 +1,4 @@
-"""What every camera does through the server: one suite over the simulator and over libgphoto2's virtual camera."""
+"""The same tests for the simulator and for the virtual camera of libgphoto2, through the server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.rig import Client, CommandError, Json, Server
 
 @dataclass(frozen=True)
 class Subject:
-    """A camera under test, and what is known of it beforehand.
+    """A camera under test and its expected properties.
 
     Attributes:
-        sha256: digest of what the camera holds under a path.
-        changes: for each type of setting that can be changed, its name, what a client sends, what is read then.
-        refused: names and values that are not allowed, and what the error's details have to say.
-        types: the types of all its settings.
+        sha256: digest of the file at a path of the camera.
+        changes: for each type of writable setting, its name, the value to send, and the value that is read afterwards.
+        invalid: for each type, the name of a setting, a value that is not allowed, and the expected details of the error.
+        types: the types of all settings.
     """
 
     server: Server
@@ -34,7 +34,7 @@ class Subject:
     name: str
     sha256: Callable[[str], str]
     changes: dict[str, tuple[str, str | int | float | bool, str | int | float]]
-    refused: dict[str, tuple[str, str | int | float | bool, Json]]
+    invalid: dict[str, tuple[str, str | int | float | bool, Json]]
     types: set[str]
     readonly: str = "batterylevel"
 
@@ -58,7 +58,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
                 "range": ("d303", "25", 25.0),
                 "date": ("datetime", "2030-01-02T03:04:05+00:00", 1893553445),
             },
-            refused={
+            invalid={
                 "radio": ("iso", "123", {"choices": ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]}),
                 "range": ("d303", 200.5, {"range": {"min": 0, "max": 200, "step": 1}}),
                 "toggle": ("viewfinder", "maybe", {"choices": ["0", "1"]}),
@@ -84,7 +84,7 @@ def virtual(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             "menu": ("500d", 500, "500"),
             "toggle": ("fastfs", "off", 0),
         },
-        refused={
+        invalid={
             "radio": ("thumbsize", "huge", {"choices": ["normal", "large"]}),
             "menu": ("500d", "7", {"choices": ["10000", "1000", "500", "200", "100", "50", "25", "12", "1"]}),
             "toggle": ("fastfs", 2, {"choices": ["0", "1"]}),
@@ -98,9 +98,9 @@ def virtual(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(params=["simulated", "virtual"])
 def subject(request: pytest.FixtureRequest) -> Subject:
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Subject)
-    return found
+    value = request.getfixturevalue(request.param)
+    assert isinstance(value, Subject)
+    return value
 
 
 @pytest.fixture
@@ -111,30 +111,30 @@ async def camera(subject: Subject) -> AsyncIterator[Client]:
         yield client
 
 
-async def refused(client: Client, command: str, **payload: Any) -> CommandError:
-    with pytest.raises(CommandError) as caught:
+async def error_of(client: Client, command: str, **payload: Any) -> CommandError:
+    with pytest.raises(CommandError) as error:
         await client.command(command, **payload)
-    return caught.value
+    return error.value
 
 
-async def test_it_is_listed_under_its_own_name_and_port(camera: Client, subject: Subject) -> None:
-    (listed,) = (await camera.command("list_cameras"))["cameras"]
-    assert (listed["name"], listed["port"], listed["index"]) == (subject.name, subject.port, 0)
-    assert (listed["state"], listed["connected"]) == ("ready", True)
+async def test_the_camera_is_listed_with_its_name_and_port(camera: Client, subject: Subject) -> None:
+    (entry,) = (await camera.command("list_cameras"))["cameras"]
+    assert (entry["name"], entry["port"], entry["index"]) == (subject.name, subject.port, 0)
+    assert (entry["state"], entry["connected"]) == ("ready", True)
 
 
-async def test_selecting_it_is_confirmed_by_its_port(camera: Client, subject: Subject) -> None:
+async def test_the_reply_to_select_camera_names_the_port(camera: Client, subject: Subject) -> None:
     reply = await camera.command("select_camera", port=subject.port)
     assert reply == {"status": "ok", "message": f"Camera on port {subject.port} selected"}
 
 
-async def test_a_port_without_a_camera_is_refused_and_the_selection_stays(camera: Client, subject: Subject) -> None:
-    error = await refused(camera, "select_camera", port="usb:009,009")
+async def test_selecting_an_unknown_port_keeps_the_selection(camera: Client, subject: Subject) -> None:
+    error = await error_of(camera, "select_camera", port="usb:009,009")
     assert (error.code, error.details["ports"]) == ("camera_not_found", [subject.port])
     assert (await camera.command("get_camera_info"))["port"] == subject.port
 
 
-async def test_a_downloaded_picture_is_what_the_camera_holds(camera: Client, subject: Subject) -> None:
+async def test_a_downloaded_picture_equals_the_file_on_the_camera(camera: Client, subject: Subject) -> None:
     captured = await camera.command("capture_image")
     path = captured["camera_filepath"]
     downloaded = await camera.command("download_last_image", camera_filepath=path)
@@ -151,12 +151,12 @@ async def test_without_a_path_the_last_image_is_downloaded(camera: Client) -> No
     assert (await camera.command("download_last_image"))["camera_filepath"] == last
 
 
-# Which types there are to set: the simulator's menu is read-only, the virtual camera ignores text and dates.
+# The types that can be set: the menu of the simulator is read-only, the virtual camera ignores text and dates.
 CHANGES = [
     ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
     ("simulated", "date"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
 ]  # fmt: skip
-REFUSALS = [
+INVALID_VALUES = [
     ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
     ("simulated", "date"), ("virtual", "text"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
     ("virtual", "date"),
@@ -173,44 +173,42 @@ async def test_a_setting_of_each_type_is_changed_and_read_back(
     assert (changed["type"], changed["value"]) == (widget_type, expected)
 
 
-@pytest.mark.parametrize(("subject", "widget_type"), REFUSALS, indirect=["subject"])
-async def test_a_value_that_is_not_allowed_is_refused_with_what_is_and_changes_nothing(
+@pytest.mark.parametrize(("subject", "widget_type"), INVALID_VALUES, indirect=["subject"])
+async def test_an_invalid_value_changes_nothing_and_the_error_has_the_allowed_ones(
     camera: Client, subject: Subject, widget_type: str
 ) -> None:
-    name, sent, allowed = subject.refused[widget_type]
+    name, sent, allowed = subject.invalid[widget_type]
     before = await camera.command("get_config", name=name)
-    error = await refused(camera, "set_config", name=name, value=sent)
+    error = await error_of(camera, "set_config", name=name, value=sent)
     assert error.code == "invalid_value"
     assert error.details == {"config_name": name} | allowed
     assert name in str(error)
     after = await camera.command("get_config", name=name)
     if widget_type == "date":
-        assert 0 <= after["value"] - before["value"] < 60  # a clock goes on
+        assert 0 <= after["value"] - before["value"] < 60  # the clock of the camera runs
     else:
         assert after == before
 
 
-async def test_a_read_only_setting_says_so(camera: Client, subject: Subject) -> None:
+async def test_a_read_only_setting_cannot_be_changed(camera: Client, subject: Subject) -> None:
     before = await camera.command("get_config", name=subject.readonly)
     assert before["readonly"] is True
-    assert (await refused(camera, "set_config", name=subject.readonly, value="1%")).code == "config_readonly"
+    assert (await error_of(camera, "set_config", name=subject.readonly, value="1%")).code == "config_readonly"
     assert (await camera.command("get_config", name=subject.readonly))["value"] == before["value"]
 
 
-async def test_an_unknown_setting_names_near_ones(camera: Client) -> None:
-    error = await refused(camera, "get_config", name="battery")
+async def test_the_error_for_an_unknown_setting_suggests_similar_ones(camera: Client) -> None:
+    error = await error_of(camera, "get_config", name="battery")
     assert error.code == "config_not_found"
     assert "batterylevel" in error.details["similar"]
-    assert (await refused(camera, "set_config", name="battery", value="1")).code == "config_not_found"
+    assert (await error_of(camera, "set_config", name="battery", value="1")).code == "config_not_found"
 
 
-async def test_a_section_of_the_settings_has_no_value_to_set(camera: Client) -> None:
-    assert (await refused(camera, "set_config", name="settings", value="1")).code == "not_supported"
+async def test_a_section_of_the_settings_cannot_be_set(camera: Client) -> None:
+    assert (await error_of(camera, "set_config", name="settings", value="1")).code == "not_supported"
 
 
-async def test_the_whole_tree_gives_every_setting_with_its_path_type_and_value(
-    camera: Client, subject: Subject
-) -> None:
+async def test_get_config_returns_every_setting_with_path_type_and_value(camera: Client, subject: Subject) -> None:
     configs = (await camera.command("get_config"))["configs"]
     assert {config["type"] for config in configs} == subject.types
     for config in configs:
@@ -232,19 +230,19 @@ async def test_a_setting_can_be_named_by_its_path(camera: Client, subject: Subje
     assert (await camera.command("get_config", name=path))["value"] == expected
 
 
-async def test_a_captured_file_is_listed_and_gone_after_it_was_deleted(camera: Client) -> None:
+async def test_a_captured_file_is_listed_until_it_is_deleted(camera: Client) -> None:
     path = (await camera.command("capture_image"))["camera_filepath"]
     folder = path.rpartition("/")[0]
-    listed = await camera.command("list_files", folder=folder)
-    assert path in [file["camera_filepath"] for file in listed["files"]]
+    entry = await camera.command("list_files", folder=folder)
+    assert path in [file["camera_filepath"] for file in entry["files"]]
     assert (await camera.command("delete_file", camera_filepath=path))["message"] == f"{path} deleted"
     after = await camera.command("list_files", folder=folder)
     assert path not in [file["camera_filepath"] for file in after["files"]]
-    assert after["total"] == listed["total"] - 1
-    assert (await refused(camera, "download_last_image", camera_filepath=path)).code == "file_not_found"
+    assert after["total"] == entry["total"] - 1
+    assert (await error_of(camera, "download_last_image", camera_filepath=path)).code == "file_not_found"
 
 
-async def test_every_folder_can_be_walked_from_the_root(camera: Client) -> None:
+async def test_every_folder_can_be_reached_from_the_root(camera: Client) -> None:
     path = (await camera.command("capture_image"))["camera_filepath"]
     folder = ""
     for part in path.split("/")[1:-1]:
@@ -256,19 +254,19 @@ async def test_every_folder_can_be_walked_from_the_root(camera: Client) -> None:
 async def test_an_unknown_file_is_not_found(camera: Client, command: str) -> None:
     folder = (await camera.command("capture_image"))["camera_filepath"].rpartition("/")[0]
     for path in (f"{folder}/NOBODY.JPG", "/nowhere/NOBODY.JPG"):
-        assert (await refused(camera, command, camera_filepath=path)).code == "file_not_found"
+        assert (await error_of(camera, command, camera_filepath=path)).code == "file_not_found"
     assert (await camera.command("capture_image"))["status"] == "ok"
 
 
 @pytest.mark.parametrize("path", ["IMG_0001.JPG", "/../etc/passwd", "/a//b.jpg", "/a/./b.jpg", "/a/", "/a\u0000b.jpg"])
-async def test_a_path_that_is_none_never_reaches_the_camera(camera: Client, path: str) -> None:
+async def test_an_invalid_path_is_rejected(camera: Client, path: str) -> None:
     for command in ("download_last_image", "get_thumbnail", "delete_file"):
-        assert (await refused(camera, command, camera_filepath=path)).code == "invalid_path"
-    assert (await refused(camera, "list_files", folder=path)).code == "invalid_path"
+        assert (await error_of(camera, command, camera_filepath=path)).code == "invalid_path"
+    assert (await error_of(camera, "list_files", folder=path)).code == "invalid_path"
 
 
 @pytest.mark.parametrize("subject", ["simulated"], indirect=True)
-async def test_live_view_streams_where_there_is_one(camera: Client) -> None:
+async def test_live_view_streams_if_supported(camera: Client) -> None:
     await camera.command("start_live_view")
     decoded(from_base64((await camera.event("live_view_frame"))["image_b64"]))
     assert (await camera.command("stop_live_view"))["sent"] >= 1
@@ -277,23 +275,23 @@ async def test_live_view_streams_where_there_is_one(camera: Client) -> None:
 
 @pytest.mark.parametrize("subject", ["virtual"], indirect=True)
 @pytest.mark.parametrize("command", ["start_live_view", "capture_preview"])
-async def test_live_view_is_not_supported_where_there_is_none(camera: Client, command: str) -> None:
-    error = await refused(camera, command)
+async def test_live_view_is_rejected_if_not_supported(camera: Client, command: str) -> None:
+    error = await error_of(camera, command)
     assert (error.code, error.reply["retryable"]) == ("not_supported", False)
-    assert (await refused(camera, "stop_live_view")).code == "live_view_not_running"
-    (listed,) = (await camera.command("list_cameras"))["cameras"]
-    assert "live_view" not in listed["can"]  # which its driver claims
+    assert (await error_of(camera, "stop_live_view")).code == "live_view_not_running"
+    (entry,) = (await camera.command("list_cameras"))["cameras"]
+    assert "live_view" not in entry["can"]  # although its driver reports it
     assert (await camera.command("capture_image"))["status"] == "ok"
 
 
-async def test_it_can_be_restarted(camera: Client, subject: Subject) -> None:
+async def test_the_camera_can_be_restarted(camera: Client, subject: Subject) -> None:
     reply = await camera.command("restart_camera")
     assert reply["message"] == f"Camera on port {subject.port} restarted"
     assert (await camera.command("capture_image"))["status"] == "ok"
 
 
 @pytest.mark.parametrize("subject", ["virtual"], indirect=True)
-async def test_the_virtual_cameras_own_button_is_heard(camera: Client) -> None:
+async def test_the_button_of_the_virtual_camera_is_reported(camera: Client) -> None:
     await camera.command("subscribe", events=["file_added"])
     await camera.command("set_config", name="opcode", value="0x9999,0x0,0x64")
     added = await camera.event("file_added")
