@@ -1,8 +1,8 @@
 """The Autobahn test suite against the server's WebSocket side: `make autobahn`.
 
-The suite is a program for Python 2.7 that comes from PyPI; `make autobahn` puts it into a folder of its own. It wants an
-echo, see `echo`. Left out are compression, which the server does not offer (12, 13), and messages of up to 16 MiB, which
-it does not take (9).
+The suite is a program for Python 2.7 from PyPI; `make autobahn` installs it in a separate folder. It needs an echo
+server, see `echo`. Excluded are compression (12, 13), which the server does not offer, and messages of up to 16 MiB (9),
+which it rejects.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 
 _CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 _GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
-# A close inside of a fragmented message is answered with 1002 instead of 1000: websockets takes it for an error.
+# A close inside a fragmented message gets 1002 instead of 1000, because websockets treats it as an error.
 _KNOWN = {"7.1.5"}
 _DEADLINE_S = 300.0
 
 
 def _run(wstest: list[str], folder: Path, port: int) -> dict[str, str]:
-    """How each case ended."""
+    """Run the suite. Returns the result of each case."""
     spec = {
         "outdir": str(folder / "reports"),
         "servers": [{"agent": "server", "url": f"ws://127.0.0.1:{port}", "options": {"version": 18}}],
@@ -39,7 +39,7 @@ def _run(wstest: list[str], folder: Path, port: int) -> dict[str, str]:
 
 
 def main(wstest: list[str]) -> int:
-    """Run the suite with this command and print how it went; the exit code is 0 where nothing new failed."""
+    """Run the suite with this command and print the results. The exit code is 0 if only known cases failed."""
     echo = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tests.conformance.echo", "0"],
         stdout=subprocess.PIPE, text=True,
@@ -47,15 +47,15 @@ def main(wstest: list[str]) -> int:
     try:
         assert echo.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
-            met = _run(wstest, Path(folder), int(echo.stdout.readline()))
+            results = _run(wstest, Path(folder), int(echo.stdout.readline()))
     finally:
         echo.terminate()
         echo.wait()
-    failed = {name for name, how in met.items() if how not in _GOOD}
+    failed = {name for name, result in results.items() if result not in _GOOD}
     print(
-        f"{len(met)} cases: {dict(Counter(met.values()))}; failed: {sorted(failed) or 'none'}, known: {sorted(_KNOWN)}"
+        f"{len(results)} cases: {dict(Counter(results.values()))}; failed: {sorted(failed) or 'none'}, known: {sorted(_KNOWN)}"
     )
-    return 0 if met and failed <= _KNOWN else 1
+    return 0 if results and failed <= _KNOWN else 1
 
 
 if __name__ == "__main__":

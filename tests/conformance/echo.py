@@ -1,7 +1,7 @@
 """The server's WebSocket side as an echo, for conformance suites: `python -m tests.conformance.echo PORT`.
 
-Everything that `App` sets on its sockets stays, its limits of size and its own connection class included; only what
-is said on them is another thing, since such suites want their own words back.
+The sockets are those of `App`, with the same size limits and connection class. Only the protocol on them differs,
+because such suites expect to get their own messages back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.app import App
 
 
 class Echo(App):
-    """Sends back each message as it came."""
+    """Send back each message unchanged."""
 
     async def _serve(self, connection: ServerConnection) -> None:
         try:
@@ -30,9 +30,9 @@ class Echo(App):
 
 
 async def main(port: int) -> None:
-    """Serve until the process is ended."""
-    parts = build(Access("unused"), (), SessionOptions())
-    app = Echo(parts.service, parts.admission)
+    """Serve until the process ends."""
+    server_parts = build(Access("unused"), (), SessionOptions())
+    app = Echo(server_parts.service, server_parts.admission)
     print(await app.start("127.0.0.1", port), flush=True)
     try:
         await asyncio.Event().wait()
