@@ -110,8 +110,8 @@ async def test_the_same_camera_on_another_port_keeps_its_clients_and_streams(
     await until(lambda: camera.status.connected)
     assert registry.has(camera)
     assert await registry.by_port(new_port) is camera
-    seen = viewer.frames
-    await until(lambda: viewer.frames > seen + 2)
+    frames_before = viewer.frames
+    await until(lambda: viewer.frames > frames_before + 2)
     assert viewer.reasons == []
     seen_events = [(type(event.what), event.port) for event in events]
     assert [entry for entry in seen_events if entry[0] in (CameraConnected, CameraGone)] == [
@@ -170,11 +170,11 @@ async def test_two_unplugged_cameras_of_a_model_are_recognized_by_their_serials(
         return viewers[number].frames >= count
 
     for number in order:
-        seen = viewers[number].frames
+        frames_before = viewers[number].frames
         bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", after[number], CAPABILITIES)]
         await until(partial(is_connected, number), 20)
         assert await registry.by_port(after[number]) is unplugged[number]
-        await until(partial(has_frames, number, seen + 3))
+        await until(partial(has_frames, number, frames_before + 3))
     assert [viewer.reasons for viewer in viewers] == [[], []]
     assert len(registry.known) == 2
 

@@ -126,9 +126,9 @@ async def test_a_stream_continues_after_a_dropped_connection(
     client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
-    seen = await client.event("live_view_frame")
+    frame = await client.event("live_view_frame")
     simulator.fault("drop", "0x9153")
-    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 20)
+    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 20)
     assert simulator.state()["faults"] == []
     await check_works()
 
@@ -158,22 +158,22 @@ async def test_a_stream_continues_after_a_frame_that_stalls(
     client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
-    seen = await client.event("live_view_frame")
+    frame = await client.event("live_view_frame")
     simulator.fault("stall_mid_data", "0x9153")
-    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
+    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 10)
     await check_works()
 
 
 @pytest.mark.parametrize(
-    ("code", "seen"),
+    ("code", "expected"),
     [("0x2002", "camera_error"), ("0x200C", "card_full"), ("0x200E", "camera_error"), ("0x2005", "not_supported")],
 )
 async def test_a_rejected_release_is_an_error_and_takes_no_picture(
-    client: Client, simulator: Control, check_works: Check, code: str, seen: str
+    client: Client, simulator: Control, check_works: Check, code: str, expected: str
 ) -> None:
     simulator.fault("code", CAPTURE, after=FULL_PRESS, code=code)
     error = await failure(client, "capture_image")
-    assert (error.code, simulator.state()["shots"]) == (seen, 0)
+    assert (error.code, simulator.state()["shots"]) == (expected, 0)
     assert code.lower() in error.details["gp_text"].lower()
     await check_works()
 
@@ -213,9 +213,9 @@ async def test_live_view_continues_after_a_camera_was_busy(
     client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
-    seen = await client.event("live_view_frame")
+    frame = await client.event("live_view_frame")
     simulator.fault("busy", "0x9153", times=5)
-    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
+    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 10)
     await check_works()
 
 
@@ -238,9 +238,9 @@ async def test_a_stream_continues_after_an_invalid_response(
     client: Client, simulator: Control, check_works: Check
 ) -> None:
     await client.command("start_live_view")
-    seen = await client.event("live_view_frame")
+    frame = await client.event("live_view_frame")
     simulator.fault("garbage", "0x9153")
-    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
+    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 10)
     await check_works()
 
 
@@ -274,10 +274,10 @@ async def test_a_stream_continues_after_a_frame_that_makes_the_driver_loop(
     server = await in_process(ports[SPARE])
     async with await server.connect() as viewer:
         await viewer.command("start_live_view")
-        seen = await viewer.event("live_view_frame")
+        frame = await viewer.event("live_view_frame")
         simulator.fault("malformed_live_view", variety=variety, camera=SPARE)
         later_frame = await viewer.event(
-            lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10
+            lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 10
         )
         decoded(from_base64(later_frame["image_b64"]))
 
@@ -302,9 +302,9 @@ async def test_a_malformed_frame_does_not_end_the_stream(
     client: Client, simulator: Control, check_works: Check, variety: str
 ) -> None:
     await client.command("start_live_view")
-    seen = await client.event("live_view_frame")
+    frame = await client.event("live_view_frame")
     simulator.fault("malformed_live_view", variety=variety)
-    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
+    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 10)
     await check_works()
 
 
@@ -349,11 +349,11 @@ async def test_a_viewer_gets_frames_again_after_power_off_and_on(
 ) -> None:
     await client.command("subscribe", events=["camera_state"])
     await client.command("start_live_view")
-    seen = await client.event("live_view_frame")
+    frame = await client.event("live_view_frame")
     simulator.power(False)
     await client.event(lambda event: event.get("state") == "recovering")
     simulator.power(True)
-    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > seen["seq"] + 10)
+    await client.event(lambda event: event["event"] == "live_view_frame" and event["seq"] > frame["seq"] + 10)
     await check_works()
 
 

@@ -38,7 +38,7 @@ FILE_INFO = "0x1008"
 NAME_SEEDS = (2, 3, 4, 7, 8, 9, 10, 12, 13, 14)
 # Without a reply for this time, a client continues with the next seed; the timeouts of the server are longer.
 REPLY_TIMEOUT_S = 2.5
-# Timeout for a ping and for a setting of the honest camera; long, because the machine is busy.
+# Timeout for a ping and for a setting of the honest camera; long enough for a busy machine.
 HONEST_TIMEOUT_S = 5.0
 # A driver that loops while it opens or reads all settings is ended at its timeout, 35 or 30 s.
 READY_S = 100.0

@@ -33,7 +33,7 @@ from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
 SPARE = 2  # the camera that the shared server does not have
 DISCONNECT_S = 20.0 * BUSY_MACHINE
-# Of 30 frames per second; low, because the machine is busy. `make load` measures the rate.
+# Of 30 frames per second; low enough for a busy machine. `make load` measures the rate.
 MIN_FPS = 1.0
 # Memory that may remain in use afterwards: what the allocator keeps, independent of the number of clients.
 MAX_GROWTH_BYTES = 12 * 2**20

@@ -62,7 +62,7 @@ async def open_camera(
         yield OpenCamera(server, client, ports[SPARE], simulator)
 
 
-async def test_stops_while_a_camera_does_not_open(
+async def test_the_server_stops_while_a_camera_does_not_open(
     new_server: Callable[..., Server], simulator: Control, ports: list[str]
 ) -> None:
     simulator.fault("init_silent", times=None, camera=SPARE)
@@ -73,7 +73,7 @@ async def test_stops_while_a_camera_does_not_open(
         await stops_on_sigterm(server, STOP_WITH_HUNG_CAMERA_S)
 
 
-async def test_stops_while_a_camera_does_not_respond_to_live_view(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_while_a_camera_does_not_respond_to_live_view(open_camera: OpenCamera) -> None:
     await open_camera.start_live_view()
     open_camera.control.fault("silent", LIVE_VIEW, times=None, camera=SPARE)
     before = open_camera.operation_count(LIVE_VIEW)
@@ -81,7 +81,7 @@ async def test_stops_while_a_camera_does_not_respond_to_live_view(open_camera: O
     await stops_on_sigterm(open_camera.server, STOP_WITH_HUNG_CAMERA_S)
 
 
-async def test_stops_while_libgphoto2_loops_in_live_view(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_while_libgphoto2_loops_in_live_view(open_camera: OpenCamera) -> None:
     await open_camera.start_live_view()
     open_camera.control.fault("malformed_live_view", variety="zero_length", times=None, camera=SPARE)
     before = open_camera.operation_count(LIVE_VIEW)
@@ -89,14 +89,14 @@ async def test_stops_while_libgphoto2_loops_in_live_view(open_camera: OpenCamera
     await stops_on_sigterm(open_camera.server, STOP_WITH_HUNG_CAMERA_S)
 
 
-async def test_stops_while_a_camera_does_not_respond_to_a_capture(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_while_a_camera_does_not_respond_to_a_capture(open_camera: OpenCamera) -> None:
     open_camera.control.fault("silent", RELEASE, times=None, camera=SPARE)
     await open_camera.send_command("capture_image")
     await until(lambda: open_camera.operation_count(RELEASE) > 0)
     await stops_on_sigterm(open_camera.server, STOP_WITH_HUNG_CAMERA_S)
 
 
-async def test_stops_while_a_download_stalls(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_while_a_download_stalls(open_camera: OpenCamera) -> None:
     captured = await open_camera.client.command("capture_image", port=open_camera.port)
     before = open_camera.operation_count(READ_FILE)
     open_camera.control.fault("stall_mid_data", READ_FILE, times=None, camera=SPARE)
@@ -105,13 +105,13 @@ async def test_stops_while_a_download_stalls(open_camera: OpenCamera) -> None:
     await stops_on_sigterm(open_camera.server, STOP_WITH_HUNG_CAMERA_S)
 
 
-async def test_stops_if_a_camera_does_not_respond_to_closing(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_if_a_camera_does_not_respond_to_closing(open_camera: OpenCamera) -> None:
     await open_camera.start_live_view()
     open_camera.control.fault("silent", CLOSE, times=None, camera=SPARE)
     await stops_on_sigterm(open_camera.server, STOP_WITH_HUNG_CAMERA_S)
 
 
-async def test_stops_while_clients_do_not_read(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_while_clients_do_not_read(open_camera: OpenCamera) -> None:
     """For each client, two frames and queued events wait to be sent."""
     host, _, port = open_camera.server.uri.removeprefix("ws://").partition(":")
     async with AsyncExitStack() as stack:
@@ -132,7 +132,7 @@ async def test_stops_while_clients_do_not_read(open_camera: OpenCamera) -> None:
         await stops_on_sigterm(open_camera.server, STOP_S)
 
 
-async def test_stops_while_replies_to_wrong_tokens_are_delayed(open_camera: OpenCamera) -> None:
+async def test_the_server_stops_while_replies_to_wrong_tokens_are_delayed(open_camera: OpenCamera) -> None:
     guesses = limits.CONNECTIONS_NOT_LOGGED_IN - 1  # each waits a second for its reply
     address = ("127.77.0.1", 0)
     async with AsyncExitStack() as stack:

@@ -102,14 +102,14 @@ def test_files_and_folders_are_found_by_their_escaped_names(tmp_path: Path) -> N
 
 def test_every_name_has_exactly_one_spelling() -> None:
     rng = random.Random(13)
-    seen: dict[str, bytes] = {}
+    names_by_text: dict[str, bytes] = {}
     alphabet = (b"%", b"2", b"5", b"8", b"A", b"\x82", b"\xc3", b"\xa9", b"\xed", b"\xa0", b"/")
     for _ in range(20_000):
         name = b"".join(rng.choices(alphabet, k=rng.randrange(1, 9)))
         text = escaped(name)
         text.encode()
         assert unescaped(text) == name
-        assert seen.setdefault(text, name) == name
+        assert names_by_text.setdefault(text, name) == name
 
 
 def test_a_choice_that_is_not_utf8_can_be_set() -> None:

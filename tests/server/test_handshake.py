@@ -24,15 +24,15 @@ async def test_the_websocket_is_at_the_root_and_at_ws(bare_server: Server, path:
     "path", ["/nothing", "/ws/", "/wss", "/index.html", "/../ws", "//ws", "/%77s", "/" + "x" * 4000]
 )
 async def test_any_other_path_is_not_found(bare_server: Server, path: str) -> None:
-    with pytest.raises(InvalidStatus) as refusal:
+    with pytest.raises(InvalidStatus) as rejection:
         await stranger(bare_server, path)
-    assert refusal.value.response.status_code == 404
+    assert rejection.value.response.status_code == 404
 
 
 def test_the_404_page_names_the_websocket_path(bare_server: Server) -> None:
-    with pytest.raises(HTTPError) as refusal:
+    with pytest.raises(HTTPError) as rejection:
         urlopen(Request(bare_server.uri.replace("ws:", "http:") + "/nothing"), timeout=WITHIN_S)
-    with refusal.value as response:
+    with rejection.value as response:
         assert response.code == 404
         assert b"/ws" in response.read()
 
@@ -54,9 +54,9 @@ async def test_local_origins_and_origins_of_the_settings_are_accepted(bare_serve
      "http://127.0.0.1.evil.example", "ftp://localhost", "localhost", "https://BOOTH.example.evil"],
 )  # fmt: skip
 async def test_other_origins_are_forbidden(bare_server: Server, origin: str) -> None:
-    with pytest.raises(InvalidStatus) as refusal:
+    with pytest.raises(InvalidStatus) as rejection:
         await stranger(bare_server, origin=Origin(origin))
-    assert refusal.value.response.status_code == 403
+    assert rejection.value.response.status_code == 403
 
 
 async def test_messages_are_not_compressed(bare_server: Server) -> None:

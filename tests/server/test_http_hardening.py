@@ -334,9 +334,9 @@ async def test_an_origin_with_a_host_name_of_the_settings_may_connect(new_server
     renamed.__dict__ = {**server.__dict__, "uri": f"ws://{netloc}"}
     async with await logged_in(renamed, host="127.0.0.1", origin=Origin(f"http://{netloc}")) as client:
         await still_answers(client)
-    with pytest.raises(InvalidStatus) as refusal:
+    with pytest.raises(InvalidStatus) as rejection:
         await stranger(server, origin=Origin(f"http://{netloc}"))
-    assert refusal.value.response.status_code == 403
+    assert rejection.value.response.status_code == 403
     assert server.stop() == 0
 
 

@@ -103,11 +103,11 @@ async def test_a_rate_limited_client_can_continue_later(bare_client: Client) -> 
 async def test_a_flood_closes_with_4429_and_does_not_affect_other_clients(
     bare_server: Server, bare_client: Client, message: str
 ) -> None:
-    async with await logged_in(bare_server) as flooder:
-        reading = asyncio.create_task(last_words(flooder.socket))
+    async with await logged_in(bare_server) as flooding_client:
+        reading = asyncio.create_task(last_words(flooding_client.socket))
         with suppress(ConnectionClosed):
             for _ in range(20_000):
-                await say(flooder, message)
+                await say(flooding_client, message)
                 await asyncio.sleep(0)  # lets the reading task run
         _, code = await reading
     assert code == 4429
@@ -115,18 +115,18 @@ async def test_a_flood_closes_with_4429_and_does_not_affect_other_clients(
 
 
 async def test_a_client_that_reads_only_after_its_flood_gets_the_close_code(bare_server: Server) -> None:
-    async with await RawClient.open(bare_server) as flooder:
-        flooder.send(frame(TEXT, b'{"command":"ping"}'))
-        await flooder.reply()
-        transport = flooder.writer.transport
+    async with await RawClient.open(bare_server) as flooding_client:
+        flooding_client.send(frame(TEXT, b'{"command":"ping"}'))
+        await flooding_client.reply()
+        transport = flooding_client.writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
-        flooder.send(frame(TEXT, b"no JSON") * 20_000)
-        address = flooder.writer.get_extra_info("sockname")[0]
+        flooding_client.send(frame(TEXT, b"no JSON") * 20_000)
+        address = flooding_client.writer.get_extra_info("sockname")[0]
         # By then the server's wait for the closing handshake has timed out.
         await asyncio.to_thread(bare_server.wait_for_log, rf"\({re.escape(address)}\): disconnected", REPLY_S)
         transport.resume_reading()
-        assert await flooder.until_closed() == 4429
+        assert await flooding_client.until_closed() == 4429
 
 
 def test_a_token_bucket_allows_a_burst_and_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +147,9 @@ async def test_the_65th_connection_gets_503_until_another_closes(new_server: Cal
         for _ in range(limits.CONNECTIONS):
             clients.append(await stack.enter_async_context(await logged_in(server)))
             await still_answers(clients[-1])
-        with pytest.raises(InvalidStatus) as refusal:
+        with pytest.raises(InvalidStatus) as rejection:
             await stranger(server)
-        assert refusal.value.response.status_code == 503
+        assert rejection.value.response.status_code == 503
         await clients[0].close()
         new_client = await stack.enter_async_context(await _connected_with_retries(server))
         await still_answers(new_client)

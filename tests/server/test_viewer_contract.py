@@ -193,8 +193,8 @@ async def test_other_messages_are_sent_between_pieces(file: FetchedFile) -> None
         await until(lambda: connection.unsent > 0)
         sending_other = asyncio.create_task(connection.send("also"))
         client.transport.resume_reading()
-        seen = [await client.recv() for _ in range(file.size // 100_000 + 1)]
-        assert seen.index("also") < len(seen) - 2
+        received = [await client.recv() for _ in range(file.size // 100_000 + 1)]
+        assert received.index("also") < len(received) - 2
         await asyncio.gather(sending, sending_other)
 
 
