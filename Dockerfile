@@ -23,6 +23,7 @@ COPY server server/
 COPY service service/
 COPY settings settings/
 COPY simulator simulator/
+COPY store store/
 
 ENV WS_HOST=0.0.0.0 \
     WS_PORT=8080 \

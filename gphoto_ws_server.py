@@ -20,7 +20,7 @@ from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
 from camera.orientation import Orientation
 from camera.photos.folder import PhotoFolder
-from camera.photos.journal import Journal
+from camera.photos.journal import Journals
 from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
 from camera.registry import Registry
@@ -42,6 +42,9 @@ from settings.environment import (
     unknown_names,
 )
 from simulator.process import SimulatorProcess
+from store.database import Store
+from store.schema import MIGRATIONS
+from store.shots import ShotStore
 from tls import Certificates, TlsError
 
 VERSION = "0.2.0"
@@ -230,6 +233,8 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             _log.info("Simulated cameras started. Their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
         photos = PhotoSaver(PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name))
+        store = Store(state_folder(settings) / "store.db", MIGRATIONS)
+        stack.callback(store.close)
         options = SessionOptions(
             capture_target=settings.capture_target,
             max_restart_attempts=settings.max_restart_attempts,
@@ -238,7 +243,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             capture_iso=settings.capture_iso,
             photos=PhotoOptions(
                 photos,
-                Journal(state_folder(settings) / "shots"),
+                Journals(ShotStore(store)),
                 Orientation(settings.capture_rotation, settings.capture_flip),
             ),
             keep_alive=settings.keep_alive,

@@ -87,6 +87,11 @@ def _read(entry: Path, name: str) -> str:
         return ""
 
 
+def is_usb(port: str) -> bool:
+    """Whether a port is on the USB bus, where a camera gets another port whenever it is plugged in."""
+    return _PORT.fullmatch(port) is not None
+
+
 # -- drives
 
 

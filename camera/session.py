@@ -31,6 +31,7 @@ from camera.model import CameraIdentity, Capabilities, ConfigItem, DetectedCamer
 from camera.options import SessionOptions
 from camera.photos.card import Finding
 from camera.photos.iso import OperatorsIso
+from camera.photos.journal import Body
 from camera.photos.shots import FromPhotos, Owner, Photos
 from camera.reconnect import FromReconnect, Reconnect, log_failure
 from camera.remote import RemoteCamera
@@ -221,8 +222,9 @@ class Session:
 
     def _owner(self) -> Owner:
         reconnect = self.reconnect
-        serial = reconnect.identity.serial if reconnect.identity is not None else None
-        return Owner(self.port, reconnect.title, serial, serial or f"{reconnect.driver_model} {self.port}")
+        identity = reconnect.identity
+        model, serial = (identity.model, identity.serial) if identity is not None else (reconnect.driver_model, None)
+        return Owner(reconnect.title, Body(model, serial, self.port))
 
     def _idle_process(self) -> int | None:
         process = self.reconnect.current

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -95,6 +95,19 @@ class Destination:
     serial: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class CaptureHooks:
+    """What a capture reports while it runs.
+
+    Attributes:
+        on_picture: receives the picture, if it was requested, before it is saved.
+        changing: called before each change of a setting, with the settings that have to be restored and their values.
+    """
+
+    on_picture: OnPicture
+    changing: Callable[[Mapping[str, WantedValue]], Awaitable[None]]
+
+
 class Capture:
     """One capture in progress.
 
@@ -103,7 +116,7 @@ class Capture:
         downloads: of this camera.
         request: what the capture should do.
         destination: where files are saved.
-        on_picture: receives the picture, if it was requested, before it is saved.
+        hooks: see there.
         started: time of the request, in monotonic seconds.
     """
 
@@ -113,16 +126,17 @@ class Capture:
         downloads: Downloads,
         request: CaptureRequest,
         destination: Destination,
-        on_picture: OnPicture,
+        hooks: CaptureHooks,
         started: float,
     ) -> None:
         self._camera = camera
         self._downloads = downloads
         self._request = request
         self._destination = destination
-        self._on_picture = on_picture
+        self._hooks = hooks
         self._started = started
         self._before: dict[str, ConfigItem] = {}
+        self._restored: set[str] = set()
         self._warnings: list[str] = []
         self._timing: dict[str, float] = {}
 
@@ -152,6 +166,11 @@ class Capture:
         await self._put_back()
         return await self._collect(captured)
 
+    @property
+    def to_put_back(self) -> dict[str, WantedValue]:
+        """The changed settings that are not restored yet, with their values before the shot."""
+        return _values({name: item for name, item in self._before.items() if name not in self._restored})
+
     def _record_time(self, name: str) -> None:
         self._timing[name] = round((time.monotonic() - self._started) * 1000, 1)
 
@@ -161,12 +180,14 @@ class Capture:
         for name, value in self._request.preferred.items():
             try:
                 item = await self._camera.get_config(name)
+                await self._announce(name, item)
                 await self._camera.set_config(name, value)
                 self._before.setdefault(name, item)
             except CameraError as error:
                 self._warnings.append(f"{name} was not set to {value}: {error}")
         for name, value in self._request.settings.items():
             item = await self._camera.get_config(name)
+            await self._announce(name, item)
             try:
                 await self._camera.set_config(name, value)
             except ValueVetoed:  # the value was written nevertheless
@@ -179,16 +200,18 @@ class Capture:
                 raise
             self._before.setdefault(name, item)
 
+    async def _announce(self, name: str, item: ConfigItem) -> None:
+        await self._hooks.changing(_values({name: item, **self._before}))
+
     async def _put_back(self) -> tuple[str, ...]:
         done = []
-        for name, item in reversed(list(self._before.items())):
-            if item.value is None or reads_unknown(item):
-                continue
+        for name, value in reversed(_values(self._before).items()):
             try:
-                await self._camera.set_config(name, item.value)
+                await self._camera.set_config(name, value)
+                self._restored.add(name)
                 done.append(name)
             except CameraError as error:
-                self._warnings.append(f"{name} could not be restored to {item.value}: {error}")
+                self._warnings.append(f"{name} could not be restored to {value}: {error}")
         return tuple(done)
 
     # -- shutter and files
@@ -230,7 +253,7 @@ class Capture:
                 if in_reply:
                     picture = fetched
                     known = tuple(ShotFile(one) for one in (file, *captured[1:]))
-                    self._on_picture(Shot(known, picture, None, dict(self._timing), ()), picture)
+                    self._hooks.on_picture(Shot(known, picture, None, dict(self._timing), ()), picture)
                 if name is not None:
                     saved = await self._save(name, fetched)
             # Before deletion, because the camera makes the thumbnail from the file.
@@ -281,3 +304,8 @@ class Capture:
             self._warnings.append(f"{file.filename} was saved as {saved}, but not deleted from the camera: {error}")
             return False
         return True
+
+
+def _values(items: Mapping[str, ConfigItem]) -> dict[str, WantedValue]:
+    """The values that can be restored."""
+    return {name: item.value for name, item in items.items() if item.value is not None and not reads_unknown(item)}

@@ -9,7 +9,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
-from camera.photos.journal import Journal, OpenShot, now
+from camera.photos.journal import Body, Journal, Order, as_text, now
+from store.shots import Outcome
 
 _log = logging.getLogger("camera.photos.card")
 
@@ -30,10 +31,12 @@ class Finding:
     Attributes:
         at: time of the request, ISO 8601 in UTC.
         files: the new files on the card; None if they are unknown.
+        shot: the number of the shot; None if it was not recorded.
     """
 
     at: str
     files: tuple[str, ...] | None
+    shot: int | None
 
     @property
     def message(self) -> str:
@@ -52,12 +55,18 @@ class Finding:
         return f"New files on the card since the {shot}: {', '.join(self.files)}."
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenShot:
+    number: int | None
+    asked_at: float
+
+
 class Card:
     """The files on the card of one camera.
 
     Attributes:
         finding: the result for the last shot with an unknown outcome.
-        needs_check: there may be a shot with an unknown outcome; True until `check` has finished.
+        needs_check: there may be a shot with an unknown outcome, or settings to restore.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -67,10 +76,11 @@ class Card:
         self._files: Files | None = None
         self._count = 0
         self._reading = False
+        self._checked: Files | None = None  # content of the card at the last check
         self._changes: list[tuple[bool, str]] = []  # changes while the card is read: whether added, path
         self._unwritten: list[tuple[str, str]] = []
-        self._camera = ""
-        self._shot: OpenShot | None = None  # kept in memory too, because the journal cannot be written on a full disk
+        self._body: Body | None = None
+        self._shot: _OpenShot | None = None  # kept in memory too, because the store may not be writable
         self._known = False  # whether the card was read before the shot
         self._added_since: set[str] = set()  # files that were added after the shot started
         self._tries = 0
@@ -81,18 +91,19 @@ class Card:
         """The number of files; None until the card was read."""
         return None if self._files is None else self._count
 
-    async def begin_shot(self, camera: str) -> None:
-        """Record that a shot starts now."""
-        self._switch_camera(camera)
+    async def begin_shot(self, body: Body, order: Order) -> int | None:
+        """Record that a shot starts now; returns its number, None if that was not possible."""
+        await self._identify(body)
         known = self._known = self._files is not None
         at, added, self._unwritten = now(), self._unwritten, []
-        self._shot, self._added_since = OpenShot(at, None), set()
-        await asyncio.to_thread(self._journal.begin, camera, at, known, added)
+        self._added_since = set()
+        number = await self._journal.begin(order, at, known, added)
+        self._shot = _OpenShot(number, at)
+        return number
 
-    async def end_shot(self, camera: str) -> None:
-        """Record that the outcome of the shot is known."""
+    def end_shot(self) -> None:
+        """The outcome of the shot is known."""
         self._shot = None
-        await asyncio.to_thread(self._journal.end, camera)
 
     def add(self, path: str) -> None:
         """Add a new file."""
@@ -102,9 +113,9 @@ class Card:
         """Remove a deleted file."""
         self._change(False, path)
 
-    async def read(self, camera: str, list_folder: ListFolder) -> None:
+    async def read(self, body: Body, list_folder: ListFolder) -> None:
         """Read the card of a newly opened camera. If that fails, its content stays unknown."""
-        self._switch_camera(camera)
+        await self._identify(body)
         self._files = None
         self._changes.clear()
         if not self._may_try():
@@ -115,26 +126,29 @@ class Card:
         except CameraError as error:
             # After a timeout there is no second attempt, because it kills the camera process.
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
-            _log.info("Card was not read: %s: %s", camera, error)
+            _log.info("Card was not read: %s: %s", body.port, error)
             return
         finally:
             self._reading = False
         self._tries = 0
         if files is not None:
-            await self._remember(camera, files)
+            await self._remember(files)
 
-    async def check(self, camera: str, list_folder: ListFolder) -> Finding | None:
-        """Determine the outcome of a shot with an unknown outcome, if there is one.
+    async def check(self, body: Body, list_folder: ListFolder) -> Finding | None:
+        """Determine the outcome of a shot with an unknown outcome, if there is one. `reported` must follow.
 
         Raises:
             CameraDisconnected, CameraIO: the camera was lost during the check; try again later.
         """
-        self._switch_camera(camera)
+        await self._identify(body)
         shot = self._shot
         known: Mapping[str, AbstractSet[str]] | None = self._files if self._known else None
         if shot is None:
-            shot = await asyncio.to_thread(self._journal.open_shot, camera)
-            known = shot.known if shot is not None else None
+            records = [record for record in await self._journal.open_shots() if record.outcome is None]
+            if records:
+                # Only the last one can be open; a shot starts after the one before was checked.
+                shot = _OpenShot(records[-1].shot, records[-1].asked_at)
+                known = await self._journal.card() if records[-1].card_known else None
             self._added_since = set()
         if shot is not None:
             files: Files | None = None
@@ -145,19 +159,32 @@ class Card:
                 except (CameraDisconnected, CameraIO):
                     raise
                 except CameraError as error:
-                    _log.warning("Card cannot be read: %s: %s", camera, error)
-            self.finding = Finding(shot.at, await _new_files(known, files, self._added_since))
-            await self.end_shot(camera)
-            if files is not None:
-                await self._remember(camera, files)
+                    _log.warning("Card cannot be read: %s: %s", body.port, error)
+            new = await _new_files(known, files, self._added_since)
+            self.finding = Finding(as_text(shot.asked_at), new, shot.number)
+            self._checked = files
+            return self.finding
         self.needs_check = False
-        return self.finding if shot is not None else None
+        return None
 
-    def _switch_camera(self, camera: str) -> None:
+    async def reported(self, finding: Finding) -> None:
+        """The result of a check was reported, so that it need not be determined again."""
+        outcome: Outcome = "unknown" if finding.files is None else "done" if finding.files else "failed"
+        files = [{"camera_filepath": path} for path in finding.files or ()]
+        await self._journal.finish(finding.shot, outcome, {"files": files, "message": finding.message}, {})
+        self.end_shot()
+        if self._checked is not None:  # not before, because the next check would then find no new file
+            await self._remember(self._checked)
+            self._checked = None
+        self.needs_check = False
+
+    async def _identify(self, body: Body) -> None:
         """Forget the data about another camera that was on the same port before. Its shot is still in the journal."""
-        if camera != self._camera:
-            self._camera, self._files, self._shot, self.finding = camera, None, None, None
+        old, self._body = self._body, body
+        if old is not None and (old.model, old.serial) != (body.model, body.serial):
+            self._files, self._shot, self.finding = None, None, None
             self._changes, self._unwritten = [], []
+        await self._journal.identify(body)
 
     def _may_try(self) -> bool:
         """Whether to read the card now. False if reading it has repeatedly lost the camera."""
@@ -169,15 +196,13 @@ class Card:
         self._tries, self._tried_at = self._tries + 1, time
         return True
 
-    async def _remember(self, camera: str, files: Files) -> None:
+    async def _remember(self, files: Files) -> None:
         self._files = files
         self._count = sum(map(len, files.values()))
         self._unwritten = []
         self._apply()
         self._unwritten = []
-        await asyncio.to_thread(
-            self._journal.note_card, camera, {folder: tuple(names) for folder, names in files.items()}
-        )
+        await self._journal.note_card([(folder, name) for folder, names in files.items() for name in names])
 
     def _change(self, added: bool, path: str) -> None:
         if self._files is not None or self._reading:

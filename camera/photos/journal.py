@@ -1,125 +1,190 @@
-"""Records of shots in progress on disk, so that a server that was killed during a shot can check its outcome later."""
+"""The records of one camera's shots in the store, so that whoever opens the camera next can complete them.
+
+Records are an addition to the shot itself: if the store cannot be used, the shot is taken anyway, and the log says so.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
+
+from camera.ports import is_usb
+from store.database import StoreUnavailable
+from store.shots import NewShot, Outcome, ShotRecord, ShotStore, Value
 
 _log = logging.getLogger("camera.photos.journal")
 
-Files = Mapping[str, Iterable[str]]
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What identifies a camera: its model, the serial number that it reports (if any), and its port now."""
+
+    model: str
+    serial: str | None
+    port: str
 
 
 @dataclass(frozen=True, slots=True)
-class OpenShot:
-    """A shot with an unknown outcome.
+class Order:
+    """What was asked: the client's key (if any), and the request as text that is equal for equal requests."""
 
-    Attributes:
-        at: time of the request, ISO 8601 in UTC.
-        known: the names of the files before the shot, by folder; None if the card had not been read.
+    key: str | None = None
+    request: str = ""
+
+
+class Journals:
+    """The journals of all cameras.
+
+    Two cameras may report the same model and serial number, so the port belongs to a camera's identity as well. A camera on
+    USB gets another port whenever it is plugged in: then it is the one that is not in use.
     """
 
-    at: str
-    known: dict[str, frozenset[str]] | None
+    def __init__(self, shots: ShotStore) -> None:
+        self.shots = shots
+        self._users: dict[int, Journal] = {}
+
+    def journal(self) -> Journal:
+        """A journal for one camera."""
+        return Journal(self, self.shots)
+
+    async def number(self, body: Body, user: Journal, own: int | None) -> int:
+        """The number of a camera in the store, which no other journal uses.
+
+        Args:
+            user: the journal of the camera.
+            own: the number that it had before.
+
+        Raises:
+            StoreUnavailable: the number is not known.
+        """
+        model, serial = body.model, body.serial or ""
+        known = await self.shots.cameras(model, serial)
+        free = {number: port for number, port in known.items() if self._users.get(number, user) is user}
+        exact = [number for number, port in free.items() if port == body.port]
+        moved = [number for number, port in free.items() if serial and is_usb(port) and is_usb(body.port)]
+        if own in free and own is not None and (own in exact or own in moved):
+            number = own
+        elif exact:
+            number = exact[0]
+        elif moved:
+            number = moved[0]
+        else:
+            number = await self.shots.add_camera(model, serial, body.port)
+        if known.get(number, body.port) != body.port:
+            await self.shots.move_camera(number, body.port)
+        for other in [other for other, owner in self._users.items() if owner is user]:
+            del self._users[other]
+        self._users[number] = user
+        return number
 
 
 class Journal:
-    """For each camera, the content of its card and the shot in progress. Blocks. Write errors are logged.
+    """The records of one camera's shots, from the first that is open."""
 
-    Files are written without fsync: they must survive a killed process, but not a power failure. The content of the
-        card is written once, and new files are appended, so that a shot takes the same time on a full card.
+    def __init__(self, journals: Journals, shots: ShotStore) -> None:
+        self._journals = journals
+        self._shots = shots
+        self._body: Body | None = None
+        self._camera: int | None = None
+        self._shot: int | None = None
 
-    Args:
-        folder: created if it does not exist; None disables the journal.
-    """
+    async def identify(self, body: Body) -> None:
+        """Tell which camera the next calls are about."""
+        if body == self._body and self._camera is not None:
+            return
+        self._body, self._shot = body, None
+        try:
+            self._camera = await self._journals.number(body, self, self._camera)
+        except StoreUnavailable as error:
+            self._camera = None
+            self._complain(error)
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-
-    def note_card(self, camera: str, files: Files) -> None:
-        """Record the content of a card that was just read, and replace the earlier record.
+    async def begin(
+        self, order: Order, asked_at: float, card_known: bool, added: Sequence[tuple[str, str]]
+    ) -> int | None:
+        """Record that a shot starts; returns its number, None if that was not possible.
 
         Args:
-            camera: identifies the camera across restarts.
-            files: file names by folder.
+            asked_at: seconds since 1970.
+            card_known: whether the content of the card is known.
+            added: folder and name of files that are new on the card since the last call.
         """
-        if self._folder is None:
-            return
-        path = self._path(camera, ".card")
+        self._shot = None
+        if self._camera is not None and self._body is not None:
+            new = NewShot(self._camera, self._body.port, order.key, order.request, asked_at, card_known)
+            try:
+                self._shot = await self._shots.begin(new, added)
+            except StoreUnavailable as error:
+                self._complain(error)
+        return self._shot
+
+    async def changing(self, put_back: Mapping[str, Value]) -> None:
+        """Record the settings that have to be restored after the shot, before they are changed."""
+        if self._shot is not None:
+            try:
+                await self._shots.change(self._shot, "changed", put_back)
+            except StoreUnavailable as error:
+                self._complain(error)
+
+    async def finish(
+        self, shot: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, Value]
+    ) -> None:
+        """Record the outcome of a shot, and the settings that could not be restored yet."""
+        if shot is not None:
+            try:
+                await self._shots.finish(shot, outcome, result, put_back)
+            except StoreUnavailable as error:
+                self._complain(error)
+
+    async def restored(self, record: ShotRecord) -> None:
+        """Record that the settings before a shot are restored."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with path.with_suffix(".new").open("w") as file:
-                for folder, names in files.items():
-                    # One folder at a time, because one long call would block the server's other threads.
-                    file.write("".join(json.dumps([folder, name]) + "\n" for name in names))
-            path.with_suffix(".new").replace(path)
-        except OSError as error:
-            _log.warning("Card content could not be recorded: %s: %s", path, error.strerror)
+            await self._shots.change(record.shot, "closed" if record.outcome else record.state, {})
+        except StoreUnavailable as error:
+            self._complain(error)
 
-    def begin(self, camera: str, at: str, known: bool, added: Iterable[tuple[str, str]]) -> None:
-        """Record that a shot starts now.
-
-        Args:
-            at: the time, from `now`.
-            known: whether the card was read.
-            added: folder and name of files that were added since the last shot or reading.
-        """
-        if self._folder is None:
-            return
-        path = self._path(camera, ".json")
+    async def open_shots(self) -> list[ShotRecord]:
+        """The shots whose outcome or whose settings are open, oldest first."""
+        if self._camera is None:
+            return []
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if known:
-                with self._path(camera, ".card").open("a") as file:
-                    file.writelines(json.dumps(list(pair)) + "\n" for pair in added)
-            path.with_suffix(".new").write_text(json.dumps({"at": at, "known": known}))
-            path.with_suffix(".new").replace(path)
-        except OSError as error:
-            _log.warning("Shots in progress could not be recorded: %s: %s", path, error.strerror)
+            return await self._shots.open_shots(self._camera)
+        except StoreUnavailable as error:
+            self._complain(error)
+            return []
 
-    def end(self, camera: str) -> None:
-        """Record that the outcome of the camera's shot is known."""
-        if self._folder is None:
-            return
-        try:
-            self._path(camera, ".json").unlink(missing_ok=True)
-        except OSError as error:
-            _log.warning("Record of a finished shot could not be deleted: %s", error)
+    async def note_card(self, files: Iterable[tuple[str, str]]) -> None:
+        """Record the content of a card that was just read: folder and name of each file."""
+        if self._camera is not None:
+            try:
+                await self._shots.replace_card(self._camera, files)
+            except StoreUnavailable as error:
+                self._complain(error)
 
-    def open_shot(self, camera: str) -> OpenShot | None:
-        """The shot of this camera that was started but not finished."""
-        if self._folder is None:
+    async def card(self) -> dict[str, frozenset[str]] | None:
+        """The recorded content of the card: names by folder; None if it cannot be read."""
+        if self._camera is None:
             return None
         try:
-            entry = json.loads(self._path(camera, ".json").read_text())
-            return OpenShot(str(entry["at"]), self._card(camera) if entry["known"] else None)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("Record of a shot in progress cannot be read: %s", error)
+            return await self._shots.card(self._camera)
+        except StoreUnavailable as error:
+            self._complain(error)
             return None
 
-    def _card(self, camera: str) -> dict[str, frozenset[str]]:
-        files: dict[str, set[str]] = {}
-        with self._path(camera, ".card").open() as lines:
-            for line in lines:
-                folder, name = json.loads(line)
-                files.setdefault(folder, set()).add(name)
-        return {folder: frozenset(names) for folder, names in files.items()}
-
-    def _path(self, camera: str, ending: str) -> Path:
-        assert self._folder is not None, "called only if there is a folder"
-        # The readable part is for people. The digest distinguishes names that differ only in other characters.
-        shown = re.sub(r"[^A-Za-z0-9]+", "_", camera)[:60]
-        return self._folder / f"{shown}-{hashlib.sha256(camera.encode(errors='replace')).hexdigest()[:10]}{ending}"
+    def _complain(self, error: StoreUnavailable) -> None:
+        port = self._body.port if self._body is not None else "?"
+        _log.warning("%s: shot not recorded: %s", port, error)
 
 
-def now() -> str:
-    """The current time in the format of the journal."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def as_text(seconds: float) -> str:
+    """A time in seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def now() -> float:
+    """The current time in seconds since 1970."""
+    return time.time()

@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from camera.errors import CameraError, CaptureUnknown, NoImage
+from camera.errors import (
+    CameraError,
+    CaptureUnknown,
+    ConfigNotFound,
+    ConfigReadonly,
+    InvalidValue,
+    NoImage,
+    NotSupported,
+)
 from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
-from camera.photos.capture import Capture, CaptureRequest, Destination, OnPicture, Shot
+from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destination, OnPicture, Shot
 from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.iso import OperatorsIso
-from camera.photos.journal import Journal
+from camera.photos.journal import Body, Journals, Order
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
+from camera.values import WantedValue
+from store.database import Store
+from store.schema import MIGRATIONS
+from store.shots import Outcome, ShotStore
 
 _log = logging.getLogger("camera.photos.shots")
 
@@ -33,25 +45,28 @@ class PhotoOptions:
 
     Attributes:
         saver: saves pictures.
-        journal: records shots in progress.
+        journals: records of shots; by default in memory.
         orientation: how fetched pictures are rotated and mirrored.
     """
 
     saver: PhotoSaver = field(
         default_factory=lambda: PhotoSaver(PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
     )
-    journal: Journal = field(default_factory=lambda: Journal(None))
+    journals: Journals = field(default_factory=lambda: Journals(ShotStore(Store(None, MIGRATIONS))))
     orientation: Orientation = AS_IS
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The camera of the pictures: port, title and serial number, and a key that identifies it across restarts."""
+    """The camera of the pictures: its name for people, and what identifies it across restarts."""
 
-    port: str
     title: str
-    serial: str | None
-    key: str
+    body: Body
+
+    @property
+    def port(self) -> str:
+        """The current port."""
+        return self.body.port
 
 
 FromPhotos = FileAdded | CaptureSaved | CaptureChecked | StateMayDiffer
@@ -86,7 +101,8 @@ class Photos:
         self._owner = owner
         self._emit = emit
         self._downloads = Downloads(options.orientation)
-        self._card = Card(options.journal)
+        self._journal = options.journals.journal()
+        self._card = Card(self._journal)
         self._driver_cache_stale = False  # after a shot with an unknown outcome
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -122,18 +138,21 @@ class Photos:
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
-        destination = Destination(self._options.saver, owner.title, owner.serial)
-        await self._card.begin_shot(owner.key)
+        destination = Destination(self._options.saver, owner.title, owner.body.serial)
+        number = await self._card.begin_shot(owner.body, Order())
+        hooks = CaptureHooks(on_picture, self._journal.changing)
+        capture = Capture(camera, self._downloads, request, destination, hooks, started)
         self.capturing = True
         self._emit(StateMayDiffer())
         try:
-            shot = await Capture(camera, self._downloads, request, destination, on_picture, started).take()
+            shot = await capture.take()
         except CaptureUnknown:
+            await self._journal.changing(capture.to_put_back)
             self._card.needs_check = self._driver_cache_stale = True
             self._start(self._check_in_background(), "look for shot")
             raise
-        except CameraError:
-            await self._card.end_shot(owner.key)
+        except CameraError as error:
+            await self._finish(number, "failed", {"message": str(error)}, capture.to_put_back)
             raise
         except BaseException:  # shutdown or an internal error: whether it fired is unknown
             self._card.needs_check = self._driver_cache_stale = True
@@ -141,8 +160,16 @@ class Photos:
         finally:
             self.capturing = False
             self._emit(StateMayDiffer())
-        await self._card.end_shot(owner.key)
+        await self._finish(number, "done", _result(shot), capture.to_put_back)
         return shot
+
+    async def _finish(
+        self, number: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, WantedValue]
+    ) -> None:
+        self._card.end_shot()
+        await self._journal.finish(number, outcome, result, put_back)
+        if put_back:
+            self._card.needs_check = True  # before the next shot
 
     async def fetch(self, path: str | None, digest: bool = False) -> FetchedFile:
         """A complete file; without a path, the last picture. Raises FileNotFound, InvalidPath.
@@ -200,7 +227,7 @@ class Photos:
         with suppress(CameraError):  # if the camera is lost, this is called again after the next opening
             async with self._exclusive() as camera:
                 await self._check_unknown_shot(camera)
-            await self._card.read(self._owner().key, list_folder)
+            await self._card.read(self._owner().body, list_folder)
 
     async def stop(self) -> None:
         """Cancel background tasks."""
@@ -251,12 +278,46 @@ class Photos:
             self._driver_cache_stale = False
         if not self._card.needs_check:
             return
-        finding = await self._card.check(self._owner().key, lambda folder: _names(camera, folder))
+        await self._journal.identify(self._owner().body)
+        await self._restore_settings(camera)
+        finding = await self._card.check(self._owner().body, lambda folder: _names(camera, folder))
         if finding is not None:
             _log.warning("%s: %s", self._owner().port, finding.message)
             if finding.files:
                 self._downloads.last_image = finding.files[-1]
+            # Reported before that is recorded: if the server ends in between, it is reported again.
             self._emit(CaptureChecked(finding.at, finding.files, finding.message))
+            await self._card.reported(finding)
+
+    async def _restore_settings(self, camera: RemoteCamera) -> None:
+        """Restore the settings of shots that could not do it: because of a lost camera, or the end of the server.
+
+        Raises:
+            CameraError: the camera was lost; try again later.
+        """
+        for record in await self._journal.open_shots():
+            for name, value in reversed(list(record.put_back.items())):
+                try:
+                    await camera.set_config(name, value)
+                    _log.info("%s: %s restored to %s after an interrupted shot", self._owner().port, name, value)
+                except (ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported) as error:
+                    _log.warning("%s: %s could not be restored to %s: %s", self._owner().port, name, value, error)
+            if record.put_back:
+                await self._journal.restored(record)
+
+
+def _result(shot: Shot) -> dict[str, Any]:
+    """What the record says about a shot that is done."""
+    files = [
+        {
+            "camera_filepath": one.file.path,
+            "size": one.file.size,
+            "saved_path": one.saved_path,
+            "on_camera": one.on_camera,
+        }
+        for one in shot.files
+    ]
+    return {"files": files, "warnings": list(shot.warnings)}
 
 
 async def _names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:

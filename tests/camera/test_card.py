@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ import pytest
 from camera.errors import CameraDisconnected
 from camera.photos import card as module
 from camera.photos.card import Card, ListFolder
-from camera.photos.journal import Journal
+from camera.photos.journal import Body, Journals, Order
+from store.database import Store
+from store.schema import MIGRATIONS
+from store.shots import ShotStore
 
 FOLDER = "/store/DCIM/100CANON"
 
@@ -35,86 +39,122 @@ async def list_disconnected(folder: str) -> tuple[list[str], list[str]]:
     raise CameraDisconnected("The camera is gone.")
 
 
+NewCard = Callable[[], Card]
+A, B = Body("A", "1", "usb:001,002"), Body("B", "1", "usb:001,002")
+
+
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    """A journal in a folder of the test."""
-    return Journal(tmp_path / "shots")
+def shots(tmp_path: Path) -> Iterator[ShotStore]:
+    """The records in a database of the test."""
+    store = Store(tmp_path / "store.db", MIGRATIONS)
+    yield ShotStore(store)
+    store.close()
 
 
-async def test_a_file_added_while_the_card_is_read_is_not_a_finding(journal: Journal) -> None:
-    card = Card(journal)
-    await card.read("A", listing("1.JPG", meanwhile=lambda: card.add(f"{FOLDER}/2.JPG")))
+@pytest.fixture
+def new_card(shots: ShotStore) -> NewCard:
+    """A card as a newly started server knows it."""
+    return lambda: Card(Journals(shots).journal())
+
+
+async def test_a_file_added_while_the_card_is_read_is_not_a_finding(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG", meanwhile=lambda: card.add(f"{FOLDER}/2.JPG")))
     assert card.files == 2
-    await card.begin_shot("A")
-    finding = await card.check("A", listing("1.JPG", "2.JPG"))
+    await card.begin_shot(A, Order())
+    finding = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == ()
 
 
-async def test_after_a_restart_a_file_that_was_unknown_before_is_found(journal: Journal) -> None:
-    card = Card(journal)
-    await card.read("A", listing("1.JPG"))
+async def test_after_a_restart_a_file_that_was_unknown_before_is_found(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
     card.add(f"{FOLDER}/2.JPG")
-    await card.begin_shot("A")
-    next_card = Card(journal)
-    finding = await next_card.check("A", listing("1.JPG", "2.JPG", "3.JPG"))
+    await card.begin_shot(A, Order())
+    later = new_card()
+    finding = await later.check(A, listing("1.JPG", "2.JPG", "3.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/3.JPG",)
-    assert await Card(journal).check("A", listing()) is None
+    assert await new_card().check(A, listing("1.JPG", "2.JPG", "3.JPG")) == finding  # until it was reported
+    await later.reported(finding)
+    assert await new_card().check(A, listing()) is None
 
 
-async def test_without_a_journal_the_same_server_finds_the_file(tmp_path: Path) -> None:
+async def test_without_a_database_file_the_same_server_finds_the_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    card = Card(Journal(tmp_path / "file"))
-    await card.read("A", listing("1.JPG"))
-    await card.begin_shot("A")
-    card.add(f"{FOLDER}/2.JPG")  # reported by an event after the shot failed
-    finding = await card.check("A", listing("1.JPG", "2.JPG"))
+    store = Store(tmp_path / "file" / "store.db", MIGRATIONS)
+    assert store.problem is not None
+    card = Card(Journals(ShotStore(store)).journal())
+    await card.read(A, listing("1.JPG"))
+    await card.begin_shot(A, Order())
+    card.add(f"{FOLDER}/2.JPG")  # reported after the shot with an unknown outcome
+    finding = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/2.JPG",)
+    store.close()
 
 
-async def test_an_empty_list_of_a_card_that_had_files_is_inconclusive(journal: Journal) -> None:
-    card = Card(journal)
-    await card.read("A", listing("1.JPG"))
-    await card.begin_shot("A")
-    finding = await card.check("A", listing())
+async def test_an_empty_list_of_a_card_that_had_files_is_inconclusive(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
+    await card.begin_shot(A, Order())
+    finding = await card.check(A, listing())
     assert finding is not None
     assert finding.files is None
 
 
-async def test_after_repeated_disconnects_a_card_is_not_read_and_shots_are_possible(journal: Journal) -> None:
-    card = Card(journal)
-    await card.begin_shot("A")
+async def test_after_repeated_disconnects_a_card_is_not_read_and_shots_are_possible(new_card: NewCard) -> None:
+    card = new_card()
+    await card.begin_shot(A, Order())
     for _ in range(module._TRIES):
         with pytest.raises(CameraDisconnected):
-            await card.check("A", list_disconnected)
-    finding = await card.check("A", list_disconnected)
+            await card.check(A, list_disconnected)
+    finding = await card.check(A, list_disconnected)
     assert finding is not None
     assert finding.files is None
+    await card.reported(finding)
     assert not card.needs_check
-    folders_read: list[str] = []
+    asked: list[str] = []
 
     async def list_folder(folder: str) -> tuple[list[str], list[str]]:
-        folders_read.append(folder)
+        asked.append(folder)
         return [], []
 
-    await card.read("A", list_folder)
-    assert folders_read == []
+    await card.read(A, list_folder)
+    assert asked == []
 
 
-@pytest.mark.parametrize("cameras", [("a-b", "a_b"), ("é", "ü")])
-async def test_cameras_with_similar_names_have_separate_journal_entries(
-    journal: Journal, cameras: tuple[str, str]
-) -> None:
-    first, second = cameras
-    await Card(journal).begin_shot(first)
-    assert await Card(journal).check(second, listing()) is None
-    assert await Card(journal).check(first, listing()) is not None
+async def test_two_cameras_with_one_serial_number_have_separate_records(shots: ShotStore) -> None:
+    """As libgphoto2's virtual camera, whose serial number is always 0.1."""
+    first, second = Body("A", "0.1", "usb:001,001"), Body("A", "0.1", "usb:001,002")
+    journals = Journals(shots)
+    cards = [Card(journals.journal()), Card(journals.journal())]
+    for card, body in zip(cards, (first, second), strict=True):
+        await card.read(body, listing(f"{body.port[-1]}.JPG"))
+        await card.begin_shot(body, Order())
+    later = Journals(shots)
+    for body in (second, first):
+        finding = await Card(later.journal()).check(body, listing(f"{body.port[-1]}.JPG", "9.JPG"))
+        assert finding is not None
+        assert finding.files == (f"{FOLDER}/9.JPG",)
 
 
-async def test_a_card_with_fifty_thousand_files_does_not_block_the_event_loop(journal: Journal) -> None:
-    async def list_many(folder: str) -> tuple[list[str], list[str]]:
+async def test_a_camera_on_another_usb_port_keeps_its_records(new_card: NewCard) -> None:
+    await new_card().begin_shot(A, Order())
+    moved = replace(A, port="usb:001,007")
+    assert await new_card().check(replace(moved, serial="2"), listing()) is None
+    assert await new_card().check(moved, listing()) is not None
+
+
+async def test_a_camera_on_another_address_is_another_camera(new_card: NewCard) -> None:
+    await new_card().begin_shot(replace(A, port="ptpip:192.0.2.1"), Order())
+    assert await new_card().check(replace(A, port="ptpip:192.0.2.2"), listing()) is None
+    assert await new_card().check(replace(A, port="ptpip:192.0.2.1"), listing()) is not None
+
+
+async def test_a_card_with_fifty_thousand_files_does_not_block_the_event_loop(new_card: NewCard) -> None:
+    async def crowded(folder: str) -> tuple[list[str], list[str]]:
         depth = folder.count("/") if folder != "/" else 0
         if depth == 0:
             return [f"{number}CANON" for number in range(100, 150)], []
@@ -122,51 +162,51 @@ async def test_a_card_with_fifty_thousand_files_does_not_block_the_event_loop(jo
 
     longest = 0.0
 
-    async def measure() -> None:
+    async def watch() -> None:
         nonlocal longest
         while True:
             before = time.thread_time()
             await asyncio.sleep(0.001)
             longest = max(longest, time.thread_time() - before)
 
-    measuring = asyncio.create_task(measure())
-    card = Card(journal)
-    await card.read("A", list_many)
+    watching = asyncio.create_task(watch())
+    card = new_card()
+    await card.read(A, crowded)
     assert card.files == 50_000
-    await card.begin_shot("A")
+    await card.begin_shot(A, Order())
     card.add("/100CANON/NEW.JPG")
-    finding = await card.check("A", list_many)
-    measuring.cancel()
-    await asyncio.wait((measuring,))
+    finding = await card.check(A, crowded)
+    watching.cancel()
+    await asyncio.wait((watching,))
     assert finding is not None
     assert finding.files == ()
     assert longest < 0.2, "processor time of the loop in one piece; generous, for a slow machine"
 
 
-async def test_an_unknown_shot_is_searched_only_on_its_own_camera(journal: Journal) -> None:
-    card = Card(journal)  # for an address that another camera can use too
-    await card.read("A", listing("1.JPG"))
-    await card.begin_shot("A")
-    assert await card.check("B", listing("9.JPG")) is None
-    finding = await card.check("A", listing("1.JPG", "2.JPG"))
+async def test_an_unknown_shot_is_searched_only_on_its_own_camera(new_card: NewCard) -> None:
+    card = new_card()  # of an address, at which another camera answers now and then
+    await card.read(A, listing("1.JPG"))
+    await card.begin_shot(A, Order())
+    assert await card.check(B, listing("9.JPG")) is None
+    finding = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/2.JPG",)
 
 
-async def test_the_file_of_a_shot_started_while_the_card_was_read_is_inconclusive(journal: Journal) -> None:
-    card = Card(journal)
-    started, resume = asyncio.Event(), asyncio.Event()
+async def test_the_file_of_a_shot_started_while_the_card_was_read_is_inconclusive(new_card: NewCard) -> None:
+    card = new_card()
+    started, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(folder: str) -> tuple[list[str], list[str]]:
         started.set()
-        await resume.wait()
+        await go_on.wait()
         return [], ["1.JPG", "NEW.JPG"] if folder == "/" else []
 
-    reading = asyncio.create_task(card.read("A", slow))
+    reading = asyncio.create_task(card.read(A, slow))
     await started.wait()
-    await card.begin_shot("A")
-    resume.set()
+    await card.begin_shot(A, Order())
+    go_on.set()
     await reading
-    finding = await card.check("A", slow)
+    finding = await card.check(A, slow)
     assert finding is not None
     assert finding.files is None

@@ -15,7 +15,19 @@ from tests.support.cameras import QUICK
 from tests.support.rig import ROOT, Client, Server
 
 # What the server and the generator of the documents need, in the tests' own clone.
-PARTS = ("*.py", "camera", "doctor", "docs", "protocol", "server", "service", "settings", "simulator", ".env.example")
+PARTS = (
+    "*.py",
+    "camera",
+    "doctor",
+    "docs",
+    "protocol",
+    "server",
+    "service",
+    "settings",
+    "simulator",
+    "store",
+    ".env.example",
+)
 MOST_FILES = 6
 SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("\n## Add a command in six steps\n")[1].split("\n## ")[0]
 

@@ -1,0 +1,35 @@
+"""The tables of the database, as steps that are never changed: a new version adds a step."""
+
+from __future__ import annotations
+
+MIGRATIONS = (
+    """
+    CREATE TABLE cameras (
+        camera INTEGER PRIMARY KEY,
+        model TEXT NOT NULL,
+        serial TEXT NOT NULL,
+        port TEXT NOT NULL
+    );
+    CREATE TABLE shots (
+        shot INTEGER PRIMARY KEY AUTOINCREMENT,
+        camera INTEGER NOT NULL REFERENCES cameras,
+        port TEXT NOT NULL,
+        key TEXT,
+        request TEXT NOT NULL,
+        asked_at REAL NOT NULL,
+        state TEXT NOT NULL,
+        card_known INTEGER NOT NULL,
+        put_back TEXT NOT NULL DEFAULT '{}',
+        outcome TEXT,
+        result TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE INDEX shots_open ON shots (camera) WHERE state != 'closed';
+    CREATE INDEX shots_key ON shots (key) WHERE key IS NOT NULL;
+    CREATE TABLE card_files (
+        camera INTEGER NOT NULL REFERENCES cameras,
+        folder TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (camera, folder, name)
+    ) WITHOUT ROWID;
+    """,
+)

@@ -1,0 +1,202 @@
+"""The records of shots and the content of cards, in the database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from store.database import Store
+
+Value = str | int | float | bool
+# asked: nothing was changed on the camera. changed: settings for the shot were or may be changed. released: the shutter may have been
+# released. told: the outcome is known. closed: the settings are restored too.
+State = Literal["asked", "changed", "released", "told", "closed"]
+Outcome = Literal["done", "failed", "unknown"]
+
+# Older ones are deleted; 100,000 shots need less than 50 MB.
+_MOST_SHOTS = 100_000
+_PRUNE_EVERY = 1000
+_COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, put_back, outcome, result"
+
+
+@dataclass(frozen=True, slots=True)
+class ShotRecord:
+    """One shot.
+
+    Attributes:
+        shot: its number, which is never used again.
+        camera: the number of the camera in the database.
+        port: where the camera was.
+        key, request: the client's key, and what was asked, as text that is equal for equal requests.
+        asked_at: seconds since 1970.
+        state: how far it is.
+        card_known: whether the content of the card was known before the shot.
+        put_back: settings that have to be restored, with their values before the shot.
+        outcome: None until it is known.
+        result: what was reported, as JSON values.
+    """
+
+    shot: int
+    camera: int
+    port: str
+    key: str | None
+    request: str
+    asked_at: float
+    state: State
+    card_known: bool
+    put_back: Mapping[str, Value]
+    outcome: Outcome | None
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewShot:
+    """A shot that starts; see `ShotRecord`."""
+
+    camera: int
+    port: str
+    key: str | None
+    request: str
+    asked_at: float
+    card_known: bool
+
+
+class ShotStore:
+    """Reads and writes the records. All methods raise StoreUnavailable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def cameras(self, model: str, serial: str) -> dict[int, str]:
+        """The numbers of the cameras with this model and serial number, and their last ports."""
+        rows = await self._store.read(
+            lambda db: db.execute(
+                "SELECT camera, port FROM cameras WHERE model = ? AND serial = ? ORDER BY camera", (model, serial)
+            ).fetchall()
+        )
+        return dict(rows)
+
+    async def add_camera(self, model: str, serial: str, port: str) -> int:
+        """Add a camera; returns its number."""
+        return await self._store.write(
+            lambda db: _number(
+                db.execute("INSERT INTO cameras (model, serial, port) VALUES (?, ?, ?)", (model, serial, port))
+            )
+        )
+
+    async def move_camera(self, camera: int, port: str) -> None:
+        """Record that a camera has another port."""
+        await self._store.write(lambda db: db.execute("UPDATE cameras SET port = ? WHERE camera = ?", (port, camera)))
+
+    async def begin(self, new: NewShot, added: Sequence[tuple[str, str]]) -> int:
+        """Add a shot, and folder and name of files that are new on the card since the last call; returns its number."""
+
+        def begin(db: sqlite3.Connection) -> int:
+            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((new.camera, *pair) for pair in added))
+            shot = _number(
+                db.execute(
+                    "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known)"
+                    " VALUES (?, ?, ?, ?, ?, 'asked', ?)",
+                    (new.camera, new.port, new.key, new.request, new.asked_at, new.card_known),
+                )
+            )
+            if shot % _PRUNE_EVERY == 0:
+                db.execute("DELETE FROM shots WHERE shot <= ? AND state = 'closed'", (shot - _MOST_SHOTS,))
+            return shot
+
+        return await self._store.write(begin)
+
+    async def change(self, shot: int, state: State, put_back: Mapping[str, Value]) -> None:
+        """Record the state and the settings that have to be restored."""
+        await self._store.write(
+            lambda db: db.execute(
+                "UPDATE shots SET state = ?, put_back = ? WHERE shot = ?", (state, json.dumps(dict(put_back)), shot)
+            )
+        )
+
+    async def finish(
+        self, shot: int, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, Value]
+    ) -> None:
+        """Record the outcome so that it survives a power failure."""
+        state = "told" if put_back else "closed"
+        values = (state, outcome, json.dumps(dict(result)), json.dumps(dict(put_back)), shot)
+        await self._store.write(
+            lambda db: db.execute(
+                "UPDATE shots SET state = ?, outcome = ?, result = ?, put_back = ? WHERE shot = ?", values
+            ),
+            sync=True,
+        )
+
+    async def open_shots(self, camera: int) -> list[ShotRecord]:
+        """The shots of a camera whose outcome or whose settings are open, oldest first."""
+        return await self._store.read(
+            lambda db: list(
+                _records(
+                    db.execute(
+                        f"SELECT {_COLUMNS} FROM shots WHERE camera = ? AND state != 'closed' ORDER BY shot", (camera,)
+                    )
+                )
+            )
+        )
+
+    async def with_key(self, key: str, since: float) -> ShotRecord | None:
+        """The newest shot with this key that was asked for after `since` (seconds since 1970)."""
+        return await self._one("key = ? AND asked_at >= ? ORDER BY shot DESC LIMIT 1", (key, since))
+
+    async def get(self, shot: int) -> ShotRecord | None:
+        """The shot with this number."""
+        return await self._one("shot = ?", (shot,))
+
+    async def last(self, limit: int, after: int = 0) -> list[ShotRecord]:
+        """The newest shots with numbers greater than `after`, newest first."""
+        return await self._store.read(
+            lambda db: list(
+                _records(
+                    db.execute(
+                        f"SELECT {_COLUMNS} FROM shots WHERE shot > ? ORDER BY shot DESC LIMIT ?", (after, limit)
+                    )
+                )
+            )
+        )
+
+    async def replace_card(self, camera: int, files: Iterable[tuple[str, str]]) -> None:
+        """Record the content of a card that was just read: folder and name of each file."""
+
+        def replace(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM card_files WHERE camera = ?", (camera,))
+            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((camera, *pair) for pair in files))
+
+        await self._store.write(replace)
+
+    async def card(self, camera: int) -> dict[str, frozenset[str]]:
+        """The recorded names by folder."""
+        rows = await self._store.read(
+            lambda db: db.execute("SELECT folder, name FROM card_files WHERE camera = ?", (camera,)).fetchall()
+        )
+        folders: dict[str, set[str]] = {}
+        for folder, name in rows:
+            folders.setdefault(folder, set()).add(name)
+        return {folder: frozenset(names) for folder, names in folders.items()}
+
+    async def _one(self, where: str, values: tuple[object, ...]) -> ShotRecord | None:
+        found = await self._store.read(
+            lambda db: list(_records(db.execute(f"SELECT {_COLUMNS} FROM shots WHERE {where}", values)))
+        )
+        return found[0] if found else None
+
+
+def _records(cursor: sqlite3.Cursor) -> Iterator[ShotRecord]:
+    for row in cursor:
+        shot, camera, port, key, request, asked_at, state, card_known, put_back, outcome, result = row
+        yield ShotRecord(
+            shot, camera, port, key, request, asked_at, state, bool(card_known), json.loads(put_back), outcome,
+            json.loads(result),
+        )  # fmt: skip
+
+
+def _number(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None, "after an INSERT"
+    return cursor.lastrowid

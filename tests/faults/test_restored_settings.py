@@ -1,0 +1,81 @@
+"""Settings of a shot are restored, also if its camera process or the server ends before it could do that."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from simulator.client import Control
+from tests.faults.processes import camera_process
+from tests.support.rig import Client, CommandError, Server
+from tests.support.waiting import until, until_answers
+
+SPARE = 2  # the camera that the shared server does not have
+CAPTURE, FULL_PRESS = "0x9128", 1
+SETTINGS = {"iso": "800", "aperture": "8"}
+
+
+@pytest.fixture
+def start(new_server: Callable[..., Server], ports: list[str]) -> Callable[[], Server]:
+    """Start a server on the spare camera, with the state of the servers before it."""
+    return lambda: new_server(NETWORK_CAMERAS=ports[SPARE], RESTART_DELAY="0.3")
+
+
+async def shutter_hangs(client: Client, simulator: Control) -> asyncio.Task[object]:
+    """A shot with its own settings, whose shutter has been released and whose answer is late."""
+    simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=8, camera=SPARE)
+    shooting = asyncio.create_task(client.command("capture_image", settings=SETTINGS))
+    await until(lambda: simulator.state(SPARE)["shots"] == 1)
+    return shooting
+
+
+async def restored(server: Server) -> None:
+    """Return when the camera has the settings from before the shot."""
+    async with await Client.connect(server) as client:
+
+        async def as_before() -> bool:
+            with suppress(CommandError):
+                iso = (await client.command("get_config", name="iso"))["value"]
+                return bool((iso, (await client.command("get_config", name="aperture"))["value"]) == ("100", "5.6"))
+            return False
+
+        await until_answers(as_before)
+        shot = await client.command("capture_image")  # the next shot is not delayed by the record
+        assert "warnings" not in shot
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_server_that_ends_during_a_shot_leaves_it_to_the_next(
+    start: Callable[[], Server], simulator: Control, number: signal.Signals
+) -> None:
+    server = start()
+    async with await Client.connect(server) as client:
+        shooting = await shutter_hangs(client, simulator)
+        if number == signal.SIGKILL:
+            server.kill()
+        else:
+            assert server.stop(number) == 0
+        with suppress(CommandError, ConnectionClosed):
+            await shooting
+    simulator.clear(SPARE)
+    await restored(start())
+
+
+async def test_a_camera_process_that_is_lost_during_a_shot_leaves_it_to_the_next(
+    start: Callable[[], Server], simulator: Control, ports: list[str]
+) -> None:
+    server = start()
+    async with await Client.connect(server) as client:
+        shooting = await shutter_hangs(client, simulator)
+        simulator.power(False, camera=SPARE)
+        (await camera_process(server.process.pid, ports[SPARE])).kill()
+        with pytest.raises(CommandError, match="capture_unknown"):
+            await shooting
+    simulator.clear(SPARE)
+    simulator.power(True, camera=SPARE)
+    await restored(server)
