@@ -29,26 +29,28 @@ async def api(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def lone_camera() -> Iterator[SimulatorProcess]:
-    """A camera for servers that come and go, and a second one that they get where a test says so."""
+def restart_cameras() -> Iterator[SimulatorProcess]:
+    """Two cameras for servers that are killed and restarted; a server gets the first one unless the test adds the second."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture
-def lone(lone_camera: SimulatorProcess) -> Iterator[Control]:
-    """Its control port."""
-    with in_factory_state(lone_camera) as control:
+def restart_control(restart_cameras: SimulatorProcess) -> Iterator[Control]:
+    """The control port of these cameras, both in factory state."""
+    with in_factory_state(restart_cameras) as control:
         yield control
 
 
 @pytest.fixture
-def mortal(lone_camera: SimulatorProcess, lone: Control, new_server: Callable[..., Server]) -> Callable[..., Server]:
-    """Start a server on the lone camera, always on the same port."""
+def restartable_server(
+    restart_cameras: SimulatorProcess, restart_control: Control, new_server: Callable[..., Server]
+) -> Callable[..., Server]:
+    """Start a server for the first of these cameras, always on the same port."""
     port = str(free_port())
 
     def start(**settings: str) -> Server:
-        chosen = {"WS_PORT": port, "NETWORK_CAMERAS": lone_camera.cameras[0].address, "RESTART_DELAY": "0.3"}
+        chosen = {"WS_PORT": port, "NETWORK_CAMERAS": restart_cameras.cameras[0].address, "RESTART_DELAY": "0.3"}
         return new_server(**chosen | settings)
 
     return start
@@ -56,22 +58,22 @@ def mortal(lone_camera: SimulatorProcess, lone: Control, new_server: Callable[..
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of an empty environment with the built wheel and its extra `cli`; shared by all test processes."""
+    """The bin folder of a new virtual environment with the built wheel and its extra `cli`; shared by all test processes."""
     root = tmp_path_factory.getbasetemp()
-    if root.name.startswith("popen-"):  # of pytest-xdist: one folder for each of its processes
+    if root.name.startswith("popen-"):  # pytest-xdist has one folder for each of its processes
         root = root.parent
-    place = root / "installed-client"
-    programs = place / "environment" / "bin"
-    place.mkdir(exist_ok=True)
-    with (place / "lock").open("w") as lock:
+    folder = root / "installed-client"
+    programs = folder / "environment" / "bin"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "done").exists():
-            _run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(ROOT / "clients" / "python"))
-            (wheel,) = place.glob("*.whl")
-            venv.create(place / "environment", with_pip=False, clear=True, symlinks=True)
+        if not (folder / "done").exists():
+            _run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT / "clients" / "python"))
+            (wheel,) = folder.glob("*.whl")
+            venv.create(folder / "environment", with_pip=False, clear=True, symlinks=True)
             _run("-m", "pip", "--python", str(programs / "python"), "install", "--quiet",
                  "--disable-pip-version-check", f"{wheel}[cli]")  # fmt: skip
-            (place / "done").touch()
+            (folder / "done").touch()
     return programs
 
 
@@ -84,7 +86,7 @@ def _run(*arguments: str) -> None:
 
 @pytest.fixture
 def installed_shell(installed: Path, tmp_path: Path) -> Iterator[Callable[[Server], Shell]]:
-    """The installed gphoto-ws in an empty folder, for a server; what still runs of it is ended after the test."""
+    """The installed gphoto-ws in an empty folder, for a server; its processes are ended after the test."""
     shells: list[Shell] = []
 
     def make(server: Server) -> Shell:
@@ -98,11 +100,11 @@ def installed_shell(installed: Path, tmp_path: Path) -> Iterator[Callable[[Serve
 
 @pytest.fixture
 def shell(installed_shell: Callable[[Server], Shell], server: Server) -> Shell:
-    """The same for the server with two cameras."""
+    """The installed gphoto-ws for the server with two cameras."""
     return installed_shell(server)
 
 
 @pytest.fixture
 def bare_shell(installed_shell: Callable[[Server], Shell], bare_server: Server) -> Shell:
-    """The same for the server without cameras."""
+    """The installed gphoto-ws for the server without cameras."""
     return installed_shell(bare_server)

@@ -1,4 +1,4 @@
-"""What the client lacks of a server's declarations, as list_commands tells them."""
+"""Compare the client with a server's declarations, as list_commands reports them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gphoto_ws_client.decode import wire_key
 from gphoto_ws_client.live_view import LiveView
 from gphoto_ws_client.replies import LiveViewStarted
 
-# The client chooses these itself: frames and files come as binary messages.
+# The client sets these itself: it always receives frames and files as binary messages.
 CHOSEN = {("start_live_view", "format"), ("download_last_image", "transfer")}
-# What belongs to the binary messages of a download, and is not told on.
+# Fields that only describe the binary messages of a download; the client's result does not contain them.
 CONSUMED = {("download_last_image", "transfer"), ("download_last_image", "chunk_bytes")}
 
 
-def lacking(command: CommandDescription) -> list[str]:
-    """What the client does not have of a command; empty where it has everything."""
+def missing_parts(command: CommandDescription) -> list[str]:
+    """The parts of a command that the client does not have; empty if it has all of them."""
     method = getattr(Client, command.command, None)
     if method is None:
         return [f"method {command.command}"]
@@ -48,37 +48,37 @@ def _missing(command: CommandDescription, reply: Any) -> Iterator[str]:
 
 
 def _missing_of(schema: Mapping[str, Any], defs: Mapping[str, Any], kind: Any, consumed: set[str]) -> Iterator[str]:
-    """Fields that a dataclass lacks, or demands although the server may leave them out; in nested ones, too."""
+    """Fields that a dataclass lacks, or requires although the server may omit them; nested dataclasses included."""
     assert is_dataclass(kind)
-    known = {wire_key(one): one for one in fields(kind)}
+    known = {wire_key(field): field for field in fields(kind)}
     hints = get_type_hints(kind)
-    for name, told in _properties(schema).items():
+    for name, property in _properties(schema).items():
         if name in consumed:
             continue
         if name not in known:
             yield f"key {name}"
             continue
-        one = known[name]
-        # Without a default the server always tells it; one that is no null is told, too.
-        always = name in schema.get("required", ()) or told.get("default") is not None
-        if not always and one.default is MISSING:
+        field = known[name]
+        # The server always sends a required field, and one whose default is not null.
+        always = name in schema.get("required", ()) or property.get("default") is not None
+        if not always and field.default is MISSING:
             yield f"a default for {name}"
-        inner = next(_references(told), None)
-        nested = next((part for part in _flat(hints[one.name]) if is_dataclass(part)), None)
+        inner = next(_references(property), None)
+        nested = next((part for part in _flat(hints[field.name]) if is_dataclass(part)), None)
         if inner is not None and nested is not None:
             yield from _missing_of(defs[inner], defs, nested, set())
         elif inner is not None and defs[inner].get("type") == "object":
             yield f"a dataclass for {name}"
 
 
-def _references(told: Any) -> Iterator[str]:
-    if isinstance(told, Mapping):
-        if "$ref" in told:
-            yield str(told["$ref"]).rpartition("/")[2]
-        for value in told.values():
+def _references(property: Any) -> Iterator[str]:
+    if isinstance(property, Mapping):
+        if "$ref" in property:
+            yield str(property["$ref"]).rpartition("/")[2]
+        for value in property.values():
             yield from _references(value)
-    elif isinstance(told, list):
-        for value in told:
+    elif isinstance(property, list):
+        for value in property:
             yield from _references(value)
 
 
@@ -90,22 +90,22 @@ def _flat(hint: Any) -> Iterator[Any]:
 
 
 def _wrong_choices(command: CommandDescription, method: Any) -> Iterator[str]:
-    """Arguments whose Literal allows other words than the server's enum."""
+    """Arguments whose Literal allows other values than the server's enum."""
     hints = get_type_hints(method)
-    for name, told in _properties(command.payload).items():
-        if name in hints and (words := set(_enums(told))):
-            here = {word for part in _flat(hints[name]) for word in get_args(part) if isinstance(word, (str, int))}
-            if here != words:
-                yield f"choices {sorted(words ^ here, key=str)} of {name} of {command.command}"
+    for name, property in _properties(command.payload).items():
+        if name in hints and (allowed := set(_enums(property))):
+            literals = {word for part in _flat(hints[name]) for word in get_args(part) if isinstance(word, (str, int))}
+            if literals != allowed:
+                yield f"choices {sorted(allowed ^ literals, key=str)} of {name} of {command.command}"
 
 
-def _enums(told: Any) -> Iterator[Any]:
-    if isinstance(told, Mapping):
-        yield from told.get("enum", ())
-        if "const" in told:
-            yield told["const"]
-        for value in told.values():
+def _enums(property: Any) -> Iterator[Any]:
+    if isinstance(property, Mapping):
+        yield from property.get("enum", ())
+        if "const" in property:
+            yield property["const"]
+        for value in property.values():
             yield from _enums(value)
-    elif isinstance(told, list):
-        for value in told:
+    elif isinstance(property, list):
+        for value in property:
             yield from _enums(value)

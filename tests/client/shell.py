@@ -1,4 +1,4 @@
-"""gphoto-ws as people run it: the installed program, a process of its own."""
+"""Run gphoto-ws as users do: the installed program in its own process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUN_S = WITHIN_S
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a run ended."""
+    """The result of a run."""
 
     code: int
     out: bytes
@@ -47,14 +47,14 @@ class Shell:
         self.programs = programs
         self.program = str(programs / "gphoto-ws")
         self._started: list[subprocess.Popen[bytes]] = []
-        # Warnings are errors here, too; nothing of this process's path or settings comes along.
+        # Warnings are errors here too. Import path and settings of the test process are not passed on.
         self.environment = {
             "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "GPHOTO_WS_URL": server.uri,
             "GPHOTO_WS_TOKEN": server.token,
         }  # fmt: skip
 
     def start(self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
-        """Start it; an empty variable is taken away."""
+        """Start gphoto-ws; a variable with an empty value is removed from the environment."""
         return self._start(arguments, environment, stdout)
 
     def _start(self, arguments: Sequence[str], environment: dict[str, str], stdout: int) -> subprocess.Popen[bytes]:
@@ -67,7 +67,7 @@ class Shell:
         return process
 
     def end(self) -> None:
-        """End what still runs of it."""
+        """Kill the processes that are still running."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
@@ -77,18 +77,18 @@ class Shell:
                     stream.close()
 
     def run(self, *arguments: str, **environment: str) -> Done:
-        """Run it to its end; no run may show a traceback."""
+        """Run gphoto-ws until it ends; fails on a traceback."""
         return finish(self._start(arguments, environment, subprocess.PIPE))
 
-    def good(self, *arguments: str, **environment: str) -> Done:
-        """Run it; fails unless it went well, without a word on stderr."""
+    def succeed(self, *arguments: str, **environment: str) -> Done:
+        """Run gphoto-ws; fails unless it succeeds with an empty stderr."""
         done = self.run(*arguments, **environment)
         assert (done.code, done.err) == (0, "")
         return done
 
 
 def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], wanted: bytes) -> bytes:
-    """The next line of stdout that holds `wanted`; `meanwhile` is done until it is there."""
+    """The next line of stdout that contains `wanted`; `meanwhile` is called repeatedly until the line arrives."""
     assert process.stdout is not None
     deadline = time.monotonic() + RUN_S
     line = b""
@@ -103,7 +103,7 @@ def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], w
 
 
 def finish(process: subprocess.Popen[bytes]) -> Done:
-    """Wait for the end; fails on a traceback."""
+    """Wait until the process ends; fails on a traceback."""
     try:
         out, err = process.communicate(timeout=RUN_S)
     except subprocess.TimeoutExpired:
@@ -117,6 +117,6 @@ def finish(process: subprocess.Popen[bytes]) -> Done:
 
 
 def interrupt(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT) -> Done:
-    """Ctrl-C; how it ended."""
+    """Send the signal of Ctrl-C or another one; returns the result of the run."""
     process.send_signal(number)
     return finish(process)

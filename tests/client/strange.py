@@ -1,4 +1,4 @@
-"""Servers that do what ours never does: close in the middle, with any code, or send damaged files."""
+"""Servers that misbehave as ours never does: they close at any time with any code, or send damaged files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LOGGED_IN = {
     "version": "0",
     "limits": {},
 }
-PIECE = struct.Struct(">BBHIQ")
+BINARY_HEADER = struct.Struct(">BBHIQ")
 
 Answer = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
 
 
 class Strange:
-    """What a strange server saw."""
+    """What a misbehaving server received."""
 
     def __init__(self) -> None:
         self.uri = ""
@@ -39,7 +39,7 @@ class Strange:
 
 @asynccontextmanager
 async def strange(answer: Answer) -> AsyncIterator[Strange]:
-    """A server that lets everybody in, and answers every command by `answer`."""
+    """A server that accepts every login and calls `answer` for every command."""
     seen = Strange()
 
     async def talk(socket: ServerConnection) -> None:
@@ -64,7 +64,7 @@ async def strange(answer: Answer) -> AsyncIterator[Strange]:
 
 
 async def pong(socket: ServerConnection, message: dict[str, Any]) -> None:
-    """Answer as to a ping."""
+    """Reply to the command as to a ping."""
     head = {"status": "ok", "id": message["id"], "command": message["command"]}
     await socket.send(json.dumps({**head, "message": "pong"}))
 
@@ -77,9 +77,10 @@ async def transfer(
     sent: int | None = None,
     lie: dict[str, Any] | None = None,
 ) -> None:
-    """Answer download_last_image with one piece and a digest, the right one unless given; or close after `sent` bytes.
+    """Answer download_last_image with the whole file in one chunk and its digest.
 
-    `lie` takes the place of what the reply says.
+    `sha256` replaces the right digest, `lie` replaces fields of the reply, and with `sent` the server closes the
+    connection after that many bytes.
     """
     await socket.send(
         json.dumps(
@@ -92,14 +93,14 @@ async def transfer(
         )
     )  # fmt: skip
     if sent is not None:
-        await socket.send(PIECE.pack(2, 0, 1, 0, 0) + data[:sent])
+        await socket.send(BINARY_HEADER.pack(2, 0, 1, 0, 0) + data[:sent])
         await socket.close(1001)
         return
-    await socket.send(PIECE.pack(2, 1, 1, 0, 0) + data)
+    await socket.send(BINARY_HEADER.pack(2, 1, 1, 0, 0) + data)
     digest = sha256 or hashlib.sha256(data).hexdigest()
     await socket.send(json.dumps({"event": "transfer_complete", "transfer": 1, "size": len(data), "sha256": digest}))
 
 
 async def never(socket: ServerConnection, message: dict[str, Any]) -> None:
-    """Answer nothing."""
+    """Send no reply."""
     await asyncio.sleep(0)

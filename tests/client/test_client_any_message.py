@@ -1,4 +1,4 @@
-"""Whatever a server sends, the client answers with a result or an error of its own tree, and can be used or is over."""
+"""Any message from the server gives a result or a GphotoWsError, and the client stays usable or is closed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.client.strange import PIECE, pong, strange
+from tests.client.strange import BINARY_HEADER, pong, strange
 
-PATIENCE_S = 50.0
+DEADLINE_S = 50.0
 
 
 class Text(str):
-    """Text that a failing test does not print."""
+    """Text with a short repr, so that a failing test does not print all of it."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class Text(str):
 
 
 DEEP = Text("[" * 100_000)
-# Below Python's limit of recursion, and so read by its json module; what then goes through it by recursion fails.
+# Within Python's recursion limit, so its json module reads it. Recursive code in the client would exceed the limit.
 HALF_DEEP = "[" * 700 + "]" * 700
 DEEP_REPLY = Text(f'{{"id": 1, "status": "ok", "message": "pong", "x": {HALF_DEEP}}}')
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -63,7 +63,7 @@ MESSAGES = (
     | VALUES.map(json.dumps)
     | st.sampled_from([DEEP, Text(HALF_DEEP), DEEP_REPLY, Text("1" * 5000), "1e999", '{"id":1e999}'])
     | st.builds(
-        lambda kind, number, position, body: PIECE.pack(kind, 3, number, 5, position) + body,
+        lambda kind, number, position, body: BINARY_HEADER.pack(kind, 3, number, 5, position) + body,
         st.integers(0, 3), st.integers(0, 2), st.sampled_from([0, 1, 2**63, 2**64 - 1]) | st.integers(0, 2**64 - 1),
         st.binary(max_size=20),
     )
@@ -98,20 +98,20 @@ async def _one_frame(client: Client) -> None:
         await anext(view)
 
 
-async def _end(client: Client, use: Use) -> BaseException | None:
-    """How it ended; nothing may be reported to the event loop, and the client has to be of use after it."""
+async def _error_of(client: Client, use: Use) -> BaseException | None:
+    """Call `use`; returns the client's error, None without one. Any other exception fails the test."""
     try:
         async with asyncio.timeout(0.2):
             await use(client)
     except GphotoWsError as error:
         return error
-    except TimeoutError:  # of this test: no event or frame came, or the reply was not understood
+    except TimeoutError:  # the timeout above: no event or frame came, or the reply was not understood
         return None
     return None
 
 
 def loop_errors() -> list[dict[str, Any]]:
-    """What goes to nobody but the event loop's handler from now on."""
+    """Collect the errors that reach only the event loop's exception handler from now on."""
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     return errors
@@ -126,25 +126,26 @@ def loop_errors() -> list[dict[str, Any]]:
     USES[12],
     "ok",
     {"message": "", "stream": 1, "fps": 1, "format": "binary", "rotation": 0, "flip": False, "port": "x"},
-    [PIECE.pack(1, 0, 1, 5, 2**64 - 1) + b"jpeg"],
+    [BINARY_HEADER.pack(1, 0, 1, 5, 2**64 - 1) + b"jpeg"],
 )
-async def test_any_reply_and_any_message_around_it(use: Use, status: Any, body: Any, around: list[Any]) -> None:
-    honest = False
+async def test_any_reply_followed_by_any_messages(use: Use, status: Any, body: Any, messages: list[Any]) -> None:
+    well_behaved = False
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
-        if honest:
+        if well_behaved:
             await pong(socket, message)
             return
         head = {"status": status, "id": message["id"], "command": message["command"]}
         await socket.send(json.dumps({**body, **head}))
-        for one in around:
-            await socket.send(one)
+
+        for raw in messages:
+            await socket.send(raw)
 
     reported = loop_errors()
-    async with asyncio.timeout(PATIENCE_S), strange(answer) as server:
+    async with asyncio.timeout(DEADLINE_S), strange(answer) as server:
         async with Client(server.uri, "x") as client:
-            await _end(client, use)
-            honest = True
+            await _error_of(client, use)
+            well_behaved = True
             assert (await client.ping()).message == "pong"
         assert server.logins == 1
     assert reported == []
@@ -153,14 +154,14 @@ async def test_any_reply_and_any_message_around_it(use: Use, status: Any, body: 
 @SOME
 @given(MESSAGES | st.builds(lambda body: json.dumps({"status": "error", **body}), BODIES))
 @example(DEEP)
-async def test_any_answer_to_the_login(message: Any) -> None:
+async def test_any_login_reply(message: Any) -> None:
     async def talk(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(message)
         await socket.wait_closed()
 
     reported = loop_errors()
-    async with asyncio.timeout(PATIENCE_S), serve(talk, "127.0.0.1", 0) as server:
+    async with asyncio.timeout(DEADLINE_S), serve(talk, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(GphotoWsError):
             async with Client(f"ws://127.0.0.1:{port}", "x"):
@@ -177,13 +178,13 @@ async def test_any_answer_to_the_login(message: Any) -> None:
 )
 @example(b"\x81\x02\xff\xff")
 @example(b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff")
-async def test_any_bytes_below_the_messages(data: bytes) -> None:
+async def test_any_bytes_on_the_connection(data: bytes) -> None:
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
         socket.transport.write(data)
 
     reported = loop_errors()
     async with (
-        asyncio.timeout(PATIENCE_S),
+        asyncio.timeout(DEADLINE_S),
         strange(answer) as server,
         Client(server.uri, "x", reply_timeout=0.2, reconnect_for=0) as client,
     ):
@@ -193,7 +194,7 @@ async def test_any_bytes_below_the_messages(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 1000])
-async def test_a_message_beyond_the_bound_ends_the_connection_and_not_the_client(size: int) -> None:
+async def test_a_too_large_message_closes_the_connection_but_not_the_client(size: int) -> None:
     counter = itertools.count()
 
     async def big(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -203,7 +204,7 @@ async def test_a_message_beyond_the_bound_ends_the_connection_and_not_the_client
             await socket.send(b"x" * (2**16 + size))
 
     async with (
-        asyncio.timeout(PATIENCE_S),
+        asyncio.timeout(DEADLINE_S),
         strange(big) as server,
         Client(server.uri, "x", max_message=2**16) as client,
     ):
@@ -214,10 +215,10 @@ async def test_a_message_beyond_the_bound_ends_the_connection_and_not_the_client
     assert (server.logins, server.commands) == (2, ["ping", "ping"])
 
 
-@pytest.mark.parametrize("bound", [0, -1, 1000, None])
-def test_the_bound_cannot_be_taken_away(bound: Any) -> None:
+@pytest.mark.parametrize("max_message", [0, -1, 1000, None])
+def test_the_message_size_limit_cannot_be_disabled(max_message: Any) -> None:
     with pytest.raises(ValueError, match="max_message must be"):
-        Client(max_message=bound)
+        Client(max_message=max_message)
 
 
 @pytest.mark.parametrize(
@@ -225,28 +226,28 @@ def test_the_bound_cannot_be_taken_away(bound: Any) -> None:
     ["ws://127.0.0.1:99999", "ws://a..b:80", "ws://[::1", "ws://", "http://127.0.0.1:1", "wss://[", "ws://\x00", "\ud800",
      "ws://\ud800/", "ws://x:y"],
 )  # fmt: skip
-async def test_any_address_is_refused_in_words(address: str) -> None:
+async def test_any_invalid_address_raises_connection_failed(address: str) -> None:
     with pytest.raises(ConnectionFailed):
         async with Client(address, "x"):
             pass
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    """The token would go to a server that nobody named."""
+    """The token would be sent to a server that the user did not name."""
     visited: list[str] = []
 
-    async def send_away(socket: ServerConnection) -> None:
+    async def record_visit(socket: ServerConnection) -> None:
         visited.append("second")
 
-    async with serve(send_away, "127.0.0.1", 0) as second:
-        elsewhere = next(iter(second.sockets)).getsockname()[1]
+    async with serve(record_visit, "127.0.0.1", 0) as second:
+        second_port = next(iter(second.sockets)).getsockname()[1]
 
         def redirect(connection: ServerConnection, request: Any) -> Any:
             response = connection.respond(302, "")
-            response.headers["Location"] = f"ws://127.0.0.1:{elsewhere}/"
+            response.headers["Location"] = f"ws://127.0.0.1:{second_port}/"
             return response
 
-        async with serve(send_away, "127.0.0.1", 0, process_request=redirect) as first:
+        async with serve(record_visit, "127.0.0.1", 0, process_request=redirect) as first:
             port = next(iter(first.sockets)).getsockname()[1]
             with pytest.raises(ConnectionFailed, match="HTTP 302"):
                 async with Client(f"ws://127.0.0.1:{port}", "x"):

@@ -1,4 +1,4 @@
-"""Each command of the client once, on a real server and a simulated camera."""
+"""Each command of the client once, with a real server and a simulated camera."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ async def test_cameras_are_listed(api: Client, ports: list[str]) -> None:
     assert "live_view" in cameras[0].can
 
 
-async def test_the_selected_camera_gets_the_commands_and_a_port_overrides_it(api: Client, ports: list[str]) -> None:
+async def test_commands_use_the_selected_camera_unless_a_port_is_given(api: Client, ports: list[str]) -> None:
     assert (await api.select_camera(ports[1])).message == f"Camera on port {ports[1]} selected"
     assert (await api.get_camera_info()).serial == "SIM0000002"
     assert (await api.get_camera_info(port=ports[0])).serial == "SIM0000001"
 
 
-async def test_a_camera_tells_who_it_is_and_how_it_is(api: Client) -> None:
-    told = await api.get_camera_info()
-    assert (told.name, told.model, told.state, told.connected) == ("PTP/IP Camera", "Canon EOS 550D", "ready", True)
-    assert told.battery
-    assert told.storage is not None
-    assert told.storage[0].capacity
+async def test_camera_info_has_model_state_and_storage(api: Client) -> None:
+    info = await api.get_camera_info()
+    assert (info.name, info.model, info.state, info.connected) == ("PTP/IP Camera", "Canon EOS 550D", "ready", True)
+    assert info.battery
+    assert info.storage is not None
+    assert info.storage[0].capacity
 
 
-async def test_a_shot_with_settings_comes_along_as_a_picture(api: Client, simulator: Control) -> None:
+async def test_capture_with_settings_returns_the_picture(api: Client, simulator: Control) -> None:
     shots = simulator.state()["shots"]
     shot = await api.capture_image(settings={"iso": 400}, download="full")
     assert simulator.state()["shots"] == shots + 1
@@ -43,13 +43,13 @@ async def test_a_shot_with_settings_comes_along_as_a_picture(api: Client, simula
     assert (await api.get_config("iso")).value == "100"
 
 
-async def test_a_thumbnail_can_come_along(api: Client) -> None:
+async def test_capture_can_return_a_thumbnail(api: Client) -> None:
     shot = await api.capture_image(download="thumbnail")
     assert shot.image is not None
     assert decoded(shot.image).size == (160, 120)
 
 
-async def test_a_file_and_a_piece_of_it_come_as_bytes(api: Client) -> None:
+async def test_a_file_and_a_part_of_it_are_returned_as_bytes(api: Client) -> None:
     shot = await api.capture_image()
     whole = await api.download_last_image()
     assert whole.camera_filepath == shot.camera_filepath
@@ -72,7 +72,7 @@ async def test_settings_are_read_and_changed(api: Client) -> None:
     assert (iso.value, iso.path) == ("800", "/main/imgsettings/iso")
 
 
-async def test_a_preview_is_a_picture(api: Client) -> None:
+async def test_capture_preview_returns_a_picture(api: Client) -> None:
     assert decoded((await api.capture_preview()).image).size == (480, 320)
 
 
@@ -81,7 +81,7 @@ async def test_a_camera_can_be_restarted(api: Client) -> None:
     assert (await api.get_camera_info()).state == "ready"
 
 
-async def test_files_are_listed_page_by_page_shown_small_and_deleted(api: Client) -> None:
+async def test_files_are_listed_in_pages_read_as_thumbnails_and_deleted(api: Client) -> None:
     paths = [(await api.capture_image()).camera_filepath for _ in range(3)]
     folder = paths[0].rpartition("/")[0]
     first = await api.list_files(folder, limit=2)
@@ -94,19 +94,19 @@ async def test_files_are_listed_page_by_page_shown_small_and_deleted(api: Client
     assert (await api.list_files(folder)).total == 2
 
 
-async def test_subscriptions_are_told(api: Client) -> None:
+async def test_subscribe_and_unsubscribe_return_the_events(api: Client) -> None:
     assert (await api.subscribe(["file_added", "camera_state"])).events == ("camera_state", "file_added")
     assert (await api.unsubscribe(["file_added"])).events == ("camera_state",)
 
 
-async def test_the_server_tells_about_itself(api: Client) -> None:
+async def test_server_info_and_list_commands(api: Client) -> None:
     info = await api.server_info()
     assert (info.server, info.protocol) == ("gphoto-ws-server", 1)
     assert info.limits["pending_commands"] > 0
     assert (await api.ping()).message == "pong"
 
 
-async def test_a_wrong_value_names_what_is_allowed(api: Client) -> None:
+async def test_the_error_of_a_wrong_value_lists_the_choices(api: Client) -> None:
     with pytest.raises(DataError, match="Allowed: Auto, 100") as caught:
         await api.set_config("iso", 201)
     error = caught.value
@@ -114,13 +114,13 @@ async def test_a_wrong_value_names_what_is_allowed(api: Client) -> None:
     assert "200" in error.details["choices"]
 
 
-async def test_a_wrong_argument_is_refused(api: Client) -> None:
+async def test_a_wrong_argument_is_rejected(api: Client) -> None:
     with pytest.raises(RequestRefused) as caught:
         await api.list_files("/", limit=100_000)
     assert caught.value.code == "invalid_payload"
 
 
-async def test_without_a_choice_between_two_cameras_the_error_says_so(server: Server, ports: list[str]) -> None:
+async def test_without_a_selected_camera_the_error_lists_both_ports(server: Server, ports: list[str]) -> None:
     async with Client(server.uri, server.token) as client:
         with pytest.raises(CameraError) as caught:
             await client.capture_image()
@@ -128,7 +128,7 @@ async def test_without_a_choice_between_two_cameras_the_error_says_so(server: Se
     assert caught.value.details["ports"] == ports
 
 
-async def test_a_busy_camera_may_be_asked_again(api: Client, simulator: Control) -> None:
+async def test_a_command_to_a_busy_camera_can_be_retried(api: Client, simulator: Control) -> None:
     simulator.fault("busy", "0x9128", times=None)  # the shutter
     with pytest.raises(CameraError) as caught:
         await api.capture_image()

@@ -1,4 +1,4 @@
-"""Events of the client: typed, only those asked for, told once to each who asked."""
+"""Events of the client: typed, and emitted once to each listener that subscribed to them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ KIND = TypeVar("KIND", bound=Event)
 
 
 async def first(events: Events, kind: type[KIND], wanted: Callable[[KIND], bool] = lambda event: True) -> KIND:
-    """The next event of a kind; a camera tells of its other settings, too."""
+    """The next matching event of a kind; others are skipped, because a camera also emits events of other settings."""
     async for event in events:
         if isinstance(event, kind) and wanted(event):
             return event
     raise AssertionError("no more events")
 
 
-async def test_a_picture_by_the_cameras_own_button_is_told(api: Client, simulator: Control, ports: list[str]) -> None:
+async def test_a_picture_taken_with_the_camera_button_emits_file_added(
+    api: Client, simulator: Control, ports: list[str]
+) -> None:
     async with asyncio.timeout(WITHIN_S), api.events("file_added") as events:
         (path,) = simulator.shutter()
         event = await anext(events)
@@ -31,14 +33,14 @@ async def test_a_picture_by_the_cameras_own_button_is_told(api: Client, simulato
     assert event.time is not None
 
 
-async def test_a_changed_setting_is_told_with_its_value(api: Client) -> None:
+async def test_a_changed_setting_emits_config_changed_with_its_value(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S), api.events("config_changed") as events:
         await api.set_config("iso", 400)
         event = await first(events, ConfigChanged, lambda event: (event.config_name, event.value) == ("iso", "400"))
     assert event.value == "400"
 
 
-async def test_states_and_saved_pictures_are_told(api: Client) -> None:
+async def test_states_and_saved_pictures_emit_events(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S), api.events() as events:
         shot = await api.capture_image(save=True)
         kinds: dict[type, object] = {}
@@ -52,7 +54,7 @@ async def test_states_and_saved_pictures_are_told(api: Client) -> None:
     assert state.state == "capturing"
 
 
-async def test_each_listener_gets_what_it_asked_for(api: Client, simulator: Control) -> None:
+async def test_each_listener_gets_the_events_it_subscribed_to(api: Client, simulator: Control) -> None:
     async with asyncio.timeout(WITHIN_S), api.events("config_changed") as changes:
         async with api.events("file_added", "config_changed") as both:
             await api.set_config("iso", 200)
@@ -60,7 +62,7 @@ async def test_each_listener_gets_what_it_asked_for(api: Client, simulator: Cont
             assert isinstance(await anext(changes), ConfigChanged)
             simulator.shutter()
             await first(both, FileAdded)
-        # What the other one still wants stays subscribed.
+        # The outer listener keeps its subscription.
         await api.set_config("iso", 800)
         await first(changes, ConfigChanged, lambda event: event.value == "800")
     assert (await api.unsubscribe(["camera_state"])).events == ()

@@ -1,4 +1,4 @@
-"""Live view of the client: the newest frame, its header, gaps, the end."""
+"""Live view of the client: the newest frame, its header, dropped frames, and how a stream ends."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.waiting import WITHIN_S, until
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """Not reset: live view may still be on from the test before."""
+    """The control port without a reset: live view may still be on from the previous test."""
     with as_they_are(shared_cameras) as control:
         yield control
 
 
-async def test_frames_carry_their_number_time_and_picture(api: Client) -> None:
+async def test_frames_have_number_time_and_picture(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S), api.live_view(fps=30) as view:
         assert view.started is not None
         frames = [await anext(view) for _ in range(5)]
@@ -36,11 +36,11 @@ async def test_frames_carry_their_number_time_and_picture(api: Client) -> None:
         assert abs(datetime.now(UTC) - frame.time) < timedelta(minutes=1)
 
 
-async def test_a_slow_reader_gets_the_newest_frame_and_is_told_of_the_gap(api: Client, server: Server) -> None:
-    async with asyncio.timeout(WITHIN_S), api.live_view(fps=30) as slow, Client(server.uri, server.token) as other:
+async def test_a_slow_client_gets_the_newest_frame_with_dropped_set(api: Client, server: Server) -> None:
+    async with asyncio.timeout(WITHIN_S), api.live_view(fps=30) as slow, Client(server.uri, server.token) as second:
         first = await anext(slow)
         assert api._connection.selected is not None
-        async with other.live_view(fps=30, port=api._connection.selected) as fast:
+        async with second.live_view(fps=30, port=api._connection.selected) as fast:
             seen = await anext(fast)
             while seen.seq < first.seq + 10:
                 seen = await anext(fast)
@@ -50,13 +50,13 @@ async def test_a_slow_reader_gets_the_newest_frame_and_is_told_of_the_gap(api: C
     assert mark(late.jpeg, "frame") > mark(first.jpeg, "frame")
 
 
-async def test_frames_stay_off_the_network_when_nobody_acknowledges(api: Client) -> None:
+async def test_with_one_frame_in_flight_each_ack_requests_the_next(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S), api.live_view(fps=60, max_in_flight=1) as view:
-        frames = [await anext(view) for _ in range(5)]  # each ack lets the next one out
+        frames = [await anext(view) for _ in range(5)]  # the server sends the next frame after each ack
         assert frames[-1].seq > frames[0].seq
 
 
-async def test_the_end_of_the_block_ends_live_view(api: Client, simulator: Control) -> None:
+async def test_leaving_the_context_ends_live_view(api: Client, simulator: Control) -> None:
     async with asyncio.timeout(WITHIN_S), api.live_view() as view:
         await anext(view)
     await until(lambda: not simulator.state()["live_view"])
@@ -64,24 +64,24 @@ async def test_the_end_of_the_block_ends_live_view(api: Client, simulator: Contr
         await anext(view)
 
 
-async def test_a_started_view_is_stopped_by_its_number_or_with_its_camera(api: Client, ports: list[str]) -> None:
+async def test_live_view_is_stopped_by_stream_number_or_by_port(api: Client, ports: list[str]) -> None:
     async with asyncio.timeout(WITHIN_S):
-        one = await api.start_live_view(fps=15)
-        other = await api.start_live_view(fps=15, port=ports[1])
-        assert one.started is not None
-        assert one.started.stream != (other.started.stream if other.started else None)
-        await anext(one)
-        assert (await api.stop_live_view(stream=one.started.stream)).sent > 0
-        assert [frame async for frame in one] == []
-        assert (await anext(other)).jpeg
+        first = await api.start_live_view(fps=15)
+        second = await api.start_live_view(fps=15, port=ports[1])
+        assert first.started is not None
+        assert first.started.stream != (second.started.stream if second.started else None)
+        await anext(first)
+        assert (await api.stop_live_view(stream=first.started.stream)).sent > 0
+        assert [frame async for frame in first] == []
+        assert (await anext(second)).jpeg
         await api.stop_live_view(port=ports[1])
-        assert [frame async for frame in other] == []
+        assert [frame async for frame in second] == []
         with pytest.raises(DataError) as caught:
             await api.stop_live_view()
         assert caught.value.code == "live_view_not_running"
 
 
-async def test_stopping_tells_the_servers_counts(api: Client) -> None:
+async def test_stopping_returns_the_servers_counts(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S):
         view = await api.start_live_view()
         for _ in range(3):
@@ -92,16 +92,16 @@ async def test_stopping_tells_the_servers_counts(api: Client) -> None:
         assert await view.stop() is None
 
 
-async def test_turned_and_mirrored_as_asked(api: Client) -> None:
+async def test_frames_have_the_requested_rotation_and_flip(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S), api.live_view(rotation=90, flip=True) as view:
         assert view.started is not None
         assert (view.started.rotation, view.started.flip) == (90, True)
         assert decoded((await anext(view)).jpeg).size == (320, 480)
 
 
-async def test_a_start_that_is_called_off_leaves_no_stream_behind(api: Client, simulator: Control) -> None:
+async def test_a_cancelled_start_leaves_no_stream(api: Client, simulator: Control) -> None:
     await until(lambda: not simulator.state()["live_view"])
-    simulator.fault("late", "0x9110", seconds=0.7)  # what the driver sets the viewfinder with
+    simulator.fault("late", "0x9110", seconds=0.7)  # the operation that switches the viewfinder on
     starting = asyncio.create_task(api.start_live_view())
     await until(lambda: not simulator.state()["faults"])
     starting.cancel()
@@ -110,7 +110,7 @@ async def test_a_start_that_is_called_off_leaves_no_stream_behind(api: Client, s
     assert (await api.get_camera_info()).viewers == 0
 
 
-async def test_a_still_in_between_does_not_end_the_stream(api: Client) -> None:
+async def test_a_capture_does_not_end_the_stream(api: Client) -> None:
     async with asyncio.timeout(WITHIN_S), api.live_view() as view:
         before = await anext(view)
         await api.capture_image()

@@ -1,4 +1,4 @@
-"""What clients/python/README.md shows is run: the program, and every command of the shell."""
+"""Run the program and every shell command that clients/python/README.md shows."""
 
 from __future__ import annotations
 
@@ -26,20 +26,18 @@ def snippets(language: str) -> list[str]:
 
 
 @pytest.fixture
-def server_of_the_reader(mortal: Callable[..., Server]) -> Server:
+def readme_server(restartable_server: Callable[..., Server]) -> Server:
     """A server with one camera, as in the README."""
-    return mortal()
+    return restartable_server()
 
 
-def test_the_program_runs_as_it_stands(
-    installed_shell: Callable[[Server], Shell], server_of_the_reader: Server
-) -> None:
+def test_the_program_runs_unchanged(installed_shell: Callable[[Server], Shell], readme_server: Server) -> None:
     (source,) = snippets("python")
     assert len([line for line in source.splitlines() if line.strip()]) <= 22
-    shell = installed_shell(server_of_the_reader)
-    own = source.replace("ws://localhost:8765", server_of_the_reader.uri)
-    own = own.replace("mysecrettoken", server_of_the_reader.token)
-    (shell.folder / "program.py").write_text(own)
+    shell = installed_shell(readme_server)
+    program = source.replace("ws://localhost:8765", readme_server.uri)
+    program = program.replace("mysecrettoken", readme_server.token)
+    (shell.folder / "program.py").write_text(program)
     done = subprocess.run(
         [shell.programs / "python", "-W", "error", "program.py"], cwd=shell.folder, capture_output=True, text=True,
         timeout=WITHIN_S, check=False,
@@ -52,10 +50,10 @@ def test_the_program_runs_as_it_stands(
     assert decoded((shell.folder / "picture.jpg").read_bytes()).getexif().get_ifd(0x8769)[0x8827] == 200
 
 
-def test_the_commands_of_the_shell_run_as_they_stand(
-    installed_shell: Callable[[Server], Shell], server_of_the_reader: Server, lone: Control
+def test_the_shell_commands_run_unchanged(
+    installed_shell: Callable[[Server], Shell], readme_server: Server, restart_control: Control
 ) -> None:
-    shell = installed_shell(server_of_the_reader)
+    shell = installed_shell(readme_server)
     block = next(block for block in snippets("sh") if TOKEN_LINE in block)
     ran = []
     for line in block.splitlines():
@@ -66,21 +64,21 @@ def test_the_commands_of_the_shell_run_as_they_stand(
         ran.append(words[1])
         if words[1] == "watch":
             watching = shell.start(*words[1:])
-            line_of(watching, lone.shutter, b"file_added")
+            line_of(watching, restart_control.shutter, b"file_added")
             assert interrupt(watching).code == 130
         else:
-            shell.good(*words[1:])
+            shell.succeed(*words[1:])
     assert ran == ["cameras", "info", "capture", "config", "config", "config", "files", "get", "live", "watch"]
     names = {path.name for path in shell.folder.iterdir()}
     assert {"photo.jpg", "first.jpg", "frame-001.jpg", "frame-010.jpg"} <= names
 
 
-def test_the_table_of_exceptions_is_complete() -> None:
+def test_the_exception_table_is_complete() -> None:
     kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
     assert kinds - set(re.findall(r"`(\w+)`", README)) == set()
 
 
-def test_the_exit_codes_are_those_of_the_help(bare_shell: Shell) -> None:
-    told = bare_shell.good("--help").text
+def test_the_exit_codes_match_the_help(bare_shell: Shell) -> None:
+    help_text = bare_shell.succeed("--help").text
     for code in re.findall(r"^\| (\d+)", README, re.MULTILINE):
-        assert re.search(rf"\b{code}\b", told)
+        assert re.search(rf"\b{code}\b", help_text)

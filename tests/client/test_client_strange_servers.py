@@ -1,4 +1,4 @@
-"""The client against servers that close with any code, answer nothing, or send damage."""
+"""The client against servers that close with any code, do not reply, or send damaged data."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gphoto_ws_client import (
 )
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.client.strange import LOGGED_IN, PIECE, never, pong, strange, transfer
+from tests.client.strange import BINARY_HEADER, LOGGED_IN, never, pong, strange, transfer
 from tests.support.waiting import WITHIN_S, until
 
-COME_AGAIN, STAY_AWAY = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406)
+RECONNECT_CODES, FINAL_CODES = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406)
 
 
 def closing_once(code: int) -> Any:
-    """Close the first connection at its first command; then behave."""
+    """Close the first connection at its first command; reply normally afterwards."""
     closed: list[int] = []
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -40,15 +40,15 @@ def closing_once(code: int) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("code", COME_AGAIN)
-async def test_after_these_close_codes_the_client_comes_again(code: int) -> None:
+@pytest.mark.parametrize("code", RECONNECT_CODES)
+async def test_the_client_reconnects_after_these_close_codes(code: int) -> None:
     async with strange(closing_once(code)) as server, Client(server.uri, "x", reconnect_for=10) as client:
         assert (await client.ping()).message == "pong"
     assert (server.logins, server.commands) == (2, ["ping", "ping"])
 
 
-@pytest.mark.parametrize("code", STAY_AWAY)
-async def test_after_these_close_codes_it_stays_away(code: int) -> None:
+@pytest.mark.parametrize("code", FINAL_CODES)
+async def test_the_client_does_not_reconnect_after_these_close_codes(code: int) -> None:
     async with strange(closing_once(code)) as server, Client(server.uri, "x", reconnect_for=10) as client:
         for _ in range(2):
             with pytest.raises(ConnectionLost) as caught:
@@ -57,7 +57,7 @@ async def test_after_these_close_codes_it_stays_away(code: int) -> None:
     assert server.logins == 1
 
 
-async def test_without_reconnecting_the_first_loss_is_the_last() -> None:
+async def test_with_reconnect_for_0_the_first_disconnect_is_final() -> None:
     async with strange(closing_once(1001)) as server, Client(server.uri, "x", reconnect_for=0) as client:
         with pytest.raises(ConnectionLost):
             await client.ping()
@@ -66,7 +66,7 @@ async def test_without_reconnecting_the_first_loss_is_the_last() -> None:
 
 
 @pytest.mark.parametrize("command", ["set_config", "delete_file", "restart_camera"])
-async def test_what_changes_something_is_sent_once(command: str) -> None:
+async def test_commands_that_change_something_are_sent_once(command: str) -> None:
     arguments = {"set_config": ("eosremoterelease", "Immediate"), "delete_file": ("/a/b.jpg",), "restart_camera": ()}
     async with strange(closing_once(1001)) as server, Client(server.uri, "x", reconnect_for=10) as client:
         with pytest.raises(ConnectionLost):
@@ -75,7 +75,7 @@ async def test_what_changes_something_is_sent_once(command: str) -> None:
     assert server.commands == [command, "ping"]
 
 
-async def test_a_shot_whose_answer_never_comes_is_unknown_and_sent_once() -> None:
+async def test_a_capture_without_a_reply_is_unknown_and_sent_once() -> None:
     async with strange(never) as server, Client(server.uri, "x", reply_timeout=0.3) as client:
         with pytest.raises(CaptureUnknown) as caught:
             await client.capture_image()
@@ -85,7 +85,7 @@ async def test_a_shot_whose_answer_never_comes_is_unknown_and_sent_once() -> Non
     assert server.commands == ["capture_image", "ping"]
 
 
-async def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_downloaded_again(tmp_path: Path) -> None:
     wrong = ["0" * 64]
 
     async def once_damaged(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ async def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
     assert len(server.commands) == 2
 
 
-async def test_a_file_is_fetched_again_that_was_lost_in_the_middle(tmp_path: Path) -> None:
+async def test_a_download_interrupted_by_a_disconnect_is_repeated(tmp_path: Path) -> None:
     attempts: list[ServerConnection] = []
 
     async def once_half(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ async def test_a_file_is_fetched_again_that_was_lost_in_the_middle(tmp_path: Pat
 
     steps: list[int] = []
     async with strange(once_half) as server, Client(server.uri, "x") as client:
-        await client.download(tmp_path / "a.jpg", progress=lambda here, size: steps.append(here))
+        await client.download(tmp_path / "a.jpg", progress=lambda received, size: steps.append(received))
     assert (tmp_path / "a.jpg").read_bytes() == b"picture"
     assert steps == [3, 7]
     assert server.logins == 2
@@ -131,9 +131,7 @@ async def test_a_file_that_stays_damaged_is_not_saved(tmp_path: Path) -> None:
         ({"transfer": None}, "no number under 'transfer'"), ({"size": "7"}, "does not fit Downloaded"),
     ],
 )  # fmt: skip
-async def test_a_file_that_is_not_what_the_server_says_is_not_saved(
-    tmp_path: Path, lie: dict[str, Any], words: str
-) -> None:
+async def test_a_file_that_contradicts_the_reply_is_not_saved(tmp_path: Path, lie: dict[str, Any], words: str) -> None:
     async def lying(socket: ServerConnection, message: dict[str, Any]) -> None:
         await transfer(socket, message, b"picture", lie=lie)
 
@@ -145,7 +143,7 @@ async def test_a_file_that_is_not_what_the_server_says_is_not_saved(
     assert server.logins == 1
 
 
-async def test_a_flood_of_nonsense_is_logged_a_few_times(caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_invalid_messages_are_logged_only_10_times(caplog: pytest.LogCaptureFixture) -> None:
     async def flood(socket: ServerConnection, message: dict[str, Any]) -> None:
         for _ in range(1000):
             await socket.send("{")
@@ -153,12 +151,12 @@ async def test_a_flood_of_nonsense_is_logged_a_few_times(caplog: pytest.LogCaptu
 
     async with strange(flood) as server, Client(server.uri, "x") as client:
         assert (await client.ping()).message == "pong"
-    told = [record.getMessage() for record in caplog.records if record.name == "gphoto_ws_client"]
-    assert len(told) == 10
-    assert "more of them are not logged" in told[-1]
+    logged = [record.getMessage() for record in caplog.records if record.name == "gphoto_ws_client"]
+    assert len(logged) == 10
+    assert "more of them are not logged" in logged[-1]
 
 
-async def test_a_server_that_hangs_up_on_everybody_is_left_alone_for_longer_and_longer() -> None:
+async def test_the_pause_before_each_reconnect_grows() -> None:
     logins: list[float] = []
 
     async def hang_up(socket: ServerConnection) -> None:
@@ -170,12 +168,12 @@ async def test_a_server_that_hangs_up_on_everybody_is_left_alone_for_longer_and_
         port = next(iter(server.sockets)).getsockname()[1]
         async with Client(f"ws://127.0.0.1:{port}", "x"):
             await until(lambda: len(logins) >= 5)
-    # 0.2, 0.4, 0.8 and 1.6 s, each give or take three tenths of it.
+    # The pauses are 0.2, 0.4, 0.8 and 1.6 s, each randomly up to 30 % shorter or longer.
     assert logins[4] - logins[3] >= 1.6 * 0.7
     assert logins[4] - logins[0] >= 3.0 * 0.7
 
 
-async def test_a_server_that_always_closes_at_the_selection_ends_the_command() -> None:
+async def test_a_server_that_always_closes_at_select_camera_fails_the_command() -> None:
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
         if server.commands == ["select_camera"]:
             await pong(socket, message)
@@ -189,8 +187,8 @@ async def test_a_server_that_always_closes_at_the_selection_ends_the_command() -
     assert server.commands == ["select_camera"] * 6
 
 
-async def test_messages_that_nobody_understands_are_passed_over() -> None:
-    async def odd(socket: ServerConnection, message: dict[str, Any]) -> None:
+async def test_unknown_and_invalid_messages_are_ignored() -> None:
+    async def send_nonsense(socket: ServerConnection, message: dict[str, Any]) -> None:
         for nonsense in (
             "no json",
             "[1]",
@@ -204,11 +202,11 @@ async def test_messages_that_nobody_understands_are_passed_over() -> None:
             await socket.send(nonsense)
         await pong(socket, message)
 
-    async with strange(odd) as server, Client(server.uri, "x") as client, client.events("reconnected"):
+    async with strange(send_nonsense) as server, Client(server.uri, "x") as client, client.events("reconnected"):
         assert (await client.ping()).message == "pong"
 
 
-async def test_a_reply_that_does_not_fit_is_named() -> None:
+async def test_the_error_of_an_invalid_reply_names_the_expected_type() -> None:
     async def empty(socket: ServerConnection, message: dict[str, Any]) -> None:
         await socket.send(json.dumps({"status": "ok", "id": message["id"]}))
 
@@ -217,7 +215,7 @@ async def test_a_reply_that_does_not_fit_is_named() -> None:
             await client.ping()
 
 
-async def test_a_server_of_another_kind_is_no_server() -> None:
+async def test_another_kind_of_server_raises_connection_failed() -> None:
     async def chatty(socket: ServerConnection) -> None:
         await socket.send("welcome to the chat")
         await socket.wait_closed()
@@ -229,7 +227,7 @@ async def test_a_server_of_another_kind_is_no_server() -> None:
                 pass
 
 
-async def test_leaving_while_it_reconnects_ends_what_waits() -> None:
+async def test_closing_the_client_during_a_reconnect_ends_pending_calls() -> None:
     async with strange(closing_once(1001)) as server:
         client = Client(server.uri, "x", reconnect_for=60)
         await client.__aenter__()
@@ -246,8 +244,8 @@ async def test_leaving_while_it_reconnects_ends_what_waits() -> None:
                 await task
 
 
-async def test_a_stream_that_the_server_ends_raises_its_reason_after_the_last_frame() -> None:
-    async def short(socket: ServerConnection, message: dict[str, Any]) -> None:
+async def test_a_stream_ended_by_the_server_raises_the_reason_after_the_last_frame() -> None:
+    async def two_messages(socket: ServerConnection, message: dict[str, Any]) -> None:
         head = {"status": "ok", "id": message["id"], "command": message["command"], "message": ""}
         await socket.send(
             json.dumps(
@@ -262,10 +260,10 @@ async def test_a_stream_that_the_server_ends_raises_its_reason_after_the_last_fr
                 }
             )
         )
-        await socket.send(PIECE.pack(1, 2, 7, 41, 1_700_000_000_000_000) + b"jpeg")
+        await socket.send(BINARY_HEADER.pack(1, 2, 7, 41, 1_700_000_000_000_000) + b"jpeg")
         await socket.send(json.dumps({"event": "live_view_stopped", "stream": 7, "reason": "camera_disconnected"}))
 
-    async with asyncio.timeout(WITHIN_S), strange(short) as server, Client(server.uri, "x") as client:
+    async with asyncio.timeout(WITHIN_S), strange(two_messages) as server, Client(server.uri, "x") as client:
         async with client.live_view() as view:
             frame = await anext(view)
             assert (frame.jpeg, frame.seq, frame.stream, frame.dropped) == (b"jpeg", 41, 7, True)
@@ -277,8 +275,8 @@ async def test_a_stream_that_the_server_ends_raises_its_reason_after_the_last_fr
     assert server.commands == ["start_live_view"]
 
 
-async def test_a_message_of_endless_fragments_ends_the_connection() -> None:
-    async def endless(socket: ServerConnection, _: dict[str, Any]) -> None:
+async def test_a_message_of_endless_fragments_closes_the_connection() -> None:
+    async def send_endlessly(socket: ServerConnection, _: dict[str, Any]) -> None:
         async def pieces() -> AsyncIterator[str]:
             while True:
                 yield ""
@@ -286,13 +284,13 @@ async def test_a_message_of_endless_fragments_ends_the_connection() -> None:
 
         await socket.send(pieces())
 
-    async with strange(endless) as server, Client(server.uri, "x", reconnect_for=0) as client:
+    async with strange(send_endlessly) as server, Client(server.uri, "x", reconnect_for=0) as client:
         with pytest.raises(ConnectionLost):
             await client.ping()
 
 
-async def test_a_login_reply_without_measure_is_not_taken_apart() -> None:
-    """As Python objects, 16 MiB of `{},{},…` took 500 MB, before the server had shown that it is one."""
+async def test_a_too_large_login_reply_is_not_parsed() -> None:
+    """A login reply of 16 MiB of `{},{},…` took 500 MB as Python objects, before the server had proved what it is."""
 
     async def amplify(socket: ServerConnection) -> None:
         await socket.recv()

@@ -1,4 +1,4 @@
-"""The client and the command line over TLS: whom they trust, and what they say where they do not."""
+"""The client and the command line over TLS: which certificates they trust, and the errors for the others."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from gphoto_ws_client import CertificateRefused, Client, ConnectionFailed
 from tests.client.shell import Shell
 from tests.support.rig import TOKEN, Server
 
-Certified = Callable[..., Server]
+StartServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """A certificate authority that nobody trusts but these tests."""
+    """A certificate authority that only these tests trust."""
     return trustme.CA()
 
 
 @pytest.fixture
 def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
-    """Its certificate."""
+    """The file with the authority's certificate."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     return str(tmp_path / "ca.pem")
 
 
 @pytest.fixture
-def certified(authority: trustme.CA, tmp_path: Path, new_server: Callable[..., Server]) -> Certified:
-    """Start a server with a certificate for a name."""
+def tls_server(authority: trustme.CA, tmp_path: Path, new_server: Callable[..., Server]) -> StartServer:
+    """Start a server with a certificate for a given name and period."""
 
     def start(
         name: str = "127.0.0.1",
@@ -53,7 +53,7 @@ def certified(authority: trustme.CA, tmp_path: Path, new_server: Callable[..., S
     return start
 
 
-async def _refused(server: Server, **options: Any) -> CertificateRefused:
+async def _certificate_error(server: Server, **options: Any) -> CertificateRefused:
     with pytest.raises(CertificateRefused) as caught:
         async with Client(server.uri, server.token, **options):
             pass
@@ -61,32 +61,32 @@ async def _refused(server: Server, **options: Any) -> CertificateRefused:
     return caught.value
 
 
-async def test_a_file_a_context_or_nobody_in_particular_is_trusted(
-    certified: Certified, authority: trustme.CA, ca_file: str
+async def test_a_ca_file_or_a_context_is_trusted_and_False_trusts_any_certificate(
+    tls_server: StartServer, authority: trustme.CA, ca_file: str
 ) -> None:
-    server = certified()
+    server = tls_server()
     context = ssl.create_default_context()
     authority.configure_trust(context)
     for trusted in (ca_file, Path(ca_file), context, False):
         async with Client(server.uri, server.token, tls=trusted) as client:
             assert (await client.ping()).message == "pong"
-    error = await _refused(server)
+    error = await _certificate_error(server)
     assert error.details == {"reason": "unknown_issuer"}
     assert "is not signed by an authority that this machine trusts. Give the client the certificate" in error.message
 
 
-async def test_a_self_signed_certificate_is_trusted_by_itself(
+async def test_a_self_signed_certificate_is_trusted_if_it_is_given_as_tls(
     tmp_path: Path, new_server: Callable[..., Server]
 ) -> None:
     certificate, key = _self_signed(tmp_path)
     server = new_server(WS_TLS_CERT=certificate, WS_TLS_KEY=key)
     async with Client(server.uri.replace("127.0.0.1", "localhost"), server.token, tls=certificate) as client:
         assert client.connected
-    assert (await _refused(server)).details["reason"] == "unknown_issuer"
+    assert (await _certificate_error(server)).details["reason"] == "unknown_issuer"
 
 
-async def test_a_certificate_for_another_name_is_refused(certified: Certified, ca_file: str) -> None:
-    error = await _refused(certified("cameras.example"), tls=ca_file)
+async def test_a_certificate_for_another_name_is_rejected(tls_server: StartServer, ca_file: str) -> None:
+    error = await _certificate_error(tls_server("cameras.example"), tls=ca_file)
     assert error.details["reason"] == "other_host"
     assert "is for another name than 127.0.0.1. Use the name that is in it" in error.message
 
@@ -98,19 +98,19 @@ async def test_a_certificate_for_another_name_is_refused(certified: Certified, c
         ((2, 9), "not_yet_valid", "is not valid yet. Look at the clocks"),
     ],
 )
-async def test_a_certificate_out_of_its_time_is_refused(
-    certified: Certified, ca_file: str, days: tuple[int, int], reason: str, words: str
+async def test_an_expired_or_future_certificate_is_rejected(
+    tls_server: StartServer, ca_file: str, days: tuple[int, int], reason: str, words: str
 ) -> None:
     now = datetime.datetime.now(datetime.UTC)
     first, last = (now + datetime.timedelta(days=day) for day in days)
-    error = await _refused(certified(not_before=first, not_after=last), tls=ca_file)
+    error = await _certificate_error(tls_server(not_before=first, not_after=last), tls=ca_file)
     assert (error.details["reason"], words in error.message) == (reason, True)
 
 
-async def test_ws_to_a_tls_port_and_wss_to_a_plain_one_are_named(
-    certified: Certified, bare_server: Server, ca_file: str
+async def test_the_error_explains_ws_to_a_tls_port_and_wss_to_a_plain_port(
+    tls_server: StartServer, bare_server: Server, ca_file: str
 ) -> None:
-    secure = certified()
+    secure = tls_server()
     with pytest.raises(ConnectionFailed, match=r"uses TLS\. Use an address that begins with wss://"):
         async with Client(secure.uri.replace("wss:", "ws:"), secure.token):
             pass
@@ -119,7 +119,7 @@ async def test_ws_to_a_tls_port_and_wss_to_a_plain_one_are_named(
             pass
 
 
-def test_what_does_not_go_together_is_refused_before_it_connects(ca_file: str, tmp_path: Path) -> None:
+def test_conflicting_options_are_rejected_before_connecting(ca_file: str, tmp_path: Path) -> None:
     for tls in (ca_file, False, ssl.create_default_context()):
         with pytest.raises(ValueError, match="begins with wss://"):
             Client("ws://127.0.0.1:1", TOKEN, tls=tls)
@@ -130,22 +130,22 @@ def test_what_does_not_go_together_is_refused_before_it_connects(ca_file: str, t
         Client("wss://127.0.0.1:1", TOKEN, tls=tmp_path / "nowhere.pem")
 
 
-def test_the_command_line_takes_the_same(
-    certified: Certified, installed_shell: Callable[[Server], Shell], ca_file: str
+def test_the_command_line_accepts_ca_and_insecure(
+    tls_server: StartServer, installed_shell: Callable[[Server], Shell], ca_file: str
 ) -> None:
-    shell = installed_shell(certified())
+    shell = installed_shell(tls_server())
     nothing = "No camera is connected."
-    assert shell.good("cameras", "--ca", ca_file).text == nothing
-    assert shell.good("--ca", ca_file, "cameras").text == nothing
-    assert shell.good("cameras", "--insecure").text == nothing
-    assert shell.good("cameras", GPHOTO_WS_CA=ca_file).text == nothing
+    assert shell.succeed("cameras", "--ca", ca_file).text == nothing
+    assert shell.succeed("--ca", ca_file, "cameras").text == nothing
+    assert shell.succeed("cameras", "--insecure").text == nothing
+    assert shell.succeed("cameras", GPHOTO_WS_CA=ca_file).text == nothing
     done = shell.run("cameras")
     assert (done.code, "--ca" in done.err, "Traceback" in done.err) == (3, True, False)
     done = shell.run("cameras", "--url", shell.environment["GPHOTO_WS_URL"].replace("wss:", "ws:"))
     assert (done.code, "begins with wss://" in done.err) == (3, True)
 
 
-def test_the_command_line_refuses_what_does_not_go_together(bare_shell: Shell, ca_file: str) -> None:
+def test_the_command_line_rejects_conflicting_options(bare_shell: Shell, ca_file: str) -> None:
     for options, words in (
         (("--ca", ca_file), "--ca needs an address that begins with wss://"),
         (("--insecure",), "--insecure needs"),
@@ -155,12 +155,12 @@ def test_the_command_line_refuses_what_does_not_go_together(bare_shell: Shell, c
     ):
         done = bare_shell.run("cameras", *options)
         assert (done.code, words in done.err) == (2, True), done.err
-    # A variable that is set for another server is no reason to refuse.
-    bare_shell.good("cameras", GPHOTO_WS_CA=ca_file)
+    # The variable may be set for another server, so it is accepted with ws://.
+    bare_shell.succeed("cameras", GPHOTO_WS_CA=ca_file)
 
 
 def _self_signed(folder: Path) -> tuple[str, str]:
-    """The least that openssl makes: a name, no key usage, no authority."""
+    """Make a minimal self-signed certificate as openssl does: a name, without key usage or basic constraints."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

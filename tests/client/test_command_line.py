@@ -1,4 +1,4 @@
-"""gphoto-ws, built, installed into an empty environment, and used: every command, on a real server."""
+"""Every command of gphoto-ws, built, installed into a new environment, and run with a real server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.client.shell import Shell, line_of
 from tests.support.marks import decoded, mark
 
 
-def held(simulator: Control) -> dict[str, str]:
+def files_on_camera(simulator: Control) -> dict[str, str]:
     """The digests of the files on the first camera, by path."""
     return {file["path"]: file["sha256"] for file in simulator.state(sha256=True)["files"]}
 
@@ -24,7 +24,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_environment_has_nothing_of_the_server(installed: Path) -> None:
+def test_the_environment_contains_no_server_package(installed: Path) -> None:
     names = "('server', 'camera', 'protocol', 'simulator', 'gphoto2', 'pydantic', 'PIL')"
     program = (
         f"import importlib.util as u; print([n for n in {names} if u.find_spec(n)], u.find_spec('rich') is not None)"
@@ -38,22 +38,22 @@ def test_the_environment_has_nothing_of_the_server(installed: Path) -> None:
     assert done.stdout.strip() == "True"
 
 
-def test_it_imports_rich_only_where_it_draws(installed: Path) -> None:
+def test_rich_is_imported_only_for_progress_bars(installed: Path) -> None:
     program = "import sys, gphoto_ws_client.cli.main; print('rich' in sys.modules)"
     done = subprocess.run([installed / "python", "-I", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
 def test_cameras(shell: Shell, ports: list[str]) -> None:
-    head, *lines = shell.good("cameras").text.splitlines()
+    head, *lines = shell.succeed("cameras").text.splitlines()
     assert head.split() == ["PORT", "MODEL", "SERIAL", "STATE", "CAN"]
     assert [line.split()[0] for line in lines] == ports
     assert "SIM0000001" in lines[0]
-    assert [camera["port"] for camera in shell.good("cameras", "--json").json] == ports
+    assert [camera["port"] for camera in shell.succeed("cameras", "--json").json] == ports
 
 
 def test_info(shell: Shell, ports: list[str]) -> None:
-    words = shell.good("info", "--port", ports[1]).text
+    words = shell.succeed("info", "--port", ports[1]).text
     for part in (
         "model: Canon EOS 550D",
         "name: PTP/IP Camera",
@@ -63,52 +63,52 @@ def test_info(shell: Shell, ports: list[str]) -> None:
         "GB free of 16.0 GB",
     ):
         assert part in words
-    assert shell.good("--json", "--port", ports[1], "info").json["serial"] == "SIM0000002"
+    assert shell.succeed("--json", "--port", ports[1], "info").json["serial"] == "SIM0000002"
 
 
-def test_capture_saves_the_picture_here(shell: Shell, ports: list[str], simulator: Control) -> None:
-    done = shell.good("capture", "-o", "photo.jpg", "--set", "iso=400", "--set", "aperture=8", "--port", ports[0])
+def test_capture_saves_the_picture_in_the_working_directory(shell: Shell, ports: list[str], simulator: Control) -> None:
+    done = shell.succeed("capture", "-o", "photo.jpg", "--set", "iso=400", "--set", "aperture=8", "--port", ports[0])
     assert done.text == "photo.jpg"
     photo = shell.folder / "photo.jpg"
-    assert [digest(photo)] == list(held(simulator).values())
+    assert [digest(photo)] == list(files_on_camera(simulator).values())
     exif = decoded(photo.read_bytes()).getexif().get_ifd(0x8769)
     assert (exif[0x8827], float(exif[0x829D])) == (400, 8.0)
     assert [path.name for path in shell.folder.iterdir()] == ["photo.jpg"]
 
 
-def test_capture_without_a_file_tells_where_it_is_on_the_camera(
+def test_capture_without_output_prints_the_path_on_the_camera(
     shell: Shell, ports: list[str], simulator: Control
 ) -> None:
-    assert shell.good("capture", "--port", ports[0]).text in held(simulator)
-    told = shell.good("capture", "-o", "a.jpg", "--port", ports[0], "--json").json
-    assert told["camera_filepath"] in held(simulator)
-    assert told["saved"][0]["sha256"] == held(simulator)[told["camera_filepath"]]
+    assert shell.succeed("capture", "--port", ports[0]).text in files_on_camera(simulator)
+    reply = shell.succeed("capture", "-o", "a.jpg", "--port", ports[0], "--json").json
+    assert reply["camera_filepath"] in files_on_camera(simulator)
+    assert reply["saved"][0]["sha256"] == files_on_camera(simulator)[reply["camera_filepath"]]
 
 
 def test_capture_of_raw_and_jpeg_into_a_folder_saves_both(shell: Shell, ports: list[str], simulator: Control) -> None:
-    shell.good("config", "set", "imageformat", "RAW + L", "--port", ports[0])
-    saved = shell.good("capture", "-o", ".", "--port", ports[0]).text.splitlines()
+    shell.succeed("config", "set", "imageformat", "RAW + L", "--port", ports[0])
+    saved = shell.succeed("capture", "-o", ".", "--port", ports[0]).text.splitlines()
     assert sorted(Path(name).suffix for name in saved) == [".CR2", ".JPG"]
-    on_card = {path.rpartition("/")[2]: sha256 for path, sha256 in held(simulator).items()}
+    on_card = {path.rpartition("/")[2]: sha256 for path, sha256 in files_on_camera(simulator).items()}
     assert {path.name: digest(path) for path in shell.folder.iterdir()} == on_card
 
 
 def test_capture_to_stdout(shell: Shell, ports: list[str], simulator: Control) -> None:
-    picture = shell.good("capture", "-o", "-", "--port", ports[0]).out
-    assert [hashlib.sha256(picture).hexdigest()] == list(held(simulator).values())
+    picture = shell.succeed("capture", "-o", "-", "--port", ports[0]).out
+    assert [hashlib.sha256(picture).hexdigest()] == list(files_on_camera(simulator).values())
 
 
 def test_live_view_into_numbered_files(shell: Shell, ports: list[str]) -> None:
-    done = shell.good("live", "-o", "f-%03d.jpg", "--count", "3", "--fps", "20", "--port", ports[0])
+    done = shell.succeed("live", "-o", "f-%03d.jpg", "--count", "3", "--fps", "20", "--port", ports[0])
     assert done.text.splitlines() == ["f-001.jpg", "f-002.jpg", "f-003.jpg"]
     numbers = [mark((shell.folder / name).read_bytes(), "frame") for name in done.text.splitlines()]
     assert numbers == sorted(set(numbers))
-    (line,) = shell.good("live", "-o", "one.jpg", "--count", "1", "--port", ports[0], "--json").text.splitlines()
+    (line,) = shell.succeed("live", "-o", "one.jpg", "--count", "1", "--port", ports[0], "--json").text.splitlines()
     assert json.loads(line)["path"] == "one.jpg"
 
 
-def test_live_view_to_stdout_is_one_jpeg_after_the_other(shell: Shell, ports: list[str]) -> None:
-    stream = shell.good("live", "-o", "-", "--count", "4", "--rotation", "90", "--flip", "--port", ports[0]).out
+def test_live_view_to_stdout_is_a_sequence_of_jpegs(shell: Shell, ports: list[str]) -> None:
+    stream = shell.succeed("live", "-o", "-", "--count", "4", "--rotation", "90", "--flip", "--port", ports[0]).out
     pictures = [b"\xff\xd8" + part for part in stream.split(b"\xff\xd8\xff")[1:]]
     assert len(pictures) == 4
     for part in stream.split(b"\xff\xd8\xff")[1:]:
@@ -117,37 +117,43 @@ def test_live_view_to_stdout_is_one_jpeg_after_the_other(shell: Shell, ports: li
 
 def test_config(shell: Shell, ports: list[str]) -> None:
     port = ("--port", ports[0])
-    assert shell.good("config", "get", "iso", *port).text == "100"
-    assert shell.good("config", "set", "iso", "800", *port).text == "iso = 800"
-    assert shell.good("config", "get", "iso", "--json", *port).json["value"] == "800"
-    lines = shell.good("config", "list", *port).text.splitlines()
+    assert shell.succeed("config", "get", "iso", *port).text == "100"
+    assert shell.succeed("config", "set", "iso", "800", *port).text == "iso = 800"
+    assert shell.succeed("config", "get", "iso", "--json", *port).json["value"] == "800"
+    lines = shell.succeed("config", "list", *port).text.splitlines()
     (iso,) = [line for line in lines if line.startswith("iso ")]
     assert iso.split(maxsplit=2)[1:] == ["800", "Auto, 100, 200, 400, 800, 1600, 3200, 6400"]
-    assert shell.good("config", "set", "iso", "100", "--json", *port).json["value"] == "100"
+    assert shell.succeed("config", "set", "iso", "100", "--json", *port).json["value"] == "100"
 
 
 def test_files_and_get(shell: Shell, ports: list[str], simulator: Control) -> None:
     paths = [path for _ in range(3) for path in simulator.shutter()]
     port = ("--port", ports[0])
-    lines = shell.good("files", "--recursive", *port).text.splitlines()
+    lines = shell.succeed("files", "--recursive", *port).text.splitlines()
     assert [line.split()[0] for line in lines if not line.endswith("/")] == paths
-    assert shell.good("files", *port).text == "/store_00020001/"
-    assert [file["camera_filepath"] for file in shell.good("files", "-r", "--json", *port).json] == paths
-    assert shell.good("get", paths[0], *port).text == "IMG_0001.JPG"
-    assert shell.good("get", paths[1], "-o", "second.jpg", "--json", *port).json["sha256"] == held(simulator)[paths[1]]
+    assert shell.succeed("files", *port).text == "/store_00020001/"
+    assert [file["camera_filepath"] for file in shell.succeed("files", "-r", "--json", *port).json] == paths
+    assert shell.succeed("get", paths[0], *port).text == "IMG_0001.JPG"
+    assert (
+        shell.succeed("get", paths[1], "-o", "second.jpg", "--json", *port).json["sha256"]
+        == files_on_camera(simulator)[paths[1]]
+    )
     assert {path.name: digest(path) for path in shell.folder.iterdir()} == {
-        "IMG_0001.JPG": held(simulator)[paths[0]],
-        "second.jpg": held(simulator)[paths[1]],
+        "IMG_0001.JPG": files_on_camera(simulator)[paths[0]],
+        "second.jpg": files_on_camera(simulator)[paths[1]],
     }
-    assert hashlib.sha256(shell.good("get", paths[2], "-o", "-", *port).out).hexdigest() == held(simulator)[paths[2]]
+    assert (
+        hashlib.sha256(shell.succeed("get", paths[2], "-o", "-", *port).out).hexdigest()
+        == files_on_camera(simulator)[paths[2]]
+    )
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_watch_prints_what_happens(shell: Shell, ports: list[str], simulator: Control, form: tuple[str, ...]) -> None:
+def test_watch_prints_events(shell: Shell, ports: list[str], simulator: Control, form: tuple[str, ...]) -> None:
     watching = shell.start("watch", "file_added", "config_changed", *form)
 
     def change() -> None:  # until the program has subscribed
-        shell.good("config", "set", "iso", "3200", "--port", ports[0])
+        shell.succeed("config", "set", "iso", "3200", "--port", ports[0])
 
     # Other events are about the cameras' return to factory state.
     line = line_of(watching, change, b"3200")

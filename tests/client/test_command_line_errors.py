@@ -1,4 +1,4 @@
-"""gphoto-ws when something is wrong: words without a traceback, the right exit code, and nothing lost."""
+"""Errors of gphoto-ws: a message without a traceback, the right exit code, and no lost files."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_no_token(bare_shell: Shell) -> None:
 
 def test_the_token_may_come_from_api_token_or_a_file(bare_shell: Shell) -> None:
     token = bare_shell.environment["GPHOTO_WS_TOKEN"]
-    assert bare_shell.good("cameras", GPHOTO_WS_TOKEN="", API_TOKEN=token).text == "No camera is connected."
+    assert bare_shell.succeed("cameras", GPHOTO_WS_TOKEN="", API_TOKEN=token).text == "No camera is connected."
     (bare_shell.folder / "token").write_text(f"{token}\n")
-    bare_shell.good("cameras", "--token-file", "token", GPHOTO_WS_TOKEN="")
+    bare_shell.succeed("cameras", "--token-file", "token", GPHOTO_WS_TOKEN="")
     assert bare_shell.run("cameras", "--token-file", "nothing").code == 2
 
 
@@ -60,7 +60,7 @@ def test_several_cameras(shell: Shell, ports: list[str]) -> None:
     )
 
 
-def test_a_value_out_of_range_shows_what_is_allowed(shell: Shell, ports: list[str]) -> None:
+def test_a_value_out_of_range_shows_the_allowed_values(shell: Shell, ports: list[str]) -> None:
     done = shell.run("config", "set", "iso", "201", "--port", ports[0])
     assert (done.code, done.out) == (1, b"")
     assert "Allowed: Auto, 100, 200, 400" in done.err
@@ -78,7 +78,7 @@ def test_a_wrong_setting_takes_no_picture(shell: Shell, ports: list[str], simula
     assert list(shell.folder.iterdir()) == []
 
 
-def test_a_file_that_exists_is_kept_and_no_picture_is_taken(shell: Shell, ports: list[str], simulator: Control) -> None:
+def test_an_existing_file_is_kept_and_no_picture_is_taken(shell: Shell, ports: list[str], simulator: Control) -> None:
     shots = simulator.state()["shots"]
     photo = shell.folder / "photo-1.jpg"
     photo.write_text("precious")
@@ -86,7 +86,7 @@ def test_a_file_that_exists_is_kept_and_no_picture_is_taken(shell: Shell, ports:
         done = shell.run(*command, "--port", ports[0])
         assert (done.code, "exists already" in done.err) == (2, True)
     assert (photo.read_text(), simulator.state()["shots"]) == ("precious", shots)
-    shell.good("capture", "-o", "photo-1.jpg", "--force", "--port", ports[0])
+    shell.succeed("capture", "-o", "photo-1.jpg", "--force", "--port", ports[0])
     assert photo.read_bytes()[:2] == b"\xff\xd8"
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_exists_is_kept_and_no_picture_is_taken(shell: Shell, ports:
         ("cameras", "--reconnect", "soon"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_said_before_anything_is_sent(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_reported_before_connecting(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
     done = bare_shell.run(*arguments, GPHOTO_WS_URL="ws://127.0.0.1:1")
     assert (done.code, done.out) == (2, b"")
     assert done.err
@@ -112,14 +112,12 @@ def test_wrong_usage_is_said_before_anything_is_sent(bare_shell: Shell, argument
         (("xyz",), "There is no command 'xyz'. Commands: "),
     ],
 )
-def test_a_mistyped_command_is_answered_with_the_nearest(
-    bare_shell: Shell, arguments: tuple[str, ...], words: str
-) -> None:
+def test_a_mistyped_command_suggests_the_nearest(bare_shell: Shell, arguments: tuple[str, ...], words: str) -> None:
     done = bare_shell.run(*arguments)
     assert (done.code, words in done.err) == (2, True), done.err
 
 
-def test_a_mistyped_setting_is_answered_with_the_nearest(shell: Shell, ports: list[str]) -> None:
+def test_a_mistyped_setting_suggests_the_nearest(shell: Shell, ports: list[str]) -> None:
     done = shell.run("config", "get", "isso", "--port", ports[0])
     assert (done.code, done.err) == (
         1,
@@ -128,12 +126,12 @@ def test_a_mistyped_setting_is_answered_with_the_nearest(shell: Shell, ports: li
 
 
 @pytest.mark.parametrize("fps", ["0", "121", "nan", "fast"])
-def test_a_rate_that_no_server_takes_is_wrong_usage(bare_shell: Shell, fps: str) -> None:
+def test_a_frame_rate_out_of_range_is_wrong_usage(bare_shell: Shell, fps: str) -> None:
     done = bare_shell.run("live", "-o", "-", "--fps", fps)
     assert (done.code, "is not a number from 0.1 to 120" in done.err) == (2, True)
 
 
-def test_a_file_that_is_not_there(shell: Shell, ports: list[str]) -> None:
+def test_a_missing_file_on_the_camera(shell: Shell, ports: list[str]) -> None:
     done = shell.run("get", "/store_00020001/DCIM/IMG_0999.JPG", "--port", ports[0])
     assert done.code == 1
     assert done.err.startswith("gphoto-ws: ")
@@ -141,7 +139,7 @@ def test_a_file_that_is_not_there(shell: Shell, ports: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_ends_live_view_at_the_camera(
+def test_a_signal_ends_live_view(
     shell: Shell, ports: list[str], simulator: Control, number: signal.Signals, code: int
 ) -> None:
     watching = shell.start("live", "-o", "-", "--port", ports[0])
@@ -150,7 +148,7 @@ def test_ctrl_c_ends_live_view_at_the_camera(
     assert interrupt(watching, number).code == code
 
 
-def test_a_reader_that_has_had_enough_is_no_error(shell: Shell, ports: list[str]) -> None:
+def test_a_closed_stdout_is_not_an_error(shell: Shell, ports: list[str]) -> None:
     watching = shell.start("live", "-o", "-", "--port", ports[0])
     assert watching.stdout is not None
     watching.stdout.read(10_000)
@@ -168,10 +166,12 @@ def test_a_reader_that_has_had_enough_is_no_error(shell: Shell, ports: list[str]
     listing.stderr.close()
 
 
-def test_a_server_that_dies_in_the_middle(
-    mortal: Callable[..., Server], installed_shell: Callable[[Server], Shell], lone_camera: SimulatorProcess
+def test_a_server_killed_during_live_view(
+    restartable_server: Callable[..., Server],
+    installed_shell: Callable[[Server], Shell],
+    restart_cameras: SimulatorProcess,
 ) -> None:
-    server = mortal()
+    server = restartable_server()
     shell = installed_shell(server)
     watching = shell.start("live", "-o", "-", "--reconnect", "0.5")
     assert watching.stdout is not None
@@ -183,19 +183,19 @@ def test_a_server_that_dies_in_the_middle(
     assert "nothing is listening there" in done.err.splitlines()[-1]
 
 
-def test_a_camera_that_is_switched_off_is_told_of(shell: Shell, ports: list[str], simulator: Control) -> None:
+def test_a_camera_that_is_switched_off_is_reported(shell: Shell, ports: list[str], simulator: Control) -> None:
     watching = shell.start("live", "-o", "-", "--port", ports[0])
     assert watching.stdout is not None
     watching.stdout.read(10_000)
     simulator.power(False)
-    said = _first_words(watching)
-    assert "no frame at the moment" in said
+    error_line = _first_stderr_line(watching)
+    assert "no frame at the moment" in error_line
     simulator.power(True)
     assert interrupt(watching).code == 130
 
 
-def _first_words(process: subprocess.Popen[bytes]) -> str:
-    """What it says first on stderr, while its stdout is taken as well."""
+def _first_stderr_line(process: subprocess.Popen[bytes]) -> str:
+    """The first line of stderr, while stdout is read too so that the process does not block."""
     assert process.stdout is not None
     assert process.stderr is not None
     while True:
@@ -219,7 +219,7 @@ def test_a_download_at_a_terminal_draws_a_bar(shell: Shell, ports: list[str], si
     try:
         while part := os.read(main, 4096):
             drawn += part
-    except OSError:  # how Linux tells that nobody has the terminal any more
+    except OSError:  # Linux raises this once no process has the terminal open
         pass
     os.close(main)
     assert process.communicate(timeout=WITHIN_S)[0] == b"a.jpg\n"
