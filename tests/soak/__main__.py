@@ -1,7 +1,7 @@
 """The chaos run: `python -m tests.soak --minutes 10 [--seed 7] [--cameras 2]`. Exit code 1: a promise was broken.
 
 A real server on simulated cameras, clients of all kinds, and a random fault every few seconds: in the protocol, in the
-camera's body, and by signals to real processes. At the end every capture and every process is accounted for.
+camera's body, and by signals to real processes. At the end every capture and every process is checked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def _run(plan: Plan, folder: Path) -> bool:
 
 
 def main() -> int:
-    """Run it; the exit code."""
+    """Run the soak test; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the faults go on (10)")
     parser.add_argument("--seed", type=int, default=None, help="of the generator of faults (a random one)")
@@ -37,17 +37,17 @@ def main() -> int:
     seed = random.randrange(10**6) if options.seed is None else options.seed
     plan = Plan(options.minutes, seed, options.cameras, options.patience)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    kept = False
+    passed = False
     try:
-        kept = asyncio.run(_run(plan, folder))
+        passed = asyncio.run(_run(plan, folder))
     except asyncio.CancelledError:
         print("stopped by a signal", file=sys.stderr)
     finally:
-        if kept:
+        if passed:
             shutil.rmtree(folder)
         else:
             print(f"The server's log and photos are in {folder}.", flush=True)
-    return 0 if kept else 1
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

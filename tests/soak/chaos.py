@@ -1,4 +1,4 @@
-"""The course of events: one fault after the other, each taken back and its camera seen to work again."""
+"""Inject one fault after the other, revert it, and check that the camera works again."""
 
 from __future__ import annotations
 
@@ -6,97 +6,97 @@ import asyncio
 import random
 import time
 
-from tests.soak.faults import READY_S, Blow, draw
-from tests.soak.line import Cut, Line, Refused
+from tests.soak.connection import Connection, ConnectionCut, ErrorReply
+from tests.soak.faults import READY_S, Fault, draw_fault
 from tests.soak.world import Camera, World
 from tests.support.waiting import until
 
-# How long the run goes on waiting for a camera that broke the promise, before it gives up.
+# How long the run waits for a camera that is already late, before it is aborted.
 _GIVE_UP_S = 180.0
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
 _FRAMES_S = 10.0
 
 
 class Chaos:
-    """Strikes the cameras of a world.
+    """Injects faults into the cameras of a world.
 
     Args:
-        patience: by how much the promised times are stretched, for machines that do other things meanwhile.
-        short: leave out what takes minutes.
+        time_factor: multiplies the promised times, for machines that run other programs at the same time.
+        short: exclude faults that take minutes.
     """
 
-    def __init__(self, world: World, rng: random.Random, patience: float, short: bool) -> None:
-        self._world, self._rng, self._patience, self._short = world, rng, patience, short
+    def __init__(self, world: World, rng: random.Random, time_factor: float, short: bool) -> None:
+        self._world, self._rng, self._time_factor, self._short = world, rng, time_factor, short
 
-    async def rage(self, seconds: float) -> None:
-        """Strike for that long; every camera works again when this returns."""
+    async def inject_faults(self, seconds: float) -> None:
+        """Inject faults for that long; every camera works again when this returns."""
         end = time.monotonic() + seconds
-        victim, blows = None, list[Blow]()
+        camera, faults = None, list[Fault]()
         while time.monotonic() < end:
-            if victim is None:
+            if camera is None:
                 await self._world.pause(self._rng.uniform(0.5, 2.5))
-                victim = self._rng.choice(self._world.cameras)
-            blows.append(await self._strike(victim))
-            # Sometimes the next one comes before it has recovered.
+                camera = self._rng.choice(self._world.cameras)
+            faults.append(await self._inject(camera))
+            # Sometimes the next fault comes before the camera has recovered.
             if self._rng.random() < 0.8 or time.monotonic() >= end:
-                await self.recovered(victim, *blows)
-                victim, blows = None, []
+                await self.recovered(camera, *faults)
+                camera, faults = None, []
 
-    async def _strike(self, camera: Camera) -> Blow:
-        blow = await draw(self._world, camera, self._rng, self._short)
-        hold = self._rng.uniform(0.3, 4.0) if blow.lasts else 0.0
-        self._world.story.tell(f"{camera.name}: {blow.words}" + (f", for {hold:.1f} s" if hold else ""))
-        self._world.story.faults[blow.kind] += 1
+    async def _inject(self, camera: Camera) -> Fault:
+        fault = await draw_fault(self._world, camera, self._rng, self._short)
+        hold = self._rng.uniform(0.3, 4.0) if fault.lasts else 0.0
+        self._world.journal.note(f"{camera.name}: {fault.words}" + (f", for {hold:.1f} s" if hold else ""))
+        self._world.journal.faults[fault.kind] += 1
         camera.disturb()
-        await blow.strike()
+        await fault.inject()
         await asyncio.sleep(hold)
-        await blow.revert()
-        return blow
+        await fault.revert()
+        return fault
 
     async def kill_server(self) -> None:
-        """SIGKILL of the server, a new one, and both cameras at work again."""
+        """Kill the server with SIGKILL, start a new one, and wait until all cameras work again."""
         world = self._world
-        world.story.tell("server: SIGKILL, and start")
-        world.story.faults["SIGKILL of the server"] += 1
+        world.journal.note("server: SIGKILL, and start")
+        world.journal.faults["SIGKILL of the server"] += 1
         for camera in world.cameras:
             camera.disturb()
-        await world.served.kill()
-        await world.served.start()
+        await world.server.kill()
+        await world.server.start()
         await asyncio.gather(*(self.recovered(camera) for camera in world.cameras))
 
-    async def recovered(self, camera: Camera, *blows: Blow) -> None:
-        """See it answer a question and its viewers get frames, within what is promised after the worst of these faults."""
-        story, began = self._world.story, time.monotonic()
-        allowed = max((blow.ready_s for blow in blows), default=READY_S) * self._patience
+    async def recovered(self, camera: Camera, *faults: Fault) -> None:
+        """Check that the camera answers and its viewers get frames within the time promised after the worst fault."""
+        journal, began = self._world.journal, time.monotonic()
+        allowed = max((fault.ready_s for fault in faults), default=READY_S) * self._time_factor
         try:
-            await self._answers(camera)
+            await self._wait_for_reply(camera)
         except TimeoutError:
-            story.violation(f"{camera.name} was not ready {_GIVE_UP_S:.0f} s after its last fault")
+            journal.violation(f"{camera.name} was not ready {_GIVE_UP_S:.0f} s after its last fault")
             raise
         ready = time.monotonic() - began
         if ready > allowed:
-            words = " and ".join(blow.words for blow in blows) or "it had to be"
-            story.violation(f"{camera.name} was ready {ready:.1f} s after {words}; promised are {allowed:.0f}")
-        await self._frames_flow(camera, began)
+            words = " and ".join(fault.words for fault in faults) or "it had to be"
+            journal.violation(f"{camera.name} was ready {ready:.1f} s after {words}; promised are {allowed:.0f}")
+        await self._wait_for_frames(camera, began)
         frames = time.monotonic() - began
-        if frames - ready > _FRAMES_S * self._patience:
-            story.violation(f"{camera.name}: a viewer had no frame until {frames - ready:.1f} s after it was ready")
-        camera.calm()
-        story.ready_after.append(ready)
-        story.frames_after.append(frames)
-        story.tell(f"{camera.name}: ready after {ready:.1f} s, all viewers after {frames:.1f} s")
+        if frames - ready > _FRAMES_S * self._time_factor:
+            journal.violation(f"{camera.name}: a viewer had no frame until {frames - ready:.1f} s after it was ready")
+        camera.end_disturbance()
+        journal.ready_after.append(ready)
+        journal.frames_after.append(frames)
+        journal.note(f"{camera.name}: ready after {ready:.1f} s, all viewers after {frames:.1f} s")
 
-    async def _answers(self, camera: Camera) -> None:
+    async def _wait_for_reply(self, camera: Camera) -> None:
         async with asyncio.timeout(_GIVE_UP_S):
-            while (line := await Line.connect(self._world, "prober")) is not None:
+            while (connection := await Connection.connect(self._world, "prober")) is not None:
                 try:
-                    await line.ask("get_config", _GIVE_UP_S, port=camera.port, name="iso")
+                    await connection.ask("get_config", _GIVE_UP_S, port=camera.port, name="iso")
                     return
-                except (Refused, Cut):
-                    await asyncio.sleep(_AGAIN_S)
+                except (ErrorReply, ConnectionCut):
+                    await asyncio.sleep(_RETRY_S)
                 finally:
-                    await line.close()
+                    await connection.close()
 
-    async def _frames_flow(self, camera: Camera, since: float) -> None:
-        """Every viewer got a frame."""
+    async def _wait_for_frames(self, camera: Camera, since: float) -> None:
+        """Wait until every viewer has got a frame since then."""
         await until(lambda: all(last > since for last in camera.last_frame.values()), _GIVE_UP_S)

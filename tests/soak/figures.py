@@ -1,4 +1,4 @@
-"""What the server costs while it runs, and that it gives everything back."""
+"""The resources that the server uses, and the check that it releases them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.soak.world import World
 from tests.support.waiting import until
 
 _EVERY_S = 1.0
-_FEWEST = 12
-# Memory that Python and libc may keep without it being a leak, bytes; what a leak of a frame a second would pass.
-_SLACK = 24 * 2**20
-# Descriptors of fetched pictures are kept for a minute and looked after every 15 s.
-_GIVEN_BACK_S = 90.0
+_MIN_SAMPLES = 12
+# Bytes that Python and libc may keep without a leak. A leak of one frame per second would exceed this.
+_LEAK_LIMIT = 24 * 2**20
+# Descriptors of fetched pictures are kept for a minute; expired ones are closed every 15 s.
+_RELEASE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Of the server process at one moment. `memory`: resident bytes of it; `cameras`: of its camera processes."""
+class Usage:
+    """Resources at one moment. `memory`: resident bytes of the server process; `cameras`: of its camera processes."""
 
-    life: int
+    restarts: int
     memory: int
     cameras: int
     threads: int
@@ -38,59 +38,61 @@ class Figures:
         )
 
 
-def look(world: World) -> Figures:
-    """The figures now. Raises psutil.NoSuchProcess where the server is down."""
-    server, children = world.served.process, 0
+def measure(world: World) -> Usage:
+    """Measure now. Raises psutil.NoSuchProcess if the server is down."""
+    server, children = world.server.process, 0
     processes = server.children(recursive=True)
     for child in processes:
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             children += child.memory_info().rss
     memory = server.memory_info().rss
-    return Figures(world.served.life, memory, children, server.num_threads(), server.num_fds(), len(processes))
+    return Usage(world.server.restarts, memory, children, server.num_threads(), server.num_fds(), len(processes))
 
 
-class Watch:
-    """Looks every second; `samples` are those of the present life of the server."""
+class UsageMonitor:
+    """Measures every second; `samples` are those since the last start of the server."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.samples: list[Figures] = []
+        self.samples: list[Usage] = []
 
-    async def look(self) -> None:
-        """Look until the run stops."""
+    async def measure(self) -> None:
+        """Measure until the run stops."""
         while not self._world.stopping:
-            self._world.served.notice_death()
+            self._world.server.check_alive()
             with suppress(psutil.NoSuchProcess):
-                now = look(self._world)
-                if self.samples and self.samples[-1].life != now.life:
+                now = measure(self._world)
+                if self.samples and self.samples[-1].restarts != now.restarts:
                     self.samples.clear()
                 self.samples.append(now)
             await asyncio.sleep(_EVERY_S)
 
     def check(self) -> None:
-        """Memory of the last life, its first quarter after warming up against its last one."""
+        """Compare the memory since the last start: the first quarter after the warm-up with the last quarter."""
         quarter = len(self.samples) // 4
-        if quarter * 4 < _FEWEST:
-            self._world.story.tell("memory: too short a life to judge")
+        if quarter * 4 < _MIN_SAMPLES:
+            self._world.journal.note("memory: too few samples to compare")
             return
-        before = int(statistics.median(one.memory for one in self.samples[quarter // 2 : quarter + quarter // 2 + 1]))
-        after = int(statistics.median(one.memory for one in self.samples[-quarter:]))
-        peak = max(one.memory for one in self.samples)
-        self._world.story.tell(
-            f"memory of the server at work: {before / 2**20:.1f} MB after warming up, {after / 2**20:.1f} MB at the end, "
-            f"peak {peak / 2**20:.1f} MB; most threads {max(one.threads for one in self.samples)}, "
-            f"most descriptors {max(one.descriptors for one in self.samples)}"
+        before = int(
+            statistics.median(sample.memory for sample in self.samples[quarter // 2 : quarter + quarter // 2 + 1])
         )
-        if after - before > _SLACK:
-            self._world.story.violation(f"the server's memory grew by {(after - before) / 2**20:.1f} MB")
+        after = int(statistics.median(sample.memory for sample in self.samples[-quarter:]))
+        peak = max(sample.memory for sample in self.samples)
+        self._world.journal.note(
+            f"memory of the server at work: {before / 2**20:.1f} MB after warming up, {after / 2**20:.1f} MB at the end, "
+            f"peak {peak / 2**20:.1f} MB; most threads {max(sample.threads for sample in self.samples)}, "
+            f"most descriptors {max(sample.descriptors for sample in self.samples)}"
+        )
+        if after - before > _LEAK_LIMIT:
+            self._world.journal.violation(f"the server's memory grew by {(after - before) / 2**20:.1f} MB")
 
 
-async def given_back(world: World, before: Figures) -> None:
-    """Without clients it has no more descriptors, threads and processes than before it had any."""
+async def check_released(world: World, before: Usage) -> None:
+    """Check that without clients the server has no more descriptors, threads and processes than before them."""
     threads = max(before.threads, 1 + _pool())
 
-    def left() -> list[str]:
-        now = look(world)
+    def remaining() -> list[str]:
+        now = measure(world)
         return [
             f"{have} {what} where {allowed} are allowed"
             for what, have, allowed in (
@@ -102,12 +104,12 @@ async def given_back(world: World, before: Figures) -> None:
         ]
 
     with suppress(TimeoutError):
-        await until(lambda: not left(), _GIVEN_BACK_S)
-    world.story.tell(f"the server without clients: before {before}; after {look(world)}")
-    for what in left():
-        world.story.violation(f"left behind: {what}")
+        await until(lambda: not remaining(), _RELEASE_S)
+    world.journal.note(f"the server without clients: before {before}; after {measure(world)}")
+    for what in remaining():
+        world.journal.violation(f"left behind: {what}")
 
 
 def _pool() -> int:
-    """Threads of asyncio's default executor (concurrent.futures), which stay once they were needed."""
+    """The largest number of threads in asyncio's default executor, which are kept once they were used."""
     return min(32, (psutil.cpu_count() or 1) + 4)

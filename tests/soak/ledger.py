@@ -1,4 +1,4 @@
-"""Every capture that was asked for and how it ended, held against what the cameras and the photo folder have."""
+"""Every requested capture and its outcome, compared with the files on the cameras and in the photo folder."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.soak.story import Story
+from tests.soak.journal import Journal
 
 Outcome = Literal["under way", "done", "failed", "capture_unknown", "server killed", "own button"]
-# How often the shutter may have opened between the request and the next one.
+# How often the shutter may have opened between this request and the next one.
 _FIRED: dict[Outcome, tuple[int, ...]] = {
     "done": (1,), "failed": (0,), "capture_unknown": (0, 1), "server killed": (0, 1),
     "own button": (1,),
 }  # fmt: skip
-# What the server says of a shot of unknown outcome (camera.photos.card.Finding).
+# The server's log messages about a shot of unknown outcome (camera.photos.card.Finding).
 _FINDING, _UNDECIDED = "with an unknown outcome", "cannot be determined"
 
 
 @dataclass(eq=False)
 class Capture:
-    """One request to capture. `before`: how often the camera had fired by then."""
+    """One requested capture. `before`: the camera's shot count at the request."""
 
     camera: str
     order: dict[str, Any]
@@ -38,63 +38,63 @@ class Capture:
 
 
 class Ledger:
-    """The captures in their order. Each camera has one client that captures, one photo at a time."""
+    """The captures in their order. For each camera one client captures, one photo at a time."""
 
-    def __init__(self, story: Story) -> None:
-        self._story = story
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self.captures: list[Capture] = []
 
     def begin(self, camera: str, order: dict[str, Any], before: int) -> Capture:
-        """A capture is asked for."""
+        """Record a capture at its request."""
         self.captures.append(Capture(camera, order, before))
         return self.captures[-1]
 
     def done(self, capture: Capture, reply: dict[str, Any]) -> None:
-        """It was taken."""
+        """Record a successful reply."""
         capture.outcome = "done"
         text = reply.pop("image_b64", None)
         if text is not None and capture.order.get("download") == "full":
             capture.picture = hashlib.sha256(base64.b64decode(text, validate=True)).hexdigest()
         capture.reply = reply
 
-    def refused(self, capture: Capture, code: str) -> None:
-        """It ended in an error."""
+    def rejected(self, capture: Capture, code: str) -> None:
+        """Record an error reply."""
         capture.outcome = "capture_unknown" if code == "capture_unknown" else "failed"
         capture.code = code
 
-    def judge(self, states: dict[str, dict[str, Any]], photos: Path, log: str, kills: int) -> None:
-        """Hold every capture against the truth.
+    def check_all(self, states: dict[str, dict[str, Any]], photos: Path, log: str, kills: int) -> None:
+        """Check every capture.
 
         Args:
-            states: of each camera, as its control port tells.
+            states: the state of each camera from its control port.
             photos: the photo folder.
-            log: of the server, where it tells what became of shots of unknown outcome.
+            log: the server's log, which contains the outcome of shots that were unknown at first.
             kills: how often the server was killed.
         """
-        saved = self._look_at(photos, kills)
+        saved = self._saved_files(photos, kills)
         for camera, state in states.items():
             self._count_shots(camera, int(state["shots"]))
             on_card = {file["path"]: file for file in state["files"]}
             deleted = {file["path"]: file for file in state["deleted"]}
             if on_card.keys() & deleted.keys():
-                self._story.violation(f"{camera} used a file name twice: the simulator is at fault")
+                self._journal.violation(f"{camera} used a file name twice: the simulator is at fault")
             for capture in self.captures:
                 if capture.camera == camera and capture.outcome == "done":
                     self._check_files(capture, on_card, deleted, saved)
             self._check_findings(camera, state, log)
             for file in deleted.values():
                 if file["sha256"] not in saved:
-                    self._story.violation(f"lost: {camera} {file['path']} was deleted there and is not saved")
+                    self._journal.violation(f"lost: {camera} {file['path']} was deleted there and is not saved")
         known = {
             file["sha256"] for state in states.values() for file in (*state["files"], *state["deleted"])
         }  # fmt: skip
         for digest, paths in saved.items():
             if digest not in known:
-                self._story.violation(f"torn or foreign file in the photo folder: {paths}")
+                self._journal.violation(f"torn or foreign file in the photo folder: {paths}")
             if len(paths) > 1:
-                self._story.violation(f"saved twice: {paths}")
+                self._journal.violation(f"saved twice: {paths}")
 
-    def _look_at(self, photos: Path, kills: int) -> dict[str, list[str]]:
+    def _saved_files(self, photos: Path, kills: int) -> dict[str, list[str]]:
         saved: dict[str, list[str]] = {}
         partial = 0
         for path in photos.iterdir() if photos.is_dir() else ():
@@ -102,33 +102,37 @@ class Ledger:
                 partial += 1
             else:
                 saved.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), []).append(str(path))
-        self._story.count("files saved", sum(len(paths) for paths in saved.values()))
-        self._story.count("half-written hidden files left by kills", partial)
+        self._journal.count("files saved", sum(len(paths) for paths in saved.values()))
+        self._journal.count("half-written hidden files left by kills", partial)
         if partial > 2 * kills:
-            self._story.violation(f"{partial} half-written files in the photo folder after {kills} kills of the server")
+            self._journal.violation(
+                f"{partial} half-written files in the photo folder after {kills} kills of the server"
+            )
         return saved
 
     def _count_shots(self, camera: str, shots: int) -> None:
-        mine = [capture for capture in self.captures if capture.camera == camera]
-        ends = [capture.before for capture in mine[1:]] + [shots]
-        for capture, end in zip(mine, ends, strict=True):
+        of_camera = [capture for capture in self.captures if capture.camera == camera]
+        ends = [capture.before for capture in of_camera[1:]] + [shots]
+        for capture, end in zip(of_camera, ends, strict=True):
             if capture.outcome == "under way":
-                self._story.violation(f"{capture} never ended")
+                self._journal.violation(f"{capture} never ended")
             elif end - capture.before not in _FIRED[capture.outcome]:
-                self._story.violation(f"{capture}: the shutter opened {end - capture.before} times")
-        self._story.count("shots of the cameras", shots)
-        self._story.count("shots behind capture_unknown or a kill", sum(
-            end - one.before for one, end in zip(mine, ends, strict=True) if one.outcome in ("capture_unknown", "server killed")
+                self._journal.violation(f"{capture}: the shutter opened {end - capture.before} times")
+        self._journal.count("shots of the cameras", shots)
+        self._journal.count("shots behind capture_unknown or a kill", sum(
+            end - capture.before for capture, end in zip(of_camera, ends, strict=True) if capture.outcome in ("capture_unknown", "server killed")
         ))  # fmt: skip
 
     def _check_findings(self, camera: str, state: dict[str, Any], log: str) -> None:
-        """Each shot of unknown outcome was looked for, and its picture, where there is one, was found."""
+        """Check that the server looked for each shot of unknown outcome, and found its picture if there is one."""
         lines = [line for line in log.splitlines() if state["address"] in line and _FINDING in line]
-        unknown = [one for one in self.captures if one.camera == camera and one.outcome == "capture_unknown"]
-        self._story.count("shots of unknown outcome that were looked for", len(lines))
+        unknown = [
+            capture for capture in self.captures if capture.camera == camera and capture.outcome == "capture_unknown"
+        ]
+        self._journal.count("shots of unknown outcome that were looked for", len(lines))
         if len(lines) < len(unknown):
-            self._story.violation(
-                f"{camera}: {len(unknown)} shots of unknown outcome, {len(lines)} times told what of them"
+            self._journal.violation(
+                f"{camera}: {len(unknown)} shots of unknown outcome, {len(lines)} log messages about them"
             )
         undecided = any(_UNDECIDED in line for line in lines)
         pictures = {file["shot"]: file["path"] for file in state["files"]}
@@ -137,38 +141,38 @@ class Ledger:
             after = self._next(capture)
             fired = after is None or after.before > capture.before
             if path is not None and fired and not undecided and not any(path in line for line in lines):
-                self._story.violation(f"{capture}: {path} is its picture, and nobody was told")
+                self._journal.violation(f"{capture}: {path} is its picture, but the log does not name it")
 
     def _next(self, capture: Capture) -> Capture | None:
-        mine = [one for one in self.captures if one.camera == capture.camera]
-        return next(iter(mine[mine.index(capture) + 1 :]), None)
+        of_camera = [other for other in self.captures if other.camera == capture.camera]
+        return next(iter(of_camera[of_camera.index(capture) + 1 :]), None)
 
     def _check_files(
         self, capture: Capture, on_card: dict[str, Any], deleted: dict[str, Any], saved: dict[str, list[str]]
     ) -> None:
         warned = bool(capture.reply.get("warnings"))
-        for index, told in enumerate(capture.reply["files"]):
-            path = told["camera_filepath"]
+        for index, reply_file in enumerate(capture.reply["files"]):
+            path = reply_file["camera_filepath"]
             file = on_card.get(path) or deleted.get(path)
             if file is None or file["shot"] != capture.before + 1:
-                self._story.violation(f"{capture} told {path}, which is not its picture: {file}")
+                self._journal.violation(f"{capture} reported {path}, which is not its picture: {file}")
                 continue
-            self._check_one(capture, told, file, path in deleted, warned, saved)
+            self._check_one(capture, reply_file, file, path in deleted, warned, saved)
             if index == 0 and capture.picture and capture.picture != file["sha256"]:
-                self._story.violation(f"{capture}: the picture in the reply is not that of the camera")
+                self._journal.violation(f"{capture}: the picture in the reply is not that of the camera")
 
     def _check_one(
-        self, capture: Capture, told: dict[str, Any], file: dict[str, Any], gone: bool, warned: bool,
+        self, capture: Capture, reply_file: dict[str, Any], file: dict[str, Any], was_deleted: bool, warned: bool,
         saved: dict[str, list[str]],
     ) -> None:  # fmt: skip
-        where = told.get("saved_path")
-        if told.get("size") not in (None, file["size"]):
-            self._story.violation(f"{capture} told {told['size']} bytes of {file['size']}")
-        if where is not None and where not in saved.get(file["sha256"], ()):
-            self._story.violation(f"{capture}: {where} is not the camera's file")
-        if capture.order.get("save") and where is None and not warned:
-            self._story.violation(f"{capture} was not saved and nobody was warned")
-        if gone and where is None:
-            self._story.violation(f"{capture} was deleted at the camera without being saved")
-        if not gone and capture.order.get("keep_on_camera") is False and not warned:
-            self._story.violation(f"{capture} is still on the camera and nobody was warned")
+        saved_path = reply_file.get("saved_path")
+        if reply_file.get("size") not in (None, file["size"]):
+            self._journal.violation(f"{capture} reported {reply_file['size']} of {file['size']} bytes")
+        if saved_path is not None and saved_path not in saved.get(file["sha256"], ()):
+            self._journal.violation(f"{capture}: {saved_path} is not the camera's file")
+        if capture.order.get("save") and saved_path is None and not warned:
+            self._journal.violation(f"{capture} was not saved, without a warning")
+        if was_deleted and saved_path is None:
+            self._journal.violation(f"{capture} was deleted at the camera without being saved")
+        if not was_deleted and capture.order.get("keep_on_camera") is False and not warned:
+            self._journal.violation(f"{capture} is still on the camera, without a warning")

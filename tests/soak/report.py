@@ -1,4 +1,4 @@
-"""The summary at the end."""
+"""Checks of the log and the event loop, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ import re
 import statistics
 from collections import Counter
 
+from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
-from tests.soak.story import Story
 
 _ALARMS = re.compile(r"Traceback|\bbroke\b|CRITICAL|never awaited|internal_error")
 _SHOWN = 5
 _STALL_MS = 50.0
 
 
-def check_log(story: Story, log: str) -> None:
-    """The server's log may warn of cameras; it holds no mistake of the server."""
+def check_log(journal: Journal, log: str) -> None:
+    """Check that the log has no internal error of the server; warnings about cameras are allowed."""
     alarms = [line for line in log.splitlines() if _ALARMS.search(line)]
     for line in alarms[:_SHOWN]:
-        story.violation(f"in the log: {line}")
+        journal.violation(f"in the log: {line}")
     if len(alarms) > _SHOWN:
-        story.violation(f"in the log: {len(alarms) - _SHOWN} more such lines")
-    story.count("warnings in the log", sum(" WARNING " in line for line in log.splitlines()))
+        journal.violation(f"in the log: {len(alarms) - _SHOWN} more such lines")
+    journal.count("warnings in the log", sum(" WARNING " in line for line in log.splitlines()))
 
 
-def check_stalls(story: Story, stalls: list[float], patience: float) -> None:
-    """The longest time in which the server's loop did one thing only; other programs of the machine do not count.
+def check_stalls(journal: Journal, stalls: list[float], time_factor: float) -> None:
+    """Check the longest time in which the server's loop was blocked; time of other programs does not count.
 
     Args:
-        stalls: of each life of the server, in milliseconds.
+        stalls: the longest of each start of the server, in milliseconds.
     """
     longest = max(stalls, default=0.0)
-    story.took("stall of the server's loop", longest / 1000)
-    if longest > _STALL_MS * patience:
-        story.violation(f"the server's loop stalled for {longest:.0f} ms")
+    journal.took("stall of the server's loop", longest / 1000)
+    if longest > _STALL_MS * time_factor:
+        journal.violation(f"the server's loop stalled for {longest:.0f} ms")
 
 
-def summary(story: Story, ledger: Ledger, seed: int) -> str:
-    """The table: captures, faults, recoveries, everything counted, and what was broken."""
+def summary(journal: Journal, ledger: Ledger, seed: int) -> str:
+    """The summary as a table: captures, faults, recoveries, all counts, and broken promises."""
     outcomes = Counter[str](capture.outcome for capture in ledger.captures)
     codes = Counter(capture.code for capture in ledger.captures if capture.code)
     rows = [("seed", str(seed)), ("captures", _listed(outcomes)), ("errors of captures", _listed(codes))]
-    rows.append((f"faults ({story.faults.total()})", _listed(story.faults)))
-    rows.append(("ready after a fault", _spread(story.ready_after)))
-    rows.append(("all viewers' frames after it", _spread(story.frames_after)))
-    rows += [(what, str(number)) for what, number in sorted(story.counts.items())]
-    rows += [(f"longest {what}", f"{seconds * 1000:.0f} ms") for what, seconds in sorted(story.longest.items())]
+    rows.append((f"faults ({journal.faults.total()})", _listed(journal.faults)))
+    rows.append(("ready after a fault", _spread(journal.ready_after)))
+    rows.append(("all viewers' frames after it", _spread(journal.frames_after)))
+    rows += [(what, str(number)) for what, number in sorted(journal.counts.items())]
+    rows += [(f"longest {what}", f"{seconds * 1000:.0f} ms") for what, seconds in sorted(journal.longest.items())]
     width = max(len(what) for what, _ in rows)
     lines = ["", *(f"{what:<{width}}  {value}" for what, value in rows), ""]
-    if story.broken:
-        lines += [f"{len(story.broken)} promises broken:", *(f"  - {words}" for words in story.broken)]
+    if journal.broken:
+        lines += [f"{len(journal.broken)} promises broken:", *(f"  - {words}" for words in journal.broken)]
     else:
         lines.append("Every promise was kept.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A run from the first to the last moment: start, crowd, chaos, calm, end, kill, and the judgement."""
+"""A complete run: start, clients, faults, recovery, stop, a kill during captures, and the final checks."""
 
 from __future__ import annotations
 
@@ -10,160 +10,162 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.soak.booth import take_photos, turn_dials
 from tests.soak.chaos import Chaos
-from tests.soak.figures import Watch, given_back, look
+from tests.soak.connection import Connection, ConnectionCut, ErrorReply
+from tests.soak.figures import UsageMonitor, check_released, measure
+from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
-from tests.soak.line import Cut, Line, Refused
 from tests.soak.report import check_log, check_stalls, summary
-from tests.soak.story import Story
-from tests.soak.viewers import HABITS, Viewer
-from tests.soak.visitors import ask_for_health, come_and_go
+from tests.soak.users import change_settings, take_photos
+from tests.soak.viewers import VIEWER_KINDS, Viewer
+from tests.soak.visitors import poll_health, run_visitors
 from tests.soak.world import World
 from tests.support.waiting import until
 
 _WARM_UP_S, _CALM_S = 5.0, 30.0
 _FINISH_S = 240.0
-_SETTLE_S = 1.0  # until the connections of those who looked are gone
+_SETTLE_S = 1.0  # until the connections of the probes are closed
 _SHORT_MINUTES = 2.0
-# Where the server is killed in the middle of a longer run, as parts of it; the last part is the longest.
-_LEGS = (0.25, 0.25, 0.5)
+# A longer run is divided into these parts, and the server is killed between them; the last part is the longest.
+_PARTS = (0.25, 0.25, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `patience`: by how much the promised times are stretched."""
+    """What to run. `time_factor` multiplies the promised times."""
 
     minutes: float
     seed: int
     cameras: int
-    patience: float
+    time_factor: float
 
     def random(self, name: str) -> random.Random:
-        """A generator of one actor's own, so that nobody's draws depend on who is faster."""
+        """A separate generator for each actor, so that its draws do not depend on the timing of other actors."""
         return random.Random(f"{self.seed} {name}")
 
 
 class Run:
-    """One run in a folder of its own."""
+    """One run in its own folder."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        self.story = Story()
-        self.ledger = Ledger(self.story)
+        self.journal = Journal()
+        self.ledger = Ledger(self.journal)
         self._plan, self._folder = plan, folder
-        self._crowd: list[asyncio.Task[None]] = []
+        self._clients: list[asyncio.Task[None]] = []
         self._kills = 0
 
     async def run(self) -> bool:
-        """Whether every promise was kept; prints everything."""
-        plan, story = self._plan, self.story
-        story.tell(f"seed {plan.seed}, {plan.minutes:g} minutes, {plan.cameras} cameras, in {self._folder}")
-        with World(self._folder, plan.cameras, story) as world:
+        """Run everything and print the results; returns whether every promise was kept."""
+        plan, journal = self._plan, self.journal
+        journal.note(f"seed {plan.seed}, {plan.minutes:g} minutes, {plan.cameras} cameras, in {self._folder}")
+        with World(self._folder, plan.cameras, journal) as world:
             short = plan.minutes <= _SHORT_MINUTES
-            chaos = Chaos(world, plan.random("chaos"), plan.patience, short)
+            chaos = Chaos(world, plan.random("chaos"), plan.time_factor, short)
             try:
                 await self._main_part(world, chaos, short)
                 await self._end_by_kill(world, chaos)
-            except (TimeoutError, Refused, Cut) as error:
-                story.violation(f"the run was given up: {error!r}")
+            except (TimeoutError, ErrorReply, ConnectionCut) as error:
+                journal.violation(f"the run was given up: {error!r}")
             finally:
-                for task in self._crowd:
+                for task in self._clients:
                     task.cancel()
-                if self._crowd:
-                    await asyncio.wait(self._crowd)
+                if self._clients:
+                    await asyncio.wait(self._clients)
             states = {camera.name: await camera.state() for camera in world.cameras}
-            self.ledger.judge(states, world.served.photos, world.served.log, self._kills)
-            check_log(story, world.served.log)
-            check_stalls(story, world.served.stalls, plan.patience)
-        print(summary(story, self.ledger, plan.seed), flush=True)
-        return not story.broken
+            self.ledger.check_all(states, world.server.photos, world.server.log, self._kills)
+            check_log(journal, world.server.log)
+            check_stalls(journal, world.server.stalls, plan.time_factor)
+        print(summary(journal, self.ledger, plan.seed), flush=True)
+        return not journal.broken
 
     async def _main_part(self, world: World, chaos: Chaos, short: bool) -> None:
         plan = self._plan
-        await world.served.start()
+        await world.server.start()
         await asyncio.gather(*(chaos.recovered(camera) for camera in world.cameras))
         await world.pause(_SETTLE_S)
-        before = look(world)
-        watch = Watch(world)
-        self._enter(watch.look(), ask_for_health(world, plan.patience), come_and_go(world, plan.random("visitors")))
-        self._enter(*(Viewer(world, camera, habit).watch() for camera in world.cameras for habit in HABITS))
+        before = measure(world)
+        watch = UsageMonitor(world)
+        self._start_clients(
+            watch.measure(), poll_health(world, plan.time_factor), run_visitors(world, plan.random("visitors"))
+        )
+        self._start_clients(*(Viewer(world, camera, kind).watch() for camera in world.cameras for kind in VIEWER_KINDS))
         self._open_booths(world)
         for camera in world.cameras:
             rng = plan.random(f"dials {camera.name}")
-            self._enter(turn_dials(world, camera, rng, plan.patience))
+            self._start_clients(change_settings(world, camera, rng, plan.time_factor))
         await world.pause(_WARM_UP_S)
-        self.story.tell("chaos begins")
+        self.journal.note("chaos begins")
         seconds = plan.minutes * 60
-        legs = (1.0,) if short else _LEGS
-        for number, leg in enumerate(legs):
+        parts = (1.0,) if short else _PARTS
+        for number, part in enumerate(parts):
             if number > 0:
                 self._kills += 1
                 await chaos.kill_server()
-            await chaos.rage(seconds * leg)
-        self.story.tell("calm")
-        await self._everybody_works(world, chaos)
-        await self._leave(world)
+            await chaos.inject_faults(seconds * part)
+        self.journal.note("calm")
+        await self._check_all_recovered(world, chaos)
+        await self._stop_clients(world)
         watch.check()
         await self._restart_cameras(world)
-        await given_back(world, before)
-        await world.served.stop()
-        self.story.tell("server ended by SIGTERM")
+        await check_released(world, before)
+        await world.server.stop()
+        self.journal.note("server ended by SIGTERM")
 
-    async def _everybody_works(self, world: World, chaos: Chaos) -> None:
-        """With every fault taken back, each camera takes photos and each viewer sees."""
+    async def _check_all_recovered(self, world: World, chaos: Chaos) -> None:
+        """Without faults, check that each camera takes a photo and each viewer gets frames."""
         for camera in world.cameras:
             await camera.ask(lambda control: control.clear())
         await asyncio.gather(*(chaos.recovered(camera) for camera in world.cameras))
-        begun = len(self.ledger.captures)
-        allowed = _CALM_S * self._plan.patience
+        first_index = len(self.ledger.captures)
+        allowed = _CALM_S * self._plan.time_factor
         with suppress(TimeoutError):
-            await until(lambda: not self._without_photo(world, begun), allowed)
-        for name in self._without_photo(world, begun):
-            self.story.violation(f"{name} took no photo in the {allowed:.0f} s after the faults")
+            await until(lambda: not self._without_photo(world, first_index), allowed)
+        for name in self._without_photo(world, first_index):
+            self.journal.violation(f"{name} took no photo in the {allowed:.0f} s after the faults")
 
-    def _without_photo(self, world: World, begun: int) -> set[str]:
-        done = {capture.camera for capture in self.ledger.captures[begun:] if capture.outcome == "done"}
+    def _without_photo(self, world: World, first_index: int) -> set[str]:
+        done = {capture.camera for capture in self.ledger.captures[first_index:] if capture.outcome == "done"}
         return {camera.name for camera in world.cameras} - done
 
     async def _restart_cameras(self, world: World) -> None:
-        """A camera that is opened again forgets the pictures that it kept for clients."""
-        line = await Line.connect(world, "operator")
-        assert line is not None
+        """Restart all cameras, so that the server releases the pictures kept for downloads."""
+        connection = await Connection.connect(world, "operator")
+        assert connection is not None
         for camera in world.cameras:
-            await line.ask("restart_camera", 60.0, port=camera.port)
-        await line.close()
+            await connection.ask("restart_camera", 60.0, port=camera.port)
+        await connection.close()
 
     async def _end_by_kill(self, world: World, chaos: Chaos) -> None:
-        """SIGKILL in the middle of photos; a new server just works, and ends in order."""
-        await world.served.start()
+        """Kill the server during captures; check that a new one works and stops cleanly."""
+        await world.server.start()
         await asyncio.gather(*(chaos.recovered(camera) for camera in world.cameras))
-        begun = len(self.ledger.captures)
+        first_index = len(self.ledger.captures)
         self._open_booths(world)
-        await until(lambda: bool(self.ledger.captures[begun:]), _CALM_S)
+        await until(lambda: bool(self.ledger.captures[first_index:]), _CALM_S)
         await world.pause(self._plan.random("last kill").uniform(0.0, 1.0))
         self._kills += 1
         await chaos.kill_server()
-        await self._everybody_works(world, chaos)
-        await self._leave(world)
-        await world.served.stop()
-        self.story.tell("server ended by SIGTERM")
+        await self._check_all_recovered(world, chaos)
+        await self._stop_clients(world)
+        await world.server.stop()
+        self.journal.note("server ended by SIGTERM")
 
     def _open_booths(self, world: World) -> None:
         for camera in world.cameras:
-            rng = self._plan.random(f"booth {camera.name} {world.served.life}")
-            self._enter(take_photos(world, camera, self.ledger, rng))
+            rng = self._plan.random(f"booth {camera.name} {world.server.restarts}")
+            self._start_clients(take_photos(world, camera, self.ledger, rng))
 
-    def _enter(self, *actors: Coroutine[Any, Any, None]) -> None:
-        self._crowd += [asyncio.create_task(actor) for actor in actors]
+    def _start_clients(self, *actors: Coroutine[Any, Any, None]) -> None:
+        self._clients += [asyncio.create_task(actor) for actor in actors]
 
-    async def _leave(self, world: World) -> None:
-        """Have everybody finish what is under way and go."""
+    async def _stop_clients(self, world: World) -> None:
+        """Let all clients finish their requests and disconnect."""
         world.stopping = True
         try:
             async with asyncio.timeout(_FINISH_S):
-                await asyncio.gather(*self._crowd)
+                await asyncio.gather(*self._clients)
         finally:
             world.stopping = False
-        self._crowd = []
+        self._clients = []
         for camera in world.cameras:
             camera.last_frame.clear()

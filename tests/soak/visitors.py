@@ -1,4 +1,4 @@
-"""Those who come and go: polite, vanishing, mute, talking garbage; and somebody who asks for the health."""
+"""Short connections: correct, aborted, silent, or with garbage; and a client that polls /health."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import suppress
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tests.soak.line import Cut, Line, Refused
+from tests.soak.connection import Connection, ConnectionCut, ErrorReply
 from tests.soak.world import World
 from tests.support.rig import TOKEN
 
@@ -25,37 +25,37 @@ _GARBAGE = (
 )  # fmt: skip
 
 
-async def come_and_go(world: World, rng: random.Random) -> None:
-    """One visitor after the other until the run stops."""
+async def run_visitors(world: World, rng: random.Random) -> None:
+    """Run one short connection after the other until the run stops."""
     kinds: tuple[Callable[[World, random.Random], Awaitable[None]], ...] = (
-        _polite, _polite, _vanishing, _vanishing, _mute, _babbling, _no_websocket,
+        _polite, _polite, _dropped, _dropped, _silent, _send_garbage, _no_websocket,
     )  # fmt: skip
     while not world.stopping:
-        # A server that is down refuses, one that is killed hangs up: neither is the visitor's concern.
-        with suppress(OSError, ConnectionClosed, InvalidHandshake, EOFError, Cut, Refused):
+        # The server may be down or killed at any time, so connection errors are expected here.
+        with suppress(OSError, ConnectionClosed, InvalidHandshake, EOFError, ConnectionCut, ErrorReply):
             await rng.choice(kinds)(world, rng)
-            world.story.count("visitors")
+            world.journal.count("visitors")
         await world.pause(rng.uniform(0.05, 0.5))
 
 
 async def _polite(world: World, rng: random.Random) -> None:
-    line = await Line.connect(world, "polite visitor")
-    if line is None:
+    connection = await Connection.connect(world, "polite visitor")
+    if connection is None:
         return
     try:
         for command in rng.sample(("list_cameras", "server_info", "ping", "list_commands"), 2):
             began = time.monotonic()
-            await line.ask(command, _REPLY_S)
-            world.story.took(f"answer to {command}", time.monotonic() - began)
+            await connection.ask(command, _REPLY_S)
+            world.journal.took(f"answer to {command}", time.monotonic() - began)
     except TimeoutError:
-        world.story.violation(f"a visitor got no answer in {_REPLY_S:.0f} s")
+        world.journal.violation(f"a visitor got no answer in {_REPLY_S:.0f} s")
     finally:
-        await line.close()
+        await connection.close()
 
 
-async def _vanishing(world: World, rng: random.Random) -> None:
-    line = await Line.connect(world, "vanishing visitor")
-    if line is None:
+async def _dropped(world: World, rng: random.Random) -> None:
+    connection = await Connection.connect(world, "vanishing visitor")
+    if connection is None:
         return
     port = rng.choice(world.cameras).port
     command, payload = rng.choice((
@@ -64,18 +64,18 @@ async def _vanishing(world: World, rng: random.Random) -> None:
         ("list_files", {"port": port, "folder": "/"}),
         ("subscribe", {"events": ["*"]}),
     ))  # fmt: skip
-    await line.send(command, **payload)
+    await connection.send(command, **payload)
     await world.pause(rng.uniform(0, 2))
-    await line.vanish()
+    await connection.drop_connection()
 
 
-async def _mute(world: World, rng: random.Random) -> None:
-    async with connect(world.served.uri, close_timeout=1):
+async def _silent(world: World, rng: random.Random) -> None:
+    async with connect(world.server.uri, close_timeout=1):
         await world.pause(rng.uniform(0, 5))
 
 
-async def _babbling(world: World, rng: random.Random) -> None:
-    async with connect(world.served.uri, close_timeout=1) as socket:
+async def _send_garbage(world: World, rng: random.Random) -> None:
+    async with connect(world.server.uri, close_timeout=1) as socket:
         if rng.random() < 0.7:
             await socket.send(json.dumps({"token": TOKEN}))
         for _ in range(rng.randint(1, 20)):
@@ -87,7 +87,7 @@ async def _babbling(world: World, rng: random.Random) -> None:
 
 
 async def _no_websocket(world: World, rng: random.Random) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", world.served.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.server.port)
     try:
         writer.write(rng.choice((b"", b"GET", b"\r\n\r\n", rng.randbytes(300), b"GET /nowhere HTTP/1.1\r\n\r\n")))
         await writer.drain()
@@ -98,21 +98,21 @@ async def _no_websocket(world: World, rng: random.Random) -> None:
         writer.close()
 
 
-async def ask_for_health(world: World, patience: float) -> None:
-    """GET /health until the run stops: always answered, and soon."""
+async def poll_health(world: World, time_factor: float) -> None:
+    """Request /health until the run stops; each request must be answered in time."""
     while not world.stopping:
-        life, listened, began = world.served.life, world.served.listening, time.monotonic()
+        restarts, listened, began = world.server.restarts, world.server.listening, time.monotonic()
         try:
-            async with asyncio.timeout(_HEALTH_S * patience):
-                status = await _health(world.served.port)
+            async with asyncio.timeout(_HEALTH_S * time_factor):
+                status = await _health(world.server.port)
         except (OSError, EOFError, TimeoutError, IndexError) as error:
-            if life == world.served.life and listened:
-                world.story.violation(f"/health failed after {time.monotonic() - began:.1f} s: {error!r}")
+            if restarts == world.server.restarts and listened:
+                world.journal.violation(f"/health failed after {time.monotonic() - began:.1f} s: {error!r}")
         else:
-            world.story.took("answer to /health", time.monotonic() - began)
-            world.story.count(f"/health {status}")
+            world.journal.took("answer to /health", time.monotonic() - began)
+            world.journal.count(f"/health {status}")
             if status not in ("200", "503"):
-                world.story.violation(f"/health answered {status}")
+                world.journal.violation(f"/health answered {status}")
         await world.pause(_HEALTH_EVERY_S)
 
 

@@ -1,4 +1,4 @@
-"""The stage: simulated cameras with their control ports, the server on them, and who is disturbed when."""
+"""Simulated cameras with their control ports, the server, and when each camera was disturbed by a fault."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ import psutil
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.soak.served import Served
-from tests.soak.story import Story
+from tests.soak.journal import Journal
+from tests.soak.server_process import ServerProcess
 from tests.support.waiting import until
 
 T = TypeVar("T")
 
-# Small pictures and few frames: what is tested is not how much goes through.
+# Small pictures and few frames, because throughput is not tested.
 _PICTURES = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.05", "--fps", "15")
 _MAKERS = ("canon", "nikon")
-# What a fault did may show a moment after the camera answered again.
-_AFTERMATH_S = 1.0
+# Effects of a fault may appear shortly after the camera answers again.
+_AFTER_EFFECTS_S = 1.0
 
 
 @dataclass
 class Camera:
-    """One simulated camera, in a simulator of its own."""
+    """One simulated camera in its own simulator process."""
 
     name: str
     port: str
     control: str
-    # Whether a photo of its own button goes to the card while live view is on; a Nikon has it in RAM only.
+    # Whether a photo by its own button is saved on the card during live view; a Nikon keeps it in RAM only.
     keeps_own_shots: bool = True
     disturbed: bool = False
-    calm_since: float = 0.0
-    # Of each of its viewers: when the last frame came, 0 before the first.
+    quiet_since: float = 0.0
+    # For each viewer the time of its last frame, 0 before the first.
     last_frame: dict[str, float] = field(default_factory=dict)
 
     async def ask(self, do: Callable[[Control], T]) -> T:
@@ -51,7 +51,7 @@ class Camera:
         return await asyncio.to_thread(run)
 
     async def state(self) -> dict[str, Any]:
-        """Everything about it, with the digests of its files."""
+        """The complete state, with the digests of the files."""
         return await self.ask(lambda control: control.state(sha256=True))
 
     async def shots(self) -> int:
@@ -59,33 +59,33 @@ class Camera:
         return int((await self.ask(lambda control: control.state()))["shots"])
 
     def disturb(self) -> None:
-        """A fault begins; errors of this camera are nobody's fault from now on."""
+        """Mark the beginning of a fault; from now on errors of this camera are expected."""
         self.disturbed = True
 
-    def touch(self, seconds: float) -> None:
-        """Somebody uses its buttons for that long at most; what is asked of it meanwhile may find it busy."""
-        self.calm_since = max(self.calm_since, time.monotonic() + seconds)
+    def mark_busy(self, seconds: float) -> None:
+        """Its buttons are used for that long at most; requests during this time may fail with busy."""
+        self.quiet_since = max(self.quiet_since, time.monotonic() + seconds)
 
-    def calm(self) -> None:
-        """It works again; from now on it has to."""
+    def end_disturbance(self) -> None:
+        """Mark the camera as working; from now on errors are violations."""
         self.disturbed = False
-        self.calm_since = max(self.calm_since, time.monotonic())
+        self.quiet_since = max(self.quiet_since, time.monotonic())
 
     def undisturbed_since(self, began: float) -> bool:
-        """Whether no fault touched it since then."""
-        return not self.disturbed and self.calm_since + _AFTERMATH_S < began
+        """Whether no fault affected the camera since then."""
+        return not self.disturbed and self.quiet_since + _AFTER_EFFECTS_S < began
 
 
 class World:
-    """Cameras and server. Use it as a context manager: whatever happens, no process stays.
+    """Cameras and server. Use it as a context manager, which ends all processes.
 
     Args:
         folder: for the server's log and photos.
-        cameras: how many; makers alternate.
+        cameras: number of cameras; makers alternate.
     """
 
-    def __init__(self, folder: Path, cameras: int, story: Story) -> None:
-        self.story = story
+    def __init__(self, folder: Path, cameras: int, journal: Journal) -> None:
+        self.journal = journal
         self.stopping = False
         self._stack = ExitStack()
         self.cameras: list[Camera] = []
@@ -100,8 +100,8 @@ class World:
         except BaseException:
             self._stack.close()
             raise
-        self.served = Served(folder, [camera.port for camera in self.cameras], story)
-        self._stack.callback(self.served.abandon)
+        self.server = ServerProcess(folder, [camera.port for camera in self.cameras], journal)
+        self._stack.callback(self.server.abandon)
 
     def __enter__(self) -> Self:
         return self
@@ -110,9 +110,9 @@ class World:
         self._stack.close()
 
     def process_of(self, camera: Camera) -> psutil.Process | None:
-        """The living process that the server has for a camera."""
+        """The server's running process for a camera, if there is one."""
         try:
-            children = self.served.process.children()
+            children = self.server.process.children()
         except psutil.NoSuchProcess:
             return None
         for child in children:

@@ -1,4 +1,4 @@
-"""A logged-in connection: commands with ids, each of which has to be answered exactly once."""
+"""A logged-in connection that sends commands with ids and checks that each gets exactly one reply."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RECONNECT_S = 0.3
 _CLOSE_S = 2.0
 
 
-class Refused(Exception):
+class ErrorReply(Exception):
     """An error reply."""
 
     def __init__(self, reply: Json) -> None:
@@ -27,12 +27,12 @@ class Refused(Exception):
         self.code = str(reply.get("code"))
 
 
-class Cut(Exception):
+class ConnectionCut(Exception):
     """The connection ended before the reply."""
 
 
-class Line:
-    """One connection. `on_event` and `on_binary` get what is no reply."""
+class Connection:
+    """One connection. `on_event` and `on_binary` receive the messages that are not replies."""
 
     def __init__(self, socket: ClientConnection, world: World, name: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Line:
         self.ended = asyncio.Event()
         self._socket = socket
         self._world = world
-        self._life = world.served.life
+        self._restarts = world.server.restarts
         self._waiting: dict[int, asyncio.Future[Json]] = {}
         self._number = 0
         self._leaving = False
@@ -49,23 +49,23 @@ class Line:
 
     @classmethod
     async def connect(cls, world: World, name: str) -> Self | None:
-        """Connect and log in, again and again while the server is down; None once the run stops."""
+        """Connect and log in, with retries while the server is down; None once the run stops."""
         while not world.stopping:
-            life, listened = world.served.life, world.served.listening
+            restarts, listened = world.server.restarts, world.server.listening
             try:
-                socket = await connect(world.served.uri, max_size=None, close_timeout=_CLOSE_S, ping_timeout=None)
+                socket = await connect(world.server.uri, max_size=None, close_timeout=_CLOSE_S, ping_timeout=None)
                 await socket.send(json.dumps({"token": TOKEN}))
             except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
-                if life == world.served.life and listened:
-                    world.story.violation(f"{name} could not connect: {error!r}")
+                if restarts == world.server.restarts and listened:
+                    world.journal.violation(f"{name} could not connect: {error!r}")
                 await asyncio.sleep(_RECONNECT_S)
                 continue
-            world.story.count("connections")
+            world.journal.count("connections")
             return cls(socket, world, name)
         return None
 
     async def ask(self, command: str, within: float, **payload: Any) -> Json:
-        """Send a command; its reply.
+        """Send a command and return its reply.
 
         Raises:
             Refused: it was an error reply.
@@ -76,32 +76,32 @@ class Line:
         async with asyncio.timeout(within):
             answer = await reply
         if answer["status"] == "error":
-            raise Refused(answer)
+            raise ErrorReply(answer)
         return answer
 
     async def send(self, command: str, **payload: Any) -> asyncio.Future[Json]:
-        """Send a command and do not wait; its reply is still to come."""
+        """Send a command without waiting; returns the future of its reply."""
         self._number += 1
         reply = self._waiting[self._number] = asyncio.get_running_loop().create_future()
         with suppress(ConnectionClosed):
-            await self.say({"command": command, "payload": payload, "id": self._number})
+            await self.send_message({"command": command, "payload": payload, "id": self._number})
         if self.ended.is_set() and not reply.done():
-            reply.set_exception(Cut())
-            reply.exception()  # nobody may be left to hear it
+            reply.set_exception(ConnectionCut())
+            reply.exception()  # marks it as retrieved, in case the caller is cancelled
         return reply
 
-    async def say(self, message: Json) -> None:
-        """Send something that has no reply. Raises ConnectionClosed."""
+    async def send_message(self, message: Json) -> None:
+        """Send a message that has no reply. Raises ConnectionClosed."""
         await self._socket.send(json.dumps(message))
 
     async def close(self) -> None:
-        """Leave in good manners."""
+        """Close the connection with a handshake."""
         self._leaving = True
         await self._socket.close()
         await asyncio.wait((self._reading,))
 
-    async def vanish(self) -> None:
-        """Leave as a client whose cable was cut."""
+    async def drop_connection(self) -> None:
+        """End the connection without a close frame, as when a cable is cut."""
         self._leaving = True
         self._socket.transport.abort()
         await asyncio.wait((self._reading,))
@@ -112,28 +112,28 @@ class Line:
                 if isinstance(message, bytes):
                     self.on_binary(message)
                 else:
-                    self._take(json.loads(message))
+                    self._handle(json.loads(message))
         except ConnectionClosed as closed:
-            self._notice(repr(closed))
+            self._report_end(repr(closed))
         else:
-            self._notice("closed in good order")
+            self._report_end("closed in good order")
         finally:
             self.ended.set()
             for reply in self._waiting.values():
                 if not reply.done():
-                    reply.set_exception(Cut())
-                    reply.exception()  # nobody may be left to hear it
+                    reply.set_exception(ConnectionCut())
+                    reply.exception()  # marks it as retrieved, in case the caller is cancelled
 
-    def _take(self, message: Json) -> None:
+    def _handle(self, message: Json) -> None:
         if "event" in message:
             self.on_event(message)
             return
         reply = self._waiting.pop(message.get("id", -1), None)
         if reply is None:
-            self._world.story.violation(f"{self.name} got a reply that belongs to nothing: {str(message)[:200]}")
+            self._world.journal.violation(f"{self.name} got a reply without a request: {str(message)[:200]}")
         elif not reply.done():
             reply.set_result(message)
 
-    def _notice(self, how: str) -> None:
-        if not self._leaving and self._life == self._world.served.life:
-            self._world.story.violation(f"the server dropped {self.name}: {how}")
+    def _report_end(self, how: str) -> None:
+        if not self._leaving and self._restarts == self._world.server.restarts:
+            self._world.journal.violation(f"the server dropped {self.name}: {how}")

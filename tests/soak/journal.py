@@ -1,4 +1,4 @@
-"""What happened, one line for each event of interest, and which promises were broken."""
+"""The log of a run: its events, counts, times and broken promises."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from collections import Counter
 
 
-class Story:
-    """Tells as it goes, and keeps what the end needs."""
+class Journal:
+    """Prints events during the run, and collects the data of the summary."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -19,19 +19,19 @@ class Story:
         self.frames_after: list[float] = []
         self.longest: dict[str, float] = {}
 
-    def tell(self, words: str) -> None:
+    def note(self, words: str) -> None:
         """Print one line with the seconds since the start."""
         print(f"{time.monotonic() - self._began:7.1f}  {words}", flush=True)
 
     def violation(self, words: str) -> None:
-        """A promise was broken."""
+        """Report a broken promise."""
         self.broken.append(words)
-        self.tell(f"BROKEN: {words}")
+        self.note(f"BROKEN: {words}")
 
     def count(self, what: str, number: int = 1) -> None:
-        """Add to a figure of the summary."""
+        """Add to a count of the summary."""
         self.counts[what] += number
 
     def took(self, what: str, seconds: float) -> None:
-        """Keep the longest time of its kind."""
+        """Keep the longest time of this kind."""
         self.longest[what] = max(self.longest.get(what, 0.0), seconds)

@@ -1,4 +1,4 @@
-"""The real server as a process that can be killed and started again on the same port; one log for all its lives."""
+"""The real server as a process that can be killed and restarted on the same port, with one log for all starts."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from pathlib import Path
 
 import psutil
 
-from tests.soak.story import Story
+from tests.soak.journal import Journal
 from tests.support.ports import free_port
 from tests.support.rig import ROOT, TOKEN
 
 _START_S, _STOP_S, _ORPHANS_S = 30.0, 20.0, 10.0
 
 
-class Served:
-    """`python -m benchmarks.monitored`, which is the server with a stopwatch on its event loop.
+class ServerProcess:
+    """`python -m benchmarks.monitored`: the server with a measurement of its event loop's stalls.
 
     Args:
-        folder: where it runs; its log and the photo folder are there.
+        folder: the working directory, with the log and the photo folder.
         cameras: addresses of the cameras.
 
     Attributes:
-        life: how often it was ended; whoever was connected in the life before has lost the connection.
-        listening: it has started and was not told to end.
-        stalls: the longest of its loop in each life that ended in order, in milliseconds; see benchmarks.monitored.
+        restarts: how often it was ended; connections made at a lower number are lost.
+        listening: whether it has started and was not stopped or killed.
+        stalls: the longest stall of its loop for each clean stop, in milliseconds; see benchmarks.monitored.
     """
 
-    def __init__(self, folder: Path, cameras: list[str], story: Story) -> None:
+    def __init__(self, folder: Path, cameras: list[str], journal: Journal) -> None:
         self.photos = folder / "photos"
         self.log_file = folder / "server.log"
-        self.life = 0
+        self.restarts = 0
         self.port = free_port()
         self._folder = folder
-        self._story = story
+        self._journal = journal
         self._environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONASYNCIODEBUG") if name in os.environ} | {
             "API_TOKEN": TOKEN, "WS_HOST": "127.0.0.1", "NETWORK_CAMERAS": ",".join(cameras),
             "PHOTO_DIR": str(self.photos), "PHOTO_NAME": "{serial}_{counter}_{original}", "PYTHONPATH": str(ROOT),
@@ -49,34 +49,34 @@ class Served:
 
     @property
     def uri(self) -> str:
-        """Where clients connect."""
+        """The address for clients."""
         return f"ws://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
-        """Everything that all lives logged."""
+        """The log of all starts."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     @property
     def process(self) -> psutil.Process:
-        """The process of this life."""
+        """The present process."""
         assert self._process is not None
         return psutil.Process(self._process.pid)
 
     @property
     def running(self) -> bool:
-        """Whether it lives."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
-    def notice_death(self) -> None:
-        """A server that ended without being told to is a broken promise."""
+    def check_alive(self) -> None:
+        """Report a server that ended by itself as a broken promise."""
         if self.listening and not self.running:
             self.listening = False
             assert self._process is not None
-            self._story.violation(f"the server ended by itself with code {self._process.poll()}")
+            self._journal.violation(f"the server ended by itself with code {self._process.poll()}")
 
     async def start(self) -> None:
-        """Start it; returns once it listens."""
+        """Start the server; returns once it listens."""
         begin = len(self.log)
         self._process = self._spawn()
         async with asyncio.timeout(_START_S):
@@ -96,44 +96,44 @@ class Served:
             )  # fmt: skip
 
     async def kill(self) -> None:
-        """SIGKILL; returns when nothing of it is left. Camera processes that stay are a broken promise."""
+        """Send SIGKILL and wait until all processes ended. Remaining camera processes are a broken promise."""
         children = self.process.children(recursive=True)
-        self.life += 1
+        self.restarts += 1
         self.listening = False
         assert self._process is not None
         self._process.kill()
         await asyncio.to_thread(self._process.communicate)
-        await self._gone(children, "after kill -9 of the server")
+        await self._check_all_ended(children, "after kill -9 of the server")
 
     async def stop(self) -> None:
-        """SIGTERM. Leaving late or badly is a broken promise."""
+        """Send SIGTERM. A late end or an exit code other than 0 is a broken promise."""
         assert self._process is not None
         children = self.process.children(recursive=True)
-        self.life += 1
+        self.restarts += 1
         self.listening = False
         before = asyncio.get_running_loop().time()
         self._process.send_signal(signal.SIGTERM)
         try:
             output, _ = await asyncio.to_thread(self._process.communicate, timeout=_STOP_S)
         except subprocess.TimeoutExpired:
-            self._story.violation(f"the server was not gone {_STOP_S:.0f} s after SIGTERM")
+            self._journal.violation(f"the server was not gone {_STOP_S:.0f} s after SIGTERM")
             self._process.kill()
             await asyncio.to_thread(self._process.communicate)
             return
-        self._story.took("server from SIGTERM to gone", asyncio.get_running_loop().time() - before)
+        self._journal.took("server from SIGTERM to gone", asyncio.get_running_loop().time() - before)
         if self._process.returncode != 0:
-            self._story.violation(f"the server ended with code {self._process.returncode} after SIGTERM")
-        await self._gone(children, "after SIGTERM")
+            self._journal.violation(f"the server ended with code {self._process.returncode} after SIGTERM")
+        await self._check_all_ended(children, "after SIGTERM")
         self.stalls.append(float(output.split()[-1]))
 
     def abandon(self) -> None:
-        """End it at once, whatever happened before."""
+        """Kill the server at once if it is running."""
         if self._process is not None and self.running:
             self._process.kill()
             self._process.communicate()
 
-    async def _gone(self, children: list[psutil.Process], when: str) -> None:
+    async def _check_all_ended(self, children: list[psutil.Process], when: str) -> None:
         _, alive = await asyncio.to_thread(psutil.wait_procs, children, _ORPHANS_S)
         for process in alive:
-            self._story.violation(f"camera process {process.pid} was still there {_ORPHANS_S:.0f} s {when}")
+            self._journal.violation(f"camera process {process.pid} was still there {_ORPHANS_S:.0f} s {when}")
             process.kill()
