@@ -1,4 +1,4 @@
-"""Fixtures: a simulator process, and libgphoto2 in a process of its own."""
+"""Fixtures: a simulator process, and libgphoto2 in a separate process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.simulator.rig import Driver, Simulator, running_simulator
 
 @pytest.fixture(scope="session")
 def shared_simulator() -> Iterator[Simulator]:
-    """One simulator for all tests that need no options of their own; small pictures, fast."""
-    small = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
-    with running_simulator(*small) as simulator:
+    """One simulator with small pictures and short times, for all tests that need no other options."""
+    options = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
+    with running_simulator(*options) as simulator:
         yield simulator
 
 
@@ -52,7 +52,7 @@ def new_driver(tmp_path: Path) -> Iterator[Callable[..., Driver]]:
 
 @pytest.fixture
 def driver(simulator: Simulator, new_driver: Callable[..., Driver]) -> Driver:
-    """libgphoto2 with the camera open, pictures going to the card."""
+    """libgphoto2 with the camera open and the card as capture target."""
     driver = new_driver(simulator.address)
     driver.set("capturetarget", "Memory card")
     return driver

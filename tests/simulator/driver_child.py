@@ -1,7 +1,7 @@
-"""A process with one libgphoto2 session: runs the calls that come over a socket and answers in JSON lines.
+"""A process with one libgphoto2 session: it runs calls from a socket and replies in JSON lines.
 
-Its own process, because libgphoto2's PTP/IP driver closes file descriptor 0, and only one session in a
-process's life is safe.
+A separate process is needed because libgphoto2's PTP/IP driver closes file descriptor 0, and because more than one
+session in the same process is not safe.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EVENTS = {
 
 
 class Driver:
-    """The calls; each takes and returns what JSON can carry."""
+    """The available calls; arguments and results are JSON values."""
 
     def __init__(self) -> None:
         self.camera = gp.Camera()
@@ -108,7 +108,7 @@ class Driver:
         self.camera.trigger_capture()
 
     def wait_for(self, kind: str, count: int = 1, seconds: float = 3) -> list[Any]:
-        """Pump events until ``count`` of that kind came."""
+        """Wait for events until ``count`` of that kind came or the time is over."""
         found: list[Any] = []
         end = time.monotonic() + seconds
         while len(found) < count and time.monotonic() < end:
@@ -156,7 +156,7 @@ class Driver:
         self.camera.file_delete(*self.split(path))
 
     def preview(self, count: int = 1, target: str | None = None) -> dict[str, Any]:
-        """Live-view frames: the comment of each, and how long all took."""
+        """Read live-view frames; returns the comment of each, the size of the last, and the total time."""
         comments: list[str] = []
         size = 0
         begin = time.perf_counter()
@@ -173,7 +173,7 @@ class Driver:
 
 
 def main() -> None:
-    """Serve until the other end closes."""
+    """Run calls until the other side closes the socket."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     driver = Driver()
     with channel, channel.makefile("rb") as lines:

@@ -1,4 +1,4 @@
-"""Processes the tests talk to: a simulator, and libgphoto2 in a process of its own."""
+"""Processes that the tests use: a simulator, and libgphoto2 in a separate process."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Driver:
     """A process with libgphoto2. Methods are those of ``driver_child.Driver``; they raise DriverError."""
 
     def __init__(self, config: Path) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
+        parent_end, child_end = socket.socketpair()
+        with child_end:
             self.process = subprocess.Popen(
-                [sys.executable, str(CHILD), str(theirs.fileno())],
+                [sys.executable, str(CHILD), str(child_end.fileno())],
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[child_end.fileno()],
                 env=os.environ | {"HOME": str(config), "XDG_CONFIG_HOME": str(config)},
             )
-        self._socket = ours
-        self._lines = ours.makefile("rb")
+        self._socket = parent_end
+        self._lines = parent_end.makefile("rb")
 
     def call(self, name: str, *arguments: Any, timeout: float = 10, **options: Any) -> Any:
-        """Call a method; TimeoutError when libgphoto2 does not come back within ``timeout`` seconds."""
+        """Call a method. Raises TimeoutError if libgphoto2 does not return within ``timeout`` seconds."""
         self._socket.settimeout(timeout)
         request = {"name": name, "arguments": arguments, "options": options}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
@@ -60,7 +60,7 @@ class Driver:
         return lambda *arguments, **options: self.call(name, *arguments, **options)
 
     def kill(self) -> None:
-        """End the process as a crash would."""
+        """Kill the process, as in a crash."""
         self.process.kill()
         self.process.wait(5)
         self._lines.close()
@@ -90,7 +90,7 @@ class Simulator:
         return str(self.addresses[0])
 
     def stop(self) -> str:
-        """End it politely; returns what it wrote to stderr."""
+        """End the simulator with SIGTERM; returns its stderr."""
         self.control.close()
         self.process.terminate()
         _, errors = self.process.communicate(timeout=5)
@@ -110,14 +110,14 @@ def running_simulator(*options: str) -> Iterator[Simulator]:
 
 
 def failure(call: Callable[[], object]) -> int:
-    """The error code of a call that has to fail."""
+    """The error code of a call that must fail."""
     with pytest.raises(DriverError) as caught:
         call()
     return caught.value.code
 
 
 def works(driver: Driver) -> bool:
-    """Whether live view, a shot and its file come through."""
+    """Whether live view, a capture and the info of its file work."""
     driver.preview(2)
     path = driver.capture()
     return path.upper().endswith(".JPG") and bool(driver.info(path)["size"])

@@ -1,4 +1,4 @@
-"""The control port: what it changes, and what it says to requests that cannot be."""
+"""The control port: its effects, and its errors for invalid requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import WITHIN_S
 pytestmark = pytest.mark.timeout(20)
 
 
-def test_state_tells_what_a_test_wants(control: Control) -> None:
+def test_state_has_all_documented_fields(control: Control) -> None:
     state = control.state()
     assert state["serial"] == "SIM0000001"
     assert state["address"].startswith("ptpip:127.0.0.1:")
@@ -48,7 +48,7 @@ def test_the_battery_level_reaches_the_driver(driver: Driver, control: Control) 
         assert driver.tree()["batterylevel"]["value"] == shown
 
 
-def test_reset_is_factory_state(driver: Driver, control: Control) -> None:
+def test_reset_restores_the_factory_state(driver: Driver, control: Control) -> None:
     driver.set("iso", "3200")
     driver.capture()
     control.fault("busy", times=None)
@@ -59,7 +59,7 @@ def test_reset_is_factory_state(driver: Driver, control: Control) -> None:
     assert driver.get("iso")["value"] == "100"
 
 
-def test_the_button_takes_shots_without_a_driver(control: Control) -> None:
+def test_shutter_takes_shots_without_a_driver(control: Control) -> None:
     assert control.shutter() == ["/store_00020001/DCIM/100CANON/IMG_0001.JPG"]
     control.set("imageformat", "RAW + L")
     assert [path.rpartition("/")[2] for path in control.shutter()] == ["IMG_0002.CR2", "IMG_0002.JPG"]
@@ -67,7 +67,7 @@ def test_the_button_takes_shots_without_a_driver(control: Control) -> None:
     assert len({file["sha256"] for file in files}) == 3
 
 
-def test_a_deleted_file_is_remembered_with_its_digest(control: Control) -> None:
+def test_a_deleted_file_is_listed_with_its_digest(control: Control) -> None:
     (path,) = control.shutter()
     (file,) = control.state(sha256=True)["files"]
     control.delete(path)
@@ -82,7 +82,7 @@ def test_armed_faults_are_listed_until_they_are_cleared(control: Control) -> Non
     assert control.state()["faults"] == []
 
 
-WRONG: list[tuple[dict[str, Any], str]] = [
+INVALID: list[tuple[dict[str, Any], str]] = [
     ({}, "do is missing; allowed: state, shutter"),
     ({"do": "explode"}, "do cannot be 'explode'; allowed: state"),
     ({"do": "state", "camera": 7}, "camera cannot be 7; allowed: 0 to 0"),
@@ -108,22 +108,24 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "answer"), WRONG)
-def test_a_wrong_request_is_told_what_is_allowed(control: Control, request_: dict[str, Any], answer: str) -> None:
+@pytest.mark.parametrize(("request_", "answer"), INVALID)
+def test_the_error_of_an_invalid_request_lists_what_is_allowed(
+    control: Control, request_: dict[str, Any], answer: str
+) -> None:
     reply = control.send(request_)
     assert not reply["ok"]
     assert reply["error"].startswith(answer)
 
 
 @pytest.mark.parametrize("line", [b"shutter\n", b"[1]\n", b"\xff\xfe\n"])
-def test_what_is_no_json_object_is_refused(simulator: Simulator, line: bytes) -> None:
+def test_a_line_that_is_not_a_json_object_is_rejected(simulator: Simulator, line: bytes) -> None:
     host, _, port = simulator.ready["control"].rpartition(":")
     with socket.create_connection((host, int(port)), 5) as raw, raw.makefile("rb") as lines:
         raw.sendall(line)
         assert b'"ok": false' in lines.readline()
 
 
-def test_the_shutter_says_why_it_stays_closed(control: Control) -> None:
+def test_shutter_reports_why_no_shot_is_possible(control: Control) -> None:
     control.card(full=True)
     with pytest.raises(ControlError, match="the card is full; allowed after"):
         control.shutter()
@@ -136,7 +138,7 @@ def test_help_names_every_command(control: Control) -> None:
     assert set(control.help()["commands"]) >= {"state", "shutter", "set", "fault", "reset", "help"}
 
 
-def test_the_client_runs_from_the_shell(simulator: Simulator) -> None:
+def test_the_client_works_as_a_shell_command(simulator: Simulator) -> None:
     command = [sys.executable, "-m", "simulator.client", simulator.ready["control"]]
     for request, code, printed in (
         ('{"do":"state"}', 0, '"serial": "SIM0000001"'),

@@ -1,4 +1,4 @@
-"""The real libgphoto2 drives the simulated camera through everything a session does."""
+"""The real libgphoto2 with the simulated camera: every operation of a session."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_summary_names_the_camera(driver: Driver) -> None:
     assert "Serial Number: SIM0000001" in summary
 
 
-def test_the_wlan_model_works_too(simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
+def test_the_wlan_model_also_works(simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
     assert new_driver(simulator.address, "Canon EOS (WLAN)").get("iso")["value"] == "100"
 
 
@@ -81,7 +81,7 @@ def test_every_choice_is_accepted_and_read_back(driver: Driver) -> None:
         assert [driver.set(name, choice) for choice in choices] == choices
 
 
-def test_exposure_mode_decides_which_choices_there_are(driver: Driver) -> None:
+def test_choices_depend_on_the_exposure_mode(driver: Driver) -> None:
     assert len(driver.get("aperture")["choices"]) > 5
     driver.set("autoexposuremode", "TV")
     assert driver.get("aperture")["choices"] == ["5.6"]
@@ -90,7 +90,7 @@ def test_exposure_mode_decides_which_choices_there_are(driver: Driver) -> None:
     assert len(driver.get("aperture")["choices"]) > 5
 
 
-def test_settings_survive_a_driver_that_is_killed(
+def test_settings_are_kept_when_the_driver_is_killed(
     driver: Driver, simulator: Simulator, new_driver: Callable[..., Driver]
 ) -> None:
     driver.set("iso", "1600")
@@ -107,7 +107,7 @@ def test_capture_to_card_returns_the_path(driver: Driver, control: Control) -> N
     assert state["shots"] == 2
 
 
-def test_capture_to_ram_hands_the_file_over(driver: Driver, control: Control, tmp_path: Path) -> None:
+def test_capture_to_ram_transfers_the_file(driver: Driver, control: Control, tmp_path: Path) -> None:
     driver.set("capturetarget", "Internal RAM")
     assert control.state()["capture_destination"] == "host"
     path = driver.capture()
@@ -118,7 +118,7 @@ def test_capture_to_ram_hands_the_file_over(driver: Driver, control: Control, tm
     assert (state["files"], state["ram_files"], state["shots"]) == ([], 0, 1)
 
 
-def test_raw_and_jpeg_are_two_files(driver: Driver, tmp_path: Path) -> None:
+def test_raw_and_jpeg_create_two_files(driver: Driver, tmp_path: Path) -> None:
     driver.set("imageformat", "RAW + L")
     first = driver.capture()
     second = driver.wait_for("file")
@@ -136,25 +136,25 @@ def test_smaller_formats_have_fewer_pixels(driver: Driver, tmp_path: Path, size:
     assert decoded((tmp_path / "small.jpg").read_bytes()).size == pixels
 
 
-def test_trigger_capture_tells_the_file_later(driver: Driver) -> None:
+def test_trigger_capture_reports_the_file_as_an_event(driver: Driver) -> None:
     driver.trigger()
     assert driver.wait_for("file") == [f"{FOLDER}/IMG_0001.JPG"]
     assert driver.wait_for("complete") == [None]
 
 
-def test_the_cameras_own_button_is_an_event(driver: Driver, control: Control) -> None:
+def test_a_shot_with_the_camera_button_is_an_event(driver: Driver, control: Control) -> None:
     assert driver.wait_for("file", seconds=0.1) == []
     assert control.shutter() == [f"{FOLDER}/IMG_0001.JPG"]
     assert driver.wait_for("file") == [f"{FOLDER}/IMG_0001.JPG"]
 
 
-def test_autofocus_finds_its_subject_without_the_drivers_wait(driver: Driver) -> None:
+def test_autofocus_succeeds_at_a_capture(driver: Driver) -> None:
     driver.set("focusmode", "One Shot")
     assert driver.capture() == f"{FOLDER}/IMG_0001.JPG"
     assert driver.get("focusinfo")["value"] != "{}"
 
 
-def test_listing_info_thumbnail_and_delete(driver: Driver, control: Control, tmp_path: Path) -> None:
+def test_list_info_thumbnail_and_delete(driver: Driver, control: Control, tmp_path: Path) -> None:
     path = driver.capture()
     assert driver.list("/store_00020001")["folders"] == ["DCIM"]
     info = driver.info(path)
@@ -167,14 +167,14 @@ def test_listing_info_thumbnail_and_delete(driver: Driver, control: Control, tmp
     assert control.state()["files"] == []
 
 
-def test_a_file_deleted_on_the_body_is_gone_for_the_driver(driver: Driver, control: Control) -> None:
+def test_the_driver_no_longer_lists_a_file_deleted_on_the_body(driver: Driver, control: Control) -> None:
     path = driver.capture()
     control.delete(path)
     driver.wait_for("unknown", count=20, seconds=0.3)
     assert driver.list(FOLDER)["files"] == []
 
 
-def test_a_still_of_full_size_carries_exif_and_downloads_whole_and_in_pieces(
+def test_a_full_size_still_has_exif_and_can_be_read_at_once_or_in_chunks(
     new_driver: Callable[..., Driver], tmp_path: Path
 ) -> None:
     with running_simulator() as simulator:
@@ -188,13 +188,13 @@ def test_a_still_of_full_size_carries_exif_and_downloads_whole_and_in_pieces(
             driver.set(name, value)
         path = driver.capture()
         (listed,) = simulator.control.state(sha256=True)["files"]
-        got = driver.download(path, str(tmp_path / "full.jpg"))
-        assert 11e6 < got["size"] < 13e6
-        assert got["sha256"] == listed["sha256"]
+        result = driver.download(path, str(tmp_path / "full.jpg"))
+        assert 11e6 < result["size"] < 13e6
+        assert result["sha256"] == listed["sha256"]
         driver.kill()
-        # A new driver: the old one would answer from its cache.
-        again = new_driver(simulator.address)
-        assert again.read_pieces(path, listed["size"], 1 << 20) == listed["sha256"]
+        # A new driver is needed, because the first one would use its cache.
+        new_session = new_driver(simulator.address)
+        assert new_session.read_pieces(path, listed["size"], 1 << 20) == listed["sha256"]
     image = decoded((tmp_path / "full.jpg").read_bytes())
     assert image.size == (5184, 3456)
     assert image.info["comment"] == b"shot=1 serial=SIM0000001"
@@ -204,25 +204,25 @@ def test_a_still_of_full_size_carries_exif_and_downloads_whole_and_in_pieces(
     assert re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", details[0x9003])
     assert (float(details[0x829A]), float(details[0x829D]), details[0x8827]) == (1 / 60, 8, 400)
     assert details[0xA431] == "SIM0000001"
-    small = main.get_ifd(ExifTags.IFD.IFD1)
-    thumbnail = image.info["exif"][6 + small[0x0201] :][: small[0x0202]]
+    thumbnail_ifd = main.get_ifd(ExifTags.IFD.IFD1)
+    thumbnail = image.info["exif"][6 + thumbnail_ifd[0x0201] :][: thumbnail_ifd[0x0202]]
     assert Image.open(io.BytesIO(thumbnail)).size == (160, 120)
 
 
-def test_pictures_show_which_way_is_up(driver: Driver, tmp_path: Path) -> None:
+def test_corner_colours_show_the_orientation(driver: Driver, tmp_path: Path) -> None:
     driver.download(driver.capture(), str(tmp_path / "still.jpg"))
     image = decoded((tmp_path / "still.jpg").read_bytes())
     right, bottom = image.width - 9, image.height - 9
-    corners = [image.getpixel(place) for place in ((8, 8), (right, 8), (8, bottom), (right, bottom))]
+    corners = [image.getpixel(position) for position in ((8, 8), (right, 8), (8, bottom), (right, bottom))]
     expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
     for corner, colour in zip(corners, expected, strict=True):
         assert isinstance(corner, tuple)
-        assert all(abs(one - other) < 12 for one, other in zip(corner, colour, strict=True)), corners
+        assert all(abs(actual - wanted) < 12 for actual, wanted in zip(corner, colour, strict=True)), corners
 
 
-def test_live_view_frames_are_numbered_and_move(driver: Driver, control: Control, tmp_path: Path) -> None:
-    got = driver.preview(5, str(tmp_path / "fifth.jpg"))
-    matches = [re.fullmatch(r"frame=(\d+) serial=SIM0000001 time=(\d{16})", one) for one in got["comments"]]
+def test_live_view_frames_have_numbers_and_change(driver: Driver, control: Control, tmp_path: Path) -> None:
+    result = driver.preview(5, str(tmp_path / "fifth.jpg"))
+    matches = [re.fullmatch(r"frame=(\d+) serial=SIM0000001 time=(\d{16})", actual) for actual in result["comments"]]
     assert [int(match[1]) for match in matches if match] == [1, 2, 3, 4, 5]
     driver.preview(10, str(tmp_path / "fifteenth.jpg"))
     assert decoded((tmp_path / "fifth.jpg").read_bytes()).size == (480, 320)
@@ -242,31 +242,31 @@ def test_live_view_is_switched_on_and_off(driver: Driver, control: Control) -> N
     assert not control.state()["live_view"]
 
 
-def test_the_camera_paces_live_view(new_driver: Callable[..., Driver]) -> None:
+def test_the_camera_limits_the_frame_rate(new_driver: Callable[..., Driver]) -> None:
     with running_simulator("--fps", "50", "--still", "320x240", "--frame", "320x240") as simulator:
         driver = new_driver(simulator.address)
         driver.preview(3)
         assert 0.55 < driver.preview(30)["seconds"] < 0.75
-        # Between frames the driver waits for the answer: one request for each frame, no polling.
+        # The driver waits for the reply between frames, so there is one request for each frame and no polling.
         assert simulator.control.state()["operations"]["0x9153"] == 33
 
 
-def test_live_view_without_pace_is_fast(new_driver: Callable[..., Driver]) -> None:
+def test_live_view_without_a_frame_rate_limit_is_fast(new_driver: Callable[..., Driver]) -> None:
     with running_simulator("--fps", "0", "--still", "320x240") as simulator:
         driver = new_driver(simulator.address)
         driver.preview(3)
-        got = driver.preview(200)
-        assert 70_000 < got["size"] < 140_000
-        assert got["seconds"] < 1.5
+        result = driver.preview(200)
+        assert 70_000 < result["size"] < 140_000
+        assert result["seconds"] < 1.5
 
 
-def test_a_still_during_live_view(driver: Driver) -> None:
+def test_a_capture_during_live_view(driver: Driver) -> None:
     driver.preview(2)
     assert driver.capture() == f"{FOLDER}/IMG_0001.JPG"
     assert len(driver.preview(2)["comments"]) == 2
 
 
-def test_two_cameras_in_one_process_are_separate(new_driver: Callable[..., Driver]) -> None:
+def test_two_cameras_in_one_simulator_are_independent(new_driver: Callable[..., Driver]) -> None:
     with running_simulator("--cameras", "2", "--still", "320x240", "--frame", "320x240") as simulator:
         first, second = (new_driver(address) for address in simulator.addresses)
         first.set("iso", "200")
@@ -276,7 +276,9 @@ def test_two_cameras_in_one_process_are_separate(new_driver: Callable[..., Drive
         assert simulator.control.state(camera=1)["frames"] == 1
 
 
-def test_the_newest_connection_wins(driver: Driver, simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
+def test_a_new_connection_replaces_the_old_one(
+    driver: Driver, simulator: Simulator, new_driver: Callable[..., Driver]
+) -> None:
     newer = new_driver(simulator.address)
     assert newer.preview()["size"] > 0
     with pytest.raises(DriverError):

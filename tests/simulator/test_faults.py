@@ -1,4 +1,4 @@
-"""Each fault of the simulator: what libgphoto2 reports, and that the camera works again afterwards."""
+"""Each fault of the simulator: the error of libgphoto2, and that the camera works again afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_ANSWER = {-7, -10}
 
 @pytest.fixture
 def reopened(simulator: Simulator, new_driver: Callable[..., Driver]) -> Callable[[], Driver]:
-    """Open a new session after a fault, pictures to the card."""
+    """Open a new session after a fault, with the card as capture target."""
 
     def reopen() -> Driver:
         simulator.control.clear()
@@ -47,7 +47,7 @@ def test_a_silent_shutter_may_have_fired(driver: Driver, control: Control, reope
     assert works(reopened())
 
 
-def test_a_late_answer_is_waited_for(driver: Driver, control: Control) -> None:
+def test_the_driver_waits_for_a_late_reply(driver: Driver, control: Control) -> None:
     control.fault("late", "0x9153", seconds=0.5)
     assert driver.preview()["seconds"] > 0.5
     assert works(driver)
@@ -63,14 +63,14 @@ def test_a_dropped_connection_fails_at_once(driver: Driver, control: Control, re
     assert works(reopened())
 
 
-def test_a_connection_dropped_in_a_download(
+def test_a_connection_dropped_during_a_download(
     driver: Driver, control: Control, reopened: Callable[[], Driver], tmp_path: Path
 ) -> None:
     path = driver.capture()
     control.fault("drop_mid_data", "GetObject")
     assert failure(lambda: driver.download(path, str(tmp_path / "half"))) == -1
-    again = reopened()
-    assert again.download(path, str(tmp_path / "whole"))["size"] == control.state()["files"][0]["size"]
+    new_session = reopened()
+    assert new_session.download(path, str(tmp_path / "whole"))["size"] == control.state()["files"][0]["size"]
 
 
 def test_a_download_that_stalls(
@@ -82,7 +82,7 @@ def test_a_download_that_stalls(
     assert works(reopened())
 
 
-def test_data_faults_without_an_operation_strike_the_next_data(
+def test_data_faults_without_an_operation_affect_the_next_data_transfer(
     driver: Driver, control: Control, reopened: Callable[[], Driver]
 ) -> None:
     control.fault("drop_mid_data")
@@ -90,15 +90,15 @@ def test_data_faults_without_an_operation_strike_the_next_data(
     assert works(reopened())
 
 
-@pytest.mark.parametrize(("code", "seen"), [("0x2019", -110), ("0x2002", -1), ("0x200C", -1)])
-def test_a_response_code_at_the_shutter(driver: Driver, control: Control, code: str, seen: int) -> None:
+@pytest.mark.parametrize(("code", "error"), [("0x2019", -110), ("0x2002", -1), ("0x200C", -1)])
+def test_a_response_code_at_the_shutter(driver: Driver, control: Control, code: str, error: int) -> None:
     control.fault("code", "RemoteReleaseOn", after=1, code=code)
-    assert failure(driver.capture) == seen
+    assert failure(driver.capture) == error
     assert control.state()["shots"] == 0
     assert works(driver)
 
 
-def test_live_view_that_is_busy_for_a_while_comes_after_all(driver: Driver, control: Control) -> None:
+def test_live_view_works_after_a_few_busy_replies(driver: Driver, control: Control) -> None:
     driver.preview()
     control.fault("busy", "0x9153", times=3)
     assert driver.preview()["size"] > 0
@@ -134,7 +134,7 @@ def test_a_shot_without_a_file(driver: Driver, control: Control, reopened: Calla
 
 
 @pytest.mark.parametrize("variety", ["zero_length", "too_long"])
-def test_live_view_that_never_ends(
+def test_live_view_data_that_makes_the_driver_loop(
     driver: Driver, control: Control, reopened: Callable[[], Driver], variety: str
 ) -> None:
     control.fault("malformed_live_view", variety=variety)
@@ -145,7 +145,7 @@ def test_live_view_that_never_ends(
 
 
 @pytest.mark.parametrize("variety", ["truncated", "short"])
-def test_live_view_with_half_a_picture(driver: Driver, control: Control, variety: str) -> None:
+def test_a_truncated_live_view_frame(driver: Driver, control: Control, variety: str) -> None:
     whole = driver.preview()["size"]
     control.fault("malformed_live_view", variety=variety)
     assert driver.preview()["size"] < whole
@@ -159,7 +159,7 @@ def test_live_view_without_a_picture(driver: Driver, control: Control) -> None:
 
 
 @pytest.mark.parametrize("mode", ["Manual", "One Shot"])
-def test_out_of_focus_is_busy(driver: Driver, control: Control, mode: str) -> None:
+def test_a_failed_autofocus_is_reported_as_busy(driver: Driver, control: Control, mode: str) -> None:
     driver.set("focusmode", mode)
     control.fault("focus_failed")
     assert failure(driver.capture) == -110
@@ -167,7 +167,7 @@ def test_out_of_focus_is_busy(driver: Driver, control: Control, mode: str) -> No
     assert works(driver)
 
 
-def test_a_refused_init(simulator: Simulator, new_driver: Callable[..., Driver], control: Control) -> None:
+def test_a_rejected_init(simulator: Simulator, new_driver: Callable[..., Driver], control: Control) -> None:
     control.fault("init_fail")
     assert failure(lambda: new_driver(simulator.address)) == -1
     assert works(new_driver(simulator.address))
@@ -190,7 +190,7 @@ def test_a_full_card(driver: Driver, control: Control) -> None:
     assert works(driver)
 
 
-def test_a_full_card_does_not_stop_shots_to_ram(driver: Driver, control: Control) -> None:
+def test_a_full_card_does_not_prevent_captures_to_ram(driver: Driver, control: Control) -> None:
     control.card(full=True)
     driver.set("capturetarget", "Internal RAM")
     assert driver.capture() == "/capt0000.jpg"
@@ -225,12 +225,12 @@ def test_power_off_and_on(
     driver.kill()
     assert failure(reopened) in NO_ANSWER
     control.power(True)
-    again = reopened()
-    assert again.get("iso")["value"] == "800"
-    assert works(again)
+    new_session = reopened()
+    assert new_session.get("iso")["value"] == "800"
+    assert works(new_session)
 
 
-def test_power_comes_back_by_itself(control: Control, simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
+def test_power_on_can_be_delayed(control: Control, simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
     control.power(False)
     control.power(True, after=0.1)
     deadline = time.monotonic() + 5

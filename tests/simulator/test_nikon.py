@@ -1,4 +1,4 @@
-"""The real libgphoto2 drives the simulated Nikon: what differs from a Canon, and the faults that come out differently."""
+"""The real libgphoto2 with the simulated Nikon: differences from a Canon, and faults with other results."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def shared_simulator() -> Iterator[Simulator]:
-    """One Nikon for all tests of this module; small pictures, fast."""
-    small = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
-    with running_simulator("--maker", "nikon", *small) as simulator:
+    """One Nikon with small pictures and short times, for all tests of this module."""
+    options = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
+    with running_simulator("--maker", "nikon", *options) as simulator:
         yield simulator
 
 
-def catch_up(driver: Driver) -> None:
-    """Have the driver take all events, so that it forgets the properties it remembers."""
+def read_events(driver: Driver) -> None:
+    """Let the driver read all events, which makes it drop its cached properties."""
     driver.wait_for("unknown", count=99, seconds=0.1)
 
 
@@ -59,7 +59,7 @@ def test_the_ready_line_and_the_state_name_the_model(simulator: Simulator, contr
     assert state["properties"]["f-number"] == "f/5.6"
 
 
-def test_the_driver_takes_it_for_a_nikon(driver: Driver) -> None:
+def test_the_driver_recognizes_a_nikon(driver: Driver) -> None:
     summary = driver.summary()
     assert "Vendor Extension ID: 0xa (1.0)" in summary
     assert "Nikon Capture 3" in summary
@@ -69,7 +69,7 @@ def test_the_driver_takes_it_for_a_nikon(driver: Driver) -> None:
     assert driver.storage()["base"] == "/store_00010001"
 
 
-def test_the_wlan_model_works_too(simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
+def test_the_wlan_model_also_works(simulator: Simulator, new_driver: Callable[..., Driver]) -> None:
     assert new_driver(simulator.address, "Nikon DSLR (WLAN)").get("iso")["value"] == "100"
 
 
@@ -103,22 +103,23 @@ def test_every_choice_is_accepted_and_read_back(driver: Driver) -> None:
             }, name
 
 
-def test_the_mode_dial_decides_what_may_be_set(driver: Driver, control: Control) -> None:
+def test_writable_settings_depend_on_the_mode_dial(driver: Driver, control: Control) -> None:
     control.set("expprogram", "A")
-    catch_up(driver)
+    read_events(driver)
     assert driver.get("shutterspeed")["read_only"]
-    # Read-only or not allowed: the driver looks for another property of that name and finds none.
+    # For a property that is read-only or a value that is not allowed, the driver looks for another property of that
+    # name and finds none.
     assert failure(lambda: driver.set("shutterspeed", "0.0040s")) == -2
     assert driver.set("f-number", "f/11") == "f/11"
     assert failure(lambda: driver.set("iso", "123")) == -2
 
 
-def test_the_mode_itself_may_be_set_in_control_mode(driver: Driver) -> None:
+def test_the_mode_is_writable_in_control_mode(driver: Driver) -> None:
     assert driver.get("expprogram")["read_only"]
     driver.set("controlmode", "1")
-    catch_up(driver)
+    read_events(driver)
     assert driver.set("expprogram", "S") == "S"
-    catch_up(driver)
+    read_events(driver)
     assert driver.get("f-number")["read_only"]
 
 
@@ -126,7 +127,7 @@ def test_a_change_on_the_body_is_an_event(driver: Driver, control: Control) -> N
     control.set("iso", "400")
     assert driver.wait_for("unknown") == ['PTP Property 0000500f changed, "iso" to "400"']
     control.set("focusmode", "AF-S")
-    catch_up(driver)
+    read_events(driver)
     assert driver.get("focusmode2")["value"] == "AF-S"
     control.veto("iso")
     assert driver.set("iso", "800") == "400"
@@ -152,11 +153,11 @@ def test_capture_to_the_card(driver: Driver, control: Control, tmp_path: Path) -
     driver.delete(path)
     assert driver.list(FOLDER)["files"] == ["DSC_0002.JPG"]
     control.delete(f"{FOLDER}/DSC_0002.JPG")
-    catch_up(driver)
+    read_events(driver)
     assert driver.list(FOLDER)["files"] == []
 
 
-def test_raw_and_jpeg_are_two_files(driver: Driver, tmp_path: Path) -> None:
+def test_raw_and_jpeg_create_two_files(driver: Driver, tmp_path: Path) -> None:
     driver.set("imagequality", "NEF+Fine")
     driver.set("imagesize", "640x432")
     files = {driver.capture(), *driver.wait_for("file")}
@@ -170,7 +171,7 @@ def test_raw_and_jpeg_are_two_files(driver: Driver, tmp_path: Path) -> None:
     assert (jpeg["width"], jpeg["height"]) == (640, 432)
 
 
-def test_capture_to_ram_hands_the_files_over(driver: Driver, control: Control, tmp_path: Path) -> None:
+def test_capture_to_ram_transfers_the_files(driver: Driver, control: Control, tmp_path: Path) -> None:
     driver.set("capturetarget", "Internal RAM")
     assert driver.capture() == "/capt0000.jpg"
     driver.download("/capt0000.jpg", str(tmp_path / "ram.jpg"))
@@ -183,7 +184,7 @@ def test_capture_to_ram_hands_the_files_over(driver: Driver, control: Control, t
     assert (state["files"], state["ram_files"], state["shots"]) == ([], 0, 3)
 
 
-def test_the_cameras_own_button_is_an_event(driver: Driver, control: Control) -> None:
+def test_a_shot_with_the_camera_button_is_an_event(driver: Driver, control: Control) -> None:
     assert driver.wait_for("file", seconds=0.1) == []
     control.set("imagequality", "NEF+Normal")
     paths = control.shutter()
@@ -193,7 +194,7 @@ def test_the_cameras_own_button_is_an_event(driver: Driver, control: Control) ->
 
 
 def test_live_view_is_switched_on_and_off(driver: Driver, control: Control, tmp_path: Path) -> None:
-    # The driver throws the first frame away (library.c: some bodies send a damaged one).
+    # The driver discards the first frame (library.c: some bodies send a damaged one).
     comments = driver.preview(3, str(tmp_path / "frame.jpg"))["comments"]
     assert [comment.split()[0] for comment in comments] == ["frame=2", "frame=3", "frame=4"]
     assert decoded((tmp_path / "frame.jpg").read_bytes()).size == (480, 320)
@@ -206,7 +207,7 @@ def test_live_view_is_switched_on_and_off(driver: Driver, control: Control, tmp_
     assert not control.state()["live_view"]
 
 
-def test_live_view_goes_on_after_a_still(driver: Driver, control: Control) -> None:
+def test_live_view_continues_after_a_capture(driver: Driver, control: Control) -> None:
     driver.preview(2)
     assert driver.capture() == f"{FOLDER}/DSC_0001.JPG"
     assert control.state()["live_view"]
@@ -219,7 +220,7 @@ def test_live_view_goes_on_after_a_still(driver: Driver, control: Control) -> No
     assert control.state()["shots"] == 2
 
 
-def test_the_own_button_in_live_view_shoots_to_ram(driver: Driver, control: Control) -> None:
+def test_the_camera_button_during_live_view_captures_to_ram(driver: Driver, control: Control) -> None:
     driver.preview()
     control.shutter()
     assert control.state()["ram_files"] == 1
@@ -228,20 +229,20 @@ def test_the_own_button_in_live_view_shoots_to_ram(driver: Driver, control: Cont
     assert driver.preview()["size"] > 0
 
 
-def test_a_picture_in_ram_ends_with_the_session(
+def test_a_picture_in_ram_is_lost_with_the_session(
     driver: Driver, control: Control, simulator: Simulator, new_driver: Callable[..., Driver]
 ) -> None:
     driver.preview()
     control.shutter()
     driver.kill()
-    again = new_driver(simulator.address)
-    again.set("capturetarget", "Memory card")
-    assert works(again)
+    new_session = new_driver(simulator.address)
+    new_session.set("capturetarget", "Memory card")
+    assert works(new_session)
     state = control.state()
     assert (state["ram_files"], len(state["files"])) == (0, 1)
 
 
-def test_an_empty_battery_forbids_live_view(driver: Driver, control: Control) -> None:
+def test_an_empty_battery_prevents_live_view(driver: Driver, control: Control) -> None:
     control.battery(0)
     assert failure(driver.preview) == -1
     assert driver.get("liveviewprohibit")["value"] == "Live View prohibit conditions: Battery exhausted"
@@ -249,17 +250,17 @@ def test_an_empty_battery_forbids_live_view(driver: Driver, control: Control) ->
     assert works(driver)
 
 
-def test_live_view_that_is_busy_comes_out_empty(driver: Driver, control: Control) -> None:
+def test_a_busy_live_view_returns_an_empty_frame(driver: Driver, control: Control) -> None:
     driver.preview()
     control.fault("busy", "GetLiveViewImg", times=19)
     assert driver.preview()["size"] > 0
-    # The driver asks 20 times in 0.2 s, then it says that all is well, with a file without a byte.
+    # The driver retries 20 times in 0.2 s, then it reports success with an empty file.
     control.fault("busy", "GetLiveViewImg", times=20)
     assert driver.preview()["size"] == 0
     assert works(driver)
 
 
-def test_live_view_that_ended_by_itself_begins_again(driver: Driver, control: Control) -> None:
+def test_live_view_that_ended_by_itself_is_started_again(driver: Driver, control: Control) -> None:
     driver.preview()
     control.fault("code", "GetLiveViewImg", code="0xA00B")
     assert driver.preview()["size"] > 0
@@ -279,12 +280,12 @@ def test_malformed_live_view_is_an_error(driver: Driver, control: Control) -> No
 
 
 def test_response_codes_at_the_shutter(driver: Driver, control: Control) -> None:
-    for code, seen in (("0x2019", -110), ("0xA004", -1), ("0x200C", -1), ("0x2002", -1)):
+    for code, error in (("0x2019", -110), ("0xA004", -1), ("0x200C", -1), ("0x2002", -1)):
         control.fault("code", "InitiateCaptureRecInMedia", code=code, times=None)
-        assert failure(driver.capture) == seen, code
+        assert failure(driver.capture) == error, code
         control.clear()
     assert control.state()["shots"] == 0
-    # The driver tries these again, for 0.2 s.
+    # The driver retries after these codes, for 0.2 s.
     for code in ("0x2019", "0xA004"):
         control.fault("code", "InitiateCaptureRecInMedia", code=code, times=3)
         driver.capture()
@@ -292,7 +293,7 @@ def test_response_codes_at_the_shutter(driver: Driver, control: Control) -> None
     assert works(driver)
 
 
-def test_a_trigger_that_is_busy_says_it_fired(driver: Driver, control: Control) -> None:
+def test_a_trigger_on_a_busy_camera_reports_success(driver: Driver, control: Control) -> None:
     control.fault("busy", "InitiateCaptureRecInMedia", times=None)
     driver.trigger()
     assert control.state()["shots"] == 0
@@ -300,14 +301,14 @@ def test_a_trigger_that_is_busy_says_it_fired(driver: Driver, control: Control) 
     assert works(driver)
 
 
-def test_a_shot_that_fails_after_the_release_has_its_file(driver: Driver, control: Control) -> None:
+def test_a_capture_that_fails_after_the_release_creates_a_file(driver: Driver, control: Control) -> None:
     control.fault("code", "DeviceReady", code="0xA004")
     assert failure(driver.capture) == -1
     assert driver.wait_for("file") == [f"{FOLDER}/DSC_0001.JPG"]
     assert works(driver)
 
 
-def test_out_of_focus_is_told_when_it_is_asked_for(driver: Driver, control: Control) -> None:
+def test_a_failed_autofocus_is_an_error_of_capture_trigger_and_autofocusdrive(driver: Driver, control: Control) -> None:
     driver.set("focusmode2", "AF-S")
     for call in (driver.capture, driver.trigger, lambda: driver.set("autofocusdrive", 1)):
         control.fault("focus_failed")
@@ -353,11 +354,11 @@ def test_a_dropped_connection_fails_at_once(
     begin = time.monotonic()
     assert failure(driver.preview) == -1
     assert time.monotonic() - begin < 1
-    # Unlike a Canon's, a Nikon's configuration is asked for, not remembered.
+    # The driver reads a Nikon's configuration from the camera each time; a Canon's is cached.
     assert failure(lambda: driver.get("iso")) == -2
-    again = new_driver(simulator.address)
-    again.set("capturetarget", "Memory card")
-    assert works(again)
+    new_session = new_driver(simulator.address)
+    new_session.set("capturetarget", "Memory card")
+    assert works(new_session)
 
 
 def test_power_off_and_on(

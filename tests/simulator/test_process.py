@@ -1,4 +1,4 @@
-"""The simulator as a process: its ready line, its options, its end."""
+"""The simulator as a process: its ready line, options and exit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(20)
 SMALL = ("--still", "160x112", "--frame", "160x112")
 
 
-def test_it_is_ready_soon_and_says_where() -> None:
+def test_it_prints_its_addresses_soon() -> None:
     begin = time.monotonic()
     with running_simulator("--cameras", "3", "--serial", "TEST", "--model", "Canon EOS 600D") as simulator:
         assert time.monotonic() - begin < 1 * BUSY_MACHINE
@@ -33,10 +33,10 @@ def test_it_is_ready_soon_and_says_where() -> None:
         assert simulator.control.state(camera=2)["model"] == "Canon EOS 600D"
 
 
-def test_cameras_get_the_ports_after_the_first() -> None:
+def test_cameras_use_consecutive_ports() -> None:
     port = free_port()
     with running_simulator("--cameras", "2", "--port", str(port)) as simulator:
-        assert simulator.addresses == [f"ptpip:127.0.0.1:{one}:{one}" for one in (port, port + 1)]
+        assert simulator.addresses == [f"ptpip:127.0.0.1:{number}:{number}" for number in (port, port + 1)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -44,7 +44,7 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
     simulator = Simulator(*SMALL)
     begin = time.monotonic()
     simulator.process.send_signal(number)
-    simulator.process.wait(5)  # a second signal on its way out would end it as any program
+    simulator.process.wait(5)  # a second signal during the exit would kill it
     errors = simulator.stop()
     assert time.monotonic() - begin < 1
     assert (simulator.process.returncode, errors) == (0, "")
@@ -66,7 +66,7 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
     ],
 )
-def test_a_wrong_option_is_told_what_is_allowed(options: list[str], sentence: str) -> None:
+def test_the_error_of_an_invalid_option_explains_what_is_allowed(options: list[str], sentence: str) -> None:
     command = [sys.executable, "-m", "simulator", *options]
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
     assert done.returncode == 2
@@ -74,7 +74,7 @@ def test_a_wrong_option_is_told_what_is_allowed(options: list[str], sentence: st
     assert done.stdout == ""
 
 
-def test_a_taken_port_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "simulator", "--port", port]
@@ -84,7 +84,7 @@ def test_a_taken_port_is_told() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux")
-def test_it_dies_with_its_parent() -> None:
+def test_it_ends_with_its_parent() -> None:
     script = (
         "import subprocess, sys, time\n"
         "command = [sys.executable, '-m', 'simulator', '--die-with-parent']\n"
@@ -109,17 +109,17 @@ def test_it_dies_with_its_parent() -> None:
     pytest.fail("the simulator outlived its parent")
 
 
-def test_what_is_no_ptpip_does_not_hurt_the_camera() -> None:
+def test_connections_without_ptpip_do_not_affect_the_camera() -> None:
     with running_simulator(*SMALL, "--log-level", "error") as simulator:
         port = int(simulator.address.rpartition(":")[2])
-        for junk in (
+        for garbage in (
             b"GET / HTTP/1.1\r\n\r\n",
             b"\x08\0\0\0\x63\0\0\0",
             b"\xff" * 64,
             b"\x1a\0\0\0\x01\0\0\0",
         ):
             with socket.create_connection(("127.0.0.1", port), WITHIN_S) as raw:
-                raw.sendall(junk)
+                raw.sendall(garbage)
                 raw.shutdown(socket.SHUT_WR)
                 assert raw.recv(64) == b""
         assert simulator.control.state()["connected"] == 0
