@@ -1,4 +1,4 @@
-"""A server set up as a photobooth: photos in a folder of the test, a simulated camera of its own."""
+"""A server set up as a photobooth, with a photo folder for each test and a separate simulated camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def booth_camera() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture
 def camera(booth_camera: SimulatorProcess) -> Iterator[Control]:
-    """Its control port, the camera in factory state."""
+    """The camera's control port, with the camera in factory state."""
     with in_factory_state(booth_camera) as control:
         yield control
 
@@ -32,7 +32,7 @@ def camera(booth_camera: SimulatorProcess) -> Iterator[Control]:
 def new_booth(
     booth_camera: SimulatorProcess, camera: Control, new_server: Callable[..., Server], tmp_path: Path
 ) -> Callable[..., Server]:
-    """Start a booth with settings of its own; its photos go to `photos` below tmp_path."""
+    """Start a booth with the given settings; its photos are saved to `photos` below tmp_path."""
 
     def start(**settings: str) -> Server:
         return new_server(NETWORK_CAMERAS=booth_camera.cameras[0].address, **settings)
@@ -41,7 +41,7 @@ def new_booth(
 
 
 @pytest.fixture
-async def guest(new_booth: Callable[..., Server]) -> AsyncIterator[Client]:
+async def booth_client(new_booth: Callable[..., Server]) -> AsyncIterator[Client]:
     """A client of a booth with the default settings."""
     async with await Client.connect(new_booth()) as client:
         yield client
@@ -49,5 +49,5 @@ async def guest(new_booth: Callable[..., Server]) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Where the booth saves."""
+    """The booth's photo folder."""
     return tmp_path / "photos"

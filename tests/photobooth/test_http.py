@@ -1,4 +1,4 @@
-"""The pages on the same port: status, health, camera information, restart."""
+"""The HTTP pages on the same port: status, health, camera information and restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = tuple[int, dict[str, str], bytes]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def ask(server: Server, method: str, path: str, headers: dict[str, str] | None = None) -> Answer:
+def request(server: Server, method: str, path: str, headers: dict[str, str] | None = None) -> Answer:
     connection = http.client.HTTPConnection(urlsplit(server.uri).netloc, timeout=WITHIN_S)
     try:
         connection.request(method, path, headers=headers or {})
@@ -30,87 +30,87 @@ def ask(server: Server, method: str, path: str, headers: dict[str, str] | None =
 
 
 @pytest.fixture(scope="module")
-def one_booth(booth_camera: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all of this file."""
+def module_server(booth_camera: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of this file."""
     server = Server(cwd=tmp_path_factory.mktemp("http"), NETWORK_CAMERAS=booth_camera.cameras[0].address)
     yield server
     assert server.stop() == 0
 
 
 @pytest.fixture
-async def booth(one_booth: Server, camera: Control) -> Server:
-    """That server, its camera open and in factory state."""
-    async with await Client.connect(one_booth) as client:
+async def booth(module_server: Server, camera: Control) -> Server:
+    """The server of this file, with its camera open and in factory state."""
+    async with await Client.connect(module_server) as client:
         await client.command("get_config", name="iso")
-    return one_booth
+    return module_server
 
 
-def test_health_is_good_with_a_camera(booth: Server) -> None:
-    status, headers, body = ask(booth, "GET", "/health", BEARER)
-    told = json.loads(body)
-    assert (status, told["status"], headers["content-type"]) == (200, "ok", "application/json")
-    (camera,) = told["cameras"]
+def test_health_is_200_with_a_camera(booth: Server) -> None:
+    status, headers, body = request(booth, "GET", "/health", BEARER)
+    body_json = json.loads(body)
+    assert (status, body_json["status"], headers["content-type"]) == (200, "ok", "application/json")
+    (camera,) = body_json["cameras"]
     assert (camera["name"], camera["model"], camera["state"]) == ("PTP/IP Camera", "Canon EOS 550D", "ready")
     assert datetime.fromisoformat(camera["last_io"]) <= datetime.now(UTC)
     assert b"ptpip" not in body
 
 
 def test_head_has_the_headers_of_get_and_no_body(booth: Server) -> None:
-    status, headers, body = ask(booth, "HEAD", "/health")
+    status, headers, body = request(booth, "HEAD", "/health")
     assert (status, body) == (200, b"")
     assert int(headers["content-length"]) > 10
 
 
-def test_health_is_bad_without_a_camera(new_server: Callable[..., Server]) -> None:
+def test_health_is_503_without_a_camera(new_server: Callable[..., Server]) -> None:
     server = new_server()
-    status, _, body = ask(server, "GET", "/health", BEARER)
+    status, _, body = request(server, "GET", "/health", BEARER)
     assert (status, json.loads(body)["reason"]) == (503, "no camera is connected")
-    status, _, body = ask(server, "GET", "/health")
+    status, _, body = request(server, "GET", "/health")
     assert (status, json.loads(body)) == (503, {"status": "unavailable"})
 
 
-def test_strangers_hear_only_whether_it_is_well(booth: Server) -> None:
-    status, _, body = ask(booth, "GET", "/health")
+def test_without_the_token_only_the_status_is_shown(booth: Server) -> None:
+    status, _, body = request(booth, "GET", "/health")
     assert (status, json.loads(body)) == (200, {"status": "ok"})
-    status, _, body = ask(booth, "GET", "/")
+    status, _, body = request(booth, "GET", "/")
     assert (status, json.loads(body)) == (200, {"service": "gphoto-ws-server", "status": "ok", "websocket": "/ws"})
 
 
 @pytest.mark.parametrize("path", ["/", "/health"])
-def test_a_wrong_token_is_refused_also_where_none_is_needed(booth: Server, path: str) -> None:
-    status, _, body = ask(booth, "GET", path, {"Authorization": "Bearer wrong"})
+def test_a_wrong_token_is_rejected_even_if_no_token_is_needed(booth: Server, path: str) -> None:
+    status, _, body = request(booth, "GET", path, {"Authorization": "Bearer wrong"})
     assert (status, json.loads(body)["code"]) == (401, "unauthorized")
 
 
-def test_the_status_page_tells_those_with_the_token_how_the_cameras_are(booth: Server) -> None:
-    status, _, body = ask(booth, "GET", "/", BEARER)
-    told = json.loads(body)
-    assert (status, told["service"]) == (200, "gphoto-ws-server")
-    assert {"version", "uptime", "cameras"} <= set(told)
+def test_with_the_token_the_status_page_shows_the_cameras(booth: Server) -> None:
+    status, _, body = request(booth, "GET", "/", BEARER)
+    body_json = json.loads(body)
+    assert (status, body_json["service"]) == (200, "gphoto-ws-server")
+    assert {"version", "uptime", "cameras"} <= set(body_json)
 
 
-def test_camera_information_wants_the_token(booth: Server) -> None:
-    status, headers, body = ask(booth, "GET", "/camera/info")
+def test_camera_information_requires_the_token(booth: Server) -> None:
+    status, headers, body = request(booth, "GET", "/camera/info")
     assert (status, headers["www-authenticate"]) == (401, "Bearer")
     assert b"Canon" not in body
     assert "Send the header" in json.loads(body)["details"]["reason"]
-    status, _, body = ask(booth, "GET", "/camera/info", {"Authorization": "Bearer wrong"})
+    status, _, body = request(booth, "GET", "/camera/info", {"Authorization": "Bearer wrong"})
     assert (status, json.loads(body)["details"]["reason"]) == (401, "This is not the server's token.")
-    status, _, body = ask(booth, "GET", "/camera/info", BEARER)
+    status, _, body = request(booth, "GET", "/camera/info", BEARER)
     assert (status, json.loads(body)["serial"]) == (200, "SIM0000001")
 
 
-def test_a_camera_can_be_named(booth: Server) -> None:
-    assert ask(booth, "GET", f"/camera/info?port={quote('usb:009,009')}", BEARER)[0] == 404
+def test_an_unknown_port_is_404(booth: Server) -> None:
+    assert request(booth, "GET", f"/camera/info?port={quote('usb:009,009')}", BEARER)[0] == 404
 
 
-def test_restart_opens_the_camera_again(booth: Server, camera: Control) -> None:
+def test_restart_reopens_the_camera(booth: Server, camera: Control) -> None:
     opened = camera.state()["operations"].get("0x1002", 0)
-    assert ask(booth, "POST", "/camera/restart")[0] == 401
-    status, _, body = ask(booth, "POST", "/camera/restart", BEARER)
+    assert request(booth, "POST", "/camera/restart")[0] == 401
+    status, _, body = request(booth, "POST", "/camera/restart", BEARER)
     assert (status, json.loads(body)["status"]) == (200, "ok")
     assert camera.state()["operations"]["0x1002"] == opened + 1
-    assert ask(booth, "GET", "/health")[0] == 200
+    assert request(booth, "GET", "/health")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_restart_opens_the_camera_again(booth: Server, camera: Control) -> None:
         ("GET", "//[", 400),
     ],
 )
-def test_other_requests_are_told_what_there_is(booth: Server, method: str, path: str, expected: int) -> None:
-    status, headers, body = ask(booth, method, path)
+def test_other_requests_get_a_status_and_an_explanation(booth: Server, method: str, path: str, expected: int) -> None:
+    status, headers, body = request(booth, method, path)
     assert status == expected
     assert body
     assert status != 405 or headers["allow"]

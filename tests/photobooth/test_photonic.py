@@ -1,4 +1,4 @@
-"""The Photonic dialect: every message of the booth's protocol, as its frontend sends it."""
+"""The Photonic dialect: every message of the Photonic photobooth's protocol, as its frontend sends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.waiting import WITHIN_S
 
 
 class Frontend:
-    """Sends dialect messages; frames are kept apart from replies."""
+    """Sends messages of the dialect; frames are collected separately from replies."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -64,13 +64,13 @@ async def test_a_preview_is_started_and_stopped(frontend: Frontend, camera: Cont
     assert (stopped["type"], stopped["requestId"]) == ("preview_stopped", "two")
 
 
-async def test_a_shutter_that_nothing_closes_is_not_opened(frontend: Frontend, camera: Control) -> None:
-    refused = await frontend.ask("set_camera_setting", section="actions", option="bulb", value="1")
-    assert (refused["type"], refused["code"]) == ("error", "not_supported")
+async def test_bulb_exposure_is_rejected(frontend: Frontend, camera: Control) -> None:
+    rejected = await frontend.ask("set_camera_setting", section="actions", option="bulb", value="1")
+    assert (rejected["type"], rejected["code"]) == ("error", "not_supported")
     assert "0x9125" not in camera.state()["operations"]
 
 
-async def test_starting_twice_gives_one_stream_and_stopping_twice_is_no_error(frontend: Frontend) -> None:
+async def test_starting_or_stopping_twice_is_not_an_error(frontend: Frontend) -> None:
     await frontend.ask("start_preview")
     assert (await frontend.ask("start_preview"))["type"] == "preview_started"
     while len(frontend.frames) < 10:
@@ -81,7 +81,7 @@ async def test_starting_twice_gives_one_stream_and_stopping_twice_is_no_error(fr
     assert (await frontend.ask("stop_preview"))["type"] == "preview_stopped"
 
 
-async def test_starting_again_with_other_wishes_gives_what_was_answered(frontend: Frontend) -> None:
+async def test_starting_again_with_other_options_applies_them(frontend: Frontend) -> None:
     await frontend.ask("start_preview", fps=5)
     assert (await frontend.ask("start_preview", rotation=90))["fps"] == 30
     frontend.frames.clear()
@@ -91,7 +91,7 @@ async def test_starting_again_with_other_wishes_gives_what_was_answered(frontend
         assert image.size == (320, 480)
 
 
-async def test_a_photo_is_taken_with_its_settings_saved_and_sent(
+async def test_a_photo_is_taken_with_its_settings_and_saved_and_returned(
     frontend: Frontend, camera: Control, photos: Path
 ) -> None:
     reply = await frontend.ask("capture_photo", requestId="uuid", settings={"iso": 400}, filename="guest.jpg")
@@ -137,7 +137,7 @@ async def test_a_setting_is_written_and_read(frontend: Frontend) -> None:
         ({"type": 5}, "unknown_command", "capture_photo"),
     ],
 )
-async def test_what_is_wrong_is_said_in_the_dialect(
+async def test_errors_are_sent_in_the_dialect(
     frontend: Frontend, camera: Control, message: Json, code: str, words: str
 ) -> None:
     await frontend.socket.send(json.dumps(message | {"requestId": "x"}))
@@ -153,7 +153,7 @@ async def test_replies_come_in_the_order_of_the_messages(frontend: Frontend) -> 
     assert [(await frontend.receive())["requestId"] for _ in range(2)] == [1, 2]
 
 
-def test_the_table_holds_every_message_of_the_frontend() -> None:
+def test_the_table_contains_every_message_of_the_frontend() -> None:
     assert set(TABLE) == {
         "start_preview", "stop_preview", "capture_photo", "get_camera_info", "set_camera_setting", "get_camera_setting",
     }  # fmt: skip

@@ -13,8 +13,8 @@ from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.support.rig import ROOT, Client, CommandError, Json, Server
 
-# Python runs this before the server: while the file exists, fsync does not return, as on a network folder whose server is gone.
-# The deadline for writing is shorter than the server's.
+# Python runs this before the server: while the file exists, fsync does not return, as on a network folder without its
+# server. The deadline for writing is shorter than the server's.
 HANG = """
 import os
 import sys
@@ -39,7 +39,7 @@ os.fsync = fsync
 
 @pytest.fixture
 def hang(tmp_path: Path) -> Path:
-    """While this file exists, the disk hangs."""
+    """The disk hangs while this file exists."""
     return tmp_path / "hang"
 
 
@@ -47,7 +47,7 @@ def hang(tmp_path: Path) -> Path:
 def hanging_server(
     new_server: Callable[..., Server], shared_cameras: SimulatorProcess, simulator: Control, tmp_path: Path, hang: Path
 ) -> Server:
-    """A server with two cameras, whose disk hangs when told to."""
+    """A server with two cameras; its disk hangs while the file `hang` exists."""
     patches = tmp_path / "patches"
     patches.mkdir()
     (patches / "sitecustomize.py").write_text(HANG.format(root=str(ROOT), flag=str(hang)))
@@ -59,38 +59,40 @@ def hanging_server(
 async def test_a_photo_folder_that_hangs_delays_neither_other_commands_nor_later_shots(
     hanging_server: Server, ports: list[str], hang: Path, download: str
 ) -> None:
-    async with await Client.connect(hanging_server) as guest, await Client.connect(hanging_server) as other:
+    async with await Client.connect(hanging_server) as booth_client, await Client.connect(hanging_server) as other:
         hang.touch()
-        shot = asyncio.create_task(guest.command("capture_image", port=ports[0], save=True, download=download))
+        shot = asyncio.create_task(booth_client.command("capture_image", port=ports[0], save=True, download=download))
         while (await other.command("get_camera_info", port=ports[1]))["state"] != "ready" or not shot.done():
             await other.command("ping")
             await asyncio.sleep(0.05)
         reply = await shot
         assert "does not respond" in reply["warnings"][0]
         assert "saved_path" not in reply["files"][0]
-        names = await guest.command("list_files", port=ports[0], folder=reply["camera_filepath"].rpartition("/")[0])
+        names = await booth_client.command(
+            "list_files", port=ports[0], folder=reply["camera_filepath"].rpartition("/")[0]
+        )
         assert reply["camera_filepath"] in [file["camera_filepath"] for file in names["files"]]
         for port in ports:  # at once, and before the shutter
             with pytest.raises(CommandError, match="does not respond") as rejected:
-                await guest.command("capture_image", port=port, save=True)
+                await booth_client.command("capture_image", port=port, save=True)
             assert rejected.value.code == "folder_not_writable"
-            assert await guest.command("capture_image", port=port)
+            assert await booth_client.command("capture_image", port=port)
         hang.unlink()
         saved: Json | None = None
         while saved is None:  # until the hanging call has returned
             with suppress(CommandError):
-                saved = await guest.command("capture_image", port=ports[0], save=True)
+                saved = await booth_client.command("capture_image", port=ports[0], save=True)
         assert Path(saved["files"][0]["saved_path"]).is_file()
         folder = Path(saved["files"][0]["saved_path"]).parent
-        assert len(list(folder.iterdir())) == 1  # nothing of the shot that was reported as not saved
+        assert len(list(folder.iterdir())) == 1  # no file of the shot that was reported as not saved
 
 
 async def test_the_server_stops_while_the_photo_folder_hangs(
     hanging_server: Server, ports: list[str], hang: Path
 ) -> None:
-    async with await Client.connect(hanging_server) as guest:
+    async with await Client.connect(hanging_server) as booth_client:
         hang.touch()
-        assert "warnings" in await guest.command("capture_image", port=ports[0], save=True)
+        assert "warnings" in await booth_client.command("capture_image", port=ports[0], save=True)
     assert hanging_server.stop() == 0
 
 
