@@ -1,4 +1,4 @@
-"""A part that is not on this machine costs the tests that need it, which are skipped with its name, and no other."""
+"""Tests that need a program which is not installed are skipped with a reason; other tests run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.rig import ROOT
 from tests.support.tools import find_tool
 
-_PAGE_TEST = "tests/console/test_console.py::test_a_wrong_token_is_told_and_the_right_one_opens"
+_PAGE_TEST = "tests/console/test_console.py::test_a_wrong_token_shows_an_error_and_the_right_one_logs_in"
 
 
 def _program(folder: Path, name: str, script: str) -> Path:
@@ -24,8 +24,8 @@ def _program(folder: Path, name: str, script: str) -> Path:
     return program
 
 
-def _run(test: str, **environment: str) -> str:
-    """Run one test with another environment; fails unless it was skipped. The reason."""
+def _skip_reason(test: str, **environment: str) -> str:
+    """Run one test with another environment and return the reason of its skip; fails unless it was skipped."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", test],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False,
@@ -35,23 +35,23 @@ def _run(test: str, **environment: str) -> str:
     return str(reasons[0])
 
 
-def test_without_a_library_of_playwrights_node_pages_are_skipped(tmp_path: Path) -> None:
+def test_tests_of_pages_are_skipped_if_playwrights_node_lacks_a_library(tmp_path: Path) -> None:
     pytest.importorskip("playwright", reason="playwright has no wheel for this machine")
-    complaint = "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file"
-    node = _program(tmp_path, "node", f"echo '{complaint}' >&2; exit 127")
+    loader_error = "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file"
+    node = _program(tmp_path, "node", f"echo '{loader_error}' >&2; exit 127")
     _program(tmp_path, "chromium", "echo Chromium 1")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    reason = _run(_PAGE_TEST, PATH=path, PLAYWRIGHT_NODEJS_PATH=str(node))
-    assert reason == f"playwright's Node.js does not start ({complaint}): sudo apt-get install libatomic1"
+    reason = _skip_reason(_PAGE_TEST, PATH=path, PLAYWRIGHT_NODEJS_PATH=str(node))
+    assert reason == f"playwright's Node.js does not start ({loader_error}): sudo apt-get install libatomic1"
 
 
-def test_without_chromium_pages_are_skipped(tmp_path: Path) -> None:
+def test_tests_of_pages_are_skipped_without_chromium(tmp_path: Path) -> None:
     pytest.importorskip("playwright", reason="playwright has no wheel for this machine")
-    assert _run(_PAGE_TEST, PATH=str(tmp_path)) == "Chromium is not installed: sudo apt-get install chromium"
+    assert _skip_reason(_PAGE_TEST, PATH=str(tmp_path)) == "Chromium is not installed: sudo apt-get install chromium"
 
 
 @pytest.mark.parametrize("docker", ["", 'echo "docker: unknown command: docker $1" >&2; exit 1'], ids=["none", "bare"])
-def test_compose_is_found_as_a_program(docker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_docker_compose_program_is_found(docker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = _program(tmp_path, "docker-compose", "exit 0")
     if docker:
         _program(tmp_path, "docker", docker)
@@ -59,14 +59,16 @@ def test_compose_is_found_as_a_program(docker: str, tmp_path: Path, monkeypatch:
     assert find_tool(("docker", "compose"), ("docker-compose",), install="x") == [str(program)]
 
 
-def test_the_plugin_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compose_plugin_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _program(tmp_path, "docker-compose", "exit 0")
     docker = _program(tmp_path, "docker", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_tool(("docker", "compose"), ("docker-compose",), install="x") == [str(docker), "compose"]
 
 
-def test_what_is_nowhere_is_skipped_with_the_way_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_skips_the_test_with_its_installation_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(pytest.skip.Exception, match=r"^no-such-program is not there: make npm$"):
         find_tool(("no-such-program",), install="make npm")

@@ -1,4 +1,4 @@
-"""A real Chromium for the console's tests, and tabs that must not complain."""
+"""A real Chromium for the console's tests, and tabs whose console must have no errors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Any]:
-    """One Chromium for all tests; each has a tab with nothing kept from others."""
-    from tests.support import page  # skips where playwright is not there
+    """One Chromium for all tests; each test has a tab in a new browser context."""
+    from tests.support import page  # skips the test if playwright is not installed
 
     async with page.browser() as browser:
         yield browser
@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[Any]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_console(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Console]]]:
-    """Open the page of a server; fails after the test when the browser had something against the page."""
+    """Open the page of a server; fails after the test if the browser reported an error or a warning."""
     from tests.support.page import Console
 
     opened: list[Console] = []
@@ -45,27 +45,27 @@ async def open_console(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Co
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def console(open_console: Callable[..., Awaitable[Console]], server: Server) -> Console:
-    """The page of the shared server, logged in, the first camera selected."""
+    """The page of the shared server, logged in, with the first camera selected."""
     console = await open_console(server)
     await console.log_in()
     return console
 
 
 @pytest.fixture(scope="session")
-def own_simulator() -> Iterator[SimulatorProcess]:
-    """One camera for servers that come and go."""
+def restart_simulator() -> Iterator[SimulatorProcess]:
+    """One camera for servers that are started and stopped by a test."""
     with SimulatorProcess(*QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture
-def own_control(own_simulator: SimulatorProcess) -> Iterator[Control]:
-    """Its control port, the camera in factory state."""
-    with in_factory_state(own_simulator) as control:
+def restart_control(restart_simulator: SimulatorProcess) -> Iterator[Control]:
+    """The control port of this camera, with the camera in factory state."""
+    with in_factory_state(restart_simulator) as control:
         yield control
 
 
 @pytest.fixture
-def own_camera(own_simulator: SimulatorProcess, own_control: Control) -> SimulatedCamera:
-    """The camera, in factory state."""
-    return own_simulator.cameras[0]
+def restart_camera(restart_simulator: SimulatorProcess, restart_control: Control) -> SimulatedCamera:
+    """This camera in factory state."""
+    return restart_simulator.cameras[0]

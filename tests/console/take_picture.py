@@ -1,4 +1,7 @@
-"""Takes docs/console.png: python -m tests.console.take_picture FILE. The page as it is, with a simulated camera."""
+"""Makes the screenshot docs/console.png of the page with simulated cameras.
+
+Usage: python -m tests.console.take_picture FILE
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from simulator.client import Control
 from tests.support.page import Console, browser, expect
 from tests.support.rig import Server
 
-_LARGEST = 150_000
+_MAX_BYTES = 150_000
 _WINDOW, _WIDTH = {"width": 1440, "height": 1080}, 1200
 
 
@@ -28,28 +31,30 @@ async def _screenshot(server: Server) -> bytes:
         await expect(console[".tile img"]).to_have_count(3)
         await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0003.JPG")
         await console.start_live_view()
-        for _ in range(10):  # until the rate has settled
+        for _ in range(10):  # until the frame rate is stable
             await console.more_frames()
         picture: bytes = await console.page.screenshot()
     return picture
 
 
 def main(target: Path) -> None:
-    """Take the picture and save it with as few colours as it needs."""
+    """Take the screenshot and save it with a reduced number of colours."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server("--simulate", "2", cwd=Path(folder))
         try:
             picture = asyncio.run(_screenshot(server))
         finally:
             server.stop()
-    whole = Image.open(io.BytesIO(picture)).convert("RGB")
-    small = whole.resize((_WIDTH, round(whole.height * _WIDTH / whole.width)), Image.Resampling.LANCZOS)
-    few = small.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(target, optimize=True)
+    screenshot = Image.open(io.BytesIO(picture)).convert("RGB")
+    resized = screenshot.resize(
+        (_WIDTH, round(screenshot.height * _WIDTH / screenshot.width)), Image.Resampling.LANCZOS
+    )
+    reduced = resized.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    reduced.save(target, optimize=True)
     size = target.stat().st_size
-    print(f"{target}: {few.width} x {few.height}, {size} bytes")
-    if size > _LARGEST:
-        raise SystemExit(f"{target} is larger than {_LARGEST} bytes")
+    print(f"{target}: {reduced.width} x {reduced.height}, {size} bytes")
+    if size > _MAX_BYTES:
+        raise SystemExit(f"{target} is larger than {_MAX_BYTES} bytes")
 
 
 if __name__ == "__main__":

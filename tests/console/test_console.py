@@ -23,7 +23,7 @@ CORNER = """(() => {
 })()"""
 
 
-async def test_a_wrong_token_is_told_and_the_right_one_opens(open_console: Open, server: Server) -> None:
+async def test_a_wrong_token_shows_an_error_and_the_right_one_logs_in(open_console: Open, server: Server) -> None:
     console = await open_console(server)
     await console["#token"].fill("not-the-token")
     await console["#token"].press("Enter")
@@ -35,7 +35,7 @@ async def test_a_wrong_token_is_told_and_the_right_one_opens(open_console: Open,
     await expect(console["#connection-words"]).to_have_text("Connected")
 
 
-async def test_the_token_is_kept_for_the_tab_until_logged_out(console: Console, server: Server) -> None:
+async def test_the_token_is_kept_in_the_tab_until_log_out(console: Console, server: Server) -> None:
     await console.page.reload()
     await expect(console["#quick .setting"].first).to_be_visible()
     assert await console.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
@@ -46,14 +46,14 @@ async def test_the_token_is_kept_for_the_tab_until_logged_out(console: Console, 
     await expect(console["#login"]).to_be_visible()
 
 
-async def test_it_works_under_another_name_and_without_tls(open_console: Open, server: Server) -> None:
-    console = await open_console(server, name=OTHER_NAME)  # as from a phone: no secure context for the browser
+async def test_the_page_works_with_another_host_name_and_without_tls(open_console: Open, server: Server) -> None:
+    console = await open_console(server, name=OTHER_NAME)  # as on a phone: not a secure context for the browser
     assert await console.page.evaluate("[location.hostname, isSecureContext]") == [OTHER_NAME, False]
     await console.log_in()
     await console.start_live_view()
 
 
-async def test_live_view_runs_and_tells_rate_and_age(console: Console) -> None:
+async def test_live_view_shows_frame_rate_and_age(console: Console) -> None:
     await console.start_live_view()
     await expect(console["#live-rate"]).to_have_text(re.compile(r"^\d+\.\d frames/s$"))
     await expect(console["#live-age"]).to_have_text(re.compile(r"^\d+ ms old$"))
@@ -65,42 +65,42 @@ async def test_live_view_runs_and_tells_rate_and_age(console: Console) -> None:
     await expect(console["#live-words"]).to_have_text("Live view is off.")
 
 
-async def test_live_view_is_turned_and_mirrored_as_wanted(console: Console) -> None:
+async def test_live_view_can_be_rotated_and_mirrored(console: Console) -> None:
     await console.start_live_view()
     await console["#view summary"].click()
     await console["#flip"].check()
-    await _corner(console, lambda red, green, blue: _is_pure(green, red, blue))
+    await _wait_for_corner(console, lambda red, green, blue: _is_pure(green, red, blue))
     await console["#flip"].uncheck()
     await console["#rotation"].select_option("90")
-    await _corner(console, lambda red, green, blue: _is_pure(blue, red, green))
+    await _wait_for_corner(console, lambda red, green, blue: _is_pure(blue, red, green))
     await expect(console["#live"]).to_have_attribute("width", "320")
 
 
-def _is_pure(one: int, *others: int) -> bool:
-    return one > 200 and max(others) < 80
+def _is_pure(channel: int, *others: int) -> bool:
+    return channel > 200 and max(others) < 80
 
 
-async def _corner(console: Console, fits: Callable[[int, int, int], bool]) -> None:
+async def _wait_for_corner(console: Console, is_expected: Callable[[int, int, int], bool]) -> None:
     for _ in range(20):
         await console.more_frames()
-        if fits(*(await console.page.evaluate(CORNER))[:3]):
+        if is_expected(*(await console.page.evaluate(CORNER))[:3]):
             return
     raise AssertionError("the corner never had the wanted colour")
 
 
-async def test_the_shutter_gives_a_picture_to_see_and_to_keep(console: Console) -> None:
+async def test_a_captured_picture_is_shown_and_can_be_downloaded(console: Console) -> None:
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     assert await console["#shot-image"].evaluate("image => image.decode().then(() => image.naturalWidth)") == 1296
-    async with console.page.expect_download() as downloading:
+    async with console.page.expect_download() as download_info:
         await console["#shot-files a"].click()
-    download = await downloading.value
+    download = await download_info.value
     picture = Path(await download.path()).read_bytes()
     assert (download.suggested_filename, decoded(picture).size) == ("IMG_0001.JPG", (1296, 864))
     assert mark(picture, "shot") == 1
 
 
-async def test_a_picture_is_saved_on_the_server_where_wanted(console: Console) -> None:
+async def test_a_picture_can_be_saved_on_the_server(console: Console) -> None:
     await console["#save"].check()
     await console["#shutter"].click()
     await expect(console["#shot-words"]).to_contain_text("Saved on the server as")
@@ -110,7 +110,7 @@ async def test_a_picture_is_saved_on_the_server_where_wanted(console: Console) -
     assert decoded(Path(saved[1]).read_bytes()).size == (1296, 864)
 
 
-async def test_both_files_of_a_shot_can_be_had_and_the_jpeg_is_shown(console: Console) -> None:
+async def test_both_files_of_a_shot_can_be_downloaded_and_the_jpeg_is_shown(console: Console) -> None:
     formats = console.setting("imageformat", "#quick").locator("select")
     both = next(choice for choice in await formats.locator("option").all_text_contents() if "RAW +" in choice)
     await formats.select_option(both)
@@ -118,12 +118,12 @@ async def test_both_files_of_a_shot_can_be_had_and_the_jpeg_is_shown(console: Co
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
     await expect(console["#shot-files .name"]).to_contain_text(["IMG_0001.JPG", "IMG_0001.CR2"])
-    async with console.page.expect_download() as downloading:
+    async with console.page.expect_download() as download_info:
         await console["[aria-label='Download IMG_0001.CR2'] >> nth=0"].click()
-    assert (await downloading.value).suggested_filename == "IMG_0001.CR2"
+    assert (await download_info.value).suggested_filename == "IMG_0001.CR2"
 
 
-async def test_without_a_camera_it_says_so(open_console: Open, bare_server: Server) -> None:
+async def test_without_a_camera_a_message_is_shown(open_console: Open, bare_server: Server) -> None:
     console = await open_console(bare_server)
     await console["#token"].fill(TOKEN)
     await console["#token"].press("Enter")
@@ -132,7 +132,7 @@ async def test_without_a_camera_it_says_so(open_console: Open, bare_server: Serv
     await expect(console["#live-words"]).to_have_text("No camera. Live view continues when the camera is back.")
 
 
-async def test_a_countdown_can_be_cancelled_or_waited_for(console: Console, simulator: Control) -> None:
+async def test_a_countdown_can_be_cancelled_or_completed(console: Console, simulator: Control) -> None:
     await console.start_countdown()
     await console["#shutter"].press("Escape")
     await expect(console["#notice"]).to_have_text("Countdown cancelled.")
@@ -145,7 +145,7 @@ async def test_a_countdown_can_be_cancelled_or_waited_for(console: Console, simu
     assert len(simulator.state()["files"]) == 1
 
 
-async def test_a_setting_changed_on_the_page_is_changed_at_the_camera(
+async def test_a_setting_changed_on_the_page_is_changed_on_the_camera(
     console: Console, server: Server, ports: list[str]
 ) -> None:
     await console.setting("iso", "#quick").locator("select").select_option("800")
@@ -160,7 +160,7 @@ async def test_a_setting_changed_on_the_page_is_changed_at_the_camera(
     await expect(console.setting("iso").locator("select")).to_have_value("800")
 
 
-async def test_a_change_from_elsewhere_appears_on_the_page(
+async def test_a_change_by_another_client_or_on_the_camera_is_shown(
     console: Console, server: Server, ports: list[str], simulator: Control
 ) -> None:
     async with await Client.connect(server) as client:
@@ -171,7 +171,7 @@ async def test_a_change_from_elsewhere_appears_on_the_page(
     await expect(console.setting("iso").locator("select")).to_have_value("400")
 
 
-async def test_a_value_that_is_not_allowed_is_refused_with_what_is(console: Console) -> None:
+async def test_an_invalid_value_shows_an_error_with_the_allowed_range(console: Console) -> None:
     row = await console.show_setting("d303")
     number = row.locator("input[type=number]")
     await number.fill("500")
@@ -185,7 +185,7 @@ async def test_a_value_that_is_not_allowed_is_refused_with_what_is(console: Cons
     await expect(row.locator("input[type=range]")).to_have_value("20")
 
 
-async def test_each_kind_of_setting_has_its_control(console: Console) -> None:
+async def test_each_type_of_setting_has_the_right_control(console: Console) -> None:
     for name, control in (
         ("iso", "select"), ("ownername", "input[type=text]"), ("d303", "input[type=range]"),
         ("uilock", "input[type=checkbox]"), ("datetime", "input[type=datetime-local]"),
@@ -199,7 +199,7 @@ async def test_each_kind_of_setting_has_its_control(console: Console) -> None:
     assert await row.locator("input, select").count() == 0
 
 
-async def test_settings_are_found_by_their_words(console: Console) -> None:
+async def test_settings_can_be_filtered_by_their_label(console: Console) -> None:
     sections = console["#sections details"]
     await expect(console["#sections details[open]"]).to_have_count(1)
     await console["#settings-filter"].fill("owner")
@@ -209,7 +209,7 @@ async def test_settings_are_found_by_their_words(console: Console) -> None:
     assert await sections.count() > 4
 
 
-async def test_the_card_is_shown_with_thumbnails_page_by_page(console: Console, simulator: Control) -> None:
+async def test_the_storage_is_shown_in_pages_of_thumbnails(console: Console, simulator: Control) -> None:
     for _ in range(26):
         simulator.shutter()
     await expect(console["#page-words"]).to_have_text("Page 1 of 2")
@@ -225,22 +225,22 @@ async def test_the_card_is_shown_with_thumbnails_page_by_page(console: Console, 
     await expect(console["#viewer"]).to_be_hidden()
 
 
-async def test_delete_asks_first(console: Console, simulator: Control) -> None:
+async def test_delete_requires_confirmation(console: Console, simulator: Control) -> None:
     (path,) = simulator.shutter()
-    remove = console["[aria-label='Delete IMG_0001.JPG']"]
-    await remove.click()
+    delete_button = console["[aria-label='Delete IMG_0001.JPG']"]
+    await delete_button.click()
     await expect(console["#confirm-words"]).to_contain_text("IMG_0001.JPG")
     await expect(console["#confirm-no"]).to_be_focused()
     await console.page.keyboard.press("Enter")
     await expect(console["#confirm"]).to_be_hidden()
     assert [file["path"] for file in simulator.state()["files"]] == [path]
-    await remove.click()
+    await delete_button.click()
     await console["#confirm-yes"].click()
     await expect(console[".tile"]).to_have_count(0)
     assert simulator.state()["files"] == []
 
 
-async def test_the_second_camera_can_be_chosen(console: Console, simulator: Control, ports: list[str]) -> None:
+async def test_the_second_camera_can_be_selected(console: Console, simulator: Control, ports: list[str]) -> None:
     await console["#cameras input"].nth(1).check()
     await expect(console["#camera-facts"]).to_contain_text(ports[1])
     await console["#shutter"].click()
@@ -248,7 +248,7 @@ async def test_the_second_camera_can_be_chosen(console: Console, simulator: Cont
     assert [len(simulator.state(camera)["files"]) for camera in (0, 1)] == [0, 1]
 
 
-async def test_an_error_of_the_camera_is_told_in_words(console: Console, simulator: Control) -> None:
+async def test_a_camera_error_is_shown(console: Console, simulator: Control) -> None:
     simulator.card(full=True)
     await console["#shutter"].click()
     await expect(console["#problem"]).to_contain_text("card")

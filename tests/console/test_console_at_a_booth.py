@@ -1,4 +1,4 @@
-"""What a photographer at a booth sees and presses: everything in sight, nothing too small, no press too many."""
+"""The console page at a photobooth: controls are visible and large enough, and one press has one effect."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
 NARROW = {"width": 1000, "height": 700}  # one column, as on a tablet
-FINGER_PX = 44  # WCAG 2.5.5, and the guidelines of both makers of phones
+FINGER_PX = 44  # WCAG 2.5.5, and the guidelines of Apple and Google
 
-# Which of some elements are not wholly in sight: cut by the window, or by what the page scrolls under.
+# The given elements that are not completely visible, because the window or another element cuts them off.
 OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
   const observer = new IntersectionObserver((entries) => {
     observer.disconnect();
@@ -24,13 +24,13 @@ OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
   });
   for (const id of ids) observer.observe(document.getElementById(id));
 })"""
-# Controls that a finger misses. A checkbox or a radio button may be pressed by its label.
+# Controls that are too small for a finger. For a checkbox or a radio button the size of its label counts as well.
 TOO_SMALL = """(least) => [...document.querySelectorAll("button, input, select, a[href], summary")]
   .filter((one) => one.checkVisibility())
   .map((one) => [one, ...(/checkbox|radio/.test(one.type) ? one.labels : [])])
   .filter((parts) => parts.every((part) => part.getBoundingClientRect().height < least - 0.5))
   .map(([one]) => `${one.outerHTML.slice(0, 120)}: ${one.getBoundingClientRect().height}`)"""
-# How far the page scrolls on below its last line.
+# How far the page can be scrolled below its last line.
 BLANK_PX = """(() => {
   const page = document.getElementById("page");
   page.scrollTo(0, 1e6);
@@ -41,7 +41,7 @@ BLANK_PX = """(() => {
 
 
 @pytest.mark.parametrize("size", [NARROW, SIZES["phone"]], ids=["narrow", "phone"])
-async def test_the_page_ends_where_its_content_ends(
+async def test_the_page_has_no_blank_space_below_its_content(
     open_console: Open, server: Server, simulator: Control, size: dict[str, int]
 ) -> None:
     for _ in range(3):
@@ -49,12 +49,12 @@ async def test_the_page_ends_where_its_content_ends(
     console = await open_console(server, viewport=size)
     await console.log_in()
     await expect(console[".tile img"]).to_have_count(3)
-    await console["#settings-filter"].fill("e")  # every section is open: many texts for screen readers alone
+    await console["#settings-filter"].fill("e")  # opens every section, which has many texts for screen readers only
     assert await console.page.evaluate(BLANK_PX) <= 40
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-async def test_live_view_countdown_shutter_and_picture_are_in_sight_together(
+async def test_live_view_countdown_shutter_and_picture_are_visible_together(
     open_console: Open, server: Server, size: dict[str, int]
 ) -> None:
     console = await open_console(server, viewport=size)
@@ -67,7 +67,7 @@ async def test_live_view_countdown_shutter_and_picture_are_in_sight_together(
     await expect(console["#shutter"]).to_have_text("Cancel")
 
 
-async def test_no_control_is_too_small_for_a_finger(open_console: Open, server: Server) -> None:
+async def test_every_control_is_large_enough_for_a_finger(open_console: Open, server: Server) -> None:
     console = await open_console(server, viewport=SIZES["phone"])
     await console.log_in()
     await console["#shutter"].click()
@@ -78,7 +78,7 @@ async def test_no_control_is_too_small_for_a_finger(open_console: Open, server: 
     assert await console.page.evaluate(TOO_SMALL, FINGER_PX) == []
 
 
-async def test_escape_cancels_the_countdown_wherever_the_focus_is(console: Console, simulator: Control) -> None:
+async def test_escape_cancels_the_countdown_with_any_focus(console: Console, simulator: Control) -> None:
     await console.start_countdown()
     await console["#live-toggle"].focus()
     await console.page.keyboard.press("Escape")
@@ -87,16 +87,16 @@ async def test_escape_cancels_the_countdown_wherever_the_focus_is(console: Conso
     assert simulator.state()["files"] == []
 
 
-async def test_a_double_click_starts_a_countdown_and_does_not_cancel_it(console: Console, simulator: Control) -> None:
+async def test_a_double_click_does_not_cancel_the_countdown_it_starts(console: Console, simulator: Control) -> None:
     await console["#delay"].select_option("3")
     await console["#shutter"].dblclick()
     await expect(console["#shot-image"]).to_be_visible()
     assert len(simulator.state()["files"]) == 1
 
 
-async def test_a_key_that_is_held_down_takes_one_picture(console: Console, simulator: Control) -> None:
+async def test_holding_a_key_down_takes_one_picture(console: Console, simulator: Control) -> None:
     await console["#shutter"].focus()
-    for count in range(1, 4):  # the key repeats, also after the picture is there
+    for count in range(1, 4):  # the key repeats, also after the picture is shown
         await console.page.keyboard.down("Enter")
         await expect(console["#shutter"]).to_have_text("Take picture")
         await expect(console["#shot-image"]).to_be_visible()
@@ -104,7 +104,7 @@ async def test_a_key_that_is_held_down_takes_one_picture(console: Console, simul
     await console.page.keyboard.up("Enter")
 
 
-async def test_escape_closes_what_went_wrong_and_the_focus_stays_useful(console: Console, simulator: Control) -> None:
+async def test_closing_an_error_returns_the_focus_to_the_shutter_button(console: Console, simulator: Control) -> None:
     simulator.card(full=True)
     await console["#shutter"].focus()
     await console.page.keyboard.press("Space")

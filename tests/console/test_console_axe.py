@@ -1,4 +1,4 @@
-"""The console page judged by axe-core: no serious finding in any state, at three sizes, in both themes."""
+"""The console page checked by axe-core: no serious finding in any state, at three sizes, in both themes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Open = Callable[..., Awaitable[Console]]
 
 
 async def _findings(console: Console) -> list[str]:
-    """What axe finds serious or critical, each with the elements it means."""
+    """The serious and critical findings of axe with their elements."""
     results = await axe.Axe().run(console.page)
     return [
         f"{finding['id']}: {finding['help']}: {[node['target'] for node in finding['nodes']]}"
@@ -39,26 +39,26 @@ async def test_axe_finds_nothing_serious(
     size: dict[str, int],
     scheme: str,
 ) -> None:
-    # Without movement: axe would measure colours in the middle of a change.
-    looks = {"viewport": size, "color_scheme": scheme, "reduced_motion": "reduce"}
-    console = await open_console(server, **looks)
-    found = {"login": await _findings(console)}
+    # Animations are off, because axe would measure colours during a transition.
+    options = {"viewport": size, "color_scheme": scheme, "reduced_motion": "reduce"}
+    console = await open_console(server, **options)
+    findings_by_state = {"login": await _findings(console)}
     await console.log_in()
-    found["with a camera"] = await _findings(console)
+    findings_by_state["with a camera"] = await _findings(console)
     await console.start_live_view()
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     await expect(console[".tile img"]).to_have_count(1)
-    found["live view"] = await _findings(console)
+    findings_by_state["live view"] = await _findings(console)
     simulator.card(full=True)
     await console["#shutter"].click()
     await expect(console["#problem"]).to_be_visible()
-    found["after an error"] = await _findings(console)
+    findings_by_state["after an error"] = await _findings(console)
     await console["[aria-label='Delete IMG_0001.JPG']"].click()
-    found["a question"] = await _findings(console)
-    console = await open_console(bare_server, **looks)
+    findings_by_state["a question"] = await _findings(console)
+    console = await open_console(bare_server, **options)
     await console["#token"].fill(TOKEN)
     await console["#token"].press("Enter")
     await expect(console["#no-cameras"]).to_be_visible()
-    found["without a camera"] = await _findings(console)
-    assert {state: findings for state, findings in found.items() if findings} == {}
+    findings_by_state["without a camera"] = await _findings(console)
+    assert {state: findings for state, findings in findings_by_state.items() if findings} == {}

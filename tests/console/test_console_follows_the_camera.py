@@ -1,4 +1,4 @@
-"""The console page says what is true of the camera now: its pictures, its battery, what works again, what cannot."""
+"""The console page shows the current state of the camera: its pictures, its battery, and which controls work."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from tests.support.rig import TOKEN, Client, Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
-Start = Callable[..., Server]
+StartServer = Callable[..., Server]
 
 
-async def test_the_picture_of_the_cameras_own_button_is_the_last_picture(console: Console, simulator: Control) -> None:
+async def test_a_picture_taken_with_the_camera_button_becomes_the_last_picture(
+    console: Console, simulator: Control
+) -> None:
     simulator.shutter()
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
     assert await console["#shot-image"].evaluate("image => image.decode().then(() => image.naturalWidth)") == 1296
@@ -25,12 +27,14 @@ async def test_the_picture_of_the_cameras_own_button_is_the_last_picture(console
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0002.JPG")
     simulator.shutter()
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0003.JPG")
-    async with console.page.expect_download() as downloading:
+    async with console.page.expect_download() as download_info:
         await console["#shot-files a"].click()
-    assert (await downloading.value).suggested_filename == "IMG_0003.JPG"
+    assert (await download_info.value).suggested_filename == "IMG_0003.JPG"
 
 
-async def test_both_files_of_the_own_button_belong_to_one_picture(console: Console, simulator: Control) -> None:
+async def test_both_files_of_a_shot_with_the_camera_button_are_shown_as_one_picture(
+    console: Console, simulator: Control
+) -> None:
     formats = console.setting("imageformat", "#quick").locator("select")
     choices = await formats.locator("option").all_text_contents()
     await formats.select_option(next(choice for choice in choices if "RAW +" in choice))
@@ -40,7 +44,7 @@ async def test_both_files_of_the_own_button_belong_to_one_picture(console: Conso
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
 
 
-async def test_a_picture_that_somebody_else_takes_is_the_last_picture(
+async def test_a_picture_of_another_client_becomes_the_last_picture(
     console: Console, server: Server, ports: list[str]
 ) -> None:
     async with await Client.connect(server) as client:
@@ -48,20 +52,20 @@ async def test_a_picture_that_somebody_else_takes_is_the_last_picture(
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
 
 
-async def test_the_last_picture_is_of_the_camera_that_is_chosen(console: Console, simulator: Control) -> None:
+async def test_the_last_picture_is_that_of_the_selected_camera(console: Console, simulator: Control) -> None:
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     await console["#cameras input"].nth(1).check()
     await expect(console["#shot-image"]).to_be_hidden()
     await expect(console["#shot-files li"]).to_have_count(0)
-    simulator.shutter(camera=0)  # not the one that is chosen
+    simulator.shutter(camera=0)  # not the selected camera
     simulator.shutter(camera=1)
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
     await expect(console["#events"]).to_contain_text("New on the camera: IMG_0002.JPG.")
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
 
 
-async def test_a_problem_with_the_shutter_is_gone_once_a_picture_is_taken(console: Console, simulator: Control) -> None:
+async def test_a_capture_error_is_hidden_after_a_successful_capture(console: Console, simulator: Control) -> None:
     simulator.card(full=True)
     await console["#shutter"].click()
     await expect(console["#problem"]).to_contain_text("card")
@@ -71,48 +75,46 @@ async def test_a_problem_with_the_shutter_is_gone_once_a_picture_is_taken(consol
     await expect(console["#problem"]).to_be_hidden()
 
 
-async def test_a_problem_stays_when_something_else_works(console: Console, simulator: Control) -> None:
+async def test_an_error_stays_until_the_same_action_succeeds(console: Console, simulator: Control) -> None:
     simulator.shutter()
     simulator.write_protect(True)
-    remove = console["[aria-label='Delete IMG_0001.JPG']"]
-    await remove.click()
+    delete_button = console["[aria-label='Delete IMG_0001.JPG']"]
+    await delete_button.click()
     await console["#confirm-yes"].click()
     await expect(console["#problem"]).to_be_visible()
     await console.setting("iso", "#quick").locator("select").select_option("800")
     await expect(console["#notice"]).to_have_text("ISO Speed: 800.")
     await expect(console["#problem"]).to_be_visible()
     simulator.write_protect(False)
-    await remove.click()
+    await delete_button.click()
     await console["#confirm-yes"].click()
     await expect(console[".tile"]).to_have_count(0)
     await expect(console["#problem"]).to_be_hidden()
 
 
-async def test_the_battery_is_read_again_when_it_changes(console: Console, simulator: Control) -> None:
+async def test_a_battery_change_is_shown(console: Console, simulator: Control) -> None:
     await expect(console["#camera-facts"]).to_contain_text("100%")
     simulator.battery(50)
     await expect(console["#camera-facts"]).to_contain_text("50%")
 
 
-async def test_the_facts_are_read_again_once_a_minute_while_the_page_is_looked_at(
-    open_console: Open, server: Server
-) -> None:
+async def test_the_camera_information_is_refreshed_every_minute(open_console: Open, server: Server) -> None:
     console = await open_console(server)
     await console.page.clock.install()
-    await console.page.reload()  # its timers are those of this clock
+    await console.page.reload()  # so that the page's timers use this clock
     await console.log_in()
     await expect(console["#camera-facts"]).to_contain_text("100%")
-    await console.page.clock.fast_forward(5_000)  # what is asked because the page was opened
+    await console.page.clock.fast_forward(5_000)  # time for the requests at page load
     await expect(console["#camera-facts"]).to_contain_text("100%")
-    old = console["#camera-facts .old"]
+    old_facts = console["#camera-facts .old"]
     await console["#camera-facts div"].first.evaluate("fact => { fact.className = 'old'; }")
     await console.page.clock.fast_forward(30_000)
-    await expect(old).to_have_count(1)
+    await expect(old_facts).to_have_count(1)
     await console.page.clock.fast_forward(30_000)
-    await expect(old).to_have_count(0)
+    await expect(old_facts).to_have_count(0)
 
 
-async def test_without_a_camera_shutter_and_settings_say_why_they_do_nothing(
+async def test_without_a_camera_shutter_and_settings_explain_why_they_are_disabled(
     open_console: Open, bare_server: Server
 ) -> None:
     console = await open_console(bare_server)
@@ -121,44 +123,44 @@ async def test_without_a_camera_shutter_and_settings_say_why_they_do_nothing(
     await expect(console["#no-cameras"]).to_be_visible()
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter"]).to_have_accessible_description("No camera is connected.")
-    await console["#shutter"].focus()  # still to be found by keyboard, and asked
+    await console["#shutter"].focus()  # the disabled button can be focused and explains itself
     await console.page.keyboard.press("Enter")
     await expect(console["#notice"]).to_have_text("No camera is connected.")
     await expect(console["#settings-why"]).to_have_text("No camera is connected.")
     await expect(console["#settings-refresh"]).to_be_disabled()
 
 
-async def test_while_the_camera_is_away_its_settings_cannot_be_changed(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera, own_control: Control
+async def test_settings_are_disabled_while_the_camera_is_disconnected(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=own_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await open_console(server)
     await console.log_in()
-    owner = (await console.show_setting("ownername")).locator("input")
-    await owner.type("half typed")
-    own_control.power(False)
+    owner_input = (await console.show_setting("ownername")).locator("input")
+    await owner_input.type("half typed")
+    restart_control.power(False)
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter"]).to_have_accessible_description("Canon EOS 550D does not answer.")
     await expect(console.setting("iso", "#quick").locator("select")).to_be_disabled()
-    await expect(owner).to_be_disabled()
+    await expect(owner_input).to_be_disabled()
     await expect(console["#settings-why"]).to_have_text("Canon EOS 550D does not answer.")
-    own_control.power(True)
+    restart_control.power(True)
     await expect(console["#shutter"]).to_be_enabled()
-    await expect(owner).to_be_enabled()
-    await expect(owner).to_be_focused()
-    await expect(owner).to_have_value("half typed")
+    await expect(owner_input).to_be_enabled()
+    await expect(owner_input).to_be_focused()
+    await expect(owner_input).to_have_value("half typed")
     await expect(console["#settings-why"]).to_be_hidden()
 
 
-async def test_a_countdown_ends_when_the_camera_goes_away(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera, own_control: Control
+async def test_a_countdown_is_cancelled_when_the_camera_is_disconnected(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=own_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await open_console(server)
     await console.log_in()
     await console.start_live_view()
     await console.start_countdown()
-    own_control.power(False)
+    restart_control.power(False)
     await expect(console["#countdown"]).to_be_empty()
     await expect(console["#shutter"]).to_have_text("Take picture")
     await expect(console["#events"]).to_contain_text("Countdown cancelled: Canon EOS 550D does not answer.")

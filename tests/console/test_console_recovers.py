@@ -1,4 +1,4 @@
-"""The console page when the server or the camera goes away, and comes back."""
+"""The console page while the server or the camera is disconnected, and after the reconnect."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.support.rig import Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
-Start = Callable[..., Server]
+StartServer = Callable[..., Server]
 
 
-async def _watching(open_console: Open, server: Server) -> Console:
+async def _open_live_view(open_console: Open, server: Server) -> Console:
     console = await open_console(server)
     await console.log_in()
     await console.start_live_view()
     return console
 
 
-async def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera
+async def test_the_page_reconnects_when_the_server_was_killed_and_restarted(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=own_camera.address)
-    console = await _watching(open_console, server)
+    server = new_server(NETWORK_CAMERAS=restart_camera.address)
+    console = await _open_live_view(open_console, server)
     port = str(urlsplit(server.uri).port)
     server.kill()
     await expect(console["#connection-words"]).to_have_text("The server does not answer.")
@@ -39,7 +39,7 @@ async def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
     await expect(console["#live-words"]).to_have_text("No server. Live view continues when the server is back.")
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter-why"]).to_have_text("There is no connection to the server.")
-    await asyncio.to_thread(new_server, NETWORK_CAMERAS=own_camera.address, WS_PORT=port)
+    await asyncio.to_thread(new_server, NETWORK_CAMERAS=restart_camera.address, WS_PORT=port)
     await expect(console["#connection-words"]).to_have_text("Connected")
     await expect(console["#shutter-why"]).to_be_hidden()
     await console.more_frames()
@@ -47,59 +47,61 @@ async def test_the_page_goes_on_when_the_server_is_killed_and_started_again(
     await expect(console["#shot-image"]).to_be_visible()
 
 
-async def test_a_server_that_was_stopped_is_told_in_words(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera
+async def test_a_stopped_server_is_reported(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=own_camera.address)
-    console = await _watching(open_console, server)
+    server = new_server(NETWORK_CAMERAS=restart_camera.address)
+    console = await _open_live_view(open_console, server)
     await asyncio.to_thread(server.stop)
     await expect(console["#events"]).to_contain_text("The server was stopped.")
     await expect(console["#try-now"]).to_be_visible()
 
 
-async def test_a_server_with_another_token_is_not_tried_again(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera
+async def test_after_a_wrong_token_the_page_does_not_retry(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=own_camera.address)
-    console = await _watching(open_console, server)
+    server = new_server(NETWORK_CAMERAS=restart_camera.address)
+    console = await _open_live_view(open_console, server)
     port = str(urlsplit(server.uri).port)
     server.kill()
     await expect(console["#connection-words"]).to_have_text("The server does not answer.")
     token = "another-token-for-the-tests"
-    again = await asyncio.to_thread(new_server, NETWORK_CAMERAS=own_camera.address, WS_PORT=port, API_TOKEN=token)
+    new_instance = await asyncio.to_thread(
+        new_server, NETWORK_CAMERAS=restart_camera.address, WS_PORT=port, API_TOKEN=token
+    )
     await expect(console["#login-error"]).to_contain_text("This token is wrong")
     await expect(console["#try-now"]).to_be_hidden()
-    assert again.log.count("closed with 4401") == 1
+    assert new_instance.log.count("closed with 4401") == 1
     await console.log_in(token)
     await console.more_frames()
 
 
-async def test_a_camera_that_is_switched_off_is_told_and_goes_on_when_it_is_back(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera, own_control: Control
+async def test_a_camera_that_is_switched_off_is_reported_and_live_view_continues_later(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=own_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
-    console = await _watching(open_console, server)
-    own_control.power(False)
+    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    console = await _open_live_view(open_console, server)
+    restart_control.power(False)
     await expect(console["#camera-trouble"]).to_contain_text("Canon EOS 550D does not answer. Switch it on")
     await expect(console["#live-words"]).to_have_text("No camera. Live view continues when the camera is back.")
     await expect(console["#cameras .state"]).to_have_text(re.compile("Disconnected, reconnecting|Needs attention"))
     await expect(console["#shutter-why"]).to_have_text("Canon EOS 550D does not answer.")
-    own_control.power(True)
+    restart_control.power(True)
     await expect(console["#camera-trouble"]).to_be_empty()
     await console.more_frames()
     await expect(console["#events"]).to_contain_text("Canon EOS 550D is connected.")
 
 
-async def test_a_camera_whose_serial_is_told_later_is_still_the_one_that_was_chosen(
-    open_console: Open, new_server: Start, own_camera: SimulatedCamera, own_control: Control
+async def test_a_selected_camera_stays_selected_when_its_serial_becomes_known(
+    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
 ) -> None:
-    own_control.power(False)
-    server = new_server(NETWORK_CAMERAS=own_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    restart_control.power(False)
+    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await open_console(server)
     await console["#token"].fill(server.token)
     await console["#token"].press("Enter")
     await expect(console["#camera-trouble"]).to_contain_text("PTP/IP Camera does not answer. Switch it on")
-    own_control.power(True)
+    restart_control.power(True)
     await expect(console["#quick .setting"].first).to_be_visible()
     await expect(console["#cameras input"]).to_be_checked()
     await expect(console["#camera-trouble"]).to_be_empty()

@@ -1,4 +1,4 @@
-"""The console page by keyboard, on a phone, in the dark, and for who listens to it."""
+"""Accessibility of the console page: keyboard, small windows, contrast and screen readers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.support.rig import TOKEN, Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
-PHONE, DESK = {"width": 320, "height": 568}, {"width": 1366, "height": 768}
-# What a control says of itself to a screen reader; empty ones are listed by their HTML.
+PHONE, LAPTOP = {"width": 320, "height": 568}, {"width": 1366, "height": 768}
+# Controls without a name for a screen reader, listed by their HTML.
 NAMELESS = """[...document.querySelectorAll("button, input, select, a[href], summary, img:not([hidden]), canvas, progress")]
   .filter((one) => one.checkVisibility())
   .filter((one) => ![...(one.labels ?? [])].some((label) => label.textContent.trim()) && !one.ariaLabel
     && !one.textContent.trim() && one.alt === undefined)
   .map((one) => one.outerHTML)"""
-FOCUS = """(() => {
+FOCUS_VISIBLE = """(() => {
   const style = getComputedStyle(document.activeElement);
   const framed = document.activeElement.closest(".camera");
   return style.outlineStyle !== "none" || (framed && getComputedStyle(framed).outlineStyle !== "none");
 })()"""
-# WCAG 2 contrast of every visible piece of text against what is painted behind it.
-PALE = """(() => {
+# The visible texts with too little WCAG 2 contrast to their background.
+LOW_CONTRAST = """(() => {
   const paint = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const rgba = (color) => {
     paint.clearRect(0, 0, 1, 1);
@@ -58,10 +58,10 @@ PALE = """(() => {
 })()"""
 
 
-# Controls and their labels that are in view, but below the words that tell what happened.
+# Controls and labels in the visible area that a message covers.
 COVERED = """new Promise((resolve) => {
-  const told = ["notice", "problem-box"].map((id) => document.getElementById(id)).find((one) => one.checkVisibility());
-  const [over, all] = [told.getBoundingClientRect(), document.querySelectorAll("main :is(button, input, select, label, summary, a)")];
+  const message = ["notice", "problem-box"].map((id) => document.getElementById(id)).find((one) => one.checkVisibility());
+  const [over, all] = [message.getBoundingClientRect(), document.querySelectorAll("main :is(button, input, select, label, summary, a)")];
   const observer = new IntersectionObserver((entries) => {
     observer.disconnect();
     resolve(entries.filter(({ isIntersecting, intersectionRect: seen }) => isIntersecting && seen.width * seen.height > 0
@@ -73,16 +73,18 @@ COVERED = """new Promise((resolve) => {
 
 
 async def _tab_to(console: Console, selector: str) -> None:
-    """Press Tab until something has the focus, which has to be seen at every step."""
+    """Press Tab until an element has the focus; the focus must be visible at every step."""
     for _ in range(40):
         if await console[selector].evaluate("one => one === document.activeElement"):
             return
         await console.page.keyboard.press("Tab")
-        assert await console.page.evaluate(FOCUS), await console.page.evaluate("document.activeElement.outerHTML")
+        assert await console.page.evaluate(FOCUS_VISIBLE), await console.page.evaluate(
+            "document.activeElement.outerHTML"
+        )
     raise AssertionError(f"Tab does not lead to {selector}")
 
 
-async def test_the_keyboard_alone_leads_from_the_login_to_a_picture(open_console: Open, server: Server) -> None:
+async def test_a_picture_can_be_taken_with_the_keyboard_only(open_console: Open, server: Server) -> None:
     console = await open_console(server)
     await expect(console["#token"]).to_be_focused()
     await console.page.keyboard.type(TOKEN)
@@ -96,29 +98,29 @@ async def test_the_keyboard_alone_leads_from_the_login_to_a_picture(open_console
     await expect(console["#shot-image"]).to_be_visible()
     await expect(console["#shutter"]).to_be_focused()
     await _tab_to(console, "#shot-files a")
-    async with console.page.expect_download() as downloading:
+    async with console.page.expect_download() as download_info:
         await console.page.keyboard.press("Enter")
-    assert (await downloading.value).suggested_filename == "IMG_0001.JPG"
+    assert (await download_info.value).suggested_filename == "IMG_0001.JPG"
 
 
-@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESK, "light")], ids=["phone-dark", "desk-light"])
-async def test_it_fits_and_can_be_read(
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (LAPTOP, "light")], ids=["phone-dark", "laptop-light"])
+async def test_the_page_fits_the_window_and_has_enough_contrast(
     open_console: Open, server: Server, simulator: Control, size: dict[str, int], scheme: str
 ) -> None:
     console = await open_console(server, viewport=size, color_scheme=scheme, reduced_motion="reduce")
     assert await console.widest() <= 0
-    assert await console.page.evaluate(PALE) == []
+    assert await console.page.evaluate(LOW_CONTRAST) == []
     await console.log_in()
     await console.start_live_view()
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     await expect(console[".tile img"]).to_have_count(1)
-    await console["#settings-filter"].fill("e")  # every section is open
+    await console["#settings-filter"].fill("e")  # opens every section
     simulator.card(full=True)
     await console["#shutter"].click()
     await expect(console["#problem"]).to_be_visible()
     assert await console.widest() <= 0
-    assert await console.page.evaluate(PALE) == []
+    assert await console.page.evaluate(LOW_CONTRAST) == []
     assert await console.page.evaluate(NAMELESS) == []
     dark = (
         await console.page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(13, 16, 20)"
@@ -129,13 +131,13 @@ async def test_it_fits_and_can_be_read(
     assert await console.page.evaluate("document.getAnimations().length") == 0
 
 
-async def _place_of_shutter(console: Console) -> object:
-    await expect(console["#shutter"]).to_have_text("Take picture")  # other words while it does
+async def _shutter_position(console: Console) -> object:
+    await expect(console["#shutter"]).to_have_text("Take picture")  # the button has another text during a capture
     return await console["#shutter"].bounding_box()
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-async def test_what_is_told_covers_no_control_and_moves_none(
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+async def test_messages_cover_no_control_and_move_none(
     open_console: Open, server: Server, simulator: Control, size: dict[str, int]
 ) -> None:
     console = await open_console(server, viewport=size)
@@ -143,42 +145,46 @@ async def test_what_is_told_covers_no_control_and_moves_none(
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     await console["#shutter"].evaluate("one => one.scrollIntoView({ block: 'center' })")
-    before = await _place_of_shutter(console)
+    before = await _shutter_position(console)
     simulator.card(full=True)
     await console["#shutter"].click()
     await expect(console["#problem"]).to_be_visible()
     assert await console.page.evaluate(COVERED) == []
-    assert await _place_of_shutter(console) == before
+    assert await _shutter_position(console) == before
     await console["#problem-close"].click()
     simulator.card(full=False)
     await console["#shutter"].click()
     await expect(console["#notice"]).to_have_text("IMG_0002.JPG taken.")
     assert await console.page.evaluate(COVERED) == []
-    assert await _place_of_shutter(console) == before
+    assert await _shutter_position(console) == before
 
 
-async def test_the_button_that_was_pressed_stays_in_view_above_what_it_tells(
-    open_console: Open, server: Server
-) -> None:
+async def test_the_pressed_button_stays_visible_above_its_message(open_console: Open, server: Server) -> None:
     console = await open_console(server, viewport=PHONE)
     await console.log_in()
     await console["#shutter"].evaluate("one => one.scrollIntoView({ block: 'end' })")
     await console["#shutter"].click()
     await expect(console["#notice"]).to_have_text("IMG_0001.JPG taken.")
     shutter, notice = await console["#shutter"].bounding_box(), await console["#notice"].bounding_box()
-    assert shutter["y"] + shutter["height"] <= notice["y"] + 1  # the browser scrolls by whole pixels
+    assert shutter["y"] + shutter["height"] <= notice["y"] + 1  # the browser scrolls by whole pixels only
     await console["#page"].evaluate("page => page.scrollTo(0, 0)")
-    await console["#restart-camera"].dispatch_event("click")  # told while the focus is out of sight
+    await console["#restart-camera"].dispatch_event(
+        "click"
+    )  # the message appears while the focused element is not visible
     await expect(console["#notice"]).to_contain_text("was restarted")
     assert await console["#page"].evaluate("page => page.scrollTop") == 0
 
 
-async def test_what_happens_is_said_to_who_listens(open_console: Open, server: Server) -> None:
+async def test_messages_are_announced_to_screen_readers(open_console: Open, server: Server) -> None:
     console = await open_console(server)
 
-    async def heard(selector: str) -> Any:
+    async def role_of(selector: str) -> Any:
         return await console[selector].get_attribute("role")
 
-    assert [await heard(one) for one in ("#notice", "#problem", "#login-error")] == ["status", "alert", "alert"]
-    assert await heard("#connection-words") == "status"
-    assert await heard("#camera-trouble") == "status"
+    assert [await role_of(selector) for selector in ("#notice", "#problem", "#login-error")] == [
+        "status",
+        "alert",
+        "alert",
+    ]
+    assert await role_of("#connection-words") == "status"
+    assert await role_of("#camera-trouble") == "status"
