@@ -1,4 +1,4 @@
-"""Fixtures: a server with a simulated camera that has seen nothing yet, as for who follows the documents."""
+"""Fixtures: a server with a new simulated camera, as a reader of the documents has it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from tests.support.rig import Server
 
 
 @pytest.fixture
-def own_camera() -> Iterator[SimulatorProcess]:
-    """A camera of the test's own."""
+def docs_camera() -> Iterator[SimulatorProcess]:
+    """A new camera for each test."""
     with SimulatorProcess(*QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture
-def own_port(own_camera: SimulatorProcess) -> str:
-    """Its port."""
-    return own_camera.cameras[0].address
+def docs_port(docs_camera: SimulatorProcess) -> str:
+    """The port of this camera."""
+    return docs_camera.cameras[0].address
 
 
 @pytest.fixture
-def own_control(own_camera: SimulatorProcess) -> Iterator[Control]:
-    """Its control port."""
-    with Control(own_camera.control) as control:
+def docs_control(docs_camera: SimulatorProcess) -> Iterator[Control]:
+    """The control port of this camera."""
+    with Control(docs_camera.control) as control:
         yield control
 
 
 @pytest.fixture
-def readers_server(own_port: str, new_server: Callable[..., Server]) -> Server:
-    """A server on it."""
-    return new_server(NETWORK_CAMERAS=own_port, RESTART_DELAY="0.3", MAX_RESTART_ATTEMPTS="100")
+def docs_server(docs_port: str, new_server: Callable[..., Server]) -> Server:
+    """A server for this camera."""
+    return new_server(NETWORK_CAMERAS=docs_port, RESTART_DELAY="0.3", MAX_RESTART_ATTEMPTS="100")

@@ -1,4 +1,4 @@
-"""What contributors are given: hooks that run the checks of `make lint`, and forms for issues that a forge can read."""
+"""Files for contributors: hooks with the checks of `make lint`, and valid issue forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_hooks_run_the_checks_of_make_lint() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
-def test_a_form_has_all_that_a_forge_wants_of_it(form: Path) -> None:
+def test_an_issue_form_is_valid(form: Path) -> None:
     text = yaml.safe_load(form.read_text())
     assert {"name", "description", "body"} <= text.keys()
     fields = [field for field in text["body"] if field["type"] != "markdown"]

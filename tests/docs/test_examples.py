@@ -1,4 +1,4 @@
-"""The programs and pages in examples/ run as their README says, the pages in a real Chromium."""
+"""The programs and pages in examples/ work as their README says; the pages are tested in a real Chromium."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITHIN_MS = WITHIN_S * 1000
 
 
 def environment(server: Server) -> dict[str, str]:
-    """What the reader's shell has."""
+    """The environment variables of the reader's shell."""
     return {**os.environ, "API_TOKEN": server.token, "PYTHONPATH": str(ROOT / "clients" / "python" / "src")}
 
 
@@ -40,56 +40,52 @@ def run(server: Server, folder: Path, name: str, *options: str) -> subprocess.Co
 
 
 def lines_of_code(text: str) -> int:
-    """Lines that are neither empty nor import or explain something."""
+    """The number of lines without empty lines, imports, docstrings and comments."""
     return len([line for line in text.splitlines() if line.strip() and not re.match(r'import |"""|#', line)])
 
 
-def test_the_client_saves_a_picture(readers_server: Server, tmp_path: Path) -> None:
-    done = run(readers_server, tmp_path, "client.py", readers_server.uri)
+def test_the_client_saves_a_picture(docs_server: Server, tmp_path: Path) -> None:
+    done = run(docs_server, tmp_path, "client.py", docs_server.uri)
     assert done.returncode == 0, done.stderr
     picture = (tmp_path / "IMG_0001.JPG").read_bytes()
     assert done.stdout == f"saved IMG_0001.JPG {len(picture)} bytes\n"
     assert decoded(picture).size == (1296, 864)
 
 
-def test_the_client_says_what_is_wrong(bare_server: Server, tmp_path: Path) -> None:
+def test_the_client_prints_the_error(bare_server: Server, tmp_path: Path) -> None:
     done = run(bare_server, tmp_path, "client.py", bare_server.uri)
     assert (done.returncode, done.stderr) == (1, "No camera is connected. Switch one on and plug it in.\n")
 
 
 @pytest.mark.parametrize("name", ["client.py", "page.html"])
-def test_the_short_ones_are_short(name: str) -> None:
+def test_the_short_examples_have_at_most_21_lines(name: str) -> None:
     assert lines_of_code((EXAMPLES / name).read_text()) <= 21
 
 
-def test_a_time_lapse_takes_its_pictures(readers_server: Server, own_control: Control, tmp_path: Path) -> None:
-    done = run(
-        readers_server, tmp_path, "timelapse.py", "--server", readers_server.uri, "--every", "0.3", "--count", "3"
-    )
+def test_a_time_lapse_takes_its_pictures(docs_server: Server, docs_control: Control, tmp_path: Path) -> None:
+    done = run(docs_server, tmp_path, "timelapse.py", "--server", docs_server.uri, "--every", "0.3", "--count", "3")
     assert done.returncode == 0, done.stderr
     pictures = sorted((tmp_path / "timelapse").iterdir())
     assert [picture.name for picture in pictures] == ["00001.jpg", "00002.jpg", "00003.jpg"]
     assert {decoded(picture.read_bytes()).size for picture in pictures} == {(1296, 864)}
-    assert own_control.state()["shots"] == 3
+    assert docs_control.state()["shots"] == 3
 
 
-def test_a_time_lapse_goes_on_after_a_picture_that_failed(
-    readers_server: Server, own_control: Control, tmp_path: Path
+def test_a_time_lapse_continues_after_a_failed_picture(
+    docs_server: Server, docs_control: Control, tmp_path: Path
 ) -> None:
-    own_control.card(full=True)
-    done = run(
-        readers_server, tmp_path, "timelapse.py", "--server", readers_server.uri, "--every", "0.3", "--count", "2"
-    )
+    docs_control.card(full=True)
+    done = run(docs_server, tmp_path, "timelapse.py", "--server", docs_server.uri, "--every", "0.3", "--count", "2")
     assert done.returncode == 1
     words = "picture {} is missing: card_full: The card is full"
     assert [line.partition(".")[0] for line in done.stderr.splitlines()] == [words.format(1), words.format(2)]
     assert list((tmp_path / "timelapse").iterdir()) == []
 
 
-def test_a_time_lapse_can_be_ended(readers_server: Server, tmp_path: Path) -> None:
+def test_a_time_lapse_can_be_interrupted(docs_server: Server, tmp_path: Path) -> None:
     program = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "timelapse.py"), "--server", readers_server.uri, "--every", "60"], cwd=tmp_path,
-        env=environment(readers_server), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [sys.executable, str(EXAMPLES / "timelapse.py"), "--server", docs_server.uri, "--every", "60"], cwd=tmp_path,
+        env=environment(docs_server), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     assert program.stdout is not None
     with program.stdout:
@@ -98,15 +94,15 @@ def test_a_time_lapse_can_be_ended(readers_server: Server, tmp_path: Path) -> No
         assert program.wait(WITHIN_S) != 0
 
 
-class _Silent(SimpleHTTPRequestHandler):
+class _SilentHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """A test prints nothing."""
+        """Print no requests during the tests."""
 
 
 @pytest.fixture
 def pages() -> Iterator[str]:
-    """`python3 -m http.server -d examples`; its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Silent, directory=str(EXAMPLES))) as http:
+    """The address of a server as `python3 -m http.server -d examples`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_SilentHandler, directory=str(EXAMPLES))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}"
@@ -116,8 +112,8 @@ def pages() -> Iterator[str]:
 
 @pytest.fixture
 async def tab() -> AsyncIterator[Any]:
-    """A tab of Chromium; fails after the test when the page had an error."""
-    from tests.support.page import browser  # skips where playwright is not there
+    """A tab of Chromium; fails after the test if the page had an error."""
+    from tests.support.page import browser  # skips the test if playwright is not installed
 
     errors: list[str] = []
     async with browser() as chromium:
@@ -132,14 +128,14 @@ def _is_shown(id: str, width: int) -> str:
     return f"document.getElementById('{id}').complete && document.getElementById('{id}').naturalWidth === {width}"
 
 
-async def test_the_page_shows_live_view_and_a_picture_for_the_right_token(
-    readers_server: Server, pages: str, tab: Any
+async def test_with_the_right_token_the_page_shows_live_view_and_a_picture(
+    docs_server: Server, pages: str, tab: Any
 ) -> None:
-    await tab.goto(f"{pages}/page.html?server={readers_server.uri}")
+    await tab.goto(f"{pages}/page.html?server={docs_server.uri}")
     await tab.fill("#token", "a-wrong-one")
     await tab.click("text=Connect")
     await tab.wait_for_function("document.getElementById('says').value === 'Closed (4401). Unauthorized'")
-    await tab.fill("#token", readers_server.token)
+    await tab.fill("#token", docs_server.token)
     await tab.click("text=Connect")
     await tab.wait_for_function(_is_shown("live", 480))
     await tab.click("#shoot")
@@ -147,7 +143,7 @@ async def test_the_page_shows_live_view_and_a_picture_for_the_right_token(
     assert await tab.inner_text("#says") == "Image captured successfully"
 
 
-# Keeps all that the booth showed: on a busy machine a text is gone again before anybody looks.
+# Records all texts that the booth shows, because on a busy machine a text may be replaced before the test reads it.
 RECORD = """
 window.shown = [];
 document.addEventListener("DOMContentLoaded", () => {
@@ -163,50 +159,48 @@ document.addEventListener("DOMContentLoaded", () => {
 """
 
 
-async def shown(tab: Any, start: str) -> str:
-    """The first text with this start that the booth shows or has shown; what was shown up to it is forgotten."""
-    found = f"window.shown.findIndex((text) => text.startsWith({json.dumps(start)}))"
-    await tab.wait_for_function(f"{found} >= 0")
-    return str(await tab.evaluate(f"window.shown.splice(0, {found} + 1).at(-1)"))
+async def wait_for_text(tab: Any, start: str) -> str:
+    """Wait for a recorded text with this start and return it; it and earlier texts are removed from the record."""
+    index = f"window.shown.findIndex((text) => text.startsWith({json.dumps(start)}))"
+    await tab.wait_for_function(f"{index} >= 0")
+    return str(await tab.evaluate(f"window.shown.splice(0, {index} + 1).at(-1)"))
 
 
 async def test_the_booth_counts_down_and_shows_and_saves_the_photo(
-    readers_server: Server, own_control: Control, pages: str, tab: Any, tmp_path: Path
+    docs_server: Server, docs_control: Control, pages: str, tab: Any, tmp_path: Path
 ) -> None:
     await tab.add_init_script(RECORD)
-    await tab.goto(f"{pages}/booth.html?server={readers_server.uri}&count=1&show=1#{readers_server.token}")
+    await tab.goto(f"{pages}/booth.html?server={docs_server.uri}&count=1&show=1#{docs_server.token}")
     await tab.wait_for_function(_is_shown("live", 480))
     await tab.keyboard.press("Space")
-    await shown(tab, "1")
-    says = await shown(tab, "Saved as ")
-    await shown(tab, "photo 1296")
+    await wait_for_text(tab, "1")
+    message = await wait_for_text(tab, "Saved as ")
+    await wait_for_text(tab, "photo 1296")
     [saved] = (tmp_path / "photos").iterdir()
-    assert says == f"Saved as {saved.name}"
-    await shown(tab, "Touch")
-    # A camera that is switched off and on again: the booth says so and goes on.
-    own_control.power(False)
+    assert message == f"Saved as {saved.name}"
+    await wait_for_text(tab, "Touch")
+    # When the camera is switched off and on again, the booth reports it and continues.
+    docs_control.power(False)
     await tab.keyboard.press("Space")
-    await shown(tab, "The camera on port")
-    async with await Client.connect(readers_server) as client:
+    await wait_for_text(tab, "The camera on port")
+    async with await Client.connect(docs_server) as client:
         await client.command("subscribe", events=["camera_connected"])
-        own_control.power(True)
+        docs_control.power(True)
         await client.event("camera_connected")
-    await shown(tab, "Touch")
+    await wait_for_text(tab, "Touch")
     await tab.keyboard.press("Space")
-    await shown(tab, "Saved as ")
+    await wait_for_text(tab, "Saved as ")
     assert len(list((tmp_path / "photos").iterdir())) == 2
 
 
-async def test_the_booth_says_that_its_token_is_wrong_and_that_its_server_is_gone(
-    readers_server: Server, pages: str, tab: Any
-) -> None:
-    await tab.goto(f"{pages}/booth.html?server={readers_server.uri}#a-wrong-one")
+async def test_the_booth_reports_a_wrong_token_and_a_stopped_server(docs_server: Server, pages: str, tab: Any) -> None:
+    await tab.goto(f"{pages}/booth.html?server={docs_server.uri}#a-wrong-one")
     await tab.wait_for_function("document.getElementById('says').textContent.includes('token')")
     await tab.wait_for_function("socket.readyState === WebSocket.CLOSED")
     assert "is not the server's" in await tab.inner_text("#says")
     assert not await tab.is_visible("#live")
-    await tab.goto("about:blank")  # another fragment alone would not load the page anew
-    await tab.goto(f"{pages}/booth.html?server={readers_server.uri}#{readers_server.token}")
+    await tab.goto("about:blank")  # a new fragment alone would not reload the page
+    await tab.goto(f"{pages}/booth.html?server={docs_server.uri}#{docs_server.token}")
     await tab.wait_for_function("document.getElementById('says').textContent.startsWith('Touch')")
-    readers_server.stop()
+    docs_server.stop()
     await tab.wait_for_function("document.getElementById('says').textContent.includes('One moment')")

@@ -1,4 +1,4 @@
-"""The example of each command is sent to a server with a simulated camera, and answered as docs/protocol.md says."""
+"""Each example command is sent to a server with a simulated camera and gets the reply that docs/protocol.md shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from protocol.events import EVENTS
 from simulator.client import Control
 from tests.support.rig import Client, Json, Server
 
-# A picture is taken first and deleted last; live view comes after what tells of a camera at rest.
+# A picture is taken first and deleted last; live view comes after the commands whose examples show an idle camera.
 ORDER = [
     "list_cameras", "select_camera", "get_config", "capture_image", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "start_live_view", "stop_live_view", "capture_preview", "subscribe", "unsubscribe",
@@ -23,7 +23,7 @@ ORDER = [
 
 
 def shape(value: object) -> object:
-    """What of a reply has to be as shown: keys, types and words, without pictures and numbers."""
+    """The part of a reply that must be as shown: keys, types and texts, without pictures and numbers."""
     match value:
         case dict():
             return {key: shape(entry) for key, entry in value.items()}
@@ -40,61 +40,61 @@ def shape(value: object) -> object:
 
 
 def as_shown(name: str, reply: Json) -> Json:
-    """A reply cut to what the document has room for."""
+    """A reply shortened as in the document."""
     if name == "list_cameras":
-        reply["cameras"] = reply["cameras"][:1]  # the tests have a second camera
+        reply["cameras"] = reply["cameras"][:1]  # this test has a second camera
     if name == "list_commands":
-        reply["commands"] = [told for told in reply["commands"] if told["command"] == "ping"]
+        reply["commands"] = [command for command in reply["commands"] if command["command"] == "ping"]
     if name == "server_info":
         reply["limits"] = {key: reply["limits"][key] for key in examples.reply(name)["limits"]}
     return reply
 
 
-def test_every_command_has_its_example() -> None:
+def test_every_command_has_an_example() -> None:
     assert set(COMMANDS) == set(ORDER)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_reply_shown_fits_the_declared_reply(name: str) -> None:
+def test_the_example_reply_fits_the_declared_reply(name: str) -> None:
     COMMANDS[name].reply.model_validate(COMMANDS[name].example_reply)
     fields = COMMANDS[name].reply.model_fields
     assert set(COMMANDS[name].example_reply) <= set(fields)
 
 
-async def test_every_example_is_answered_as_shown(readers_server: Server, own_port: str) -> None:
-    def here(value: object) -> str:
-        # The documents show a camera on USB; the test's is on the network.
-        text = json.dumps(value).replace(EXAMPLE_PORT, own_port)
+async def test_every_example_gets_the_reply_shown(docs_server: Server, docs_port: str) -> None:
+    def with_test_camera(value: object) -> str:
+        # The documents show a camera on USB, but the test uses one on the network.
+        text = json.dumps(value).replace(EXAMPLE_PORT, docs_port)
         return text.replace('"name": "Canon EOS 550D"', '"name": "PTP/IP Camera"')
 
-    async with await Client.connect(readers_server) as client:
-        await client.command("get_config", name="iso", port=own_port)  # the camera is open, so its model is known
+    async with await Client.connect(docs_server) as client:
+        await client.command("get_config", name="iso", port=docs_port)  # opens the camera, so that its model is known
         for name in ORDER:
-            await client.socket.send(here(examples.request(name)))
+            await client.socket.send(with_test_camera(examples.request(name)))
             reply = await client.reply()
             while name == "get_camera_info" and "file_count" not in reply:  # the card is still being read
                 reply = await client.command(name)
-            shown = json.loads(here(examples.reply(name)))
+            shown = json.loads(with_test_camera(examples.reply(name)))
             assert shape(as_shown(name, reply)) == shape(shown), name
 
 
-async def test_the_error_shown_is_answered(client: Client) -> None:
+async def test_the_example_error_is_returned(client: Client) -> None:
     await client.socket.send(json.dumps(examples.FAILED["request"]))
     assert await client.receive() == examples.FAILED["reply"]
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_the_example_of_an_event_fits_what_it_holds(name: str) -> None:
+def test_the_example_of_an_event_fits_its_declaration(name: str) -> None:
     message = EVENTS[name].message()
     assert message.pop("event") == name
     EVENTS[name].holds.model_validate(message)
 
 
-async def test_the_events_of_a_session_are_as_declared(
-    readers_server: Server, own_port: str, own_control: Control
+async def test_the_events_of_a_session_fit_their_declarations(
+    docs_server: Server, docs_port: str, docs_control: Control
 ) -> None:
-    async with await Client.connect(readers_server) as client:
-        await client.command("select_camera", port=own_port)
+    async with await Client.connect(docs_server) as client:
+        await client.command("select_camera", port=docs_port)
         await client.command("subscribe", events=["*"])
         await client.command("set_config", name="iso", value="400")
         await client.command("start_live_view", fps=30)
@@ -102,17 +102,17 @@ async def test_the_events_of_a_session_are_as_declared(
         await client.command("stop_live_view")
         shot = await client.command("capture_image", save=True)
         await client.command("download_last_image", camera_filepath=shot["camera_filepath"], transfer="binary")
-        own_control.shutter()
-        seen = {}
+        docs_control.shutter()
+        received = {}
         for name in ("config_changed", "camera_state", "file_added", "capture_saved", "transfer_complete"):
-            seen[name] = await client.event(name)
-        own_control.power(False)
+            received[name] = await client.event(name)
+        docs_control.power(False)
         await client.command("ping")
         for name in ("camera_disconnected", "camera_state"):
-            seen[name] = await client.event(name)
-        own_control.power(True)
-        seen["camera_connected"] = await client.event("camera_connected")
-        for event in (*seen.values(), *client.events):
+            received[name] = await client.event(name)
+        docs_control.power(True)
+        received["camera_connected"] = await client.event("camera_connected")
+        for event in (*received.values(), *client.events):
             EVENTS[event.pop("event")].holds.model_validate(event)
 
 
@@ -124,7 +124,7 @@ async def test_the_events_of_a_session_are_as_declared(
         ("[" * 70_000, closing.MESSAGE_TOO_BIG),
     ],
 )
-async def test_close_codes_are_those_of_the_table(bare_server: Server, message: str, code: int) -> None:
+async def test_close_codes_match_the_table(bare_server: Server, message: str, code: int) -> None:
     async with connect(bare_server.uri) as socket:
         await socket.send(message)
         await socket.wait_closed()

@@ -1,4 +1,4 @@
-"""docs/protocol.md and docs/asyncapi.yaml are what the declarations say, complete, and valid."""
+"""docs/protocol.md and docs/asyncapi.yaml match the declarations, are complete, and are valid."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ MESSAGES: dict[str, Any] = ASYNCAPI["components"]["messages"]
 
 
 @pytest.mark.parametrize(("path", "text"), written().items(), ids=lambda value: getattr(value, "name", ""))
-def test_a_generated_document_is_not_stale(path: Path, text: str) -> None:
+def test_a_generated_document_is_up_to_date(path: Path, text: str) -> None:
     assert path.read_text() == text, f"{path.name} is not what the declarations say: run `make docs`"
 
 
-def test_everything_declared_has_its_words() -> None:
+def test_every_limit_and_event_has_a_description() -> None:
     assert set(limits.MEANINGS) == set(limits.ALL)
-    told_without_asking = {"live_view_stopped"}  # may be subscribed to, and comes anyway
-    assert {kind.name for kind in ON_SUBSCRIPTION} | told_without_asking == set(get_args(EventName))
+    without_subscription = {"live_view_stopped"}  # sent to all viewers, with or without a subscription
+    assert {kind.name for kind in ON_SUBSCRIPTION} | without_subscription == set(get_args(EventName))
 
 
-def test_every_key_has_its_words() -> None:
+def test_every_key_has_a_description() -> None:
     tables = re.findall(r"^\| key \|.*\n\| ---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     rows = [[cell.strip() for cell in row.strip("|").split(" | ")] for table in tables for row in table.splitlines()]
     assert len(rows) > 150
     assert [row for row in rows if not row[-1].strip("| ")] == []
 
 
-def test_the_page_has_everything() -> None:
+def test_the_page_has_every_command_event_code_and_limit() -> None:
     headings = set(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE))
     assert headings == set(COMMANDS) | set(EVENTS)
     first_cells = set(re.findall(r"^\| `?([\w-]+)`? \|", PAGE, re.MULTILINE))
     assert first_cells >= set(ERROR_CODES) | set(limits.ALL) | {str(line.code) for line in CLOSE_CODES} | set(TABLE)
 
 
-def test_the_links_of_the_page_lead_somewhere() -> None:
+def test_the_links_of_the_page_are_valid() -> None:
     anchors = {
         re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
         for heading in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
@@ -67,23 +67,23 @@ def test_the_links_of_the_page_lead_somewhere() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) - anchors == set()
 
 
-def test_the_header_is_as_long_as_said() -> None:
+def test_the_frame_header_is_as_documented() -> None:
     assert HEADER.size == 16
     assert HEADER.format == ">" + "".join(field.letter for field in HEADER_FIELDS) == ">BBHIQ"
     assert HEADER.format in PAGE
 
 
-def test_the_pages_http_requests_are_those_of_the_server(bare_server: Server) -> None:
-    shown = set(re.findall(r"`(?:GET|POST|HEAD) (/[\w/]*)`", PAGE[PAGE.index("## HTTP") :]))
-    with pytest.raises(urllib.error.HTTPError) as refused:
+def test_the_http_requests_on_the_page_match_the_server(bare_server: Server) -> None:
+    documented = set(re.findall(r"`(?:GET|POST|HEAD) (/[\w/]*)`", PAGE[PAGE.index("## HTTP") :]))
+    with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(bare_server.uri.replace("ws://", "http://") + "/nothing")
-    told = refused.value.read().decode()
-    refused.value.close()
-    assert set(re.findall(r"(/[\w/]*)(?=,| and)", told)) == shown
+    message = caught.value.read().decode()
+    caught.value.close()
+    assert set(re.findall(r"(/[\w/]*)(?=,| and)", message)) == documented
 
 
-def test_the_python_client_gives_up_where_the_table_says_so() -> None:
-    # It sends no message that is too big, so it knows nothing of that code.
+def test_the_python_client_does_not_retry_after_the_final_codes_of_the_table() -> None:
+    # The client never sends a message that is too big, so it does not know that code.
     assert {line.code for line in CLOSE_CODES if line.again == "no"} - {MESSAGE_TOO_BIG} == FINAL_CLOSE_CODES
 
 
@@ -92,30 +92,30 @@ def test_the_asyncapi_file_is_valid() -> None:
     jsonschema.Draft7Validator(schema).validate(ASYNCAPI)
 
 
-def test_an_asyncapi_file_that_is_not_valid_is_seen() -> None:
+def test_an_invalid_asyncapi_file_is_detected() -> None:
     schema = json.loads(SCHEMA.read_text())
-    wrong = ASYNCAPI | {"operations": {"login": {"action": "shout", "channel": {"$ref": "#/channels/socket"}}}}
+    invalid = ASYNCAPI | {"operations": {"login": {"action": "shout", "channel": {"$ref": "#/channels/socket"}}}}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft7Validator(schema).validate(wrong)
+        jsonschema.Draft7Validator(schema).validate(invalid)
 
 
 def _references(value: object) -> set[str]:
     match value:
         case dict():
-            own = {value["$ref"]} if "$ref" in value else set()
-            return own.union(*(_references(entry) for entry in value.values()))
+            reference = {value["$ref"]} if "$ref" in value else set()
+            return reference.union(*(_references(entry) for entry in value.values()))
         case list():
             return set().union(*(_references(entry) for entry in value))
         case _:
             return set()
 
 
-def test_every_reference_of_the_asyncapi_file_leads_somewhere() -> None:
+def test_every_reference_of_the_asyncapi_file_is_valid() -> None:
     for reference in _references(ASYNCAPI):
-        place: Any = ASYNCAPI
+        position: Any = ASYNCAPI
         for part in reference.removeprefix("#/").split("/"):
-            assert part in place, reference
-            place = place[part]
+            assert part in position, reference
+            position = position[part]
 
 
 @pytest.mark.parametrize("name", [name for name, message in MESSAGES.items() if "examples" in message])

@@ -1,4 +1,4 @@
-"""Generators of types, as people use them, make types of the schemas that a person would have named so."""
+"""Common type generators make types with good names from the schemas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.rig import ROOT, Client, Server
 
 NPM = ROOT / "tests" / "npm"
 SECONDS = 150
-pytestmark = pytest.mark.timeout(2 * SECONDS + 60)  # the programs need 5 to 10 s on a machine that does nothing else
+pytestmark = pytest.mark.timeout(2 * SECONDS + 60)  # the programs need 5 to 10 s on an idle machine
 
 PAYLOADS = {type_name(name, "Payload") for name in COMMANDS}
 REPLIES = {type_name(name, "Reply") for name in COMMANDS}
@@ -29,38 +29,38 @@ REQUESTS = {type_name(name, "Request") for name in COMMANDS}
 EVENT_TYPES = {type_name(name, "Event") for name in EVENTS}
 
 
-def _node(script: str, package: str, given: object) -> Any:
+def _node(script: str, package: str, input_value: object) -> Any:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not there")
     if not (NPM / "node_modules" / package / "package.json").is_file():
         pytest.skip(f"{package} is not there: make npm")
     done = subprocess.run(
-        [node, str(NPM / script)], input=json.dumps(given), check=False, capture_output=True, text=True,
+        [node, str(NPM / script)], input=json.dumps(input_value), check=False, capture_output=True, text=True,
         timeout=SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def _compiles(text: str, folder: Path) -> None:
+def _check_that_it_compiles(text: str, folder: Path) -> None:
     compiler = NPM / "node_modules" / "typescript" / "lib" / "tsc.js"
     if not compiler.is_file():
         pytest.skip("typescript is not there: make npm")
     file = folder / "types.ts"
     file.write_text(text)
-    # ES2015: for Map, which Modelina makes of an object with any keys.
+    # ES2015 is needed for Map, which Modelina generates for an object with any keys.
     command = ["node", str(compiler), "--noEmit", "--strict", "--target", "ES2015", str(file)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout
 
 
 def _declared(text: str) -> list[str]:
-    """The types that TypeScript declares."""
+    """The types declared in TypeScript code."""
     return re.findall(r"^(?:export )?(?:interface|type|enum|class) (\w+)", text, re.MULTILINE)
 
 
-def _not_chosen_by_a_person(names: Iterator[str] | list[str] | set[str]) -> list[str]:
+def _generated_names(names: Iterator[str] | list[str] | set[str]) -> list[str]:
     return [name for name in names if re.search(r"\d$|anonymous|reserved", name, re.IGNORECASE)]
 
 
@@ -72,23 +72,23 @@ def _keys(value: Any) -> Iterator[tuple[str, Any]]:
         yield from _keys(entry)
 
 
-async def _described(server: Server) -> list[dict[str, Any]]:
+async def _list_commands(server: Server) -> list[dict[str, Any]]:
     async with await Client.connect(server) as client:
         commands: list[dict[str, Any]] = (await client.command("list_commands"))["commands"]
         return commands
 
 
 async def test_no_key_of_a_schema_has_a_title(bare_server: Server) -> None:
-    for told in await _described(bare_server):
-        for schema in (told["payload"], told["reply"]):
+    for command in await _list_commands(bare_server):
+        for schema in (command["payload"], command["reply"]):
             assert schema["title"] in PAYLOADS | REPLIES
             inner = {key: entry for key, entry in schema.items() if key != "title"}
             assert [entry for key, entry in _keys(inner) if key == "title"] == []
     assert [entry for key, entry in _keys(document()["components"]["schemas"]) if key == "title"] == []
 
 
-async def test_json_schema_to_typescript_names_what_list_commands_tells(bare_server: Server, tmp_path: Path) -> None:
-    schemas = [told[side] for told in await _described(bare_server) for side in ("payload", "reply")]
+async def test_json_schema_to_typescript_names_the_types_of_list_commands(bare_server: Server, tmp_path: Path) -> None:
+    schemas = [command[side] for command in await _list_commands(bare_server) for side in ("payload", "reply")]
     texts = _node("json_schemas.cjs", "json-schema-to-typescript", schemas)
     assert {_declared(text)[0] for text in texts} == PAYLOADS | REPLIES
     inner = {name for text in texts for name in _declared(text)[1:]}
@@ -101,44 +101,46 @@ async def test_json_schema_to_typescript_names_what_list_commands_tells(bare_ser
         "CheckedCapture",
         "CommandDescription",
     }
-    # Each text is a module of its own; a namespace keeps the parts that two of them have apart.
-    _compiles("\n".join(f"namespace Of{at} {{\n{text}\n}}" for at, text in enumerate(texts)), tmp_path)
+    # Each text is a separate module; the namespaces prevent conflicts between types with the same name.
+    _check_that_it_compiles(
+        "\n".join(f"namespace Of{index} {{\n{text}\n}}" for index, text in enumerate(texts)), tmp_path
+    )
 
 
 def test_json_schema_to_typescript_names_every_component(tmp_path: Path) -> None:
     schemas = document()["components"]["schemas"]
-    # A JSON Schema of all of them, as who uses the components without AsyncAPI writes it.
-    whole = {
+    # One JSON Schema with all components, as for a user without AsyncAPI.
+    combined = {
         "title": "Everything",
         "type": "object",
         "$defs": schemas,
         "properties": {name: {"$ref": f"#/components/schemas/{name}"} for name in schemas},
     }
-    whole = json.loads(json.dumps(whole).replace("#/components/schemas/", "#/$defs/"))
-    [text] = _node("json_schemas.cjs", "json-schema-to-typescript", [whole])
+    combined = json.loads(json.dumps(combined).replace("#/components/schemas/", "#/$defs/"))
+    [text] = _node("json_schemas.cjs", "json-schema-to-typescript", [combined])
     names = _declared(text)
     assert sorted(names) == sorted({"Everything", *schemas})
     assert set(names) >= PAYLOADS | REPLIES | REQUESTS | EVENT_TYPES
-    assert _not_chosen_by_a_person(names) == []
-    _compiles(text, tmp_path)
+    assert _generated_names(names) == []
+    _check_that_it_compiles(text, tmp_path)
 
 
-def test_modelina_names_everything_of_the_asyncapi_file(tmp_path: Path) -> None:
-    made = _node("asyncapi.cjs", "@asyncapi/modelina", yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text()))
-    names = [name for name, _ in made]
-    assert _not_chosen_by_a_person(names) == []
+def test_modelina_names_every_type_of_the_asyncapi_file(tmp_path: Path) -> None:
+    types = _node("asyncapi.cjs", "@asyncapi/modelina", yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text()))
+    names = [name for name, _ in types]
+    assert _generated_names(names) == []
     assert len(names) == len(set(names))
     assert set(names) >= PAYLOADS | REPLIES | REQUESTS | EVENT_TYPES
-    _compiles("\n".join(text for _, text in made), tmp_path)
+    _check_that_it_compiles("\n".join(text for _, text in types), tmp_path)
 
 
-def test_every_part_of_the_asyncapi_file_stands_once() -> None:
+def test_every_type_of_the_asyncapi_file_is_a_component() -> None:
     schemas = document()["components"]["schemas"]
-    # An object with keys of its own or a choice of words that is not a component would be a type without a name.
+    # An object with properties or an enum that is not a component would become a type without a name.
     for name, schema in schemas.items():
         for key, entry in _keys(schema):
             if isinstance(entry, dict):
                 assert not entry.get("properties") or key == "properties", (name, key)
                 assert "enum" not in entry, (name, key)
-    words = [tuple(schema["enum"]) for schema in schemas.values() if "enum" in schema]
-    assert len(words) == len(set(words)) > 5
+    enums = [tuple(schema["enum"]) for schema in schemas.values() if "enum" in schema]
+    assert len(enums) == len(set(enums)) > 5

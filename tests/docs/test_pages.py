@@ -1,4 +1,4 @@
-"""The written pages: links lead somewhere, quoted words are the server's, names exist."""
+"""The written pages: links are valid, quoted messages are those of the server, and names exist."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ ARCHITECTURE = (DOCS / "architecture.md").read_text()
 
 
 def anchors(page: Path) -> set[str]:
-    """What links into a page may point to."""
+    """The valid targets of links to sections of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+def test_the_links_of_a_page_are_valid(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         target, _, anchor = link.partition("#")
         if "://" in link:
             continue
-        there = page.parent / target if target else page
-        assert there.exists(), link
-        assert not anchor or there.suffix != ".md" or anchor in anchors(there), link
+        target_path = page.parent / target if target else page
+        assert target_path.exists(), link
+        assert not anchor or target_path.suffix != ".md" or anchor in anchors(target_path), link
 
 
-def test_the_readme_leads_to_every_page() -> None:
+def test_the_readme_links_to_every_page() -> None:
     readme = (ROOT / "README.md").read_text()
     wanted = [f"docs/{page.name}" for page in DOCS.glob("*.md")]
     wanted += ["docs/asyncapi.yaml", "clients/python/README.md", "deploy/README.md", "examples/README.md"]
@@ -59,7 +59,7 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
-def test_every_decision_has_its_parts_and_stands_in_the_index() -> None:
+def test_every_decision_is_complete_and_listed_in_the_index() -> None:
     rows = []
     for page in DECISIONS:
         parts = re.fullmatch(
@@ -78,43 +78,43 @@ def test_every_decision_has_its_parts_and_stands_in_the_index() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/raspberry-pi.md", "deploy/README.md"])
-def test_a_bare_machine_is_told_to_install_what_a_clone_and_make_take(page: str) -> None:
+def test_the_page_lists_the_packages_needed_for_clone_and_make(page: str) -> None:
     before, clone, _ = (ROOT / page).read_text().partition("git clone ")
     assert clone
     installed = {name for names in re.findall(r"apt-get install (.+)", before) for name in names.split()}
     assert {"git", "make", "python3", "python3-venv"} <= installed
 
 
-def test_the_words_in_quotes_are_those_of_the_server() -> None:
+def test_quoted_messages_are_those_of_the_server() -> None:
     files = [
         *ROOT.glob("*.py"),
         *(
             file
-            for room in ("camera", "server", "service", "settings", "doctor", "protocol")
-            for file in (ROOT / room).rglob("*.py")
+            for package in ("camera", "server", "service", "settings", "doctor", "protocol")
+            for file in (ROOT / package).rglob("*.py")
         ),
     ]
     source = "\n".join(file.read_text() for file in files) + (ROOT / "Makefile").read_text()
-    source = re.sub(r'"\s*\n\s*f?"', "", source)  # sentences over several lines
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # joins strings over several lines
     rows = [line.split(" | ")[0] for line in HELP.splitlines() if line.startswith("| ")]
-    quoted = [words for row in rows for words in re.findall(r'"([^"]+)"', row)]
-    assert len(quoted) > 15
-    system_says = {"Address already in use"}
-    assert [words for words in quoted if words not in source and words not in system_says] == []
+    quoted_messages = [words for row in rows for words in re.findall(r'"([^"]+)"', row)]
+    assert len(quoted_messages) > 15
+    system_messages = {"Address already in use"}
+    assert [words for words in quoted_messages if words not in source and words not in system_messages] == []
 
 
-def test_every_state_and_most_codes_are_explained() -> None:
-    of_cameras = ERROR_CODES[ERROR_CODES.index("no_camera_selected") : ERROR_CODES.index("cancelled")]
-    assert [code for code in of_cameras if code != "camera_error" and f"`{code}`" not in HELP] == []
+def test_camera_states_and_camera_error_codes_are_explained() -> None:
+    camera_codes = ERROR_CODES[ERROR_CODES.index("no_camera_selected") : ERROR_CODES.index("cancelled")]
+    assert [code for code in camera_codes if code != "camera_error" and f"`{code}`" not in HELP] == []
     assert [state for state in get_args(State) if state not in ARCHITECTURE] == []
 
 
-def test_the_codes_and_settings_named_exist() -> None:
+def test_the_named_codes_and_settings_exist() -> None:
     settings = {name.upper() for name in Settings.model_fields}
     assert set(re.findall(r'echo "([A-Z_]+)=', HELP)) <= settings
     assert set(map(int, re.findall(r"close code (\d+)", HELP))) <= {line.code for line in CLOSE_CODES}
 
 
-def test_the_rooms_named_exist() -> None:
+def test_the_named_packages_and_files_exist() -> None:
     for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", ARCHITECTURE):
         assert (ROOT / name).exists(), name

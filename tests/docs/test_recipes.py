@@ -1,4 +1,4 @@
-"""Every recipe is played, message by message, with two simulated cameras."""
+"""Every recipe is run, message by message, with two simulated cameras."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.support.rig import ROOT, Client, Json, Server
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
 SHOWN_PORTS = ("ptpip:127.0.0.1:40001:40001", "ptpip:127.0.0.1:40002:40002")
-MORE = "…"
+ELLIPSIS = "…"
 
-DEEDS: dict[str, Callable[[Control], object]] = {
+ACTIONS: dict[str, Callable[[Control], object]] = {
     "the camera switches itself off": lambda control: control.power(False),
     "the camera is switched on": lambda control: control.power(True),
     "somebody presses the camera's shutter button": lambda control: control.shutter(),
@@ -36,85 +36,89 @@ def recipes() -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def kitchen() -> Iterator[SimulatorProcess]:
+def recipe_cameras() -> Iterator[SimulatorProcess]:
     """Two cameras for all recipes."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture(scope="module")
-def cook(kitchen: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on them."""
-    addresses = ",".join(camera.address for camera in kitchen.cameras)
+def recipe_server(recipe_cameras: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for these cameras."""
+    addresses = ",".join(camera.address for camera in recipe_cameras.cameras)
     settings = {"RESTART_DELAY": "0.3", "MAX_RESTART_ATTEMPTS": "100"}
     server = Server(cwd=tmp_path_factory.mktemp("kitchen"), NETWORK_CAMERAS=addresses, **settings)
     yield server
     assert server.stop() == 0
 
 
-def fits(shown: Any, told: Any) -> bool:
-    """Whether a message is as shown; numbers, names of files and pictures differ from run to run."""
+def fits(shown: Any, received: Any) -> bool:
+    """Whether a message is as shown; numbers, file names and pictures may differ."""
     match shown:
         case dict():
-            if not isinstance(told, dict) or (set(told) != set(shown) and MORE not in shown):
+            if not isinstance(received, dict) or (set(received) != set(shown) and ELLIPSIS not in shown):
                 return False
-            return all(name in told and fits(value, told[name]) for name, value in shown.items() if name != MORE)
+            return all(
+                name in received and fits(value, received[name]) for name, value in shown.items() if name != ELLIPSIS
+            )
         case list():
-            return isinstance(told, list) and len(told) == len(shown) and all(map(fits, shown, told))
+            return isinstance(received, list) and len(received) == len(shown) and all(map(fits, shown, received))
         case str() if "/photos/" in shown:
-            return isinstance(told, str) and "/photos/" in told
+            return isinstance(received, str) and "/photos/" in received
         case str() if re.search(r"IMG_\d|T\d\d:", shown):
-            return isinstance(told, str) and re.sub(r"\d+", "#", told) == re.sub(r"\d+", "#", shown)
+            return isinstance(received, str) and re.sub(r"\d+", "#", received) == re.sub(r"\d+", "#", shown)
         case bool() | str():
-            return bool(told == shown)
+            return bool(received == shown)
         case _:
-            return type(told) is type(shown)
+            return type(received) is type(shown)
 
 
-async def next_like(client: Client, shown: Json) -> Json:
-    """The next message of that kind: a reply, or an event of that name; others may come between."""
+async def next_message(client: Client, shown: Json) -> Json:
+    """The next message of the same kind, a reply or an event of that name; other messages are skipped."""
     if "event" in shown:
         return await client.event(shown["event"])
-    while "status" not in (told := await client.receive()):
+    while "status" not in (received := await client.receive()):
         pass
-    assert isinstance(told, dict)
-    client.events = [event for event in client.events if event["event"] != "live_view_frame"]  # from before it
-    return told
+    assert isinstance(received, dict)
+    client.events = [
+        event for event in client.events if event["event"] != "live_view_frame"
+    ]  # frames received before the reply
+    return received
 
 
-async def in_factory_state(client: Client, control: Control) -> None:
-    """The camera as it was before other recipes."""
+async def reset_camera(client: Client, control: Control) -> None:
+    """Undo the changes of other recipes."""
     await client.command("set_config", name="imageformat", value="L")
     for file in control.state()["files"]:
         await client.command("delete_file", camera_filepath=file["path"])
 
 
 @pytest.mark.parametrize("heading", recipes())
-async def test_a_recipe_works_as_shown(heading: str, cook: Server, kitchen: SimulatorProcess) -> None:
+async def test_a_recipe_works(heading: str, recipe_server: Server, recipe_cameras: SimulatorProcess) -> None:
     lines = recipes()[heading]
     assert lines
-    ports = [camera.address for camera in kitchen.cameras]
-    here: dict[str, str] = dict(zip(SHOWN_PORTS, ports, strict=True))
-    async with await Client.connect(cook) as client:
+    ports = [camera.address for camera in recipe_cameras.cameras]
+    replacements: dict[str, str] = dict(zip(SHOWN_PORTS, ports, strict=True))
+    async with await Client.connect(recipe_server) as client:
         await client.command("select_camera", port=ports[0])
-        with Control(kitchen.control) as control:
-            await in_factory_state(client, control)
+        with Control(recipe_cameras.control) as control:
+            await reset_camera(client, control)
             for line in lines:
-                for as_shown, as_it_is in here.items():
-                    line = line.replace(as_shown, as_it_is)
+                for shown_text, actual in replacements.items():
+                    line = line.replace(shown_text, actual)
                 if line.startswith("("):
-                    DEEDS[line.strip("()")](control)
+                    ACTIONS[line.strip("()")](control)
                 elif line.startswith("> "):
                     await client.socket.send(line[2:])
                 else:
                     shown = json.loads(line[2:])
-                    told = await next_like(client, shown)
-                    assert fits(shown, told), (shown, {**told, "image_b64": ""})
+                    received = await next_message(client, shown)
+                    assert fits(shown, received), (shown, {**received, "image_b64": ""})
                     if "camera_filepath" in shown:
-                        here[shown["camera_filepath"]] = told["camera_filepath"]
+                        replacements[shown["camera_filepath"]] = received["camera_filepath"]
                     if "seq" in shown:
-                        here[f'"seq": {shown["seq"]}}}'] = f'"seq": {told["seq"]}}}'
+                        replacements[f'"seq": {shown["seq"]}}}'] = f'"seq": {received["seq"]}}}'
 
 
-def test_the_contents_name_every_recipe() -> None:
+def test_the_contents_list_every_recipe() -> None:
     assert re.findall(r"^- \[(.+)\]", PAGE, re.MULTILINE) == list(recipes())

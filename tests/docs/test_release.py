@@ -1,4 +1,4 @@
-"""What `make release` asks of a tree, and that the versions which belong together are the same."""
+"""The checks of `make release`, and that the versions of server, client and changelog are equal."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.rig import ROOT
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2031-05-06\n\n### Added\n\n- A thing.\n"
 
 
-def _git(folder: Path, *words: str) -> None:
+def _git(folder: Path, *arguments: str) -> None:
     author = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    subprocess.run(["git", *author, *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["git", *author, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A tree that is ready for the release 1.2.3."""
+    """A working tree that is ready for release 1.2.3."""
     (tmp_path / CLIENT).parent.mkdir(parents=True)
     (tmp_path / CLIENT).write_text('__version__ = "1.2.3"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
@@ -43,7 +43,7 @@ def test_a_tree_that_is_ready_has_no_problems(tree: Path) -> None:
     assert problems(tree, "1.2.3") == []
 
 
-def test_a_file_that_is_not_committed_is_named(tree: Path) -> None:
+def test_an_uncommitted_file_is_reported(tree: Path) -> None:
     (tree / "notes.txt").touch()
     assert problems(tree, "1.2.3") == ["There are changes that are not committed: notes.txt."]
 
@@ -56,22 +56,22 @@ def test_a_file_that_is_not_committed_is_named(tree: Path) -> None:
         ("[Unreleased]\n", "[Unreleased]\n\n- More.\n", 'CHANGELOG.md has entries under "Unreleased". Move them to the version.'),
     ],
 )  # fmt: skip
-def test_the_changelog_has_to_be_ready(tree: Path, old: str, new: str, sentence: str) -> None:
+def test_an_incomplete_changelog_is_reported(tree: Path, old: str, new: str, sentence: str) -> None:
     _change(tree, old, new)
     assert problems(tree, "1.2.3") == [sentence]
 
 
-def test_the_client_has_the_same_version(tree: Path) -> None:
+def test_another_version_of_the_client_is_reported(tree: Path) -> None:
     _change(tree, "1.2.3", "1.2.2", CLIENT)
     assert problems(tree, "1.2.3") == ["The version of the Python client, 1.2.2, is not 1.2.3."]
 
 
-def test_a_version_is_released_once(tree: Path) -> None:
+def test_a_released_version_is_reported(tree: Path) -> None:
     _git(tree, "tag", "v1.2.3")
     assert problems(tree, "1.2.3") == ["The tag v1.2.3 exists already."]
 
 
-def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
+def test_the_changelog_has_the_format_of_keep_a_changelog() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     versions = re.findall(r"^## (.+)$", changelog, re.MULTILINE)
     assert versions[0] == "[Unreleased]"

@@ -1,4 +1,4 @@
-"""requirements.lock fits what it is made from; the SBOM and the licences of a release name all that it brings."""
+"""requirements.lock fits the requirements; the SBOM and the licences of a release list all its packages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _required() -> list[Requirement]:
     return [Requirement(line) for line in lines if line]
 
 
-def test_the_lock_has_a_version_in_the_range_of_every_requirement() -> None:
+def test_the_lock_satisfies_every_requirement() -> None:
     locked = _locked()
     wrong = [str(one) for one in _required() if not one.specifier.contains(locked.get(one.name, "0"))]
     assert wrong == [], "requirements.txt was changed: make lock"
@@ -41,7 +41,7 @@ def test_every_line_of_the_lock_has_hashes() -> None:
     entries = re.split(r"^(?=\w)", re.sub(r"^#.*\n", "", LOCK.read_text(), flags=re.MULTILINE), flags=re.MULTILINE)[1:]
     assert len(entries) == len(_locked())
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
-    assert "://" not in LOCK.read_text()  # whoever installs it says where from
+    assert "://" not in LOCK.read_text()  # the installing user chooses the package index
 
 
 def test_docker_and_the_service_install_the_lock() -> None:
@@ -61,7 +61,7 @@ def test_docker_and_the_service_install_the_lock() -> None:
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "clients/python/pyproject.toml"])
-def test_websockets_is_one_that_ends_endless_fragments(file: str) -> None:
+def test_the_websockets_version_limits_fragments(file: str) -> None:
     text = (ROOT / file).read_text()
     if file.endswith(".toml"):
         text = "\n".join(tomllib.loads(text)["project"]["dependencies"])
@@ -76,13 +76,13 @@ def _check_sbom(text: str) -> None:
     root = bom["metadata"]["component"]
     assert (root["name"], root["version"]) == ("gphoto-ws-server", VERSION)
     parts = {part["name"].replace("_", "-"): part for part in bom["components"]}
-    # What made the environment (pip) does not show.
+    # Tools that made the environment (pip) are not listed.
     assert {name: part["version"] for name, part in parts.items()} == _locked()
     assert all(part["purl"] and part["licenses"] for part in parts.values())
     needs = {line["ref"]: line["dependsOn"] for line in bom["dependencies"]}
     assert {ref.partition("==")[0] for ref in needs[root["bom-ref"]]} == {one.name for one in _required()}
     assert set(needs) - {root["bom-ref"]} == {part["bom-ref"] for part in parts.values()}
-    # The libraries inside the wheels too.
+    # The libraries inside the wheels are listed too.
     inside = {part["name"]: part for part in parts["gphoto2"]["components"]}
     assert inside["libgphoto2"]["licenses"] == [{"license": {"id": "LGPL-2.1-or-later"}}]
     assert re.fullmatch(r"2\.5\.\d+", inside["libgphoto2"]["version"])

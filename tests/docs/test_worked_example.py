@@ -1,4 +1,4 @@
-"""The worked example in CONTRIBUTING.md: its changes are applied to a copy of the project, and the command is sent."""
+"""The example in CONTRIBUTING.md: its changes are applied to a copy of the project, and the new command is sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import ROOT, Client, Server
 
-# What the server and the generator of the documents need, in the tests' own clone.
+# Files that the server and the generator of the documents need.
 PARTS = (
     "*.py",
     "camera",
@@ -28,7 +28,7 @@ PARTS = (
     "store",
     ".env.example",
 )
-MOST_FILES = 6
+MAX_FILES = 6
 SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("\n## Add a command in six steps\n")[1].split("\n## ")[0]
 
 
@@ -53,9 +53,9 @@ def changed_copy(tmp_path: Path) -> Path:
     return copy
 
 
-def test_the_example_touches_few_files() -> None:
+def test_the_example_changes_few_files() -> None:
     files = re.findall(r"^\+\+\+ b/(\S+)$", SECTION, re.MULTILINE)
-    assert len(files) == len(set(files)) <= MOST_FILES
+    assert len(files) == len(set(files)) <= MAX_FILES
 
 
 def test_the_command_of_the_example_is_documented(changed_copy: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_command_of_the_example_is_documented(changed_copy: Path) -> None:
 async def test_the_command_of_the_example_works(
     changed_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.support.rig.ROOT", changed_copy)  # of the server only
+    monkeypatch.setattr("tests.support.rig.ROOT", changed_copy)  # affects only the server process
     with SimulatorProcess(*QUICK) as simulator:
         port = simulator.cameras[0].address
         server = Server(cwd=tmp_path, NETWORK_CAMERAS=port)
@@ -76,7 +76,7 @@ async def test_the_command_of_the_example_works(
             async with await Client.connect(server) as client:
                 reply = await client.command("get_summary", port=port)
                 assert "Model: Canon EOS 550D" in reply["text"]
-                described = (await client.command("list_commands"))["commands"]
-            assert "get_summary" in [command["command"] for command in described]
+                commands = (await client.command("list_commands"))["commands"]
+            assert "get_summary" in [command["command"] for command in commands]
         finally:
             assert server.stop() == 0
