@@ -1,4 +1,4 @@
-"""Fixtures for everything above the simulator: a simulator with two cameras, a server on them, a client."""
+"""Common fixtures: a simulator with two cameras, a server for them, and a client."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, in_factory_state
 from tests.support.rig import Client, Server
 
-# A shell starts `make test &` with Ctrl-C ignored, and what the tests start would inherit that.
+# A shell starts `make test &` with SIGINT ignored, and processes started by the tests would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that the others run beside it."""
+    """Start the longest test first, so that other tests run at the same time."""
     items.sort(key=lambda item: "test_soak" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")
 def shared_cameras() -> Iterator[SimulatorProcess]:
-    """Two simulated cameras for all tests that need no options of their own."""
+    """Two simulated cameras for all tests that need no other options."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture(scope="session")
 def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the two cameras."""
+    """A server for the two cameras."""
     addresses = ",".join(camera.address for camera in shared_cameras.cameras)
     server = Server(cwd=tmp_path_factory.mktemp("server"), NETWORK_CAMERAS=addresses, LOG_LEVEL="DEBUG")
     yield server
@@ -42,7 +42,7 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without cameras, for what concerns connections only."""
+    """A server without cameras, for tests of connections only."""
     server = Server(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
     yield server
     assert server.stop() == 0
@@ -63,7 +63,7 @@ def ports(shared_cameras: SimulatorProcess) -> list[str]:
 
 @pytest.fixture
 def server(shared_server: Server, simulator: Control) -> Server:
-    """The shared server, its cameras in factory state."""
+    """The shared server with its cameras in factory state."""
     return shared_server
 
 
@@ -77,7 +77,7 @@ async def client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers with settings of their own; all are ended after the test."""
+    """Start servers with given settings; all are ended after the test."""
     servers: list[Server] = []
 
     def start(*options: str, through: Sequence[str] = (), **settings: str) -> Server:

@@ -1,4 +1,4 @@
-"""The benchmark runs and its table has its shape; how fast anything is, is not tested."""
+"""The benchmark runs and prints its table; the speed is not tested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.rig import ROOT
 VERDICTS = r"reached|MISSED|spread too wide( \(.*\))?|for information"
 
 
-def test_the_cheapest_rows_print_a_table_with_verdicts() -> None:
+def test_the_shortest_benchmarks_print_a_table_with_verdicts() -> None:
     command = [sys.executable, "-m", "benchmarks", "--tiny", "--only", "start", "--only", "memory"]
     run = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert run.returncode == 0, run.stderr
@@ -41,5 +41,7 @@ def test_the_cheapest_rows_print_a_table_with_verdicts() -> None:
         ([0.1, -0.2, 4.0], Limit(5, "ms"), "spread too wide (each round reached it)"),
     ],
 )
-def test_a_verdict_is_about_the_median_unless_rounds_differ(rounds: list[float], limit: Limit, verdict: str) -> None:
+def test_the_verdict_uses_the_median_unless_the_rounds_differ_too_much(
+    rounds: list[float], limit: Limit, verdict: str
+) -> None:
     assert judged("row", "what", rounds, "", limit).verdict == verdict

@@ -11,20 +11,22 @@ from settings.environment import SettingsError, load
 from tests.support.rig import TOKEN, Client, Server
 from tests.support.wire import last_words, stranger
 
-NOTHING = Path("/nonexistent/.env")
+NO_FILE = Path("/nonexistent/.env")
 SECRET = "from-the-credential-9b2e"
 
 
 @pytest.fixture
 def credentials(tmp_path: Path) -> Path:
-    """The folder, with a token in it as `echo` writes it."""
+    """A credentials folder with a token file as `echo` writes it."""
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "api_token").write_text(f"{SECRET}\n")
     return folder
 
 
-async def test_the_token_of_the_credential_opens(new_server: Callable[..., Server], credentials: Path) -> None:
+async def test_a_client_can_log_in_with_the_token_of_the_credential(
+    new_server: Callable[..., Server], credentials: Path
+) -> None:
     server = new_server(API_TOKEN="", WS_HOST="0.0.0.0", WS_PLAIN="yes", CREDENTIALS_DIRECTORY=str(credentials))
     uri = server.uri.replace("0.0.0.0", "127.0.0.1")
     server.uri = uri
@@ -37,28 +39,28 @@ async def test_the_token_of_the_credential_opens(new_server: Callable[..., Serve
     assert SECRET not in server.log
 
 
-def test_a_token_in_the_environment_wins(credentials: Path) -> None:
-    settings = load({"API_TOKEN": TOKEN, "CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING)
+def test_a_token_in_the_environment_has_priority(credentials: Path) -> None:
+    settings = load({"API_TOKEN": TOKEN, "CREDENTIALS_DIRECTORY": str(credentials)}, NO_FILE)
     assert settings.api_token == TOKEN
 
 
-def test_a_token_in_the_dotenv_file_wins(credentials: Path, tmp_path: Path) -> None:
+def test_a_token_in_the_dotenv_file_has_priority(credentials: Path, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"API_TOKEN={TOKEN}\n")
     assert load({"CREDENTIALS_DIRECTORY": str(credentials)}, tmp_path / ".env").api_token == TOKEN
 
 
-def test_an_empty_setting_is_none(credentials: Path) -> None:
-    assert load({"API_TOKEN": "", "CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING).api_token == SECRET
+def test_with_an_empty_setting_the_credential_is_used(credentials: Path) -> None:
+    assert load({"API_TOKEN": "", "CREDENTIALS_DIRECTORY": str(credentials)}, NO_FILE).api_token == SECRET
 
 
 @pytest.mark.parametrize("folder", ["", "/nonexistent"])
 def test_without_a_credential_there_is_no_token(folder: str) -> None:
-    assert load({"CREDENTIALS_DIRECTORY": folder}, NOTHING).api_token == ""
+    assert load({"CREDENTIALS_DIRECTORY": folder}, NO_FILE).api_token == ""
 
 
-def test_other_credentials_are_none_of_ours(credentials: Path) -> None:
+def test_other_credentials_are_ignored(credentials: Path) -> None:
     (credentials / "api_token").rename(credentials / "certificate")
-    assert load({"CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING).api_token == ""
+    assert load({"CREDENTIALS_DIRECTORY": str(credentials)}, NO_FILE).api_token == ""
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_other_credentials_are_none_of_ours(credentials: Path) -> None:
     [(b"", "is empty"), (b" \n", "is empty"), (b"secret-\xff\n", "text in UTF-8"), (None, "cannot be read")],
     ids=["empty", "blank", "no text", "a folder"],
 )
-def test_a_credential_that_is_no_token_is_named_and_not_shown(
+def test_an_invalid_credential_is_reported_without_its_content(
     credentials: Path, content: bytes | None, words: str
 ) -> None:
     file = credentials / "api_token"
@@ -75,7 +77,7 @@ def test_a_credential_that_is_no_token_is_named_and_not_shown(
         file.mkdir()
     else:
         file.write_bytes(content)
-    with pytest.raises(SettingsError, match=words) as refusal:
-        load({"CREDENTIALS_DIRECTORY": str(credentials)}, NOTHING)
-    assert str(file) in str(refusal.value)
-    assert "secret" not in str(refusal.value)
+    with pytest.raises(SettingsError, match=words) as error:
+        load({"CREDENTIALS_DIRECTORY": str(credentials)}, NO_FILE)
+    assert str(file) in str(error.value)
+    assert "secret" not in str(error.value)

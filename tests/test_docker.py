@@ -1,4 +1,4 @@
-"""The container's files: checked by the field's tools where they are there, and the image's tree started without an engine."""
+"""The container's files: checked with hadolint and compose, and the image's files started without a container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = 60
 
 
 def _copied() -> list[tuple[str, str]]:
-    """What the Dockerfile copies: source and target below /app."""
+    """The files that the Dockerfile copies: source and target below /app."""
     pairs = []
     for line in (ROOT / "Dockerfile").read_text().splitlines():
         if line.startswith("COPY "):
@@ -32,14 +32,14 @@ def _copied() -> list[tuple[str, str]]:
     return pairs
 
 
-def test_everything_that_is_copied_is_sent_to_the_builder() -> None:
+def test_every_copied_file_is_in_the_build_context() -> None:
     sent = {
         line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
     }
     assert {source for source, _ in _copied()} - sent == set()
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_finds_no_problems() -> None:
     done = subprocess.run(
         [*find_tool(("hadolint",), install="no wheel for this machine"), str(ROOT / "Dockerfile")],
         check=False,
@@ -55,7 +55,7 @@ SECRET = "from-the-secret-file-5d1c"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A folder as deploy/README.md has it made: compose.yaml, .env and api_token."""
+    """A folder with compose.yaml, .env and api_token, as in deploy/README.md."""
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     shutil.copy(ROOT / ".env.example", tmp_path / ".env")
     (tmp_path / "api_token").write_text(f"{SECRET}\n")
@@ -63,13 +63,13 @@ def clone(tmp_path: Path) -> Path:
 
 
 def _service() -> dict[str, Any]:
-    """What compose.yaml says of its one service."""
+    """The only service in compose.yaml."""
     [service] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
     return dict(service)
 
 
-def _understood(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """How compose understands the file: the plugin of Docker's own packages, or the program of Debian's."""
+def _compose_config(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The output of `compose config`, with the plugin of Docker's packages or the program of Debian's package."""
     compose = find_tool(("docker", "compose"), ("docker-compose",), install="sudo apt-get install docker-compose")
     return subprocess.run(
         [*compose, "config"], cwd=clone, env={**os.environ, **environment}, check=False, capture_output=True,
@@ -77,33 +77,33 @@ def _understood(clone: Path, **environment: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-def test_compose_understands_its_file(clone: Path) -> None:
-    done = _understood(clone)
+def test_the_compose_file_is_valid(clone: Path) -> None:
+    done = _compose_config(clone)
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout
-    understood = yaml.safe_load(done.stdout)
-    [service] = understood["services"].values()
-    assert "photos" in understood["volumes"]
+    config = yaml.safe_load(done.stdout)
+    [service] = config["services"].values()
+    assert "photos" in config["volumes"]
     assert [text for text in map(str, service["volumes"]) if "/app/photos" in text and str(clone) in text] == []
     assert service["environment"]["CAPTURE_TARGET"] == "Memory card"
-    assert service["environment"]["WS_HOST"] == "0.0.0.0"  # and not that of .env
-    assert service["environment"]["WS_PLAIN"] == "yes"  # without it the server would not start
+    assert service["environment"]["WS_HOST"] == "0.0.0.0"  # overrides the value in .env
+    assert service["environment"]["WS_PLAIN"] == "yes"  # the server requires it to start
 
 
-def test_photos_can_go_to_a_folder_of_the_host(clone: Path) -> None:
-    done = _understood(clone, PHOTOS="./mine")
+def test_photos_can_be_saved_to_a_folder_of_the_host(clone: Path) -> None:
+    done = _compose_config(clone, PHOTOS="./mine")
     assert done.returncode == 0, done.stderr
     assert f"{clone}/mine" in done.stdout
 
 
-def test_without_its_settings_compose_says_which_file_is_missing(clone: Path) -> None:
+def test_a_missing_env_file_is_reported(clone: Path) -> None:
     (clone / ".env").unlink()
-    done = _understood(clone)
+    done = _compose_config(clone)
     assert done.returncode != 0
     assert ".env" in done.stderr
 
 
-def test_the_container_is_confined() -> None:
+def test_the_container_has_restricted_rights_and_limits() -> None:
     service = _service()
     assert "privileged" not in service
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
@@ -114,18 +114,18 @@ def test_the_container_is_confined() -> None:
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
 
 
-def test_the_server_starts_with_what_compose_sets(clone: Path, new_server: Callable[..., Server]) -> None:
-    # Inside the container the secret and the folders have other places; the rest is as compose has it.
-    here = {
+def test_the_server_starts_with_the_settings_of_compose(clone: Path, new_server: Callable[..., Server]) -> None:
+    # The secret and the folders have other paths than in the container; the other settings are those of compose.
+    local_paths = {
         "API_TOKEN_FILE": str(clone / "api_token"),
         "PHOTO_DIR": str(clone / "photos"),
         "STATE_DIR": str(clone / "s"),
     }
-    there = _service()["environment"]
-    assert {name: there[name] for name in here} == {
+    settings = _service()["environment"]
+    assert {name: settings[name] for name in local_paths} == {
         "API_TOKEN_FILE": "/run/secrets/api_token", "PHOTO_DIR": "/app/photos", "STATE_DIR": "/app/photos/.state",
     }  # fmt: skip
-    server = new_server(API_TOKEN="", **{**there, **here, "WS_PORT": str(free_port())})
+    server = new_server(API_TOKEN="", **{**settings, **local_paths, "WS_PORT": str(free_port())})
     server.uri = server.uri.replace("0.0.0.0", "127.0.0.1")
 
     async def pong() -> Any:
@@ -136,7 +136,7 @@ def test_the_server_starts_with_what_compose_sets(clone: Path, new_server: Calla
     assert SECRET not in server.log
 
 
-def test_the_table_of_settings_says_what_the_unit_and_compose_set() -> None:
+def test_the_table_of_settings_matches_the_unit_and_compose() -> None:
     page = (ROOT / "deploy" / "README.md").read_text()
     [row] = re.findall(r"^\| set already \|.*\|$", page, re.MULTILINE)
     _, _, unit, docker = (re.findall(r"`([A-Z_]+)`", cell) for cell in row.strip("|").split("|"))
@@ -148,7 +148,7 @@ def test_the_table_of_settings_says_what_the_unit_and_compose_set() -> None:
     assert {*unit, *docker} <= {name.upper() for name in Settings.model_fields}
 
 
-def test_the_pages_tell_the_port_that_compose_publishes() -> None:
+def test_the_pages_name_the_port_that_compose_publishes() -> None:
     [port] = re.findall(r'^ +- "(\d+):\d+"$', (ROOT / "compose.yaml").read_text(), re.MULTILINE)
     assert port != str(Settings().ws_port)
     for page in ("README.md", "docs/photobooth.md", "deploy/README.md"):
@@ -157,13 +157,13 @@ def test_the_pages_tell_the_port_that_compose_publishes() -> None:
         assert {port, str(Settings().ws_port)} <= set(re.findall(r"\b\d{4}\b", after[:200])), page
 
 
-def test_the_base_image_can_be_given_by_its_digest() -> None:
+def test_the_base_image_can_be_set() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     [default] = re.findall(r"^ARG BASE_IMAGE=(\S+)\nFROM \$\{BASE_IMAGE\}$", dockerfile, re.MULTILINE)
     assert _service()["build"]["args"] == {"BASE_IMAGE": f"${{BASE_IMAGE:-{default}}}"}
 
 
-def test_the_image_holds_all_that_the_server_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_contains_all_files_that_the_server_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = tmp_path / "app"
     image.mkdir()
     for source, target in _copied():
@@ -173,12 +173,12 @@ def test_the_image_holds_all_that_the_server_needs(tmp_path: Path, monkeypatch: 
             shutil.copy(ROOT / source, image / target)
     monkeypatch.setattr("tests.support.rig.ROOT", image)
 
-    async def first_words(server: Server) -> str:
+    async def model_name(server: Server) -> str:
         async with await Client.connect(server) as client:
             return str((await client.command("get_config", name="cameramodel"))["value"])
 
     server = Server("--simulate", cwd=image, PHOTO_DIR=str(tmp_path / "photos"))
     try:
-        assert asyncio.run(first_words(server)) == "Canon EOS 550D"
+        assert asyncio.run(model_name(server)) == "Canon EOS 550D"
     finally:
         assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""`python gphoto_ws_server.py --doctor`: each thing that can be wrong is named, with what mends it; nothing is changed."""
+"""`python gphoto_ws_server.py --doctor` reports every problem with a fix, and changes nothing."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from tests.support.cameras import QUICK
 from tests.support.rig import ROOT, TOKEN, Client, Server
 
 SECONDS = 50
-NAMELESS_GROUP = 54321
+GROUP_WITHOUT_NAME = 54321
 
 
 @pytest.fixture(scope="module")
-def simulated() -> Iterator[SimulatorProcess]:
+def camera_process() -> Iterator[SimulatorProcess]:
     """One simulated camera."""
     with SimulatorProcess(*QUICK) as simulator:
         yield simulator
 
 
-def examined(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
-    """The exit code and the report."""
+def run_doctor(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
+    """Run the doctor; returns the exit code and the report."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WS_PORT": "0", "API_TOKEN": TOKEN} | settings
     done = subprocess.run(
         [sys.executable, str(ROOT / "gphoto_ws_server.py"), "--doctor", *options],
@@ -46,44 +46,48 @@ def examined(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_a_good_camera_has_nothing_to_mend_and_nothing_is_changed(tmp_path: Path, simulated: SimulatorProcess) -> None:
-    code, report = examined(tmp_path, NETWORK_CAMERAS=simulated.cameras[0].address)
+def test_with_a_working_camera_no_problem_is_reported_and_nothing_is_changed(
+    tmp_path: Path, camera_process: SimulatorProcess
+) -> None:
+    code, report = run_doctor(tmp_path, NETWORK_CAMERAS=camera_process.cameras[0].address)
     assert (code, report.splitlines()[-1]) == (0, "No problems found.")
     assert "Canon EOS 550D" in report
     assert f"photos are saved to {tmp_path}/photos" in report
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_camera_it_says_so(tmp_path: Path) -> None:
-    code, report = examined(tmp_path)
+def test_a_missing_camera_is_reported(tmp_path: Path) -> None:
+    code, report = run_doctor(tmp_path)
     assert code == 1
     assert "PROBLEM no camera was found" in report
     assert "make demo" in report
 
 
-def test_a_camera_that_is_off_an_empty_battery_and_a_full_card_are_named(
-    tmp_path: Path, simulated: SimulatorProcess
+def test_an_empty_battery_and_a_camera_that_is_off_are_reported(
+    tmp_path: Path, camera_process: SimulatorProcess
 ) -> None:
-    address = simulated.cameras[0].address
-    with Control(simulated.control) as control:
+    address = camera_process.cameras[0].address
+    with Control(camera_process.control) as control:
         control.battery(0)
-        code, report = examined(tmp_path, NETWORK_CAMERAS=address)
+        code, report = run_doctor(tmp_path, NETWORK_CAMERAS=address)
         assert code == 0
         assert "battery" in report
         control.battery(100)
         control.power(False)
-        code, report = examined(tmp_path, NETWORK_CAMERAS=address)
+        code, report = run_doctor(tmp_path, NETWORK_CAMERAS=address)
         assert code == 1
         assert f"PROBLEM PTP/IP Camera on {address}" in report
         control.power(True)
 
 
-def test_a_running_server_keeps_its_cameras_and_is_told_in_words(tmp_path: Path, simulated: SimulatorProcess) -> None:
+def test_the_cameras_of_a_running_server_are_listed_but_not_opened(
+    tmp_path: Path, camera_process: SimulatorProcess
+) -> None:
     server = Server("--simulate", cwd=tmp_path)
     try:
         port = server.uri.rpartition(":")[2]
-        code, report = examined(
-            tmp_path, WS_HOST="127.0.0.1", WS_PORT=port, NETWORK_CAMERAS=simulated.cameras[0].address
+        code, report = run_doctor(
+            tmp_path, WS_HOST="127.0.0.1", WS_PORT=port, NETWORK_CAMERAS=camera_process.cameras[0].address
         )
     finally:
         server.stop()
@@ -91,15 +95,15 @@ def test_a_running_server_keeps_its_cameras_and_is_told_in_words(tmp_path: Path,
     assert re.search(rf"^ok      port {port}: gphoto-ws-server {VERSION} is running, for \d+ s$", report, re.MULTILINE)
     assert re.search(r"^ok      its camera Canon EOS 550D: (being opened|ready)$", report, re.MULTILINE)
     assert re.search(r"^note    .*stop the server to check them", report, re.MULTILINE)
-    assert simulated.cameras[0].address not in report
+    assert camera_process.cameras[0].address not in report
     assert "{" not in report
 
 
-def test_a_running_server_is_found_where_the_options_say(tmp_path: Path) -> None:
+def test_a_running_server_is_found_at_the_host_and_port_of_the_options(tmp_path: Path) -> None:
     server = Server(cwd=tmp_path)
     try:
         options = ("--host", "127.0.0.1", "--port", server.uri.rpartition(":")[2])
-        code, report = examined(tmp_path, *options, WS_PORT="1")
+        code, report = run_doctor(tmp_path, *options, WS_PORT="1")
     finally:
         server.stop()
     assert "gphoto-ws-server" in report
@@ -107,21 +111,21 @@ def test_a_running_server_is_found_where_the_options_say(tmp_path: Path) -> None
     assert "PROBLEM the running server finds no camera" in report
 
 
-async def test_a_camera_that_a_running_server_cannot_open_is_to_be_mended(
-    tmp_path: Path, simulated: SimulatorProcess
+async def test_a_camera_that_a_running_server_cannot_open_is_reported(
+    tmp_path: Path, camera_process: SimulatorProcess
 ) -> None:
     server = Server(
-        cwd=tmp_path, NETWORK_CAMERAS=simulated.cameras[0].address, MAX_RESTART_ATTEMPTS="1", RESTART_DELAY="0"
+        cwd=tmp_path, NETWORK_CAMERAS=camera_process.cameras[0].address, MAX_RESTART_ATTEMPTS="1", RESTART_DELAY="0"
     )
     try:
-        with Control(simulated.control) as control:
+        with Control(camera_process.control) as control:
             async with await Client.connect(server) as client:
                 await client.command("get_camera_info")
                 await client.command("subscribe", events=["camera_state"])
                 control.power(False)
                 await client.event(lambda event: event.get("state") == "needs_attention")
-            place = {"WS_HOST": "127.0.0.1", "WS_PORT": server.uri.rpartition(":")[2]}
-            code, report = await asyncio.to_thread(examined, tmp_path, **place)
+            address = {"WS_HOST": "127.0.0.1", "WS_PORT": server.uri.rpartition(":")[2]}
+            code, report = await asyncio.to_thread(run_doctor, tmp_path, **address)
             control.power(True)
     finally:
         server.stop()
@@ -132,13 +136,13 @@ async def test_a_camera_that_a_running_server_cannot_open_is_to_be_mended(
     assert "-> switch it on and plug it in" in report
 
 
-def test_a_running_server_with_another_token_is_found_without_its_cameras(
-    tmp_path: Path, simulated: SimulatorProcess
+def test_a_running_server_with_another_token_is_reported_without_its_cameras(
+    tmp_path: Path, camera_process: SimulatorProcess
 ) -> None:
     server = Server(cwd=tmp_path, API_TOKEN="of-that-server-alone")
     try:
-        place = {"WS_HOST": "127.0.0.1", "WS_PORT": server.uri.rpartition(":")[2]}
-        code, report = examined(tmp_path, **place)
+        address = {"WS_HOST": "127.0.0.1", "WS_PORT": server.uri.rpartition(":")[2]}
+        code, report = run_doctor(tmp_path, **address)
     finally:
         server.stop()
     assert (code, report.splitlines()[-1]) == (1, "1 problem found.")
@@ -146,8 +150,8 @@ def test_a_running_server_with_another_token_is_found_without_its_cameras(
     assert "-> run this again with the server's API_TOKEN" in report
 
 
-class _Other(BaseHTTPRequestHandler):
-    """A program that has cameras too, and tells of them in its own way."""
+class _OtherProgram(BaseHTTPRequestHandler):
+    """Another program whose reply also has the key `cameras`, with another meaning."""
 
     def do_GET(self) -> None:
         body = b'{"cameras": "2"}'
@@ -157,23 +161,23 @@ class _Other(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
+        """Print nothing to stderr."""
 
 
-def test_a_port_that_another_program_has_is_taken(tmp_path: Path) -> None:
+def test_a_port_used_by_another_program_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(silent.getsockname()[1]))
+        _, report = run_doctor(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(silent.getsockname()[1]))
     assert "PROBLEM port" in report
     assert "is in use" in report
-    with HTTPServer(("127.0.0.1", 0), _Other) as other:
+    with HTTPServer(("127.0.0.1", 0), _OtherProgram) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
-        _, report = examined(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(other.server_port))
+        _, report = run_doctor(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(other.server_port))
         other.shutdown()
     assert f"PROBLEM port {other.server_port} is in use" in report
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "expected_text"),
     [
         ({"WS_HOST": "0.0.0.0", "API_TOKEN": ""}, "set API_TOKEN"),
         ({"WS_HOST": "0.0.0.0"}, "without TLS"),
@@ -184,29 +188,29 @@ def test_a_port_that_another_program_has_is_taken(tmp_path: Path) -> None:
         ({"PHOTO_DIR": "/proc/photos"}, "/proc"),
     ],
 )
-def test_settings_that_will_not_do_are_named(tmp_path: Path, settings: dict[str, str], words: str) -> None:
-    assert words in examined(tmp_path, **settings)[1]
+def test_invalid_settings_are_reported(tmp_path: Path, settings: dict[str, str], expected_text: str) -> None:
+    assert expected_text in run_doctor(tmp_path, **settings)[1]
 
 
-def test_the_desktops_volume_monitor_is_named_with_its_number() -> None:
+def test_the_desktops_volume_monitor_is_reported_with_its_process_id() -> None:
     with subprocess.Popen(
         ["gvfs-gphoto2-volume-monitor", "-c", "echo runs; read end"], executable="/bin/sh",
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as monitor:  # fmt: skip
         try:
             assert monitor.stdout is not None
-            monitor.stdout.readline()  # before that, /proc may not show its name yet
-            words = [str(finding) for finding in machine.volume_monitors()]
+            monitor.stdout.readline()  # until then, /proc may not show its name
+            findings = [str(finding) for finding in machine.volume_monitors()]
         finally:
             monitor.kill()
-    (line,) = (line for line in words if f"process {monitor.pid}" in line)
+    (line,) = (line for line in findings if f"process {monitor.pid}" in line)
     assert "gvfs-gphoto2-volume-monitor" in line
     assert "systemctl --user mask" in line
 
 
 @pytest.fixture
 def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A USB bus as the kernel would show it, with one camera that may be put to sleep."""
+    """A USB bus as in sysfs, with one camera that has autosuspend enabled."""
     device = tmp_path / "devices" / "1-4"
     (device / "power").mkdir(parents=True)
     interface = tmp_path / "devices" / "1-4:1.0"
@@ -218,22 +222,22 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return device
 
 
-def test_a_camera_on_the_bus_that_libgphoto2_does_not_see_is_in_the_wrong_mode(bus: Path) -> None:
+def test_a_camera_on_the_bus_that_libgphoto2_does_not_find_is_reported(bus: Path) -> None:
     (finding,) = machine.bus(0)
     assert "Alpha" in finding.words
     assert "PTP" in finding.fix
     assert machine.bus(1) == []
 
 
-def test_a_camera_that_the_kernel_may_put_to_sleep_is_named_with_its_switch(bus: Path) -> None:
+def test_a_camera_with_autosuspend_is_reported_with_its_control_file(bus: Path) -> None:
     assert ports.suspends("usb:001,004") == bus / "power/control"
     assert ports.suspends("usb:001,005") is None
     (finding,) = cameras.sleep("usb:001,004")
     assert str(bus / "power/control") in finding.fix
 
 
-def test_without_permission_the_group_of_the_node_is_named_but_never_that_of_root(tmp_path: Path) -> None:
-    fix = cameras.permission(Path("/dev/null"))  # as a USB node without any udev rule: of root and its group
+def test_without_permission_the_fix_names_the_group_of_the_node_but_never_root(tmp_path: Path) -> None:
+    fix = cameras.permission(Path("/dev/null"))  # owned by root and its group, as a USB node without a udev rule
     assert "usermod -aG root" not in fix
     assert "deploy/README.md" in fix
     assert "usermod -aG gphoto-ws " in fix
@@ -244,5 +248,5 @@ def test_without_permission_the_group_of_the_node_is_named_but_never_that_of_roo
     group = next(group for group in grp.getgrall() if group.gr_gid)
     os.chown(node, -1, group.gr_gid)
     assert f"sudo usermod -aG {group.gr_name} " in cameras.permission(node)
-    os.chown(node, -1, NAMELESS_GROUP)
-    assert f"USB_GROUP={NAMELESS_GROUP}" in cameras.permission(node)
+    os.chown(node, -1, GROUP_WITHOUT_NAME)
+    assert f"USB_GROUP={GROUP_WITHOUT_NAME}" in cameras.permission(node)

@@ -1,4 +1,4 @@
-"""Before other machines may reach it: a token that is not guessed is demanded, and what is doubtful is warned of."""
+"""Access by other machines requires a strong token and TLS; doubtful settings are logged as warnings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.rig import ROOT, TOKEN, Client, Server
 from tests.support.wire import answer, say, stranger
 
 
-def test_only_this_machine_is_let_in_unless_told_otherwise(new_server: Callable[..., Server]) -> None:
+def test_by_default_the_server_listens_on_loopback_only(new_server: Callable[..., Server]) -> None:
     server = new_server(WS_HOST="")
     listening = [
         connection.laddr.ip
@@ -28,37 +28,37 @@ def test_only_this_machine_is_let_in_unless_told_otherwise(new_server: Callable[
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "booth.example"])
-def test_without_a_token_nobody_else_is_let_in(tmp_path: Path, host: str) -> None:
-    ended = run(tmp_path, "--host", host)
-    assert ended.returncode == 2
-    for part in (host, "set API_TOKEN", "WS_HOST=localhost"):
-        assert part in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_a_host_for_other_machines_requires_a_token(tmp_path: Path, host: str) -> None:
+    result = run(tmp_path, "--host", host)
+    assert result.returncode == 2
+    for expected_text in (host, "set API_TOKEN", "WS_HOST=localhost"):
+        assert expected_text in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_the_host_of_the_environment_is_checked_as_well(tmp_path: Path) -> None:
-    ended = run(tmp_path, WS_HOST="0.0.0.0")
-    assert (ended.returncode, "set API_TOKEN" in ended.stderr) == (2, True)
+def test_the_host_in_the_environment_is_checked_too(tmp_path: Path) -> None:
+    result = run(tmp_path, WS_HOST="0.0.0.0")
+    assert (result.returncode, "set API_TOKEN" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("token", ["xyz1234", "15-characters-x"])
-def test_a_short_token_does_not_open_to_others(tmp_path: Path, token: str) -> None:
-    ended = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN=token, WS_PLAIN="yes")
-    assert ended.returncode == 2
-    assert "API_TOKEN is shorter than 16 characters" in ended.stderr
-    assert token not in ended.stderr
+def test_a_host_for_other_machines_requires_a_long_token(tmp_path: Path, token: str) -> None:
+    result = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN=token, WS_PLAIN="yes")
+    assert result.returncode == 2
+    assert "API_TOKEN is shorter than 16 characters" in result.stderr
+    assert token not in result.stderr
 
 
 @pytest.mark.parametrize("settings", [{}, {"WS_PLAIN": "no"}], ids=["not set", "no"])
-def test_without_tls_nobody_else_is_let_in_unless_that_is_wanted(tmp_path: Path, settings: dict[str, str]) -> None:
-    ended = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN=TOKEN, **settings)
-    assert ended.returncode == 2
-    for part in ("without TLS", "WS_TLS_CERT and WS_TLS_KEY", "--make-cert", "WS_PLAIN=yes"):
-        assert part in ended.stderr
-    assert TOKEN not in ended.stderr
+def test_a_host_for_other_machines_requires_tls_or_ws_plain(tmp_path: Path, settings: dict[str, str]) -> None:
+    result = run(tmp_path, WS_HOST="0.0.0.0", API_TOKEN=TOKEN, **settings)
+    assert result.returncode == 2
+    for expected_text in ("without TLS", "WS_TLS_CERT and WS_TLS_KEY", "--make-cert", "WS_PLAIN=yes"):
+        assert expected_text in result.stderr
+    assert TOKEN not in result.stderr
 
 
-def test_a_token_of_16_characters_opens_to_others_without_tls_where_that_is_wanted(
+def test_a_token_of_16_characters_and_ws_plain_allow_other_machines(
     new_server: Callable[..., Server],
 ) -> None:
     server = new_server(WS_HOST="0.0.0.0", API_TOKEN="16-characters-xy", WS_PLAIN="yes")
@@ -67,7 +67,7 @@ def test_a_token_of_16_characters_opens_to_others_without_tls_where_that_is_want
     assert "shorter" not in server.log
 
 
-async def test_a_short_token_on_this_machine_is_warned_of_and_opens(new_server: Callable[..., Server]) -> None:
+async def test_a_short_token_on_loopback_works_with_a_warning(new_server: Callable[..., Server]) -> None:
     server = new_server(API_TOKEN="xyz1234")
     server.wait_for_log("WARNING .*API_TOKEN is shorter than 8 characters")
     async with await Client.connect(server) as client:
@@ -76,14 +76,14 @@ async def test_a_short_token_on_this_machine_is_warned_of_and_opens(new_server: 
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])
-def test_on_this_machine_nothing_is_warned_of(new_server: Callable[..., Server], host: str) -> None:
+def test_on_loopback_there_is_no_warning(new_server: Callable[..., Server], host: str) -> None:
     server = new_server(WS_HOST=host, API_TOKEN="")
     assert server.stop() == 0
     assert "WARNING" not in server.log
 
 
 @pytest.mark.parametrize("token", ["i", "on", "INFO", "ws"])
-async def test_a_short_token_does_not_garble_the_log_and_is_not_in_what_clients_said(
+async def test_a_short_token_is_hidden_in_client_messages_but_not_in_other_log_text(
     new_server: Callable[..., Server], token: str
 ) -> None:
     server = new_server(API_TOKEN=token, LOG_LEVEL="DEBUG")
@@ -104,7 +104,7 @@ async def test_a_short_token_does_not_garble_the_log_and_is_not_in_what_clients_
     [("WS_PROT", "Did you mean WS_PORT?"), ("ws_port", "Did you mean WS_PORT?"), ("API_TOKENS", "API_TOKEN?"),
      ("NETWORK_CAMERA", "NETWORK_CAMERAS?"), ("FAVOURITE_COLOUR", "--settings")],
 )  # fmt: skip
-def test_a_name_in_the_dotenv_file_that_is_no_setting_is_warned_of(
+def test_an_unknown_name_in_the_dotenv_file_causes_a_warning(
     new_server: Callable[..., Server], tmp_path: Path, name: str, hint: str
 ) -> None:
     (tmp_path / ".env").write_text(f"LOG_LEVEL=INFO\n{name}=1\n")
@@ -116,16 +116,16 @@ def test_a_name_in_the_dotenv_file_that_is_no_setting_is_warned_of(
     assert server.log.count("is not a setting") == 1
 
 
-def test_the_example_is_not_warned_of(new_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_the_example_file_causes_no_warning(new_server: Callable[..., Server], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
     server = new_server()
     assert server.stop() == 0
     assert "WARNING" not in server.log
 
 
-def test_an_older_gphoto2_is_not_installed() -> None:
+def test_the_requirements_exclude_older_versions_of_gphoto2() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    wanted = [Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")]
-    [gphoto2] = [requirement.specifier for requirement in wanted if requirement.name == "gphoto2"]
+    requirements = [Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")]
+    [gphoto2] = [requirement.specifier for requirement in requirements if requirement.name == "gphoto2"]
     assert not gphoto2.contains("2.6.3")
     assert gphoto2.contains("2.6.4")

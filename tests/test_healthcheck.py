@@ -1,4 +1,4 @@
-"""Docker's question: `python healthcheck.py` beside a server with the same settings."""
+"""Docker's health check: `python healthcheck.py` with the same settings as the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import WITHIN_S
 
 
 def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run it, as Docker does; it has to end by itself."""
+    """Run healthcheck.py as Docker does; it must end by itself."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "healthcheck.py")],
@@ -46,27 +46,29 @@ async def test_a_server_with_a_camera_is_healthy(
     assert server.stop() == 0
 
 
-def test_a_server_without_a_camera_is_not_and_it_says_why(new_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_server_without_a_camera_is_unhealthy_with_a_reason(
+    new_server: Callable[..., Server], tmp_path: Path
+) -> None:
     server = new_server()
-    ended = healthcheck(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(urlsplit(server.uri).port))
-    assert (ended.returncode, '"unavailable"' in ended.stderr) == (1, True)
+    result = healthcheck(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(urlsplit(server.uri).port))
+    assert (result.returncode, '"unavailable"' in result.stderr) == (1, True)
     assert server.stop() == 0
 
 
-def test_a_port_where_nobody_listens_is_not_healthy(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        ended = healthcheck(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(nobody.getsockname()[1]))
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
+def test_a_port_without_a_server_is_unhealthy(tmp_path: Path) -> None:
+    with socket.socket() as unused_port:
+        unused_port.bind(("127.0.0.1", 0))
+        result = healthcheck(tmp_path, WS_HOST="127.0.0.1", WS_PORT=str(unused_port.getsockname()[1]))
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
 
 
-def test_settings_that_are_wrong_are_not_healthy(tmp_path: Path) -> None:
-    ended = healthcheck(tmp_path, WS_PORT="http")
-    assert (ended.returncode, "WS_PORT" in ended.stderr) == (1, True)
+def test_invalid_settings_are_unhealthy(tmp_path: Path) -> None:
+    result = healthcheck(tmp_path, WS_PORT="http")
+    assert (result.returncode, "WS_PORT" in result.stderr) == (1, True)
 
 
-def test_the_image_holds_it_and_asks_it() -> None:
+def test_the_image_contains_and_runs_the_health_check() -> None:
     dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text()
     [copied] = [line for line in dockerfile.splitlines() if line.startswith("COPY gphoto_ws_server.py")]
     assert 'CMD ["python", "healthcheck.py"]' in dockerfile

@@ -1,6 +1,6 @@
-"""Who loads what while it runs: the server no libgphoto2, the camera process no websockets and no pydantic.
+"""What each process loads: the server no libgphoto2, the camera process no websockets and no pydantic.
 
-And one way in which tests import their helpers.
+Also the import style of the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from simulator.process import SimulatorProcess
 from tests.support.rig import ROOT, Client, Server
 
-# Names in the paths of what a process has mapped: compiled modules and shared libraries.
+# Parts of the paths of compiled modules and shared libraries that a process has mapped.
 CAMERA_LIBRARIES = ("libgphoto2", "_gphoto2", "/gphoto2/")
 SERVER_LIBRARIES = ("pydantic", "websockets")
 
@@ -41,10 +41,10 @@ async def test_the_server_never_loads_libgphoto2(shared_server: Server, client: 
     await client.command("restart_camera")
     server = psutil.Process(shared_server.process.pid)
     assert _mapped(server, CAMERA_LIBRARIES) == set()
-    assert _mapped(server, SERVER_LIBRARIES)  # so that the look would see what is there
+    assert _mapped(server, SERVER_LIBRARIES)  # proves that mapped libraries are found
 
 
-async def test_the_camera_process_has_libgphoto2_and_nothing_of_the_server(
+async def test_the_camera_process_loads_libgphoto2_and_no_server_libraries(
     shared_server: Server, client: Client
 ) -> None:
     await client.command("get_config", name="iso")
@@ -55,13 +55,13 @@ async def test_the_camera_process_has_libgphoto2_and_nothing_of_the_server(
         assert _mapped(worker, SERVER_LIBRARIES) == set()
 
 
-def test_the_simulator_has_nothing_of_either(shared_cameras: SimulatorProcess) -> None:
+def test_the_simulator_loads_neither_libgphoto2_nor_server_libraries(shared_cameras: SimulatorProcess) -> None:
     simulator = psutil.Process(shared_cameras.pid)
     assert _mapped(simulator, (*CAMERA_LIBRARIES, *SERVER_LIBRARIES)) == set()
 
 
 @pytest.mark.parametrize(
-    ("module", "never"),
+    ("module", "forbidden_modules"),
     [
         ("gphoto_ws_server", ("gphoto2", "camera.device.driver", "camera.device.worker")),
         ("server.app", ("gphoto2", "camera.device.driver", "simulator")),
@@ -79,19 +79,19 @@ def test_the_simulator_has_nothing_of_either(shared_cameras: SimulatorProcess) -
         ("simulator.process", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),
     ],
 )
-def test_a_module_does_not_bring_along_what_it_must_not_know(module: str, never: tuple[str, ...]) -> None:
+def test_a_module_does_not_import_forbidden_modules(module: str, forbidden_modules: tuple[str, ...]) -> None:
     program = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program, module], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     ).stdout.split()
     assert module in loaded
-    assert [name for name in never if name in loaded] == []
+    assert [name for name in forbidden_modules if name in loaded] == []
 
 
 def test_the_driver_is_the_only_file_that_imports_gphoto2() -> None:
-    ours = [*ROOT.glob("*.py"), *(file for room in ("camera", "protocol", "server", "simulator")
-                                  for file in (ROOT / room).rglob("*.py"))]  # fmt: skip
-    importing = [file.relative_to(ROOT).as_posix() for file in ours if "import gphoto2" in file.read_text()]
+    files = [*ROOT.glob("*.py"), *(file for package in ("camera", "protocol", "server", "simulator")
+                                  for file in (ROOT / package).rglob("*.py"))]  # fmt: skip
+    importing = [file.relative_to(ROOT).as_posix() for file in files if "import gphoto2" in file.read_text()]
     assert importing == ["camera/device/driver.py"]
 
 
@@ -138,12 +138,12 @@ def test_tests_import_their_helpers_by_their_full_name_and_nothing_from_a_confte
         "from tests.test_entry import run",
     ],
 )
-def test_an_import_in_another_style_is_found(source: str) -> None:
+def test_an_import_in_another_style_is_detected(source: str) -> None:
     assert _wrong_imports(source, {"rig"})
     assert _wrong_imports("from tests.support.rig import Server\nfrom simulator.client import Control", {"rig"}) == []
 
 
-def test_the_lint_holds_the_same_rules() -> None:
+def test_the_import_linter_has_the_same_rules() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     forbidden = {module for contract in contracts for module in contract.get("forbidden_modules", ())}
     assert {"gphoto2", "websockets", "pydantic"} <= forbidden

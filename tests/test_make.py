@@ -1,4 +1,4 @@
-"""What `make demo` shows before the server runs: each step when it begins, each package when it comes."""
+"""The output of `make demo` before the server runs: each step at its start, and each package at its installation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.tools import find_tool
 
 
 def _wheel(folder: Path, name: str) -> None:
-    """The smallest package that pip installs."""
+    """Write a minimal package that pip can install."""
     info = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
@@ -26,22 +26,22 @@ def _wheel(folder: Path, name: str) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_the_steps_are_named_and_the_packages_as_they_come(tmp_path: Path) -> None:
+def test_steps_and_packages_are_printed_in_order(tmp_path: Path) -> None:
     find_tool(("make",), install="sudo apt-get install make")
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").write_text("one\ntwo\n")
     for name in ("one", "two"):
         _wheel(tmp_path, name)
-    # MAKEFLAGS: where these tests were started by make, its variables would come along.
-    own = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "MAKEFLAGS": ""}
+    # MAKEFLAGS is cleared because make passes its variables to the tests if it started them.
+    environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "MAKEFLAGS": ""}
     done = subprocess.run(
-        ["make", ".venv/.run"], cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=150,
+        ["make", ".venv/.run"], cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, timeout=150,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    shown = [done.stdout.find(words) for words in (
+    positions = [done.stdout.find(words) for words in (
         "== Creating the environment .venv", "== Installing the packages of the server", "Processing ./one-1.0",
         "Processing ./two-1.0", "Successfully installed one-1.0 two-1.0",
     )]  # fmt: skip
-    assert -1 not in shown, done.stdout
-    assert shown == sorted(shown)
+    assert -1 not in positions, done.stdout
+    assert positions == sorted(positions)

@@ -1,4 +1,4 @@
-"""The server as pipx installs it: everything it needs is in the wheel, and it serves from there."""
+"""The server installed as by pipx: the wheel contains everything that it needs to run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _run(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_installed_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, place = tmp_path / "source", tmp_path / "installed"
+def test_the_installed_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, installed = tmp_path / "source", tmp_path / "installed"
     shutil.copytree(ROOT, source, ignore=_LEFT_OUT)
     _run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source))
     (wheel,) = tmp_path.glob("gphoto_ws_server-*.whl")
@@ -38,18 +38,18 @@ def test_the_installed_server_serves(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "--disable-pip-version-check",
         "--no-deps",
         "--target",
-        str(place),
+        str(installed),
         str(wheel),
     )
-    program = str(place / "bin" / "gphoto-ws-server")
-    version = _run(program, "--version", PYTHONPATH=str(place))
+    program = str(installed / "bin" / "gphoto-ws-server")
+    version = _run(program, "--version", PYTHONPATH=str(installed))
     assert version.strip() in wheel.name
-    # What it is called, and where its settings are explained, without the clone.
-    help_text = _run(program, "--help", PYTHONPATH=str(place))
+    # The help has the right program name, and the settings are explained without the clone.
+    help_text = _run(program, "--help", PYTHONPATH=str(installed))
     assert help_text.startswith("usage: gphoto-ws-server [")
     assert "--settings prints all of them" in " ".join(help_text.split())
-    assert _run(program, "--settings", PYTHONPATH=str(place)) == (ROOT / ".env.example").read_text()
-    monkeypatch.setattr("tests.support.rig.ROOT", place)
+    assert _run(program, "--settings", PYTHONPATH=str(installed)) == (ROOT / ".env.example").read_text()
+    monkeypatch.setattr("tests.support.rig.ROOT", installed)
     server = Server("--simulate", cwd=tmp_path)
 
     async def model() -> str:

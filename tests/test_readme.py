@@ -1,4 +1,4 @@
-"""Every snippet of the README and of the photobooth's page is run: the two commands, the Python client, the wscat session."""
+"""Run every snippet of the README and of docs/photobooth.md: make demo, the Python clients, the wscat session."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _DEMO_S = 40.0
 def snippets(language: str, page: str = README) -> list[str]:
     """A page's code blocks in one language ("" for the wscat session)."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    return [text for marked, text in blocks if marked == language]
+    return [text for block_language, text in blocks if block_language == language]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """`make demo` as a new user runs it, on a free port: its address and the token that its log tells."""
-    own = {"WS_PORT": "0", "PREVIEW_FLIP": "true", "PHOTO_DIR": str(tmp_path_factory.mktemp("photos"))}
-    environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"} | own
+    """`make demo` as a new user runs it, on a free port; its address and the token from its log."""
+    settings = {"WS_PORT": "0", "PREVIEW_FLIP": "true", "PHOTO_DIR": str(tmp_path_factory.mktemp("photos"))}
+    environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"} | settings
     process = subprocess.Popen(
         ["make", "demo"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -55,12 +55,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     assert token, "make demo printed no token"
     assert uri, "make demo printed no address"
     yield uri, token
-    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C at a terminal goes to make and to the server
+    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C at a terminal is sent to make and to the server
     process.communicate(timeout=WITHIN_S)
 
 
 def run_client(demo: tuple[str, str], source: str, tmp_path: Path) -> str:
-    """Run a client of the README against the demo; what it printed."""
+    """Run a client of the README with the demo; returns its output."""
     uri, token = demo
     assert "ws://localhost:8765" in source
     assert "mysecrettoken" in source
@@ -92,7 +92,7 @@ def test_the_photobooths_client_gets_and_saves_a_photo(demo: tuple[str, str], tm
 
 
 def _shape(value: object) -> object:
-    """What of a reply has to be as in the README: keys, types and words, without numbers that differ by run."""
+    """The part of a reply that must be as in the README: keys, types and texts, without numbers."""
     if isinstance(value, dict):
         return {key: _shape(entry) for key, entry in value.items() if key not in ("image_b64", "choices")}
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def _shape(value: object) -> object:
     return re.sub(r"\d+", "#", value) if isinstance(value, str) else type(value)
 
 
-async def test_the_wscat_session_goes_as_shown(server: Server, ports: list[str]) -> None:
+async def test_the_wscat_session_works_as_shown(server: Server, ports: list[str]) -> None:
     (session,) = snippets("")
     lines = [line for line in session.splitlines() if line]
     shown_port = re.findall(r"ptpip:[\d.:]+", session)[0]
@@ -116,11 +116,11 @@ async def test_the_wscat_session_goes_as_shown(server: Server, ports: list[str])
             while reply.get("event") == "live_view_frame":
                 reply = json.loads(await socket.recv())
             if "cameras" in message:
-                reply["cameras"] = reply["cameras"][:1]  # the tests have a second camera
+                reply["cameras"] = reply["cameras"][:1]  # this test has a second camera
             assert _shape(reply) == _shape(message)
 
 
-def test_the_error_example_is_one_the_server_knows() -> None:
+def test_the_error_example_has_a_code_of_the_server() -> None:
     for snippet in snippets("json"):
         assert json.loads(snippet)["code"] in ERROR_CODES
 
@@ -132,12 +132,12 @@ def test_the_command_table_is_complete() -> None:
     ) == set(COMMANDS)
 
 
-def test_the_settings_named_exist() -> None:
+def test_the_named_settings_exist() -> None:
     table = README[README.index("## Settings") : README.index("## As a service")]
-    named = {name for name in re.findall(r"`([A-Z_]+)`", table) if name != "VCAMERADIR"}
-    assert named <= {name.upper() for name in Settings.model_fields}
+    names_in_table = {name for name in re.findall(r"`([A-Z_]+)`", table) if name != "VCAMERADIR"}
+    assert names_in_table <= {name.upper() for name in Settings.model_fields}
 
 
-def test_the_make_targets_exist() -> None:
+def test_the_named_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z-]+)(?:`|\s+#)", README)) - {"python3"} <= targets

@@ -1,4 +1,4 @@
-"""Settings: the environment, then .env, then the defaults; a bad value is named with what is allowed."""
+"""Settings: environment before .env before defaults; an invalid value is reported with the allowed ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.entry import run
 from tests.support.rig import ROOT
 
 EXAMPLE = ROOT / ".env.example"
-NOTHING = Path("/nonexistent/.env")
+NO_FILE = Path("/nonexistent/.env")
 
 
-def test_the_example_names_every_setting_and_no_other() -> None:
+def test_the_example_has_exactly_the_settings_of_the_server() -> None:
     assert list(dotenv_values(EXAMPLE)) == [name.upper() for name in Settings.model_fields]
 
 
-def test_the_example_holds_the_defaults() -> None:
+def test_the_example_contains_the_defaults() -> None:
     assert load({}, EXAMPLE) == Settings()
 
 
@@ -35,7 +35,7 @@ def test_the_example_shows_the_promised_default(name: str, default: str) -> None
     assert dotenv_values(EXAMPLE)[name] == default
 
 
-def test_the_example_has_a_line_of_words_for_every_setting() -> None:
+def test_the_example_describes_every_setting() -> None:
     text = EXAMPLE.read_text()
     described = re.findall(r"^# .+\n(?:# .+\n)*((?:[A-Z_]+=.*\n)+)", text, re.MULTILINE)
     assert [line.partition("=")[0] for block in described for line in block.splitlines()] == list(
@@ -43,7 +43,7 @@ def test_the_example_has_a_line_of_words_for_every_setting() -> None:
     )
 
 
-def test_the_example_asks_for_tokens_as_long_as_the_server_does() -> None:
+def test_the_example_names_the_required_token_lengths() -> None:
     words = " ".join(line.lstrip("# ") for line in EXAMPLE.read_text().splitlines())
     lengths = [int(number) for number in re.findall(r"(\d+) (?:characters )?or more", words)]
     assert lengths == [REFUSE_BELOW_CHARACTERS, WARN_BELOW_CHARACTERS]
@@ -51,19 +51,19 @@ def test_the_example_asks_for_tokens_as_long_as_the_server_does() -> None:
     assert f"a token of {REFUSE_BELOW_CHARACTERS} characters is required" in readme
 
 
-def test_the_settings_that_are_printed_are_the_example(tmp_path: Path) -> None:
+def test_the_settings_option_prints_the_example(tmp_path: Path) -> None:
     printed = run(tmp_path, "--settings", WS_PORT="http")
     assert (printed.returncode, printed.stdout) == (0, EXAMPLE.read_text())
 
 
-def test_the_help_names_the_program_and_where_settings_are_explained(tmp_path: Path) -> None:
+def test_the_help_names_the_program_and_the_settings_option(tmp_path: Path) -> None:
     words = " ".join(run(tmp_path, "--help").stdout.split())
     assert words.startswith("usage: gphoto_ws_server.py [")
     assert "--settings prints all of them" in words
 
 
-def test_without_anything_the_defaults_hold() -> None:
-    assert load({}, NOTHING) == Settings()
+def test_without_settings_the_defaults_are_used() -> None:
+    assert load({}, NO_FILE) == Settings()
 
 
 def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_dotenv_file_of_the_working_directory_is_read(tmp_path: Path, monkey
     assert load({}).ws_port == 9000
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+def test_the_environment_has_priority_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("WS_PORT=9000\nPREVIEW_FPS=10\n")
     settings = load({"WS_PORT": "9001"}, file)
@@ -87,19 +87,19 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WS_PORT", "9002")
-    assert load(dotenv=NOTHING).ws_port == 9002
+    assert load(dotenv=NO_FILE).ws_port == 9002
 
 
 @pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
-def test_an_empty_value_means_the_default(name: str) -> None:
-    assert load({name: ""}, NOTHING) == Settings()
+def test_an_empty_value_selects_the_default(name: str) -> None:
+    assert load({name: ""}, NO_FILE) == Settings()
 
 
 def test_lists_are_comma_separated() -> None:
     settings = load(
         {"NETWORK_CAMERAS": "ptpip:192.168.1.20, ptpip:192.168.1.21:15740:15741,",
          "WS_ORIGINS": "https://booth.example,http://10.0.0.2:8080"},
-        NOTHING,
+        NO_FILE,
     )  # fmt: skip
     assert settings.network_cameras == ("ptpip:192.168.1.20", "ptpip:192.168.1.21:15740:15741")
     assert settings.ws_origins == ("https://booth.example", "http://10.0.0.2:8080")
@@ -111,7 +111,7 @@ def test_settings_cannot_be_changed(name: str) -> None:
         setattr(Settings(), name, 1)
 
 
-BAD = [
+INVALID = [
     ("WS_PORT", "http", "integer"),
     ("WS_PORT", "-1", "0"),
     ("WS_PORT", "65536", "65535"),
@@ -147,44 +147,44 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "allowed"), BAD)
-def test_a_bad_value_is_named_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
-    with pytest.raises(SettingsError) as refusal:
-        load({name: value}, NOTHING)
-    assert name in str(refusal.value)
-    assert allowed in str(refusal.value)
+@pytest.mark.parametrize(("name", "value", "allowed"), INVALID)
+def test_an_invalid_value_is_reported_with_the_allowed_ones(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load({name: value}, NO_FILE)
+    assert name in str(error.value)
+    assert allowed in str(error.value)
 
 
-def test_every_bad_value_is_named_at_once() -> None:
-    with pytest.raises(SettingsError) as refusal:
-        load({"WS_PORT": "x", "LOG_LEVEL": "x", "PREVIEW_FPS": "x"}, NOTHING)
-    assert [line.partition("=")[0] for line in str(refusal.value).splitlines()] == [
+def test_all_invalid_values_are_reported_together() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"WS_PORT": "x", "LOG_LEVEL": "x", "PREVIEW_FPS": "x"}, NO_FILE)
+    assert [line.partition("=")[0] for line in str(error.value).splitlines()] == [
         "WS_PORT", "LOG_LEVEL", "PREVIEW_FPS",
     ]  # fmt: skip
 
 
-def test_a_certificate_that_is_no_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_certificate_file_is_reported(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     key.touch()
     with pytest.raises(SettingsError, match="file of WS_TLS_CERT does not exist"):
-        load({"WS_TLS_CERT": str(tmp_path / "chain.pem"), "WS_TLS_KEY": str(key)}, NOTHING)
+        load({"WS_TLS_CERT": str(tmp_path / "chain.pem"), "WS_TLS_KEY": str(key)}, NO_FILE)
 
 
-def test_a_token_that_is_no_text_is_refused_without_being_shown() -> None:
-    with pytest.raises(SettingsError, match="API_TOKEN") as refusal:
-        load({"API_TOKEN": "secret-\udcff"}, NOTHING)
-    assert "secret" not in str(refusal.value)
+def test_a_token_that_is_not_valid_text_is_rejected_without_being_shown() -> None:
+    with pytest.raises(SettingsError, match="API_TOKEN") as error:
+        load({"API_TOKEN": "secret-\udcff"}, NO_FILE)
+    assert "secret" not in str(error.value)
 
 
-def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_dotenv_file_that_is_not_valid_text_is_reported(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"API_TOKEN=secret-\xff\n")
-    with pytest.raises(SettingsError, match=re.escape(str(file))) as refusal:
+    with pytest.raises(SettingsError, match=re.escape(str(file))) as error:
         load({}, file)
-    assert "secret" not in str(refusal.value)
+    assert "secret" not in str(error.value)
 
 
-def test_a_token_may_hold_any_text(tmp_path: Path) -> None:
+def test_a_token_can_contain_any_text(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("API_TOKEN='$HOME ${HOME} \u00e4\"#=\U0001f4f7'\n")
     assert load({}, file).api_token == '$HOME ${HOME} \u00e4"#=\U0001f4f7'

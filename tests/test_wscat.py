@@ -1,4 +1,4 @@
-"""Somebody who types into wscat, as README shows: from the token to a saved picture."""
+"""A wscat session as in the README: from the token to a saved picture."""
 
 from __future__ import annotations
 
@@ -20,59 +20,59 @@ _SECONDS = 30.0
 
 
 class Terminal:
-    """wscat on a terminal of its own."""
+    """wscat in a pseudo-terminal."""
 
     def __init__(self, program: str, address: str) -> None:
-        self._ours, theirs = pty.openpty()
+        self._terminal, process_end = pty.openpty()
         environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1"}
         self._process = subprocess.Popen(
             [program, "-c", address],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=process_end,
+            stdout=process_end,
+            stderr=process_end,
             env=environment,
             start_new_session=True,
         )
-        os.close(theirs)
-        self._seen = ""
+        os.close(process_end)
+        self._output = ""
 
     def type(self, line: str) -> None:
-        """A line and the return key."""
-        os.write(self._ours, line.encode() + b"\n")
+        """Type a line and the return key."""
+        os.write(self._terminal, line.encode() + b"\n")
 
-    def reads(self, pattern: str) -> str:
-        """Waits until the screen shows this, and forgets what was before it."""
+    def wait_for(self, pattern: str) -> str:
+        """Wait until the output matches a pattern; returns the match and discards the output up to it."""
         deadline = time.monotonic() + _SECONDS
-        while not (found := re.search(pattern, self._seen)):
-            ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"no {pattern!r} in:\n{self._seen}"
-            self._seen += os.read(self._ours, 65536).decode(errors="replace")
-        self._seen = self._seen[found.end() :]
+        while not (found := re.search(pattern, self._output)):
+            ready, _, _ = select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"no {pattern!r} in:\n{self._output}"
+            self._output += os.read(self._terminal, 65536).decode(errors="replace")
+        self._output = self._output[found.end() :]
         return found.group()
 
-    def asks(self, **message: object) -> Json:
-        """Type a command; its reply."""
+    def run_command(self, **message: object) -> Json:
+        """Type a command and return its reply."""
         self.type(json.dumps(message))
-        text = self.reads(r'(?<=< )\{"status".*\}')
+        text = self.wait_for(r'(?<=< )\{"status".*\}')
         return dict(json.loads(text))
 
     def close(self) -> None:
-        """End it."""
+        """Kill wscat and close the terminal."""
         self._process.kill()
         self._process.wait()
-        os.close(self._ours)
+        os.close(self._terminal)
 
 
-def test_from_the_token_to_a_saved_picture(tmp_path: Path) -> None:
+def test_a_wscat_session_from_the_token_to_a_saved_picture(tmp_path: Path) -> None:
     [program] = find_tool(("wscat",), install="make npm")
     server = Server("--simulate", cwd=tmp_path, API_TOKEN="mysecrettoken")
     terminal = Terminal(program, server.uri)
     try:
-        terminal.reads("Connected")
+        terminal.wait_for("Connected")
         terminal.type('{"token": "mysecrettoken"}')
-        (camera,) = terminal.asks(command="list_cameras")["cameras"]
-        assert terminal.asks(command="select_camera", payload={"port": camera["port"]})["status"] == "ok"
-        (file,) = terminal.asks(command="capture_image", payload={"save": True})["files"]
+        (camera,) = terminal.run_command(command="list_cameras")["cameras"]
+        assert terminal.run_command(command="select_camera", payload={"port": camera["port"]})["status"] == "ok"
+        (file,) = terminal.run_command(command="capture_image", payload={"save": True})["files"]
     finally:
         terminal.close()
         assert server.stop() == 0

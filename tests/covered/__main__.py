@@ -1,12 +1,12 @@
-"""Runs the tests and measures which branches they take, in every process that they start; `make coverage`.
+"""Run the tests and measure the branch coverage of every process that they start; `make coverage`.
 
-Measured are pytest's processes, servers, camera processes and their helpers. Of a process that is killed, the last
-second may be missing. Not measured are simulators (their timing is part of the tests), and copies of the project that a
-test installs.
+The processes of pytest, servers, camera processes and their helpers are measured. If a process is killed, its last
+second may be missing. Simulators are not measured, because the tests depend on their timing, and neither are copies of
+the project that a test installs.
 
     python -m tests.covered [ARGUMENTS OF PYTEST]
 
-Ends with 1 where a test failed, and with 2 where a package has less coverage than it must have.
+Exit code 1: a test failed. Exit code 2: a package has less coverage than required.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from tests.covered.process import ROOT, new_coverage
 
 HOOK = Path(sysconfig.get_path("purelib")) / "gphoto_ws_coverage.py"
 DATA = ROOT / ".coverage"
-# Of these packages the tests must take so many of the branches, in percent.
-WANTED = {"camera/photos": 90.0, "service": 90.0, "protocol": 90.0}
+# Required branch coverage of these packages in percent.
+REQUIRED = {"camera/photos": 90.0, "service": 90.0, "protocol": 90.0}
 
 
 @contextmanager
-def every_process_measured(folder: Path) -> Iterator[None]:
+def measure_every_process(folder: Path) -> Iterator[None]:
     """Measure each Python process of this environment into a file in `folder`."""
     code = str(Path(__file__).with_name("process.py"))
-    starts = HOOK.with_suffix(".pth")
-    # Where this process is killed the files stay, and do nothing.
+    pth_file = HOOK.with_suffix(".pth")
+    # If this process is killed the files remain, but have no effect.
     HOOK.write_text(
         "import os, sys\n"
         f"if os.path.exists('/proc/{os.getpid()}') and 'simulator' not in sys.orig_argv:\n"
@@ -48,11 +48,11 @@ def every_process_measured(folder: Path) -> Iterator[None]:
         "    spec.loader.exec_module(module)\n"
         f"    module.measure({str(folder)!r})\n"
     )
-    starts.write_text(f"import {HOOK.stem}\n")
+    pth_file.write_text(f"import {HOOK.stem}\n")
     try:
         yield
     finally:
-        starts.unlink()
+        pth_file.unlink()
         HOOK.unlink()
 
 
@@ -61,28 +61,28 @@ def last_record(file: Path) -> bytes | None:
     content, start, found = file.read_bytes(), 0, None
     while start + 8 <= len(content):
         end = start + 8 + int.from_bytes(content[start : start + 8], "big")
-        if end > len(content):  # killed while it wrote
+        if end > len(content):  # the process was killed during a write
             break
         found, start = content[start + 8 : end], end
     return found
 
 
 def combine(files: Iterable[Path]) -> coverage.CoverageData:
-    """The data of all processes, in the file .coverage."""
+    """Combine the data of all processes in the file .coverage."""
     DATA.unlink(missing_ok=True)
     total = coverage.CoverageData(basename=str(DATA))
     for file in files:
         if (record := last_record(file)) is not None:
-            one = coverage.CoverageData(no_disk=True)
-            one.loads(record)
-            total.update(one)
+            package = coverage.CoverageData(no_disk=True)
+            package.loads(record)
+            total.update(package)
     total.write()
     return total
 
 
 @dataclass(slots=True)
 class Package:
-    """The files of a package, with what the tests do not execute."""
+    """The coverage of a package."""
 
     name: str
     branches: int = 0
@@ -105,7 +105,7 @@ class Package:
 
 def _not_executed(file: dict[str, Any]) -> str:
     lines = ", ".join(map(str, file["missing_lines"])) or "none"
-    # A line that was not executed takes its branches along.
+    # The branches of a line that was not executed are not listed.
     missing = set(file["missing_lines"])
     branches = ", ".join(
         f"{start}->{'exit' if end < 0 else end}" for start, end in file["missing_branches"] if start not in missing
@@ -114,41 +114,41 @@ def _not_executed(file: dict[str, Any]) -> str:
 
 
 def report(files: dict[str, dict[str, Any]]) -> list[str]:
-    """Print the coverage of every package, and what the tests leave out of those in WANTED; the packages with too little."""
+    """Print the coverage of every package, and the missing lines of those in REQUIRED; returns those below the limit."""
     packages: dict[str, Package] = {}
     for name, file in files.items():
         packages.setdefault(folder := str(Path(name).parent), Package(folder)).add(file["summary"])
     print(f"\n{'package':<20} {'branches':>9} {'taken':>7} {'lines':>7} {'executed':>9}")
-    for one in sorted(packages.values(), key=lambda package: package.name):
-        lines = 100.0 * one.executed / one.lines if one.lines else 100.0
-        print(f"{one.name:<20} {one.branches:>9} {one.percent:>6.1f}% {one.lines:>7} {lines:>8.1f}%")
-    for wanted in WANTED:
-        print(f"\nNot covered in {wanted}:")
+    for package in sorted(packages.values(), key=lambda package: package.name):
+        lines = 100.0 * package.executed / package.lines if package.lines else 100.0
+        print(f"{package.name:<20} {package.branches:>9} {package.percent:>6.1f}% {package.lines:>7} {lines:>8.1f}%")
+    for required in REQUIRED:
+        print(f"\nNot covered in {required}:")
         for name, file in sorted(files.items()):
-            if Path(name).parent == Path(wanted) and (file["missing_lines"] or file["missing_branches"]):
+            if Path(name).parent == Path(required) and (file["missing_lines"] or file["missing_branches"]):
                 print(f"  {name}: {_not_executed(file)}")
-    return [name for name, least in WANTED.items() if name in packages and packages[name].percent < least]
+    return [name for name, limit in REQUIRED.items() if name in packages and packages[name].percent < limit]
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest with these arguments, measured, and report; the exit code."""
+    """Run pytest with these arguments and coverage, and print the report; returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="gphoto-ws-coverage-") as name:
-        with every_process_measured(Path(name)):
+        with measure_every_process(Path(name)):
             failed = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
         files = sorted(Path(name).iterdir())
         combine(files)
         print(f"\n{len(files)} processes were measured.")
         measured = new_coverage(str(DATA))
         measured.load()
-        written = Path(name) / "report.json"
-        measured.json_report(outfile=str(written))
-        short = report(json.loads(written.read_text())["files"])
-    for package in short:
-        print(f"{package} has less than {WANTED[package]:.0f} % of its branches covered.")
+        report_file = Path(name) / "report.json"
+        measured.json_report(outfile=str(report_file))
+        below_limit = report(json.loads(report_file.read_text())["files"])
+    for package in below_limit:
+        print(f"{package} has less than {REQUIRED[package]:.0f} % of its branches covered.")
     if failed:
         print("Tests failed. Some wait for a time that a measured process takes longer for: see `make test`.")
         return 1
-    return 2 if short else 0
+    return 2 if below_limit else 0
 
 
 if __name__ == "__main__":

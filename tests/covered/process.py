@@ -1,7 +1,7 @@
-"""Measures the Python process that runs this file, until it ends or is killed. A .pth file runs it in every process.
+"""Measure the coverage of the process that runs this file. A .pth file runs it in every Python process.
 
-A camera process may open no file once Landlock confines it, and SIGKILL ends it without cleanup. So the file is opened
-at the start, and what was executed so far is appended to it every second.
+A camera process cannot open files once Landlock confines it, and SIGKILL ends it without cleanup. So the data file is
+opened at the start, and the data so far is appended to it every second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOT_MEASURED = ("tests", "benchmarks", "build", "clients", "docs", "examples", 
 
 
 def new_coverage(data_file: str | None = None) -> coverage.Coverage:
-    """Coverage of the server's packages; by absolute paths, because camera processes run in another folder."""
+    """Coverage of the server's packages, with absolute paths because camera processes run in another folder."""
     return coverage.Coverage(
         data_file=data_file, config_file=str(ROOT / "pyproject.toml"), branch=True, source=[str(ROOT)],
         omit=[str(ROOT / folder / "*") for folder in _NOT_MEASURED],
@@ -27,7 +27,7 @@ def new_coverage(data_file: str | None = None) -> coverage.Coverage:
 
 
 def measure(folder: str) -> None:
-    """Start to measure this process; its data goes to a new file in an existing folder."""
+    """Start to measure this process; its data is written to a new file in an existing folder."""
     measured = new_coverage()
     file = os.open(f"{folder}/{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     ended = threading.Event()
@@ -40,7 +40,7 @@ def measure(folder: str) -> None:
             os.write(file, len(data).to_bytes(8, "big") + data)
             written = data
 
-    def write_often() -> None:
+    def write_regularly() -> None:
         while not ended.wait(_EVERY_S):
             write()
 
@@ -50,8 +50,8 @@ def measure(folder: str) -> None:
         measured.stop()
         write()
 
-    write()  # opens the database in this thread: it is in memory, and lost once no thread has it open
+    write()  # opens the database in this thread: it is in memory and is lost when no thread has it open
     measured.start()
-    writer = threading.Thread(target=write_often, name="coverage", daemon=True)
+    writer = threading.Thread(target=write_regularly, name="coverage", daemon=True)
     writer.start()
     atexit.register(finish)
