@@ -1,4 +1,4 @@
-"""A layer over this machine, below which commands are run as root as they stand."""
+"""Run commands as root, unchanged, with a temporary overlay file system over this machine."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.layer import LAYERED
+from tests.deploy.overlay import OVERLAY_SCRIPT
 from tests.support.tools import find_tool
 
 
 @pytest.fixture
-def run_layered(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a bash script by tests/deploy/layered, its errors among its output; skips where no layer can be laid."""
+def run_in_overlay(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a bash script with tests/deploy/layered, stderr in stdout; skips the test if no overlay can be mounted."""
     if os.geteuid() != 0:
-        pytest.skip("lays a layer over the whole machine, which only root can: sudo make test")
+        pytest.skip("mounts an overlay over the whole machine, which needs root: sudo make test")
     for program in ("unshare", "findmnt", "chroot"):
         find_tool((program,), install="sudo apt-get install util-linux")
 
     def run(script: str, seconds: float) -> subprocess.CompletedProcess[str]:
-        layer, file = tmp_path / "layer", tmp_path / "script"
-        layer.mkdir()
+        overlay_folder, file = tmp_path / "layer", tmp_path / "script"
+        overlay_folder.mkdir()
         file.write_text(script)
         done = subprocess.run(
-            [LAYERED, layer, file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds,
+            [OVERLAY_SCRIPT, overlay_folder, file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds,
             check=False,
         )  # fmt: skip
         if done.returncode == 125:
-            pytest.skip(f"no layer can be laid over this machine: {done.stdout.strip()}")
-        assert list(layer.iterdir()) == []  # nothing of it stayed
+            pytest.skip(f"no overlay can be mounted over this machine: {done.stdout.strip()}")
+        assert list(overlay_folder.iterdir()) == []  # the overlay was removed
         return done
 
     return run

@@ -1,9 +1,9 @@
-"""The commands of deploy/README.md as they stand, typed by a user with sudo: the service's user, files and environment, then an update.
+"""The commands of deploy/README.md, unchanged, as a user with sudo runs them: installation and update of the service.
 
-They run on this machine below a layer that is thrown away (tests/deploy/layered), with what an empty Debian lacks
-taken away first. Real: apt-get, git, pip with its hashes, sudo, systemd-sysusers, `systemctl enable`, the server as the
-service's user. Not real, as no systemd runs there: the other words of systemctl are only written down, and udevadm says
-of control and trigger that it ignores them in a change root; the rules are read by `udevadm test`.
+They run on this machine in a temporary overlay (tests/deploy/layered), after packages that an empty Debian lacks were
+removed there. Real are apt-get, git, pip with hashes, sudo, systemd-sysusers, `systemctl enable`, and the server as the
+service's user. No systemd runs there, so other commands of systemctl are only recorded, and udevadm ignores control and
+trigger in a chroot; the rules are read by `udevadm test`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.layer import LAYERED
+from tests.deploy.overlay import OVERLAY_SCRIPT
 from tests.support.rig import ROOT
 from tests.support.tools import OFFLINE, find_tool
 from tests.support.waiting import WITHIN_S
 
 README = (ROOT / "deploy" / "README.md").read_text()
 SECONDS = 420
-# pip fetches some 20 MB here, over whatever connection there is.
+# pip downloads some 20 MB, maybe over a slow connection.
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
-# An empty Debian, and in it a user whose clone is of a repository like the one that this project came from.
+# An empty Debian with a user who can clone a copy of this repository.
 _BEFORE = r"""
 set -euo pipefail
 rm -rf /etc/sysusers.d /etc/udev/rules.d /etc/gphoto-ws-server /opt/gphoto-ws-server /var/lib/gphoto-ws-server
@@ -36,7 +36,7 @@ chmod 1777 /tmp; mkdir -p /run/lock
 useradd --create-home --shell /bin/bash newcomer
 echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/newcomer
 echo 'APT::Get::Assume-Yes "true";' >/etc/apt/apt.conf.d/99-nobody-types-here
-# Where all packages are installed, apt is asked and fetches nothing.
+# If all packages are installed, apt does not need to download anything.
 if dpkg -s $PACKAGES >/dev/null 2>&1; then rm -rf /etc/apt/sources.list /etc/apt/sources.list.d; fi
 # No systemd runs here: the unit is really enabled, and the rest is written down.
 install -m 666 /dev/null /var/log/systemctl-calls
@@ -89,33 +89,33 @@ cat /var/log/systemctl-calls
 
 def _block(heading: str) -> str:
     """The first code block below a heading."""
-    _, _, below = README.partition(f"# {heading}\n")
-    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```$", below, re.DOTALL | re.MULTILINE)
+    _, _, following_text = README.partition(f"# {heading}\n")
+    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```$", following_text, re.DOTALL | re.MULTILINE)
     return blocks[0]
 
 
-def _typed(block: str, name: str) -> str:
-    """Shell that types a block line by line as the user, and ends at the first line that fails."""
+def _as_script(block: str, name: str) -> str:
+    """A script that runs a block line by line as the user, and exits at the first line that fails."""
     lines = []
     for line in block.splitlines():
         lines.append(line)
         if line and not line.startswith("#"):
-            # After the line and not with `set -e`, which lets the first half of `a && b` fail.
+            # The check follows each line because `set -e` ignores a failure of the first half of `a && b`.
             lines.append(f"[ $? -eq 0 ] || {{ echo FAILED: {line.partition('  #')[0]!r}; exit 1; }}")
     script = "\n".join(["set -o pipefail", *lines])
     return f"cat >/tmp/{name} <<'TYPED'\n{script}\nTYPED\nas_user bash /tmp/{name}\n"
 
 
 def _tree(folder: Path) -> Path:
-    """The project as it is now, as a tape archive without what git ignores."""
+    """The present project as a tar archive, without files that git ignores."""
     archive = folder / "tree.tar"
     files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
         capture_output=True, text=True, timeout=30,
     ).stdout.split("\0")  # fmt: skip
-    there = "\0".join(file for file in files if file and (ROOT / file).exists())
+    existing = "\0".join(file for file in files if file and (ROOT / file).exists())
     subprocess.run(
-        ["tar", "-cf", archive, "--null", "-T", "-"], cwd=ROOT, input=there, text=True, check=True, timeout=30
+        ["tar", "-cf", archive, "--null", "-T", "-"], cwd=ROOT, input=existing, text=True, check=True, timeout=30
     )
     return archive
 
@@ -125,7 +125,7 @@ def _part(output: str, name: str) -> list[str]:
 
 
 def test_the_commands_install_and_update_the_service(
-    run_layered: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    run_in_overlay: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a clone, and the service is installed from one")
@@ -136,20 +136,20 @@ def test_the_commands_install_and_update_the_service(
         find_tool((program,), install=f"sudo apt-get install {package}")
     install, update = _block("As a service"), _block("An update")
     packages = re.findall(r"apt-get install (.+)", install)[0]
-    done = run_layered(
-        f"TREE={_tree(tmp_path)}\nPACKAGES={packages!r}\n{_BEFORE}{_typed(install, 'install')}{_INSTALLED}"
-        f"{_typed(update, 'update')}{_UPDATED}",
+    done = run_in_overlay(
+        f"TREE={_tree(tmp_path)}\nPACKAGES={packages!r}\n{_BEFORE}{_as_script(install, 'install')}{_INSTALLED}"
+        f"{_as_script(update, 'update')}{_UPDATED}",
         SECONDS,
     )
     output = done.stdout
     if done.returncode and OFFLINE.search(output):
         pytest.skip("no package index is reached from here")
     assert done.returncode == 0, output[-6000:]
-    token, user, wanted, *rules = _part(output, "installed")
+    token, user, unit_link, *rules = _part(output, "installed")
     assert token == "/etc/gphoto-ws-server/api_token root:root 600"
     assert user == "gphoto-ws"
-    assert wanted.endswith("multi-user.target.wants/gphoto-ws-server.service")
-    # udev reads the rules, knows the group, and has nothing to say about a line.
+    assert unit_link.endswith("multi-user.target.wants/gphoto-ws-server.service")
+    # udev reads the rules, knows the group, and reports no problem.
     assert rules == ["Reading rules file: /etc/udev/rules.d/70-gphoto-ws-server.rules"]
     listening, compiled = _part(output, "served")
     assert listening == "1"
@@ -161,31 +161,31 @@ def test_the_commands_install_and_update_the_service(
     ]  # fmt: skip
 
 
-def test_the_layer_keeps_this_machine_as_it_is(
-    run_layered: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+def test_the_overlay_does_not_change_this_machine(
+    run_in_overlay: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    left, before = tmp_path / "left", Path("/etc/passwd").read_bytes()
-    done = run_layered(f"echo here >{left}\nsleep 600 &\necho $$ >/etc/passwd && cat /etc/passwd\n", WITHIN_S)
+    left_file, before = tmp_path / "left", Path("/etc/passwd").read_bytes()
+    done = run_in_overlay(f"echo here >{left_file}\nsleep 600 &\necho $$ >/etc/passwd && cat /etc/passwd\n", WITHIN_S)
     assert done.returncode == 0
-    assert 1 < int(done.stdout) < 100  # it sees none but its own processes
-    assert not left.exists()
+    assert 1 < int(done.stdout) < 100  # the script sees only its own processes
+    assert not left_file.exists()
     assert Path("/etc/passwd").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("less", "reason"),
+    ("restrictions", "reason"),
     [
         (["--reuid=65534", "--clear-groups"], "needs root"),
         (["--bounding-set=-sys_admin"], "this root may not make namespaces"),
     ],
-    ids=["another user", "root of a container"],
+    ids=["another user", "root in a container"],
 )
-def test_where_no_layer_can_be_laid_it_says_why(less: list[str], reason: str) -> None:
+def test_without_the_needed_rights_the_overlay_script_reports_the_reason(restrictions: list[str], reason: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("gives away what only root has: sudo make test")
     [setpriv] = find_tool(("setpriv",), install="sudo apt-get install util-linux")
     done = subprocess.run(
-        [setpriv, *less, "/bin/bash", "-s", "/", "/"], input=LAYERED.read_text(), capture_output=True, text=True,
+        [setpriv, *restrictions, "/bin/bash", "-s", "/", "/"], input=OVERLAY_SCRIPT.read_text(), capture_output=True, text=True,
         timeout=WITHIN_S, check=False, cwd="/",
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (125, f"{reason}\n")

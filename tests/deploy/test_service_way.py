@@ -1,4 +1,4 @@
-"""The service's way to a saved picture: the unit's own command and environment, with systemd's part played by the test."""
+"""The service with the command and environment of its unit; the test does the part of systemd."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ UNIT = ROOT / "deploy" / "gphoto-ws-server.service"
 SECONDS = 30.0
 
 
-def of_unit(name: str) -> list[str]:
-    """The values of a line of the unit, in order."""
+def unit_values(name: str) -> list[str]:
+    """All values of a name in the unit, in order."""
     return [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith(f"{name}=")]
 
 
-async def saved(address: str) -> Json:
-    """Log in and take a picture that is saved; its file."""
+async def capture_and_save(address: str) -> Json:
+    """Log in and capture a picture with save; returns its file."""
     async with asyncio.timeout(SECONDS):
         connection = await connect(address, max_size=None)
         await connection.send(json.dumps({"token": TOKEN}))
@@ -38,12 +38,12 @@ async def saved(address: str) -> Json:
             return dict(file)
 
 
-def test_from_ready_to_a_saved_picture_to_a_good_end(tmp_path: Path) -> None:
-    (command,) = of_unit("ExecStart")
-    opt, var = "/opt/gphoto-ws-server", f"/var/lib/{of_unit('StateDirectory')[0]}"
+def test_the_service_reports_ready_saves_a_picture_and_stops(tmp_path: Path) -> None:
+    (command,) = unit_values("ExecStart")
+    opt, var = "/opt/gphoto-ws-server", f"/var/lib/{unit_values('StateDirectory')[0]}"
     arguments = command.replace(f"{opt}/.venv/bin/python", sys.executable).replace(opt, str(ROOT)).split()
-    own = dict(line.replace(var, str(tmp_path)).split("=", 1) for line in of_unit("Environment"))
-    credential, _, _ = of_unit("LoadCredential")[0].partition(":")
+    unit_environment = dict(line.replace(var, str(tmp_path)).split("=", 1) for line in unit_values("Environment"))
+    credential, _, _ = unit_values("LoadCredential")[0].partition(":")
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / credential).write_text(TOKEN + "\n")
     port = free_port()
@@ -53,7 +53,7 @@ def test_from_ready_to_a_saved_picture_to_a_good_end(tmp_path: Path) -> None:
     ):
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(SECONDS)
-        environment = own | {
+        environment = unit_environment | {
             "PATH": os.environ["PATH"], "WS_PORT": str(port), "NETWORK_CAMERAS": simulator.cameras[0].address,
             "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), "STATE_DIRECTORY": str(tmp_path),
             "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000",
@@ -62,7 +62,7 @@ def test_from_ready_to_a_saved_picture_to_a_good_end(tmp_path: Path) -> None:
             try:
                 while b"READY=1" not in manager.recv(4096).splitlines():
                     pass
-                file = asyncio.run(saved(f"ws://127.0.0.1:{port}"))
+                file = asyncio.run(capture_and_save(f"ws://127.0.0.1:{port}"))
                 service.send_signal(signal.SIGTERM)
                 assert service.wait(20) == 0
             finally:
