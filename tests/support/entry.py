@@ -1,4 +1,4 @@
-"""The server's command where it ends by itself: bad settings, and options that only print something."""
+"""Run the server's command when it ends by itself: with invalid settings, or with options that only print something."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.waiting import WITHIN_S
 
 
 def run(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """`python gphoto_ws_server.py`, which has to end by itself."""
+    """Run `python gphoto_ws_server.py`, which must end by itself."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *options],

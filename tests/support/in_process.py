@@ -1,4 +1,4 @@
-"""The server inside the test's process: for deadlines that are too long to wait for, and for a look at its memory."""
+"""The server in the test's process: for tests that change its deadlines or inspect its objects."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class InProcess:
 
     @classmethod
     async def start(cls, *addresses: str, drives: bool = False, **options: Any) -> Self:
-        """Serve the cameras at these addresses, or those on the bus, with other options than the usual."""
+        """Start a server for the cameras at these addresses, or on the bus; `options` override the usual session options."""
         usual = {"restart_delay": 0.3, **options}
         app = build(Access(TOKEN), addresses, SessionOptions(**usual), drives=drives)
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
 
     async def connect(self) -> Client:
-        """A client that is logged in."""
+        """Connect a client and log in."""
         socket = await connect(self.uri, max_size=None, close_timeout=0.5)
         await socket.send(json.dumps({"token": TOKEN}))
         return Client(socket)

@@ -1,4 +1,4 @@
-"""The console page as a person uses it, in a real Chromium."""
+"""The console page in a real Chromium, used as by a person."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tests.support.waiting import WITHIN_S
 
 api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no wheel for this machine")
 expect = api.expect
-# For what the camera or the server has to do first; the machine may be busy.
+# The camera or the server may need time, and the machine may be busy.
 WITHIN_MS = WITHIN_S * 1000
 OTHER_NAME = "booth.local"
 # A laptop, a tablet and a phone.
 SIZES = {
-    "desk": {"width": 1440, "height": 900},
+    "laptop": {"width": 1440, "height": 900},
     "tablet": {"width": 1024, "height": 768},
     "phone": {"width": 390, "height": 844},
 }
 expect.set_options(timeout=WITHIN_MS)
 
-# Chromium's own remark on a server that is away; no page can keep it from being made.
+# Chromium prints this when the server is not reachable; a page cannot prevent it.
 _SERVER_AWAY = re.compile(r"WebSocket connection to '\S+' failed")
 
 
 def chromium() -> str:
-    """Where Chromium is; skips the test where there is none that runs."""
+    """The path of Chromium; skips the test if there is none that runs."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found and not broken(found, "--version"):
@@ -44,9 +44,9 @@ def chromium() -> str:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Any]:
-    """A Chromium without a window, for which OTHER_NAME is this machine; skips the test where it or playwright cannot start."""
+    """A headless Chromium that resolves OTHER_NAME to this machine; skips the test if it or playwright cannot start."""
     program = chromium()
-    # Playwright's wheel brings a Node.js of its own, which needs a library that an empty Debian lacks.
+    # Playwright's wheel contains Node.js, which needs a library that an empty Debian lacks.
     from playwright._impl._driver import compute_driver_executable
 
     node, _ = compute_driver_executable()
@@ -54,7 +54,7 @@ async def browser() -> AsyncIterator[Any]:
         pytest.skip(f"playwright's Node.js does not start ({reason}): sudo apt-get install libatomic1")
     options = [f"--host-resolver-rules=MAP {OTHER_NAME} 127.0.0.1"]
     if os.geteuid() == 0:
-        options.append("--no-sandbox")  # root has none
+        options.append("--no-sandbox")  # the sandbox does not work for root
     async with api.async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=options)
         yield browser
@@ -65,8 +65,10 @@ class Console:
     """The page of one server in one tab.
 
     Attributes:
-        page: playwright's page, for what has no word here.
-        complaints: what the browser's console said against the page.
+
+        page: playwright's page, for everything without a method here.
+
+        complaints: errors and warnings in the browser's console.
     """
 
     def __init__(self, page: Any, server: Server, name: str) -> None:
@@ -82,41 +84,41 @@ class Console:
 
     @classmethod
     async def open(cls, browser: Any, server: Server, name: str = "127.0.0.1", **options: Any) -> Self:
-        """A tab with nothing kept from others; the server's name in the address, options of playwright's new_context."""
+        """Open the page in a new context; `name` is the host name in the address, `options` are those of new_context."""
         context = await browser.new_context(**options)
         console = cls(await context.new_page(), server, name)
         await console.page.goto(console.address)
         return console
 
     def __getitem__(self, selector: str) -> Any:
-        """What a CSS selector finds."""
+        """The locator of a CSS selector."""
         return self.page.locator(selector)
 
     async def log_in(self, token: str = TOKEN) -> None:
-        """Type the token; returns when the settings of the camera are there."""
+        """Type the token; returns when the settings of the camera are shown."""
         await self["#token"].fill(token)
         await self["#token"].press("Enter")
         await expect(self["#quick .setting"].first).to_be_visible()
 
     async def start_live_view(self) -> None:
-        """Press the button; returns when frames come."""
+        """Press the live-view button; returns when frames are shown."""
         await self["#live-toggle"].click()
         await self.more_frames()
 
     async def start_countdown(self) -> None:
-        """Press the shutter with a timer that is longer than any test; returns when it counts."""
+        """Press the shutter with a timer longer than any test; returns when the countdown runs."""
         await self["#delay option"].last.evaluate("option => { option.value = 600; }")
         await self["#delay"].select_option("600")
         await self["#shutter"].click()
         await expect(self["#countdown"]).to_have_text(re.compile(r"\d{3}"))
 
     async def frames(self) -> int:
-        """How many frames were shown so far."""
+        """The number of frames shown so far."""
         words = await self["#live-count"].text_content()
         return int(words.split()[0]) if words else 0
 
     async def more_frames(self) -> None:
-        """Return when five more frames were shown than now."""
+        """Wait until five more frames were shown."""
         seen = await self.frames()
         await expect(self["#live-count"]).to_have_text(_more_than(seen + 4))
 
@@ -125,20 +127,20 @@ class Console:
         return self[f"{within} .setting[data-name={name}]"]
 
     async def show_setting(self, name: str) -> Any:
-        """Find a setting as a person does; its row."""
+        """Find a setting with the filter; returns its row."""
         await self["#settings-filter"].fill(name)
         row = self.setting(name)
         await expect(row).to_be_visible()
         return row
 
     async def widest(self) -> int:
-        """Pixels by which the page is wider than the window."""
+        """The number of pixels by which the page is wider than the window."""
         width = "(page) => Math.max(page.scrollWidth, document.documentElement.scrollWidth) - innerWidth"
         return int(await self["#page"].evaluate(width))
 
 
 def _more_than(number: int) -> re.Pattern[str]:
-    """Matches "N shown" for every N above a number."""
+    """A pattern for "N shown" with N larger than a number."""
     digits = str(number)
     longer = rf"\d{{{len(digits) + 1},}}"
     above = [

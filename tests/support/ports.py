@@ -34,12 +34,12 @@ def _reserve_block() -> int:
     raise AssertionError(f"all {_BLOCKS} blocks of ports are in use by other test runs")
 
 
-def _own() -> Iterator[int]:
+def _ports_of_this_process() -> Iterator[int]:
     first = _reserve_block()
     yield from itertools.cycle(range(first, first + _PORTS))
 
 
-_candidates = _own()
+_candidates = _ports_of_this_process()
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""What the tests talk to: the server as a process, and a client that sends commands over a real websocket."""
+"""The server as a process, and a client that sends commands over a real websocket."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Server:
 
     Args:
         *options: command-line options.
-        cwd: where it is started (a .env there would be read).
-        through: a command that starts the server's command in a way of its own.
-        **settings: environment variables; API_TOKEN is TOKEN unless given.
+        cwd: the working directory (a .env file there is read).
+        through: a command that the server's command is passed to, such as setpriv.
+        **settings: environment variables; the default of API_TOKEN is TOKEN.
     """
 
     def __init__(self, *options: str, cwd: Path, through: Sequence[str] = (), **settings: str) -> None:
@@ -44,10 +44,10 @@ class Server:
         environment |= {"API_TOKEN": TOKEN} | own | settings
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        # The tests count the descriptors of the server, which only root sees of a process that is closed to others.
-        looked_into = () if os.geteuid() == 0 or through else ("--debuggable",)
+        # The tests count the server's descriptors. If the process is not dumpable, only root can read them.
+        debug_options = () if os.geteuid() == 0 or through else ("--debuggable",)
         self.process = subprocess.Popen(
-            [*through, sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *looked_into, *options],
+            [*through, sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *debug_options, *options],
             cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True,
         )  # fmt: skip
@@ -63,12 +63,12 @@ class Server:
 
     @property
     def log(self) -> str:
-        """Everything it logged so far."""
+        """The log so far."""
         with self._changed:
             return "".join(self._lines)
 
     def wait_for_log(self, pattern: str, timeout: float = WITHIN_S) -> str:
-        """The first log line that matches, already there or still to come."""
+        """The first log line that matches; waits for it if it is not logged yet."""
         found: list[str] = []
 
         def there() -> bool:
@@ -85,7 +85,7 @@ class Server:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> int:
-        """Ask it to end; its exit code. Fails when a process of it stays behind."""
+        """Send a signal and wait for the end; returns the exit code. Fails if a child process remains."""
         children = self.children() if self.process.poll() is None else []
         self.process.send_signal(number)
         try:
@@ -101,7 +101,7 @@ class Server:
         return code
 
     def kill(self) -> None:
-        """End it as kill -9 does; its children end by themselves."""
+        """Kill the server with SIGKILL; its child processes end by themselves."""
         self.process.kill()
         self.process.wait()
         self._reader.join(WITHIN_S)
@@ -117,14 +117,14 @@ class Server:
             self._changed.notify_all()
 
 
-def _is_as_declared(event: Json) -> None:
-    """Fails on an event that is not what protocol/events.py, and so the documents, say of it."""
+def _check_declaration(event: Json) -> None:
+    """Fail if an event does not match its declaration in protocol/events.py."""
     values = {key: value for key, value in event.items() if key != "event"}
     EVENTS[event["event"]].holds.model_validate(values)
 
 
 class CommandError(Exception):
-    """An error reply; `reply` is all of it."""
+    """An error reply; `reply` is the complete reply."""
 
     def __init__(self, reply: Json) -> None:
         super().__init__(f"{reply['code']}: {reply['message']}")
@@ -134,7 +134,7 @@ class CommandError(Exception):
 
 
 class Client:
-    """A logged-in client. Events and frames that come between are kept in `events` and `binary`."""
+    """A logged-in client. Events and binary messages received while it waits are kept in `events` and `binary`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -143,13 +143,13 @@ class Client:
 
     @classmethod
     async def connect(cls, server: Server, token: str | None = None, **options: Any) -> Self:
-        """Connect and log in (in silence)."""
+        """Connect and log in, without a reply to the login."""
         socket = await connect(server.uri, max_size=None, **options)
         await socket.send(json.dumps({"token": server.token if token is None else token}))
         return cls(socket)
 
     async def command(self, command: str, within: float = REPLY_S, **payload: Any) -> Json:
-        """Send a command without an id; its reply.
+        """Send a command without an id and return its reply.
 
         Raises:
             CommandError: it was an error reply.
@@ -167,7 +167,7 @@ class Client:
                 return message
 
     async def event(self, wanted: str | Callable[[Json], bool], within: float = REPLY_S) -> Json:
-        """The next event of that name, or for which `wanted` is true; kept ones count."""
+        """The next event of that name, or for which `wanted` returns True; kept events are checked first."""
         fits = (lambda event: event["event"] == wanted) if isinstance(wanted, str) else wanted
         async with asyncio.timeout(within):
             while True:
@@ -178,7 +178,7 @@ class Client:
                 await self.receive(within)
 
     async def receive(self, within: float = REPLY_S) -> Json | bytes:
-        """The next message, whatever it is."""
+        """The next message of any kind."""
         async with asyncio.timeout(within):
             message = await self.socket.recv()
         if isinstance(message, bytes):
@@ -187,12 +187,12 @@ class Client:
         value = json.loads(message)
         assert isinstance(value, dict)
         if "event" in value:
-            _is_as_declared(value)
+            _check_declaration(value)
             self.events.append(value)
         return value
 
     async def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         await self.socket.close()
 
     async def __aenter__(self) -> Self:

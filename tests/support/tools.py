@@ -1,4 +1,4 @@
-"""Programs that some tests run and that not every machine has: where they are, or the test is skipped with the reason."""
+"""Find programs that some tests run; the test is skipped with a reason if a program is not installed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ import pytest
 from tests.support.rig import ROOT
 from tests.support.waiting import WITHIN_S
 
-# What pip, git and apt-get say where no network is.
+# Messages of pip, git and apt-get without a network.
 OFFLINE = re.compile(r"name resolution|NewConnectionError|Could not resolve|Network is unreachable")
 NPM_PROGRAMS = ROOT / "tests" / "npm" / "node_modules" / ".bin"
 
 
 def find_tool(*commands: tuple[str, ...], install: str) -> list[str]:
-    """The first of some spellings of a command that is there.
+    """The first of several alternative commands that is installed.
 
     Args:
-        commands: a program and words of its own, such as `("docker", "compose")`; tried with `version` after two words or
-            more, because a program may lack the second word.
-        install: how to get it, for the reason of the skip.
+
+        commands: each a program with optional arguments, such as `("docker", "compose")`. A command with arguments is
+            tried with `version`, because the program may lack the subcommand.
+
+        install: how to install it, for the skip reason.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), str(NPM_PROGRAMS), os.environ["PATH"]])
     for program, *words in commands:
@@ -36,7 +38,7 @@ def find_tool(*commands: tuple[str, ...], install: str) -> list[str]:
 
 
 def broken(*command: str | Path) -> str | None:
-    """Why a command does not run here: the last line that it wrote; None where it ends well."""
+    """The reason why a command fails: its last line on stderr; None if it succeeds."""
     try:
         done = subprocess.run(
             [str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,

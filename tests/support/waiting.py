@@ -1,19 +1,19 @@
-"""How long tests wait, and waiting for what no message reports."""
+"""Time limits of tests, and functions that wait for a condition."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-# For what has to happen, however slow the machine is: a test that passes never waits for so long. Seconds.
+# Limit in seconds for things that must happen on a machine of any speed; a passing test never waits that long.
 WITHIN_S = 45.0
-# What is promised in seconds holds where the machine has nothing else to do. Beside other tests it may take so many
-# times as long; the exact figures come from `make soak`, `make load` and benchmarks/.
+# Promised times are valid on an idle machine. During other tests they are multiplied by this factor; `make soak`,
+# `make load` and benchmarks/ measure the exact times.
 BUSY_MACHINE = 3
 
 
 async def until(true: Callable[[], bool], seconds: float = WITHIN_S) -> None:
-    """Return as soon as it is true; fails after `seconds`."""
+    """Wait until a condition is true; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while True:
             if true():
@@ -22,7 +22,7 @@ async def until(true: Callable[[], bool], seconds: float = WITHIN_S) -> None:
 
 
 async def until_answers(true: Callable[[], Awaitable[bool]], seconds: float = WITHIN_S) -> None:
-    """As `until`, for what has to be asked of somebody."""
+    """Like `until`, for a condition that needs a request."""
     async with asyncio.timeout(seconds):
         while True:
             if await true():

@@ -1,4 +1,4 @@
-"""Plain connections for the tests: for what the polite client of tests.support.rig would never send."""
+"""Plain connections for messages that the client of tests.support.rig cannot send."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _numbers = itertools.count(1)
 
 
 def fresh_address() -> tuple[str, int]:
-    """A loopback address that has never guessed a token wrong, to connect from."""
+    """A new loopback address to connect from, without failed logins."""
     number = next(_numbers)
     return f"127.{1 + number // 62500}.{1 + number // 250 % 250}.{1 + number % 250}", 0
 
 
 async def stranger(server: Server, path: str = "", **options: Any) -> ClientConnection:
-    """A connection that has not logged in, from an address of its own."""
+    """A connection without a login, from a new address."""
     return await connect(server.uri + path, max_size=None, **{"local_addr": fresh_address(), **options})
 
 
 async def logged_in(server: Server, path: str = "", login: str | bytes | None = None, **options: Any) -> Client:
-    """A client from an address of its own, logged in in silence; `login` is another first message."""
+    """A logged-in client from a new address; `login` replaces the first message."""
     socket = await stranger(server, path, **options)
     await socket.send(json.dumps({"token": server.token}) if login is None else login)
     return Client(socket)
 
 
 async def say(client: Client, message: str | bytes | Json) -> None:
-    """Send one message as it is; an object as JSON."""
+    """Send one message unchanged, or an object as JSON."""
     await client.socket.send(json.dumps(message) if isinstance(message, dict) else message)
 
 
 async def answer(client: Client) -> Json:
-    """The next message, which has to be a well-formed reply, an error or not."""
+    """The next message, which must be a well-formed reply or error."""
     message = await client.receive()
     assert isinstance(message, dict)
     return well_formed(message)
@@ -53,7 +53,7 @@ async def answers(client: Client, count: int) -> list[Json]:
 
 
 async def refused(client: Client, command: str, **payload: Any) -> CommandError:
-    """The error that a command gets; fails where it gets none."""
+    """The error reply of a command; fails if the command succeeds."""
     try:
         reply = await client.command(command, **payload)
     except CommandError as error:
@@ -63,13 +63,13 @@ async def refused(client: Client, command: str, **payload: Any) -> CommandError:
 
 
 async def still_answers(client: Client) -> None:
-    """Check that the next thing the client gets is the answer to a ping, and nothing before it."""
+    """Check that the next message is the reply to a ping."""
     await say(client, {"command": "ping"})
     assert await answer(client) == {"status": "ok", "message": "pong"}
 
 
 async def last_words(socket: ClientConnection) -> tuple[list[Json], int | None]:
-    """Every message until the server closes the connection, and the close code."""
+    """All messages until the server closes the connection, and the close code."""
     said: list[Json] = []
     async with asyncio.timeout(REPLY_S):
         try:
@@ -80,7 +80,7 @@ async def last_words(socket: ClientConnection) -> tuple[list[Json], int | None]:
 
 
 def well_formed(reply: Json) -> Json:
-    """The reply; fails where it breaks the form that clients rely on."""
+    """Check the form of a reply and return it."""
     assert reply["status"] in ("ok", "error"), reply
     assert ("id" in reply) == ("command" in reply), reply
     if reply["status"] == "error":
@@ -94,5 +94,5 @@ def well_formed(reply: Json) -> Json:
 
 
 def codes(replies: Sequence[Json]) -> list[str]:
-    """The error code of each reply, "ok" where it is none."""
+    """The error code of each reply, or "ok"."""
     return [reply.get("code", "ok") for reply in replies]
