@@ -1,1 +1,1 @@
-"""Figures, each beside a peer or a limit measured in the same run."""
+"""Benchmarks: each figure is compared with another program in the same run, or with a limit."""

@@ -1,4 +1,4 @@
-"""The whole table: `python -m benchmarks --quick | --full [--only ROW] [--write]`. `make bench`, `make bench-full`."""
+"""Print all benchmarks as a table: `python -m benchmarks --quick | --full [--only ROW] [--write]`. `make bench`, `make bench-full`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table; a report, so the exit code is 0 even where a figure misses its limit."""
+    """Print the table. The exit code is 0 even if a figure misses its limit."""
     arguments = _arguments(argv)
     effort: Effort = arguments.effort
     figures: list[Figure] = []
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{len(judged)} figures with a limit: {len(judged) - len(missed) - len(wide)} reached, {len(missed)} missed, "
           f"{len(wide)} without a verdict because the rounds differ too much")  # fmt: skip
     if arguments.write:
-        from benchmarks import report  # loads matplotlib
+        from benchmarks import report  # imported here because it loads matplotlib
 
         report.write(figures, plotted)
     return 0

@@ -1,4 +1,4 @@
-"""Several cameras at once: whether each costs as much as one alone."""
+"""Several cameras at once: the cost of each compared with a single camera."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 import time
 
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, judged, told
+from benchmarks.figures import Figure, Limit, for_information, judged
 from benchmarks.processes import Window
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
@@ -16,7 +16,7 @@ _COUNTS = (1, 2, 4)
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of several cameras."""
+    """All figures of several cameras."""
     row = "several cameras with live view at 30 frames/s, a viewer each: CPU of server and camera processes"
     cost: dict[int, list[float]] = {count: [] for count in _COUNTS}
     with SimulatorProcess("--cameras", str(max(_COUNTS))) as simulator:
@@ -26,7 +26,7 @@ def run(effort: Effort) -> list[Figure]:
                 for count in _COUNTS:
                     cost[count].append(_cost(served, addresses[:count], effort.watch_s))
     alone = statistics.median(cost[1])
-    figures = [told(row, "1 camera, CPU of one frame", [one * 1000 for one in cost[1]], "ms")]
+    figures = [for_information(row, "1 camera, CPU of one frame", [one * 1000 for one in cost[1]], "ms")]
     for count in _COUNTS[1:]:
         shares = [several / single for several, single in zip(cost[count], cost[1], strict=True)]
         beside = f"CPU of one frame, {alone * 1000:.2f} ms alone"
@@ -50,5 +50,5 @@ def _cost(served: Served, ports: list[str], seconds: float) -> float:
     cpu = window.cpu()
     for viewers in crowds:
         viewers.stop()
-    time.sleep(1.2)  # live view goes off a second after its last viewer
+    time.sleep(1.2)  # live view ends a second after its last viewer
     return cpu / max(frames, 1)

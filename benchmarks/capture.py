@@ -1,4 +1,4 @@
-"""A photo in one command beside the same calls made directly in a process."""
+"""A photo in one command, compared with the same calls made directly in a process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.process import SimulatorProcess
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of captures."""
+    """All figures of captures."""
     whole: list[float] = []
     alone: list[float] = []
     bare: list[float] = []
@@ -21,7 +21,7 @@ def run(effort: Effort) -> list[Figure]:
         Served(simulator.cameras[0].address) as served,
     ):
         direct, client = Direct(simulator.cameras[1].address), served.client()
-        client.command("capture_image", download="full", save=True)  # draws the picture
+        client.command("capture_image", download="full", save=True)  # so that the simulator has generated its picture
         for _ in range(effort.parts):
             through, theirs, short, shorter = [], [], [], []
             for _ in range(max(1, effort.shots // effort.parts)):

@@ -1,4 +1,4 @@
-"""What the way through the server costs a command, idle and under load."""
+"""The time that the server adds to a command, idle and under load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks import wire
 from benchmarks.direct import Direct
 from benchmarks.downloads import shoot_raw
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, judged, told
+from benchmarks.figures import Figure, Limit, for_information, judged
 from benchmarks.processes import waited_seconds
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
@@ -20,11 +20,11 @@ from simulator.process import SimulatorProcess
 
 _VIEWERS, _AHEAD, _LARGE = 16, 4, "8192x5456"  # a RAW file of 50 MB
 _ENCODED_BYTES = 8192 * 5456 * 1.12 * 4 / 3
-_BURST = 150  # the server takes 200 commands at once from one client, then 100 a second
+_BURST = 150  # the server accepts 200 commands at once from a client, then 100 per second
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of commands."""
+    """All figures of commands."""
     return [*_alone(effort), *_under_load(effort)]
 
 
@@ -56,13 +56,13 @@ def _alone(effort: Effort) -> list[Figure]:
     beside = f"direct {statistics.median(alone):.0f} us"
     return [
         judged(row, "more than the same call in a process, median", more, beside, Limit(250, "us"), digits=0),
-        told(row, "of that, a command without a camera (ping)", pings, "us", digits=0),
+        for_information(row, "of that, a command without a camera (ping)", pings, "us", digits=0),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _SlowEnd:
-    """The 99th percentile of some calls in milliseconds: on the clock, and without waits for a core of the machine."""
+    """The 99th percentile of some calls in milliseconds: total time, and time without waiting for a CPU core."""
 
     clock: float
     alone: float
@@ -71,7 +71,7 @@ class _SlowEnd:
 def _slow_end(
     client: wire.Client, port: str, calls: int, chain: Sequence[int], between: Callable[[], None] = lambda: None
 ) -> _SlowEnd:
-    """Of calls through the processes of `chain`; `between` is called every now and then."""
+    """Measure calls that pass through the processes of `chain`; `between` is called regularly."""
     took, alone = [], []
     for call in range(calls):
         if call % 5 == 0:
@@ -88,7 +88,7 @@ def _percentile(values: list[float]) -> float:
 
 
 class _Load:
-    """Viewers of a camera, and a client that downloads its last picture again and again."""
+    """Load: viewers of a camera, and a client that repeatedly downloads its last picture."""
 
     def __init__(self, served: Served, camera: str) -> None:
         self._request = wire.request("download_last_image", port=camera)
@@ -97,15 +97,15 @@ class _Load:
         self._loading.connect(Wanted(served.port, 1, messages=(wire.login(), *[self._request] * _AHEAD)))
         self._done = 0
 
-    def go_on(self) -> None:
-        """Ask for another download for each that ended."""
+    def restart_downloads(self) -> None:
+        """Start a new download for each that has ended."""
         done = int(self._loading.count()[0] / _ENCODED_BYTES)
         for _ in range(done - self._done):
             self._loading.say(self._request)
         self._done = done
 
     def end(self) -> None:
-        """Leave."""
+        """Disconnect all clients."""
         self._loading.stop()
         self._watching.stop()
 
@@ -123,7 +123,9 @@ def _under_load(effort: Effort) -> list[Figure]:
     ):
         busy, asked = watched.cameras[0].address, quiet.cameras[0].address
         client = served.client()
-        client.command("capture_image", port=busy)  # until its large picture is drawn, the machine is not idle
+        client.command(
+            "capture_image", port=busy
+        )  # the machine is busy until the simulator has generated the large picture
         client.close()
         shoot_raw(served, busy)
         chain = (os.getpid(), served.pid, *served.children(asked), quiet.pid)
@@ -133,8 +135,8 @@ def _under_load(effort: Effort) -> list[Figure]:
             client.close()
             load = _Load(served, busy)
             client = served.client()
-            other.append(_slow_end(client, asked, calls, chain, load.go_on))
-            same.append(_slow_end(client, busy, min(20, calls), chain, load.go_on))
+            other.append(_slow_end(client, asked, calls, chain, load.restart_downloads))
+            same.append(_slow_end(client, busy, min(20, calls), chain, load.restart_downloads))
             client.close()
             load.end()
     clock = [loaded.clock - free.clock for loaded, free in zip(other, idle, strict=True)]
@@ -144,6 +146,6 @@ def _under_load(effort: Effort) -> list[Figure]:
         judged(row, "99th percentile, another camera: more than idle", clock, beside, Limit(5, "ms")),
         judged(row, "the same without waits for a core (viewers and simulators share them here)", alone,
                f"idle {statistics.median(one.alone for one in idle):.2f} ms", Limit(5, "ms")),
-        told(row, "slowest of 20, the camera that is watched", [one.clock for one in same], "ms",
+        for_information(row, "slowest of 20, the camera that is watched", [one.clock for one in same], "ms",
              "waits for the frame under way: 33 ms at 30 frames/s"),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Clients that ask too much of a server: those of `make load` and of the tests of load."""
+"""Clients that overload a server, for `make load` and the load tests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 
 
 @dataclass(slots=True)
 class Visits:
-    """How visits went: answered in full, refused with 503 or a close code, broken off in any other way."""
+    """Results of visits: answered completely, refused with 503 or a close code, or failed in any other way."""
 
     answered: int = 0
     refused: int = 0
@@ -25,16 +25,16 @@ class Visits:
 
 
 async def log_in(uri: str, token: str) -> ClientConnection:
-    """A logged-in client."""
+    """Connect a client and log in."""
     socket = await connect(uri, max_size=None, compression=None, close_timeout=2)
     await socket.send(json.dumps({"token": token}))
     return socket
 
 
 async def visit(uri: str, token: str, visits: Visits) -> None:
-    """Connect, log in, ask for the cameras, leave."""
+    """Connect, log in, list the cameras, disconnect."""
     try:
-        async with asyncio.timeout(_PATIENCE_S), await log_in(uri, token) as socket:
+        async with asyncio.timeout(_TIMEOUT_S), await log_in(uri, token) as socket:
             await socket.send('{"command": "list_cameras"}')
             if json.loads(await socket.recv())["status"] != "ok":
                 raise ValueError("list_cameras failed")
@@ -47,43 +47,43 @@ async def visit(uri: str, token: str, visits: Visits) -> None:
 
 
 async def come_and_go(uri: str, token: str, rate: float, seconds: float) -> Visits:
-    """Visits at a steady rate a second; a visit does not wait for the one before."""
+    """Visits at a constant rate per second; a visit does not wait for the previous one."""
     visits, loop = Visits(), asyncio.get_running_loop()
-    begun = loop.time()
+    began = loop.time()
     async with asyncio.TaskGroup() as group:
         for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, begun + number / rate - loop.time()))
+            await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
             group.create_task(visit(uri, token, visits))
     return visits
 
 
 async def keep_silent(uri: str, seconds: float) -> Counter[int | None]:
-    """Connect again a second after each close and never log in; the close codes that were met."""
-    met: Counter[int | None] = Counter()
+    """Connect without logging in, and again a second after each close; returns the counts of close codes."""
+    close_codes: Counter[int | None] = Counter()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # Not cancelled while it connects: a socket would be left that nobody closes.
+    # The loop ends by time and not by a cancellation, which could leave an open socket during a connect.
     while loop.time() < end:
         try:
             async with connect(uri, compression=None, close_timeout=0.1) as socket:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(end):
                         await socket.wait_closed()
-                        met[socket.close_code] += 1
+                        close_codes[socket.close_code] += 1
         except (OSError, InvalidHandshake):
-            met[None] += 1
+            close_codes[None] += 1
         await asyncio.sleep(max(0.0, min(1.0, end - loop.time())))
-    return met
+    return close_codes
 
 
 async def shout(uri: str, token: str, seconds: float, message: str, rate: float) -> Counter[int | None]:
-    """Send a message so many times a second, read every answer, and come back when closed; the close codes met."""
-    met: Counter[int | None] = Counter()
+    """Send a message `rate` times per second, read all replies, reconnect after a close; returns the counts of close codes."""
+    close_codes: Counter[int | None] = Counter()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while loop.time() < end:
         async with await log_in(uri, token) as socket:
-            reading = asyncio.create_task(_swallow(socket))
+            reading = asyncio.create_task(_discard(socket))
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(end):
@@ -91,14 +91,14 @@ async def shout(uri: str, token: str, seconds: float, message: str, rate: float)
                             await socket.send(message)
                             await asyncio.sleep(1 / rate)
             except ConnectionClosed:
-                met[socket.close_code] += 1
+                close_codes[socket.close_code] += 1
             finally:
                 reading.cancel()
         await asyncio.sleep(0.05)
-    return met
+    return close_codes
 
 
-async def _swallow(socket: ClientConnection) -> None:
+async def _discard(socket: ClientConnection) -> None:
     with suppress(ConnectionClosed):
         while True:
             await socket.recv()
@@ -106,7 +106,7 @@ async def _swallow(socket: ClientConnection) -> None:
 
 @asynccontextmanager
 async def deaf(uri: str, token: str, *messages: str) -> AsyncIterator[ClientConnection]:
-    """A client that sends these messages after its login and from then on reads nothing, pings neither."""
+    """A client that sends these messages after its login and then reads nothing, not even pings."""
     socket = await log_in(uri, token)
     try:
         for message in messages:
@@ -118,14 +118,14 @@ async def deaf(uri: str, token: str, *messages: str) -> AsyncIterator[ClientConn
 
 
 async def watch(uri: str, token: str, port: str, seconds: float) -> float:
-    """Frames a second that a viewer of 30 frames/s received."""
+    """The frames per second that a viewer of 30 frames/s received."""
     async with await log_in(uri, token) as socket:
         await socket.send(json.dumps({"command": "start_live_view", "payload": {"port": port, "format": "binary"}}))
         await socket.recv()
         await socket.recv()
         frames, loop = 0, asyncio.get_running_loop()
-        begun = loop.time()
-        while loop.time() < begun + seconds:
+        began = loop.time()
+        while loop.time() < began + seconds:
             await socket.recv()
             frames += 1
-        return frames / (loop.time() - begun)
+        return frames / (loop.time() - began)

@@ -1,4 +1,4 @@
-"""The same calls without a server: a process with the driver alone, which times one call for each line it reads.
+"""The same calls without a server: a process with only the driver, which times one call for each line of input.
 
 `python -m benchmarks.direct PORT`; lines are "get_config", "capture", "capture_and_get"; answers are seconds.
 """
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 class Direct:
-    """A running process of this module."""
+    """A process that runs this module."""
 
     def __init__(self, port: str) -> None:
         self._process = subprocess.Popen(
@@ -28,7 +28,7 @@ class Direct:
         self._answer()
 
     def seconds(self, call: str) -> float:
-        """How long one call takes."""
+        """The time of one call in seconds."""
         assert self._process.stdin is not None
         self._process.stdin.write(call + "\n")
         self._process.stdin.flush()
@@ -48,7 +48,7 @@ class Direct:
 
 def main(port: str) -> None:
     """Open the camera and time calls until the input ends."""
-    from camera.device.driver import Driver  # loads libgphoto2: not in the process that starts this one
+    from camera.device.driver import Driver  # imported here so that the starting process does not load libgphoto2
 
     driver = Driver(port, "PTP/IP Camera")
     driver.set_config("capturetarget", "Memory card")

@@ -1,4 +1,4 @@
-"""A large file to one client: as one JSON message beside json.dumps, as binary messages beside the kernel alone."""
+"""A large file to one client: as one JSON message compared with json.dumps, in binary compared with sendfile."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from benchmarks import wire
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, judged, ratios, told
+from benchmarks.figures import Figure, Limit, for_information, judged, ratios
 from benchmarks.processes import Peak, Running, Window
 from benchmarks.served import Served
 from benchmarks.viewers import Viewers, Wanted
 from simulator.process import SimulatorProcess
 
-# A RAW file of the simulator has 1.12 bytes a pixel (simulator/pictures.py).
+# A RAW file of the simulator has 1.12 bytes per pixel (simulator/pictures.py).
 _PIXELS = {1: "1024x880", 8: "3264x2192", 50: "8192x5456"}
 _SLACK = 64
 _DEADLINE_S = 30.0
@@ -23,56 +23,59 @@ _STAY_S = 15.0
 
 
 class Download:
-    """One client that asks for the same file again and again; what each time costs the server.
+    """One client that repeatedly downloads the same file, and the cost of each download for the server.
 
     Args:
-        pid: the server.
-        wanted: how the client comes.
-        request: what it sends for a file.
+
+        pid: the process id of the server.
+
+        wanted: how the client connects.
+
+        request: the message that requests the file.
     """
 
     def __init__(self, pid: int, wanted: Wanted, request: str, size: int) -> None:
         self._pid, self._wanted, self._request = pid, wanted, request
         self._viewers = Viewers()
-        self._came_at = float("-inf")
-        self._come()
+        self._connected_at = float("-inf")
+        self._connect()
         self._size = size
-        self._size = self._until_quiet()  # the first one may come from the camera
+        self._size = self._wait_until_received()  # the first download may be read from the camera
 
     def cpu(self) -> float:
-        """CPU seconds of one more."""
-        self._come()
-        before, window = self._got(), Window(self._pid)
+        """CPU seconds of one more download."""
+        self._connect()
+        before, window = self._received(), Window(self._pid)
         self._viewers.say(self._request)
         deadline = time.monotonic() + _DEADLINE_S
-        while self._got() - before < self._size - _SLACK:
+        while self._received() - before < self._size - _SLACK:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"a download did not end: {self._got() - before} of {self._size} bytes")
+                raise RuntimeError(f"a download did not end: {self._received() - before} of {self._size} bytes")
             time.sleep(0.002)
         time.sleep(0.005)
         return window.cpu()
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect the client."""
         self._viewers.stop()
 
-    def _come(self) -> None:
-        """Connect, or connect anew before the server misses the answers to its pings."""
-        if time.monotonic() - self._came_at > _STAY_S:
+    def _connect(self) -> None:
+        """Connect, or reconnect before the server times out because its pings are not answered."""
+        if time.monotonic() - self._connected_at > _STAY_S:
             self._viewers.leave()
             self._viewers.connect(self._wanted)
-            self._came_at = time.monotonic()
-            time.sleep(0.1)  # for the login, which is no part of a download
+            self._connected_at = time.monotonic()
+            time.sleep(0.1)  # so that the login is not measured
 
-    def _got(self) -> int:
+    def _received(self) -> int:
         return self._viewers.count()[0]
 
-    def _until_quiet(self) -> int:
-        before = self._got()
+    def _wait_until_received(self) -> int:
+        before = self._received()
         self._viewers.say(self._request)
         last, since = before, time.monotonic()
         while time.monotonic() - since < 0.3 or last - before < self._size:
-            if (now := self._got()) != last:
+            if (now := self._received()) != last:
                 last, since = now, time.monotonic()
             if time.monotonic() - since > _DEADLINE_S:
                 raise RuntimeError("a download did not begin or stopped")
@@ -81,7 +84,7 @@ class Download:
 
 
 def shoot_raw(served: Served, port: str) -> None:
-    """Take a RAW picture, which is then the camera's last."""
+    """Take a RAW picture, which becomes the camera's last picture."""
     client = served.client()
     client.command("capture_image", port=port, settings={"imageformat": "RAW"})
     client.close()
@@ -102,7 +105,7 @@ def _of_size(effort: Effort, megabytes: int, plain_python: str) -> list[Figure]:
         text, binary = wire.request("download_last_image"), wire.request("download_last_image", transfer="binary")
         contenders = {
             "text": Download(ours.pid, Wanted(ours.port, 1, messages=login), text, size),
-            # Of the server without the stopwatch, which is no small part of two milliseconds.
+            # Measured without the monitor of the event loop, whose cost is relevant for two milliseconds.
             "binary": Download(without.pid, Wanted(without.port, 1, messages=login), binary, size),
             "without": Download(without.pid, Wanted(without.port, 1, messages=login), text, size),
             "json": Download(whole.pid, Wanted(int(whole.hello), 1), "picture", size),
@@ -119,7 +122,7 @@ def _of_size(effort: Effort, megabytes: int, plain_python: str) -> list[Figure]:
                     peak.reset()
                 cpu[name].append(contender.cpu())
                 if name == "text":
-                    more.append(max(0.0, peak.more()))
+                    more.append(max(0.0, peak.increase()))
                     stalls.append(ours.longest_stall())
         for contender in contenders.values():
             contender.close()
@@ -135,13 +138,13 @@ def _of_size(effort: Effort, megabytes: int, plain_python: str) -> list[Figure]:
         judged(row, "base64 JSON, longest stall of the loop", stalls, "", Limit(5, "ms")),
         judged(row, "binary messages / sendfile", ratios(cpu["binary"], cpu["kernel"]),
                f"{milliseconds('binary')} / {milliseconds('kernel')}", Limit(2, "x")),
-        told(row, "base64 JSON without pybase64 / with it", ratios(cpu["without"], cpu["text"]), "x",
+        for_information(row, "base64 JSON without pybase64 / with it", ratios(cpu["without"], cpu["text"]), "x",
              "why it is in requirements.txt"),
     ]  # fmt: skip
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of downloads."""
+    """All figures of downloads."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pybase64.py").write_text("raise ImportError('hidden by the benchmark')\n")
         return [figure for size in effort.files for figure in _of_size(effort, size, folder)]

@@ -1,4 +1,4 @@
-"""How much is done: quick answers within two minutes, full is for the document."""
+"""How much is measured: quick takes two minutes, full is for the document."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ class Effort:
     """Counts and lengths.
 
     Attributes:
-        viewers: how many watch at once, for each figure of the live view; the plot wants more than the table.
-        rounds: paired measurements of each figure.
-        parts: the same for what goes at its own pace.
-        slices: how often each contender gets its turn within a round.
-        slice_s: length of such a turn, in seconds.
-        watch_s: length of what takes its time, such as a live view at its own pace, in seconds.
-        calls: commands of each kind.
-        shots: photos.
-        starts: starts of the server.
+
+        viewers: numbers of viewers for the live-view figures; the plot needs more than the table.
+
+        rounds: number of paired measurements of each figure.
+
+        parts: the same for figures with a fixed pace.
+
+        slices: how often each contender is measured within a round.
+
+        slice_s: length of each such measurement, in seconds.
+
+        watch_s: length of a measurement with a fixed pace, such as live view, in seconds.
+
+        calls: number of commands of each kind.
+
+        shots: number of photos.
+
+        starts: number of starts of the server.
         files: sizes of downloads, in megabytes.
     """
 
@@ -38,6 +47,6 @@ QUICK = Effort(viewers=(16, 64), rounds=4, parts=2, slices=2, slice_s=0.07, watc
                files=(8, 50))  # fmt: skip
 FULL = Effort(viewers=(1, 4, 16, 64), rounds=9, parts=5, slices=8, slice_s=0.12, watch_s=4.0, calls=1200, shots=25,
               starts=9, files=(8, 50))  # fmt: skip
-# For the harness's own test: everything once, nothing meant.
+# For the test of the benchmarks: everything once, without meaningful figures.
 TINY = Effort(viewers=(2,), rounds=1, parts=1, slices=1, slice_s=0.03, watch_s=0.3, calls=5, shots=1, starts=1,
               files=(1,))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Live view from the simulator's sensor to a client's hands, at the camera's own pace: what arrives, and how old."""
+"""Live view from the simulator to a client at the camera's frame rate: delivered frames and their age."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 import time
 
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, judged, told
+from benchmarks.figures import Figure, Limit, for_information, judged
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 from simulator.process import SimulatorProcess
@@ -15,7 +15,7 @@ _RATES, _VIEWERS = (30, 60), (1, 8, 32)
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of the whole way."""
+    """All end-to-end figures."""
     return [figure for fps in _RATES for figure in _at(fps, effort)]
 
 
@@ -47,5 +47,5 @@ def _at(fps: int, effort: Effort) -> list[Figure]:
                 figures.append(
                     judged(row, "1 viewer: median age on receipt, from the sensor on", ages, "", Limit(5, "ms"))
                 )
-                figures.append(told(row, "1 viewer: of that, from the camera's process on", waits, "ms"))
+                figures.append(for_information(row, "1 viewer: of that, from the camera's process on", waits, "ms"))
     return figures

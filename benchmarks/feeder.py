@@ -1,6 +1,7 @@
-"""A camera process that has frames as fast as they are wanted: `python -m benchmarks.feeder FD`.
+"""A camera process that sends frames at any rate: `python -m benchmarks.feeder FD`.
 
-The other end of a channel. Told {"rate": n}, it sends n frames a second as a real one does, until told another.
+FD is its end of a channel. After {"rate": n} it sends n frames per second like a real camera process, until the next
+rate.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from camera.channel import BlockingChannel, ChannelClosed
 
 
 def main(fd: int) -> None:
-    """Send frames until the server is gone."""
+    """Send frames until the server closes the channel."""
     channel, rate, seq, due = BlockingChannel(fd), 0.0, 0, 0.0
     while True:
         pause = max(0.0, due - time.monotonic()) if rate else 3600.0
@@ -24,12 +25,18 @@ def main(fd: int) -> None:
             rate, due = message.header["rate"], time.monotonic()
         elif rate:
             seq += 1
-            told = {"event": "frame", "seq": seq, "time_us": time.time_ns() // 1000, "rotation": 0, "flip": False}
-            channel.send(told, samples.frame(seq))
+            for_information = {
+                "event": "frame",
+                "seq": seq,
+                "time_us": time.time_ns() // 1000,
+                "rotation": 0,
+                "flip": False,
+            }
+            channel.send(for_information, samples.frame(seq))
             due = max(due + 1 / rate, time.monotonic() - 0.01)
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # not on the server's core
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # use other cores than the server
     with suppress(ChannelClosed):
         main(int(sys.argv[1]))

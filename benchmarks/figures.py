@@ -1,4 +1,4 @@
-"""Figures and verdicts: ratios of paired measurements, their spread, and the table of them."""
+"""Figures and verdicts: ratios of paired measurements, their spread, and their table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Verdict = Literal[
     "spread too wide (each round missed it)",
     "for information",
 ]
-# Rounds that differ by more than this have measured the machine, not the programs.
+# If the rounds differ by more than this, other load on the machine dominates the measurement.
 _WIDEST = 0.25
 
 
@@ -24,12 +24,16 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        row: the group it belongs to.
+
+        row: its group.
         what: what was measured.
         value: the figure, with the lowest and the highest of the rounds.
-        beside: what it was compared with in the same run, in words.
-        reach: the limit in words, empty for one without.
-        verdict: on which side of the limit it is.
+
+        beside: the description of what it was compared with in the same run.
+
+        reach: the limit as text, empty without a limit.
+
+        verdict: whether the limit was reached.
     """
 
     row: str
@@ -42,7 +46,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What has to be reached: at most (or at least) this, in this unit."""
+    """A limit: at most (or at least) this value in this unit."""
 
     value: float
     unit: str
@@ -55,8 +59,9 @@ class Limit:
 def judged(row: str, what: str, rounds: Sequence[float], beside: str, limit: Limit, *, digits: int = 2) -> Figure:
     """A figure from its rounds: the median decides, unless the rounds differ by more than a quarter.
 
-    A ratio ("x") is measured against its own median. A difference may be near 0, where every spread would be wide:
-    it is measured against its limit, if that is larger.
+
+    The spread of a ratio ("x") is relative to its median. A difference may be near 0, where every relative spread is
+    wide, so its spread is relative to the larger of median and limit.
     """
     middle = statistics.median(rounds)
     scale = abs(middle) if limit.unit == "x" else max(abs(middle), limit.value)
@@ -75,24 +80,26 @@ def judged(row: str, what: str, rounds: Sequence[float], beside: str, limit: Lim
     return Figure(row, what, spelled(rounds, limit.unit, digits), beside, str(limit), verdict)
 
 
-def told(row: str, what: str, rounds: Sequence[float], unit: str, beside: str = "", *, digits: int = 2) -> Figure:
+def for_information(
+    row: str, what: str, rounds: Sequence[float], unit: str, beside: str = "", *, digits: int = 2
+) -> Figure:
     """A figure without a limit."""
     return Figure(row, what, spelled(rounds, unit, digits), beside, "", "for information")
 
 
 def spelled(rounds: Sequence[float], unit: str, digits: int = 2) -> str:
-    """The median with its unit, and the range of the rounds where there were several."""
+    """The median with its unit, and the range if there were several rounds."""
     words = f"{statistics.median(rounds):.{digits}f} {unit}"
     return words if len(rounds) == 1 else f"{words} ({min(rounds):.{digits}f} to {max(rounds):.{digits}f})"
 
 
 def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
-    """Ratios of what was measured in the same round."""
+    """Ratios of two values measured in the same round."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
 def as_text(figures: Sequence[Figure]) -> str:
-    """The table for a terminal, a line for each figure."""
+    """The table for a terminal, one line for each figure."""
     wide = max(len(figure.what) for figure in figures)
     value = max(len(figure.value) for figure in figures)
     reach = max(len(figure.reach) for figure in figures)
@@ -109,7 +116,7 @@ def as_text(figures: Sequence[Figure]) -> str:
 
 
 def as_markdown(figures: Sequence[Figure]) -> str:
-    """The table for a document."""
+    """The table in Markdown."""
     lines = ["| | measured | beside | to reach | |", "|---|---|---|---|---|"]
     row = ""
     for figure in figures:

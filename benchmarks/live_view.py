@@ -1,4 +1,4 @@
-"""One frame to many viewers, saturated: the server's CPU for each delivered frame beside a floor and beside peers."""
+"""One frame to many viewers, saturated: the server's CPU for each delivered frame, compared with other programs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 from benchmarks import samples, wire
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, Verdict, judged, ratios, told
+from benchmarks.figures import Figure, Limit, Verdict, for_information, judged, ratios
 from benchmarks.processes import Running, Window, pin
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 
 _SETTLE_S = 0.03
-# Who discards everything answers no ping: servers send one after 20 s, and hang up 20 s later.
+# Viewers that discard everything do not answer pings: servers send one after 20 s, and disconnect 20 s later.
 _STAY_S = 10.0
 _EXACT_VIEWERS = 16
-_BINARY = samples.FRAME_BYTES + 26  # with the WebSocket's header and ours
+_BINARY = samples.FRAME_BYTES + 26  # with the headers of the WebSocket and of the protocol
 _PEERS = ("aiohttp WebSocket", "Starlette + uvicorn", "websockets broadcast()", "aiohttp MJPEG")
 _FLOOR, _JSON = "raw epoll", "json + base64 per client"
 _OURS, _OURS_TEXT, _OURS_UVLOOP = "ours, binary", "ours, base64", "ours on uvloop, binary"
@@ -29,7 +29,7 @@ _OURS, _OURS_TEXT, _OURS_UVLOOP = "ours, binary", "ours, base64", "ours on uvloo
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one contender did in a round: frames delivered, CPU seconds of its process, seconds."""
+    """The result of one contender in a round: frames delivered, CPU seconds of its process, seconds."""
 
     frames: float
     cpu: float
@@ -37,7 +37,7 @@ class Sample:
 
     @property
     def microseconds(self) -> float:
-        """CPU of one delivered frame."""
+        """CPU time of one delivered frame in microseconds."""
         return self.cpu / self.frames * 1e6
 
 
@@ -46,13 +46,17 @@ Samples = dict[str, list[Sample]]
 
 
 class Contender:
-    """A server that sends frames as fast as they are taken; stands still unless it is its turn.
+    """A server that sends frames as fast as viewers read them; stopped (SIGSTOP) except during its measurement.
 
     Args:
-        name: in the table.
-        process: the server.
-        wanted: how its viewers come; the count is set by `crowd`.
-        message: bytes of one frame on the wire.
+
+        name: its name in the table.
+
+        process: the server process.
+
+        wanted: how its viewers connect; their count is set by `crowd`.
+
+        message: size of one frame on the wire in bytes.
     """
 
     def __init__(self, name: str, process: Running, wanted: Wanted, message: int) -> None:
@@ -63,7 +67,7 @@ class Contender:
         pin(self._viewers.pid, -1)
 
     def crowd(self, count: int) -> None:
-        """Have so many viewers and stand still."""
+        """Connect so many viewers, then stop the process."""
         self._process.signal(signal.SIGCONT)
         self._viewers.leave()
         wanted = self._wanted
@@ -75,8 +79,8 @@ class Contender:
             time.sleep(0.01)
         self._process.signal(signal.SIGSTOP)
 
-    def orientation(self, seconds: float) -> Sample:
-        """Serve for a moment."""
+    def run_slice(self, seconds: float) -> Sample:
+        """Continue the process for some seconds and measure it."""
         self._process.signal(signal.SIGCONT)
         time.sleep(_SETTLE_S)
         before, window = sum(self._viewers.count()), Window(self._process.pid)
@@ -86,13 +90,13 @@ class Contender:
         return Sample(got / self._message, cpu, took)
 
     def close(self) -> None:
-        """End the viewers; the server is another's."""
+        """Disconnect the viewers; the server is ended by its creator."""
         self._viewers.stop()
 
 
 @contextmanager
 def contenders() -> Iterator[list[Contender]]:
-    """All of them, started."""
+    """All contenders, started."""
     with ExitStack() as stack:
 
         def peer(*command: str) -> Running:
@@ -108,7 +112,7 @@ def contenders() -> Iterator[list[Contender]]:
         raw, broadcast, whole = peer("raw_epoll"), peer("with_websockets", "broadcast"), peer("with_websockets", "json")
         starlette, aiohttp, mjpeg = peer("with_starlette"), peer("with_aiohttp"), peer("with_aiohttp")
         encoded = 4 * ((samples.FRAME_BYTES + 2) // 3) + len(json.dumps(_EVENT)) + 10
-        everybody = [
+        all_contenders = [
             Contender(_FLOOR, raw, Wanted(int(raw.hello), 0, hello=""), _BINARY),
             Contender(_OURS, binary.process, Wanted(binary.port, 0, messages=live_view(format="binary")), _BINARY),
             Contender(_OURS_TEXT, text.process, Wanted(text.port, 0, messages=live_view(format="base64")), encoded),
@@ -126,9 +130,9 @@ def contenders() -> Iterator[list[Contender]]:
             ),
             Contender(_JSON, whole, websocket(whole), encoded),
         ]
-        for one in everybody:
+        for one in all_contenders:
             stack.callback(one.close)
-        yield everybody
+        yield all_contenders
 
 
 _EVENT = {
@@ -141,19 +145,19 @@ _EVENT = {
 }
 
 
-def measure(effort: Effort, count: int, everybody: list[Contender]) -> Samples:
-    """Rounds with that many viewers; within a round the contenders take turns, in another order each time."""
-    samples: Samples = {one.name: [] for one in everybody}
+def measure(effort: Effort, count: int, all_contenders: list[Contender]) -> Samples:
+    """Measure rounds with that many viewers; in each round the contenders are measured in another order."""
+    samples: Samples = {one.name: [] for one in all_contenders}
     crowded_at = float("-inf")
     for _ in range(effort.rounds):
         if time.monotonic() - crowded_at > _STAY_S:
-            for one in everybody:
+            for one in all_contenders:
                 one.crowd(count)
             crowded_at = time.monotonic()
-        orientations: dict[str, list[Sample]] = {one.name: [] for one in everybody}
+        orientations: dict[str, list[Sample]] = {one.name: [] for one in all_contenders}
         for _ in range(effort.slices):
-            for one in random.sample(everybody, len(everybody)):
-                orientations[one.name].append(one.orientation(effort.slice_s))
+            for one in random.sample(all_contenders, len(all_contenders)):
+                orientations[one.name].append(one.run_slice(effort.slice_s))
         for name, parts in orientations.items():
             total = Sample(sum(p.frames for p in parts), sum(p.cpu for p in parts), sum(p.seconds for p in parts))
             samples[name].append(total)
@@ -161,10 +165,10 @@ def measure(effort: Effort, count: int, everybody: list[Contender]) -> Samples:
 
 
 def judge(count: int, samples: Samples) -> list[Figure]:
-    """The table's lines for one count of viewers."""
+    """The figures for one count of viewers."""
     cost = {name: [sample.microseconds for sample in rounds] for name, rounds in samples.items()}
     row = f"live view, {count} viewers, saturated: CPU of the server for each delivered frame of 100 KB"
-    floor = told("", "", cost[_FLOOR], "us", digits=1).value
+    floor = for_information("", "", cost[_FLOOR], "us", digits=1).value
 
     def line(name: str, peer: str, limit: float, beside: str) -> Figure:
         return judged(row, f"{name} / {peer}", ratios(cost[name], cost[peer]), beside, Limit(limit, "x"))
@@ -176,21 +180,23 @@ def judge(count: int, samples: Samples) -> list[Figure]:
             row,
             f"{_JSON} / {_OURS_TEXT}",
             ratios(cost[_JSON], cost[_OURS_TEXT]),
-            told("", "", cost[_JSON], "us", digits=0).value,
+            for_information("", "", cost[_JSON], "us", digits=0).value,
             Limit(15, "x", at_least=True),
             digits=1,
         ),
     ]
     for peer in _PEERS:
-        figures.append(line(_OURS, peer, 1.0, told("", "", cost[peer], "us", digits=1).value))
+        figures.append(line(_OURS, peer, 1.0, for_information("", "", cost[peer], "us", digits=1).value))
     figures.append(
-        told(row, f"{_OURS_UVLOOP} / asyncio", ratios(cost[_OURS_UVLOOP], cost[_OURS]), "x", "not used by the server")
+        for_information(
+            row, f"{_OURS_UVLOOP} / asyncio", ratios(cost[_OURS_UVLOOP], cost[_OURS]), "x", "not used by the server"
+        )
     )
     return figures
 
 
 def exact(effort: Effort) -> list[Figure]:
-    """Nothing is fast that is wrong: viewers that look at every byte."""
+    """Check the data: viewers that compare every byte."""
     figures = []
     for form in ("binary", "base64"):
         with Served(module="benchmarks.saturated") as served:
@@ -209,11 +215,11 @@ def exact(effort: Effort) -> list[Figure]:
 
 
 def run(effort: Effort, plotted: dict[int, Samples] | None = None) -> list[Figure]:
-    """All lines of the live view; what the plot needs goes to `plotted`."""
+    """All figures of the live view; samples for the plot are added to `plotted`."""
     figures = []
-    with contenders() as everybody:
+    with contenders() as all_contenders:
         for count in effort.viewers:
-            samples = measure(effort, count, everybody)
+            samples = measure(effort, count, all_contenders)
             if plotted is not None:
                 plotted[count] = samples
             if count >= 16 or len(effort.viewers) == 1:

@@ -1,7 +1,7 @@
-"""A crowd around the server in figures: `make load`, a minute long or LOAD_SECONDS.
+"""Figures of the server under load: `make load`, for a minute or LOAD_SECONDS.
 
-All at once: a viewer of 30 frames/s, 30 clients that stay, 50 visits a second, connections that never log in, clients
-that shout messages of the largest size, and clients that do not read.
+At the same time: a viewer of 30 frames/s, 30 clients that stay connected, 50 visits per second, connections that never
+log in, clients that send many messages of the largest size, and clients that do not read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 import psutil
 
 from benchmarks import crowd
-from benchmarks.figures import Figure, Limit, as_text, judged, told
+from benchmarks.figures import Figure, Limit, as_text, for_information, judged
 from benchmarks.served import Served
 from benchmarks.wire import TOKEN
 from server import limits
@@ -38,7 +38,7 @@ def _figures(process: psutil.Process) -> tuple[float, int, int]:
 
 
 async def _alone(uri: str, port: str) -> float:
-    """The rate before anybody else is there; warms the server up as well."""
+    """The frame rate without other clients; this is the warm-up as well."""
     await crowd.come_and_go(uri, TOKEN, _VISITS_A_SECOND, 3)
     return await crowd.watch(uri, TOKEN, port, 5)
 
@@ -75,7 +75,7 @@ async def _measure(uri: str, process: psutil.Process, port: str) -> list[Figure]
         judged(_ROW, "a viewer alone", [alone], "", Limit(28, "frames/s", at_least=True), digits=1),
         judged(_ROW, "a viewer in the crowd", [rate], "", Limit(28, "frames/s", at_least=True), digits=1),
         judged(_ROW, "visits answered", [visits.answered], "", Limit(every, "visits", at_least=True), digits=0),
-        told(_ROW, "memory of the server before (PSS)", [memory], "MB", digits=1),
+        for_information(_ROW, "memory of the server before (PSS)", [memory], "MB", digits=1),
         judged(_ROW, "more memory at the end of the crowd", [during - memory], "", Limit(30, "MB"), digits=1),
         judged(_ROW, "more memory afterwards", [after - memory], "", Limit(10, "MB"), digits=1),
         judged(_ROW, "more descriptors afterwards", [descriptors_after - descriptors], "", Limit(0, ""), digits=0),
@@ -84,7 +84,7 @@ async def _measure(uri: str, process: psutil.Process, port: str) -> list[Figure]
 
 
 def main() -> int:
-    """Print the table; the exit code is 0 even where a figure misses its limit: it is a report."""
+    """Print the table. The exit code is 0 even if a figure misses its limit."""
     with SimulatorProcess("--cameras", "1", "--shutter", "0.1") as simulator:
         port = simulator.cameras[0].address
         with Served(port, module="benchmarks.monitored") as served:

@@ -1,4 +1,4 @@
-"""What server, viewers and cameras hold."""
+"""The memory of the server, for each viewer and for each camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VIEWERS = 48
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of memory."""
+    """All figures of memory."""
     idle, viewer, camera = [], [], []
     for _ in range(min(3, effort.parts)):
         with SimulatorProcess() as simulator, Served(simulator.cameras[0].address) as served:

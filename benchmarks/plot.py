@@ -1,4 +1,4 @@
-"""The picture of the live view: frames a second and CPU of a frame against viewers, ours beside peers, as SVG."""
+"""The plot of the live view as SVG: frames per second and CPU per frame by number of viewers, for all contenders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS = "ours"
 
 
 def draw(plotted: dict[int, Samples], file: Path) -> None:
-    """Write the picture. The same figures give the same file."""
+    """Write the plot. The same figures give the same file."""
     matplotlib.use("Agg")
     matplotlib.rcParams.update({"svg.hashsalt": "performance", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -26,7 +26,7 @@ def draw(plotted: dict[int, Samples], file: Path) -> None:
     ):
         for index, name in enumerate(name for name in plotted[counts[0]] if "uvloop" not in name):
             axis.plot(
-                counts, [_middle(plotted[count][name], value) for count in counts], label=name, **_style(name, index)
+                counts, [_median(plotted[count][name], value) for count in counts], label=name, **_style(name, index)
             )
         axis.set_title(title)
         axis.set_xscale("log", base=2)
@@ -46,7 +46,7 @@ def _cost(sample: Sample) -> float:
     return sample.microseconds
 
 
-def _middle(samples: list[Sample], value: Callable[[Sample], float]) -> float:
+def _median(samples: list[Sample], value: Callable[[Sample], float]) -> float:
     return statistics.median(value(sample) for sample in samples)
 
 

@@ -1,4 +1,4 @@
-"""Processes under measurement: started, asked, ended; what they cost in CPU and memory."""
+"""Processes to measure: start, communication and end, and their use of CPU and memory."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ _STOP_S = 10.0
 
 
 class Running:
-    """A Python module as a process; it answers each line on its input with one on its output.
+    """A Python module as a process that answers each line of input with one line of output.
 
     Args:
         *command: the module and its arguments.
-        environment: for the process; default ours.
-        log: where its stderr goes; default ours.
+
+        environment: its environment; default: that of this process.
+
+        log: the file for its stderr; default: that of this process.
 
     Raises:
-        RuntimeError: it ended before it said its first line.
+
+        RuntimeError: it ended before its first line of output.
     """
 
     def __init__(
@@ -47,18 +50,18 @@ class Running:
         return self._process.pid
 
     def ask(self, line: str) -> str:
-        """Say something and wait for the answer."""
+        """Send a line and wait for the answer."""
         self.say(line)
         return self.read()
 
     def say(self, line: str) -> None:
-        """Say something."""
+        """Send a line."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def read(self) -> str:
-        """The next line it says."""
+        """The next line of output."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -70,10 +73,10 @@ class Running:
         self._process.send_signal(number)
 
     def stop(self) -> None:
-        """End it; returns when it is gone."""
+        """End the process and wait for it."""
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.send_signal(signal.SIGCONT)  # it may stand still
+            self._process.send_signal(signal.SIGCONT)  # it may be stopped (SIGSTOP)
             try:
                 self._process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
@@ -93,12 +96,12 @@ class Running:
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process on one core (counted from either end of those there are), so that rounds are alike."""
+    """Keep a process on one core, so that rounds are comparable; a negative number counts from the last core."""
     os.sched_setaffinity(pid, {sorted(os.sched_getaffinity(0))[core]})
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """CPU of all threads of some processes, in seconds, as the scheduler counts it (nanoseconds)."""
+    """CPU seconds of all threads of some processes, from the scheduler's count in nanoseconds."""
     total = 0
     for pid in pids:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -107,17 +110,17 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def waited_seconds(pids: Sequence[int]) -> float:
-    """How long the first threads of some processes were ready and waited for a core, in seconds."""
+    """The seconds that the main threads of some processes were ready but waited for a core."""
     return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
 
 
 def memory(pid: int) -> float:
-    """What a process holds in MB: its share of pages that others have too (PSS)."""
+    """The memory of a process in MB, with its share of shared pages (PSS)."""
     return float(psutil.Process(pid).memory_full_info().pss) / 1e6
 
 
 class Peak:
-    """The highest memory of a process since `reset`, and what it had then; in MB of resident pages."""
+    """The peak of a process's resident memory since `reset`, relative to the memory at `reset`, in MB."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
@@ -125,12 +128,12 @@ class Peak:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew from what it holds now."""
+        """Start again from the present memory."""
         (self._folder / "clear_refs").write_text("5")
         self.before = self._field("VmRSS")
 
-    def more(self) -> float:
-        """How far it went above what it held at `reset`, in MB."""
+    def increase(self) -> float:
+        """The peak above the memory at `reset`, in MB."""
         return self._field("VmHWM") - self.before
 
     def _field(self, name: str) -> float:
@@ -141,7 +144,7 @@ class Peak:
 
 
 class Window:
-    """The CPU of processes from now on."""
+    """The CPU time of processes from now on."""
 
     def __init__(self, *pids: int) -> None:
         self._pids = pids

@@ -1,4 +1,4 @@
-"""Reading a stream of frames message by message: how old each is, which are missing, whether every byte is right."""
+"""Read a stream of frames message by message: age of each frame, missing frames, and wrong data."""
 
 from __future__ import annotations
 
@@ -20,15 +20,21 @@ _MARK_WITHIN = 600
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one viewer saw.
+    """What one viewer received.
 
     Attributes:
-        frames: how many.
-        first: number of the first one, as its source counts.
-        last: number of the last one.
-        wrong: messages that were not what the source had sent.
-        ages: milliseconds from the source to here, of each frame.
-        waits: milliseconds from the camera's process having it to here, of each frame.
+
+        frames: number of frames.
+
+        first: number of the first frame, as counted by the source.
+
+        last: number of the last frame.
+
+        wrong: number of messages that differ from what the source sent.
+
+        ages: milliseconds of each frame from the source to the viewer.
+
+        waits: milliseconds of each frame from the camera process to the viewer.
     """
 
     frames: int
@@ -40,15 +46,16 @@ class Seen:
 
     @property
     def share(self) -> float:
-        """Frames seen of those that the source made meanwhile."""
+        """The received share of the frames that the source sent in this time."""
         return self.frames / (self.last - self.first + 1) if self.frames else 0.0
 
 
 class Reader:
-    """Takes the bytes of one connection apart.
+    """Parses the bytes of one connection.
 
     Args:
-        exact: compare each frame with what the source of `samples` sent; otherwise look for the simulator's mark.
+
+        exact: compare each frame with that of `samples`; otherwise read the simulator's comment.
     """
 
     def __init__(self, exact: bool) -> None:
@@ -60,7 +67,7 @@ class Reader:
         self._wrong = 0
 
     def feed(self, data: memoryview) -> list[bytes]:
-        """Take bytes as they came; the pings among them, to be answered."""
+        """Parse received bytes; returns the payloads of pings, which must be answered."""
         self._buffer += data
         pings = []
         while (message := self._next()) is not None:
@@ -74,7 +81,7 @@ class Reader:
         return pings
 
     def report(self) -> Seen:
-        """What came since the last report."""
+        """What was received since the last report."""
         numbers = self._numbers
         first, last = (numbers[0], numbers[-1]) if numbers else (0, 0)
         seen = Seen(len(numbers), first, last, self._wrong, self._ages, self._waits)
@@ -102,14 +109,14 @@ class Reader:
 
     def _look(self, opcode: int, payload: bytes) -> None:
         now = time.time_ns() // 1000
-        _, _, _, _, told = _HEADER.unpack_from(payload)
+        _, _, _, _, for_information = _HEADER.unpack_from(payload)
         mark = _MARK.search(payload, 0, _MARK_WITHIN)
         if opcode != 2 or mark is None:
             self._wrong += 1
             return
         self._numbers.append(int(mark[1]))
         self._ages.append((now - int(mark[2])) / 1000)
-        self._waits.append((now - told) / 1000)
+        self._waits.append((now - for_information) / 1000)
 
     def _compare(self, opcode: int, payload: bytes) -> None:
         if opcode == 2:

@@ -1,4 +1,4 @@
-"""docs/performance.md between its marks, and docs/performance.svg."""
+"""Write the table in docs/performance.md between its marks, and docs/performance.svg."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSIONS = ("websockets", "pybase64", "aiohttp", "starlette", "uvicorn", "uvloo
 
 
 def write(figures: Sequence[Figure], plotted: dict[int, Samples]) -> None:
-    """Put the table into the document, and draw the picture where there is something to draw."""
+    """Write the table into the document, and the plot if there are samples for it."""
     text = _DOCUMENT.read_text()
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
@@ -30,7 +30,7 @@ def write(figures: Sequence[Figure], plotted: dict[int, Samples]) -> None:
 
 
 def machine() -> str:
-    """What it was measured on, in one paragraph."""
+    """The machine and the versions in one paragraph."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""A turned live view: its CPU beside Pillow's decode, turn and encode, and whether many viewers still get each frame."""
+"""Rotated live view: its CPU compared with Pillow, and whether many viewers still receive each frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from PIL import Image
 
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, judged, ratios, told
+from benchmarks.figures import Figure, Limit, for_information, judged, ratios
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 from camera.device import jpeg
@@ -22,17 +22,17 @@ from camera.orientation import Orientation
 from camera.process import environment
 from simulator.process import SimulatorProcess
 
-_TURNS = (Orientation(90), Orientation(180), Orientation(270), Orientation(0, True))
+_ORIENTATIONS = (Orientation(90), Orientation(180), Orientation(270), Orientation(0, True))
 _FRAMES, _VIEWERS = 20, 16
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of turned previews."""
-    return [*_turning(effort), *_served(effort)]
+    """All figures of rotated live view."""
+    return [*_orientation_figures(effort), *_served_figures(effort)]
 
 
 def _sample() -> bytes:
-    """A preview of 1280x720 and about 100 KB, as in all rows."""
+    """A live-view frame of 1280x720 and about 100 KB, as in all rows."""
     picture = Image.merge("RGB", [Image.effect_noise((40, 24), 90) for _ in range(3)])
     picture = picture.resize((1280, 720), Image.Resampling.BICUBIC)
     picture = Image.blend(picture, Image.effect_noise((1280, 720), 40).convert("RGB"), 0.1)
@@ -42,7 +42,7 @@ def _sample() -> bytes:
 
 
 def _milliseconds(data: bytes, orientation: Orientation, by_pillow: bool, frames: int) -> float:
-    """CPU of one frame, median of a run, in a process that does nothing else: as in a camera's process."""
+    """CPU milliseconds of one frame, as the median of a run in a separate process, as in a camera process."""
     work = jpeg.by_pillow if by_pillow else jpeg.turned
     took = []
     for _ in range(frames):
@@ -52,15 +52,19 @@ def _milliseconds(data: bytes, orientation: Orientation, by_pillow: bool, frames
     return statistics.median(took)
 
 
-def _turning(effort: Effort) -> list[Figure]:
+def _orientation_figures(effort: Effort) -> list[Figure]:
     row = "turned preview, 1280x720: CPU of one frame"
     if jpeg.turbojpeg() is None:
         return [Figure(row, "all turns", "no libturbojpeg here", "Pillow", "at most 0.5 x", "for information")]
     data = _sample()
     figures = []
     frames = min(_FRAMES, 4 * effort.calls)
-    for orientation in _TURNS:
-        with _alone(environment()) as ours, _alone({}) as theirs, _alone(environment()) as tuned:
+    for orientation in _ORIENTATIONS:
+        with (
+            _separate_process(environment()) as ours,
+            _separate_process({}) as theirs,
+            _separate_process(environment()) as tuned,
+        ):
             rounds = [
                 (
                     ours.submit(_milliseconds, data, orientation, False, frames).result(),
@@ -69,29 +73,31 @@ def _turning(effort: Effort) -> list[Figure]:
                 )
                 for _ in range(effort.parts + 1)
             ]
-        quick, plain, kept = zip(*rounds, strict=True)
+        quick, default_settings_pool, kept = zip(*rounds, strict=True)
         what = f"turned {orientation.rotation}{' and mirrored' if orientation.flip else ''} / Pillow"
-        beside = f"{statistics.median(quick):.1f} / {statistics.median(plain):.1f} ms"
-        figures.append(judged(row, what, ratios(quick, plain), beside, Limit(0.5, "x")))
-        figures.append(told(row, "the same with our memory settings for Pillow too", ratios(quick, kept), "x"))
+        beside = f"{statistics.median(quick):.1f} / {statistics.median(default_settings_pool):.1f} ms"
+        figures.append(judged(row, what, ratios(quick, default_settings_pool), beside, Limit(0.5, "x")))
+        figures.append(
+            for_information(row, "the same with our memory settings for Pillow too", ratios(quick, kept), "x")
+        )
     return figures
 
 
 @contextmanager
-def _alone(settings: dict[str, str]) -> Iterator[ProcessPoolExecutor]:
-    """A process of its own: ours with the memory settings of camera processes, Pillow's as anybody runs it."""
+def _separate_process(settings: dict[str, str]) -> Iterator[ProcessPoolExecutor]:
+    """A separate process, for our code with the memory settings of camera processes, for Pillow without."""
     before = dict(os.environ)
     os.environ.update(settings)
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            pool.submit(os.getpid).result()  # started with these
+            pool.submit(os.getpid).result()  # the process starts with these settings
             yield pool
     finally:
         os.environ.clear()
         os.environ.update(before)
 
 
-def _served(effort: Effort) -> list[Figure]:
+def _served_figures(effort: Effort) -> list[Figure]:
     with SimulatorProcess("--frame", "1280x720") as simulator, Served(simulator.cameras[0].address) as served:
         viewers = Viewers()
         viewers.connect(

@@ -1,4 +1,4 @@
-"""Frames and files whose every byte is known on both sides."""
+"""Frames and files with known content on both sides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _frames() -> tuple[bytes, ...]:
 
 
 def frame(number: int) -> bytes:
-    """The frame of that number: 100 KB that no compression makes smaller, as those of a camera."""
+    """The frame of that number: 100 KB of incompressible data, like a camera's frames."""
     return _frames()[number % _DIFFERENT]
 
 
@@ -27,12 +27,12 @@ def _messages() -> tuple[bytes, ...]:
 
 
 def message(number: int) -> bytes:
-    """That frame behind a header of 16 bytes, built once: peers need not put it together each time."""
+    """The frame with a header of 16 bytes, built once so that peers do not build it each time."""
     return _messages()[number % _DIFFERENT]
 
 
 def file(size: int) -> int:
-    """A file of that many bytes in anonymous memory; its open descriptor."""
+    """The open descriptor of a file of that many bytes in anonymous memory."""
     descriptor = os.memfd_create("sample")
     source = random.Random(2)
     with open(descriptor, "wb", closefd=False) as out:

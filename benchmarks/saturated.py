@@ -1,9 +1,9 @@
-"""The server as it is, with a camera that has frames faster than they can be delivered.
+"""The server with a camera that produces frames faster than the server can deliver them.
 
-`python -m benchmarks.saturated [options of the server]`. Everything is the server's own, from the socket to the camera
-process's channel: logins, commands, live view, slots, encoding. Only the camera process is another, and a
-stream has no highest rate (the protocol's, 120 frames/s, is below what the machine can do). BENCHMARK_LOOP=uvloop
-runs it on uvloop.
+`python -m benchmarks.saturated [options of the server]`. The code from the socket to the channel of the camera process
+is the server's: logins, commands, live view, slots, encoding. Only the camera process is replaced, and a stream has no
+maximum rate (the protocol's limit of 120 frames/s is below what the machine can do). BENCHMARK_LOOP=uvloop runs it on
+uvloop.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from service.answers import FrameStream
 from service.caller import Caller, Stream
 from service.commands import LiveViewDefaults, Service
 
-# Frames are offered a third faster than they were delivered just now: always more than the server can do, and not so
-# many more that reading those which nobody gets becomes the work that is measured.
-_MORE, _FIRST, _LOOK_EVERY_S = 1.33, 500.0, 0.02
+# Frames are produced a third faster than they were delivered last: always more than the server can deliver, but not
+# so many that reading undelivered frames dominates the measurement.
+_FACTOR, _FIRST_RATE, _LOOK_EVERY_S = 1.33, 500.0, 0.02
 _WITHOUT_LIMIT = 1e6
 
 
 class _Camera:
-    """A session whose live view comes from the feeder."""
+    """A session with live view from the feeder process."""
 
     def __init__(self) -> None:
         camera = DetectedCamera("Feeder", "feeder", Capabilities(live_view=True))
@@ -52,35 +52,35 @@ class _Camera:
         return sum(stream.viewer.sent for stream in self.streams if stream.viewer is not None)
 
     async def _pace(self, channel: AsyncChannel) -> None:
-        """Have as many frames as the viewers take, and more. Time is the CPU's: the process may stand still."""
-        await channel.send({"rate": _FIRST})
+        """Keep the feeder faster than the viewers. Rates are per CPU time, because the process may be stopped."""
+        await channel.send({"rate": _FIRST_RATE})
         while True:
             sent, at = self._sent(), time.process_time()
             await asyncio.sleep(_LOOK_EVERY_S)
             taken = (self._sent() - sent) / max(len(self.streams), 1)
             busy = time.process_time() - at
             if taken and busy > _LOOK_EVERY_S / 40:
-                await channel.send({"rate": _MORE * taken / busy})
+                await channel.send({"rate": _FACTOR * taken / busy})
 
     async def _switch(self, feed: Feed | None) -> None:
         if self._channel is None:
-            ours, theirs = channel.pair()
-            with theirs:
-                self._channel = AsyncChannel(ours, self._heard, lambda: None)
+            parent_end, child_end = channel.pair()
+            with child_end:
+                self._channel = AsyncChannel(parent_end, self._receive, lambda: None)
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "benchmarks.feeder", str(theirs.fileno()),
-                    cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
+                    sys.executable, "-m", "benchmarks.feeder", str(child_end.fileno()),
+                    cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, pass_fds=(child_end.fileno(),),
                 )  # fmt: skip
             self._pacing = asyncio.create_task(self._pace(self._channel))
 
-    def _heard(self, message: Message) -> None:
+    def _receive(self, message: Message) -> None:
         header = message.header
         orientation = Orientation(header["rotation"], header["flip"])
         self.session.live.publish(Frame(message.data, header["seq"], header["time_us"], orientation))
 
 
 class _OneCamera(Service):
-    """The commands, for the camera with the feeder in place of those of the registry."""
+    """The commands, with the feeder's camera instead of those of the registry."""
 
     def __init__(self, service: Service) -> None:
         registry, version = service.cameras.registry, service.version
@@ -94,9 +94,11 @@ class _OneCamera(Service):
         answer = await super().start_live_view(caller, payload)
         if isinstance(answer, FrameStream):
             answer.stream.fps = _WITHOUT_LIMIT
-            # Those of viewers who left count no more.
-            left = [stream for stream in self._only.streams if stream.viewer is None or stream.number in caller.streams]
-            self._only.streams = [*left, answer.stream]
+            # Streams of disconnected viewers are removed.
+            remaining = [
+                stream for stream in self._only.streams if stream.viewer is None or stream.number in caller.streams
+            ]
+            self._only.streams = [*remaining, answer.stream]
         return answer
 
 

@@ -1,4 +1,4 @@
-"""The server under measurement, as a process on a free port, with its log in a file."""
+"""The measured server as a process on a free port, with its log in a file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ class Served:
     """A running server.
 
     Args:
-        module: what is run: the server itself, or one of ours around it.
+
+        module: the module to run: the server, or a module of the benchmarks that runs it.
         *cameras: addresses of its cameras.
-        **settings: its environment beside that.
+
+        **settings: additional environment variables.
     """
 
     def __init__(self, *cameras: str, module: str = "gphoto_ws_server", **settings: str) -> None:
@@ -34,7 +36,7 @@ class Served:
         own = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": ",".join(cameras), "PHOTO_DIR": self.folder.name}
         own["STATE_DIR"] = self.folder.name + "/state"
         self.process = Running(
-            module, "--host", "127.0.0.1", "--port", "0", "--debuggable",  # its memory is measured
+            module, "--host", "127.0.0.1", "--port", "0", "--debuggable",  # so that its memory can be measured
             environment=os.environ | own | settings, log=self._log, hello=False,
         )  # fmt: skip
         self.pid = self.process.pid
@@ -43,27 +45,27 @@ class Served:
             self._wait_until_ready(cameras)
 
     def client(self) -> wire.Client:
-        """A logged-in client."""
+        """Connect a client and log in."""
         return wire.Client(self.port)
 
     def children(self, *ports: str) -> list[int]:
-        """The camera processes, or those of some cameras."""
+        """The camera processes, or only those of given cameras."""
         workers = [child for child in psutil.Process(self.pid).children() if "camera.device.worker" in child.cmdline()]
         wanted = [f'"{port}"' for port in ports] or [""]
         return [worker.pid for worker in workers if any(port in worker.cmdline()[-1] for port in wanted)]
 
     @property
     def log(self) -> str:
-        """What it logged so far."""
+        """The log so far."""
         return self._log.read_text()
 
     def longest_stall(self) -> float:
-        """Of a monitored server: the longest stall of its loop since the last call, in milliseconds."""
+        """The longest stall of a monitored server's loop since the last call, in milliseconds."""
         self.process.signal(signal.SIGUSR1)
         return float(self.process.read())
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.process.stop()
         self.folder.cleanup()
 
@@ -92,6 +94,6 @@ class Served:
 
 
 def live_view(port: str | None = None, **payload: object) -> tuple[str, ...]:
-    """What a viewer sends first: its login and the wish to watch."""
+    """The first messages of a viewer: the login and start_live_view."""
     wanted = payload if port is None else {"port": port, **payload}
     return wire.login(), wire.request("start_live_view", **wanted)

@@ -1,4 +1,4 @@
-"""One viewer on a link of 1 MB/s among fifteen quick ones."""
+"""One viewer with a link of 1 MB/s together with fifteen fast viewers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import statistics
 import time
 
 from benchmarks.effort import Effort
-from benchmarks.figures import Figure, Limit, judged, told
+from benchmarks.figures import Figure, Limit, for_information, judged
 from benchmarks.processes import Peak
 from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 from simulator.process import SimulatorProcess
 
 _OTHERS, _BYTES_A_SECOND, _FPS = 15, 1_000_000, 30
-# Memory of one viewer is less than the grain of the counter: so many slow ones are measured, and divided.
+# The memory of one viewer is below the resolution of the counter, so several slow viewers are measured.
 _MANY = 24
 _ROW = "one viewer at 1 MB/s among 15 (100 KB frames, 30 a second)"
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of the slow viewer."""
+    """All figures of the slow viewer."""
     with SimulatorProcess("--fps", str(_FPS)) as simulator, Served(simulator.cameras[0].address) as served:
         watch = live_view(format="binary", fps=_FPS)
 
@@ -45,7 +45,7 @@ def run(effort: Effort) -> list[Figure]:
             time.sleep(1)
             high = Peak(served.pid)
             time.sleep(effort.watch_s)
-            top = high.before + high.more()
+            top = high.before + high.increase()
             some.stop()
             time.sleep(0.3)
             return top
@@ -60,7 +60,7 @@ def run(effort: Effort) -> list[Figure]:
         judged(_ROW, "median age of its frames on receipt", ages,
                f"a frame takes 100 ms on that link; {statistics.median(frames):.1f} frames/s of 30 got there",
                Limit(2 * on_the_link + 100, "ms"), digits=0),
-        told(_ROW, "the same beside 2 frame times of the camera + 100 ms (167 ms)",
+        for_information(_ROW, "the same beside 2 frame times of the camera + 100 ms (167 ms)",
              [age / (2000 / _FPS + 100) for age in ages], "x"),
         judged(_ROW, "the others, the worst of them: delivered", shares, "", Limit(99, "%", at_least=True)),
         judged(_ROW, "memory of the server more at the peak than for a quick one", more, "", Limit(200, "KB"), digits=0),

@@ -1,4 +1,4 @@
-"""From the start of the process to the first answer."""
+"""The time from the start of the process to the first reply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEADLINE_S = 20.0
 
 
 def run(effort: Effort) -> list[Figure]:
-    """All lines of the start."""
+    """All figures of the start."""
     with SimulatorProcess() as simulator, tempfile.TemporaryDirectory() as folder:
         took = [_seconds(simulator.cameras[0].address, Path(folder)) for _ in range(effort.starts)]
     return [judged("start", "process started to first list_cameras answered, one camera", took, "", Limit(1, "s"))]

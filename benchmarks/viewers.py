@@ -1,7 +1,7 @@
-"""Viewers in a process of their own: `python -m benchmarks.viewers`. One request in JSON a line, one answer each.
+"""Viewers in a separate process: `python -m benchmarks.viewers`. One JSON request per line, one answer for each.
 
-Most discard what they get, inside the kernel (MSG_TRUNC), so that no server waits for them. Others read every
-message: its age and its number, or whether each byte of it is right. One may be slow.
+Most viewers discard the data in the kernel (MSG_TRUNC), so that no server waits for them. Others read every message:
+its age and its number, or they compare each byte. A viewer may be slow.
 """
 
 from __future__ import annotations
@@ -21,23 +21,29 @@ from benchmarks.processes import Running
 How = Literal["discard", "numbers", "exact"]
 _CHUNK = 1024 * 1024
 _TICK_S = 0.005
-# Who discards looks this often, so that no send of a server has to wake anybody: the clients of a real server sleep on
-# machines of their own, and here waking them cost the server more than sending (and most of the spread).
+# Viewers that discard data poll at this interval, so that a send of a server wakes no process. Real clients sleep on
+# other machines, but here waking them cost the server more than sending (and caused most of the spread).
 _NAP_S = 0.0002
 _ADMISSION_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Some viewers of one server.
+    """A group of viewers of one server.
 
     Attributes:
-        port: of the server.
-        count: how many viewers.
-        hello: HTTP request that comes first; "" for a server that sends at once.
-        messages: text messages that each of them sends then.
-        how: what they do with what they get.
-        bytes_a_second: what they read at most; 0 for no limit.
+
+        port: the port of the server.
+
+        count: number of viewers.
+
+        hello: the HTTP request to send first; "" for a server that sends at once.
+
+        messages: text messages that each viewer sends afterwards.
+
+        how: what they do with received data.
+
+        bytes_a_second: the maximum reading rate; 0 for no limit.
     """
 
     port: int
@@ -49,27 +55,27 @@ class Wanted:
 
 
 class Viewers:
-    """The process: viewers come, are counted, and leave all at once."""
+    """The viewers' process: it connects viewers, counts their bytes, and disconnects all of them."""
 
     def __init__(self) -> None:
         self._process = Running("benchmarks.viewers")
         self.pid = self._process.pid
 
     def connect(self, wanted: Wanted) -> None:
-        """Let viewers come; returns when each has sent its messages."""
+        """Connect viewers; returns when each has sent its messages."""
         self._process.ask(json.dumps(asdict(wanted)))
 
     def say(self, message: str) -> None:
-        """Have each viewer send a text message."""
+        """Send a text message from each viewer."""
         self._process.ask(json.dumps(["say", message]))
 
     def count(self) -> list[int]:
-        """The bytes that each viewer got so far."""
+        """The number of bytes that each viewer received so far."""
         counts: list[int] = json.loads(self._process.ask('"count"'))
         return counts
 
     def seen(self) -> list[reading.Seen]:
-        """What those who read saw since they came or since the last call, a value for each."""
+        """What each reading viewer received since its connection or since the last call."""
         return [reading.Seen(**one) for one in json.loads(self._process.ask('"seen"'))]
 
     def leave(self) -> None:
@@ -83,7 +89,7 @@ class Viewers:
 
 class _Viewer:
     def __init__(self, wanted: Wanted) -> None:
-        # A slow link holds little: without this the client's own kernel would keep megabytes.
+        # A slow link buffers little; without this limit the client's kernel would buffer megabytes.
         self.socket = wire.connected(wanted.port, wanted.hello, 32 * 1024 if wanted.bytes_a_second else None)
         if wanted.messages:
             self.socket.sendall(b"".join(wire.masked(text) for text in wanted.messages))
@@ -94,7 +100,7 @@ class _Viewer:
         self._allowed_at = time.monotonic()
 
     def readable(self, buffer: memoryview) -> bool:
-        """Read what is there; whether the connection is still open."""
+        """Read the available data; returns whether the connection is still open."""
         size = len(buffer)
         if self.rate:
             now = time.monotonic()
@@ -116,7 +122,7 @@ class _Viewer:
 
 
 def _admitted(wanted: Wanted) -> _Viewer:
-    """A viewer; tries again where the server has as many as it takes: some may be about to leave or to log in."""
+    """Connect a viewer, with retries while the server has too many clients: others may be disconnecting or logging in."""
     deadline = time.monotonic() + _ADMISSION_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A WebSocket client by hand on a blocking socket: what a client needs at the least, and no time of a library."""
+"""A minimal WebSocket client on a blocking socket, so that no time of a library is measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HELLO = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-_MASK_OF_ZEROS = b"\0\0\0\0"  # leaves the payload as it is; RFC 6455 wants a mask, its value is the client's
+_MASK_OF_ZEROS = b"\0\0\0\0"  # leaves the payload unchanged; RFC 6455 requires a mask, but the client chooses its value
 _TEXT, _CLOSE, _PING = 1, 8, 9
 
 
@@ -26,7 +26,7 @@ def masked(text: str) -> bytes:
 
 
 def pong(payload: bytes) -> bytes:
-    """The answer to a ping: who does not answer for 40 s is gone."""
+    """The answer to a ping; a client that does not answer is disconnected after 40 s."""
     return struct.pack(">BB", 0x8A, 0x80 | len(payload)) + _MASK_OF_ZEROS + payload
 
 
@@ -41,7 +41,7 @@ def request(command: str, /, **payload: object) -> str:
 
 
 def connected(port: int, hello: str, receive_buffer: int | None = None) -> socket.socket:
-    """A socket on which `hello` was sent and the HTTP response to it was read; nothing is sent or read for ""."""
+    """A connected socket after sending `hello` and reading the HTTP response; with "" nothing is sent or read."""
     sock = socket.socket()
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -93,7 +93,7 @@ class Client:
                 return b"".join(parts)
 
     def command(self, name: str, /, **payload: object) -> dict[str, Any]:
-        """Send a command; its reply.
+        """Send a command and return its reply.
 
         Raises:
             RuntimeError: it was an error.
@@ -105,7 +105,7 @@ class Client:
         return dict(reply)
 
     def seconds(self, name: str, /, **payload: object) -> float:
-        """How long a command takes, from the first byte sent to the last byte of the reply."""
+        """The seconds of a command from the first byte sent to the last byte of the reply."""
         text = request(name, **payload)
         started = time.perf_counter()
         self.send(text)
@@ -116,6 +116,6 @@ class Client:
         return took
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._file.close()
         self._socket.close()

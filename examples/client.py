@@ -12,7 +12,7 @@ import websockets
 
 async def capture(server: str = "ws://localhost:8765") -> dict:
     async with websockets.connect(server, max_size=64 * 2**20) as socket:
-        await socket.send(json.dumps({"token": os.environ["API_TOKEN"]}))  # silence means success
+        await socket.send(json.dumps({"token": os.environ["API_TOKEN"]}))  # there is no reply to a correct token
         await socket.send(json.dumps({"command": "capture_image", "payload": {"download": "full"}}))
         return json.loads(await socket.recv())
 

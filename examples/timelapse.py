@@ -1,4 +1,4 @@
-"""A time-lapse: a numbered picture every so many seconds. It goes on when one fails, and after a restart of anything.
+"""A time-lapse: a numbered picture at a fixed interval. It continues after errors and restarts.
 
 pip install ./clients/python
 API_TOKEN=mysecrettoken python examples/timelapse.py --every 10 --count 360 --to sunset
@@ -17,7 +17,7 @@ from gphoto_ws_client import Client, GphotoWsError
 
 async def main(options: argparse.Namespace) -> int:
     options.to.mkdir(parents=True, exist_ok=True)
-    done = max((int(file.stem) for file in options.to.iterdir() if file.stem.isdigit()), default=0)  # goes on
+    done = max((int(file.stem) for file in options.to.iterdir() if file.stem.isdigit()), default=0)  # continue
     missed = 0
     async with Client(options.server, os.environ.get("API_TOKEN", ""), reconnect_for=math.inf) as camera:
         begin, slot = time.monotonic(), 0
@@ -27,21 +27,21 @@ async def main(options: argparse.Namespace) -> int:
                 name = f"{number:05}{Path(shot.camera_filepath).suffix.lower()}"
                 saved = await camera.download(options.to / name, shot.camera_filepath)
                 print(saved.path, f"{shot.timing.file_known_ms:.0f} ms", flush=True)
-            except GphotoWsError as error:  # never shot again at once: the shutter may have fired
+            except GphotoWsError as error:  # no immediate retry, because the shutter may have been released
                 missed += 1
                 print(f"picture {number} is missing: {error.code}: {error}", file=sys.stderr, flush=True)
-            # On a grid of times: slow pictures do not add up, and times that an outage took are passed over.
+            # Times are multiples of the interval: slow pictures cause no delay in total, and times during an outage are skipped.
             slot = max(slot + 1, math.ceil((time.monotonic() - begin) / options.every))
             await asyncio.sleep(max(0.0, begin + slot * options.every - time.monotonic()))
     return 1 if missed else 0
 
 
-parser = argparse.ArgumentParser(description="A numbered picture every so many seconds.")
+parser = argparse.ArgumentParser(description="Take a numbered picture at a fixed interval.")
 parser.add_argument("--server", default="ws://localhost:8765")
 parser.add_argument("--every", type=float, default=10, help="seconds from one picture to the next")
 parser.add_argument("--count", type=int, default=360, help="how many pictures")
 parser.add_argument("--to", type=Path, default=Path("timelapse"), help="folder for the pictures")
 try:
     sys.exit(asyncio.run(main(parser.parse_args())))
-except GphotoWsError as error:  # no server, a wrong token
+except GphotoWsError as error:  # for example no server, or a wrong token
     sys.exit(str(error))

@@ -1,1 +1,1 @@
-"""Other ways to do the same work. Each is a process that says the port it listens on, and serves until it is ended."""
+"""Other programs for the same task. Each is a process that prints its port and serves until it is ended."""

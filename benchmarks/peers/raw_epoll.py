@@ -1,6 +1,6 @@
-"""The floor: one pre-built message to every connection, again and again, with epoll and nothing else.
+"""The lower bound: one pre-built message sent repeatedly to every connection, with epoll only.
 
-`python -m benchmarks.peers.raw_epoll`. It answers no handshake: a viewer that connects gets messages at once.
+`python -m benchmarks.peers.raw_epoll`. It has no handshake: a connected viewer gets messages at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from server.frame_connection import wire_message
 
 
 def main() -> None:
-    """Serve until ended."""
+    """Serve until the process is ended."""
     message = memoryview(wire_message((samples.message(0),), False))
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     poll = select.epoll()

@@ -1,7 +1,7 @@
-"""A file to each client that asks: as one JSON message made at once, or by the kernel alone (sendfile).
+"""A file for each request: as one JSON message, or sent by the kernel (sendfile).
 
-`python -m benchmarks.peers.whole_file MEGABYTES json|sendfile`. "json": a WebSocket of the same library as ours; any
-message is answered. "sendfile": a bare socket; any bytes are answered.
+`python -m benchmarks.peers.whole_file MEGABYTES json|sendfile`. "json": a WebSocket of the library
+that the server uses too; any message is a request. "sendfile": a plain socket; any bytes are a request.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _sendfile(descriptor: int, size: int) -> None:
 
 
 def main(megabytes: int, how: str) -> None:
-    """Serve until ended."""
+    """Serve until the process is ended."""
     size = megabytes * 1_000_000
     descriptor = samples.file(size)
     if how == "json":

@@ -26,7 +26,7 @@ async def _websocket(websocket: WebSocket) -> None:
 
 
 def main() -> None:
-    """Serve until ended."""
+    """Serve until the process is ended."""
     app = Starlette(routes=[WebSocketRoute("/", _websocket)])
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     config = uvicorn.Config(app, loop="asyncio", ws_per_message_deflate=False, log_level="critical", lifespan="off")

@@ -1,4 +1,4 @@
-"""The same library as ours through its public face: broadcast(), or JSON with base64 for each client anew.
+"""websockets, the library that the server uses, with its public API: broadcast(), or JSON with base64 per client.
 
 `python -m benchmarks.peers.with_websockets broadcast|json`.
 """
@@ -24,13 +24,13 @@ async def _json(connection: ServerConnection) -> None:
             picture = base64.b64encode(samples.frame(seq)).decode()
             event = {"event": "live_view_frame", "stream": 1, "seq": seq, "mimetype": "image/jpeg"}
             await connection.send(json.dumps({**event, "image_b64": picture}))
-            await asyncio.sleep(0)  # sending does not yield while the socket keeps up
+            await asyncio.sleep(0)  # send does not yield while the socket can take more data
     except ConnectionClosed:
         pass
 
 
-async def _broadcast_for_ever(connections: set[ServerConnection]) -> None:
-    """To those who have taken the last one: without that it would queue without bound."""
+async def _broadcast_endlessly(connections: set[ServerConnection]) -> None:
+    """Send to clients that have received the previous message; otherwise the queue would grow without limit."""
     seq = 0
     while True:
         ready = [connection for connection in connections if connection.transport.get_write_buffer_size() == 0]
@@ -52,7 +52,7 @@ async def _main(how: str) -> None:
     async with serve(handler, "127.0.0.1", 0, compression=None, close_timeout=0.2) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         if how == "broadcast":
-            await _broadcast_for_ever(connections)
+            await _broadcast_endlessly(connections)
         await asyncio.Event().wait()
 
 
