@@ -33,11 +33,11 @@ class Served:
     def __init__(self, *cameras: str, module: str = "gphoto_ws_server", **settings: str) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="benchmark-")
         self._log = Path(self.folder.name) / "log"
-        own = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": ",".join(cameras), "PHOTO_DIR": self.folder.name}
-        own["STATE_DIR"] = self.folder.name + "/state"
+        defaults = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": ",".join(cameras), "PHOTO_DIR": self.folder.name}
+        defaults["STATE_DIR"] = self.folder.name + "/state"
         self.process = Running(
             module, "--host", "127.0.0.1", "--port", "0", "--debuggable",  # so that its memory can be measured
-            environment=os.environ | own | settings, log=self._log, hello=False,
+            environment=os.environ | defaults | settings, log=self._log, hello=False,
         )  # fmt: skip
         self.pid = self.process.pid
         self.port = self._listening()

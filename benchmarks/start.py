@@ -31,11 +31,11 @@ def _free_port() -> int:
 
 def _seconds(camera: str, folder: Path) -> float:
     port = _free_port()
-    own = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": camera, "PHOTO_DIR": str(folder)}
+    defaults = {"API_TOKEN": wire.TOKEN, "NETWORK_CAMERAS": camera, "PHOTO_DIR": str(folder)}
     started = time.perf_counter()
     with Running(
         "gphoto_ws_server", "--host", "127.0.0.1", "--port", str(port),
-        environment=os.environ | own, log=folder / "log", hello=False,
+        environment=os.environ | defaults, log=folder / "log", hello=False,
     ):  # fmt: skip
         while True:
             try:

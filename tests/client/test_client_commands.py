@@ -51,14 +51,14 @@ async def test_capture_can_return_a_thumbnail(api: Client) -> None:
 
 async def test_a_file_and_a_part_of_it_are_returned_as_bytes(api: Client) -> None:
     shot = await api.capture_image()
-    whole = await api.download_last_image()
-    assert whole.camera_filepath == shot.camera_filepath
-    assert whole.image is not None
-    assert whole.size == len(whole.image)
-    decoded(whole.image)
+    complete = await api.download_last_image()
+    assert complete.camera_filepath == shot.camera_filepath
+    assert complete.image is not None
+    assert complete.size == len(complete.image)
+    decoded(complete.image)
     piece = await api.download_last_image(shot.camera_filepath, offset=1000, length=5000)
     assert (piece.offset, piece.length, piece.eof) == (1000, 5000, False)
-    assert piece.image == whole.image[1000:6000]
+    assert piece.image == complete.image[1000:6000]
 
 
 async def test_settings_are_read_and_changed(api: Client) -> None:

@@ -146,9 +146,9 @@ def test_live_view_data_that_makes_the_driver_loop(
 
 @pytest.mark.parametrize("variety", ["truncated", "short"])
 def test_a_truncated_live_view_frame(driver: Driver, control: Control, variety: str) -> None:
-    whole = driver.preview()["size"]
+    full_size = driver.preview()["size"]
     control.fault("malformed_live_view", variety=variety)
-    assert driver.preview()["size"] < whole
+    assert driver.preview()["size"] < full_size
     assert works(driver)
 
 

@@ -144,8 +144,8 @@ def _more_than(number: int) -> re.Pattern[str]:
     digits = str(number)
     longer = rf"\d{{{len(digits) + 1},}}"
     above = [
-        rf"{digits[:place]}[{int(digit) + 1}-9]\d{{{len(digits) - place - 1}}}"
-        for place, digit in enumerate(digits)
+        rf"{digits[:position]}[{int(digit) + 1}-9]\d{{{len(digits) - position - 1}}}"
+        for position, digit in enumerate(digits)
         if digit != "9"
     ]
     return re.compile(rf"^(?:{'|'.join([longer, *above])}) shown$")

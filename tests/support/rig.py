@@ -40,8 +40,8 @@ class Server:
 
     def __init__(self, *options: str, cwd: Path, through: Sequence[str] = (), **settings: str) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        own = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
-        environment |= {"API_TOKEN": TOKEN} | own | settings
+        defaults = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
+        environment |= {"API_TOKEN": TOKEN} | defaults | settings
         self._lines: list[str] = []
         self._changed = threading.Condition()
         # The tests count the server's descriptors. If the process is not dumpable, only root can read them.
@@ -71,12 +71,12 @@ class Server:
         """The first log line that matches; waits for it if it is not logged yet."""
         found: list[str] = []
 
-        def there() -> bool:
+        def match_found() -> bool:
             found.extend(line.rstrip("\n") for line in self._lines if re.search(pattern, line))
             return bool(found) or not self._reader.is_alive()
 
         with self._changed:
-            self._changed.wait_for(there, timeout)
+            self._changed.wait_for(match_found, timeout)
             assert found, f"no line like {pattern!r} in:\n{''.join(self._lines)}"
         return found[0]
 
