@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -49,8 +50,11 @@ def measure(folder: str) -> None:
         writer.join()
         measured.stop()
         write()
+        keeper.close()
 
-    write()  # opens the database in this thread: it is in memory and is lost when no thread has it open
+    write()
+    # The data is in memory (SQLite with a shared cache) and lost as soon as no connection has it open.
+    keeper = sqlite3.connect(measured.get_data().data_filename(), uri=True, check_same_thread=False)
     measured.start()
     writer = threading.Thread(target=write_regularly, name="coverage", daemon=True)
     writer.start()
