@@ -185,7 +185,8 @@ def build(
     """
     events = EventHub()
     registry = Registry(network, options, events.emit, drives)
-    service = Service(registry, events, live_view or LiveViewDefaults(), VERSION, limits.ALL)
+    shots = options.photos.journals.shots
+    service = Service(registry, events, shots, live_view or LiveViewDefaults(), VERSION, limits.ALL)
     return App(service, Admission(access))
 
 

@@ -84,7 +84,7 @@ class _OneCamera(Service):
 
     def __init__(self, service: Service) -> None:
         registry, version = service.cameras.registry, service.version
-        super().__init__(registry, service.events, LiveViewDefaults(), version, service.limits)
+        super().__init__(registry, service.events, service.shots, LiveViewDefaults(), version, service.limits)
         self._only = _Camera()
 
     async def _camera(self, caller: Caller, payload: c.CameraPayload) -> Session:

@@ -82,6 +82,10 @@ class CameraBusy(CameraError):
     """The camera is busy; nothing was done."""
 
 
+class CaptureAbandoned(CameraBusy):
+    """The client disconnected before its capture started, so nothing was done."""
+
+
 class CameraTimeout(CameraError):
     """The camera did not answer within the deadline."""
 

@@ -61,6 +61,7 @@ class CaptureChecked:
     at: str
     files: tuple[str, ...] | None
     message: str
+    shot: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ other module knows the format of the messages.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
@@ -81,14 +81,19 @@ class Verb:
         self.fires = self.name == "capture"
         hints = get_type_hints(method)
         self._signature = inspect.signature(method)
+        self._names = tuple(self._signature.parameters)[1:]
         self._result = hints.pop("return")
         self._parameters = {name: codec(kind) for name, kind in hints.items() if kind != OnProgress}
 
     def bind(self, *args: Any, **kwargs: Any) -> tuple[Json, OnProgress]:
         """The arguments of a call in the format of the channel, and its callback."""
-        bound = self._signature.bind(None, *args, **kwargs)
-        bound.apply_defaults()
-        values = bound.arguments
+        names = self._names
+        if len(args) == len(names) and not kwargs:  # the usual call, which need not be bound slowly
+            values: Mapping[str, Any] = dict(zip(names, args, strict=True))
+        else:
+            bound = self._signature.bind(None, *args, **kwargs)
+            bound.apply_defaults()
+            values = bound.arguments
         on_progress: OnProgress = values.get("on_progress", ignore_progress)
         return {name: one.encode(values[name]) for name, one in self._parameters.items()}, on_progress
 
@@ -112,7 +117,7 @@ class Verb:
             CameraError: the function raised it.
         """
         if (failure := message.header.get("error")) is not None:
-            raise _decode_error(failure)
+            raise decode_error(failure)
         data = message.header["result"]
         if self._result is bytes:
             return message.data
@@ -340,7 +345,7 @@ def progress(job: int, needs_s: float) -> Json:
 
 def failure(job: int, error: CameraError, lost: bool) -> Json:
     """The header of the reply to a failed job."""
-    return {"job": job, "error": _encode_error(error), "lost": lost}
+    return {"job": job, "error": encode_error(error), "lost": lost}
 
 
 def event(value: FromCamera | Opened | Alive | Lost) -> Message:
@@ -354,7 +359,7 @@ def event(value: FromCamera | Opened | Alive | Lost) -> Message:
         return Message({"event": "Frame", **head}, bytes(value.data))
     kind = type(value).__name__
     if isinstance(value, Lost):
-        return Message({"event": kind, "error": _encode_error(value.error)})
+        return Message({"event": kind, "error": encode_error(value.error)})
     return Message({"event": kind, "values": _EVENTS[kind].encode(value)})
 
 
@@ -376,23 +381,25 @@ def _incoming(message: Message) -> Reply | Progress | Opened | Alive | Lost | Fr
         if "progress" in header:
             return Progress(header["job"], header["progress"])
         error = header.get("error")
-        lost = _decode_error(error) if error and header["lost"] else None
+        lost = decode_error(error) if error and header["lost"] else None
         return Reply(header["job"], message, lost, failed=error is not None)
     kind = header["event"]
     if kind == "Frame":
         return Frame(message.data, header["seq"], header["time_us"], Orientation(*header["orientation"]))
     if kind == "Lost":
-        return Lost(_decode_error(header["error"]))
+        return Lost(decode_error(header["error"]))
     value: Opened | Alive | FromCamera = _EVENTS[kind].decode(header["values"])
     return value
 
 
-def _encode_error(error: CameraError) -> Json:
+def encode_error(error: CameraError) -> Json:
+    """The class and the attributes of an error as JSON values."""
     kind = type(error).__name__
     return {"kind": kind, **_ERRORS[kind].encode(error)}
 
 
-def _decode_error(data: Json) -> CameraError:
+def decode_error(data: Mapping[str, Any]) -> CameraError:
+    """The error from `encode_error`."""
     values = {**data}
     error: CameraError = _ERRORS[values.pop("kind")].decode(values)
     return error

@@ -93,6 +93,18 @@ _ISO = {"config_name": "iso", "label": "ISO Speed", "type": "radio"}
 _CAN = ["capture", "live_view", "config", "delete", "events"]
 _FILE = {"camera_filepath": _PATH, "filename": "IMG_0001.JPG", "mimetype": "image/jpeg", "size": 11839412}
 _PICTURE = f"/9j/4QzHRXhpZgAA{_CUT}"
+_SAVED = "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"
+_SHOT = {
+    "shot": 42,
+    "key": None,
+    "port": EXAMPLE_PORT,
+    "asked_at": "2030-12-24T18:00:00.000+00:00",
+    "state": "closed",
+    "outcome": "done",
+    "files": [{"camera_filepath": _PATH, "size": 11839412, "saved_path": _SAVED}],
+    "settings": {"iso": "400"},
+    "message": "Image captured successfully",
+}
 _LIMITS = {"message_bytes": 65536, "connections": 64, "pending_commands": 32}
 
 LIST_CAMERAS = Command(
@@ -136,9 +148,26 @@ CAPTURE_IMAGE = Command(
         "filename": "IMG_0001.JPG",
         "mimetype": "image/jpeg",
         "image_b64": _PICTURE,
-        "files": [{**_FILE, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}],
+        "files": [{**_FILE, "saved_path": _SAVED}],
         "timing": {"shutter_ms": 7.3, "file_known_ms": 186.2, "file_here_ms": 293.1},
+        "shot": 42,
     },
+)
+LIST_SHOTS = Command(
+    "list_shots",
+    c.ListShots,
+    c.ShotList,
+    "The last shots of all cameras with their outcomes, also those of earlier runs of the server.",
+    {"limit": 1},
+    {"shots": [_SHOT]},
+)
+GET_SHOT = Command(
+    "get_shot",
+    c.GetShot,
+    c.ShotReply,
+    "One shot with its outcome.",
+    {"shot": 42},
+    _SHOT,
 )
 DOWNLOAD_LAST_IMAGE = Command(
     "download_last_image",
@@ -347,6 +376,8 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         LIST_FILES,
         GET_THUMBNAIL,
         DELETE_FILE,
+        LIST_SHOTS,
+        GET_SHOT,
         SUBSCRIBE,
         UNSUBSCRIBE,
         SERVER_INFO,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from camera.model import ConfigItem, State, WidgetType
 from protocol.frames import StreamFormat
@@ -14,6 +15,8 @@ EventName = Literal[
     "capture_checked", "camera_warning", "live_view_stopped",
 ]  # fmt: skip
 
+ShotState = Literal["asked", "changed", "released", "told", "closed"]
+ShotOutcome = Literal["done", "failed", "unknown"]
 PictureInReply = Literal["none", "thumbnail", "full"]
 FileTransfer = Literal["base64", "binary"]
 Rotation = Literal[0, 90, 180, 270]
@@ -112,6 +115,11 @@ class CaptureImage(CameraPayload):
     keep_on_camera: bool = Field(
         True, description="If false, the files on the camera are deleted after they were saved."
     )
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="A text that is unique for this shot. If the same request with the same key comes again within 24 hours, no"
+        " second picture is taken: the reply is that of the first, with `repeated`.",
+    )
 
     @model_validator(mode="after")
     def _goes_with_save(self) -> CaptureImage:
@@ -136,8 +144,66 @@ class Captured(Reply):
     mimetype: str | None = Field(None, description="Type of the picture in this reply.")
     image_b64: str | None = Field(None, description="The picture or its thumbnail, as base64.")
     files: list[ImageFile] = Field(description="Every file of the shot (RAW and JPEG), the JPEG first.")
-    timing: Timing = Field(description="How long it took.")
+    timing: Timing | None = Field(
+        None, description="How long it took; missing if the picture was found after an interruption."
+    )
     warnings: list[str] | None = Field(None, description="Problems that did not prevent the picture.")
+    shot: int | None = Field(None, description="Number of the shot, for get_shot.")
+    repeated: bool | None = Field(None, description="True if an earlier request with this key took the picture.")
+
+
+class ListShots(Payload):
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="Highest number of shots in the reply.")
+    since: Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})] | None = Field(
+        None, description="Only shots that were requested at this time or later, ISO 8601 with Z or an offset."
+    )
+
+    @field_validator("since")
+    @classmethod
+    def _time(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                offset = datetime.fromisoformat(value).utcoffset()
+            except ValueError:
+                offset = None
+            if offset is None:
+                raise ValueError("Input should be a time such as 2030-12-24T18:00:00Z")
+        return value
+
+
+class GetShot(Payload):
+    shot: Annotated[int, Field(ge=1)] = Field(description="Number of the shot, from the reply to capture_image.")
+
+
+class ShotFileInfo(BaseModel):
+    camera_filepath: str = Field(description="Path on the camera.")
+    size: int | None = Field(None, description="Bytes; null if the camera does not report it.")
+    saved_path: str | None = Field(None, description="Where the file was saved on the server.")
+
+
+class ShotInfo(BaseModel):
+    shot: int = Field(description="Number of the shot.")
+    key: str | None = Field(description="The key of the request.")
+    port: str = Field(description="Where the camera was.")
+    asked_at: str = Field(description="Time of the request, ISO 8601 in UTC.")
+    state: ShotState = Field(
+        description="asked: nothing was changed yet; changed: its settings may be set; told: the outcome is known, and settings still have to"
+        " be restored; closed: finished."
+    )
+    outcome: ShotOutcome | None = Field(
+        description="done: there are files; failed: the shutter did not fire; unknown: see `message`; null if it is not known yet."
+    )
+    files: list[ShotFileInfo] = Field(description="The files of the shot.")
+    settings: dict[str, str | int | float | bool] = Field(description="The settings in the request.")
+    message: str = Field(description="What happened, in words for people.")
+
+
+class ShotList(Reply):
+    shots: list[ShotInfo] = Field(description="The shots, the newest first.")
+
+
+class ShotReply(Reply, ShotInfo):
+    pass
 
 
 class DownloadLastImage(CameraPayload):

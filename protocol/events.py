@@ -65,6 +65,7 @@ class CaptureChecked(OfCamera):
     at: str = Field(description="Time when the shot was requested, ISO 8601 in UTC.")
     files: list[str] | None = Field(description="New files on the card; null if that is unknown.")
     message: str = Field(description="The result in words, for people.")
+    shot: int | None = Field(description="Number of the shot, for get_shot; null if it could not be recorded.")
 
 
 class ConfigChanged(OfCamera):
@@ -134,7 +135,8 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}),
     EventKind("capture_checked", CaptureChecked, "The card was checked after a shot with an unknown outcome.",
               _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
-                       "message": f"New files on the card since the shot of 2030-12-24T17:59:50.000+00:00 with an unknown outcome: {_PATH}."}),
+                       "message": f"New files on the card since the shot of 2030-12-24T17:59:50.000+00:00 with an unknown outcome: {_PATH}.",
+                       "shot": 41}),
     EventKind("config_changed", ConfigChanged,
               "A setting was changed, by a command or on the camera. If several changes of one setting wait for a slow client, "
               "only the last one is sent. After a camera was opened again its settings may differ: read them again.",

@@ -72,12 +72,14 @@ class Caller:
         selected: the selected camera.
         subscribed: the subscribed events.
         streams: the live-view streams by number.
+        left: whether the caller is gone, so that nobody waits for its commands.
     """
 
     notify: Callable[[Notice], None]
     selected: Session | None = None
     subscribed: set[EventName] = field(default_factory=set)
     streams: dict[int, Stream] = field(default_factory=dict)
+    left: bool = False
 
     def free_number(self, most: int) -> int:
         """An unused stream number.
@@ -101,7 +103,8 @@ class Caller:
         return viewer.sent, viewer.dropped
 
     def leave(self) -> None:
-        """The caller disconnects: end its streams."""
+        """The caller disconnects: end its streams. Its captures that have not started are not done, unless they have a key."""
+        self.left = True
         for stream in tuple(self.streams.values()):
             if stream.viewer is not None:
                 stream.viewer.close()

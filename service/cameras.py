@@ -52,7 +52,7 @@ class Cameras:
         cameras = self.registry.known or await self.registry.cameras()
         # Drives are used only if there is no other camera.
         real = [camera for camera in cameras if not is_drive(camera.port)] or cameras
-        connected = [camera for camera in real if camera.status.connected]
+        connected = [camera for camera in real if camera.reconnect.connected]
         for only in (connected, real):
             if len(only) == 1:
                 return only[0]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar, get_args
 
-from camera.errors import LiveViewNotRunning
-from camera.model import CapturedFile
+from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, LiveViewNotRunning
+from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
 from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile
+from camera.photos.journal import Order
 from camera.registry import Registry
+from camera.remote import decode_error
 from camera.session import Session
 from protocol import catalogue
 from protocol import commands as c
@@ -27,6 +31,8 @@ from service.answers import Answer, FileTransfer, FrameStream, PictureReply
 from service.caller import Caller, Stream
 from service.cameras import Cameras
 from service.events import EventHub
+from service.orders import Orders, text_of
+from store.shots import ShotRecord, ShotStore
 
 _PIECE_BYTES = 128 * 1024
 _EVENTS: tuple[c.EventName, ...] = get_args(c.EventName)
@@ -57,13 +63,14 @@ class Service:
     Args:
         registry: the cameras.
         events: passes the events of cameras to callers.
+        shots: the records of shots.
         live_view: defaults for live view.
         version: of the server.
         limits: of the transport, for server_info; "streams" is the highest number of streams per caller.
 
     Attributes:
         cameras: selection of and information about cameras.
-        events: see above.
+        events, shots: see above.
         version: of the server.
         stopping: whether new commands are rejected.
     """
@@ -72,6 +79,7 @@ class Service:
         self,
         registry: Registry,
         events: EventHub,
+        shots: ShotStore,
         live_view: LiveViewDefaults,
         version: str,
         limits: Mapping[str, int | float],
@@ -83,11 +91,15 @@ class Service:
         self.stopping = False
         self._live_view = live_view
         self._running: set[asyncio.Task[Any]] = set()
+        self.shots = shots
+        self._orders = Orders(shots, self._start)
         self.handlers: dict[str, Handler] = dict(
             (
                 bind(catalogue.LIST_CAMERAS, self.list_cameras),
                 bind(catalogue.SELECT_CAMERA, self.select_camera),
                 bind(catalogue.CAPTURE_IMAGE, self.capture_image),
+                bind(catalogue.LIST_SHOTS, self.list_shots),
+                bind(catalogue.GET_SHOT, self.get_shot),
                 bind(catalogue.DOWNLOAD_LAST_IMAGE, self.download_last_image),
                 bind(catalogue.GET_CONFIG, self.get_config),
                 bind(catalogue.SET_CONFIG, self.set_config),
@@ -167,30 +179,96 @@ class Service:
 
     async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
         camera = await self._camera(caller, payload)
+        text = text_of(payload)
         request = CaptureRequest(
             settings=payload.settings,
             download=payload.download,
             save=payload.save,
             filename=payload.filename,
             keep_on_camera=payload.keep_on_camera,
+            order=Order(payload.key, text),
+            wanted=lambda: payload.key is not None or not caller.left,
         )
-        if request.download != "full":
-            shot = await camera.photos.capture(request, lambda shot, picture: None)
-            thumbnail = None if shot.thumbnail is None else b64encode(shot.thumbnail).decode()
-            return _captured(shot, camera, thumbnail)
-        here: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
-        taking = self._start(camera.photos.capture(request, lambda *seen: here.set_result(seen)))
-        # The picture is sent to the caller while it is being saved.
-        await asyncio.wait((here, taking), return_when=asyncio.FIRST_COMPLETED)
-        if not here.done():
-            return _captured(await taking, camera, None)
-        shot, picture = here.result()
-        mark = _mark()
+        fetched: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
 
-        async def rest() -> c.Captured:
-            return _captured(await taking, camera, mark)
+        async def capture() -> Shot:
+            return await camera.photos.capture(request, lambda *seen: fetched.set_result(seen))
 
-        return PictureReply(_captured(shot, camera, mark), mark, picture, 0, picture.size, rest)
+        if payload.key is None:
+            taking, joined = self._start(capture()), False
+        else:
+            taking, joined = self._orders.take(payload.key, text, capture)
+        if request.download == "full" and not joined:
+            # The picture is sent to the caller while it is being saved.
+            await asyncio.wait((fetched, taking), return_when=asyncio.FIRST_COMPLETED)
+            if fetched.done():
+                return _with_picture(*fetched.result(), camera, taking)
+        taken = await asyncio.shield(taking)
+        if isinstance(taken, ShotRecord):
+            return await self._repeated(camera, payload, taken)
+        reply = _captured(taken, camera, None).model_copy(update={"repeated": joined or None})
+        if payload.download == "none":
+            return reply
+        return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
+
+    async def _repeated(
+        self, camera: Session, payload: c.CaptureImage, record: ShotRecord
+    ) -> c.Captured | PictureReply[c.Captured]:
+        """The answer to a capture whose key an earlier capture had, from the record of that.
+
+        Raises:
+            CameraError: that of the earlier capture.
+        """
+        if record.outcome is None:
+            with suppress(CameraError):
+                await camera.photos.settle()
+            record = await self.shots.get(record.shot) or record
+        result = record.result
+        if "error" in result:
+            error = decode_error(result["error"])
+            again = " This is the outcome of an earlier request with the same key. To try again, use a new key."
+            raise replace(error, message=f"{error.message}{again}")
+        if record.outcome != "done":
+            raise CaptureUnknown(result.get("message") or CAPTURE_UNKNOWN)
+        files = [
+            c.ImageFile(
+                camera_filepath=file["camera_filepath"],
+                filename=file["camera_filepath"].rpartition("/")[2],
+                mimetype=mimetype_of(file["camera_filepath"]),
+                size=file.get("size"),
+                saved_path=file.get("saved_path"),
+            )
+            for file in result["files"]
+        ]
+        warnings = list(result.get("warnings", ()))
+        picture: FetchedFile | bytes | None = None
+        path = files[0].camera_filepath
+        try:
+            if payload.download == "full":
+                picture = await camera.photos.fetch(path)
+            elif payload.download == "thumbnail":
+                picture = await camera.photos.thumbnail(path)
+        except CameraError as error:
+            warnings.append(f"The picture of the earlier request cannot be read any more: {error}")
+        reply = c.Captured(
+            camera_filepath=path,
+            files=files,
+            timing=c.Timing(**result["timing"]) if "timing" in result else None,
+            warnings=warnings or None,
+            shot=record.shot,
+            repeated=True,
+        )
+        return _with(reply, CapturedFile(path, files[0].size, files[0].mimetype), picture)
+
+    async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
+        since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()
+        return c.ShotList(shots=[_shot_info(record) for record in await self.shots.last(payload.limit, since)])
+
+    async def get_shot(self, caller: Caller, payload: c.GetShot) -> c.ShotReply:
+        record = await self.shots.get(payload.shot)
+        if record is None:
+            raise RequestError("shot_not_found", f"There is no record of shot {payload.shot}.", shot=payload.shot)
+        return c.ShotReply(**_shot_info(record).model_dump())
 
     async def download_last_image(
         self, caller: Caller, payload: c.DownloadLastImage
@@ -355,11 +433,64 @@ def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:
     return c.Captured(
         camera_filepath=first.camera_filepath,
         filename=first.filename if image_b64 else None,
-        mimetype=None if not image_b64 else "image/jpeg" if shot.thumbnail is not None else first.mimetype,
+        mimetype=first.mimetype if image_b64 else None,
         image_b64=image_b64,
         files=files,
         timing=c.Timing(**shot.timing),
         warnings=[*shot.warnings, *camera.status.warnings] or None,
+        shot=shot.number,
+    )
+
+
+def _with_picture(
+    shot: Shot, picture: FetchedFile, camera: Session, taking: asyncio.Task[Any]
+) -> PictureReply[c.Captured]:
+    """The answer with a picture, before the rest of the reply is known."""
+    mark = _mark()
+
+    async def rest() -> c.Captured:
+        return _captured(await asyncio.shield(taking), camera, mark)
+
+    return PictureReply(_captured(shot, camera, mark), mark, picture, 0, picture.size, rest)
+
+
+def _with(
+    reply: c.Captured, file: CapturedFile, picture: FetchedFile | bytes | None
+) -> c.Captured | PictureReply[c.Captured]:
+    """The complete reply with the picture or the thumbnail of a file, if there is one."""
+    if picture is None:
+        return reply
+    if isinstance(picture, bytes):
+        return reply.model_copy(
+            update={
+                "filename": file.filename,
+                "mimetype": "image/jpeg",
+                "image_b64": b64encode(picture).decode(),
+            }
+        )
+    mark = _mark()
+    named = {"filename": file.filename, "mimetype": file.mimetype, "image_b64": mark}
+    return PictureReply(reply.model_copy(update=named), mark, picture, 0, picture.size)
+
+
+def _shot_info(record: ShotRecord) -> c.ShotInfo:
+    result = record.result
+    message = result.get("message") or result.get("error", {}).get("message")
+    if not message:
+        message = "Image captured successfully" if record.outcome == "done" else "The outcome is not known yet."
+    return c.ShotInfo(
+        shot=record.shot,
+        key=record.key,
+        port=record.port,
+        asked_at=datetime.fromtimestamp(record.asked_at, UTC).isoformat(timespec="milliseconds"),
+        state=record.state,
+        outcome=record.outcome,
+        files=[
+            c.ShotFileInfo(**{key: file.get(key) for key in c.ShotFileInfo.model_fields})
+            for file in result.get("files", ())
+        ],
+        settings=json.loads(record.request).get("settings", {}),
+        message=message,
     )
 
 

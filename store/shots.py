@@ -150,13 +150,13 @@ class ShotStore:
         """The shot with this number."""
         return await self._one("shot = ?", (shot,))
 
-    async def last(self, limit: int, after: int = 0) -> list[ShotRecord]:
-        """The newest shots with numbers greater than `after`, newest first."""
+    async def last(self, limit: int, since: float = 0.0) -> list[ShotRecord]:
+        """The newest shots that were asked for at `since` (seconds since 1970) or later, newest first."""
         return await self._store.read(
             lambda db: list(
                 _records(
                     db.execute(
-                        f"SELECT {_COLUMNS} FROM shots WHERE shot > ? ORDER BY shot DESC LIMIT ?", (after, limit)
+                        f"SELECT {_COLUMNS} FROM shots WHERE asked_at >= ? ORDER BY shot DESC LIMIT ?", (since, limit)
                     )
                 )
             )

@@ -20,6 +20,7 @@ from camera.errors import (
 from camera.model import CapturedFile, ConfigItem
 from camera.photos.downloads import Downloads, FetchedFile
 from camera.photos.folder import check_name, ending_of
+from camera.photos.journal import Order
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
@@ -44,6 +45,8 @@ class CaptureRequest:
         save: whether to save all files to the photo folder.
         filename: for the saved files, instead of the template; its ending is replaced by that of the file.
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
+        order: what the record of the shot says about the request.
+        wanted: returns False if the capture should not start any more, because nobody waits for it.
     """
 
     settings: Mapping[str, WantedValue] = field(default_factory=dict)
@@ -52,6 +55,8 @@ class CaptureRequest:
     save: bool = False
     filename: str | None = None
     keep_on_camera: bool = True
+    order: Order = field(default_factory=Order)
+    wanted: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Shot:
         thumbnail: a JPEG, if it was requested.
         timing: milliseconds from the request to the shutter, to the known file, and to the fetched file (if fetched).
         warnings: problems after the shutter, in sentences.
+        number: the number of its record; None if it was not recorded.
     """
 
     files: tuple[ShotFile, ...]
@@ -80,6 +86,7 @@ class Shot:
     thumbnail: bytes | None
     timing: dict[str, float]
     warnings: tuple[str, ...]
+    number: int | None = None
 
 
 # Called with what is known about the shot and with its picture, as soon as the picture was fetched.

@@ -13,6 +13,7 @@ from typing import Any
 
 from camera.errors import (
     CameraError,
+    CaptureAbandoned,
     CaptureUnknown,
     ConfigNotFound,
     ConfigReadonly,
@@ -28,9 +29,9 @@ from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.iso import OperatorsIso
-from camera.photos.journal import Body, Journals, Order
+from camera.photos.journal import Body, Journals
 from camera.photos.saver import PhotoSaver
-from camera.remote import RemoteCamera
+from camera.remote import RemoteCamera, encode_error
 from camera.values import WantedValue
 from store.database import Store
 from store.schema import MIGRATIONS
@@ -129,6 +130,8 @@ class Photos:
         """
         started = time.monotonic()
         async with self._exclusive() as camera:
+            if not request.wanted():
+                raise CaptureAbandoned("Nothing was done: the client disconnected before the capture started.")
             await self._check_unknown_shot(camera)
             if "iso" not in request.settings and (iso := await self._iso.for_still(camera)) is not None:
                 request = replace(request, preferred={"iso": iso})
@@ -139,7 +142,7 @@ class Photos:
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
         destination = Destination(self._options.saver, owner.title, owner.body.serial)
-        number = await self._card.begin_shot(owner.body, Order())
+        number = await self._card.begin_shot(owner.body, request.order)
         hooks = CaptureHooks(on_picture, self._journal.changing)
         capture = Capture(camera, self._downloads, request, destination, hooks, started)
         self.capturing = True
@@ -152,7 +155,7 @@ class Photos:
             self._start(self._check_in_background(), "look for shot")
             raise
         except CameraError as error:
-            await self._finish(number, "failed", {"message": str(error)}, capture.to_put_back)
+            await self._finish(number, "failed", {"error": encode_error(error)}, capture.to_put_back)
             raise
         except BaseException:  # shutdown or an internal error: whether it fired is unknown
             self._card.needs_check = self._driver_cache_stale = True
@@ -161,7 +164,7 @@ class Photos:
             self.capturing = False
             self._emit(StateMayDiffer())
         await self._finish(number, "done", _result(shot), capture.to_put_back)
-        return shot
+        return replace(shot, number=number)
 
     async def _finish(
         self, number: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, WantedValue]
@@ -216,6 +219,11 @@ class Photos:
     def forget_old(self) -> None:
         """Free the memory of files that were not used recently."""
         self._downloads.forget_old()
+
+    async def settle(self) -> None:
+        """Determine the outcome of a shot with an unknown outcome now. Raises CameraError if the camera is not open."""
+        async with self._exclusive() as camera:
+            await self._check_unknown_shot(camera)
 
     async def read_card(self) -> None:
         """Check a shot with an unknown outcome, and read the card of a newly opened camera."""
@@ -286,7 +294,7 @@ class Photos:
             if finding.files:
                 self._downloads.last_image = finding.files[-1]
             # Reported before that is recorded: if the server ends in between, it is reported again.
-            self._emit(CaptureChecked(finding.at, finding.files, finding.message))
+            self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot))
             await self._card.reported(finding)
 
     async def _restore_settings(self, camera: RemoteCamera) -> None:
@@ -317,7 +325,7 @@ def _result(shot: Shot) -> dict[str, Any]:
         }
         for one in shot.files
     ]
-    return {"files": files, "warnings": list(shot.warnings)}
+    return {"files": files, "timing": shot.timing, "warnings": list(shot.warnings)}
 
 
 async def _names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:

@@ -11,7 +11,16 @@ from camera.model import State, WidgetType
 from protocol import errors, examples
 from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
-from protocol.commands import ConfigTree, EventName, FileTransfer, LoginReply, PictureInReply, Rotation
+from protocol.commands import (
+    ConfigTree,
+    EventName,
+    FileTransfer,
+    LoginReply,
+    PictureInReply,
+    Rotation,
+    ShotOutcome,
+    ShotState,
+)
 from protocol.envelope import MAX_ID_LENGTH, PROTOCOL_VERSION
 from protocol.events import EVENTS, EventKind, WhyEnded
 from protocol.frames import HEADER_FIELDS, StreamFormat
@@ -30,6 +39,8 @@ _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(PictureInReply): "PictureInReply",
     get_args(FileTransfer): "FileTransfer",
     get_args(WhyEnded): "LiveViewEndReason",
+    get_args(ShotState): "ShotState",
+    get_args(ShotOutcome): "ShotOutcome",
 }
 _HEAD = (
     "# Written by `make docs` from the declarations in protocol/; do not edit.\n"

@@ -39,6 +39,7 @@ async def test_capture_with_settings_returns_the_picture(api: Client, simulator:
     assert mark(shot.image, "shot") == shots + 1
     assert decoded(shot.image).getexif().get_ifd(0x8769)[0x8827] == 400
     assert shot.files[0].camera_filepath == shot.camera_filepath
+    assert shot.timing is not None
     assert shot.timing.file_here_ms is not None
     assert (await api.get_config("iso")).value == "100"
 

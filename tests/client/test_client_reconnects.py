@@ -103,24 +103,38 @@ async def test_a_download_resumes_after_a_restart(
     assert hashlib.sha256(saved.path.read_bytes()).hexdigest() == on_camera["sha256"]
 
 
-async def test_a_capture_in_progress_at_a_disconnect_is_unknown_and_not_repeated(
+async def test_a_capture_in_progress_at_a_restart_is_found_by_its_key(
     restartable_server: Callable[..., Server], restart_control: Control
 ) -> None:
     server = restartable_server()
     async with asyncio.timeout(DEADLINE_S), Client(server.uri, server.token) as client:
-        await client.get_config("iso")  # opens the camera
+        while (await client.get_camera_info()).file_count is None:  # the content of the card is known
+            pass
         restart_control.fault("late", FULL_PRESS, after=HALF_PRESSES, seconds=3)
         shooting = asyncio.create_task(client.capture_image())
         await until(lambda: not restart_control.state()["faults"])
         await restart(restartable_server, server)
+        shot = await shooting
+        assert shot.repeated
+        (file,) = restart_control.state()["files"]
+        assert shot.camera_filepath == file["path"]
+        assert not (await client.capture_image()).repeated
+        assert restart_control.state()["shots"] == 2
+
+
+async def test_a_capture_in_progress_when_the_server_is_gone_for_good_is_unknown(
+    restartable_server: Callable[..., Server], restart_control: Control
+) -> None:
+    server = restartable_server()
+    async with asyncio.timeout(DEADLINE_S), Client(server.uri, server.token, reconnect_for=0.5) as client:
+        await client.get_config("iso")  # opens the camera
+        restart_control.fault("late", FULL_PRESS, after=HALF_PRESSES, seconds=3)
+        shooting = asyncio.create_task(client.capture_image())
+        await until(lambda: not restart_control.state()["faults"])
+        await asyncio.to_thread(server.kill)
         with pytest.raises(CaptureUnknown) as caught:
             await shooting
         assert (caught.value.code, caught.value.retryable) == ("capture_unknown", False)
-        assert (await client.get_camera_info()).connected
-        assert restart_control.state()["shots"] <= 1
-        taken = restart_control.state()["shots"]
-        await client.capture_image()
-        assert restart_control.state()["shots"] == taken + 1
 
 
 async def test_a_capture_requested_while_the_server_is_down_runs_after_the_restart(

@@ -16,7 +16,7 @@ from tests.support.rig import Client, Json, Server
 
 # A picture is taken first and deleted last; live view comes after the commands whose examples show an idle camera.
 ORDER = [
-    "list_cameras", "select_camera", "get_config", "capture_image", "set_config", "download_last_image", "get_thumbnail",
+    "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "start_live_view", "stop_live_view", "capture_preview", "subscribe", "unsubscribe",
     "server_info", "list_commands", "ping", "delete_file", "restart_camera",
 ]  # fmt: skip
@@ -70,7 +70,10 @@ async def test_every_example_gets_the_reply_shown(docs_server: Server, docs_port
     async with await Client.connect(docs_server) as client:
         await client.command("get_config", name="iso", port=docs_port)  # opens the camera, so that its model is known
         for name in ORDER:
-            await client.socket.send(with_test_camera(examples.request(name)))
+            request = examples.request(name)
+            if name == "get_shot":
+                request["payload"] = {"shot": (await client.command("list_shots"))["shots"][0]["shot"]}
+            await client.socket.send(with_test_camera(request))
             reply = await client.reply()
             while name == "get_camera_info" and "file_count" not in reply:  # the card is still being read
                 reply = await client.command(name)

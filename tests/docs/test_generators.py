@@ -97,6 +97,8 @@ async def test_json_schema_to_typescript_names_the_types_of_list_commands(bare_s
         "ImageFile",
         "Timing",
         "Range",
+        "ShotFileInfo",
+        "ShotInfo",
         "StoredMemory",
         "CheckedCapture",
         "CommandDescription",

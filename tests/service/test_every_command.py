@@ -74,7 +74,7 @@ async def service(port: str, tmp_path: Any) -> AsyncIterator[Service]:
     photos = PhotoOptions(PhotoSaver(PhotoFolder(tmp_path / "photos", "{original}")))
     events = EventHub()
     registry = Registry([port], SessionOptions(photos=photos), events.emit)
-    service = Service(registry, events, LiveViewDefaults(), "1.2.3", {"streams": 2})
+    service = Service(registry, events, photos.journals.shots, LiveViewDefaults(), "1.2.3", {"streams": 2})
     service.start()
     yield service
     await service.drain(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
+from uuid import uuid4
 
 from gphoto_ws_client.connection import Connection
 from gphoto_ws_client.decode import decode
@@ -23,6 +24,8 @@ from gphoto_ws_client.replies import (
     Pong,
     Preview,
     ServerInfo,
+    Shot,
+    ShotList,
     Subscribed,
     Thumbnail,
     Value,
@@ -38,8 +41,8 @@ class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
     `port` is a camera's port, to use another camera than the selected one. If only one camera is connected, no
-    selection is needed. After a reconnect, commands that change nothing are sent again. The others raise
-    ConnectionLost, and capture_image raises CaptureUnknown.
+    selection is needed. After a reconnect, commands that change nothing are sent again, and so is
+    capture_image, because its key prevents a second picture. The others raise ConnectionLost.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -64,9 +67,10 @@ class Commands:
         save: bool | None = None,
         filename: str | None = None,
         keep_on_camera: bool | None = None,
+        key: str | None = None,
         port: str | None = None,
     ) -> Captured:
-        """Take one picture. This command is never sent twice.
+        """Take one picture. If the connection is lost meanwhile, the client asks for the outcome of the same shot.
 
         Args:
             settings: for this shot only; restored afterwards.
@@ -75,16 +79,26 @@ class Commands:
             save: save every file of the shot to the server's photo folder.
             filename: name for the saved files; needs `save`.
             keep_on_camera: if False, the files on the camera are deleted after they were saved.
+            key: identifies the shot, up to 64 characters; by default a random one. The same call with the same key within 24 hours
+                takes no second picture.
             port: the camera.
 
         Raises:
             CaptureUnknown: the shutter may have fired, but no file was found.
             ServerError: the shutter did not fire.
         """
-        return await self._do(
+        return await self._ask(
             Captured, "capture_image", settings=None if settings is None else dict(settings), download=download,
-            save=save, filename=filename, keep_on_camera=keep_on_camera, port=port,
+            save=save, filename=filename, keep_on_camera=keep_on_camera, key=key or uuid4().hex, port=port,
         )  # fmt: skip
+
+    async def list_shots(self, *, limit: int | None = None, since: str | None = None) -> ShotList:
+        """The last shots of all cameras with their outcomes; `since` is a time in ISO 8601 with Z or an offset."""
+        return await self._ask(ShotList, "list_shots", for_camera=False, limit=limit, since=since)
+
+    async def get_shot(self, shot: int) -> Shot:
+        """One shot with its outcome, by its number."""
+        return await self._ask(Shot, "get_shot", for_camera=False, shot=shot)
 
     async def download_last_image(
         self,

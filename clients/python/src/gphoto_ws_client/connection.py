@@ -1,4 +1,4 @@
-"""A connection that reconnects automatically. Commands wait for it, and no capture is sent twice."""
+"""A connection that reconnects automatically. Commands wait for it; a repeated capture has the same key."""
 
 from __future__ import annotations
 
@@ -123,7 +123,12 @@ class Connection:
         """
         tries = not_sent = 0
         while True:
-            link = await self.link()
+            try:
+                link = await self.link()
+            except GphotoWsError as error:
+                if command == "capture_image" and tries:
+                    raise _unknown(f"{error.message.removesuffix('.')} after a capture was sent") from error
+                raise
             try:
                 async with asyncio.timeout(self._reply_timeout):
                     if for_camera and "port" not in payload:
@@ -136,10 +141,11 @@ class Connection:
                 await asyncio.wait((link.lost,))
             except ConnectionLost as lost:
                 tries += 1
+                if again and lost.retryable and tries < _TRIES:
+                    continue
                 if command == "capture_image":
                     raise _unknown(lost.message.removesuffix(".") + " while a picture was being taken") from lost
-                if not again or not lost.retryable or tries >= _TRIES:
-                    raise
+                raise
             except TimeoutError as late:
                 if command == "capture_image":
                     raise _unknown(f"There was no answer to capture_image for {self._reply_timeout:g} s") from late

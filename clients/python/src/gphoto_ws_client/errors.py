@@ -121,7 +121,7 @@ _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
     (
         RequestRefused,
         ("bad_request", "invalid_json", "unsupported_protocol", "unknown_command", "invalid_payload", "rate_limited",
-         "too_many_pending", "shutting_down", "internal_error"),
+         "too_many_pending", "shutting_down", "internal_error", "key_reused"),
     ),
     (Unauthorized, ("unauthorized",)),
     (
@@ -132,7 +132,7 @@ _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
     (CaptureUnknown, ("capture_unknown",)),
     (
         DataError,
-        ("config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
+        ("shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
          "disk_full", "folder_not_writable", "live_view_not_running"),
     ),
 )  # fmt: skip

@@ -86,6 +86,7 @@ class CaptureChecked(Event):
     at: str = ""
     files: tuple[str, ...] | None = None
     message: str = ""
+    shot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

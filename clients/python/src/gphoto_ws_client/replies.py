@@ -12,6 +12,8 @@ from typing import Any, Literal
 from gphoto_ws_client.decode import picture, required_picture
 
 State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
+ShotState = Literal["asked", "changed", "released", "told", "closed"]
+ShotOutcome = Literal["done", "failed", "unknown"]
 WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
 Value = str | int | float | bool
 
@@ -71,11 +73,44 @@ class Captured:
     message: str
     camera_filepath: str
     files: tuple[ImageFile, ...]
-    timing: Timing
+    timing: Timing | None = None
     warnings: tuple[str, ...] | None = None
+    shot: int | None = None
+    repeated: bool | None = None
     filename: str | None = None
     mimetype: str | None = None
     image: bytes | None = picture()
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFile:
+    """A file of a shot, with its size in bytes and where the server saved it."""
+
+    camera_filepath: str
+    size: int | None = None
+    saved_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """The record of a shot. `outcome` is None as long as it is not known; `settings` are those of the request."""
+
+    shot: int
+    key: str | None
+    port: str
+    asked_at: str
+    state: ShotState
+    outcome: ShotOutcome | None
+    files: tuple[ShotFile, ...]
+    settings: Mapping[str, Value]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShotList:
+    """The shots, the newest first."""
+
+    shots: tuple[Shot, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""Captures with a key: a request that comes again gets the outcome of the first, also after a restart of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from camera.photos.capture import Shot
+from protocol import commands as c
+from protocol.errors import RequestError
+from store.database import StoreUnavailable
+from store.shots import ShotRecord, ShotStore
+
+# How long an outcome is returned for its key.
+_KEPT_S = 24 * 3600.0
+
+Taken = Shot | ShotRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    request: str
+    task: asyncio.Task[Taken]
+
+
+def text_of(payload: c.CaptureImage) -> str:
+    """The request without its key, as text that is equal for equal requests."""
+    return json.dumps(payload.model_dump(mode="json", exclude={"key"}), sort_keys=True)
+
+
+class Orders:
+    """The captures with a key.
+
+    Args:
+        shots: the records of earlier captures.
+        start: runs work as a task that does not end with its caller.
+    """
+
+    def __init__(self, shots: ShotStore, start: Callable[[Awaitable[Taken]], asyncio.Task[Taken]]) -> None:
+        self._shots = shots
+        self._start = start
+        self._running: dict[str, _Running] = {}
+
+    def take(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> tuple[asyncio.Task[Taken], bool]:
+        """The task of the capture with this key, and whether it was in progress already.
+
+        Its result is a shot, or the record of an earlier capture.
+
+        Raises:
+            RequestError: key_reused; raised by the task for an earlier capture.
+        """
+        running = self._running.get(key)
+        if running is not None:
+            if running.request != request:
+                raise _reused(key)
+            return running.task, True
+        task = self._start(self._once(key, request, capture))
+        self._running[key] = _Running(request, task)
+        task.add_done_callback(lambda _: self._running.pop(key))
+        return task, False
+
+    async def _once(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> Taken:
+        try:
+            earlier = await self._shots.with_key(key, time.time() - _KEPT_S)
+        except StoreUnavailable as error:
+            raise RequestError(
+                "internal_error", f"Nothing was done, because it cannot be checked whether the key is new. {error}"
+            ) from None
+        if earlier is None:
+            return await capture()
+        if earlier.request != request:
+            raise _reused(key)
+        return earlier
+
+
+def _reused(key: str) -> RequestError:
+    return RequestError(
+        "key_reused",
+        f"Another request had the key {key!r}, and nothing was done. Use a new key for each shot.",
+        key=key,
+    )
