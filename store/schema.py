@@ -19,6 +19,7 @@ MIGRATIONS = (
         asked_at REAL NOT NULL,
         state TEXT NOT NULL,
         card_known INTEGER NOT NULL,
+        settled_at REAL,
         put_back TEXT NOT NULL DEFAULT '{}',
         outcome TEXT,
         result TEXT NOT NULL DEFAULT '{}'

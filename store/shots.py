@@ -19,7 +19,7 @@ Outcome = Literal["done", "failed", "unknown"]
 # Older ones are deleted; 100,000 shots need less than 50 MB.
 _MOST_SHOTS = 100_000
 _PRUNE_EVERY = 1000
-_COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, put_back, outcome, result"
+_COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class ShotRecord:
         asked_at: seconds since 1970.
         state: how far it is.
         card_known: whether the content of the card was known before the shot.
+        settled_at: when its files are on the card at the latest, in seconds since 1970; None if it was not released.
         put_back: settings that have to be restored, with their values before the shot.
         outcome: None until it is known.
         result: what was reported, as JSON values.
@@ -47,6 +48,7 @@ class ShotRecord:
     asked_at: float
     state: State
     card_known: bool
+    settled_at: float | None
     put_back: Mapping[str, Value]
     outcome: Outcome | None
     result: Mapping[str, Any]
@@ -114,6 +116,14 @@ class ShotStore:
         await self._store.write(
             lambda db: db.execute(
                 "UPDATE shots SET state = ?, put_back = ? WHERE shot = ?", (state, json.dumps(dict(put_back)), shot)
+            )
+        )
+
+    async def released(self, shot: int, settled_at: float) -> None:
+        """Record that the shutter is being released, and when the files are on the card at the latest."""
+        await self._store.write(
+            lambda db: db.execute(
+                "UPDATE shots SET state = 'released', settled_at = ? WHERE shot = ?", (settled_at, shot)
             )
         )
 
@@ -190,9 +200,9 @@ class ShotStore:
 
 def _records(cursor: sqlite3.Cursor) -> Iterator[ShotRecord]:
     for row in cursor:
-        shot, camera, port, key, request, asked_at, state, card_known, put_back, outcome, result = row
+        shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result = row
         yield ShotRecord(
-            shot, camera, port, key, request, asked_at, state, bool(card_known), json.loads(put_back), outcome,
+            shot, camera, port, key, request, asked_at, state, bool(card_known), settled_at, json.loads(put_back), outcome,
             json.loads(result),
         )  # fmt: skip
 

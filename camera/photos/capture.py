@@ -109,10 +109,12 @@ class CaptureHooks:
     Attributes:
         on_picture: receives the picture, if it was requested, before it is saved.
         changing: called before each change of a setting, with the settings that have to be restored and their values.
+        on_release: called with the exposure in seconds, just before the shutter may be released.
     """
 
     on_picture: OnPicture
     changing: Callable[[Mapping[str, WantedValue]], Awaitable[None]]
+    on_release: Callable[[float], None]
 
 
 class Capture:
@@ -225,7 +227,12 @@ class Capture:
 
     async def _release(self) -> list[CapturedFile]:
         """Release the shutter once; returns all files, the JPEG first."""
-        files = await self._camera.capture(lambda _: self._record_time("shutter_ms"))
+
+        def on_release(exposure_s: float) -> None:
+            self._record_time("shutter_ms")
+            self._hooks.on_release(exposure_s)
+
+        files = await self._camera.capture(on_release)
         try:
             files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
         except CameraError as error:  # it fired, but the file cannot be found

@@ -66,12 +66,14 @@ class Card:
 
     Attributes:
         finding: the result for the last shot with an unknown outcome.
+        settled_at: when the files of the last shot are on the card at the latest, in seconds since 1970.
         needs_check: there may be a shot with an unknown outcome, or settings to restore.
     """
 
     def __init__(self, journal: Journal) -> None:
         self.finding: Finding | None = None
         self.needs_check = True
+        self.settled_at = 0.0
         self._journal = journal
         self._files: Files | None = None
         self._count = 0
@@ -97,6 +99,7 @@ class Card:
         known = self._known = self._files is not None
         at, added, self._unwritten = now(), self._unwritten, []
         self._added_since = set()
+        self.settled_at = 0.0
         number = await self._journal.begin(order, at, known, added)
         self._shot = _OpenShot(number, at)
         return number
@@ -148,6 +151,7 @@ class Card:
             if records:
                 # Only the last one can be open; a shot starts after the one before was checked.
                 shot = _OpenShot(records[-1].shot, records[-1].asked_at)
+                self.settled_at = records[-1].settled_at or 0.0
                 known = await self._journal.card() if records[-1].card_known else None
             self._added_since = set()
         if shot is not None:

@@ -130,6 +130,14 @@ class Journal:
             except StoreUnavailable as error:
                 self._complain(error)
 
+    async def released(self, settled_at: float) -> None:
+        """Record that the shutter is being released, and when the files are on the card at the latest."""
+        if self._shot is not None:
+            try:
+                await self._shots.released(self._shot, settled_at)
+            except StoreUnavailable as error:
+                self._complain(error)
+
     async def finish(
         self, shot: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, Value]
     ) -> None:

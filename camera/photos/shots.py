@@ -29,7 +29,7 @@ from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.iso import OperatorsIso
-from camera.photos.journal import Body, Journals
+from camera.photos.journal import Body, Journals, now
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.values import WantedValue
@@ -38,6 +38,10 @@ from store.schema import MIGRATIONS
 from store.shots import Outcome, ShotStore
 
 _log = logging.getLogger("camera.photos.shots")
+
+# The longest time from the end of the exposure until the files are on the card, in seconds: a slow card and a full buffer.
+_WRITING_S = 10.0
+_LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class Photos:
         owner = self._owner()
         destination = Destination(self._options.saver, owner.title, owner.body.serial)
         number = await self._card.begin_shot(owner.body, request.order)
-        hooks = CaptureHooks(on_picture, self._journal.changing)
+        hooks = CaptureHooks(on_picture, self._journal.changing, self._released)
         capture = Capture(camera, self._downloads, request, destination, hooks, started)
         self.capturing = True
         self._emit(StateMayDiffer())
@@ -165,6 +169,12 @@ class Photos:
             self._emit(StateMayDiffer())
         await self._finish(number, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=number)
+
+    def _released(self, exposure_s: float) -> None:
+        # Noise reduction takes as long again as the exposure.
+        settled_at = now() + 2 * exposure_s + _WRITING_S
+        self._card.settled_at = settled_at
+        self._start(self._journal.released(settled_at), "record release")
 
     async def _finish(
         self, number: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, WantedValue]
@@ -288,7 +298,12 @@ class Photos:
             return
         await self._journal.identify(self._owner().body)
         await self._restore_settings(camera)
-        finding = await self._card.check(self._owner().body, lambda folder: _names(camera, folder))
+        finding = await self._look(camera)
+        # Without a new file, the camera may still be writing it: the shot is not taken for one that did not fire.
+        while finding is not None and not finding.files and now() < self._card.settled_at:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            await camera.renew()  # the driver has cached the content of the card
+            finding = await self._look(camera)
         if finding is not None:
             _log.warning("%s: %s", self._owner().port, finding.message)
             if finding.files:
@@ -296,6 +311,9 @@ class Photos:
             # Reported before that is recorded: if the server ends in between, it is reported again.
             self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot))
             await self._card.reported(finding)
+
+    async def _look(self, camera: RemoteCamera) -> Finding | None:
+        return await self._card.check(self._owner().body, lambda folder: _names(camera, folder))
 
     async def _restore_settings(self, camera: RemoteCamera) -> None:
         """Restore the settings of shots that could not do it: because of a lost camera, or the end of the server.

@@ -1,0 +1,87 @@
+"""A file that the camera writes long after the shutter, while its process or the server is lost and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.faults.processes import camera_process
+from tests.support.cameras import QUICK, in_factory_state
+from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.waiting import until, until_answers
+
+WRITING_S = "2.5"
+FIRST, SECOND = (f"/store_00020001/DCIM/100CANON/IMG_000{number}.JPG" for number in (1, 2))
+
+
+@pytest.fixture(scope="module")
+def slow_camera() -> Iterator[SimulatorProcess]:
+    """A camera whose files are on the card 2.5 s after the shutter."""
+    with SimulatorProcess(*QUICK[:-1], WRITING_S) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def control(slow_camera: SimulatorProcess) -> Iterator[Control]:
+    """Its control port, in factory state."""
+    with in_factory_state(slow_camera) as control:
+        yield control
+
+
+@pytest.fixture
+def start(new_server: Callable[..., Server], slow_camera: SimulatorProcess) -> Callable[[], Server]:
+    """Start a server on the camera, with the state of the servers before it."""
+    return lambda: new_server(NETWORK_CAMERAS=slow_camera.cameras[0].address, RESTART_DELAY="0.3")
+
+
+async def ready(client: Client) -> Json:
+    """Data of the camera, once the content of its card is known."""
+    while "file_count" not in (info := await client.command("get_camera_info")):
+        pass
+    return info
+
+
+async def test_the_next_shot_does_not_get_the_file_of_a_shot_whose_process_was_lost(
+    start: Callable[[], Server], control: Control
+) -> None:
+    server = start()
+    async with await Client.connect(server) as guest, await Client.connect(server) as other:
+        port = (await ready(guest))["port"]
+        await other.command("subscribe", events=["capture_checked"])
+        shot = asyncio.create_task(guest.command("capture_image", key="guest"))
+        await until(lambda: control.state()["shots"] == 1)
+        (await camera_process(server.process.pid, port)).kill()
+        with pytest.raises(CommandError, match="capture_unknown"):
+            await shot
+        assert (await other.command("capture_image"))["camera_filepath"] == SECOND
+        assert (await other.event("capture_checked"))["files"] == [FIRST]
+        assert (await guest.command("capture_image", key="guest"))["camera_filepath"] == FIRST
+    assert control.state()["shots"] == 2
+
+
+async def test_the_next_server_waits_for_the_file_of_a_shot_of_a_killed_server(
+    start: Callable[[], Server], control: Control
+) -> None:
+    server = start()
+    async with await Client.connect(server) as guest, await Client.connect(server) as other:
+        await ready(guest)
+        shot = asyncio.create_task(guest.command("capture_image", key="guest"))
+
+        async def recorded() -> bool:
+            shots = (await other.command("list_shots", limit=1))["shots"]
+            return bool(shots and shots[0]["state"] == "released")
+
+        await until_answers(recorded)
+        server.kill()
+        with suppress(ConnectionClosed):
+            await shot
+    async with await Client.connect(start()) as guest:
+        assert (await guest.command("capture_image"))["camera_filepath"] == SECOND
+        assert (await guest.command("capture_image", key="guest"))["camera_filepath"] == FIRST
+    assert control.state()["shots"] == 2
