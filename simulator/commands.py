@@ -225,7 +225,7 @@ COMMANDS: Mapping[str, Command] = {
             "seconds": "late: the delay in seconds (3)",
             "code": "code: the PTP response, such as 0x2019",
             "variety": "malformed_live_view: see varieties",
-            "execute": "silent: true: run the operation, but do not reply",
+            "execute": "silent, code, busy: true: run the operation nevertheless (false)",
             "seed": "mutate: the same seed changes the same replies in the same way (0)",
             "share": "mutate: the share of the replies that is changed, 0 to 1 (0.1)",
             "way": "mutate: see mutations (any)",

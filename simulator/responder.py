@@ -137,6 +137,8 @@ class Responder:
                 await stream.write(GARBAGE)
                 return
             case Kind.CODE | Kind.BUSY if fault:
+                if fault.execute:
+                    await self._run(request)
                 await stream.write(ptpip.response(request.transaction, fault.code))
                 return
             case Kind.LATE if fault:

@@ -19,10 +19,10 @@ from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.device.configuration import Configuration
 from camera.device.drivers import driver_for
 from camera.device.exposure import LONGEST_S, seconds
-from camera.device.gp_codes import card_read_only, from_gp, shutter_did_not_fire
+from camera.device.gp_codes import before_the_release, card_read_only, from_gp, shutter_did_not_fire
 from camera.device.queue import EventQueue
 from camera.device.quirks import quirks_of
-from camera.device.raw_calls import FILE_ADDED, TIMEOUT, RawCalls
+from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
 from camera.errors import (
     CAPTURE_UNKNOWN,
     CameraError,
@@ -57,6 +57,8 @@ from camera.values import WantedValue, convert
 # longest total wait: a slow card may get the RAW file seconds after the JPEG.
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
+# A camera that fires reports within this time that it is busy or has a file.
+_SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
 # RAW and JPEG of the largest sensors; a card with less free space may refuse the next shot.
 _LARGEST_SHOT_BYTES = 128 * 2**20
 _BUSY_PREVIEW_S = 3.0
@@ -257,7 +259,14 @@ class Driver:
                 if error.gp is not None and error.gp.code == gp.GP_ERROR_NO_MEMORY:
                     error = from_gp(gp.GP_ERROR_NO_SPACE, error.gp.text, "capture")
                 refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
-                if not (refused or self._card_explains(error)):
+                unknown = not (refused or self._card_explains(error))
+                if not unknown and not before_the_release(error):
+                    # Cameras answer with errors although they fire. What happens next decides.
+                    if (seen := self._signs_of_a_shot(exposure)) is not None and seen:
+                        paths = seen
+                        break
+                    unknown = seen is not None
+                if unknown:
                     raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
                 if isinstance(error, NotSupported):
                     raise replace(
@@ -270,6 +279,30 @@ class Driver:
         with suppress(CameraError):  # files that were found are returned; the next job reports the problem
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
+
+    def _signs_of_a_shot(self, exposure: float) -> list[str] | None:
+        """What the camera reports after it answered a release with an error.
+
+        Returns:
+            The path of the new file; an empty list if the shutter fired but no file was seen; None without any sign.
+        """
+        deadline = time.monotonic() + _SIGNS_S
+        fired = False
+        while time.monotonic() < deadline:
+            try:
+                event, data = self._queue.wait(_SIGN_PAUSE_MS)
+            except CameraError:
+                return []
+            if event == FILE_ADDED and data is not None:
+                return [data]
+            if event == CAPTURE_COMPLETE or (event == UNKNOWN and data and data.startswith("Camera Status")):
+                if not fired:
+                    fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
+            elif event == TIMEOUT:
+                time.sleep(BUSY_PAUSE_S)  # without events, libgphoto2 does not wait
+            else:
+                self._queue.keep(event, data)
+        return [] if fired else None
 
     def _card_explains(self, error: CameraError) -> bool:
         """Whether the card itself explains the refusal.

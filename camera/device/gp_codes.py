@@ -105,6 +105,13 @@ def camera_answered(error: CameraError) -> bool:
     return _ANSWER.search(_text(error)) is not None
 
 
+def before_the_release(error: CameraError) -> bool:
+    """Whether an error belongs to a step before the release: focus, half-press, or a missing function of the driver."""
+    text = _text(error)
+    marks = ("half-press failed", "auto-focus failed", "out of focus", "perhaps no focus", "does not support")
+    return isinstance(error, errors.NotSupported) or any(mark in text for mark in marks)
+
+
 def shutter_did_not_fire(error: CameraError, busy_means_not_fired: bool) -> bool:
     """Whether a failed capture certainly took no picture.
 

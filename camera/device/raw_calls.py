@@ -28,7 +28,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "gp_widget_set_value": [_POINTER, _TEXT],
 }
 # gphoto2-camera.h, CameraEventType: event types with a text, without data and with a path.
-UNKNOWN, TIMEOUT, FILE_ADDED = 0, 1, 2
+UNKNOWN, TIMEOUT, FILE_ADDED, CAPTURE_COMPLETE = 0, 1, 2, 4
 _WITH_PATH = (FILE_ADDED, 3, 5)
 
 

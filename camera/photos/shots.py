@@ -300,7 +300,7 @@ class Photos:
         await self._restore_settings(camera)
         finding = await self._look(camera)
         # Without a new file, the camera may still be writing it: the shot is not taken for one that did not fire.
-        while finding is not None and not finding.files and now() < self._card.settled_at:
+        while finding is not None and finding.files == () and now() < self._card.settled_at:
             await asyncio.sleep(_LOOK_AGAIN_S)
             await camera.renew()  # the driver has cached the content of the card
             finding = await self._look(camera)

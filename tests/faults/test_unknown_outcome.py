@@ -123,3 +123,23 @@ async def test_captures_work_if_the_state_folder_is_not_writable(
     async with await Client.connect(server) as client:
         assert (await client.command("capture_image"))["status"] == "ok"
     server.wait_for_log("Shots in progress are kept in memory only")
+
+
+@pytest.mark.parametrize("code", [0x2002, 0x200F, 0x200C, 0xA102, 0xFFFF, 0x2019], ids=hex)
+async def test_a_camera_that_fires_and_answers_with_an_error_fires_once_and_the_picture_is_known(
+    client: Client, simulator: Control, code: int
+) -> None:
+    simulator.fault("code", CAPTURE, after=FULL_PRESS, code=code, execute=True, camera=SPARE)
+    assert (await client.command("capture_image"))["camera_filepath"] == FIRST
+    assert simulator.state(SPARE)["shots"] == 1
+
+
+@pytest.mark.parametrize("code", [0x2002, 0xA102, 0xFFFF], ids=hex)
+async def test_a_camera_that_answers_with_an_error_and_does_not_fire_is_reported_within_a_second(
+    client: Client, simulator: Control, code: int
+) -> None:
+    simulator.fault("code", CAPTURE, after=FULL_PRESS, code=code, camera=SPARE)
+    with pytest.raises(CommandError) as failed:
+        await client.command("capture_image")
+    assert (failed.value.code, simulator.state(SPARE)["shots"]) == ("camera_error", 0)
+    assert (await client.command("capture_image"))["camera_filepath"] == FIRST
