@@ -86,6 +86,10 @@ class CaptureAbandoned(CameraBusy):
     """The client disconnected before its capture started, so nothing was done."""
 
 
+class NotRecorded(CameraError):
+    """The server cannot record the shot, which its key needs."""
+
+
 class CameraTimeout(CameraError):
     """The camera did not answer within the deadline."""
 

@@ -200,6 +200,7 @@ class Session:
             item = await camera.set_config(name, value)
         if item.name == "iso":
             self._iso.before_preview = None  # an explicit change is not reverted after live view
+        await self.photos.setting_chosen(item.name)
         if item.name == "capturetarget":
             self.reconnect.capture_target = str(item.value)  # new processes must set it again
         self._emit_here(ConfigChanged(item.name, item.value))
@@ -296,6 +297,7 @@ class Session:
     async def _resume(self) -> None:
         """Continue after the camera was opened: restart streams, restore the ISO, read the card."""
         await self.live.resume()
+        await self.photos.restore_settings()  # first, because the ISO before a shot may be that of live view
         await self._end_preview()
         await self.photos.read_card()
 

@@ -172,7 +172,9 @@ class ListShots(Payload):
 
 
 class GetShot(Payload):
-    shot: Annotated[int, Field(ge=1)] = Field(description="Number of the shot, from the reply to capture_image.")
+    shot: Annotated[int, Field(ge=1, lt=2**63)] = Field(
+        description="Number of the shot, from the reply to capture_image."
+    )
 
 
 class ShotFileInfo(BaseModel):
@@ -187,7 +189,7 @@ class ShotInfo(BaseModel):
     port: str = Field(description="Where the camera was.")
     asked_at: str = Field(description="Time of the request, ISO 8601 in UTC.")
     state: ShotState = Field(
-        description="asked: nothing was changed yet; changed: its settings may be set; told: the outcome is known, and settings still have to"
+        description="asked: nothing was changed yet; changed: its settings may be set; released: the shutter may have opened; told: the outcome is known, and settings still have to"
         " be restored; closed: finished."
     )
     outcome: ShotOutcome | None = Field(

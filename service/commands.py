@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar, get_args
 
-from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, LiveViewNotRunning
+from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound, LiveViewNotRunning
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
 from camera.photos.capture import CaptureRequest, Shot
@@ -178,8 +178,14 @@ class Service:
     # -- pictures
 
     async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
-        camera = await self._camera(caller, payload)
         text = text_of(payload)
+        try:
+            camera = await self._camera(caller, payload)
+        except (CameraError, RequestError):  # the outcome of an earlier request is known without the camera
+            record = await self._orders.earlier(payload.key, text) if payload.key is not None else None
+            if record is None:
+                raise
+            return await self._repeated(payload, record)
         request = CaptureRequest(
             settings=payload.settings,
             download=payload.download,
@@ -205,15 +211,13 @@ class Service:
                 return _with_picture(*fetched.result(), camera, taking)
         taken = await asyncio.shield(taking)
         if isinstance(taken, ShotRecord):
-            return await self._repeated(camera, payload, taken)
+            return await self._repeated(payload, taken)
         reply = _captured(taken, camera, None).model_copy(update={"repeated": joined or None})
         if payload.download == "none":
             return reply
         return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
 
-    async def _repeated(
-        self, camera: Session, payload: c.CaptureImage, record: ShotRecord
-    ) -> c.Captured | PictureReply[c.Captured]:
+    async def _repeated(self, payload: c.CaptureImage, record: ShotRecord) -> c.Captured | PictureReply[c.Captured]:
         """The answer to a capture whose key an earlier capture had, from the record of that.
 
         Raises:
@@ -221,7 +225,7 @@ class Service:
         """
         if record.outcome is None:
             with suppress(CameraError):
-                await camera.photos.settle()
+                await (await self.cameras.registry.by_port(record.port)).photos.settle()
             record = await self.shots.get(record.shot) or record
         result = record.result
         if "error" in result:
@@ -241,14 +245,22 @@ class Service:
             for file in result["files"]
         ]
         warnings = list(result.get("warnings", ()))
+        if payload.save and not any(file.saved_path for file in files):
+            warnings.append("The picture was not saved. Save it with capture_image or download it.")
         picture: FetchedFile | bytes | None = None
         path = files[0].camera_filepath
         try:
+            if payload.download != "none":
+                # The request may come from a client that has selected another camera meanwhile.
+                camera = await self.cameras.registry.by_port(record.port)
             if payload.download == "full":
                 picture = await camera.photos.fetch(path)
+                if files[0].size not in (None, picture.size):
+                    raise FileNotFound("There is another file with its name on the card.")
             elif payload.download == "thumbnail":
                 picture = await camera.photos.thumbnail(path)
         except CameraError as error:
+            picture = None
             warnings.append(f"The picture of the earlier request cannot be read any more: {error}")
         reply = c.Captured(
             camera_filepath=path,

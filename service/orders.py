@@ -28,7 +28,7 @@ class _Running:
 
 def text_of(payload: c.CaptureImage) -> str:
     """The request without its key, as text that is equal for equal requests."""
-    return json.dumps(payload.model_dump(mode="json", exclude={"key"}), sort_keys=True)
+    return json.dumps(payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True), sort_keys=True)
 
 
 class Orders:
@@ -62,18 +62,24 @@ class Orders:
         task.add_done_callback(lambda _: self._running.pop(key))
         return task, False
 
-    async def _once(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> Taken:
+    async def earlier(self, key: str, request: str) -> ShotRecord | None:
+        """The record of an earlier capture with this key.
+
+        Raises:
+            RequestError: key_reused, or the records cannot be read.
+        """
         try:
             earlier = await self._shots.with_key(key, time.time() - _KEPT_S)
         except StoreUnavailable as error:
             raise RequestError(
-                "internal_error", f"Nothing was done, because it cannot be checked whether the key is new. {error}"
+                "not_recorded", f"Nothing was done, because it cannot be checked whether the key is new. {error}"
             ) from None
-        if earlier is None:
-            return await capture()
-        if earlier.request != request:
+        if earlier is not None and earlier.request != request:
             raise _reused(key)
         return earlier
+
+    async def _once(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> Taken:
+        return await self.earlier(key, request) or await capture()
 
 
 def _reused(key: str) -> RequestError:

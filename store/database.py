@@ -108,7 +108,8 @@ class Store:
             value: R | None = None
             error: Exception | None = None
             try:
-                value = work(connection)
+                if not abandoned:
+                    value = work(connection)
             except sqlite3.Error as problem:
                 error = StoreUnavailable(f"{self._path} cannot be used: {problem}.")
             except Exception as problem:
@@ -119,13 +120,12 @@ class Store:
                 return
 
         self._jobs.put(job)
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                return await result
-        except TimeoutError:
+        await asyncio.wait((result,), timeout=_DEADLINE_S)
+        if not result.done():  # even if the loop itself was late
             abandoned = True
             self._hanging += 1
-            raise StoreUnavailable(f"The disk of {self._path} does not respond.") from None
+            raise StoreUnavailable(f"The disk of {self._path} does not respond.")
+        return result.result()
 
     # -- in the thread
 
@@ -173,6 +173,9 @@ class Store:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA foreign_keys=ON")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (condition,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if condition != "ok":
+                raise sqlite3.DatabaseError(condition)
             if version > len(self._migrations):
                 raise sqlite3.OperationalError(f"it was written by a newer server (schema {version})")
             for number, script in enumerate(self._migrations[version:], version + 1):

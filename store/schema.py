@@ -19,7 +19,6 @@ MIGRATIONS = (
         asked_at REAL NOT NULL,
         state TEXT NOT NULL,
         card_known INTEGER NOT NULL,
-        settled_at REAL,
         put_back TEXT NOT NULL DEFAULT '{}',
         outcome TEXT,
         result TEXT NOT NULL DEFAULT '{}'
@@ -33,4 +32,5 @@ MIGRATIONS = (
         PRIMARY KEY (camera, folder, name)
     ) WITHOUT ROWID;
     """,
+    "ALTER TABLE shots ADD COLUMN settled_at REAL",
 )

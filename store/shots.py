@@ -115,7 +115,9 @@ class ShotStore:
         """Record the state and the settings that have to be restored."""
         await self._store.write(
             lambda db: db.execute(
-                "UPDATE shots SET state = ?, put_back = ? WHERE shot = ?", (state, json.dumps(dict(put_back)), shot)
+                "UPDATE shots SET state = iif(state = 'released' AND ?1 = 'changed', state, ?1), put_back = ?2"
+                " WHERE shot = ?3",
+                (state, json.dumps(dict(put_back)), shot),
             )
         )
 

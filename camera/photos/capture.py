@@ -188,29 +188,27 @@ class Capture:
     async def _prepare(self) -> None:
         for name, value in self._request.preferred.items():
             try:
-                item = await self._camera.get_config(name)
-                await self._announce(name, item)
-                await self._camera.set_config(name, value)
-                self._before.setdefault(name, item)
+                await self._change(name, value)
             except CameraError as error:
                 self._warnings.append(f"{name} was not set to {value}: {error}")
         for name, value in self._request.settings.items():
-            item = await self._camera.get_config(name)
-            await self._announce(name, item)
-            try:
-                await self._camera.set_config(name, value)
-            except ValueVetoed:  # the value was written nevertheless
-                self._before.setdefault(name, item)
-                raise
-            except (ConfigReadonly, InvalidValue, NotSupported):  # rejected before anything was written
-                raise
-            except CameraError:
-                self._before.setdefault(name, item)
-                raise
-            self._before.setdefault(name, item)
+            await self._change(name, value)
 
-    async def _announce(self, name: str, item: ConfigItem) -> None:
-        await self._hooks.changing(_values({name: item, **self._before}))
+    async def _change(self, name: str, value: WantedValue) -> None:
+        """Change a setting, and note its value before, unless it was rejected before anything was written."""
+        item = await self._camera.get_config(name)
+        await self._hooks.changing(_values({**self._before, name: self._before.get(name, item)}))
+        try:
+            await self._camera.set_config(name, value)
+        except ValueVetoed:  # the value was written nevertheless
+            self._before.setdefault(name, item)
+            raise
+        except (ConfigReadonly, InvalidValue, NotSupported):  # rejected before anything was written
+            raise
+        except CameraError:
+            self._before.setdefault(name, item)
+            raise
+        self._before.setdefault(name, item)
 
     async def _put_back(self) -> tuple[str, ...]:
         done = []

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
+from camera.model import mimetype_of
 from camera.photos.journal import Body, Journal, Order, as_text, now
 from store.shots import Outcome
 
@@ -29,14 +30,19 @@ class Finding:
     """The result of the check after a shot with an unknown outcome.
 
     Attributes:
-        at: time of the request, ISO 8601 in UTC.
+        asked_at: time of the request, in seconds since 1970.
         files: the new files on the card; None if they are unknown.
         shot: the number of the shot; None if it was not recorded.
     """
 
-    at: str
+    asked_at: float
     files: tuple[str, ...] | None
     shot: int | None
+
+    @property
+    def at(self) -> str:
+        """Time of the request, ISO 8601 in UTC."""
+        return as_text(self.asked_at)
 
     @property
     def message(self) -> str:
@@ -165,7 +171,7 @@ class Card:
                 except CameraError as error:
                     _log.warning("Card cannot be read: %s: %s", body.port, error)
             new = await _new_files(known, files, self._added_since)
-            self.finding = Finding(as_text(shot.asked_at), new, shot.number)
+            self.finding = Finding(shot.asked_at, new, shot.number)
             self._checked = files
             return self.finding
         self.needs_check = False
@@ -242,7 +248,7 @@ async def _new_files(
         new += (f"{folder}/{name}" for name in names - known.get(folder, frozenset()))
         await asyncio.sleep(0)  # one folder at a time, because there may be 50,000 files
     here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
-    return tuple(sorted({*new, *here}))
+    return tuple(sorted({*new, *here}, key=lambda path: (mimetype_of(path) != "image/jpeg", path)))
 
 
 async def _read_all(list_folder: ListFolder) -> Files | None:

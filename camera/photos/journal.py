@@ -5,6 +5,7 @@ Records are an addition to the shot itself: if the store cannot be used, the sho
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from camera.errors import NotRecorded
 from camera.ports import is_usb
 from store.database import StoreUnavailable
 from store.shots import NewShot, Outcome, ShotRecord, ShotStore, Value
@@ -46,6 +48,7 @@ class Journals:
     def __init__(self, shots: ShotStore) -> None:
         self.shots = shots
         self._users: dict[int, Journal] = {}
+        self._choosing = asyncio.Lock()  # two cameras with one serial number may be opened at the same time
 
     def journal(self) -> Journal:
         """A journal for one camera."""
@@ -61,6 +64,10 @@ class Journals:
         Raises:
             StoreUnavailable: the number is not known.
         """
+        async with self._choosing:
+            return await self._choose(body, user, own)
+
+    async def _choose(self, body: Body, user: Journal, own: int | None) -> int:
         model, serial = body.model, body.serial or ""
         known = await self.shots.cameras(model, serial)
         free = {number: port for number, port in known.items() if self._users.get(number, user) is user}
@@ -108,6 +115,9 @@ class Journal:
     ) -> int | None:
         """Record that a shot starts; returns its number, None if that was not possible.
 
+        Raises:
+            NotRecorded: that was not possible, and the order has a key.
+
         Args:
             asked_at: seconds since 1970.
             card_known: whether the content of the card is known.
@@ -120,6 +130,10 @@ class Journal:
                 self._shot = await self._shots.begin(new, added)
             except StoreUnavailable as error:
                 self._complain(error)
+        if self._shot is None and order.key is not None:
+            raise NotRecorded(
+                "Nothing was done: the shot cannot be recorded, so its key could not prevent a second picture."
+            )
         return self._shot
 
     async def changing(self, put_back: Mapping[str, Value]) -> None:
@@ -148,10 +162,10 @@ class Journal:
             except StoreUnavailable as error:
                 self._complain(error)
 
-    async def restored(self, record: ShotRecord) -> None:
-        """Record that the settings before a shot are restored."""
+    async def put_back(self, record: ShotRecord, left: Mapping[str, Value]) -> None:
+        """Record which settings before a shot are still to be restored."""
         try:
-            await self._shots.change(record.shot, "closed" if record.outcome else record.state, {})
+            await self._shots.change(record.shot, "closed" if record.outcome and not left else record.state, left)
         except StoreUnavailable as error:
             self._complain(error)
 

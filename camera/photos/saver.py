@@ -36,8 +36,15 @@ class PhotoSaver:
         Raises:
             FolderNotWritable: the message has the reason.
         """
-        await self._run(_LOOK_S, lambda call: self.folder.check_writable())
-        return await self._run(_LOOK_S, lambda call: self.folder.sweep())
+
+        def prepare(call: Call) -> int:
+            try:
+                self.folder.check_writable()
+                return self.folder.sweep()
+            except OSError as error:
+                raise self._unreadable(error) from error
+
+        return await self._run(_LOOK_S, prepare)
 
     async def check_room(self, size: int) -> None:
         """Check that `size` bytes fit. Raises DiskFull, FolderNotWritable."""
@@ -64,9 +71,7 @@ class PhotoSaver:
                 name = stem or self.folder.name(original, camera, serial, datetime.now())
                 return self.folder.claim(name, endings)
             except OSError as error:
-                raise FolderNotWritable(
-                    f"The photo folder cannot be read: {error.strerror}.", folder=str(self.folder.folder)
-                ) from error
+                raise self._unreadable(error) from error
 
         return await self._run(_LOOK_S, claim)
 
@@ -85,6 +90,10 @@ class PhotoSaver:
             return str(self.folder.save(name, ending, file.size, copy, lambda: call.abandoned))
 
         return await self._run(_WRITE_S, save)
+
+    def _unreadable(self, error: OSError) -> FolderNotWritable:
+        folder = self.folder.folder
+        return FolderNotWritable(f"The photo folder {folder} cannot be read: {error.strerror}.", folder=str(folder))
 
     async def _run(self, deadline_s: float, function: Callable[[Call], R]) -> R:
         try:

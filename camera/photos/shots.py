@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from camera.errors import (
+    CameraDisconnected,
     CameraError,
+    CameraIO,
+    CameraTimeout,
     CaptureAbandoned,
     CaptureUnknown,
-    ConfigNotFound,
-    ConfigReadonly,
-    InvalidValue,
     NoImage,
-    NotSupported,
 )
 from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
@@ -42,6 +41,8 @@ _log = logging.getLogger("camera.photos.shots")
 # The longest time from the end of the exposure until the files are on the card, in seconds: a slow card and a full buffer.
 _WRITING_S = 10.0
 _LOOK_AGAIN_S = 1.0
+# If restoring the settings of a shot loses the camera this often, they are left as they are.
+_RESTORE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Photos:
         self._journal = options.journals.journal()
         self._card = Card(self._journal)
         self._driver_cache_stale = False  # after a shot with an unknown outcome
+        self._lost_restoring: dict[int, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -299,8 +301,11 @@ class Photos:
         await self._journal.identify(self._owner().body)
         await self._restore_settings(camera)
         finding = await self._look(camera)
-        # Without a new file, the camera may still be writing it: the shot is not taken for one that did not fire.
-        while finding is not None and finding.files == () and now() < self._card.settled_at:
+        # Without a new file, the camera may still be writing it: the shot is not taken for one that did not fire. The wait is
+        # counted by the monotonic clock and limited, because the clock may have been set since the release.
+        longest = self._card.settled_at - (finding.asked_at if finding is not None else 0.0)
+        wait_until = time.monotonic() + min(self._card.settled_at - now(), longest)
+        while finding is not None and finding.files == () and time.monotonic() < wait_until:
             await asyncio.sleep(_LOOK_AGAIN_S)
             await camera.renew()  # the driver has cached the content of the card
             finding = await self._look(camera)
@@ -311,6 +316,20 @@ class Photos:
             # Reported before that is recorded: if the server ends in between, it is reported again.
             self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot))
             await self._card.reported(finding)
+
+    async def restore_settings(self) -> None:
+        """Restore the settings of interrupted shots now; if the camera is lost, after the next opening."""
+        with suppress(CameraError):
+            async with self._exclusive() as camera:
+                await self._journal.identify(self._owner().body)
+                await self._restore_settings(camera)
+
+    async def setting_chosen(self, name: str) -> None:
+        """A client has set a setting on purpose, so that no earlier value of it is restored any more."""
+        for record in await self._journal.open_shots():
+            if name in record.put_back:
+                left = {other: value for other, value in record.put_back.items() if other != name}
+                await self._journal.put_back(record, left)
 
     async def _look(self, camera: RemoteCamera) -> Finding | None:
         return await self._card.check(self._owner().body, lambda folder: _names(camera, folder))
@@ -326,10 +345,17 @@ class Photos:
                 try:
                     await camera.set_config(name, value)
                     _log.info("%s: %s restored to %s after an interrupted shot", self._owner().port, name, value)
-                except (ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported) as error:
-                    _log.warning("%s: %s could not be restored to %s: %s", self._owner().port, name, value, error)
+                except (CameraDisconnected, CameraIO, CameraTimeout) as error:
+                    self._lost_restoring[record.shot] = lost = self._lost_restoring.get(record.shot, 0) + 1
+                    if lost < _RESTORE_TRIES:
+                        raise
+                    _log.warning("%s: %s was not restored to %s: %s", self._owner().port, name, value, error)
+                    break
+                except CameraError as error:
+                    _log.warning("%s: %s was not restored to %s: %s", self._owner().port, name, value, error)
             if record.put_back:
-                await self._journal.restored(record)
+                self._lost_restoring.pop(record.shot, None)
+                await self._journal.put_back(record, {})
 
 
 def _result(shot: Shot) -> dict[str, Any]:

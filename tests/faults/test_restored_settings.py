@@ -26,7 +26,7 @@ def start(new_server: Callable[..., Server], ports: list[str]) -> Callable[[], S
     return lambda: new_server(NETWORK_CAMERAS=ports[SPARE], RESTART_DELAY="0.3")
 
 
-async def shutter_hangs(client: Client, simulator: Control) -> asyncio.Task[object]:
+async def slow_shutter(client: Client, simulator: Control) -> asyncio.Task[object]:
     """A shot with its own settings, whose shutter has been released and whose answer is late."""
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=8, camera=SPARE)
     shooting = asyncio.create_task(client.command("capture_image", settings=SETTINGS))
@@ -55,7 +55,7 @@ async def test_a_server_that_ends_during_a_shot_leaves_it_to_the_next(
 ) -> None:
     server = start()
     async with await Client.connect(server) as client:
-        shooting = await shutter_hangs(client, simulator)
+        shooting = await slow_shutter(client, simulator)
         if number == signal.SIGKILL:
             server.kill()
         else:
@@ -71,7 +71,7 @@ async def test_a_camera_process_that_is_lost_during_a_shot_leaves_it_to_the_next
 ) -> None:
     server = start()
     async with await Client.connect(server) as client:
-        shooting = await shutter_hangs(client, simulator)
+        shooting = await slow_shutter(client, simulator)
         simulator.power(False, camera=SPARE)
         (await camera_process(server.process.pid, ports[SPARE])).kill()
         with pytest.raises(CommandError, match="capture_unknown"):
@@ -79,3 +79,43 @@ async def test_a_camera_process_that_is_lost_during_a_shot_leaves_it_to_the_next
     simulator.clear(SPARE)
     simulator.power(True, camera=SPARE)
     await restored(server)
+
+
+async def test_a_setting_that_cannot_be_restored_stops_no_later_shot(
+    start: Callable[[], Server], simulator: Control
+) -> None:
+    server = start()
+    async with await Client.connect(server) as client:
+        shooting = await slow_shutter(client, simulator)
+        server.kill()
+        with suppress(CommandError, ConnectionClosed):
+            await shooting
+    simulator.clear(SPARE)
+    simulator.fault("code", "0x9110", code=0x200F, times=None, camera=SPARE)  # every change of a setting is refused
+    async with await Client.connect(start()) as client:
+        assert await client.command("capture_image")
+    simulator.clear(SPARE)
+
+
+async def test_a_setting_that_was_set_on_purpose_is_not_restored(
+    start: Callable[[], Server], simulator: Control
+) -> None:
+    server = start()
+    async with await Client.connect(server) as client:
+        shooting = await slow_shutter(client, simulator)
+        simulator.power(False, camera=SPARE)
+        with pytest.raises(CommandError):
+            await shooting
+        simulator.clear(SPARE)
+        simulator.fault("code", "0x9110", code=0x200F, times=None, camera=SPARE)
+        simulator.power(True, camera=SPARE)
+
+        async def chosen() -> bool:
+            simulator.clear(SPARE)
+            with suppress(CommandError):
+                return bool(await client.command("set_config", name="iso", value="1600"))
+            return False
+
+        await until_answers(chosen)
+        await client.command("capture_image")
+        assert (await client.command("get_config", name="iso"))["value"] == "1600"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from simulator.client import Control
+from simulator.process import SimulatorProcess
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import until
 
@@ -140,3 +142,37 @@ async def test_without_a_database_keys_work_until_the_server_ends(
         first = await guest.command("capture_image", key="guest-17")
         assert (await guest.command("capture_image", key="guest-17"))["shot"] == first["shot"]
     assert camera.state()["shots"] == 1
+
+
+async def test_the_picture_of_a_repeated_request_is_that_of_its_own_camera(
+    new_server: Callable[..., Server], shared_cameras: SimulatorProcess, simulator: Control, ports: list[str]
+) -> None:
+    server = new_server(NETWORK_CAMERAS=",".join(ports))
+    order: Json = {"key": "guest-17", "download": "full"}
+    async with await Client.connect(server) as booth:
+        await booth.command("select_camera", port=ports[1])
+        first = await booth.command("capture_image", **order)
+    async with await Client.connect(server) as booth:
+        assert await booth.command("capture_image", **order | {"key": "other"}, port=ports[0])
+        await booth.command("select_camera", port=ports[0])
+        assert (await booth.command("capture_image", **order))["image_b64"] == first["image_b64"]
+    async with await Client.connect(server) as booth:  # which has selected none
+        assert (await booth.command("capture_image", **order))["image_b64"] == first["image_b64"]
+
+
+async def test_an_order_that_cannot_be_recorded_is_not_done(
+    new_booth: Callable[..., Server], camera: Control, tmp_path: Path
+) -> None:
+    server = new_booth()
+    async with await Client.connect(server) as booth:
+        await booth.command("capture_image", key="guest-17")
+        other = sqlite3.connect(tmp_path / "state" / "store.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # as a disk that cannot be written to
+        with pytest.raises(CommandError) as rejected:
+            await booth.command("capture_image", key="guest-18")
+        assert rejected.value.code == "not_recorded"
+        assert camera.state()["shots"] == 1
+        assert await booth.command("capture_image")  # without a key, the record is not necessary
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await booth.command("capture_image", key="guest-18"))["shot"]

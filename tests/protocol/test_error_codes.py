@@ -19,7 +19,7 @@ from protocol.errors import KINDS, ErrorCode, RequestError
 # Each error class and its code.
 CAMERA_ERRORS: dict[str, ErrorCode] = {
     "CameraError": "camera_error", "CameraRefused": "camera_error", "CameraBusy": "camera_busy",
-    "CaptureAbandoned": "camera_busy",
+    "CaptureAbandoned": "camera_busy", "NotRecorded": "not_recorded",
     "CameraTimeout": "camera_timeout", "CameraIO": "camera_io", "OutOfStep": "camera_io", "NoPermission": "camera_io",
     "CameraNotFound": "camera_not_found", "CameraDisconnected": "camera_disconnected",
     "CameraUnreachable": "camera_disconnected", "CameraClaimed": "camera_claimed",

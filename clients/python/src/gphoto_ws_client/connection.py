@@ -8,7 +8,14 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gphoto_ws_client.errors import CaptureUnknown, ConnectionFailed, ConnectionLost, GphotoWsError, NoReply
+from gphoto_ws_client.errors import (
+    CaptureUnknown,
+    ConnectionFailed,
+    ConnectionLost,
+    GphotoWsError,
+    NoReply,
+    ServerError,
+)
 from gphoto_ws_client.link import Claim, Json, Link, NotSent
 from gphoto_ws_client.login import FINAL_CLOSE_CODES, Address
 
@@ -19,6 +26,12 @@ _FLOODED, _PAUSE_AFTER_FLOOD_S = 4429, 10.0
 _TRIES = 3
 # Limit for connections that are lost before the command was sent, for example during the selection of the camera.
 _TRIES_TO_SEND = 5
+_ABOUT_THE_REPETITION = frozenset(
+    (
+        "shutting_down", "not_recorded", "internal_error", "camera_not_found", "no_camera_selected", "rate_limited",
+        "too_many_pending", "camera_disconnected",
+    )
+)  # fmt: skip
 # A connection that lasts longer than this is stable.
 _STEADY_S = 2.0
 
@@ -134,9 +147,16 @@ class Connection:
                     if for_camera and "port" not in payload:
                         await self._select(link)
                     return await link.request(command, payload, claim)
+            except ServerError as error:
+                # It is about the repetition, not about the shot that may have been taken.
+                if command == "capture_image" and tries and error.code in _ABOUT_THE_REPETITION:
+                    raise _unknown(f"{error.message.removesuffix('.')} (when the capture was repeated)") from error
+                raise
             except NotSent:
                 not_sent += 1
                 if not_sent >= _TRIES_TO_SEND:
+                    if command == "capture_image" and tries:
+                        raise _unknown("The connection was lost while a picture was being taken") from None
                     raise
                 await asyncio.wait((link.lost,))
             except ConnectionLost as lost:

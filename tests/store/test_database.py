@@ -1,0 +1,134 @@
+"""The database file: damaged, from another version, not writable; and what it costs after very many shots."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from store.database import Store, StoreUnavailable
+from store.schema import MIGRATIONS
+from store.shots import NewShot, ShotStore
+from tests.support.waiting import until_answers
+
+FULL_RESULT = {
+    "files": [
+        {
+            "camera_filepath": "/store_00020001/DCIM/100CANON/IMG_0001.JPG",
+            "size": 11839412,
+            "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg",
+            "on_camera": True,
+        }
+    ],
+    "timing": {"shutter_ms": 7.3, "file_known_ms": 186.2},
+    "warnings": [],
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file of the database."""
+    return tmp_path / "state" / "store.db"
+
+
+async def record_one(store: Store) -> int:
+    """Record a shot that is done; returns its number."""
+    shots = ShotStore(store)
+    camera = await shots.add_camera("Canon", "1", "usb:001,002")
+    shot = await shots.begin(NewShot(camera, "usb:001,002", "guest", "{}", 1.0, False), [("/DCIM", "1.JPG")])
+    await shots.finish(shot, "done", FULL_RESULT, {})
+    return shot
+
+
+async def test_records_survive_the_server(file: Path) -> None:
+    store = Store(file, MIGRATIONS)
+    shot = await record_one(store)
+    store.close()
+    later = Store(file, MIGRATIONS)
+    found = await ShotStore(later).with_key("guest", 0.0)
+    assert found is not None
+    assert (found.shot, found.outcome, found.state, found.result) == (shot, "done", "closed", FULL_RESULT)
+    assert later.problem is None
+    later.close()
+
+
+@pytest.mark.parametrize("page", [0, 1], ids=["header", "contents"])
+async def test_a_damaged_file_is_kept_under_another_name(file: Path, page: int) -> None:
+    store = Store(file, MIGRATIONS)
+    await record_one(store)
+    store.close()
+    content = bytearray(file.read_bytes())
+    for start in range(page * 4096, len(content), 4096):
+        content[start : start + 64] = b"\xff" * 64
+    file.write_bytes(content)
+    later = Store(file, MIGRATIONS)
+    assert later.problem is None
+    assert await record_one(later)
+    later.close()
+    assert [path.read_bytes() for path in file.parent.glob("store.db.damaged-*")] == [bytes(content)]
+
+
+async def test_a_file_of_an_older_version_is_updated(file: Path) -> None:
+    old = Store(file, MIGRATIONS[:1])
+    old.close()
+    store = Store(file, MIGRATIONS)
+    assert await record_one(store)
+    store.close()
+
+
+@pytest.mark.parametrize("reason", ["newer", "folder"])
+async def test_a_file_that_cannot_be_used_is_left_alone_and_records_are_in_memory(file: Path, reason: str) -> None:
+    if reason == "newer":
+        Store(file, (*MIGRATIONS, "CREATE TABLE future (x)")).close()
+        before = file.read_bytes()
+    else:
+        file.mkdir(parents=True)
+    store = Store(file, MIGRATIONS)
+    assert store.problem is not None
+    assert str(file) in store.problem
+    assert await record_one(store)
+    store.close()
+    assert file.is_dir() if reason == "folder" else file.read_bytes() == before
+
+
+async def test_a_write_that_is_not_possible_is_reported_and_later_ones_work(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.database._DEADLINE_S", 0.3)
+    store = Store(file, MIGRATIONS)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await record_one(store)
+    other.execute("ROLLBACK")
+    other.close()
+
+    async def recovered() -> bool:
+        with suppress(StoreUnavailable):
+            return await record_one(store) > 0
+        return False
+
+    await until_answers(recovered)
+    store.close()
+
+
+async def test_a_hundred_thousand_shots_are_below_50_mb(file: Path) -> None:
+    store = Store(file, MIGRATIONS)
+    shots = ShotStore(store)
+    camera = await shots.add_camera("Canon EOS 550D", "SIM0000001", "usb:001,002")
+    row = (camera, "usb:001,002", "0123456789abcdef" * 2, json.dumps({"settings": {"iso": "400"}, "save": True}), 1.0)
+    await store.write(
+        lambda db: db.executemany(
+            "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known, outcome, result)"
+            " VALUES (?, ?, ?, ?, ?, 'closed', 1, 'done', ?)",
+            ((*row, json.dumps(FULL_RESULT)) for _ in range(100_000)),
+        )
+    )
+    store.close()
+    assert file.stat().st_size < 50 * 10**6
+    later = Store(file, MIGRATIONS)
+    assert len(await ShotStore(later).last(10)) == 10
+    later.close()
