@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotF
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
 from camera.photos.capture import CaptureRequest, Shot
-from camera.photos.downloads import FetchedFile
+from camera.photos.downloads import FetchedFile, in_ram
 from camera.photos.journal import Order
 from camera.registry import Registry
 from camera.remote import decode_error
@@ -93,13 +94,12 @@ class Service:
         self._running: set[asyncio.Task[Any]] = set()
         self.shots = shots
         self._orders = Orders(shots, self._start)
+        self._started_at = time.time()
         self.handlers: dict[str, Handler] = dict(
             (
                 bind(catalogue.LIST_CAMERAS, self.list_cameras),
                 bind(catalogue.SELECT_CAMERA, self.select_camera),
                 bind(catalogue.CAPTURE_IMAGE, self.capture_image),
-                bind(catalogue.LIST_SHOTS, self.list_shots),
-                bind(catalogue.GET_SHOT, self.get_shot),
                 bind(catalogue.DOWNLOAD_LAST_IMAGE, self.download_last_image),
                 bind(catalogue.GET_CONFIG, self.get_config),
                 bind(catalogue.SET_CONFIG, self.set_config),
@@ -111,6 +111,8 @@ class Service:
                 bind(catalogue.LIST_FILES, self.list_files),
                 bind(catalogue.GET_THUMBNAIL, self.get_thumbnail),
                 bind(catalogue.DELETE_FILE, self.delete_file),
+                bind(catalogue.LIST_SHOTS, self.list_shots),
+                bind(catalogue.GET_SHOT, self.get_shot),
                 bind(catalogue.SUBSCRIBE, self.subscribe),
                 bind(catalogue.UNSUBSCRIBE, self.unsubscribe),
                 bind(catalogue.SERVER_INFO, self.server_info),
@@ -249,6 +251,12 @@ class Service:
             warnings.append("The picture was not saved. Save it with capture_image or download it.")
         picture: FetchedFile | bytes | None = None
         path = files[0].camera_filepath
+        on_camera = result["files"][0].get("on_camera", True)
+        # A name in the camera's RAM is used again after a restart.
+        if payload.download != "none" and (not on_camera or (in_ram(path) and record.asked_at < self._started_at)):
+            where = f" It was saved as {files[0].saved_path}." if files[0].saved_path else ""
+            warnings.append(f"The picture is no longer on the camera.{where}")
+            payload = payload.model_copy(update={"download": "none"})
         try:
             if payload.download != "none":
                 # The request may come from a client that has selected another camera meanwhile.

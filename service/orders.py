@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,6 +16,11 @@ from protocol.errors import RequestError
 from store.database import StoreUnavailable
 from store.shots import ShotRecord, ShotStore
 
+# A longer request is recorded as its digest, so that clients cannot fill the disk.
+_LONGEST_TEXT = 2000
+# Captures with a key wait also for clients that have disconnected, so their number is limited.
+_MOST_RUNNING = 64
+_MOST_REMEMBERED = 10_000
 # How long an outcome is returned for its key.
 _KEPT_S = 24 * 3600.0
 
@@ -28,7 +35,10 @@ class _Running:
 
 def text_of(payload: c.CaptureImage) -> str:
     """The request without its key, as text that is equal for equal requests."""
-    return json.dumps(payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True), sort_keys=True)
+    text = json.dumps(payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True), sort_keys=True)
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 class Orders:
@@ -43,6 +53,7 @@ class Orders:
         self._shots = shots
         self._start = start
         self._running: dict[str, _Running] = {}
+        self._used: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> tuple[asyncio.Task[Taken], bool]:
         """The task of the capture with this key, and whether it was in progress already.
@@ -57,6 +68,12 @@ class Orders:
             if running.request != request:
                 raise _reused(key)
             return running.task, True
+        if len(self._running) >= _MOST_RUNNING:
+            raise RequestError(
+                "too_many_pending",
+                f"{_MOST_RUNNING} captures with a key are waiting, and nothing was done.",
+                limit=_MOST_RUNNING,
+            )
         task = self._start(self._once(key, request, capture))
         self._running[key] = _Running(request, task)
         task.add_done_callback(lambda _: self._running.pop(key))
@@ -68,8 +85,11 @@ class Orders:
         Raises:
             RequestError: key_reused, or the records cannot be read.
         """
+        # The clock may be set meanwhile, so keys of this run are remembered by the monotonic clock.
+        used_at = self._used.get(key)
+        recent = used_at is not None and time.monotonic() - used_at < _KEPT_S
         try:
-            earlier = await self._shots.with_key(key, time.time() - _KEPT_S)
+            earlier = await self._shots.with_key(key, 0.0 if recent else time.time() - _KEPT_S)
         except StoreUnavailable as error:
             raise RequestError(
                 "not_recorded", f"Nothing was done, because it cannot be checked whether the key is new. {error}"
@@ -79,7 +99,12 @@ class Orders:
         return earlier
 
     async def _once(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> Taken:
-        return await self.earlier(key, request) or await capture()
+        if (record := await self.earlier(key, request)) is not None:
+            return record
+        self._used[key] = time.monotonic()
+        while len(self._used) > _MOST_REMEMBERED:
+            self._used.popitem(last=False)
+        return await capture()
 
 
 def _reused(key: str) -> RequestError:

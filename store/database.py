@@ -61,20 +61,24 @@ class Store:
             sync: whether the result must survive a power failure; else it survives a killed process.
 
         Raises:
-            StoreUnavailable: the disk is full, broken or does not respond. Nothing is known about the change then.
+            StoreUnavailable: the disk is full, broken or does not respond. Nothing was changed, unless the disk did not respond during
+                the commit itself.
         """
 
-        def transaction(connection: sqlite3.Connection) -> R:
+        def transaction(connection: sqlite3.Connection, abandoned: Callable[[], bool]) -> R:
             connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                return work(connection)
+                value = work(connection)
+                if abandoned():  # the caller was told that nothing was written
+                    raise sqlite3.OperationalError("too late")
+                return value
 
         return await self._do(transaction)
 
     async def read(self, work: Work[R]) -> R:
         """Run `work`, which only reads. Raises StoreUnavailable."""
-        return await self._do(work)
+        return await self._do(lambda connection, abandoned: work(connection))
 
     def close(self) -> None:
         """Finish the queued work and close the file; waits a short time at most."""
@@ -88,7 +92,7 @@ class Store:
         self._jobs.put(None)
         closed.wait(_DEADLINE_S if not self._hanging else 0)
 
-    async def _do(self, work: Work[R]) -> R:
+    async def _do(self, work: Callable[[sqlite3.Connection, Callable[[], bool]], R]) -> R:
         if self._hanging:
             raise StoreUnavailable(f"The disk of {self._path} does not respond.")
         loop = asyncio.get_running_loop()
@@ -109,7 +113,7 @@ class Store:
             error: Exception | None = None
             try:
                 if not abandoned:
-                    value = work(connection)
+                    value = work(connection, lambda: abandoned)
             except sqlite3.Error as problem:
                 error = StoreUnavailable(f"{self._path} cannot be used: {problem}.")
             except Exception as problem:

@@ -204,9 +204,18 @@ def _records(cursor: sqlite3.Cursor) -> Iterator[ShotRecord]:
     for row in cursor:
         shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result = row
         yield ShotRecord(
-            shot, camera, port, key, request, asked_at, state, bool(card_known), settled_at, json.loads(put_back), outcome,
-            json.loads(result),
+            shot, camera, port, key, request, asked_at, state, bool(card_known), settled_at, _object(put_back), outcome,
+            _object(result),
         )  # fmt: skip
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The JSON object in a column; empty if the row is damaged."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _number(cursor: sqlite3.Cursor) -> int:

@@ -98,6 +98,8 @@ class Journal:
         self._body: Body | None = None
         self._camera: int | None = None
         self._shot: int | None = None
+        # Outcomes that could not be written yet, for example because the disk was full.
+        self._unwritten: dict[int, tuple[Outcome, Mapping[str, Any], Mapping[str, Value]]] = {}
 
     async def identify(self, body: Body) -> None:
         """Tell which camera the next calls are about."""
@@ -157,10 +159,16 @@ class Journal:
     ) -> None:
         """Record the outcome of a shot, and the settings that could not be restored yet."""
         if shot is not None:
-            try:
-                await self._shots.finish(shot, outcome, result, put_back)
-            except StoreUnavailable as error:
-                self._complain(error)
+            self._unwritten[shot] = (outcome, result, put_back)
+            await self._write_outcomes()
+
+    async def _write_outcomes(self) -> None:
+        try:
+            for shot, outcome in list(self._unwritten.items()):
+                await self._shots.finish(shot, *outcome)
+                self._unwritten.pop(shot, None)
+        except StoreUnavailable as error:
+            self._complain(error)
 
     async def put_back(self, record: ShotRecord, left: Mapping[str, Value]) -> None:
         """Record which settings before a shot are still to be restored."""
@@ -174,7 +182,9 @@ class Journal:
         if self._camera is None:
             return []
         try:
-            return await self._shots.open_shots(self._camera)
+            await self._write_outcomes()
+            found = await self._shots.open_shots(self._camera)
+            return [record for record in found if record.shot not in self._unwritten]
         except StoreUnavailable as error:
             self._complain(error)
             return []

@@ -326,6 +326,7 @@ class Photos:
 
     async def setting_chosen(self, name: str) -> None:
         """A client has set a setting on purpose, so that no earlier value of it is restored any more."""
+        await self._journal.identify(self._owner().body)
         for record in await self._journal.open_shots():
             if name in record.put_back:
                 left = {other: value for other, value in record.put_back.items() if other != name}

@@ -94,6 +94,15 @@ def test_every_command_is_served(service: Service) -> None:
     assert list(service.handlers) == list(COMMANDS)
 
 
+async def test_shots_are_recorded(recording_caller: RecordingCaller, port: str) -> None:
+    await recording_caller.ask("select_camera", port=port)
+    shot = (await recording_caller.ask("capture_image", key="one")).shot
+    assert (await recording_caller.ask("capture_image", key="one")).repeated
+    (listed,) = (await recording_caller.ask("list_shots", limit=1)).shots
+    assert (listed.shot, listed.outcome) == (shot, "done")
+    assert (await recording_caller.ask("get_shot", shot=shot)).key == "one"
+
+
 async def test_selecting_a_camera(recording_caller: RecordingCaller, port: str) -> None:
     assert [camera.port for camera in (await recording_caller.ask("list_cameras")).cameras] == [port]
     assert "selected" in (await recording_caller.ask("select_camera", port=port)).message
