@@ -168,10 +168,10 @@ class Admission:
         leaving = [client for client in self.clients if client.leaving]
         # Programs send their token at once, so connections younger than one second are not closed.
         late = asyncio.get_running_loop().time() - _LOGIN_GRACE_S
-        slow = waiting if len(waiting) >= limits.CONNECTIONS else [client for client in waiting if client.since < late]
         if len(waiting) >= limits.CONNECTIONS_NOT_LOGGED_IN:
-            candidate = longest_waiting(slow, lambda client: client.address)
-            if candidate is not None:
+            # Chosen among all, so that a young flood does not evict the only connection that is older.
+            candidate = longest_waiting(waiting, lambda client: client.address)
+            if candidate is not None and (candidate.since < late or len(waiting) >= limits.CONNECTIONS):
                 candidate.evict()
         if len(leaving) > limits.CONNECTIONS_NOT_LOGGED_IN:
             leaving[0].socket.transport.abort()  # closing takes seconds if the client does not respond

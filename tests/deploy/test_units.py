@@ -72,7 +72,11 @@ def test_the_unit_reloads_on_a_minimal_debian() -> None:
     (command,) = values_of(UNIT.read_text(), "ExecReload")
     program, *arguments = shlex.split(command)
     assert program == "/bin/sh"
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
+    # A shell that ignores SIGHUP, as with nohup, passes that on.
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
         subprocess.run([program, *arguments], env={"MAINPID": str(server.pid)}, check=True)
         assert server.wait(WITHIN_S) == -signal.SIGHUP
 

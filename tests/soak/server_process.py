@@ -88,9 +88,11 @@ class ServerProcess:
 
     def _spawn(self) -> subprocess.Popen[str]:
         environment = self._environment | {"WS_PORT": str(self.port)}
+        # Only root can count the descriptors of a server that is closed to other processes.
+        closed = () if os.geteuid() == 0 else ("--debuggable",)
         with self.log_file.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "benchmarks.monitored"],
+                [sys.executable, "-W", "error", "-m", "benchmarks.monitored", *closed],
                 cwd=self._folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 text=True, start_new_session=True,
             )  # fmt: skip

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import os
 import random
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 # Below the ports that the kernel gives to clients (ip_local_port_range starts at 32768): otherwise a connection of
 # another test may get the port of a server that is being restarted.
 _FIRST, _PORTS, _BLOCKS = 21000, 500, 22
 # Kept open, because closing it releases the lock.
-_lock: IO[str] | None = None
+_lock: int | None = None
 
 
 def _reserve_block() -> int:
@@ -23,11 +23,14 @@ def _reserve_block() -> int:
     global _lock
     for block in random.sample(range(_BLOCKS), _BLOCKS):
         path = Path(tempfile.gettempdir(), f"gphoto-ws-tests-ports-{block}.lock")
-        file = path.open("a")
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)  # another user's file can be locked too
+        except OSError:
+            continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.close()
+            os.close(file)
             continue
         _lock = file
         return _FIRST + block * _PORTS
