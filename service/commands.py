@@ -249,26 +249,11 @@ class Service:
         warnings = list(result.get("warnings", ()))
         if payload.save and not any(file.saved_path for file in files):
             warnings.append("The picture was not saved. Save it with capture_image or download it.")
-        picture: FetchedFile | bytes | None = None
         path = files[0].camera_filepath
-        on_camera = result["files"][0].get("on_camera", True)
-        # A name in the camera's RAM is used again after a restart.
-        if payload.download != "none" and (not on_camera or (in_ram(path) and record.asked_at < self._started_at)):
-            where = f" It was saved as {files[0].saved_path}." if files[0].saved_path else ""
-            warnings.append(f"The picture is no longer on the camera.{where}")
-            payload = payload.model_copy(update={"download": "none"})
+        picture: FetchedFile | bytes | None = None
         try:
-            if payload.download != "none":
-                # The request may come from a client that has selected another camera meanwhile.
-                camera = await self.cameras.registry.by_port(record.port)
-            if payload.download == "full":
-                picture = await camera.photos.fetch(path)
-                if files[0].size not in (None, picture.size):
-                    raise FileNotFound("There is another file with its name on the card.")
-            elif payload.download == "thumbnail":
-                picture = await camera.photos.thumbnail(path)
+            picture = await self._earlier_picture(payload.download, record, files[0])
         except CameraError as error:
-            picture = None
             warnings.append(f"The picture of the earlier request cannot be read any more: {error}")
         reply = c.Captured(
             camera_filepath=path,
@@ -279,6 +264,27 @@ class Service:
             repeated=True,
         )
         return _with(reply, CapturedFile(path, files[0].size, files[0].mimetype), picture)
+
+    async def _earlier_picture(
+        self, download: c.PictureInReply, record: ShotRecord, file: c.ImageFile
+    ) -> FetchedFile | bytes | None:
+        """The picture or the thumbnail of a recorded shot, from its own camera. Raises CameraError."""
+        if download == "none":
+            return None
+        path = file.camera_filepath
+        # A name in the camera's RAM is used again after a restart.
+        renamed = in_ram(path) and record.asked_at < self._started_at
+        if renamed or not record.result["files"][0].get("on_camera", True):
+            where = f" It was saved as {file.saved_path}." if file.saved_path else ""
+            raise FileNotFound(f"It is no longer on the camera.{where}")
+        # The request may come from a client that has selected another camera meanwhile.
+        camera = await self.cameras.registry.by_port(record.port)
+        if download == "thumbnail":
+            return await camera.photos.thumbnail(path)
+        picture = await camera.photos.fetch(path)
+        if file.size not in (None, picture.size):
+            raise FileNotFound("There is another file with its name on the card.")
+        return picture
 
     async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
         since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()

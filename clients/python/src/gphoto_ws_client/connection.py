@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gphoto_ws_client.errors import (
@@ -34,6 +35,14 @@ _ABOUT_THE_REPETITION = frozenset(
 )  # fmt: skip
 # A connection that lasts longer than this is stable.
 _STEADY_S = 2.0
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """How often a command was lost with its connection, and how often it could not be sent."""
+
+    lost: int = 0
+    not_sent: int = 0
 
 
 class Connection:
@@ -134,41 +143,40 @@ class Connection:
             CaptureUnknown: during a capture, the connection was lost or no reply came in time.
             ConnectionLost, NoReply: the same for other commands that are not sent again.
         """
-        tries = not_sent = 0
+        attempts = _Attempts()
+        try:
+            return await self._repeat(command, payload, again, for_camera, claim, attempts)
+        except GphotoWsError as error:
+            if command == "capture_image" and _may_have_fired(error, attempts):
+                raise _unknown(error) from error
+            raise
+
+    async def _repeat(
+        self,
+        command: str,
+        payload: Mapping[str, Any],
+        again: bool,
+        for_camera: bool,
+        claim: Claim | None,
+        attempts: _Attempts,
+    ) -> Json:
         while True:
-            try:
-                link = await self.link()
-            except GphotoWsError as error:
-                if command == "capture_image" and tries:
-                    raise _unknown(f"{error.message.removesuffix('.')} after a capture was sent") from error
-                raise
+            link = await self.link()
             try:
                 async with asyncio.timeout(self._reply_timeout):
                     if for_camera and "port" not in payload:
                         await self._select(link)
                     return await link.request(command, payload, claim)
-            except ServerError as error:
-                # It is about the repetition, not about the shot that may have been taken.
-                if command == "capture_image" and tries and error.code in _ABOUT_THE_REPETITION:
-                    raise _unknown(f"{error.message.removesuffix('.')} (when the capture was repeated)") from error
-                raise
             except NotSent:
-                not_sent += 1
-                if not_sent >= _TRIES_TO_SEND:
-                    if command == "capture_image" and tries:
-                        raise _unknown("The connection was lost while a picture was being taken") from None
+                attempts.not_sent += 1
+                if attempts.not_sent >= _TRIES_TO_SEND:
                     raise
                 await asyncio.wait((link.lost,))
             except ConnectionLost as lost:
-                tries += 1
-                if again and lost.retryable and tries < _TRIES:
-                    continue
-                if command == "capture_image":
-                    raise _unknown(lost.message.removesuffix(".") + " while a picture was being taken") from lost
-                raise
+                attempts.lost += 1
+                if not again or not lost.retryable or attempts.lost >= _TRIES:
+                    raise
             except TimeoutError as late:
-                if command == "capture_image":
-                    raise _unknown(f"There was no answer to capture_image for {self._reply_timeout:g} s") from late
                 raise NoReply(f"No answer to {command} for {self._reply_timeout:g} s.", retryable=again) from late
 
     async def _select(self, link: Link) -> None:
@@ -246,5 +254,16 @@ class Connection:
             self._on_over(error)
 
 
-def _unknown(what: str) -> CaptureUnknown:
-    return CaptureUnknown(f"{what}: the shutter may have fired. Look at the card before you take another picture.")
+def _may_have_fired(error: GphotoWsError, attempts: _Attempts) -> bool:
+    """Whether the error of a capture does not show that the shutter stayed closed."""
+    if isinstance(error, ServerError):
+        # After a loss, these are about the repetition and not about the capture itself.
+        return attempts.lost > 0 and error.code in _ABOUT_THE_REPETITION
+    return attempts.lost > 0 or isinstance(error, NoReply)
+
+
+def _unknown(error: GphotoWsError) -> CaptureUnknown:
+    words = error.message.removesuffix(".")
+    return CaptureUnknown(
+        f"{words} (while a picture was being taken): the shutter may have fired. Look at the card before you take another picture."
+    )
