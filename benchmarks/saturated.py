@@ -30,8 +30,8 @@ from service.answers import FrameStream
 from service.caller import Caller, Stream
 from service.commands import LiveViewDefaults, Service
 
-# Frames are produced a third faster than they were delivered last: always more than the server can deliver, but not
-# so many that reading undelivered frames dominates the measurement.
+# The camera sends 1.33 times as many frames per second as the viewers received last. That is more than the server can
+# deliver, but not so many that reading undelivered frames dominates the measurement.
 _FACTOR, _FIRST_RATE, _LOOK_EVERY_S = 1.33, 500.0, 0.02
 _WITHOUT_LIMIT = 1e6
 

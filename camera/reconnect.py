@@ -171,7 +171,7 @@ class Reconnect:
         """The process of the open camera. If there is none, waits for the current or next attempt to open it.
 
         Raises:
-            CameraError: it could not be opened; attempts continue.
+            CameraError: it could not be opened (attempts continue), it is unplugged, or the server is shutting down.
         """
         while self._process is None or self._process.lost.done():
             if self._stopping:

@@ -86,9 +86,9 @@ class Verb:
         self._parameters = {name: codec(kind) for name, kind in hints.items() if kind != OnProgress}
 
     def bind(self, *args: Any, **kwargs: Any) -> tuple[Json, OnProgress]:
-        """The arguments of a call in the format of the channel, and its callback."""
+        """The arguments of a call, encoded for the channel, and the call's `on_progress` function."""
         names = self._names
-        if len(args) == len(names) and not kwargs:  # the usual call, which need not be bound slowly
+        if len(args) == len(names) and not kwargs:  # the usual case, which is faster without Signature.bind
             values: Mapping[str, Any] = dict(zip(names, args, strict=True))
         else:
             bound = self._signature.bind(None, *args, **kwargs)

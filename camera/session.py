@@ -302,7 +302,7 @@ class Session:
         await self.photos.read_card()
 
     async def _end_preview(self) -> None:
-        """Restore the ISO after live view has ended because of the camera."""
+        """Restore the ISO after the camera has ended live view."""
         if not self.live.viewers and self._iso.before_preview is not None:
             with suppress(CameraError):  # if the camera is lost again, this is repeated after the next opening
                 async with self.exclusive() as camera:

@@ -110,7 +110,7 @@ def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
     read_back, wanted = _normalized(str(after or "")), _normalized(str(value))
     if read_back == wanted or (_number(read_back) is not None and _number(read_back) == _number(wanted)):
         return True
-    try:  # a clock, which continues to run
+    try:  # for two times, a small difference is accepted, because the camera's clock runs on
         off = datetime.strptime(read_back[:15], _PTP_DATE) - datetime.strptime(wanted[:15], _PTP_DATE)
     except ValueError:
         return False

@@ -30,7 +30,7 @@ class Kind:
     """
 
     meaning: str
-    http: int = 502  # the error is that of the camera behind this server
+    http: int = 502  # Bad Gateway: most errors come from the camera, and this server passes them on
     retryable: bool = False
     camera: type[camera.CameraError] | None = None
 

@@ -32,10 +32,10 @@ class Proxies:
         self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
 
     def client(self, peer: str, headers: Headers) -> str:
-        """The client's address: the nearest one that is not a trusted proxy.
+        """The client's address: the nearest address that is not a trusted proxy.
 
-        It is the proxy's address if the headers contain none, or if both headers contain different ones (one is from
-        the client).
+        If there is no header, or the two headers give different addresses (a client can forge a header), it is the
+        proxy's address.
         """
         if not self._trusted or not self._trusts(_address(peer)):
             return peer

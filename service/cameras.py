@@ -34,7 +34,10 @@ class Cameras:
         return round(time.monotonic() - self._started, 3)
 
     async def chosen(self, port: str | None, selected: Session | None) -> Session:
-        """The camera for a request: the one on the port, otherwise the selected one, otherwise the only one.
+        """The camera for a request.
+
+        It is the camera on `port`; without a port the selected camera; otherwise the only connected camera, or the only known
+        one. Drives count only if there is no camera.
 
         Raises:
             RequestError: no_camera_selected.

@@ -18,7 +18,7 @@ from store.shots import ShotRecord, ShotStore
 
 # A longer request is recorded as its digest, so that clients cannot fill the disk.
 _LONGEST_TEXT = 2000
-# Captures with a key wait also for clients that have disconnected, so their number is limited.
+# A capture with a key stays in the queue after its client has disconnected, so their number is limited.
 _MOST_RUNNING = 64
 _MOST_REMEMBERED = 10_000
 # How long an outcome is returned for its key.

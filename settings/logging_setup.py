@@ -12,8 +12,8 @@ from camera.log_lines import OneLine
 
 SHOW_TOKEN = {"show_token": True}
 _MARK = "[token]"
-# Log lines shorten what clients sent, so the end of a token can be cut off. This many characters from its start are
-# therefore removed as well. A shorter token could be any word; it is removed only between quotes.
+# A log line may cut off the end of a token. Therefore a text is also removed if it begins with this many characters of the
+# token. A shorter token could be an ordinary word; it is removed only between quotes.
 _RECOGNIZED_CHARACTERS = 8
 
 

@@ -62,7 +62,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class DeletedFile:
-    """A file that was deleted. A test can check that a program saved it before it deleted it."""
+    """A deleted file. Tests use the digest to check that a program saved the file before deleting it."""
 
     path: str
     size: int

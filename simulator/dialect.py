@@ -44,7 +44,7 @@ class Dialect(Protocol):
         """
 
     def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets a property; with ``on`` false, no longer.
+        """Ignore new values that the host sets for a property if ``on`` is true; accept them again if it is false.
 
         Raises:
             InvalidRequest: There is no such property.

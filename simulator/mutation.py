@@ -101,7 +101,7 @@ def _noise(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _unasked(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Send data with a reply that has none, or leave it out."""
+    """Add data to a reply without data, or remove the data of a reply."""
     return _whole(transaction, rng.randbytes(100) if reply.data is None else None, reply)
 
 

@@ -1,4 +1,4 @@
-"""Pictures with a number in them. Each takes a millisecond: only parts of an encoded picture are replaced."""
+"""Numbered pictures. Making one takes about a millisecond, because only parts of an encoded picture are replaced."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """The reply to an operation: a response code, and data if there is a data phase to the host."""
+    """The reply to an operation: a response code, parameters, and data if there is a data phase to the host."""
 
     code: int = ResponseCode.OK
     data: bytes | None = None

@@ -67,7 +67,7 @@ def _scan_start(jpeg: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Patch:
-    """Restart intervals of one picture, to be put into another one. A row has ``width`` of them."""
+    """JPEG restart intervals of a small picture, for insertion into a larger one. ``width`` is their number in a row."""
 
     intervals: tuple[bytes, ...]
     width: int

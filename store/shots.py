@@ -11,8 +11,8 @@ from typing import Any, Literal
 from store.database import Store
 
 Value = str | int | float | bool
-# asked: nothing was changed on the camera. changed: settings for the shot were or may be changed. released: the shutter may have been
-# released. told: the outcome is known. closed: the settings are restored too.
+# asked: nothing was changed on the camera. changed: settings may have been changed for the shot. released: the shutter may have been
+# released. told: the outcome is known, but not all settings are restored. closed: finished.
 State = Literal["asked", "changed", "released", "told", "closed"]
 Outcome = Literal["done", "failed", "unknown"]
 
@@ -30,11 +30,12 @@ class ShotRecord:
         shot: its number, which is never used again.
         camera: the number of the camera in the database.
         port: where the camera was.
-        key, request: the client's key, and what was asked, as text that is equal for equal requests.
+        key: the client's key, if it sent one.
+        request: the request as text; equal requests have equal texts.
         asked_at: seconds since 1970.
-        state: how far it is.
+        state: the last step that was recorded.
         card_known: whether the content of the card was known before the shot.
-        settled_at: when its files are on the card at the latest, in seconds since 1970; None if it was not released.
+        settled_at: when its files are on the card at the latest, in seconds since 1970; None if the shutter was not released.
         put_back: settings that have to be restored, with their values before the shot.
         outcome: None until it is known.
         result: what was reported, as JSON values.
@@ -143,7 +144,7 @@ class ShotStore:
         )
 
     async def open_shots(self, camera: int) -> list[ShotRecord]:
-        """The shots of a camera whose outcome or whose settings are open, oldest first."""
+        """The shots of a camera whose outcome is unknown, or whose changed settings are not restored yet; oldest first."""
         return await self._store.read(
             lambda db: list(
                 _records(

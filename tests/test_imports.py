@@ -96,7 +96,7 @@ def test_the_driver_is_the_only_file_that_imports_gphoto2() -> None:
 
 
 def _imported(source: str) -> Iterator[str]:
-    """The modules that a source file imports, and names from packages; relative ones with their dots."""
+    """What a source file imports: `a` for `import a`, `a.b` for `from a import b`; relative imports keep their leading dots."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -109,7 +109,7 @@ class Configuration:
             time.sleep(_READ_BACK_PAUSE_S)
 
     def _path(self, item: ConfigItem) -> str:
-        """The path of a setting, which the driver reports only when the whole tree is read."""
+        """The path of a setting. The driver reports paths only when all settings are read at once."""
         if item.path:
             return item.path
         if not self._paths:

@@ -261,7 +261,7 @@ class Driver:
                 refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
                 unknown = not (refused or self._card_explains(error))
                 if not unknown and not before_the_release(error):
-                    # Cameras answer with errors although they fire. What happens next decides.
+                    # Some cameras report an error although the shutter opened. The events that follow show whether it did.
                     if (seen := self._signs_of_a_shot(exposure)) is not None and seen:
                         paths = seen
                         break
@@ -299,7 +299,7 @@ class Driver:
                 if not fired:
                     fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
             elif event == TIMEOUT:
-                time.sleep(BUSY_PAUSE_S)  # without events, libgphoto2 does not wait
+                time.sleep(BUSY_PAUSE_S)  # if the driver has no events, it returns at once
             else:
                 self._queue.keep(event, data)
         return [] if fired else None

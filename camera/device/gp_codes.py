@@ -71,10 +71,10 @@ _NOT_FIRED = (
     "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
     "can not capture",
 )  # fmt: skip
-# Operations of a Canon after the shutter has opened, or may have. Their errors show nothing about the shot.
+# Operations of a Canon that come after the release. Their errors do not show whether the shutter has opened.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")
-# PTP results 0x02xx come from libgphoto2 itself: there was no answer, so the camera may have done the operation. Only a
-# half-press never fires the shutter. The driver also reports 0x2002 (General Error) for invalid data.
+# PTP results 0x02xx come from libgphoto2 itself: the camera did not answer, so it may have done the operation. The
+# exception is a half-press, which never opens the shutter. The driver also reports 0x2002 (General Error) for invalid data.
 _ANSWER = re.compile(r"\(0x(?:20(?!02)|a[01])[0-9a-f]{2}\b")
 _NO_ANSWER = re.compile(r"\(0x02[0-9a-f]{2}\b")
 

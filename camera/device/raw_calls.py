@@ -16,7 +16,7 @@ from camera.escapes import escaped
 from camera.model import camera_path
 
 _POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-# libgphoto2 gphoto2/gphoto2-camera.h and gphoto2-widget.h; all of them return an error code.
+# Functions of gphoto2-camera.h and gphoto2-widget.h. All these functions return an error code.
 _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_folder_list_files": [_POINTER, _TEXT, _POINTER, _POINTER],
     "gp_camera_folder_list_folders": [_POINTER, _TEXT, _POINTER, _POINTER],
@@ -27,7 +27,8 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_wait_for_event": [_POINTER, _INT, _POINTER, _POINTER, _POINTER],
     "gp_widget_set_value": [_POINTER, _TEXT],
 }
-# gphoto2-camera.h, CameraEventType: event types with a text, without data and with a path.
+# CameraEventType of gphoto2-camera.h. UNKNOWN has a text, TIMEOUT and CAPTURE_COMPLETE have no data, the types in _WITH_PATH
+# have a path.
 UNKNOWN, TIMEOUT, FILE_ADDED, CAPTURE_COMPLETE = 0, 1, 2, 4
 _WITH_PATH = (FILE_ADDED, 3, 5)
 

@@ -215,7 +215,8 @@ class Worker:
             try:
                 self._check_alive(error)
             except CameraError as dead:
-                if isinstance(error, CameraRefused):  # the driver's message about a disconnected camera has no meaning
+                # The camera is disconnected, so the driver's reason for the refusal means nothing.
+                if isinstance(error, CameraRefused):
                     error = replace(dead, gp=error.gp, doing=error.doing)
                 # In one message, so that the server does not send the next job to this process.
                 self._channel.send(remote.failure(job.number, error, lost=True))

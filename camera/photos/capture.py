@@ -195,7 +195,7 @@ class Capture:
             await self._change(name, value)
 
     async def _change(self, name: str, value: WantedValue) -> None:
-        """Change a setting, and note its value before, unless it was rejected before anything was written."""
+        """Change a setting. Its old value is kept for restoring, unless the change was rejected and nothing was written."""
         item = await self._camera.get_config(name)
         await self._hooks.changing(_values({**self._before, name: self._before.get(name, item)}))
         try:

@@ -197,7 +197,10 @@ class Card:
         await self._journal.identify(body)
 
     def _may_try(self) -> bool:
-        """Whether to read the card now. False if reading it has repeatedly lost the camera."""
+        """Whether the card may be read now; if so, this counts as an attempt.
+
+        False for `_REST_S` after too many failed attempts, or after one timeout.
+        """
         time = asyncio.get_running_loop().time()
         if time - self._tried_at > _REST_S:
             self._tries = 0
@@ -240,7 +243,7 @@ class Card:
 async def _new_files(
     known: Mapping[str, AbstractSet[str]] | None, files: Files | None, added_since: set[str]
 ) -> tuple[str, ...] | None:
-    """The paths of new files; None if unknown. An empty list for a card that had files is not trusted."""
+    """The paths of new files. None if they cannot be determined, also if the card had files before and now appears empty."""
     if known is None or files is None or (any(known.values()) and not any(files.values())):
         return None
     new: list[str] = []

@@ -144,9 +144,9 @@ class FileCache:
         self._files.clear()
 
     def forget_old(self) -> None:
-        """Drop files that were not used recently, and the oldest files beyond the limits.
+        """Drop files that were not used for `_KEEP_S`, then the oldest files until the rest is within the limits.
 
-        The newest file stays in any case.
+        The limits never drop the newest file, but its age does.
         """
         oldest_allowed = time.monotonic() - _KEEP_S
         total = sum(file.size for file, _ in self._files.values())
@@ -200,7 +200,8 @@ class Downloads:
         try:
             await camera.delete_file(path)
         except CameraError:
-            if not self._fetched.is_only_copy(path):  # the driver may still list it, but the camera no longer has it
+            # For an only copy an error is expected: the driver may list the file, but the camera no longer has it.
+            if not self._fetched.is_only_copy(path):
                 raise
         self._fetched.drop(path)
         if self.last_image == path:

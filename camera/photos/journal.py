@@ -1,6 +1,6 @@
-"""The records of one camera's shots in the store, so that whoever opens the camera next can complete them.
+"""The records of one camera's shots in the store, so that the next process or server can complete them.
 
-Records are an addition to the shot itself: if the store cannot be used, the shot is taken anyway, and the log says so.
+If the store cannot be used, a shot without a key is taken anyway, and the log says that it was not recorded.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Journal:
         self._unwritten: dict[int, tuple[Outcome, Mapping[str, Any], Mapping[str, Value]]] = {}
 
     async def identify(self, body: Body) -> None:
-        """Tell which camera the next calls are about."""
+        """Set the camera that the next calls are about."""
         if body == self._body and self._camera is not None:
             return
         self._body, self._shot = body, None

@@ -212,7 +212,10 @@ class Photos:
         self._card.remove(path)
 
     def added(self, path: str) -> None:
-        """A new file that no command made was reported. A file in the camera's RAM is fetched before it is reported."""
+        """The camera reported a new file that was not made by a command.
+
+        A file in the camera's RAM is fetched before clients get the event.
+        """
         if in_ram(path):
             self._start(self._fetch_from_ram(path), "rescue")
             return

@@ -118,7 +118,7 @@ def licences(python: str) -> str:
 def _licence(part: Json) -> str:
     names_of_licences = [entry.get("expression") or entry["license"].get("id") or entry["license"].get("name", "")
             for entry in part.get("licenses", [])]  # fmt: skip
-    # The SBOM has no licence; the package of the Linux distribution has it.
+    # If the SBOM names no licence, refer to the package of the Linux distribution, which does.
     return " and ".join(names_of_licences) or (f"see {part['purl']}" if "purl" in part else "not said")
 
 

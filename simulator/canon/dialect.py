@@ -164,7 +164,7 @@ class CanonEos(StandardDialect[CanonSettings]):
             in_focus = not self._body.faults.armed(Kind.FOCUS_FAILED)
             self.settings.push(events.focus_info([4] if in_focus else []))
         else:
-            # The driver waits 0.1 s for an event after a half press. A real body sends its metering.
+            # After a half press the driver waits up to 0.1 s for an event. A real body sends metering values; any event will do.
             self.settings.announce(props.AVAILABLE_SHOTS)
         return Reply()
 
@@ -188,7 +188,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         self.settings.push(events.object_added(stored))
 
     def picture_in_ram(self, stored: StoredFile) -> None:
-        """A picture waits for the host."""
+        """Emit that a picture in RAM can be fetched by the host."""
         self.settings.push(events.transfer_request(stored))
 
     def exposure_ended(self) -> None:

@@ -140,7 +140,7 @@ class CanonSettings(BodySettings):
         self._values[code] = value
         self.announce(code)
         if code == props.EXPOSURE_MODE:
-            # The driver drops the choices of the exposure mode when it reads its value (ptp-pack.c).
+            # When the driver reads the value of the exposure mode, it forgets the choices (ptp-pack.c), so they are sent again.
             for one in (props.EXPOSURE_MODE, props.APERTURE, props.SHUTTER_SPEED):
                 self._announce_choices(one)
         if code in (props.CAPTURE_DESTINATION, props.IMAGE_FORMAT):

@@ -256,7 +256,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return await super().press_shutter()
 
     def battery_changed(self) -> None:
-        """Emit the level of the battery."""
+        """Emit that the battery level has changed."""
         self.settings.emit(events.PROPERTY_CHANGED, props.BATTERY)
 
     def card_changed(self) -> None:

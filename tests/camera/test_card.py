@@ -126,7 +126,7 @@ async def test_after_repeated_disconnects_a_card_is_not_read_and_shots_are_possi
 
 
 async def test_two_cameras_with_one_serial_number_have_separate_records(shots: ShotStore) -> None:
-    """As libgphoto2's virtual camera, whose serial number is always 0.1."""
+    """For example, every virtual camera of libgphoto2 has the serial number 0.1."""
     first, second = Body("A", "0.1", "usb:001,001"), Body("A", "0.1", "usb:001,002")
     journals = Journals(shots)
     cards = [Card(journals.journal()), Card(journals.journal())]

@@ -138,7 +138,7 @@ async def test_a_camera_with_another_serial_is_another_camera(
 
 @pytest.fixture(scope="module")
 def two_cameras() -> Iterator[tuple[list[str], list[str]]]:
-    """The ports of two cameras, and other ports with the same serial numbers."""
+    """The ports of two cameras, and the ports of two further cameras with the same serial numbers."""
     with SimulatorProcess("--cameras", "2", *QUICK) as before, SimulatorProcess("--cameras", "2", *QUICK) as after:
         yield [camera.address for camera in before.cameras], [camera.address for camera in after.cameras]
 

@@ -21,7 +21,7 @@ DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "gphoto-ws-server.service"
 RULES = DEPLOY / "70-gphoto-ws-server.rules"
 USERS = DEPLOY / "gphoto-ws-server.sysusers"
-# Limit of the overall exposure level in tenths, 0 to 100: 2.0.
+# The highest allowed exposure level of `systemd-analyze security`, in tenths: 20 means 2.0 of 10.
 MAX_EXPOSURE = 20
 
 

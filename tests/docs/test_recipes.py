@@ -53,7 +53,10 @@ def recipe_server(recipe_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 
 
 def fits(shown: Any, received: Any) -> bool:
-    """Whether a message is as shown; numbers, file names and pictures may differ."""
+    """Whether a received message matches the shown one.
+
+    Numbers, file names and times may differ. Further keys are allowed if the shown message has the key "…".
+    """
     match shown:
         case dict():
             if not isinstance(received, dict) or (set(received) != set(shown) and ELLIPSIS not in shown):

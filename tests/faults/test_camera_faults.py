@@ -15,7 +15,7 @@ from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import BUSY_MACHINE, until
 
 CAPTURE, FULL_PRESS = "0x9128", 1  # a half press comes first
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the number of a camera that the shared server does not use
 NO_RESPONSE = {"camera_io", "camera_timeout", "camera_disconnected"}
 
 

@@ -31,9 +31,9 @@ from tests.support.in_process import InProcess
 from tests.support.rig import ROOT, TOKEN, Client, Server
 from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the number of a camera that the shared server does not use
 DISCONNECT_S = 20.0 * BUSY_MACHINE
-# Of 30 frames per second; low enough for a busy machine. `make load` measures the rate.
+# The lowest accepted rate; the camera sends 30 frames per second, but the machine may be busy. `make load` measures the rate.
 MIN_FPS = 1.0
 # Memory that may remain in use afterwards: what the allocator keeps, independent of the number of clients.
 MAX_GROWTH_BYTES = 12 * 2**20

@@ -45,7 +45,7 @@ def card(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def detected(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
-    """The cameras that detection returns. The cameras and their processes are real."""
+    """A list of cameras that replaces the result of the detection. The camera processes are real."""
     cameras: list[DetectedCamera] = []
 
     async def detect(drives: bool) -> Detected:

@@ -12,7 +12,7 @@ from simulator.client import Control
 from tests.faults.processes import camera_process
 from tests.support.in_process import InProcess
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the number of a camera that the shared server does not use
 LINES = 60
 
 

@@ -15,7 +15,7 @@ from tests.faults.processes import camera_process
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until, until_answers
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the number of a camera that the shared server does not use
 CAPTURE, FULL_PRESS = "0x9128", 1
 SETTINGS = {"iso": "800", "aperture": "8"}
 

@@ -14,7 +14,7 @@ from tests.faults.processes import camera_process
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S, until
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the number of a camera that the shared server does not use
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
 FIRST = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 

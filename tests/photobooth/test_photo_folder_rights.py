@@ -81,7 +81,7 @@ async def test_the_picture_stays_on_the_camera_if_the_permission_is_lost_during_
 ) -> None:
     os.chown(folder, USER, USER)
     async with await Client.connect(start(folder)) as booth_client:
-        # The file is late, so that the owner changes to root between the check and the save.
+        # Delay the download, so that the owner changes after the server has checked the folder and before it saves.
         camera.fault("late", operation="0x1009", seconds=2.0)
         await booth_client.socket.send('{"command": "capture_image", "payload": {"save": true}}')
         await until(lambda: not camera.state()["faults"] and camera.state()["shots"] == 1)

@@ -91,7 +91,8 @@ def test_every_code_has_a_meaning_and_an_http_status() -> None:
         assert 400 <= kind.http < 600, code
 
 
-# Messages of libgphoto2 2.5.34 (ptp2) for failed captures: whether the shutter may have fired, and a part of the error.
+# Messages of libgphoto2 2.5.34 (ptp2) for failed captures. For each: whether the shutter may have opened, and words that our error
+# must contain.
 DRIVER_MESSAGES = {
     "Canon EOS Full-Press failed (0x2019: PTP Device Busy)": (False, "busy"),
     "Canon EOS Full-Release failed (0x2019: PTP Device Busy)": (True, "busy"),

@@ -68,7 +68,7 @@ class UsageMonitor:
             await asyncio.sleep(_EVERY_S)
 
     def check(self) -> None:
-        """Compare the memory since the last start: the first quarter after the warm-up with the last quarter."""
+        """Compare the memory of the server after the warm-up (a quarter of the samples, after the first eighth) with the end."""
         quarter = len(self.samples) // 4
         if quarter * 4 < _MIN_SAMPLES:
             self._world.journal.note("memory: too few samples to compare")
@@ -88,7 +88,11 @@ class UsageMonitor:
 
 
 async def check_released(world: World, before: Usage) -> None:
-    """Check that without clients the server has no more descriptors, threads and processes than before them."""
+    """Check what remains after all clients have disconnected.
+
+    Descriptors: not more than before. Threads: not more than before, or than the thread pool can have. Processes: one for
+    each camera.
+    """
     threads = max(before.threads, 1 + _pool())
 
     def remaining() -> list[str]:

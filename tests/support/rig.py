@@ -81,7 +81,7 @@ class Server:
         return found[0]
 
     def children(self) -> list[psutil.Process]:
-        """Its processes."""
+        """All child processes of the server, also indirect ones."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> int:

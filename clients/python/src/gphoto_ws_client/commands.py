@@ -108,7 +108,13 @@ class Commands:
         length: int | None = None,
         port: str | None = None,
     ) -> Downloaded:
-        """A file of the camera in memory, complete or a piece of it (in bytes); without a path, the last picture."""
+        """Download a file from the camera into memory; without a path, the last picture.
+
+        Args:
+            camera_filepath: of the file.
+            offset, length: a part of the file, in bytes.
+            port: the camera.
+        """
         payload = {"camera_filepath": camera_filepath, "offset": offset, "length": length, "port": port}
         return await fetch(self._connection, _given(payload))
 

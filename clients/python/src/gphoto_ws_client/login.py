@@ -98,7 +98,7 @@ async def _connect(address: Address) -> ClientConnection:
         if hung_up and (other := await other_scheme(url)):
             raise ConnectionFailed(other) from error
         raise ConnectionFailed(f"Cannot connect to {url}: {_reason(error)}", retryable=True) from error
-    except (WebSocketException, ImportError) as error:  # from the environment: an unusable proxy
+    except (WebSocketException, ImportError) as error:  # e.g. a proxy in the environment that cannot be used
         if isinstance(error, InvalidURI):
             raise _no_address(url) from error
         raise ConnectionFailed(f"Cannot connect to {url}: {error}.") from error

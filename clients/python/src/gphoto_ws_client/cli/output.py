@@ -81,7 +81,7 @@ def size_words(size: int | None) -> str:
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr for one download. The function receives the number of bytes so far and the size.
+    """Show a progress bar on stderr for one download. Yields a function; call it with the bytes so far and the size.
 
     Shows nothing if stderr is not a terminal, or rich (the extra `cli`) is not installed.
     """
