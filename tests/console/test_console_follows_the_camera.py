@@ -103,9 +103,10 @@ async def test_the_camera_information_is_refreshed_every_minute(open_console: Op
     await console.page.clock.install()
     await console.page.reload()  # so that the page's timers use this clock
     await console.log_in()
-    await expect(console["#camera-facts"]).to_contain_text("100%")
+    # Which level it is does not matter: the driver may still have that of the test before.
+    await expect(console["#camera-facts"]).to_contain_text("%")
     await console.page.clock.fast_forward(5_000)  # time for the requests at page load
-    await expect(console["#camera-facts"]).to_contain_text("100%")
+    await expect(console["#camera-facts"]).to_contain_text("%")
     old_facts = console["#camera-facts .old"]
     await console["#camera-facts div"].first.evaluate("fact => { fact.className = 'old'; }")
     await console.page.clock.fast_forward(30_000)
