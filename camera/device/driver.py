@@ -333,7 +333,7 @@ class Driver:
             event, data = self._queue.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
             if event == TIMEOUT and len(paths) >= expected:
                 break
-            if event == FILE_ADDED and data is not None:
+            if event == FILE_ADDED and data is not None and (data in paths or _of_one_shot(paths[0], data)):
                 if data not in paths:
                     paths.append(data)
             elif event == TIMEOUT:
@@ -508,6 +508,17 @@ class Driver:
 
 def _is_busy(error: CameraError) -> bool:
     return error.gp is not None and error.gp.code == gp.GP_ERROR_CAMERA_BUSY
+
+
+def _of_one_shot(first: str, other: str) -> bool:
+    """Whether two new files can be of one shot. Another one may be of the camera's own button, pressed meanwhile.
+
+    RAW and JPEG have the same name with another ending, and copies on two cards have the same name. The driver numbers the
+    files in RAM one by one, so there only the endings differ.
+    """
+    (folder, _, name), (_, _, other_name) = first.rpartition("/"), other.rpartition("/")
+    (stem, _, ending), (other_stem, _, other_ending) = name.rpartition("."), other_name.rpartition(".")
+    return ending != other_ending if not folder else stem == other_stem
 
 
 def _split(path: str) -> tuple[bytes, bytes]:
