@@ -51,3 +51,17 @@ async def booth_client(new_booth: Callable[..., Server]) -> AsyncIterator[Client
 def photos(tmp_path: Path) -> Path:
     """The booth's photo folder."""
     return tmp_path / "photos"
+
+
+@pytest.fixture(scope="session")
+def pair_process() -> Iterator[SimulatorProcess]:
+    """Two simulated cameras that no other server uses: a PTP/IP camera serves only the last one that connected."""
+    with SimulatorProcess("--cameras", "2", *PICTURES) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def pair(pair_process: SimulatorProcess) -> Iterator[list[str]]:
+    """The ports of the two cameras, in factory state."""
+    with in_factory_state(pair_process):
+        yield [camera.address for camera in pair_process.cameras]

@@ -13,7 +13,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import until, until_answers
 
@@ -145,16 +144,16 @@ async def test_without_a_database_keys_work_until_the_server_ends(
 
 
 async def test_the_picture_of_a_repeated_request_is_that_of_its_own_camera(
-    new_server: Callable[..., Server], shared_cameras: SimulatorProcess, simulator: Control, ports: list[str]
+    new_server: Callable[..., Server], pair: list[str]
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=",".join(ports))
+    server = new_server(NETWORK_CAMERAS=",".join(pair))
     order: Json = {"key": "guest-17", "download": "full"}
     async with await Client.connect(server) as booth:
-        await booth.command("select_camera", port=ports[1])
+        await booth.command("select_camera", port=pair[1])
         first = await booth.command("capture_image", **order)
     async with await Client.connect(server) as booth:
-        assert await booth.command("capture_image", **order | {"key": "other"}, port=ports[0])
-        await booth.command("select_camera", port=ports[0])
+        assert await booth.command("capture_image", **order | {"key": "other"}, port=pair[0])
+        await booth.command("select_camera", port=pair[0])
         assert (await booth.command("capture_image", **order))["image_b64"] == first["image_b64"]
     async with await Client.connect(server) as booth:  # which has selected none
         assert (await booth.command("capture_image", **order))["image_b64"] == first["image_b64"]

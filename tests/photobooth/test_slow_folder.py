@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from simulator.client import Control
-from simulator.process import SimulatorProcess
 from tests.support.rig import ROOT, Client, CommandError, Json, Server
 
 # Python runs this before the server: while the file exists, fsync does not return, as on a network folder without its
@@ -44,35 +42,32 @@ def hang(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hanging_server(
-    new_server: Callable[..., Server], shared_cameras: SimulatorProcess, simulator: Control, tmp_path: Path, hang: Path
-) -> Server:
+def hanging_server(new_server: Callable[..., Server], pair: list[str], tmp_path: Path, hang: Path) -> Server:
     """A server with two cameras; its disk hangs while the file `hang` exists."""
     patches = tmp_path / "patches"
     patches.mkdir()
     (patches / "sitecustomize.py").write_text(HANG.format(root=str(ROOT), flag=str(hang)))
-    addresses = ",".join(camera.address for camera in shared_cameras.cameras)
-    return new_server(NETWORK_CAMERAS=addresses, PYTHONPATH=str(patches))
+    return new_server(NETWORK_CAMERAS=",".join(pair), PYTHONPATH=str(patches))
 
 
 @pytest.mark.parametrize("download", ["none", "full"])
 async def test_a_photo_folder_that_hangs_delays_neither_other_commands_nor_later_shots(
-    hanging_server: Server, ports: list[str], hang: Path, download: str
+    hanging_server: Server, pair: list[str], hang: Path, download: str
 ) -> None:
     async with await Client.connect(hanging_server) as booth_client, await Client.connect(hanging_server) as other:
         hang.touch()
-        shot = asyncio.create_task(booth_client.command("capture_image", port=ports[0], save=True, download=download))
-        while (await other.command("get_camera_info", port=ports[1]))["state"] != "ready" or not shot.done():
+        shot = asyncio.create_task(booth_client.command("capture_image", port=pair[0], save=True, download=download))
+        while (await other.command("get_camera_info", port=pair[1]))["state"] != "ready" or not shot.done():
             await other.command("ping")
             await asyncio.sleep(0.05)
         reply = await shot
         assert "does not respond" in reply["warnings"][0]
         assert "saved_path" not in reply["files"][0]
         names = await booth_client.command(
-            "list_files", port=ports[0], folder=reply["camera_filepath"].rpartition("/")[0]
+            "list_files", port=pair[0], folder=reply["camera_filepath"].rpartition("/")[0]
         )
         assert reply["camera_filepath"] in [file["camera_filepath"] for file in names["files"]]
-        for port in ports:  # at once, and before the shutter
+        for port in pair:  # at once, and before the shutter
             with pytest.raises(CommandError, match="does not respond") as rejected:
                 await booth_client.command("capture_image", port=port, save=True)
             assert rejected.value.code == "folder_not_writable"
@@ -81,25 +76,25 @@ async def test_a_photo_folder_that_hangs_delays_neither_other_commands_nor_later
         saved: Json | None = None
         while saved is None:  # until the hanging call has returned
             with suppress(CommandError):
-                saved = await booth_client.command("capture_image", port=ports[0], save=True)
+                saved = await booth_client.command("capture_image", port=pair[0], save=True)
         assert Path(saved["files"][0]["saved_path"]).is_file()
         folder = Path(saved["files"][0]["saved_path"]).parent
         assert len(list(folder.iterdir())) == 1  # no file of the shot that was reported as not saved
 
 
 async def test_the_server_stops_while_the_photo_folder_hangs(
-    hanging_server: Server, ports: list[str], hang: Path
+    hanging_server: Server, pair: list[str], hang: Path
 ) -> None:
     async with await Client.connect(hanging_server) as booth_client:
         hang.touch()
-        assert "warnings" in await booth_client.command("capture_image", port=ports[0], save=True)
+        assert "warnings" in await booth_client.command("capture_image", port=pair[0], save=True)
     assert hanging_server.stop() == 0
 
 
 async def test_raw_and_jpeg_of_two_cameras_keep_one_name_for_each_shot(
-    new_server: Callable[..., Server], shared_cameras: SimulatorProcess, simulator: Control, ports: list[str]
+    new_server: Callable[..., Server], pair: list[str]
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=",".join(camera.address for camera in shared_cameras.cameras))
+    server = new_server(NETWORK_CAMERAS=",".join(pair))
 
     async def shoot(port: str) -> list[set[str]]:
         async with await Client.connect(server) as client:
@@ -107,6 +102,6 @@ async def test_raw_and_jpeg_of_two_cameras_keep_one_name_for_each_shot(
             shots = [await client.command("capture_image", port=port, save=True) for _ in range(12)]
             return [{Path(file["saved_path"]).stem for file in shot["files"]} for shot in shots]
 
-    stems = [stem for shots in await asyncio.gather(*map(shoot, ports)) for stem in shots]
+    stems = [stem for shots in await asyncio.gather(*map(shoot, pair)) for stem in shots]
     assert all(len(stem) == 1 for stem in stems), stems
     assert len(set.union(*stems)) == len(stems)
