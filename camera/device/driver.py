@@ -262,7 +262,8 @@ class Driver:
                 unknown = not (refused or self._card_explains(error))
                 if not unknown and not before_the_release(error):
                     # Some cameras report an error although the shutter opened. The events that follow show whether it did.
-                    if (seen := self._signs_of_a_shot(exposure)) is not None and seen:
+                    seen = self._signs_of_a_shot(exposure)
+                    if seen:
                         paths = seen
                         break
                     unknown = seen is not None

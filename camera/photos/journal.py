@@ -117,13 +117,14 @@ class Journal:
     ) -> int | None:
         """Record that a shot starts; returns its number, None if that was not possible.
 
-        Raises:
-            NotRecorded: that was not possible, and the order has a key.
-
         Args:
+            order: what was asked.
             asked_at: seconds since 1970.
             card_known: whether the content of the card is known.
             added: folder and name of files that are new on the card since the last call.
+
+        Raises:
+            NotRecorded: that was not possible, and the order has a key.
         """
         self._shot = None
         if self._camera is not None and self._body is not None:

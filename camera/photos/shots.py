@@ -291,8 +291,7 @@ class Photos:
     async def _check_in_background(self) -> None:
         """Check the card after a shot with an unknown outcome; if the camera is lost, after the next opening."""
         with suppress(CameraError):
-            async with self._exclusive() as camera:
-                await self._check_unknown_shot(camera)
+            await self.settle()
 
     async def _check_unknown_shot(self, camera: RemoteCamera) -> None:
         """Check the outcome of an earlier shot before the next capture."""
