@@ -1,1 +1,1 @@
-"""The tests; what several folders use is in tests.support."""
+"""The tests. Helpers that several folders use are in tests.support."""

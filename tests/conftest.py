@@ -14,19 +14,19 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, in_factory_state
 from tests.support.rig import Client, Server
 
-# A shell starts `make test &` with SIGINT ignored, and processes started by the tests would inherit that.
+# A shell starts `make test &` with SIGINT ignored, and the processes that the tests start would inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest test first, so that other tests run at the same time."""
+    """Start the longest test first, so that the other tests run in parallel with it."""
     items.sort(key=lambda item: "test_soak" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")
 def shared_cameras() -> Iterator[SimulatorProcess]:
-    """Two simulated cameras for all tests that need no other options."""
+    """Two simulated cameras, shared by all tests that need no special camera options."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
@@ -77,7 +77,7 @@ async def client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers with given settings; all are ended after the test."""
+    """Start servers with the given settings. The servers are ended after the test."""
     servers: list[Server] = []
 
     def start(*options: str, through: Sequence[str] = (), **settings: str) -> Server:

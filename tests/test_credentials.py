@@ -17,7 +17,7 @@ SECRET = "from-the-credential-9b2e"
 
 @pytest.fixture
 def credentials(tmp_path: Path) -> Path:
-    """A credentials folder with a token file as `echo` writes it."""
+    """A credentials folder with a token file that ends with a newline, as `echo` writes it."""
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "api_token").write_text(f"{SECRET}\n")

@@ -1,4 +1,4 @@
-"""The container's files: checked with hadolint and compose, and the image's files started without a container."""
+"""The files of the container are checked with hadolint and compose. The server of the image runs without a container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = 60
 
 
 def _copied() -> list[tuple[str, str]]:
-    """The files that the Dockerfile copies: source and target below /app."""
+    """The files that the Dockerfile copies, each as a pair: the source, and the target below /app."""
     pairs = []
     for line in (ROOT / "Dockerfile").read_text().splitlines():
         if line.startswith("COPY "):
@@ -69,7 +69,7 @@ def _service() -> dict[str, Any]:
 
 
 def _compose_config(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The output of `compose config`, with the plugin of Docker's packages or the program of Debian's package."""
+    """The output of `compose config`, run with Docker's plugin `docker compose` or with Debian's `docker-compose`."""
     compose = find_tool(("docker", "compose"), ("docker-compose",), install="sudo apt-get install docker-compose")
     return subprocess.run(
         [*compose, "config"], cwd=clone, env={**os.environ, **environment}, check=False, capture_output=True,
@@ -86,8 +86,8 @@ def test_the_compose_file_is_valid(clone: Path) -> None:
     assert "photos" in config["volumes"]
     assert [text for text in map(str, service["volumes"]) if "/app/photos" in text and str(clone) in text] == []
     assert service["environment"]["CAPTURE_TARGET"] == "Memory card"
-    assert service["environment"]["WS_HOST"] == "0.0.0.0"  # overrides the value in .env
-    assert service["environment"]["WS_PLAIN"] == "yes"  # the server requires it to start
+    assert service["environment"]["WS_HOST"] == "0.0.0.0"  # compose.yaml overrides the value in .env
+    assert service["environment"]["WS_PLAIN"] == "yes"  # without this setting, the server would not start
 
 
 def test_photos_can_be_saved_to_a_folder_of_the_host(clone: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_container_has_restricted_rights_and_limits() -> None:
 
 
 def test_the_server_starts_with_the_settings_of_compose(clone: Path, new_server: Callable[..., Server]) -> None:
-    # The secret and the folders have other paths than in the container; the other settings are those of compose.
+    # In this test, the secret and the folders have local paths. All other settings are those of compose.yaml.
     local_paths = {
         "API_TOKEN_FILE": str(clone / "api_token"),
         "PHOTO_DIR": str(clone / "photos"),

@@ -1,4 +1,4 @@
-"""`python gphoto_ws_server.py --doctor` reports every problem with a fix, and changes nothing."""
+"""`python gphoto_ws_server.py --doctor` reports every problem together with its fix, and changes nothing."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_running_server_with_another_token_is_reported_without_its_cameras(
 
 
 class _OtherProgram(BaseHTTPRequestHandler):
-    """Another program whose reply also has the key `cameras`, with another meaning."""
+    """Another program, whose reply also has the key `cameras`, but with a different meaning."""
 
     def do_GET(self) -> None:
         body = b'{"cameras": "2"}'
@@ -199,7 +199,7 @@ def test_the_desktops_volume_monitor_is_reported_with_its_process_id() -> None:
     ) as monitor:  # fmt: skip
         try:
             assert monitor.stdout is not None
-            monitor.stdout.readline()  # until then, /proc may not show its name
+            monitor.stdout.readline()  # /proc may show the name of the program only after its first line of output
             findings = [str(finding) for finding in machine.volume_monitors()]
         finally:
             monitor.kill()
@@ -237,7 +237,7 @@ def test_a_camera_with_autosuspend_is_reported_with_its_control_file(bus: Path) 
 
 
 def test_without_permission_the_fix_names_the_group_of_the_node_but_never_root(tmp_path: Path) -> None:
-    fix = cameras.permission(Path("/dev/null"))  # owned by root and its group, as a USB node without a udev rule
+    fix = cameras.permission(Path("/dev/null"))  # owned by root, like a USB node without a udev rule
     assert "usermod -aG root" not in fix
     assert "deploy/README.md" in fix
     assert "usermod -aG gphoto-ws " in fix

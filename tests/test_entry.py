@@ -1,4 +1,4 @@
-"""The server's command: options, exit codes and signals; no process is left."""
+"""The server's command: options, exit codes and signals. No process remains after the server has ended."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 STOP_S = 5.0 * BUSY_MACHINE
 # The PTP operation of the simulated camera that reads a live-view frame.
 LIVE_VIEW = "0x9153"
-HUNG_STOP_S = 20.0 * BUSY_MACHINE  # promised limit if a camera hangs
+HUNG_STOP_S = 20.0 * BUSY_MACHINE  # the promised limit if a camera hangs
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_dotenv_file_is_read_but_the_environment_has_priority(
     (tmp_path / ".env").write_text("LOG_LEVEL=DEBUG\nWS_HOST=192.0.2.1\n")
     server = new_server()
     server.wait_for_log(" DEBUG ")
-    assert server.uri.startswith("ws://127.0.0.1:")  # the value of the environment
+    assert server.uri.startswith("ws://127.0.0.1:")  # WS_HOST of the environment, not of .env
     assert server.stop() == 0
 
 
@@ -170,7 +170,7 @@ async def test_a_signal_releases_the_cameras_and_exits_with_0(
     await client.command("start_live_view", port=first)
     await client.event("live_view_frame")
     await client.command("get_config", name="iso", port=second)
-    assert server.stop(number, timeout=STOP_S) == 0  # this also checks that no process is left
+    assert server.stop(number, timeout=STOP_S) == 0  # stop() also fails if a child process remains
     with suppress(ConnectionClosed):
         while await client.receive():
             pass

@@ -1,4 +1,4 @@
-"""Access by other machines requires a strong token and TLS; doubtful settings are logged as warnings."""
+"""Access by other machines requires a strong token and TLS. For doubtful settings, a warning is logged."""
 
 from __future__ import annotations
 

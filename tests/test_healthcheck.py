@@ -18,7 +18,7 @@ from tests.support.waiting import WITHIN_S
 
 
 def healthcheck(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run healthcheck.py as Docker does; it must end by itself."""
+    """Run healthcheck.py as Docker does. The program must end by itself."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "healthcheck.py")],

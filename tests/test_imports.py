@@ -1,6 +1,6 @@
-"""What each process loads: the server no libgphoto2, the camera process no websockets and no pydantic.
+"""The server does not load libgphoto2, and a camera process loads neither websockets nor pydantic.
 
-Also the import style of the tests.
+The import style of the tests is checked too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import pytest
 from simulator.process import SimulatorProcess
 from tests.support.rig import ROOT, Client, Server
 
-# Parts of the paths of compiled modules and shared libraries that a process has mapped.
+# A process has loaded libgphoto2 if one of these texts is in the path of a file that the process has mapped.
 CAMERA_LIBRARIES = ("libgphoto2", "_gphoto2", "/gphoto2/")
 SERVER_LIBRARIES = ("pydantic", "websockets")
 
 
 def _mapped(process: psutil.Process, names: tuple[str, ...]) -> set[str]:
-    """The mapped files of a process that have one of the names in their path."""
+    """The files that a process has mapped and whose paths contain one of the names."""
     lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
     paths = {line.split(maxsplit=5)[5] for line in lines if len(line.split(maxsplit=5)) == 6}
     return {path for path in paths if any(name in path for name in names)}
@@ -41,7 +41,7 @@ async def test_the_server_never_loads_libgphoto2(shared_server: Server, client: 
     await client.command("restart_camera")
     server = psutil.Process(shared_server.process.pid)
     assert _mapped(server, CAMERA_LIBRARIES) == set()
-    assert _mapped(server, SERVER_LIBRARIES)  # proves that mapped libraries are found
+    assert _mapped(server, SERVER_LIBRARIES)  # proves that _mapped finds the libraries of a process
 
 
 async def test_the_camera_process_loads_libgphoto2_and_no_server_libraries(
@@ -96,7 +96,7 @@ def test_the_driver_is_the_only_file_that_imports_gphoto2() -> None:
 
 
 def _imported(source: str) -> Iterator[str]:
-    """What a source file imports: `a` for `import a`, `a.b` for `from a import b`; relative imports keep their leading dots."""
+    """The imported names: `a` for `import a`, `a.b` for `from a import b`. Relative imports keep their leading dots."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -106,7 +106,7 @@ def _imported(source: str) -> Iterator[str]:
 
 
 def _wrong_imports(source: str, helpers: set[str]) -> list[str]:
-    """Imports in a test that are relative, name a helper without its package, or reach into a conftest or test file."""
+    """Forbidden imports in a test: relative ones, helpers without their package, names from a conftest or test file."""
     wrong = []
     for name in _imported(source):
         first, *others = name.split(".")

@@ -1,4 +1,4 @@
-"""Tests that need a program which is not installed are skipped with a reason; other tests run."""
+"""Tests that need a missing program are skipped with a reason; other tests run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _program(folder: Path, name: str, script: str) -> Path:
 
 
 def _skip_reason(test: str, **environment: str) -> str:
-    """Run one test with another environment and return the reason of its skip; fails unless it was skipped."""
+    """Run one test in a changed environment and return its skip reason. Fails if the test is not skipped."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", test],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=50, check=False,

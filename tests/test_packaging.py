@@ -1,4 +1,4 @@
-"""The server installed as by pipx: the wheel contains everything that it needs to run."""
+"""The server, installed as pipx installs it: the wheel contains everything that the server needs to run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_installed_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     program = str(installed / "bin" / "gphoto-ws-server")
     version = _run(program, "--version", PYTHONPATH=str(installed))
     assert version.strip() in wheel.name
-    # The help has the right program name, and the settings are explained without the clone.
+    # The help has the right program name, and --settings works although the installation has no .env.example.
     help_text = _run(program, "--help", PYTHONPATH=str(installed))
     assert help_text.startswith("usage: gphoto-ws-server [")
     assert "--settings prints all of them" in " ".join(help_text.split())

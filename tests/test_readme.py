@@ -92,7 +92,7 @@ def test_the_photobooths_client_gets_and_saves_a_photo(demo: tuple[str, str], tm
 
 
 def _shape(value: object) -> object:
-    """The part of a reply that must be as in the README: keys, types and texts, without numbers."""
+    """The part of a reply that must be equal to the README: keys, types and texts. Numbers are ignored."""
     if isinstance(value, dict):
         return {key: _shape(entry) for key, entry in value.items() if key not in ("image_b64", "choices")}
     if isinstance(value, list):
@@ -116,7 +116,7 @@ async def test_the_wscat_session_works_as_shown(server: Server, ports: list[str]
             while reply.get("event") == "live_view_frame":
                 reply = json.loads(await socket.recv())
             if "cameras" in message:
-                reply["cameras"] = reply["cameras"][:1]  # this test has a second camera
+                reply["cameras"] = reply["cameras"][:1]  # the server of this test has a second camera
             assert _shape(reply) == _shape(message)
 
 

@@ -1,4 +1,4 @@
-"""Settings: environment before .env before defaults; an invalid value is reported with the allowed ones."""
+"""Settings: the environment overrides .env, and .env overrides the defaults. An error names the allowed values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token in a file that API_TOKEN_FILE names, as with Docker's secrets."""
+"""The token in a file whose path is in API_TOKEN_FILE, as with Docker's secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "from-the-secret-file-5d1c"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A token file as `echo` writes it."""
+    """A token file that ends with a newline, as `echo` writes it."""
     file = tmp_path / "secret"
     file.write_text(f"{SECRET}\n")
     return file

@@ -41,7 +41,7 @@ class Terminal:
         os.write(self._terminal, line.encode() + b"\n")
 
     def wait_for(self, pattern: str) -> str:
-        """Wait until the output matches a pattern; returns the match and discards the output up to it."""
+        """Wait until the output matches a pattern, and return the match. Discards the output up to the end of the match."""
         deadline = time.monotonic() + _SECONDS
         while not (found := re.search(pattern, self._output)):
             ready, _, _ = select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))
