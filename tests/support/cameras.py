@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 
-# Small pictures and a short exposure, for tests that do not depend on them.
+# Small pictures and a short exposure, for tests in which sizes and times do not matter.
 QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
 
 
 @contextmanager
 def in_factory_state(process: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the cameras: switched on, without faults and in factory state; faults are cleared afterwards."""
+    """The control port of cameras that are on and in factory state, without faults. Faults are cleared afterwards."""
     with Control(process.control) as control:
         for camera in process.cameras:
             control.clear(camera.index)
@@ -40,7 +40,7 @@ def _clear(control: Control, process: SimulatorProcess) -> None:
 
 
 def _wait_for_live_view_end(control: Control, camera: int) -> None:
-    """Wait until live view has ended, a second after its last viewer; a reset during live view disturbs the driver."""
+    """Wait for the end of live view, a second after its last viewer left. A reset during live view disturbs the driver."""
     deadline = time.monotonic() + 5
     while control.state(camera)["live_view"] and time.monotonic() < deadline:
         time.sleep(0.02)

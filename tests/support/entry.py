@@ -1,4 +1,4 @@
-"""Run the server's command when it ends by itself: with invalid settings, or with options that only print something."""
+"""Run the server's command with options or invalid settings with which it ends by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.waiting import WITHIN_S
 
 
 def run(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `python gphoto_ws_server.py`, which must end by itself."""
+    """Run `python gphoto_ws_server.py`. The program must end by itself."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *options],

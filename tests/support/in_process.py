@@ -1,4 +1,4 @@
-"""The server in the test's process: for tests that change its deadlines or inspect its objects."""
+"""The server in the test's process, for tests that change deadlines of the server or inspect its objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class InProcess:
 
     @classmethod
     async def start(cls, *addresses: str, drives: bool = False, **options: Any) -> Self:
-        """Start a server for the cameras at these addresses, or on the bus; `options` override the usual session options."""
+        """Start a server for the cameras at these addresses, or on the bus if none is given. `options`: SessionOptions."""
         usual = {"restart_delay": 0.3, **options}
         app = build(Access(TOKEN), addresses, SessionOptions(**usual), drives=drives)
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")

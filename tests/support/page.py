@@ -1,4 +1,4 @@
-"""The console page in a real Chromium, used as by a person."""
+"""The console page in a real Chromium, used as a person uses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import WITHIN_S
 
 api: Any = pytest.importorskip("playwright.async_api", reason="playwright has no wheel for this machine")
 expect = api.expect
-# The camera or the server may need time, and the machine may be busy.
+# Playwright's own limit of 5 s would be too short on a busy machine.
 WITHIN_MS = WITHIN_S * 1000
 OTHER_NAME = "booth.local"
 # A laptop, a tablet and a phone.
@@ -29,12 +29,12 @@ SIZES = {
 }
 expect.set_options(timeout=WITHIN_MS)
 
-# Chromium prints this when the server is not reachable; a page cannot prevent it.
+# Chromium prints this error when the server is not reachable. A page cannot prevent the output.
 _SERVER_AWAY = re.compile(r"WebSocket connection to '\S+' failed")
 
 
 def chromium() -> str:
-    """The path of Chromium; skips the test if there is none that runs."""
+    """The path of Chromium. Skips the test if no Chromium can be started."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found and not broken(found, "--version"):
@@ -44,9 +44,9 @@ def chromium() -> str:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Any]:
-    """A headless Chromium that resolves OTHER_NAME to this machine; skips the test if it or playwright cannot start."""
+    """A headless Chromium that resolves OTHER_NAME to this machine. Skips the test if a program does not start."""
     program = chromium()
-    # Playwright's wheel contains Node.js, which needs a library that an empty Debian lacks.
+    # Playwright's wheel contains Node.js, which needs a library that is missing in a minimal Debian.
     from playwright._impl._driver import compute_driver_executable
 
     node, _ = compute_driver_executable()
@@ -66,7 +66,7 @@ class Console:
 
     Attributes:
 
-        page: playwright's page, for everything without a method here.
+        page: playwright's page, for actions for which this class has no method.
 
         complaints: errors and warnings in the browser's console.
     """
@@ -84,7 +84,7 @@ class Console:
 
     @classmethod
     async def open(cls, browser: Any, server: Server, name: str = "127.0.0.1", **options: Any) -> Self:
-        """Open the page in a new context; `name` is the host name in the address, `options` are those of new_context."""
+        """Open the page in a new context. `name`: the host name in the address; `options`: arguments of new_context."""
         context = await browser.new_context(**options)
         console = cls(await context.new_page(), server, name)
         await console.page.goto(console.address)
@@ -95,18 +95,18 @@ class Console:
         return self.page.locator(selector)
 
     async def log_in(self, token: str = TOKEN) -> None:
-        """Type the token; returns when the settings of the camera are shown."""
+        """Type the token, and wait until the settings of the camera are shown."""
         await self["#token"].fill(token)
         await self["#token"].press("Enter")
         await expect(self["#quick .setting"].first).to_be_visible()
 
     async def start_live_view(self) -> None:
-        """Press the live-view button; returns when frames are shown."""
+        """Press the live-view button, and wait until frames are shown."""
         await self["#live-toggle"].click()
         await self.more_frames()
 
     async def start_countdown(self) -> None:
-        """Press the shutter with a timer longer than any test; returns when the countdown runs."""
+        """Select a self-timer of 600 s, longer than any test, press the shutter button, and wait for the countdown."""
         await self["#delay option"].last.evaluate("option => { option.value = 600; }")
         await self["#delay"].select_option("600")
         await self["#shutter"].click()
@@ -118,16 +118,16 @@ class Console:
         return int(words.split()[0]) if words else 0
 
     async def more_frames(self) -> None:
-        """Wait until five more frames were shown."""
+        """Wait until five more frames have been shown."""
         seen = await self.frames()
         await expect(self["#live-count"]).to_have_text(_more_than(seen + 4))
 
     def setting(self, name: str, within: str = "#sections") -> Any:
-        """The row of a setting."""
+        """The table row of a setting."""
         return self[f"{within} .setting[data-name={name}]"]
 
     async def show_setting(self, name: str) -> Any:
-        """Find a setting with the filter; returns its row."""
+        """Find a setting with the filter of the page, and return its row."""
         await self["#settings-filter"].fill(name)
         row = self.setting(name)
         await expect(row).to_be_visible()

@@ -1,4 +1,4 @@
-"""Ports for servers that are restarted on the same port. No other process takes them in between."""
+"""Ports for servers that a test restarts on the same port. No other process uses the port between two starts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Below the ports that the kernel gives to clients (ip_local_port_range starts at 32768): otherwise a connection of
-# another test may get the port of a server that is being restarted.
+# All ports are below the range from which the kernel takes ports for clients (ip_local_port_range starts at 32768).
+# A port in that range could be given to a connection of another test while a server is being restarted.
 _FIRST, _PORTS, _BLOCKS = 21000, 500, 22
-# Kept open, because closing it releases the lock.
+# The open lock file. It is never closed, because closing the file would release the lock.
 _lock: int | None = None
 
 
 def _reserve_block() -> int:
-    """The first port of a block that no other process of this or another test run uses, by a lock on a file."""
+    """Reserve a block of ports for this process with a lock on a file, and return the first port of the block."""
     global _lock
     for block in random.sample(range(_BLOCKS), _BLOCKS):
         path = Path(tempfile.gettempdir(), f"gphoto-ws-tests-ports-{block}.lock")
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)  # another user's file can be locked too
+            file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)  # read-only, to lock also a file of another user
         except OSError:
             continue
         try:

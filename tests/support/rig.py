@@ -34,7 +34,7 @@ class Server:
     Args:
         *options: command-line options.
         cwd: the working directory (a .env file there is read).
-        through: a command that the server's command is passed to, such as setpriv.
+        through: a command that starts the server's command, such as setpriv.
         **settings: environment variables; the default of API_TOKEN is TOKEN.
     """
 
@@ -68,7 +68,7 @@ class Server:
             return "".join(self._lines)
 
     def wait_for_log(self, pattern: str, timeout: float = WITHIN_S) -> str:
-        """The first log line that matches; waits for it if it is not logged yet."""
+        """The first log line that matches. Waits until such a line is logged."""
         found: list[str] = []
 
         def match_found() -> bool:
@@ -81,11 +81,11 @@ class Server:
         return found[0]
 
     def children(self) -> list[psutil.Process]:
-        """All child processes of the server, also indirect ones."""
+        """All child processes of the server, and their child processes."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = STOP_S) -> int:
-        """Send a signal and wait for the end; returns the exit code. Fails if a child process remains."""
+        """Send a signal, wait for the end of the server, and return its exit code. Fails if a child process remains."""
         children = self.children() if self.process.poll() is None else []
         self.process.send_signal(number)
         try:
@@ -101,7 +101,7 @@ class Server:
         return code
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL; its child processes end by themselves."""
+        """Kill the server with SIGKILL, and wait until it has ended. Its child processes end by themselves."""
         self.process.kill()
         self.process.wait()
         self._reader.join(WITHIN_S)
@@ -134,7 +134,7 @@ class CommandError(Exception):
 
 
 class Client:
-    """A logged-in client. Events and binary messages received while it waits are kept in `events` and `binary`."""
+    """A logged-in client. It stores the events and binary messages that it receives in `events` and `binary`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -143,7 +143,7 @@ class Client:
 
     @classmethod
     async def connect(cls, server: Server, token: str | None = None, **options: Any) -> Self:
-        """Connect and log in, without a reply to the login."""
+        """Connect and send the login. The server does not reply to a valid login."""
         socket = await connect(server.uri, max_size=None, **options)
         await socket.send(json.dumps({"token": server.token if token is None else token}))
         return cls(socket)
@@ -152,13 +152,13 @@ class Client:
         """Send a command without an id and return its reply.
 
         Raises:
-            CommandError: it was an error reply.
+            CommandError: the reply is an error.
         """
         await self.socket.send(json.dumps({"command": command, "payload": payload}))
         return await self.reply(within)
 
     async def reply(self, within: float = REPLY_S) -> Json:
-        """The next reply; events and binary messages before it are kept."""
+        """The next reply. Events and binary messages that arrive earlier are stored."""
         while True:
             message = await self.receive(within)
             if isinstance(message, dict) and "status" in message:
@@ -167,7 +167,7 @@ class Client:
                 return message
 
     async def event(self, wanted: str | Callable[[Json], bool], within: float = REPLY_S) -> Json:
-        """The next event of that name, or for which `wanted` returns True; kept events are checked first."""
+        """The next event that is named `wanted` or for which `wanted` returns True. Stored events are checked first."""
         fits = (lambda event: event["event"] == wanted) if isinstance(wanted, str) else wanted
         async with asyncio.timeout(within):
             while True:

@@ -1,4 +1,4 @@
-"""Find programs that some tests run; the test is skipped with a reason if a program is not installed."""
+"""Find programs that some tests run. If a program is not installed, the test is skipped with a reason."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pytest
 from tests.support.rig import ROOT
 from tests.support.waiting import WITHIN_S
 
-# Messages of pip, git and apt-get without a network.
+# Error messages of pip, git and apt-get when there is no network.
 OFFLINE = re.compile(r"name resolution|NewConnectionError|Could not resolve|Network is unreachable")
 NPM_PROGRAMS = ROOT / "tests" / "npm" / "node_modules" / ".bin"
 
 
 def find_tool(*commands: tuple[str, ...], install: str) -> list[str]:
-    """The first of several alternative commands that is installed.
+    """The first of these alternative commands that is installed. Skips the test if none is installed.
 
     Args:
 
-        commands: each a program with optional arguments, such as `("docker", "compose")`. A command with arguments is
-            tried with `version`, because the program may lack the subcommand.
+        commands: each is a program with optional arguments, such as `("docker", "compose")`. A command with arguments
+            is run with `version`, because a program may be installed without its subcommand.
 
-        install: how to install it, for the skip reason.
+        install: the command that installs the program, for the skip reason.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), str(NPM_PROGRAMS), os.environ["PATH"]])
     for program, *words in commands:
@@ -38,7 +38,7 @@ def find_tool(*commands: tuple[str, ...], install: str) -> list[str]:
 
 
 def broken(*command: str | Path) -> str | None:
-    """The reason why a command fails: its last line on stderr; None if it succeeds."""
+    """Run a command. Returns None if it succeeds, otherwise the reason of its failure: its last line on stderr."""
     try:
         done = subprocess.run(
             [str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,

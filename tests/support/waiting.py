@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-# Limit in seconds for things that must happen on a machine of any speed; a passing test never waits that long.
+# Limit in seconds for conditions that must become true on a machine of any speed. A passing test never waits that long.
 WITHIN_S = 45.0
-# Promised times are valid on an idle machine. During other tests they are multiplied by this factor; `make soak`,
-# `make load` and benchmarks/ measure the exact times.
+# The documents promise times for an idle machine. Tests multiply the promised times by this factor, because other tests
+# run at the same time. `make soak`, `make load` and benchmarks/ measure the exact times.
 BUSY_MACHINE = 3
 
 
@@ -22,7 +22,7 @@ async def until(true: Callable[[], bool], seconds: float = WITHIN_S) -> None:
 
 
 async def until_answers(true: Callable[[], Awaitable[bool]], seconds: float = WITHIN_S) -> None:
-    """Like `until`, for a condition that needs a request."""
+    """Like `until`, for a condition that sends a request to find its result."""
     async with asyncio.timeout(seconds):
         while True:
             if await true():

@@ -1,4 +1,4 @@
-"""Plain connections for messages that the client of tests.support.rig cannot send."""
+"""Functions to send and receive messages that the client of tests.support.rig cannot send."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _numbers = itertools.count(1)
 
 
 def fresh_address() -> tuple[str, int]:
-    """A new loopback address to connect from, without failed logins."""
+    """A loopback address to connect from. Each call returns another address, so that it has no failed logins yet."""
     number = next(_numbers)
     return f"127.{1 + number // 62500}.{1 + number // 250 % 250}.{1 + number % 250}", 0
 
 
 async def stranger(server: Server, path: str = "", **options: Any) -> ClientConnection:
-    """A connection without a login, from a new address."""
+    """A connection from a new address that is not logged in."""
     return await connect(server.uri + path, max_size=None, **{"local_addr": fresh_address(), **options})
 
 
@@ -36,7 +36,7 @@ async def logged_in(server: Server, path: str = "", login: str | bytes | None = 
 
 
 async def say(client: Client, message: str | bytes | Json) -> None:
-    """Send one message unchanged, or an object as JSON."""
+    """Send one message. Text and bytes are sent unchanged; an object is sent as JSON."""
     await client.socket.send(json.dumps(message) if isinstance(message, dict) else message)
 
 
@@ -48,7 +48,7 @@ async def answer(client: Client) -> Json:
 
 
 async def answers(client: Client, count: int) -> list[Json]:
-    """The next replies."""
+    """The next `count` replies."""
     return [await answer(client) for _ in range(count)]
 
 
