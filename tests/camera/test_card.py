@@ -1,4 +1,4 @@
-"""The known files of a card: changes while it is read, cards that cannot be read, cards with very many files."""
+"""The known files of a card: changes while the card is read, cards that cannot be read, cards with very many files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDER = "/store/DCIM/100CANON"
 
 
 def listing(*names: str, meanwhile: Callable[[], None] = lambda: None) -> ListFolder:
-    """A function that lists a card with one folder. It calls `meanwhile` while it lists that folder."""
+    """A function that lists a card with one folder. While the function lists that folder, it calls `meanwhile`."""
 
     async def list_folder(folder: str) -> tuple[list[str], list[str]]:
         if folder == FOLDER:
@@ -35,7 +35,7 @@ def listing(*names: str, meanwhile: Callable[[], None] = lambda: None) -> ListFo
 
 
 async def list_disconnected(folder: str) -> tuple[list[str], list[str]]:
-    """Fail because the camera disconnects while the card is read."""
+    """A list_folder that fails, as if the camera was disconnected while the card is read."""
     raise CameraDisconnected("The camera is gone.")
 
 
@@ -45,7 +45,7 @@ A, B = Body("A", "1", "usb:001,002"), Body("B", "1", "usb:001,002")
 
 @pytest.fixture
 def shots(tmp_path: Path) -> Iterator[ShotStore]:
-    """The records in a database of the test."""
+    """The records of shots, in a database that only this test uses."""
     store = Store(tmp_path / "store.db", MIGRATIONS)
     yield ShotStore(store)
     store.close()
@@ -53,7 +53,7 @@ def shots(tmp_path: Path) -> Iterator[ShotStore]:
 
 @pytest.fixture
 def new_card(shots: ShotStore) -> NewCard:
-    """A card as a newly started server knows it."""
+    """Create a card in the state after a start of the server: only its records are known."""
     return lambda: Card(Journals(shots).journal())
 
 
@@ -76,7 +76,8 @@ async def test_after_a_restart_a_file_that_was_unknown_before_is_found(new_card:
     finding = await later.check(A, listing("1.JPG", "2.JPG", "3.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/3.JPG",)
-    assert await new_card().check(A, listing("1.JPG", "2.JPG", "3.JPG")) == finding  # until it was reported
+    # The finding is saved until it has been reported.
+    assert await new_card().check(A, listing("1.JPG", "2.JPG", "3.JPG")) == finding
     await later.reported(finding)
     assert await new_card().check(A, listing()) is None
 
@@ -88,7 +89,7 @@ async def test_without_a_database_file_the_same_server_finds_the_file(tmp_path: 
     card = Card(Journals(ShotStore(store)).journal())
     await card.read(A, listing("1.JPG"))
     await card.begin_shot(A, Order())
-    card.add(f"{FOLDER}/2.JPG")  # reported after the shot with an unknown outcome
+    card.add(f"{FOLDER}/2.JPG")  # the camera reports this file after the start of the shot
     finding = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding is not None
     assert finding.files == (f"{FOLDER}/2.JPG",)
@@ -126,7 +127,7 @@ async def test_after_repeated_disconnects_a_card_is_not_read_and_shots_are_possi
 
 
 async def test_two_cameras_with_one_serial_number_have_separate_records(shots: ShotStore) -> None:
-    """For example, every virtual camera of libgphoto2 has the serial number 0.1."""
+    """Serial numbers are not always unique: every virtual camera of libgphoto2 has the serial number 0.1."""
     first, second = Body("A", "0.1", "usb:001,001"), Body("A", "0.1", "usb:001,002")
     journals = Journals(shots)
     cards = [Card(journals.journal()), Card(journals.journal())]
@@ -184,7 +185,7 @@ async def test_a_card_with_fifty_thousand_files_does_not_block_the_event_loop(ne
 
 
 async def test_an_unknown_shot_is_searched_only_on_its_own_camera(new_card: NewCard) -> None:
-    card = new_card()  # of an address, at which another camera answers now and then
+    card = new_card()  # the card of a network address that two cameras use, one after the other
     await card.read(A, listing("1.JPG"))
     await card.begin_shot(A, Order())
     assert await card.check(B, listing("9.JPG")) is None

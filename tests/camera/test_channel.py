@@ -1,4 +1,4 @@
-"""Messages between the server and a camera process: of any size, with files, and invalid data."""
+"""Messages between the server and a camera process: messages of any size, messages with files, and invalid data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.waiting import WITHIN_S
 
 
 class ChannelPair:
-    """Both ends of a channel. The server's end collects messages; the camera process's end is used from threads."""
+    """Both ends of a channel. The server's end collects messages. The camera process's end is used from threads."""
 
     def __init__(self) -> None:
         server_socket, process_socket = pair()

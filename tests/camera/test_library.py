@@ -1,4 +1,4 @@
-"""A warning for a libgphoto2 with known bugs is logged once."""
+"""The warning about a libgphoto2 version with known bugs is logged only one time."""
 
 from __future__ import annotations
 

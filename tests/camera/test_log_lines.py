@@ -1,4 +1,4 @@
-"""Log lines are well-formed, whatever the file names of a camera contain."""
+"""Log lines are well-formed for all file names that a camera may send."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_every_line_of_the_log_of_a_server_has_a_timestamp(new_server: Cal
     server.wait_for_log("captured /store")
     assert server.stop() == 0
     lines = server.log.splitlines()
-    # Lines of the simulator have no milliseconds.
+    # The timestamps of the simulator's log lines have no milliseconds.
     stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?[+-]\d\d:?\d\d (DEBUG|INFO|WARNING|ERROR) "
     assert [line for line in lines if not re.match(stamp, line)] == []
     assert len(lines) > 5

@@ -31,7 +31,7 @@ class Viewer:
 
 
 class Switch:
-    """The live view switch of a camera. Records the requested rates; fails if `error` is set."""
+    """The function that switches live view of a camera. Records the requested rates, or raises `error` if one is set."""
 
     def __init__(self) -> None:
         self.rates: list[float | None] = []

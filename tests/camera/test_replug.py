@@ -1,6 +1,6 @@
-"""A camera that is unplugged and plugged in at another port stays the same camera for its clients and viewers.
+"""A camera that is unplugged and then plugged in at another port remains the same camera for its clients and viewers.
 
-The test simulates the detection on USB. The cameras are simulated, with real camera processes.
+The detection of cameras on USB is simulated. The cameras are simulators; the camera processes are real.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=Tr
 
 
 class Bus:
-    """A simulated bus: the detected cameras, and the signature of their ports."""
+    """A replacement for the detection on the bus. It finds the cameras in the list `cameras`."""
 
     def __init__(self) -> None:
         self.cameras: list[DetectedCamera] = []
@@ -59,7 +59,7 @@ class Viewer:
 
 @pytest.fixture(scope="module")
 def two_ports() -> Iterator[tuple[str, str]]:
-    """The ports of two simulators with the same serial number: one camera at two ports."""
+    """The ports of two simulators with the same serial number. For the server, they are one camera at two ports."""
     with SimulatorProcess(*QUICK) as old_port, SimulatorProcess(*QUICK) as new_port:
         yield old_port.cameras[0].address, new_port.cameras[0].address
 
@@ -138,7 +138,7 @@ async def test_a_camera_with_another_serial_is_another_camera(
 
 @pytest.fixture(scope="module")
 def two_cameras() -> Iterator[tuple[list[str], list[str]]]:
-    """The ports of two cameras, and the ports of two further cameras with the same serial numbers."""
+    """The ports of two cameras, and the ports of two other cameras that have the same serial numbers."""
     with SimulatorProcess("--cameras", "2", *QUICK) as before, SimulatorProcess("--cameras", "2", *QUICK) as after:
         yield [camera.address for camera in before.cameras], [camera.address for camera in after.cameras]
 

@@ -1,4 +1,4 @@
-"""Knowledge that belongs to one module: the messages of the channel, and the names of commands and settings."""
+"""Only two modules read the headers of channel messages, and camera/ contains no names of commands and settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_only_channel_and_remote_read_the_headers_of_messages() -> None:
 
 @pytest.mark.parametrize("verb", ["get_config", "live_view", "list_names", "storage"])
 def test_no_verb_is_called_by_a_string(verb: str) -> None:
-    """Checked in camera/ and in the folders that use it."""
+    """The test searches camera/ and the folders that use camera/."""
     folders = ("camera", "server", "doctor")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     callers = [file.name for file in files if re.search(rf'\.(call|_ask)\(\s*"{verb}"', file.read_text())]
@@ -28,7 +28,7 @@ def test_no_verb_is_called_by_a_string(verb: str) -> None:
 
 
 def test_messages_of_camera_errors_name_no_command_or_setting() -> None:
-    """camera/ can be used without this protocol; protocol/errors.py adds the hints for clients."""
+    """camera/ must be usable without this protocol. protocol/errors.py adds the hints for clients."""
     commands = {name for name in COMMANDS if "_" in name} - {"live_view"}
     settings = {name.upper() for name in Settings.model_fields}
     found = []

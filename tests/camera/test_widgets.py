@@ -1,4 +1,4 @@
-"""Values for each type of widget: how they are converted for the camera, and which ones are rejected."""
+"""Values for each type of widget: how they are converted for the camera, and which values are rejected."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def test_a_group_of_widgets_has_no_value(kind: WidgetType) -> None:
         (item("text", value="20301225T180003"), "20301224T180000", False),
         (item("text", value="20301224T180003"), "hello", False),
         (item("date", value=1_900_000_003), 1_900_000_000, True), (item("date", value=1_900_000_999), 1_900_000_000, False),
-        (item("date", value=1_899_996_401), 1_900_000_000, True),  # one hour of daylight saving time
-        (item("date", value=1_800_000_001), 1_800_003_600, False),  # the clock is unchanged, one hour from the requested time
+        (item("date", value=1_899_996_401), 1_900_000_000, True),  # differs by the hour of daylight saving time
+        (item("date", value=1_800_000_001), 1_800_003_600, False),  # also one hour, but the clock is unchanged
     ],
 )  # fmt: skip
 def test_a_value_read_back_is_compared_by_its_type(after: ConfigItem, value: str | float, expected: bool) -> None:
