@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from camera.process import environment
+from camera.spawn import environment
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from camera.photos.shots import PhotoOptions
+from camera.process_log import LineBudget
+from camera.spawn import ProcessOptions, SpawnedWorker, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class SessionOptions:
         preview_iso, capture_iso: ISO for live view and stills; "" keeps the camera's setting.
         photos: options for pictures.
         most_process_bytes: an idle camera process that needs more memory is replaced.
+        spawn: makes the camera process for a camera.
     """
 
     capture_target: str = "Memory card"
@@ -29,3 +33,4 @@ class SessionOptions:
     capture_iso: str = ""
     photos: PhotoOptions = field(default_factory=PhotoOptions)
     most_process_bytes: int = 256 * 2**20
+    spawn: Callable[[ProcessOptions, LineBudget], Worker] = SpawnedWorker

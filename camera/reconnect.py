@@ -26,9 +26,10 @@ from camera.events import CameraLost, CameraOpened, OtherCamera, Reachable, Stat
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
 from camera.ports import forbidden_node, node_of
-from camera.process import CameraProcess, ProcessOptions, run_helper
+from camera.process import CameraProcess
 from camera.process_log import LineBudget
 from camera.remote import FromCamera, OnProgress, Verb
+from camera.spawn import ProcessOptions, run_helper
 
 _log = logging.getLogger("camera.reconnect")
 
@@ -222,7 +223,7 @@ class Reconnect:
             self._set_state("opening" if self.last_error is None else "recovering")
         port = self.port
         options = ProcessOptions(port, self.driver_model, self.capture_target)
-        process = self._opening = CameraProcess(options, self._emit, self._lines)
+        process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
         try:
             await process.open()
             await self._check_serial(process)

@@ -10,9 +10,11 @@ from camera import ports
 from camera.detection import warn_if_old
 from camera.errors import CameraClaimed, CameraError, NoPermission, NotSupported
 from camera.model import DetectedCamera
-from camera.process import CameraProcess, ProcessOptions
+from camera.process import CameraProcess
+from camera.process_log import LineBudget
 from camera.reconnect import open_error
 from camera.remote import RemoteCamera
+from camera.spawn import ProcessOptions, SpawnedWorker
 from camera.upkeep import battery_warnings, card_warnings
 from doctor.findings import Finding
 
@@ -20,7 +22,8 @@ from doctor.findings import Finding
 async def examine(camera: DetectedCamera) -> list[Finding]:
     """Open a camera in its own process, check it, and release it."""
     findings = sleep(camera.port)
-    process = CameraProcess(ProcessOptions(camera.port, camera.model, ""), lambda event: None)
+    options = ProcessOptions(camera.port, camera.model, "")
+    process = CameraProcess(options, lambda event: None, SpawnedWorker(options, LineBudget()))
     try:
         await process.open()
     except CameraError as error:
