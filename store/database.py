@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
@@ -10,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeVar
+
+from handover import Call, Handover, OneThread, Start
 
 R = TypeVar("R")
 Work = Callable[[sqlite3.Connection], R]
@@ -37,20 +37,29 @@ class Store:
     Args:
         path: of the file, created if it does not exist; None keeps everything in memory.
         migrations: SQL scripts, each of which raises the version of the schema by one.
+        start: runs work in one thread, in order; by default in a thread of the store's own.
 
     Attributes:
         problem: why nothing is kept on disk, as a sentence; None if it is.
     """
 
-    def __init__(self, path: Path | None, migrations: Sequence[Migration]) -> None:
+    def __init__(self, path: Path | None, migrations: Sequence[Migration], start: Start | None = None) -> None:
         self.problem: str | None = None
         self._path = path
         self._migrations = migrations
-        self._jobs: SimpleQueue[Callable[[sqlite3.Connection], None] | None] = SimpleQueue()
-        self._hanging = 0
-        self._opened = threading.Event()
-        threading.Thread(target=self._run, name="store", daemon=True).start()
-        if not self._opened.wait(_DEADLINE_S):
+        self._connection: sqlite3.Connection  # set in the thread, before any other work
+        self._thread = OneThread("store")
+        self._start = start or self._thread.start
+        # A record is written even if the task that asked for it is cancelled.
+        self._handover = Handover(self._start, finish_cancelled=True)
+        opened = threading.Event()
+
+        def prepare() -> None:
+            self._connection = self._open()
+            opened.set()
+
+        self._start(prepare)
+        if not opened.wait(_DEADLINE_S):
             self.problem = f"The disk of {path} does not respond."
 
     async def write(self, work: Work[R], sync: bool = False) -> R:
@@ -65,12 +74,12 @@ class Store:
                 the commit itself.
         """
 
-        def transaction(connection: sqlite3.Connection, abandoned: Callable[[], bool]) -> R:
+        def transaction(connection: sqlite3.Connection, call: Call) -> R:
             connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 value = work(connection)
-                if abandoned():  # the caller was told that nothing was written
+                if call.abandoned:  # the caller was told that nothing was written
                     raise sqlite3.OperationalError("too late")
                 return value
 
@@ -78,66 +87,33 @@ class Store:
 
     async def read(self, work: Work[R]) -> R:
         """Run `work`, which only reads. Raises StoreUnavailable."""
-        return await self._do(lambda connection, abandoned: work(connection))
+        return await self._do(lambda connection, call: work(connection))
 
     def close(self) -> None:
         """Finish the queued work and close the file; waits a short time at most."""
         closed = threading.Event()
 
-        def close(connection: sqlite3.Connection) -> None:
-            connection.close()
+        def close() -> None:
+            self._connection.close()
             closed.set()
 
-        self._jobs.put(close)
-        self._jobs.put(None)
-        closed.wait(_DEADLINE_S if not self._hanging else 0)
+        self._start(close)
+        self._thread.end()
+        closed.wait(_DEADLINE_S if not self._handover.hangs else 0)
 
-    async def _do(self, work: Callable[[sqlite3.Connection, Callable[[], bool]], R]) -> R:
-        if self._hanging:
-            raise StoreUnavailable(f"The disk of {self._path} does not respond.")
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[R] = loop.create_future()
-        abandoned = False
-
-        def settle(value: R | None, error: BaseException | None) -> None:
-            if abandoned:
-                self._hanging -= 1
-            elif not result.done():
-                if error is None:
-                    result.set_result(value)  # type: ignore[arg-type]  # a value unless there is an error
-                else:
-                    result.set_exception(error)
-
-        def job(connection: sqlite3.Connection) -> None:
-            value: R | None = None
-            error: Exception | None = None
+    async def _do(self, work: Callable[[sqlite3.Connection, Call], R]) -> R:
+        def run(call: Call) -> R:
             try:
-                if not abandoned:
-                    value = work(connection, lambda: abandoned)
-            except sqlite3.Error as problem:
-                error = StoreUnavailable(f"{self._path} cannot be used: {problem}.")
-            except Exception as problem:
-                error = problem
-            try:
-                loop.call_soon_threadsafe(settle, value, error)
-            except RuntimeError:  # the loop was closed meanwhile
-                return
+                return work(self._connection, call)
+            except sqlite3.Error as error:
+                raise StoreUnavailable(f"{self._path} cannot be used: {error}.") from error
 
-        self._jobs.put(job)
-        await asyncio.wait((result,), timeout=_DEADLINE_S)
-        if not result.done():  # even if the loop itself was late
-            abandoned = True
-            self._hanging += 1
-            raise StoreUnavailable(f"The disk of {self._path} does not respond.")
-        return result.result()
+        try:
+            return await self._handover.run(_DEADLINE_S, run)
+        except TimeoutError:
+            raise StoreUnavailable(f"The disk of {self._path} does not respond.") from None
 
     # -- in the thread
-
-    def _run(self) -> None:
-        connection = self._open()
-        self._opened.set()
-        while (job := self._jobs.get()) is not None:
-            job(connection)
 
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from camera.errors import FolderNotWritable
-from camera.photos.blocking import Blocking, Call
 from camera.photos.downloads import FetchedFile
 from camera.photos.folder import PhotoFolder
+from handover import Call, Handover, Start, new_threads
 
 R = TypeVar("R")
 
@@ -24,11 +24,12 @@ class PhotoSaver:
 
     Args:
         folder: the folder, whose methods block.
+        start: runs work in a thread; by default in a new one each time.
     """
 
-    def __init__(self, folder: PhotoFolder) -> None:
+    def __init__(self, folder: PhotoFolder, start: Start | None = None) -> None:
         self.folder = folder
-        self._blocking = Blocking("photo folder")
+        self._handover = Handover(start or new_threads("photo folder"))
 
     async def prepare(self) -> int:
         """Check that pictures can be saved, and delete partial files of a killed server; returns their number.
@@ -97,7 +98,7 @@ class PhotoSaver:
 
     async def _run(self, deadline_s: float, function: Callable[[Call], R]) -> R:
         try:
-            return await self._blocking.run(deadline_s, function)
+            return await self._handover.run(deadline_s, function)
         except TimeoutError:
             folder = self.folder.folder
             raise FolderNotWritable(f"The photo folder {folder} does not respond.", folder=str(folder)) from None

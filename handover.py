@@ -1,0 +1,136 @@
+"""Hands calls that can hang, such as those that use a disk, from a task to a thread. A task waits no longer than a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeVar
+
+R = TypeVar("R")
+Work = Callable[[], None]
+# Runs work in a thread, and returns at once.
+Start = Callable[[Work], None]
+
+
+class Call:
+    """A call in progress, for the function that runs in the thread.
+
+    Attributes:
+        abandoned: the deadline has passed and the caller has gone on; the function should change nothing more.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.abandoned = False
+        self._clock = clock
+        self._progress_at = clock()
+
+    def progress(self) -> None:
+        """Extend the deadline: it counts from now."""
+        self._progress_at = self._clock()
+
+    def idle_s(self) -> float:
+        """Seconds since the last progress."""
+        return self._clock() - self._progress_at
+
+
+class Handover:
+    """Runs calls on one resource. While a call hangs beyond its deadline, further calls fail at once.
+
+    Args:
+        start: runs a call in a thread.
+        finish_cancelled: whether a call is completed if its task is cancelled; else it is abandoned.
+    """
+
+    def __init__(self, start: Start, *, finish_cancelled: bool = False) -> None:
+        self._start = start
+        self._finish_cancelled = finish_cancelled
+        self._hanging = 0
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a call was abandoned and has not returned since."""
+        return self._hanging > 0
+
+    async def run(self, deadline_s: float, function: Callable[[Call], R]) -> R:
+        """The result of `function`, which is not called any more if the call was abandoned before.
+
+        Args:
+            deadline_s: the longest time without progress, in seconds.
+
+        Raises:
+            TimeoutError: the deadline has passed, or an earlier call still hangs.
+        """
+        if self.hangs:
+            raise TimeoutError
+        loop = asyncio.get_running_loop()
+        call = Call(loop.time)
+        result: asyncio.Future[R] = loop.create_future()
+
+        def returned(settle: Callable[[], object]) -> None:
+            if call.abandoned:
+                self._hanging -= 1
+            elif not result.done():
+                settle()
+
+        def work() -> None:
+            settle: Callable[[], object] = result.cancel  # not called, because nobody waits for an abandoned call
+            try:
+                if not call.abandoned:
+                    settle = partial(result.set_result, function(call))
+            except BaseException as error:
+                settle = partial(result.set_exception, error)
+            try:
+                loop.call_soon_threadsafe(returned, settle)
+            except RuntimeError:  # the loop was closed meanwhile
+                return
+
+        self._start(work)
+        try:
+            while not result.done():
+                if call.idle_s() >= deadline_s:
+                    raise TimeoutError
+                await asyncio.wait((result,), timeout=deadline_s - call.idle_s())
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, TimeoutError) or not self._finish_cancelled:
+                call.abandoned = True
+                self._hanging += 1
+            raise
+        return result.result()
+
+
+def new_threads(name: str) -> Start:
+    """Starts a thread for each call.
+
+    The threads are daemons, so the exit of the process does not wait for them. They are not those of asyncio.to_thread,
+    whose number is limited for all cameras together.
+    """
+
+    def start(work: Work) -> None:
+        threading.Thread(target=work, name=name, daemon=True).start()
+
+    return start
+
+
+class OneThread:
+    """A daemon thread that does its work in order. It starts with the first work."""
+
+    def __init__(self, name: str) -> None:
+        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self, work: Work) -> None:
+        """Do this after the earlier work. Only one thread may call this."""
+        self._work.put(work)
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def end(self) -> None:
+        """End the thread after its work."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
