@@ -1,4 +1,4 @@
-"""The database file: damaged, from another version, not writable; and what it costs after very many shots."""
+"""The database: damaged files, files of another version, files that cannot be written, and the size after many shots."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def record_one(store: Store) -> int:
-    """Record a shot that is done; returns its number."""
+    """Record a shot that has finished, and return its number."""
     shots = ShotStore(store)
     camera = await shots.add_camera("Canon", "1", "usb:001,002")
     shot = await shots.begin(NewShot(camera, "usb:001,002", "guest", "{}", 1.0, False), [("/DCIM", "1.JPG")])
