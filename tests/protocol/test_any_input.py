@@ -16,7 +16,7 @@ from tests.support.rig import Client, Json, Server
 from tests.support.wire import logged_in, say, well_formed
 
 PONG = {"status": "ok", "message": "pong"}
-# Close codes for: wrong token, unsupported protocol, not UTF-8, too long.
+# The close codes for a wrong token, an unsupported protocol, text that is not UTF-8, and a message that is too long.
 DEFINED_CLOSES = (4401, 4406, 1007, 1009)
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
@@ -39,7 +39,7 @@ MESSAGES = st.fixed_dictionaries(
         "extra": VALUES,
     },
 )
-# Plausible values for a key, in addition to random ones.
+# Plausible values for these keys. They are sent in addition to random values.
 PLAUSIBLE = {
     "name": st.sampled_from(["iso", "/main/imgsettings/iso", "ownername", "nothing"]),
     "value": st.sampled_from(["100", 400, 0.5, True]),
@@ -52,7 +52,7 @@ PLAUSIBLE = {
 
 
 def _is_silent(message: Any) -> bool:
-    """Whether the message gets no reply: it is an ack."""
+    """Whether the message is an ack, which gets no reply."""
     if not isinstance(message, dict) or "command" in message or "token" in message:
         return False
     ack = message.get("ack")
@@ -126,7 +126,7 @@ async def test_a_random_payload_gets_one_reply(
         replies: list[Json] = []
         while len(replies) < 2:
             message = await client.receive()
-            # Frames and events that the command requested may come between.
+            # Frames and events that the command requested may arrive between the replies.
             if isinstance(message, dict) and "status" in message:
                 replies.append(well_formed(message))
         assert replies[1] == PONG

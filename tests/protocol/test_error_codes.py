@@ -1,4 +1,4 @@
-"""Error codes: every camera error and every libgphoto2 error number is mapped to one, and replies contain it."""
+"""Every camera error and every error number of libgphoto2 is mapped to an error code, which the error reply contains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from camera.remote import RemoteCamera, Reply
 from protocol.envelope import encode_error
 from protocol.errors import KINDS, ErrorCode, RequestError
 
-# Each error class and its code.
+# The error code of each error class.
 CAMERA_ERRORS: dict[str, ErrorCode] = {
     "CameraError": "camera_error", "CameraRefused": "camera_error", "CameraBusy": "camera_busy",
     "CaptureAbandoned": "camera_busy", "NotRecorded": "not_recorded",
@@ -91,14 +91,14 @@ def test_every_code_has_a_meaning_and_an_http_status() -> None:
         assert 400 <= kind.http < 600, code
 
 
-# Messages of libgphoto2 2.5.34 (ptp2) for failed captures. For each: whether the shutter may have opened, and words that our error
-# must contain.
+# Messages of libgphoto2 2.5.34 (ptp2) for failed captures. For each message: whether the shutter may have opened, and
+# words that the message of the server's error must contain.
 DRIVER_MESSAGES = {
     "Canon EOS Full-Press failed (0x2019: PTP Device Busy)": (False, "busy"),
     "Canon EOS Full-Release failed (0x2019: PTP Device Busy)": (True, "busy"),
     "Canon EOS Half-Release failed (0x2005: PTP Operation Not Supported)": (True, "not support"),
     "Canon EOS Get Changes failed (0x200c: PTP Store Full)": (True, "full"),
-    "PTP Store Full": (True, "card is full"),  # a Nikon, at any step
+    "PTP Store Full": (True, "card is full"),  # from a Nikon, at any step of the capture
     "PTP Operation Not Supported (0x2005)": (True, "not support"),
     "Canon EOS M Capture failed: Perhaps no focus?": (True, "Perhaps no focus"),
     "Canon EOS Capture failed to release: Perhaps no focus?": (False, "could not focus"),

@@ -1,4 +1,4 @@
-"""Encoding of frames and file pieces: a 16-byte header and the data, or base64 in a JSON event."""
+"""Encoding of frames and file pieces: binary with a header of 16 bytes, or as base64 in a JSON event."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NOON = 1_924_430_400_000_001  # 2030-12-25T12:00:00.000001Z
 
 
 def frame(seq: int = 42) -> Frame:
-    """A frame of the camera."""
+    """A live-view frame with this number."""
     return Frame(PICTURE, seq, NOON)
 
 
 def joined(payload: Parts, text: bool) -> bytes:
-    """The payload after one byte that marks text or binary."""
+    """A byte that marks text or binary, followed by the payload."""
     return b"".join((b"T" if text else b"B", *payload))
 
 
