@@ -1,4 +1,4 @@
-"""Fixtures: clients of the distribution in clients/python, a server that can be killed, the installed command line."""
+"""Fixtures: clients of the package in clients/python, a server that a test can kill, the installed command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def api(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 @pytest.fixture(scope="session")
 def restart_cameras() -> Iterator[SimulatorProcess]:
-    """Two cameras for servers that are killed and restarted; a server gets the first one unless the test adds the second."""
+    """Two cameras for servers that are killed and restarted. Usually, a server has only the first camera."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
@@ -60,7 +60,7 @@ def restartable_server(
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of a new virtual environment with the built wheel and its extra `cli`; shared by all test processes."""
     root = tmp_path_factory.getbasetemp()
-    if root.name.startswith("popen-"):  # pytest-xdist has one folder for each of its processes
+    if root.name.startswith("popen-"):  # pytest-xdist has a separate folder for each test process
         root = root.parent
     folder = root / "installed-client"
     programs = folder / "environment" / "bin"
@@ -86,7 +86,7 @@ def _run(*arguments: str) -> None:
 
 @pytest.fixture
 def installed_shell(installed: Path, tmp_path: Path) -> Iterator[Callable[[Server], Shell]]:
-    """The installed gphoto-ws in an empty folder, for a server; its processes are ended after the test."""
+    """Run the installed gphoto-ws in an empty folder, with a given server. Its processes are ended after the test."""
     shells: list[Shell] = []
 
     def make(server: Server) -> Shell:

@@ -1,4 +1,4 @@
-"""Compare the client with a server's declarations, as list_commands reports them."""
+"""Compare the client with the declarations that list_commands of a server returns."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gphoto_ws_client.decode import wire_key
 from gphoto_ws_client.live_view import LiveView
 from gphoto_ws_client.replies import LiveViewStarted
 
-# The client sets these itself: it always receives frames and files as binary messages.
+# Arguments that the client sets itself, because it always requests frames and files as binary messages.
 CHOSEN = {("start_live_view", "format"), ("download_last_image", "transfer")}
-# Fields that only describe the binary messages of a download; the client's result does not contain them.
+# Fields of a reply that describe only the binary messages of a download. The client's result does not contain them.
 CONSUMED = {("download_last_image", "transfer"), ("download_last_image", "chunk_bytes")}
 
 
 def missing_parts(command: CommandDescription) -> list[str]:
-    """The parts of a command that the client does not have; empty if it has all of them."""
+    """The parts of a command that the client lacks. The list is empty if the client has all parts."""
     method = getattr(Client, command.command, None)
     if method is None:
         return [f"method {command.command}"]
@@ -48,7 +48,7 @@ def _missing(command: CommandDescription, reply: Any) -> Iterator[str]:
 
 
 def _missing_of(schema: Mapping[str, Any], defs: Mapping[str, Any], kind: Any, consumed: set[str]) -> Iterator[str]:
-    """Fields that a dataclass lacks, or requires although the server may omit them; nested dataclasses included."""
+    """Fields that a dataclass lacks, or requires although the server may omit them. Checks nested dataclasses too."""
     assert is_dataclass(kind)
     known = {wire_key(field): field for field in fields(kind)}
     hints = get_type_hints(kind)
@@ -59,7 +59,7 @@ def _missing_of(schema: Mapping[str, Any], defs: Mapping[str, Any], kind: Any, c
             yield f"key {name}"
             continue
         field = known[name]
-        # The server always sends a required field, and one whose default is not null.
+        # The server always sends a field that is required or whose default is not null.
         always = name in schema.get("required", ()) or property.get("default") is not None
         if not always and field.default is MISSING:
             yield f"a default for {name}"
@@ -90,7 +90,7 @@ def _flat(hint: Any) -> Iterator[Any]:
 
 
 def _wrong_choices(command: CommandDescription, method: Any) -> Iterator[str]:
-    """Arguments whose Literal allows other values than the server's enum."""
+    """The arguments whose Literal and the enum of the server have different values."""
     hints = get_type_hints(method)
     for name, property in _properties(command.payload).items():
         if name in hints and (allowed := set(_enums(property))):

@@ -22,7 +22,7 @@ RUN_S = WITHIN_S
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a run."""
+    """The result of a run of gphoto-ws."""
 
     code: int
     out: bytes
@@ -40,21 +40,22 @@ class Done:
 
 
 class Shell:
-    """Runs the installed gphoto-ws in a folder, for one server and token."""
+    """Runs the installed gphoto-ws in a folder, with the address and the token of one server."""
 
     def __init__(self, programs: Path, folder: Path, server: Server | Strange) -> None:
         self.folder = folder
         self.programs = programs
         self.program = str(programs / "gphoto-ws")
         self._started: list[subprocess.Popen[bytes]] = []
-        # Warnings are errors here too. Import path and settings of the test process are not passed on.
+        # Warnings are errors, as in the test process. The import path and the settings of the test process are not
+        # passed to gphoto-ws.
         self.environment = {
             "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "GPHOTO_WS_URL": server.uri,
             "GPHOTO_WS_TOKEN": server.token,
         }  # fmt: skip
 
     def start(self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
-        """Start gphoto-ws; a variable with an empty value is removed from the environment."""
+        """Start gphoto-ws. A variable with an empty value is removed from the environment."""
         return self._start(arguments, environment, stdout)
 
     def _start(self, arguments: Sequence[str], environment: dict[str, str], stdout: int) -> subprocess.Popen[bytes]:
@@ -77,18 +78,18 @@ class Shell:
                     stream.close()
 
     def run(self, *arguments: str, **environment: str) -> Done:
-        """Run gphoto-ws until it ends; fails on a traceback."""
+        """Run gphoto-ws until it ends. Fails if it prints a traceback."""
         return finish(self._start(arguments, environment, subprocess.PIPE))
 
     def succeed(self, *arguments: str, **environment: str) -> Done:
-        """Run gphoto-ws; fails unless it succeeds with an empty stderr."""
+        """Run gphoto-ws until it ends. Fails if the exit code is not 0 or if it prints anything to stderr."""
         done = self.run(*arguments, **environment)
         assert (done.code, done.err) == (0, "")
         return done
 
 
 def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], wanted: bytes) -> bytes:
-    """The next line of stdout that contains `wanted`; `meanwhile` is called repeatedly until the line arrives."""
+    """The next line of stdout that contains `wanted`. Calls `meanwhile` repeatedly until this line arrives."""
     assert process.stdout is not None
     deadline = time.monotonic() + RUN_S
     line = b""
@@ -103,7 +104,7 @@ def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], w
 
 
 def finish(process: subprocess.Popen[bytes]) -> Done:
-    """Wait until the process ends; fails on a traceback."""
+    """Wait until the process ends. Fails if it has printed a traceback."""
     try:
         out, err = process.communicate(timeout=RUN_S)
     except subprocess.TimeoutExpired:
@@ -117,6 +118,6 @@ def finish(process: subprocess.Popen[bytes]) -> Done:
 
 
 def interrupt(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT) -> Done:
-    """Send the signal of Ctrl-C or another one; returns the result of the run."""
+    """Send SIGINT, as Ctrl-C does, or another signal, and wait for the end. Returns the result of the run."""
     process.send_signal(number)
     return finish(process)

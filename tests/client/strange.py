@@ -1,4 +1,4 @@
-"""Servers that misbehave as ours never does: they close at any time with any code, or send damaged files."""
+"""Misbehaving servers: they close the connection at any time with any code, or send damaged files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Answer = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
 
 
 class Strange:
-    """What a misbehaving server received."""
+    """A misbehaving server: its address, and what it has received."""
 
     def __init__(self) -> None:
         self.uri = ""
@@ -64,7 +64,7 @@ async def strange(answer: Answer) -> AsyncIterator[Strange]:
 
 
 async def pong(socket: ServerConnection, message: dict[str, Any]) -> None:
-    """Reply to the command as to a ping."""
+    """Reply to the command as if it was a ping."""
     head = {"status": "ok", "id": message["id"], "command": message["command"]}
     await socket.send(json.dumps({**head, "message": "pong"}))
 
@@ -77,10 +77,10 @@ async def transfer(
     sent: int | None = None,
     lie: dict[str, Any] | None = None,
 ) -> None:
-    """Answer download_last_image with the whole file in one chunk and its digest.
+    """Reply to download_last_image, and send the complete file in one chunk and its digest.
 
-    `sha256` replaces the right digest, `lie` replaces fields of the reply, and with `sent` the server closes the
-    connection after that many bytes.
+    `sha256` replaces the correct digest, and `lie` replaces fields of the reply. With `sent`, the server sends only that
+    many bytes of the file and then closes the connection.
     """
     await socket.send(
         json.dumps(

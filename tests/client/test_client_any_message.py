@@ -21,7 +21,7 @@ DEADLINE_S = 50.0
 
 
 class Text(str):
-    """Text with a short repr, so that a failing test does not print all of it."""
+    """Text with a short repr, so that a failing test does not print the complete text."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class Text(str):
 
 
 DEEP = Text("[" * 100_000)
-# Within Python's recursion limit, so its json module reads it. Recursive code in the client would exceed the limit.
+# The depth is below Python's recursion limit for its json module. Recursive code in the client would exceed the limit.
 HALF_DEEP = "[" * 700 + "]" * 700
 DEEP_REPLY = Text(f'{{"id": 1, "status": "ok", "message": "pong", "x": {HALF_DEEP}}}')
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -99,19 +99,19 @@ async def _one_frame(client: Client) -> None:
 
 
 async def _error_of(client: Client, use: Use) -> BaseException | None:
-    """Call `use`; returns the client's error, None without one. Any other exception fails the test."""
+    """Call `use`. Returns the GphotoWsError that it raises, or None. Any other exception fails the test."""
     try:
         async with asyncio.timeout(0.2):
             await use(client)
     except GphotoWsError as error:
         return error
-    except TimeoutError:  # the timeout above: no event or frame came, or the reply was not understood
+    except TimeoutError:  # raised by a timeout above, because no event, no frame or no usable reply arrived
         return None
     return None
 
 
 def loop_errors() -> list[dict[str, Any]]:
-    """Collect the errors that reach only the event loop's exception handler from now on."""
+    """A list to which the exception handler of the event loop adds its errors from now on."""
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     return errors
@@ -233,7 +233,7 @@ async def test_any_invalid_address_raises_connection_failed(address: str) -> Non
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    """The token would be sent to a server that the user did not name."""
+    """If the client followed a redirect, it would send the token to a server that the user did not name."""
     visited: list[str] = []
 
     async def record_visit(socket: ServerConnection) -> None:

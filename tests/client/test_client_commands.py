@@ -1,4 +1,4 @@
-"""Each command of the client once, with a real server and a simulated camera."""
+"""Each command of the client, with a real server and a simulated camera."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_without_a_selected_camera_the_error_lists_both_ports(server: Serv
 
 
 async def test_a_command_to_a_busy_camera_can_be_retried(api: Client, simulator: Control) -> None:
-    simulator.fault("busy", "0x9128", times=None)  # the shutter
+    simulator.fault("busy", "0x9128", times=None)  # the operation that presses the shutter button
     with pytest.raises(CameraError) as caught:
         await api.capture_image()
     assert (caught.value.code, caught.value.retryable) == ("camera_busy", True)

@@ -1,4 +1,4 @@
-"""Downloads of the client: in chunks, with progress, saved complete or not at all."""
+"""Downloads of the client: in chunks, with progress. An incomplete file is never saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of the client: typed, and emitted once to each listener that subscribed to them."""
+"""Events of the client: they have types, and each listener gets the events to which it subscribed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KIND = TypeVar("KIND", bound=Event)
 
 
 async def first(events: Events, kind: type[KIND], wanted: Callable[[KIND], bool] = lambda event: True) -> KIND:
-    """The next matching event of a kind; others are skipped, because a camera also emits events of other settings."""
+    """The next matching event of a kind. Other events are skipped: a camera also emits events about other settings."""
     async for event in events:
         if isinstance(event, kind) and wanted(event):
             return event
@@ -62,7 +62,7 @@ async def test_each_listener_gets_the_events_it_subscribed_to(api: Client, simul
             assert isinstance(await anext(changes), ConfigChanged)
             simulator.shutter()
             await first(both, FileAdded)
-        # The outer listener keeps its subscription.
+        # The outer listener is still subscribed after the inner listener has unsubscribed.
         await api.set_config("iso", 800)
         await first(changes, ConfigChanged, lambda event: event.value == "800")
     assert (await api.unsubscribe(["camera_state"])).events == ()

@@ -21,7 +21,7 @@ TOKEN_LINE = "export GPHOTO_WS_TOKEN="
 
 
 def snippets(language: str) -> list[str]:
-    """The code blocks in one language."""
+    """The code blocks of the README in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 

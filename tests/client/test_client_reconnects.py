@@ -1,4 +1,4 @@
-"""The client reconnects when the server was killed: commands and streams continue, and no shot is taken twice."""
+"""The client reconnects after the server was killed: commands and streams continue, and no shot is taken twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tests.support.marks import decoded, mark
 from tests.support.rig import Server
 from tests.support.waiting import until
 
-FULL_PRESS, HALF_PRESSES = "0x9128", 1  # the first press is the half press
+# For each shot, the driver sends this operation one time for the half press, and then for the full press.
+FULL_PRESS, HALF_PRESSES = "0x9128", 1
 DEADLINE_S = 50.0
 
 
@@ -54,7 +55,7 @@ async def test_live_view_continues_after_a_restart(restartable_server: Callable[
     async with asyncio.timeout(DEADLINE_S), Client(server.uri, server.token) as client, client.live_view() as view:
         before = [await anext(view) for _ in range(3)]
         await restart(restartable_server, server)
-        # One frame may have been received before the kill; the next one reports the gap.
+        # The client may have received the first of these frames before the kill. A later frame reports the gap.
         after = [await anext(view) for _ in range(4)]
     assert any(frame.dropped for frame in after)
     for frame in after:
@@ -73,7 +74,7 @@ async def test_events_continue_after_a_reconnected_event(
     ):
         await restart(restartable_server, server)
         assert isinstance(await anext(events), Reconnected)
-        await client.get_config("iso")  # opens the camera
+        await client.get_config("iso")  # so that the server opens the camera
         (path,) = restart_control.shutter()
         added = await anext(events)
     assert isinstance(added, FileAdded)
@@ -108,7 +109,8 @@ async def test_a_capture_in_progress_at_a_restart_is_found_by_its_key(
 ) -> None:
     server = restartable_server()
     async with asyncio.timeout(DEADLINE_S), Client(server.uri, server.token) as client:
-        while (await client.get_camera_info()).file_count is None:  # the content of the card is known
+        # Wait until the server knows the content of the card.
+        while (await client.get_camera_info()).file_count is None:
             pass
         restart_control.fault("late", FULL_PRESS, after=HALF_PRESSES, seconds=3)
         shooting = asyncio.create_task(client.capture_image())
@@ -127,7 +129,7 @@ async def test_a_capture_in_progress_when_the_server_is_gone_for_good_is_unknown
 ) -> None:
     server = restartable_server()
     async with asyncio.timeout(DEADLINE_S), Client(server.uri, server.token, reconnect_for=0.5) as client:
-        await client.get_config("iso")  # opens the camera
+        await client.get_config("iso")  # so that the server opens the camera
         restart_control.fault("late", FULL_PRESS, after=HALF_PRESSES, seconds=3)
         shooting = asyncio.create_task(client.capture_image())
         await until(lambda: not restart_control.state()["faults"])

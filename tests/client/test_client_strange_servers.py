@@ -27,7 +27,7 @@ RECONNECT_CODES, FINAL_CODES = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406
 
 
 def closing_once(code: int) -> Any:
-    """Close the first connection at its first command; reply normally afterwards."""
+    """Close the connection at the first command. Reply to all later commands."""
     closed: list[int] = []
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -290,7 +290,7 @@ async def test_a_message_of_endless_fragments_closes_the_connection() -> None:
 
 
 async def test_a_too_large_login_reply_is_not_parsed() -> None:
-    """A login reply of 16 MiB of `{},{},…` took 500 MB as Python objects, before the server had proved what it is."""
+    """When the client parsed every login reply, 16 MiB of `{},{},…` from any server became 500 MB of Python objects."""
 
     async def amplify(socket: ServerConnection) -> None:
         await socket.recv()

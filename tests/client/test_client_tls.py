@@ -1,4 +1,4 @@
-"""The client and the command line over TLS: which certificates they trust, and the errors for the others."""
+"""The client and the command line over TLS: trusted certificates, and the errors for untrusted certificates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
-    """The file with the authority's certificate."""
+    """A file with the authority's certificate."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     return str(tmp_path / "ca.pem")
 
@@ -155,12 +155,12 @@ def test_the_command_line_rejects_conflicting_options(bare_shell: Shell, ca_file
     ):
         done = bare_shell.run("cameras", *options)
         assert (done.code, words in done.err) == (2, True), done.err
-    # The variable may be set for another server, so it is accepted with ws://.
+    # The environment variable is accepted with ws://, because it may have been set for another server.
     bare_shell.succeed("cameras", GPHOTO_WS_CA=ca_file)
 
 
 def _self_signed(folder: Path) -> tuple[str, str]:
-    """Make a minimal self-signed certificate as openssl does: a name, without key usage or basic constraints."""
+    """Make a minimal self-signed certificate, as openssl does, without key usage and basic constraints, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""Every command of gphoto-ws, built, installed into a new environment, and run with a real server."""
+"""Every command of gphoto-ws. The program is installed into a new environment and run with a real server."""
 
 from __future__ import annotations
 
@@ -152,10 +152,10 @@ def test_files_and_get(shell: Shell, ports: list[str], simulator: Control) -> No
 def test_watch_prints_events(shell: Shell, ports: list[str], simulator: Control, form: tuple[str, ...]) -> None:
     watching = shell.start("watch", "file_added", "config_changed", *form)
 
-    def change() -> None:  # until the program has subscribed
+    def change() -> None:  # called repeatedly, because the program may not have subscribed yet
         shell.succeed("config", "set", "iso", "3200", "--port", ports[0])
 
-    # Other events are about the cameras' return to factory state.
+    # Other events may come from the reset of the cameras to factory state.
     line = line_of(watching, change, b"3200")
     if form:
         event = json.loads(line)

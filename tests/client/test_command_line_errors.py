@@ -195,7 +195,7 @@ def test_a_camera_that_is_switched_off_is_reported(shell: Shell, ports: list[str
 
 
 def _first_stderr_line(process: subprocess.Popen[bytes]) -> str:
-    """The first line of stderr, while stdout is read too so that the process does not block."""
+    """The first line of stderr. Reads stdout too, because the process blocks if nobody reads its stdout."""
     assert process.stdout is not None
     assert process.stderr is not None
     while True:
@@ -219,7 +219,7 @@ def test_a_download_at_a_terminal_draws_a_bar(shell: Shell, ports: list[str], si
     try:
         while part := os.read(main, 4096):
             drawn += part
-    except OSError:  # Linux raises this once no process has the terminal open
+    except OSError:  # Linux raises this error after the last process has closed the terminal
         pass
     os.close(main)
     assert process.communicate(timeout=WITHIN_S)[0] == b"a.jpg\n"

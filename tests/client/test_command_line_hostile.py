@@ -22,8 +22,8 @@ from websockets.asyncio.server import ServerConnection
 from tests.client.shell import Done, Shell
 from tests.client.strange import strange, transfer
 
-# Sets the window's title, clears the screen, returns to the start of the line, changes the writing direction, ends
-# lines in three ways; then DEL, a C1 control character and a lone surrogate.
+# This text sets the window's title, clears the screen, returns to the start of the line, changes the writing direction,
+# and ends lines in three ways. It also contains DEL, a C1 control character and a lone surrogate.
 HARMFUL = "a\x1b]0;owned\x07\x1b[2J\rb\u202ec\nd\u2028e\x85f\x9b31mg\x7fh\ud800i\u200b\U000e0041"
 ESCAPED = "a\\x1b]0;owned\\x07\\x1b[2J\\rb\\u202ec\\nd\\u2028e\\x85f\\x9b31mg\\x7fh\\ud800i\\u200b\\U000e0041"
 CAMERA = {
@@ -55,7 +55,7 @@ def shot(*names: str) -> dict[str, Any]:
 
 
 def answering(replies: dict[str, dict[str, Any]]) -> Answer:
-    """Reply from a table, and to every other command with an error; the content of a downloaded file is its path."""
+    """Reply from a table, and to all other commands with an error. The content of a downloaded file is its path."""
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
         command = message["command"]
@@ -79,7 +79,7 @@ def answering(replies: dict[str, dict[str, Any]]) -> Answer:
 
 @contextlib.asynccontextmanager
 async def hostile(installed: Path, folder: Path, replies: dict[str, dict[str, Any]] = REPLIES) -> Any:
-    """A shell for a server with these replies."""
+    """A shell for a server that sends these replies."""
     async with strange(answering(replies)) as server:
         yield Shell(installed, folder, server)
 
@@ -260,7 +260,7 @@ def _at_a_terminal(shell: Shell, *arguments: str) -> str:
     try:
         while part := os.read(main, 4096):
             drawn += part
-    except OSError:  # Linux raises this once no process has the terminal open
+    except OSError:  # Linux raises this error after the last process has closed the terminal
         pass
     os.close(main)
     process.wait(30)
