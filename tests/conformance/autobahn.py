@@ -1,8 +1,8 @@
 """The Autobahn test suite against the server's WebSocket side: `make autobahn`.
 
-The suite is a program for Python 2.7 from PyPI; `make autobahn` installs it in a separate folder. It needs an echo
-server, see `echo`. Excluded are compression (12, 13), which the server does not offer, and messages of up to 16 MiB (9),
-which it rejects.
+The suite is a program for Python 2.7 from PyPI. `make autobahn` installs the suite in a separate folder. The suite needs
+an echo server, see `echo`. Two groups of cases are excluded: compression (12, 13), because the server does not offer
+compression, and messages of up to 16 MiB (9), because the server rejects large messages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 
 _CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 _GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
-# A close inside a fragmented message gets 1002 instead of 1000, because websockets treats it as an error.
+# In this case, a close frame is sent between two fragments of a message. websockets treats this as an error and closes
+# with 1002 instead of 1000.
 _KNOWN = {"7.1.5"}
 _DEADLINE_S = 300.0
 
@@ -39,7 +40,7 @@ def _run(wstest: list[str], folder: Path, port: int) -> dict[str, str]:
 
 
 def main(wstest: list[str]) -> int:
-    """Run the suite with this command and print the results. The exit code is 0 if only known cases failed."""
+    """Run the suite with the command `wstest` and print the results. Returns 0 if only cases in _KNOWN failed."""
     echo = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tests.conformance.echo", "0"],
         stdout=subprocess.PIPE, text=True,

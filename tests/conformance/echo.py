@@ -1,7 +1,7 @@
 """The server's WebSocket side as an echo, for conformance suites: `python -m tests.conformance.echo PORT`.
 
-The sockets are those of `App`, with the same size limits and connection class. Only the protocol on them differs,
-because such suites expect to get their own messages back.
+The sockets are those of `App`, with the same size limits and the same connection class. Only the handling of messages
+differs, because conformance suites expect that the server sends each message back.
 """
 
 from __future__ import annotations
