@@ -1,4 +1,4 @@
-"""A real Chromium for the console's tests, and tabs whose console must have no errors."""
+"""Fixtures: a real Chromium, and console pages for which the browser must report no errors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Any]:
-    """One Chromium for all tests; each test has a tab in a new browser context."""
-    from tests.support import page  # skips the test if playwright is not installed
+    """One Chromium for all tests. Each page is opened in a new browser context."""
+    from tests.support import page  # imported here, because the import skips the test if playwright is not installed
 
     async with page.browser() as browser:
         yield browser
@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[Any]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_console(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Console]]]:
-    """Open the page of a server; fails after the test if the browser reported an error or a warning."""
+    """Open the page of a server. Fails after the test if the browser has reported an error or a warning."""
     from tests.support.page import Console
 
     opened: list[Console] = []
@@ -53,7 +53,7 @@ async def console(open_console: Callable[..., Awaitable[Console]], server: Serve
 
 @pytest.fixture(scope="session")
 def restart_simulator() -> Iterator[SimulatorProcess]:
-    """One camera for servers that are started and stopped by a test."""
+    """One camera for servers that a test starts and stops."""
     with SimulatorProcess(*QUICK) as simulator:
         yield simulator
 

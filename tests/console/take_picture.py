@@ -1,4 +1,4 @@
-"""Makes the screenshot docs/console.png of the page with simulated cameras.
+"""Make docs/console.png, a screenshot of the console page with simulated cameras.
 
 Usage: python -m tests.console.take_picture FILE
 """
@@ -31,14 +31,14 @@ async def _screenshot(server: Server) -> bytes:
         await expect(console[".tile img"]).to_have_count(3)
         await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0003.JPG")
         await console.start_live_view()
-        for _ in range(10):  # until the frame rate is stable
+        for _ in range(10):  # the frame rate on the page is stable after some frames
             await console.more_frames()
         picture: bytes = await console.page.screenshot()
     return picture
 
 
 def main(target: Path) -> None:
-    """Take the screenshot and save it with a reduced number of colours."""
+    """Take the screenshot, and save it with fewer pixels and colours."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server("--simulate", "2", cwd=Path(folder))
         try:

@@ -47,7 +47,8 @@ async def test_the_token_is_kept_in_the_tab_until_log_out(console: Console, serv
 
 
 async def test_the_page_works_with_another_host_name_and_without_tls(open_console: Open, server: Server) -> None:
-    console = await open_console(server, name=OTHER_NAME)  # as on a phone: not a secure context for the browser
+    # With this host name, as on a phone, the page is not a secure context for the browser.
+    console = await open_console(server, name=OTHER_NAME)
     assert await console.page.evaluate("[location.hostname, isSecureContext]") == [OTHER_NAME, False]
     await console.log_in()
     await console.start_live_view()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
 PHONE, LAPTOP = {"width": 320, "height": 568}, {"width": 1366, "height": 768}
-# Controls without a name for a screen reader, listed by their HTML.
+# Finds the controls without a name for screen readers. Returns their HTML.
 NAMELESS = """[...document.querySelectorAll("button, input, select, a[href], summary, img:not([hidden]), canvas, progress")]
   .filter((one) => one.checkVisibility())
   .filter((one) => ![...(one.labels ?? [])].some((label) => label.textContent.trim()) && !one.ariaLabel
@@ -26,7 +26,7 @@ FOCUS_VISIBLE = """(() => {
   const framed = document.activeElement.closest(".camera");
   return style.outlineStyle !== "none" || (framed && getComputedStyle(framed).outlineStyle !== "none");
 })()"""
-# The visible texts with too little WCAG 2 contrast to their background.
+# Finds the visible texts whose contrast to their background is below the limit of WCAG 2.
 LOW_CONTRAST = """(() => {
   const paint = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const rgba = (color) => {
@@ -58,7 +58,7 @@ LOW_CONTRAST = """(() => {
 })()"""
 
 
-# Controls and labels in the visible area that a message covers.
+# Finds the visible controls and labels that a message covers.
 COVERED = """new Promise((resolve) => {
   const message = ["notice", "problem-box"].map((id) => document.getElementById(id)).find((one) => one.checkVisibility());
   const [over, all] = [message.getBoundingClientRect(), document.querySelectorAll("main :is(button, input, select, label, summary, a)")];
@@ -73,7 +73,7 @@ COVERED = """new Promise((resolve) => {
 
 
 async def _tab_to(console: Console, selector: str) -> None:
-    """Press Tab until an element has the focus; the focus must be visible at every step."""
+    """Press Tab until an element has the focus. Fails if the focus is not visible after a step."""
     for _ in range(40):
         if await console[selector].evaluate("one => one === document.activeElement"):
             return
@@ -115,7 +115,7 @@ async def test_the_page_fits_the_window_and_has_enough_contrast(
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     await expect(console[".tile img"]).to_have_count(1)
-    await console["#settings-filter"].fill("e")  # opens every section
+    await console["#settings-filter"].fill("e")  # every section with a matching setting is opened
     simulator.card(full=True)
     await console["#shutter"].click()
     await expect(console["#problem"]).to_be_visible()
@@ -166,11 +166,10 @@ async def test_the_pressed_button_stays_visible_above_its_message(open_console: 
     await console["#shutter"].click()
     await expect(console["#notice"]).to_have_text("IMG_0001.JPG taken.")
     shutter, notice = await console["#shutter"].bounding_box(), await console["#notice"].bounding_box()
-    assert shutter["y"] + shutter["height"] <= notice["y"] + 1  # the browser scrolls by whole pixels only
+    assert shutter["y"] + shutter["height"] <= notice["y"] + 1  # the browser scrolls only by whole pixels
     await console["#page"].evaluate("page => page.scrollTo(0, 0)")
-    await console["#restart-camera"].dispatch_event(
-        "click"
-    )  # the message appears while the focused element is not visible
+    # The event is dispatched, because a real click would scroll. The focused element must not be visible.
+    await console["#restart-camera"].dispatch_event("click")
     await expect(console["#notice"]).to_contain_text("was restarted")
     assert await console["#page"].evaluate("page => page.scrollTop") == 0
 

@@ -1,4 +1,4 @@
-"""The console page at a photobooth: controls are visible and large enough, and one press has one effect."""
+"""The console page at a photobooth: controls are visible and large enough, and each press has only one effect."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
 NARROW = {"width": 1000, "height": 700}  # one column, as on a tablet
-FINGER_PX = 44  # WCAG 2.5.5, and the guidelines of Apple and Google
+FINGER_PX = 44  # the smallest size of a control in WCAG 2.5.5 and in the guidelines of Apple
 
-# The given elements that are not completely visible, because the window or another element cuts them off.
+# Finds the elements, of those with the given ids, that are not completely visible in the window.
 OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
   const observer = new IntersectionObserver((entries) => {
     observer.disconnect();
@@ -24,13 +24,13 @@ OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
   });
   for (const id of ids) observer.observe(document.getElementById(id));
 })"""
-# Controls that are too small for a finger. For a checkbox or a radio button the size of its label counts as well.
+# Finds the controls that are too small for a finger. A checkbox or radio button is large enough if its label is.
 TOO_SMALL = """(least) => [...document.querySelectorAll("button, input, select, a[href], summary")]
   .filter((one) => one.checkVisibility())
   .map((one) => [one, ...(/checkbox|radio/.test(one.type) ? one.labels : [])])
   .filter((parts) => parts.every((part) => part.getBoundingClientRect().height < least - 0.5))
   .map(([one]) => `${one.outerHTML.slice(0, 120)}: ${one.getBoundingClientRect().height}`)"""
-# How far the page can be scrolled below its last line.
+# The height of the empty space below the last line of the page, in pixels.
 BLANK_PX = """(() => {
   const page = document.getElementById("page");
   page.scrollTo(0, 1e6);
@@ -49,7 +49,7 @@ async def test_the_page_has_no_blank_space_below_its_content(
     console = await open_console(server, viewport=size)
     await console.log_in()
     await expect(console[".tile img"]).to_have_count(3)
-    await console["#settings-filter"].fill("e")  # opens every section, which has many texts for screen readers only
+    await console["#settings-filter"].fill("e")  # opens the sections, in which many texts are for screen readers only
     assert await console.page.evaluate(BLANK_PX) <= 40
 
 
@@ -96,7 +96,7 @@ async def test_a_double_click_does_not_cancel_the_countdown_it_starts(console: C
 
 async def test_holding_a_key_down_takes_one_picture(console: Console, simulator: Control) -> None:
     await console["#shutter"].focus()
-    for count in range(1, 4):  # the key repeats, also after the picture is shown
+    for count in range(1, 4):  # a key that is held down repeats, also after the picture is shown
         await console.page.keyboard.down("Enter")
         await expect(console["#shutter"]).to_have_text("Take picture")
         await expect(console["#shot-image"]).to_be_visible()

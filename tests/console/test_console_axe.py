@@ -20,7 +20,7 @@ Open = Callable[..., Awaitable[Console]]
 
 
 async def _findings(console: Console) -> list[str]:
-    """The serious and critical findings of axe with their elements."""
+    """The serious and critical findings of axe, with the elements that they are about."""
     results = await axe.Axe().run(console.page)
     return [
         f"{finding['id']}: {finding['help']}: {[node['target'] for node in finding['nodes']]}"

@@ -58,7 +58,7 @@ async def test_the_last_picture_is_that_of_the_selected_camera(console: Console,
     await console["#cameras input"].nth(1).check()
     await expect(console["#shot-image"]).to_be_hidden()
     await expect(console["#shot-files li"]).to_have_count(0)
-    simulator.shutter(camera=0)  # not the selected camera
+    simulator.shutter(camera=0)  # camera 1 is selected
     simulator.shutter(camera=1)
     await expect(console["#shot-image"]).to_have_attribute("alt", "IMG_0001.JPG")
     await expect(console["#events"]).to_contain_text("New on the camera: IMG_0002.JPG.")
@@ -103,9 +103,9 @@ async def test_the_camera_information_is_refreshed_every_minute(open_console: Op
     await console.page.clock.install()
     await console.page.reload()  # so that the page's timers use this clock
     await console.log_in()
-    # Which level it is does not matter: the driver may still have that of the test before.
+    # Any battery level is accepted, because the driver may still have the level of an earlier test.
     await expect(console["#camera-facts"]).to_contain_text("%")
-    await console.page.clock.fast_forward(5_000)  # time for the requests at page load
+    await console.page.clock.fast_forward(5_000)  # so that the requests of the page at its start have been sent
     await expect(console["#camera-facts"]).to_contain_text("%")
     old_facts = console["#camera-facts .old"]
     await console["#camera-facts div"].first.evaluate("fact => { fact.className = 'old'; }")
@@ -124,7 +124,7 @@ async def test_without_a_camera_shutter_and_settings_explain_why_they_are_disabl
     await expect(console["#no-cameras"]).to_be_visible()
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter"]).to_have_accessible_description("No camera is connected.")
-    await console["#shutter"].focus()  # the disabled button can be focused and explains itself
+    await console["#shutter"].focus()  # this button can have the focus also while it is disabled
     await console.page.keyboard.press("Enter")
     await expect(console["#notice"]).to_have_text("No camera is connected.")
     await expect(console["#settings-why"]).to_have_text("No camera is connected.")

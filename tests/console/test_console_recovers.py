@@ -1,4 +1,4 @@
-"""The console page while the server or the camera is disconnected, and after the reconnect."""
+"""The console page while the server or the camera is disconnected, and after it is connected again."""
 
 from __future__ import annotations
 
