@@ -24,9 +24,9 @@ class Subject:
 
     Attributes:
         sha256: digest of the file at a path of the camera.
-        changes: for each type of writable setting, its name, the value to send, and the value that is read afterwards.
-        invalid: for each type, the name of a setting, a value that is not allowed, and the expected details of the error.
-        types: the types of all settings.
+        changes: for each type of setting, the name of a writable setting, the sent value, and the value read afterwards.
+        invalid: for each type of setting, the name of a setting, a forbidden value, and the expected details of the error.
+        types: the types that the settings of the camera have.
     """
 
     server: Server
@@ -151,7 +151,8 @@ async def test_without_a_path_the_last_image_is_downloaded(camera: Client) -> No
     assert (await camera.command("download_last_image"))["camera_filepath"] == last
 
 
-# The types that can be set: the menu of the simulator is read-only, the virtual camera ignores text and dates.
+# The types of settings that can be changed. The menu of the simulator is read-only, and the virtual camera ignores
+# changes of text and dates.
 CHANGES = [
     ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
     ("simulated", "date"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
@@ -185,7 +186,7 @@ async def test_an_invalid_value_changes_nothing_and_the_error_has_the_allowed_on
     assert name in str(error)
     after = await camera.command("get_config", name=name)
     if widget_type == "date":
-        assert 0 <= after["value"] - before["value"] < 60  # the clock of the camera runs
+        assert 0 <= after["value"] - before["value"] < 60  # not equal, because the clock of the camera runs
     else:
         assert after == before
 
@@ -280,7 +281,7 @@ async def test_live_view_is_rejected_if_not_supported(camera: Client, command: s
     assert (error.code, error.reply["retryable"]) == ("not_supported", False)
     assert (await error_of(camera, "stop_live_view")).code == "live_view_not_running"
     (entry,) = (await camera.command("list_cameras"))["cameras"]
-    assert "live_view" not in entry["can"]  # although its driver reports it
+    assert "live_view" not in entry["can"]  # although the driver reports live view for this camera
     assert (await camera.command("capture_image"))["status"] == "ok"
 
 
