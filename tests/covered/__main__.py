@@ -1,8 +1,8 @@
 """Run the tests and measure the branch coverage of every process that they start; `make coverage`.
 
-The processes of pytest, servers, camera processes and their helpers are measured. If a process is killed, its last
-second may be missing. Simulators are not measured, because the tests depend on their timing, and neither are copies of
-the project that a test installs.
+The processes of pytest, servers, camera processes and their helpers are measured. If a process is killed, the data of its
+last second may be missing. Simulators are not measured, because tests depend on their timing. Copies of the project that
+a test installs are not measured either.
 
     python -m tests.covered [ARGUMENTS OF PYTEST]
 
@@ -35,10 +35,10 @@ REQUIRED = {"camera/photos": 90.0, "service": 90.0, "protocol": 90.0}
 
 @contextmanager
 def measure_every_process(folder: Path) -> Iterator[None]:
-    """Measure each Python process of this environment into a file in `folder`."""
+    """Measure each Python process of this environment, and write its data to a file in `folder`."""
     code = str(Path(__file__).with_name("process.py"))
     pth_file = HOOK.with_suffix(".pth")
-    # If this process is killed the files remain, but have no effect.
+    # If this process is killed, both files remain. They have no effect, because the code checks that this process runs.
     HOOK.write_text(
         "import os, sys\n"
         f"if os.path.exists('/proc/{os.getpid()}') and 'simulator' not in sys.orig_argv:\n"
@@ -57,18 +57,18 @@ def measure_every_process(folder: Path) -> Iterator[None]:
 
 
 def last_record(file: Path) -> bytes | None:
-    """The last complete record of a process's file."""
+    """The last complete record in the file of a process. None if there is none."""
     content, start, found = file.read_bytes(), 0, None
     while start + 8 <= len(content):
         end = start + 8 + int.from_bytes(content[start : start + 8], "big")
-        if end > len(content):  # the process was killed during a write
+        if end > len(content):  # the record is incomplete, because the process was killed during a write
             break
         found, start = content[start + 8 : end], end
     return found
 
 
 def combine(files: Iterable[Path]) -> coverage.CoverageData:
-    """Combine the data of all processes in the file .coverage."""
+    """Combine the data of all processes, and write it to the file .coverage."""
     DATA.unlink(missing_ok=True)
     total = coverage.CoverageData(basename=str(DATA))
     for file in files:
@@ -91,7 +91,7 @@ class Package:
     executed: int = 0
 
     def add(self, summary: dict[str, Any]) -> None:
-        """Add a file's summary."""
+        """Add the summary of one file."""
         self.branches += summary["num_branches"]
         self.taken += summary["covered_branches"]
         self.lines += summary["num_statements"]
@@ -99,13 +99,13 @@ class Package:
 
     @property
     def percent(self) -> float:
-        """The branches taken, in percent."""
+        """The percentage of the branches that were taken."""
         return 100.0 * self.taken / self.branches if self.branches else 100.0
 
 
 def _not_executed(file: dict[str, Any]) -> str:
     lines = ", ".join(map(str, file["missing_lines"])) or "none"
-    # The branches of a line that was not executed are not listed.
+    # If a line was not executed, its branches are not listed.
     missing = set(file["missing_lines"])
     branches = ", ".join(
         f"{start}->{'exit' if end < 0 else end}" for start, end in file["missing_branches"] if start not in missing
@@ -114,7 +114,7 @@ def _not_executed(file: dict[str, Any]) -> str:
 
 
 def report(files: dict[str, dict[str, Any]]) -> list[str]:
-    """Print the coverage of every package, and the missing lines of those in REQUIRED; returns those below the limit."""
+    """Print the coverage of all packages. Returns the packages of REQUIRED whose coverage is too low."""
     packages: dict[str, Package] = {}
     for name, file in files.items():
         packages.setdefault(folder := str(Path(name).parent), Package(folder)).add(file["summary"])
@@ -131,7 +131,7 @@ def report(files: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest with these arguments and coverage, and print the report; returns the exit code."""
+    """Run pytest with these arguments, measure the coverage, and print the report. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="gphoto-ws-coverage-") as name:
         with measure_every_process(Path(name)):
             failed = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode

@@ -1,7 +1,7 @@
-"""Measure the coverage of the process that runs this file. A .pth file runs it in every Python process.
+"""Measure the coverage of the process that runs this file. A .pth file runs this file in every Python process.
 
-A camera process cannot open files once Landlock confines it, and SIGKILL ends it without cleanup. So the data file is
-opened at the start, and the data so far is appended to it every second.
+A camera process cannot open files after Landlock has confined it, and SIGKILL ends it without cleanup. Therefore the data
+file is opened at the start of the process, and the data is appended to the file every second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def new_coverage(data_file: str | None = None) -> coverage.Coverage:
 
 
 def measure(folder: str) -> None:
-    """Start to measure this process; its data is written to a new file in an existing folder."""
+    """Start to measure this process. The data is written to a new file in `folder`, which must exist."""
     measured = new_coverage()
     file = os.open(f"{folder}/{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     ended = threading.Event()
@@ -53,7 +53,7 @@ def measure(folder: str) -> None:
         keeper.close()
 
     write()
-    # The data is in memory (SQLite with a shared cache) and lost as soon as no connection has it open.
+    # The data is in an SQLite database in memory with a shared cache, which is lost when its last connection is closed.
     keeper = sqlite3.connect(measured.get_data().data_filename(), uri=True, check_same_thread=False)
     measured.start()
     writer = threading.Thread(target=write_regularly, name="coverage", daemon=True)
