@@ -1,4 +1,4 @@
-"""Run commands as root, unchanged, with a temporary overlay file system over this machine."""
+"""Run commands as root on a temporary overlay over the file systems of this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.tools import find_tool
 
 @pytest.fixture
 def run_in_overlay(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a bash script with tests/deploy/layered, stderr in stdout; skips the test if no overlay can be mounted."""
+    """Run a bash script with tests/deploy/layered, stderr in stdout. Skips the test if no overlay can be mounted."""
     if os.geteuid() != 0:
         pytest.skip("mounts an overlay over the whole machine, which needs root: sudo make test")
     for program in ("unshare", "findmnt", "chroot"):

@@ -1,4 +1,4 @@
-"""The path of the script that mounts a temporary overlay over the file system of this machine."""
+"""The path of the script that mounts a temporary overlay over the file systems of this machine."""
 
 from __future__ import annotations
 

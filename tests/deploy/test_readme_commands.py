@@ -1,9 +1,9 @@
-"""The commands of deploy/README.md, unchanged, as a user with sudo runs them: installation and update of the service.
+"""The commands of deploy/README.md that install and update the service, run unchanged by a user with sudo.
 
-They run on this machine in a temporary overlay (tests/deploy/layered), after packages that an empty Debian lacks were
-removed there. Real are apt-get, git, pip with hashes, sudo, systemd-sysusers, `systemctl enable`, and the server as the
-service's user. No systemd runs there, so other commands of systemctl are only recorded, and udevadm ignores control and
-trigger in a chroot; the rules are read by `udevadm test`.
+The commands run on this machine in a temporary overlay (tests/deploy/layered). apt-get, git, pip with hashes, sudo,
+systemd-sysusers, `systemctl enable` and the server, run by the user of the service, are real. No systemd runs in the
+overlay, so the other commands of systemctl are only recorded. In a chroot, udevadm ignores `control` and `trigger`, so
+`udevadm test` reads the rules.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tests.support.waiting import WITHIN_S
 
 README = (ROOT / "deploy" / "README.md").read_text()
 SECONDS = 420
-# pip downloads some 20 MB, maybe over a slow connection.
+# The time limit is long, because pip downloads about 20 MB, maybe over a slow connection.
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
-# An empty Debian with a user who can clone a copy of this repository.
+# Prepares the machine: removes an installed service, and adds a user with sudo who has a clone of this repository.
 _BEFORE = r"""
 set -euo pipefail
 rm -rf /etc/sysusers.d /etc/udev/rules.d /etc/gphoto-ws-server /opt/gphoto-ws-server /var/lib/gphoto-ws-server
@@ -95,19 +95,19 @@ def _block(heading: str) -> str:
 
 
 def _as_script(block: str, name: str) -> str:
-    """A script that runs a block line by line as the user, and exits at the first line that fails."""
+    """A script that runs the lines of a block as the user, and exits after the first line that fails."""
     lines = []
     for line in block.splitlines():
         lines.append(line)
         if line and not line.startswith("#"):
-            # The check follows each line because `set -e` ignores a failure of the first half of `a && b`.
+            # Each line is followed by a check, because `set -e` ignores a failure of `a` in `a && b`.
             lines.append(f"[ $? -eq 0 ] || {{ echo FAILED: {line.partition('  #')[0]!r}; exit 1; }}")
     script = "\n".join(["set -o pipefail", *lines])
     return f"cat >/tmp/{name} <<'TYPED'\n{script}\nTYPED\nas_user bash /tmp/{name}\n"
 
 
 def _tree(folder: Path) -> Path:
-    """The present project as a tar archive, without files that git ignores."""
+    """A tar archive of the project's current files, without the files that git ignores."""
     archive = folder / "tree.tar"
     files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
@@ -149,7 +149,7 @@ def test_the_commands_install_and_update_the_service(
     assert token == "/etc/gphoto-ws-server/api_token root:root 600"
     assert user == "gphoto-ws"
     assert unit_link.endswith("multi-user.target.wants/gphoto-ws-server.service")
-    # udev reads the rules, knows the group, and reports no problem.
+    # If udev did not know the group or found an error in the rules, there would be more lines.
     assert rules == ["Reading rules file: /etc/udev/rules.d/70-gphoto-ws-server.rules"]
     listening, compiled = _part(output, "served")
     assert listening == "1"
@@ -167,7 +167,7 @@ def test_the_overlay_does_not_change_this_machine(
     left_file, before = tmp_path / "left", Path("/etc/passwd").read_bytes()
     done = run_in_overlay(f"echo here >{left_file}\nsleep 600 &\necho $$ >/etc/passwd && cat /etc/passwd\n", WITHIN_S)
     assert done.returncode == 0
-    assert 1 < int(done.stdout) < 100  # the script sees only its own processes
+    assert 1 < int(done.stdout) < 100  # the process id is low, because the script has its own process namespace
     assert not left_file.exists()
     assert Path("/etc/passwd").read_bytes() == before
 

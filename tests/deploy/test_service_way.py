@@ -1,4 +1,4 @@
-"""The service with the command and environment of its unit; the test does the part of systemd."""
+"""The server, started with the command and the environment of the systemd unit. The test replaces systemd."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SECONDS = 30.0
 
 
 def unit_values(name: str) -> list[str]:
-    """All values of a name in the unit, in order."""
+    """All values of a name in the unit file, in their order."""
     return [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith(f"{name}=")]
 
 
 async def capture_and_save(address: str) -> Json:
-    """Log in and capture a picture with save; returns its file."""
+    """Log in and capture a picture with `save`. Returns the file entry of the reply."""
     async with asyncio.timeout(SECONDS):
         connection = await connect(address, max_size=None)
         await connection.send(json.dumps({"token": TOKEN}))

@@ -1,4 +1,4 @@
-"""The files in deploy/ checked with the tools of systemd and udev, and that the settings in them exist."""
+"""The files in deploy/: checked with the tools of systemd and udev. All settings in them must exist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_EXPOSURE = 20
 
 
 def tool(*command: str | Path, needs: str = "--help") -> subprocess.CompletedProcess[str]:
-    """Run a tool of systemd; skips the test if the tool is missing or too old for an option."""
+    """Run a tool of systemd. Skips the test if the tool is missing or does not have the option `needs`."""
     if shutil.which(str(command[0])) is None:
         pytest.skip(f"{command[0]} is not installed (Debian's packages systemd and udev)")
     known = subprocess.run([command[0], "--help"], capture_output=True, text=True, timeout=WITHIN_S, check=False)
@@ -45,7 +45,7 @@ def values_of(unit: str, name: str) -> list[str]:
 
 @pytest.fixture
 def local_unit(tmp_path: Path) -> Path:
-    """The unit with the paths of this project instead of /opt."""
+    """The unit file, with the paths of this project instead of paths in /opt."""
     unit = tmp_path / UNIT.name
     text = UNIT.read_text().replace("/opt/gphoto-ws-server/.venv/bin/python", sys.executable)
     unit.write_text(text.replace("/opt/gphoto-ws-server", str(ROOT)))
@@ -68,11 +68,11 @@ def test_the_unit_starts_the_server(local_unit: Path) -> None:
 
 
 def test_the_unit_reloads_on_a_minimal_debian() -> None:
-    """The reload command needs only /bin/sh and the variable that systemd sets, without PATH."""
+    """The reload command needs only /bin/sh and the variable MAINPID, which systemd sets. It does not need PATH."""
     (command,) = values_of(UNIT.read_text(), "ExecReload")
     program, *arguments = shlex.split(command)
     assert program == "/bin/sh"
-    # A shell that ignores SIGHUP, as with nohup, passes that on.
+    # The child resets SIGHUP, because it would inherit an ignored SIGHUP if the tests run under nohup.
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
@@ -103,7 +103,7 @@ def test_udev_finds_no_errors_in_the_rules(request: pytest.FixtureRequest) -> No
         result = tool("udevadm", "verify", "--resolve-names=never", RULES)
         assert result.returncode == 0, result.stdout + result.stderr
         return
-    # `udevadm verify` is newer than Debian 12. `udevadm test` reads all rules too, but only in udev's own folders.
+    # Debian 12 has no `udevadm verify`. `udevadm test` also reads all rules, but only in udev's own folders.
     folder = "/etc/udev/rules.d"
     result = request.getfixturevalue("run_in_overlay")(
         f"mkdir -p {folder}; useradd gphoto-ws; cp {RULES} {folder}; echo 'NONSENSE==\"1\"' >{folder}/71-mistake.rules\n"
@@ -178,7 +178,7 @@ def test_systemd_waits_longer_than_20_seconds_for_the_stop() -> None:
     unit = UNIT.read_text()
     [seconds] = values_of(unit, "TimeoutStopSec")
     assert int(seconds.removesuffix("s")) > 20
-    # SIGTERM to all processes at once would end the camera processes before the cameras are released.
+    # If systemd sent SIGTERM to all processes, the camera processes would end before the server releases the cameras.
     assert values_of(unit, "KillMode") == ["mixed"]
-    # A camera process that uses too much memory must not end the other processes.
+    # If the kernel ends a camera process because of its memory use, the other processes must continue.
     assert values_of(unit, "OOMPolicy") == ["continue"]
