@@ -1,4 +1,4 @@
-"""Fixtures: a server with a new simulated camera, as a reader of the documents has it."""
+"""Fixtures: a server with a new simulated camera, like the server of somebody who follows the documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files for contributors: hooks with the checks of `make lint`, and valid issue forms."""
+"""Files for contributors: the git hooks run the checks of `make lint`, and the issue forms are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs and pages in examples/ work as their README says; the pages are tested in a real Chromium."""
+"""The programs and pages in examples/ work as their README says. The pages are tested in a real Chromium."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITHIN_MS = WITHIN_S * 1000
 
 
 def environment(server: Server) -> dict[str, str]:
-    """The environment variables of the reader's shell."""
+    """The environment variables with which a reader runs the examples."""
     return {**os.environ, "API_TOKEN": server.token, "PYTHONPATH": str(ROOT / "clients" / "python" / "src")}
 
 
@@ -101,7 +101,7 @@ class _SilentHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def pages() -> Iterator[str]:
-    """The address of a server as `python3 -m http.server -d examples`."""
+    """The address of an HTTP server for examples/, like `python3 -m http.server -d examples`."""
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_SilentHandler, directory=str(EXAMPLES))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
@@ -112,8 +112,8 @@ def pages() -> Iterator[str]:
 
 @pytest.fixture
 async def tab() -> AsyncIterator[Any]:
-    """A tab of Chromium; fails after the test if the page had an error."""
-    from tests.support.page import browser  # skips the test if playwright is not installed
+    """A tab of Chromium. Fails after the test if a script of the page raised an error."""
+    from tests.support.page import browser  # imported here, because the import skips the test if playwright is missing
 
     errors: list[str] = []
     async with browser() as chromium:
@@ -143,7 +143,7 @@ async def test_with_the_right_token_the_page_shows_live_view_and_a_picture(
     assert await tab.inner_text("#says") == "Image captured successfully"
 
 
-# Records all texts that the booth shows, because on a busy machine a text may be replaced before the test reads it.
+# Records all texts that the booth shows. On a busy machine, the page may replace a text before the test reads it.
 RECORD = """
 window.shown = [];
 document.addEventListener("DOMContentLoaded", () => {
@@ -160,7 +160,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 
 async def wait_for_text(tab: Any, start: str) -> str:
-    """Wait for a recorded text with this start and return it; it and earlier texts are removed from the record."""
+    """Wait for a recorded text with this start, and return the text. Removes it and earlier texts from the record."""
     index = f"window.shown.findIndex((text) => text.startsWith({json.dumps(start)}))"
     await tab.wait_for_function(f"{index} >= 0")
     return str(await tab.evaluate(f"window.shown.splice(0, {index} + 1).at(-1)"))
@@ -179,7 +179,7 @@ async def test_the_booth_counts_down_and_shows_and_saves_the_photo(
     [saved] = (tmp_path / "photos").iterdir()
     assert message == f"Saved as {saved.name}"
     await wait_for_text(tab, "Touch")
-    # When the camera is switched off and on again, the booth reports it and continues.
+    # The booth shows an error while the camera is off, and works again after the camera is switched on.
     docs_control.power(False)
     await tab.keyboard.press("Space")
     await wait_for_text(tab, "The camera on port")
@@ -199,7 +199,7 @@ async def test_the_booth_reports_a_wrong_token_and_a_stopped_server(docs_server:
     await tab.wait_for_function("socket.readyState === WebSocket.CLOSED")
     assert "is not the server's" in await tab.inner_text("#says")
     assert not await tab.is_visible("#live")
-    await tab.goto("about:blank")  # a new fragment alone would not reload the page
+    await tab.goto("about:blank")  # if only the fragment of the address changes, the browser does not reload the page
     await tab.goto(f"{pages}/booth.html?server={docs_server.uri}#{docs_server.token}")
     await tab.wait_for_function("document.getElementById('says').textContent.startsWith('Touch')")
     docs_server.stop()

@@ -14,7 +14,7 @@ from protocol.events import EVENTS
 from simulator.client import Control
 from tests.support.rig import Client, Json, Server
 
-# A picture is taken first and deleted last; live view comes after the commands whose examples show an idle camera.
+# The picture is taken early and deleted late. Live view comes after the commands whose examples show an idle camera.
 ORDER = [
     "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "start_live_view", "stop_live_view", "capture_preview", "subscribe", "unsubscribe",
@@ -23,7 +23,7 @@ ORDER = [
 
 
 def shape(value: object) -> object:
-    """The part of a reply that must be as shown: keys, types and texts, without pictures and numbers."""
+    """The part of a reply that must be equal to the document: keys, types and texts, without pictures and numbers."""
     match value:
         case dict():
             return {key: shape(entry) for key, entry in value.items()}
@@ -40,9 +40,9 @@ def shape(value: object) -> object:
 
 
 def as_shown(name: str, reply: Json) -> Json:
-    """A reply shortened as in the document."""
+    """The reply, shortened in the same way as the reply in the document."""
     if name == "list_cameras":
-        reply["cameras"] = reply["cameras"][:1]  # this test has a second camera
+        reply["cameras"] = reply["cameras"][:1]  # the document shows only one camera
     if name == "list_commands":
         reply["commands"] = [command for command in reply["commands"] if command["command"] == "ping"]
     if name == "server_info":
@@ -63,19 +63,19 @@ def test_the_example_reply_fits_the_declared_reply(name: str) -> None:
 
 async def test_every_example_gets_the_reply_shown(docs_server: Server, docs_port: str) -> None:
     def with_test_camera(value: object) -> str:
-        # The documents show a camera on USB, but the test uses one on the network.
+        # The documents show a camera on USB, but the test uses a network camera.
         text = json.dumps(value).replace(EXAMPLE_PORT, docs_port)
         return text.replace('"name": "Canon EOS 550D"', '"name": "PTP/IP Camera"')
 
     async with await Client.connect(docs_server) as client:
-        await client.command("get_config", name="iso", port=docs_port)  # opens the camera, so that its model is known
+        await client.command("get_config", name="iso", port=docs_port)  # opens the camera, to read its model
         for name in ORDER:
             request = examples.request(name)
             if name == "get_shot":
                 request["payload"] = {"shot": (await client.command("list_shots"))["shots"][0]["shot"]}
             await client.socket.send(with_test_camera(request))
             reply = await client.reply()
-            while name == "get_camera_info" and "file_count" not in reply:  # the card is still being read
+            while name == "get_camera_info" and "file_count" not in reply:  # the server is still reading the card
                 reply = await client.command(name)
             shown = json.loads(with_test_camera(examples.reply(name)))
             assert shape(as_shown(name, reply)) == shape(shown), name

@@ -83,7 +83,7 @@ def test_the_http_requests_on_the_page_match_the_server(bare_server: Server) -> 
 
 
 def test_the_python_client_does_not_retry_after_the_final_codes_of_the_table() -> None:
-    # The client never sends a message that is too big, so it does not know that code.
+    # The client never sends a message that is too big, so MESSAGE_TOO_BIG is not in its list of codes.
     assert {line.code for line in CLOSE_CODES if line.again == "no"} - {MESSAGE_TOO_BIG} == FINAL_CLOSE_CODES
 
 

@@ -1,4 +1,4 @@
-"""Common type generators make types with good names from the schemas."""
+"""Common generators of TypeScript types make types with good names from the schemas."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def _check_that_it_compiles(text: str, folder: Path) -> None:
         pytest.skip("typescript is not there: make npm")
     file = folder / "types.ts"
     file.write_text(text)
-    # ES2015 is needed for Map, which Modelina generates for an object with any keys.
+    # ES2015 is needed for the type Map, which Modelina generates for objects whose keys are not declared.
     command = ["node", str(compiler), "--noEmit", "--strict", "--target", "ES2015", str(file)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout
 
 
 def _declared(text: str) -> list[str]:
-    """The types declared in TypeScript code."""
+    """The names of the types that TypeScript code declares."""
     return re.findall(r"^(?:export )?(?:interface|type|enum|class) (\w+)", text, re.MULTILINE)
 
 
@@ -103,7 +103,7 @@ async def test_json_schema_to_typescript_names_the_types_of_list_commands(bare_s
         "CheckedCapture",
         "CommandDescription",
     }
-    # Each text is a separate module; the namespaces prevent conflicts between types with the same name.
+    # Types with the same name may occur in several texts. A namespace for each text prevents conflicts between them.
     _check_that_it_compiles(
         "\n".join(f"namespace Of{index} {{\n{text}\n}}" for index, text in enumerate(texts)), tmp_path
     )
@@ -111,7 +111,7 @@ async def test_json_schema_to_typescript_names_the_types_of_list_commands(bare_s
 
 def test_json_schema_to_typescript_names_every_component(tmp_path: Path) -> None:
     schemas = document()["components"]["schemas"]
-    # One JSON Schema with all components, as for a user without AsyncAPI.
+    # A user whose generator does not support AsyncAPI may combine all components in one JSON Schema.
     combined = {
         "title": "Everything",
         "type": "object",
@@ -138,7 +138,7 @@ def test_modelina_names_every_type_of_the_asyncapi_file(tmp_path: Path) -> None:
 
 def test_every_type_of_the_asyncapi_file_is_a_component() -> None:
     schemas = document()["components"]["schemas"]
-    # An object with properties or an enum that is not a component would become a type without a name.
+    # A generator would make a type without a name from an object with properties or an enum that is not a component.
     for name, schema in schemas.items():
         for key, entry in _keys(schema):
             if isinstance(entry, dict):

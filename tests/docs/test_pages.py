@@ -1,4 +1,4 @@
-"""The written pages: links are valid, quoted messages are those of the server, and names exist."""
+"""The pages that are not generated: links are valid, quoted messages are in the source code, and names exist."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ARCHITECTURE = (DOCS / "architecture.md").read_text()
 
 
 def anchors(page: Path) -> set[str]:
-    """The valid targets of links to sections of a page."""
+    """The link targets of all sections of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
@@ -95,7 +95,7 @@ def test_quoted_messages_are_those_of_the_server() -> None:
         ),
     ]
     source = "\n".join(file.read_text() for file in files) + (ROOT / "Makefile").read_text()
-    source = re.sub(r'"\s*\n\s*f?"', "", source)  # joins strings over several lines
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # joins the parts of strings that are written on several lines
     rows = [line.split(" | ")[0] for line in HELP.splitlines() if line.startswith("| ")]
     quoted_messages = [words for row in rows for words in re.findall(r'"([^"]+)"', row)]
     assert len(quoted_messages) > 15

@@ -1,4 +1,4 @@
-"""Every recipe is run, message by message, with two simulated cameras."""
+"""The messages of every recipe are sent to a server with two simulated cameras, and its replies are compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ACTIONS: dict[str, Callable[[Control], object]] = {
 
 
 def recipes() -> dict[str, list[str]]:
-    """The lines of each recipe's dialogue, by its heading."""
+    """The lines of the messages in each recipe, by the heading of the recipe."""
     parts = re.split(r"^## (.+)$", PAGE, flags=re.MULTILINE)[1:]
     blocks = {
         heading: re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
@@ -53,9 +53,10 @@ def recipe_server(recipe_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 
 
 def fits(shown: Any, received: Any) -> bool:
-    """Whether a received message matches the shown one.
+    """Whether a received message matches the message in the document.
 
-    Numbers, file names and times may differ. Further keys are allowed if the shown message has the key "…".
+    Numbers, file names and times may differ. If the message in the document has the key "…", the received message may
+    have more keys.
     """
     match shown:
         case dict():
@@ -77,7 +78,7 @@ def fits(shown: Any, received: Any) -> bool:
 
 
 async def next_message(client: Client, shown: Json) -> Json:
-    """The next message of the same kind, a reply or an event of that name; other messages are skipped."""
+    """The next reply if `shown` is a reply, otherwise the next event with the name of `shown`. Skips other messages."""
     if "event" in shown:
         return await client.event(shown["event"])
     while "status" not in (received := await client.receive()):
@@ -85,12 +86,12 @@ async def next_message(client: Client, shown: Json) -> Json:
     assert isinstance(received, dict)
     client.events = [
         event for event in client.events if event["event"] != "live_view_frame"
-    ]  # frames received before the reply
+    ]  # the removed frames were received earlier than the reply
     return received
 
 
 async def reset_camera(client: Client, control: Control) -> None:
-    """Undo the changes of other recipes."""
+    """Undo the changes that other recipes made on the camera."""
     await client.command("set_config", name="imageformat", value="L")
     for file in control.state()["files"]:
         await client.command("delete_file", camera_filepath=file["path"])

@@ -1,4 +1,4 @@
-"""The checks of `make release`, and that the versions of server, client and changelog are equal."""
+"""The checks of `make release`. The versions of the server, the client and the changelog are equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""requirements.lock fits the requirements; the SBOM and the licences of a release list all its packages."""
+"""requirements.lock fits requirements.txt. The SBOM and the licences of a release list all packages of the release."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_line_of_the_lock_has_hashes() -> None:
     entries = re.split(r"^(?=\w)", re.sub(r"^#.*\n", "", LOCK.read_text(), flags=re.MULTILINE), flags=re.MULTILINE)[1:]
     assert len(entries) == len(_locked())
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
-    assert "://" not in LOCK.read_text()  # the installing user chooses the package index
+    assert "://" not in LOCK.read_text()  # the lock names no package index, so that users can choose their own
 
 
 def test_docker_and_the_service_install_the_lock() -> None:
@@ -76,13 +76,13 @@ def _check_sbom(text: str) -> None:
     root = bom["metadata"]["component"]
     assert (root["name"], root["version"]) == ("gphoto-ws-server", VERSION)
     parts = {part["name"].replace("_", "-"): part for part in bom["components"]}
-    # Tools that made the environment (pip) are not listed.
+    # Packages that only belong to the environment, such as pip, are not listed.
     assert {name: part["version"] for name, part in parts.items()} == _locked()
     assert all(part["purl"] and part["licenses"] for part in parts.values())
     needs = {line["ref"]: line["dependsOn"] for line in bom["dependencies"]}
     assert {ref.partition("==")[0] for ref in needs[root["bom-ref"]]} == {one.name for one in _required()}
     assert set(needs) - {root["bom-ref"]} == {part["bom-ref"] for part in parts.values()}
-    # The libraries inside the wheels are listed too.
+    # Libraries that are contained in a wheel are listed too.
     inside = {part["name"]: part for part in parts["gphoto2"]["components"]}
     assert inside["libgphoto2"]["licenses"] == [{"license": {"id": "LGPL-2.1-or-later"}}]
     assert re.fullmatch(r"2\.5\.\d+", inside["libgphoto2"]["version"])

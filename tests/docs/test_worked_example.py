@@ -1,4 +1,4 @@
-"""The example in CONTRIBUTING.md: its changes are applied to a copy of the project, and the new command is sent."""
+"""The changes of the example in CONTRIBUTING.md are applied to a copy of the project, and the new command is sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import ROOT, Client, Server
 
-# Files that the server and the generator of the documents need.
+# The files that the server and the generator of the documents need.
 PARTS = (
     "*.py",
     "camera",
@@ -68,7 +68,7 @@ def test_the_command_of_the_example_is_documented(changed_copy: Path) -> None:
 async def test_the_command_of_the_example_works(
     changed_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.support.rig.ROOT", changed_copy)  # affects only the server process
+    monkeypatch.setattr("tests.support.rig.ROOT", changed_copy)  # only the server process uses the copy
     with SimulatorProcess(*QUICK) as simulator:
         port = simulator.cameras[0].address
         server = Server(cwd=tmp_path, NETWORK_CAMERAS=port)
