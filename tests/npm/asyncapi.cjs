@@ -1,4 +1,4 @@
-// An AsyncAPI document (JSON, on stdin) to TypeScript by Modelina: the name and the text of each type.
+// Convert an AsyncAPI document (JSON on stdin) to TypeScript with Modelina. Prints the name and the text of each type.
 const { TypeScriptGenerator } = require("@asyncapi/modelina");
 
 async function main() {

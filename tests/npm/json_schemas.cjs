@@ -1,4 +1,5 @@
-// JSON Schemas (a list, on stdin) to TypeScript by json-schema-to-typescript: the root's title names its type.
+// Convert a JSON list of JSON Schemas on stdin to TypeScript with json-schema-to-typescript. The title of a schema is the
+// name of its type.
 const { compile } = require("json-schema-to-typescript");
 
 async function main() {
