@@ -48,15 +48,14 @@ class Access:
 
 
 class Handshakes:
-    """Limits TLS handshakes in progress, because each needs memory before other limits apply.
+    """Limits the number of TLS handshakes in progress. Each needs memory, and other limits apply only after it.
 
-    The clients are not known yet, so a flood of unfinished handshakes (about 85 per second) blocks new clients while it
-    lasts.
-    Existing connections are not affected.
+    During the handshake, good and bad clients cannot be distinguished. So a flood of unfinished handshakes (about 85
+    per second) blocks new clients until the flood ends. Existing connections are not affected.
 
     Args:
         most: the highest number of handshakes in progress.
-        seconds: after this time a handshake counts as ended, because failed ones are not reported.
+        seconds: after this time a handshake counts as ended, because asyncio does not report failed handshakes.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
@@ -67,7 +66,7 @@ class Handshakes:
         """Count a new handshake.
 
         Raises:
-            ConnectionRefusedError: there are too many.
+            ConnectionRefusedError: too many handshakes are in progress.
         """
         now = time.monotonic()
         while self._started and next(iter(self._started.values())) < now - self._seconds:
@@ -78,7 +77,7 @@ class Handshakes:
         self._started[id(connection)] = now
 
     def end(self, connection: object) -> None:
-        """The handshake has become a connection."""
+        """Called when the handshake is finished. It does not count any more."""
         self._started.pop(id(connection), None)
 
 
@@ -88,7 +87,7 @@ class Admission:
     Attributes:
         gate: checks tokens.
         visits: the log of clients without the token.
-        clients: in the order of their connection.
+        clients: the connected clients, in the order in which they connected.
     """
 
     def __init__(self, access: Access) -> None:
@@ -105,7 +104,7 @@ class Admission:
         self._hosts = Hosts((host, *self._access.hosts))
 
     def address_of(self, connection: FrameConnection, request: HttpRequest) -> str:
-        """The address of a client; behind a trusted proxy, from its headers."""
+        """The address of a client. For a client behind a trusted proxy, it comes from the headers of the request."""
         return self._proxies.client(connection.address, request.headers)
 
     def refusal(self, request: HttpRequest) -> tuple[http.HTTPStatus, str] | None:
@@ -129,7 +128,7 @@ class Admission:
         return None
 
     async def check_token(self, token: str, address: str) -> bool:
-        """Whether the token is correct. The answer is delayed after many wrong tokens.
+        """Whether the token is correct. After many wrong tokens, the result for a wrong token is delayed.
 
         Raises:
             RequestError: rate_limited, there were too many wrong tokens.
@@ -151,7 +150,7 @@ class Admission:
         return sum(client.logged_in for client in self.clients)
 
     def arrived(self, connection: FrameConnection) -> None:
-        """Register a new connection. Closes one if too many have not finished their handshake."""
+        """Register a new connection. If too many connections have not finished their handshake, close one of them."""
         self._opening = {other: None for other in (*self._opening, connection) if other.opening}
         if len(self._opening) > limits.CONNECTIONS_OPENING:
             silent = longest_waiting(self._opening, lambda other: other.address)
@@ -163,13 +162,14 @@ class Admission:
         return [*self._opening, *(client.socket for client in self.clients)]
 
     def evict_if_full(self) -> None:
-        """Close a connection without a login if there are too many."""
+        """If there are too many connections without a login, close one of them."""
         waiting = [client for client in self.clients if not client.logged_in and not client.leaving]
         leaving = [client for client in self.clients if client.leaving]
         # Programs send their token at once, so connections younger than one second are not closed.
         late = asyncio.get_running_loop().time() - _LOGIN_GRACE_S
         if len(waiting) >= limits.CONNECTIONS_NOT_LOGGED_IN:
-            # Chosen among all, so that a young flood does not evict the only connection that is older.
+            # The candidate is chosen among all waiting connections, not only among those older than one second.
+            # Otherwise, a flood of new connections would evict the only older connection.
             candidate = longest_waiting(waiting, lambda client: client.address)
             if candidate is not None and (candidate.since < late or len(waiting) >= limits.CONNECTIONS):
                 candidate.evict()
@@ -180,14 +180,13 @@ class Admission:
 def longest_waiting(
     connections_waiting: Iterable[ConnectionT], address: Callable[[ConnectionT], str]
 ) -> ConnectionT | None:
-    """The longest waiting connection from the network with the most waiting connections; None if there are none.
+    """The longest waiting connection from the network with the most waiting connections; None if no connection waits.
 
-    So a flood from one address, or from one IPv6 network, only evicts its own connections. If all addresses differ, it
-    is
-    the oldest connection.
+    So a flood from one address, or from one IPv6 network, only evicts its own connections. If all networks differ, the
+    result is the oldest connection.
 
     Args:
-        connections_waiting: in the order of their connection.
+        connections_waiting: the waiting connections, in the order in which they were made.
         address: returns the address of a connection.
     """
     waiting = [(candidate, network_of(address(candidate))) for candidate in connections_waiting]

@@ -46,7 +46,7 @@ class AnswerWriter:
         except RequestError as error:
             await self._fail(error)
         except CameraError as error:
-            # The Photonic frontend also stops live view that is not running.
+            # The Photonic frontend also stops live view if it is not running. That gets a normal reply, not an error.
             if request.dialect is not None and isinstance(error, LiveViewNotRunning):
                 await self._reply(LiveViewStopped(sent=0, dropped=0))
             else:
@@ -83,11 +83,11 @@ class AnswerWriter:
             await self._client.send(fragments(answer, self._encode))
         except (CameraError, RequestError):
             # The reply cannot be completed. Abort the connection in the middle of the message, so that the client does
-            # not use it.
+            # not use the incomplete reply.
             self._client.socket.transport.abort()
             raise
         finally:
-            # The picture is saved even if the client has disconnected. The next command waits for that.
+            # Wait until the shot is complete, even if the client has disconnected. The next command starts after that.
             if answer.rest is not None:
                 with suppress(CameraError):
                     await answer.rest()
@@ -145,6 +145,6 @@ def error_message(request: Request, error: RequestError) -> bytes:
 
 
 async def until_disconnected(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`, and ignore that the client disconnects."""
+    """Await `work`. If the client disconnects, end without an error."""
     with suppress(ConnectionClosed):
         await work

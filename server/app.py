@@ -53,7 +53,7 @@ class App:
         self._number = 0
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen and start to look for cameras; returns the port.
+        """Listen for clients and start to search for cameras. Returns the port.
 
         Args:
             host: name or address to listen on.
@@ -70,7 +70,7 @@ class App:
 
         class IncomingConnection(FrameConnection):
             def __init__(self, _: ServerProtocol, *args: Any, **options: Any) -> None:
-                # Created before the TLS handshake. If this raises, asyncio closes the socket.
+                # asyncio creates this object before the TLS handshake. If `begin` raises, asyncio closes the socket.
                 super().__init__(HttpProtocol(limits.MESSAGE_BYTES, headers, self._answered), *args, **options)
                 if tls:
                     handshakes.begin(self)
@@ -88,7 +88,8 @@ class App:
                 if status >= http.HTTPStatus.BAD_REQUEST:
                     what = f"{self.request.method} {self.request.path[:80]!r}" if self.request else "no request"
                     visits.note(self.address, f"{what}: HTTP {status}")
-                if not self.request:  # otherwise the library waits for a request until its own timeout
+                # If no valid request was received, the library would wait for a request until its own timeout.
+                if not self.request:
                     self.loop.call_later(_CLOSE_HANDSHAKE_S, self.transport.abort)
 
             def _read_on(self) -> None:
@@ -101,8 +102,9 @@ class App:
             self._serve,
             compression=None,
             process_request=self._admit,
-            server_header=None,  # set by HttpProtocol, also for the responses that the library creates
-            # asyncio's TLS compares with >= instead of >, so with 0 even an empty buffer would count as full.
+            server_header=None,  # HttpProtocol sets the header Server, also in responses that the library creates
+            # asyncio's TLS transport compares the buffer size and this limit with >= instead of >. With a limit of 0,
+            # even an empty buffer would count as full.
             write_limit=1 if tls else 0,
             close_timeout=_CLOSE_HANDSHAKE_S,
             create_connection=IncomingConnection,
@@ -118,11 +120,11 @@ class App:
         return int(listeners[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Close the connections and release the cameras at the same time; takes less than 10 s in any case."""
+        """Close the connections and release the cameras at the same time. Always takes less than 10 s."""
         if self._stall_watch is not None:
             self._stall_watch.cancel()
             await asyncio.wait((self._stall_watch,))
-        await self.service.drain(_DRAIN_S)  # shots in progress are finished and answered
+        await self.service.drain(_DRAIN_S)  # so that shots in progress can finish and get their replies
         await asyncio.gather(self._close_connections(), self.service.stop())
         for task in self._kept:
             task.cancel()
@@ -137,10 +139,10 @@ class App:
                 for server in self._servers:
                     await server.wait_closed()
         except TimeoutError:
-            # A client that does not read blocks close() with unsent data.
+            # If a client does not read, the server cannot send the close message to it.
             for connection in self.admission.connections():
                 connection.transport.abort()
-            # A delayed answer to a wrong token is not awaited; it ends with the event loop.
+            # Do not wait for the delayed reply to a wrong token. Its task is cancelled at the end of the event loop.
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.3):
                     for server in self._servers:
@@ -151,7 +153,7 @@ class App:
         return f"{self.service.cameras.summary()}, clients: {self.admission.logged_in()}"
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a task that may outlive its connection; `stop` cancels it at the latest."""
+        """Run a task that may continue after its connection has ended. `stop` cancels it if it still runs."""
         task = asyncio.create_task(work)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
@@ -168,13 +170,14 @@ class App:
         else:
             response = await self._pages.answer(request, connection.address)
         if request.method == "HEAD":
-            response.body = b""  # Content-Length stays as for GET
+            response.body = b""  # the header Content-Length keeps the value for GET
         return response
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, FrameConnection), "made by create_connection"
         admission = self.admission
-        if admission.full():  # others may have connected during the handshake
+        # This is checked again, because other clients may have logged in during the handshake.
+        if admission.full():
             await connection.close(closing.NO_ROOM, "too many connections")
             return
         admission.evict_if_full()
@@ -189,7 +192,7 @@ class App:
             admission.clients.pop(client, None)
 
     async def _watch_for_stalls(self) -> None:
-        """Drop clients that have unsent data and read nothing for too long."""
+        """Drop clients that read nothing for too long although data waits for them."""
         stalled: dict[Client, tuple[int, int, float]] = {}
         loop = asyncio.get_running_loop()
         while True:

@@ -1,4 +1,4 @@
-"""One client: sending, and the end of its connection."""
+"""One client: sends messages to it and closes its connection."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Client:
     """A connected client.
 
     Attributes:
-        keep: runs a task that may outlive the connection.
+        keep: runs a task that may continue after the connection has ended.
         caller: represents the client in the service.
-        logged_in: whether it sent the correct token.
-        since: when it connected, in seconds of the loop's clock.
+        logged_in: whether the client has sent the correct token.
+        since: when the client connected, in seconds of the loop's clock.
         login_timeout: limits the time until the login; expires early if the client is evicted.
-        leaving: whether the connection is closed or being closed, so that it can no longer be evicted.
+        leaving: whether the connection is closed or will be closed soon. The client is then not evicted any more.
     """
 
     def __init__(self, socket: FrameConnection, keep: Keep, number: int, visits: Visits) -> None:
@@ -103,19 +103,19 @@ class Client:
     # -- closing
 
     def log(self, words: str) -> None:
-        """Log something about the client. Clients without a login are logged with a rate limit."""
+        """Log a message about the client. The rate of messages about clients without a login is limited."""
         if self.logged_in:
             _log.info("%s: %s", self.name, words)
         else:
             self._visits.note(self.address, words)
 
     def evict(self) -> None:
-        """Close the connection of a client without a login, because others need its place."""
+        """Close the connection of a client without a login, because other clients need its place."""
         self.login_timeout.reschedule(asyncio.get_running_loop().time())
         self.leaving = True
 
     async def close(self, end: Closing) -> None:
-        """Close the connection and tell the client why."""
+        """Close the connection, and send the reason to the client."""
         self.leaving = True
         self.log(f"closed with {end.code}, {end.reason}")
         if end.error is not None:
@@ -125,9 +125,9 @@ class Client:
         await self.socket.close(end.code, end.reason)
 
     def drop(self, why: str) -> None:
-        """Close with 4413 because the client does not read; abort if it does not accept that either.
+        """Close with 4413, because the client does not read. If that takes too long, abort the connection.
 
-        Works only once.
+        Does nothing if the connection is already being closed.
         """
         if not self.leaving:
             self.leaving = True
@@ -141,7 +141,10 @@ class Client:
         self.socket.transport.abort()
 
     def left(self) -> None:
-        """The connection is closed: remove the client from the counts and its streams from the cameras."""
+        """Called after the connection has ended.
+
+        The client no longer counts as logged in, and its streams end.
+        """
         self.leaving = True
         self.logged_in = False
         self.caller.leave()

@@ -24,7 +24,7 @@ from service.commands import Service
 _log = logging.getLogger("server.connection")
 
 _FLOOD = 200
-# Bytes of waiting error replies; a burst of invalid messages needs half of it.
+# Limit in bytes for error replies that wait. A burst of invalid messages needs half of this limit.
 _UNSENT_REFUSALS = 512 * 1024
 
 
@@ -102,8 +102,8 @@ class Connection:
         """Apply the rate limit to one message.
 
         Raises:
-            RequestError: too many messages in a second.
-            Closing: too many rejected messages.
+            RequestError: there were too many messages in a second.
+            Closing: too many messages were rejected.
         """
         if not self._bucket.take():
             self._note_refusal()
@@ -129,8 +129,8 @@ class Connection:
         except RequestError as error:
             self._queue_refusal(_order(request), error_message(request, error))
             return
-        # Each accepted command reduces the count by one, so that a flood is found even if some of its commands are
-        # accepted.
+        # Each accepted command reduces the count of rejected messages only by one, so that a flood is detected even if
+        # some of its commands are accepted.
         self._refused = max(0, self._refused - 1)
         self._pending += 1
         self._queue(_order(request), self._carry_out(request, payload))
@@ -138,7 +138,10 @@ class Connection:
     # -- processing
 
     def _queue(self, request_id: RequestId | None, work: Coroutine[Any, Any, None]) -> None:
-        """Run a request: with an id at once, without one in order. Work that has started outlives the connection."""
+        """Run a request. With an id it starts at once; requests without an id run one after the other.
+
+        Work that has started continues after the client has disconnected.
+        """
         if request_id is None:
             self._ordered.put_nowait(work)
         else:
@@ -164,7 +167,7 @@ class Connection:
             self._working = False
 
     def _discard_waiting(self) -> None:
-        """End the worker after the command in progress.
+        """Discard the waiting commands, and end the worker after the command in progress.
 
         The first waiting command counts as started, even if the client disconnected before the worker could run it.
         Otherwise it would depend on chance whether a shot is taken.
@@ -185,8 +188,8 @@ class Connection:
 
 
 def _order(request: Request) -> RequestId | None:
-    """The id that allows a command to overtake others.
+    """The id of a request that may run at the same time as others; None if it must run in order.
 
-    The Photonic protocol answers in order, whatever the requestId.
+    Requests of the Photonic protocol always run in order, even if they have a requestId.
     """
     return request.id if request.dialect is None else None

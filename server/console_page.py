@@ -1,4 +1,4 @@
-"""The console page: builds one response from its files, with a policy that allows nothing else to run in it."""
+"""The console page: builds one response from its files, with a policy that blocks all other scripts and styles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("console")
-# The order in the page. They become one script, so that they share one scope and need no further requests.
+# In the order of the page. The files become one script, so that they share one scope and need no further requests.
 _SCRIPTS = ("elements.js", "wire.js", "login.js", "cameras.js", "live.js", "picture.js", "shots.js", "controls.js", "settings.js",
             "storage.js", "events.js", "main.js")  # fmt: skip
 _STYLE_HERE, _SCRIPT_HERE = "/* style */", "/* script */"
@@ -18,7 +18,7 @@ class ConsolePage:
 
     Attributes:
         body: HTML with its style and script.
-        kind: its content type.
+        kind: the content type.
         etag: identifies this version of the page.
         headers: additional headers of the response.
     """
@@ -32,7 +32,7 @@ class ConsolePage:
         self.body = html.encode()
         self.etag = f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
         self.headers = {
-            "Cache-Control": "no-cache",  # store it, but revalidate: it belongs to this version
+            "Cache-Control": "no-cache",  # browsers may store the page, but must check for a newer version
             "ETag": self.etag,
             "Content-Security-Policy": _policy(style, script),
         }

@@ -1,13 +1,13 @@
 """A client's WebSocket connection that sends frames and files without the library's encoder.
 
-This is the only file that uses internals of websockets. In addition to the documented API it needs
+This is the only file that uses internals of websockets. In addition to the documented API, it needs
 `Connection.transport`, `send_in_progress`, `send_context`, `send_data`, `drain`, `connection_made`, `data_received`,
-`process_event`, `keepalive` and `resume_writing` (websockets/asyncio/connection.py). Messages from a server are not
-masked,
-so a frame is the same bytes for every viewer and can be written directly to the transport. A piece of a file goes from
-memory to the socket inside the kernel. If a version of the library lacks these internals, both use its `send`, which
-needs
-more CPU but gives the same result.
+`process_event`, `keepalive` and `resume_writing` (websockets/asyncio/connection.py).
+
+Messages from a server are not masked, so the bytes of a frame are the same for every viewer and can be written directly
+to the transport. The kernel copies a piece of a file directly from memory to the socket. If a version of the library
+does not have these internals, frames and files are sent with the library's `send`. This needs more CPU but gives the
+same result.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ from protocol.frames import Parts, StreamFormat, encoded, is_text
 from server import limits
 from server.limits import TokenBucket
 
-# Limit for unsent bytes in the kernel. Without it, 40 frames would wait there, and the picture would be seconds old.
+# Limit for unsent bytes in the kernel. Without this limit, 40 frames would wait in the kernel, and viewers would see
+# pictures that are seconds old.
 _UNSENT_BYTES = 64 * 1024
-# Read at most this much from a client at a time. asyncio would read 256 KiB, which may contain very many small
-# messages.
+# Limit for the bytes that are read from a client at a time. asyncio would read 256 KiB, which may contain very many
+# small messages.
 _RECEIVE_BYTES = 16 * 1024
 _SLICE_BYTES = 2048
-# Limit for bytes that a client sends before its request is answered: the largest body, and some messages.
+# Limit for bytes that a client sends before its request is answered: room for the largest body and some messages.
 _BEFORE_ANSWER_BYTES = 128 * 1024
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
 # The attributes that are needed to send frames and files without the library's encoder.
 _NEEDED_INTERNALS = ("transport", "send_in_progress", "send_context", "send_data", "drain")
-# How much of a file is copied to the transport when the socket is full, so that the transport reports free space.
+# If the socket is full, this many bytes of the file are written to the transport instead. The transport then resumes
+# this task as soon as the socket has space.
 _NUDGE_BYTES = 4096
 
 _log = logging.getLogger("server.frame_connection")
@@ -65,7 +67,7 @@ def _wire_head(size: int, text: bool) -> bytes:
 
 
 def payload_alone(payload: Parts, text: bool) -> bytes:
-    """The joined parts; the library then makes a message of them."""
+    """The joined parts, without the header of a WebSocket message. The library adds the header when it sends them."""
     return b"".join(payload)
 
 
@@ -73,10 +75,10 @@ class FrameConnection(ServerConnection):
     """A connection that sends frames only when nothing else is being sent.
 
     Attributes:
-        direct: whether frames are written to the transport; if not, they are sent as other messages.
+        direct: whether frames are written directly to the transport. If not, the library sends them.
         address: the address of the client, "local" for a Unix socket. Behind a proxy it is the proxy's address until
-            the request was read.
-        emptied: how often the send buffer became empty. Together with `unsent`, it shows whether the client reads.
+            the request has been read.
+        emptied: how often the send buffer became empty. This number and `unsent` show whether the client reads.
     """
 
     address: str
@@ -118,13 +120,13 @@ class FrameConnection(ServerConnection):
                 return
             super().data_received(data[start : start + _SLICE_BYTES])
         if self.opening and len(self.protocol.reader.buffer) > _BEFORE_ANSWER_BYTES:
-            self.transport.pause_reading()  # until the request is answered
+            self.transport.pause_reading()  # reading resumes after the request is answered
 
     def process_event(self, event: Event) -> None:
         """Called by the library for the request and for each frame. Closes the connection on too many frames.
 
-        The library answers pings without waiting for the client to read the answers, so the command limits do not
-        apply.
+        The limits for commands do not cover pings, because the library answers a ping at once, even if the client does
+        not read the pongs.
         """
         if isinstance(event, WireFrame):
             if self._discarding:
@@ -138,9 +140,10 @@ class FrameConnection(ServerConnection):
         super().process_event(event)
 
     async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close the connection; sends the given code even between the fragments of a message.
+        """Close the connection with the given code.
 
-        In that case the library alone would send 1011. Further data from the client is read and dropped.
+        Between the fragments of a message, the library's own `close` would send 1011 instead. Further data from the
+        client is read and dropped.
         """
         self._discard_input()
         if self.send_in_progress is None:
@@ -151,16 +154,16 @@ class FrameConnection(ServerConnection):
                 self.protocol.fail(code, reason)
 
     def _discard_input(self) -> None:
-        # Without a reader of messages, the library would stop reading. The client's closing handshake would then not be
-        # seen, and closing a socket with unread data would reset the connection before the client has read the close
-        # reason.
+        # If no task takes the messages, the library stops reading from the socket. The client's closing handshake would
+        # then not be noticed. To close a socket with unread data would also reset the connection, possibly before the
+        # client has read the close reason.
         self._discarding = True
         self.transport.resume_reading()
 
     async def keepalive(self) -> None:
-        """Called by the library in its own task. Sends pings; ends the connection if neither pongs nor progress follow.
+        """Called by the library in its own task. Sends pings, and closes the connection if the client does not respond.
 
-        On a slow line, a ping waits behind earlier data. A client that reads this data is alive.
+        On a slow line, a ping waits behind earlier data. A client that still reads this data counts as responding.
         """
         assert self.ping_interval is not None, "given by the server"
         latency = 0.0
@@ -178,7 +181,7 @@ class FrameConnection(ServerConnection):
 
     @property
     def opening(self) -> bool:
-        """Whether the client has not finished its handshake, or requests a page."""
+        """Whether the WebSocket handshake is not finished. Also true for a client that requests a page."""
         return self.state is State.CONNECTING and not self.transport.is_closing()
 
     def resume_writing(self) -> None:
@@ -220,7 +223,7 @@ class FrameConnection(ServerConnection):
         self._fill()
 
     async def send(self, message: Any, *, text: bool | None = None) -> None:
-        """Send a message as the library does, in the order of calls, also between the pieces of a file."""
+        """Send a message with the library. Messages and pieces of files are sent in the order of the calls."""
         async with self._send_lock:
             await super().send(message, text=text)
 
@@ -230,18 +233,19 @@ class FrameConnection(ServerConnection):
         Raises:
             ConnectionClosed: the client has disconnected.
         """
-        if not self.direct or self.transport.get_extra_info("sslcontext") is not None:  # TLS must encrypt the bytes
+        # With TLS, this process must encrypt the bytes, so it needs them in its memory.
+        if not self.direct or self.transport.get_extra_info("sslcontext") is not None:
             await self.send(head + file.read(offset, size))
             return
         async with self._send_lock:
             if self.state is not State.OPEN:
-                async with self.send_context():  # waits until the connection is closed, and raises
+                async with self.send_context():  # it waits until the connection is closed, and raises ConnectionClosed
                     return
             self._between_pieces.clear()
             try:
                 await self._write_piece(_wire_head(len(head) + size, text=False) + head, file, offset, size)
             except OSError:
-                self.transport.abort()  # the client has disconnected; the next send reports it
+                self.transport.abort()  # the client has disconnected; the next `send` raises ConnectionClosed
             except BaseException:
                 self.transport.abort()  # nothing can follow an incomplete message
                 raise
@@ -269,15 +273,15 @@ class FrameConnection(ServerConnection):
                 await super().drain()
 
     def send_data(self) -> None:
-        """Called by the library to write its data, such as pings and closes.
+        """Called by the library to write its own data, such as pings and close messages.
 
-        Postponed while a piece is being written.
+        While a piece of a file is being written, does nothing; `send_piece` writes the data afterwards.
         """
         if self._between_pieces.is_set():
             super().send_data()
 
     async def drain(self) -> None:
-        """Called by the library to wait until its data was sent. The timeout of a pong starts after that."""
+        """Called by the library to wait until its data has been sent. The timeout of a pong starts after this call."""
         await self._between_pieces.wait()
         await super().drain()
 

@@ -14,7 +14,7 @@ class FrameSlot:
     """The viewer of a stream for one client.
 
     Args:
-        connection: of the client.
+        connection: the connection of the client.
         stream: the requested stream.
         on_end: called with the reason when the stream ends because of the camera.
 
@@ -40,7 +40,7 @@ class FrameSlot:
         self._on_end = on_end
 
     def offer(self, frame: Frame) -> None:
-        """Send the frame now, or keep it until the client is ready. A newer frame replaces it."""
+        """Send the frame now, or store it until the client is ready. A newer frame replaces a stored frame."""
         if self._newest is not None:
             self.dropped += 1
             self._skipped = True
@@ -52,7 +52,7 @@ class FrameSlot:
                 self._connection.wait_for_room(self.write)
 
     def acknowledge(self, seq: int) -> None:
-        """The client has received frame `seq` and all frames before it."""
+        """Called when the client has received frame `seq` and all earlier frames."""
         self._in_flight = [sent for sent in self._in_flight if sent > seq]
         if self._newest is not None and self._has_credit():
             if self._connection.takes_frame():
@@ -72,7 +72,7 @@ class FrameSlot:
             self._in_flight.append(frame.seq)
 
     def ended(self, reason: str) -> None:
-        """The stream has ended because of the camera."""
+        """Called when the stream has ended because of the camera."""
         self._on_end(reason)
 
     def close(self) -> None:

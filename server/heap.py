@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process, so that glibc does not return and request it again for each frame."""
+"""Keeps freed memory in the process. By default, glibc returns it to the kernel and requests it again for each frame."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _KEPT_BYTES = 4 * 2**20
 def keep_freed_memory() -> None:
     """Make glibc keep up to 4 MB of freed memory. Does nothing with another C library.
 
-    A frame has about 100 KB, and so do the messages made of it. By default glibc returns such blocks to the kernel and
-    requests them again for each frame, which costs a quarter of the CPU of live view with 16 viewers.
+    A frame has about 100 KB, and each message that contains the frame has about the same size. By default, glibc
+    returns blocks of this size to the kernel and requests them again for each frame. With 16 viewers, this needs a
+    quarter of the CPU time of live view.
     """
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -18,7 +18,7 @@ class Hosts:
     Attackers cannot create DNS entries for addresses and .local names.
 
     Args:
-        more: names from the settings, such as "booth.example", or "*.example" for all names below it.
+        more: names from the settings, such as "booth.example", or "*.example" for all names that end with ".example".
     """
 
     def __init__(self, more: Sequence[str]) -> None:

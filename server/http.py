@@ -24,9 +24,10 @@ from service.commands import Service
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
-# Shorter than the library's handshake timeout of 10 s, after which it would close the connection without a response.
+# Shorter than the library's handshake timeout of 10 s. After that timeout, the library closes the connection without a
+# response.
 _ANSWER_S = 8.0
-# RFC 9110, section 5.6.2, and RFC 3986: no control characters and spaces, because paths are shown in the log.
+# RFC 9110, section 5.6.2, and RFC 3986. Control characters and spaces are rejected, because paths are shown in the log.
 _METHOD = re.compile(r"[A-Za-z!#$%&'*+.^_`|~0-9-]{1,32}")
 _PATH = re.compile(r"[\x21-\x7e]+")
 _ONCE = ("Host", "Authorization", "Upgrade", "Origin")
@@ -37,7 +38,7 @@ class Pages:
 
     Args:
         service: runs the requests.
-        check: returns whether a token from an address is correct; raises RequestError after too many wrong ones.
+        check: returns whether a token from an address is correct; raises RequestError after too many wrong tokens.
     """
 
     def __init__(self, service: Service, check: Callable[[str, str], Awaitable[bool]]) -> None:
@@ -89,7 +90,10 @@ class Pages:
         return _json(http.HTTPStatus.OK if healthy else http.HTTPStatus.SERVICE_UNAVAILABLE, values)
 
     async def _condition(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
-        """Whether a camera is open; with a valid token, also the state of the cameras."""
+        """Whether a camera is open, and the values for the response.
+
+        With a valid token, the values include the state of the cameras.
+        """
         healthy, values = self._service.cameras.health()
         if bearer(request) is None:
             return healthy, {"status": values["status"]}
@@ -103,7 +107,7 @@ class Pages:
         return await self._ask(RESTART_CAMERA, request, address)
 
     async def _ask(self, command: Command[CameraPayload, ReplyT], request: Request, address: str) -> Response:
-        """Run a command for the camera in `?port=`, or for the only camera. Needs the token."""
+        """Run a command for the camera in `?port=`, or for the only camera. The request must contain the token."""
         await self._authorize(request, address)
         ports = parse_qs(urlsplit(request.path).query).get("port", [None])
         reply = await self._service.ask(Caller(lambda notice: None), command.name, CameraPayload(port=ports[0]))
@@ -111,7 +115,7 @@ class Pages:
         return _json(http.HTTPStatus.OK, {"status": "ok", **reply.model_dump(exclude_none=True)})
 
     async def _console(self, request: Request, address: str) -> Response:
-        """The page asks for the token itself and contains no data of this server."""
+        """The console page. It is sent without a token, because it contains no data and asks the user for the token."""
         page = self._console_page
         if page.etag in request.headers.get_all("If-None-Match"):
             return _response(http.HTTPStatus.NOT_MODIFIED, b"", page.kind, page.headers)

@@ -1,7 +1,7 @@
-"""The HTTP protocol of a connection: every request gets a response, and every response gets our headers.
+"""The HTTP protocol of a connection: every request gets a response, and every response has the headers of this server.
 
-In addition to the documented API of websockets' ServerProtocol, it needs this: the library reads a request with
-`reader.read_line`; for an invalid request it sets `handshake_exc` to InvalidMessage and calls `send_eof`.
+This file uses undocumented behaviour of websockets' ServerProtocol: the library reads a request with
+`reader.read_line`. For an invalid request, the library sets `handshake_exc` to InvalidMessage and calls `send_eof`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
-# Bytes. No request needs a body, but many programs send one with a POST. It is read and ignored.
+# Limit for a body. No request needs a body, but many programs send a body with a POST. The server reads and ignores it.
 BODY_BYTES = 64 * 1024
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -30,7 +30,8 @@ EVERY_REPLY = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 EVERY_REPLY_OVER_TLS = EVERY_REPLY | {
-    # A browser that used TLS once uses it again, for a month only, because the name may get another use later.
+    # A browser that has used TLS with this host name uses only TLS for the next 30 days. The time is not longer,
+    # because the host name may be used for something else later.
     "Strict-Transport-Security": "max-age=2592000",
     "Cross-Origin-Opener-Policy": "same-origin",  # without TLS, browsers print a warning about this header
 }
@@ -45,7 +46,7 @@ class _BodyError(ValueError):
 
 
 class _RequestReader(StreamReader):
-    """Reads a request and its body, and hides the body from the library, which accepts only requests without one."""
+    """Reads a request and its body. Hides the body from the library, which accepts only requests without a body."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,9 +76,8 @@ class _RequestReader(StreamReader):
     def at_eof(self) -> Generator[None, None, bool]:
         """Whether the stream has ended.
 
-        Waits until the request is answered, because the library would close the connection.
-
-        Data after a request for a page is dropped.
+        Waits until the request is answered, because the library would close the connection if it read further data
+        earlier. Data that follows a request for a page is dropped.
         """
         while not (self._head or self._answered or self.eof):
             if not self._upgrade:
@@ -86,7 +86,7 @@ class _RequestReader(StreamReader):
         return (yield from super().at_eof())
 
     def request_answered(self) -> None:
-        """The request is answered; further data belongs to the WebSocket."""
+        """Called after the request is answered. Further data belongs to the WebSocket."""
         self._answered = True
 
     def _note_length(self, value: bytes) -> None:
@@ -99,12 +99,12 @@ class _RequestReader(StreamReader):
 
 
 class HttpProtocol(ServerProtocol):
-    """The library's protocol with a response to every request, and with our headers in every response.
+    """The library's protocol with a response to every request, and with additional headers in every response.
 
     Args:
         max_size: the longest message, in bytes.
-        headers: for every response that does not set them itself.
-        answered: called with the status of the response. After 101, data that has already arrived must be read.
+        headers: added to every response. A header that the response already has is not replaced.
+        answered: called with the status of the response. After 101, it must read data that has already arrived.
     """
 
     def __init__(self, max_size: int, headers: Mapping[str, str], answered: Callable[[int], None]) -> None:
@@ -118,20 +118,21 @@ class HttpProtocol(ServerProtocol):
         yield from super().parse()
 
     def send_response(self, response: Response) -> None:
-        """Send a response, from this server or from the library."""
+        """Send a response that was created by this server or by the library."""
         for name, value in self._reply_headers.items():
             if name not in response.headers:
                 response.headers[name] = value
         self._requests.request_answered()
         super().send_response(response)
-        answered, self._answered = self._answered, None  # called once; without the reference, both objects can be freed
+        # Called only once. Without the reference to the function, this object and the connection can be freed.
+        answered, self._answered = self._answered, None
         if answered is not None:
             answered(response.status_code)
 
     def send_eof(self) -> None:
         """End the connection.
 
-        If the library would do so silently because of an invalid request, send an error response first.
+        After an invalid request, the library would end it without a response, so an error response is sent first.
         """
         unreadable = isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof
         if self.state is State.CONNECTING and unreadable and not self.eof_sent:
@@ -140,7 +141,7 @@ class HttpProtocol(ServerProtocol):
             super().send_eof()
 
     def _refuse(self, error: Exception | None) -> None:
-        self.handshake_exc = None  # otherwise the end of this response would cause another one
+        self.handshake_exc = None  # otherwise the end of this response would cause a second response
         cause = error.__cause__ if error is not None else None
         if isinstance(cause, _BodyError):
             response = self.reject(cause.status, f"{cause}\n")

@@ -1,4 +1,4 @@
-"""All limits of the server; server_info reports them."""
+"""All limits of the server. The reply to `server_info` contains them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ READ_STALL_SECONDS = 15
 # Limit for events that wait, for example during a download: about 3000 events. Clients share the memory of equal
 # events.
 EVENT_BYTES = 1024 * 1024
-# A handshake needs 0.3 MB. Normal clients that connect and disconnect within a second, 50 per second, stay below this.
+# A handshake needs 0.3 MB. Normal clients stay below this limit, even if 50 per second connect and disconnect at once.
 TLS_HANDSHAKES = 256
 TLS_HANDSHAKE_SECONDS = 3
-# Pings detect a dead client that has nothing to read: after both times, and below 20 s including the closing.
+# Pings detect a dead client even if there is no data for it. This takes at most the sum of both times, and less than
+# 20 s including the close.
 PING_SECONDS = 5
 PONG_SECONDS = 12
 STREAMS = 16

@@ -1,4 +1,4 @@
-"""Listening sockets that accept no clients while file descriptors are short; open connections are not affected."""
+"""Listening sockets that accept no clients while few file descriptors are free. Open connections are not affected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 
 _log = logging.getLogger("server.listener")
 
-# Descriptors that clients leave for cameras and files: a starting camera process needs 8, and each file in transfer 1.
+# Number of descriptors that are reserved for cameras and files. A starting camera process needs 8, and each file in
+# transfer needs 1.
 _RESERVE = 64
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # After such an error, asyncio listens again a second later (ACCEPT_RETRY_DELAY).
@@ -23,7 +24,7 @@ _LOG_EVERY_S = 60.0
 
 
 class _OutOfDescriptors(OSError):
-    """No connection can be accepted now. asyncio pauses after an error with these numbers."""
+    """No connection can be accepted now. asyncio pauses after an error with a number from `_EXHAUSTED`."""
 
 
 class Listener(socket.socket):
@@ -40,7 +41,8 @@ class Listener(socket.socket):
             BlockingIOError: there is no connection, or none is accepted at the moment.
             OSError: out of descriptors or memory; asyncio pauses.
         """
-        if time.monotonic() < self._paused_until:  # asyncio repeats the call in a loop
+        # asyncio calls accept() in a loop, also after an error. BlockingIOError ends this loop.
+        if time.monotonic() < self._paused_until:
             raise BlockingIOError
         try:
             self._check_descriptors()
@@ -117,7 +119,7 @@ def expect_exhaustion(loop: asyncio.AbstractEventLoop) -> None:
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        # asyncio listens again a second later, even if the server was closed in the meantime.
+        # After a pause, asyncio listens again even if the server was closed during the pause. This raises ValueError.
         closed_meanwhile = isinstance(error, ValueError) and "_start_serving" in context.get("message", "")
         if not (isinstance(error, _OutOfDescriptors) or closed_meanwhile):
             loop.default_exception_handler(context)

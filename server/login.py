@@ -76,7 +76,8 @@ async def _first_message(client: Client) -> Login:
 async def _check(client: Client, admission: Admission, token: str) -> None:
     if admission.gate.accepts(token):
         return
-    client.leaving = True  # the remaining answer may be delayed; meanwhile, the client must not take a place
+    # The reply may be delayed. During this time, the client must not count as one that waits for its login.
+    client.leaving = True
     try:
         await admission.check_token(token, client.address)
     except RequestError as error:

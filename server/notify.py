@@ -14,7 +14,7 @@ _STATUS_EVERY_S = 10.0
 
 
 class Notifier:
-    """Sends messages to the service manager at `address`; does nothing if it is empty.
+    """Sends messages to the service manager at `address`. Does nothing if `address` is empty.
 
     A failure is logged once and never stops the service.
 
@@ -31,11 +31,11 @@ class Notifier:
         self._failure_logged = False
 
     def ready(self) -> None:
-        """The service is ready."""
+        """Report that the service is ready."""
         self._notify("READY=1")
 
     def stopping(self) -> None:
-        """The service is stopping, which may take some seconds."""
+        """Report that the service is stopping, which may take some seconds."""
         self._notify("STOPPING=1")
 
     async def heartbeat(self, status: Callable[[], str]) -> None:

@@ -11,7 +11,7 @@ _LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
 class Origins:
-    """Checks origins. Programs other than browsers send no Origin and may connect too. All need the token.
+    """Checks origins. Programs other than browsers send no Origin and may connect too. All clients need the token.
 
     Args:
         more: origins from the settings, such as "https://booth.example".

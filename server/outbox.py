@@ -27,7 +27,7 @@ class Outbox:
         """Add a message at the end. Returns False without adding it if the limit would be exceeded.
 
         Args:
-            message: text.
+            message: the encoded text.
             about: identifies the subject; an older waiting message about the same subject is removed.
         """
         if about is None:
@@ -44,7 +44,7 @@ class Outbox:
         return True
 
     async def get(self) -> bytes:
-        """The next message; waits until there is one. Only for one reader."""
+        """Remove and return the next message; waits until there is a message. Only one task may wait at a time."""
         await self._filled.wait()
         message = self._waiting.pop(next(iter(self._waiting)))
         self._bytes -= len(message) + _OVERHEAD_BYTES

@@ -11,16 +11,16 @@ from pydantic import BaseModel
 from protocol.base64 import b64encode
 from service.answers import PictureReply
 
-# A multiple of 3, so that the base64 of the pieces can be joined without padding. 64 KiB of text per fragment; larger
-# ones were slower: 12 MB took 40 ms with these, and 48 ms with 256 KiB.
+# A multiple of 3, so that the base64 of the pieces can be joined without padding. The result is 64 KiB of text per
+# fragment. Larger fragments were slower: 12 MB took 40 ms with 64 KiB per fragment, and 48 ms with 256 KiB.
 _FRAGMENT_BYTES = 48 * 1024
-# Per message. websockets rejects messages of more than 4096 fragments, so for files above 98 MB the fragments are
+# Limit per message. websockets rejects messages of more than 4096 fragments, so the fragments of files above 96 MiB are
 # larger.
 _MOST_FRAGMENTS = 2048
 
 
 async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], bytes]) -> AsyncIterator[bytes]:
-    """The message of a reply, with the picture in place of its mark.
+    """The message of a reply, in which the base64 of the picture replaces the mark.
 
     Args:
         answer: the reply.

@@ -9,7 +9,7 @@ from itertools import islice
 
 from websockets.datastructures import Headers
 
-# Number of hops to check, beginning with the nearest. A longer chain of trusted proxies is not genuine.
+# Number of hops to check, beginning with the hop that is nearest to this server. No real chain of proxies is longer.
 _MOST_HOPS = 32
 _MOST_CHARACTERS = 4096
 # Elements of Forwarded are separated by commas, and their pairs by semicolons. Quoted text may contain both.
@@ -34,8 +34,8 @@ class Proxies:
     def client(self, peer: str, headers: Headers) -> str:
         """The client's address: the nearest address that is not a trusted proxy.
 
-        If there is no header, or the two headers give different addresses (a client can forge a header), it is the
-        proxy's address.
+        If there is no header, or the two headers give different addresses (a client can forge a header), the result is
+        the proxy's address.
         """
         if not self._trusted or not self._trusts(_address(peer)):
             return peer
@@ -47,7 +47,7 @@ class Proxies:
         nearest = peer
         for hop in islice(reversed(chain), _MOST_HOPS):
             address = _address(hop)
-            # "unknown", an obfuscated name or an invalid value: the last known address is that of the previous hop.
+            # This hop is "unknown", an obfuscated name or an invalid value. The last known address is the previous hop.
             if address is None:
                 return nearest
             nearest = str(address)
@@ -64,11 +64,11 @@ def _x_forwarded_for(headers: Headers) -> list[str]:
 
 
 def _forwarded(headers: Headers) -> list[str]:
-    """The value of for= in each element, or "" if there is none; a single "" if the header cannot be parsed."""
+    """The value of for= in each element, "" for an element without for=. [""] if the header cannot be parsed."""
     value = ",".join(headers.get_all("Forwarded"))
     if not value:
         return []
-    # Limits the time of the regular expression; no chain of proxies is so long.
+    # The limit for the length also limits the time of the regular expression. No real header is longer.
     if len(value) > _MOST_CHARACTERS or not _FORWARDED.fullmatch(value):
         return [""]
     return [_named(element) for element in _ELEMENT.findall(value)]

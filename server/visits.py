@@ -13,7 +13,7 @@ from server.limits import TokenBucket
 _log = logging.getLogger("server.visits")
 
 _PAUSE_S = 1.0
-# Number of remembered addresses, and lines per second for all of them together.
+# Number of remembered addresses, and limits for the log lines of all addresses together.
 _MOST_ADDRESSES = 1024
 _LINES_A_SECOND, _LINES_AT_ONCE = 20, 100
 
@@ -25,7 +25,7 @@ class _Visitor:
 
 
 class Visits:
-    """A log whose size a flood of requests cannot increase."""
+    """A log that grows slowly even during a flood of requests."""
 
     def __init__(self) -> None:
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
