@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process. By default, glibc returns it to the kernel and requests it again for each frame."""
+"""Keeps freed memory in the process. glibc would return it to the kernel and request it again for each frame."""
 
 from __future__ import annotations
 

@@ -7,17 +7,17 @@ const STATE_WORDS = {
 
 const POLL_MS = 60_000; // how often battery, lens and card are read; the server checks them at the same interval
 
-// libgphoto2 keeps what it read of a camera for 2 s, rounded up to whole seconds. A battery level that is read sooner after its
-// event can be the old one.
+// libgphoto2 caches the values of a camera for 2 s, rounded up to whole seconds. Shortly after the event of a new battery level,
+// a read can therefore return the old level.
 const DRIVER_CACHE_MS = 3_200;
 
-/** The name of a camera for people: the one that it reports, otherwise the driver's. */
+/** The name of a camera to show to people: the model that the camera reports, otherwise the name in the driver. */
 const modelOf = (camera) => camera.model || camera.name;
 
 /** Identifies a camera, even if its port changes. */
 const keyOf = (camera) => camera.serial ?? camera.port;
 
-/** Emits "selected" (another camera), "back" (the selected camera is usable again) and "changed" (its state). */
+/** Emits "selected" (another camera was selected), "back" (the selected camera can be used again) and "changed" (its state changed). */
 class Cameras extends EventTarget {
   #wire;
   #list = [];
@@ -42,7 +42,7 @@ class Cameras extends EventTarget {
     return this.#list.find((camera) => keyOf(camera) === this.#key);
   }
 
-  /** The key of the selected camera, even if it is disconnected; null if none was ever selected. */
+  /** The key of the selected camera, even if it is disconnected; null if no camera was ever selected. */
   get key() {
     return this.#key;
   }
@@ -52,7 +52,7 @@ class Cameras extends EventTarget {
     return this.#wire.open && this.selected?.connected === true;
   }
 
-  /** Why the selected camera cannot be used now, as text; empty if it can. */
+  /** Why the selected camera cannot be used now, as text; empty if it can be used. */
   get unavailable() {
     const camera = this.selected;
     if (!this.#wire.open) return "There is no connection to the server.";
@@ -92,7 +92,7 @@ class Cameras extends EventTarget {
       return;
     }
     if (!this.selected && this.#last && !this.#last.serial) {
-      // It was selected before it had reported its serial number, so it is found by its port.
+      // The camera was selected before it reported its serial number, so search for it by its port.
       const known = this.#list.find((camera) => camera.port === this.#last.port);
       if (known) this.#key = keyOf(known);
     }
@@ -107,7 +107,7 @@ class Cameras extends EventTarget {
     }
   }
 
-  /** The connection to the server is lost. */
+  /** Called after the connection to the server was lost. */
   lost() {
     this.#wasThere = false;
     this.#askedAbout = "";
@@ -136,13 +136,13 @@ class Cameras extends EventTarget {
     }
     this.#wasThere = there;
     this.dispatchEvent(new Event("changed"));
-    // Reading this takes the camera some time, so not at every shot and every start of live view.
+    // Reading the data takes the camera some time, so do not read them at every shot and every start of live view.
     const about = JSON.stringify([this.#key, there, there ? null : this.selected?.state]);
     if (about !== this.#askedAbout) this.#readInfo();
     this.#askedAbout = about;
   }
 
-  /** Some cameras send no event when the battery gets low. Pages in the background do not ask. */
+  /** Read the data regularly, because some cameras send no event when the battery gets low. Pages in the background do not read. */
   #poll() {
     if (this.there && !document.hidden && this.selected.state !== "capturing") this.#readInfo();
   }

@@ -2,7 +2,8 @@
 
 const UNKNOWN_TOGGLE = 2;
 
-/** A control has the elements of the row, the element for the label, and a function that shows a setting. */
+/** The function that creates the control for each type. A control has `parts` (the elements of the row), `main` (the element for the
+ * label) and `show` (a function that shows a setting). */
 const CONTROLS = { text: textControl, range: rangeControl, toggle: toggleControl, radio: choiceControl, menu: choiceControl,
   date: dateControl, button: buttonControl };
 
@@ -133,12 +134,12 @@ class SettingRow {
     this.#control.show(item);
   }
 
-  /** The camera answers again: clear an error message that was caused by the loss of the connection. */
+  /** Called when the camera responds again. Clears an error message that a retry can solve. */
   clearRetryable() {
     if (this.#retryable) this.#fail("");
   }
 
-  /** Send a value. Of the values that arrive in the meantime, only the last is sent. */
+  /** Send a value. Of the values that are set while another value is being sent, only the last is sent. */
   async #set(value) {
     this.#next = { value };
     if (this.#busy) return;
@@ -152,7 +153,8 @@ class SettingRow {
         await this.#change(this.#item, wanted);
       } catch (error) {
         this.#fail(error.message, error.retryable);
-        if (this.#control.main.type !== "text") this.#control.show(this.#item); // typed text stays, so that it can be corrected
+        // Text that the user typed stays, so that the user can correct it.
+        if (this.#control.main.type !== "text") this.#control.show(this.#item);
       }
     }
     this.#busy = false;

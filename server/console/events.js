@@ -27,7 +27,8 @@ function showProblem(error, topic) {
   log(error.message);
 }
 
-/** A message needs space on the page. If the focused element was visible, scroll so that it stays visible. */
+/** Run `change`, which shows a message. The message takes space from the page, so scroll if a focused element that was visible would
+ * otherwise be hidden. */
 function withFocusInView(change) {
   const [used, page] = [document.activeElement, byId("page")];
   const [part, whole] = [used.getBoundingClientRect(), page.getBoundingClientRect()];
@@ -35,19 +36,19 @@ function withFocusInView(change) {
   if (page.contains(used) && part.top >= whole.top && part.bottom <= whole.bottom) used.scrollIntoView({ block: "nearest" });
 }
 
-/** Hide the problem. If the focus was in it, return the focus to the element that had it before. */
+/** Hide the problem. If the focus was inside the problem, return the focus to the element that had it when the problem was shown. */
 function hideProblemBox() {
   const focused = byId("problem-box").contains(document.activeElement);
   byId("problem-box").hidden = true;
   if (focused) (focusedBefore?.isConnected ? focusedBefore : byId("shutter")).focus();
 }
 
-/** An action on one of these topics succeeded: close a problem with that topic. */
+/** Called after an action succeeded. Closes the problem if it has one of these topics. */
 function closeProblem(...topics) {
   if (topics.includes(byId("problem-box").dataset.topic)) hideProblemBox();
 }
 
-/** Close a problem with one of these error codes, because its cause is solved. */
+/** Called after the cause of a problem is solved. Closes the problem if it has one of these error codes. */
 function closeProblemWithCode(...codes) {
   if (codes.includes(byId("problem-box").dataset.code)) hideProblemBox();
 }
@@ -76,7 +77,7 @@ function eventWords(event, cameras, settings) {
   }
 }
 
-/** Cameras repeat all their settings when they are opened, so only values that differ from the page are shown. */
+/** The text for a changed setting. Null if the value equals the value on the page, because an opened camera emits all its settings again. */
 function configWords(event, cameras, settings) {
   const shown = cameras.isSelected(event) ? settings.shown(event.config_name) : undefined;
   if (!shown || event.value === null || String(event.value) === String(shown.value)) return null;

@@ -33,14 +33,14 @@ class LiveView {
     setInterval(() => this.#showFigures(), 500);
   }
 
-  /** The connection to the server is lost, and all streams with it. */
+  /** Called after the connection to the server was lost. This also ends all streams. */
   lost() {
     this.#running = null;
     this.#unacknowledged = null;
     this.#showFigures();
   }
 
-  /** The server ended a stream. */
+  /** Called after the server ended a stream. */
   stopped({ stream }) {
     if (this.#running?.stream !== stream) return;
     this.#running = null;
@@ -74,7 +74,7 @@ class LiveView {
   /** The options for the server as text, so that they can be compared; undefined if no stream is wanted. */
   #wantedOptions() {
     if (!this.#wanted || !this.#wire.open || !this.#cameras.selected) return undefined;
-    // A stream continues after its camera was disconnected, but a new one cannot start meanwhile.
+    // A running stream continues after an interruption of its camera, but a new stream cannot start during the interruption.
     if (!this.#running && !this.#cameras.there) return undefined;
     const options = { format: "binary", max_in_flight: IN_FLIGHT, port: this.#cameras.selected.port };
     if (byId("rotation").value) options.rotation = Number(byId("rotation").value);
@@ -118,14 +118,15 @@ class LiveView {
         this.#draw(await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })));
         this.#recordFrame(takenMs);
       } catch {
-        // A damaged frame is skipped; the next one follows soon.
+        // A damaged frame is skipped. The next frame follows soon.
       }
     }
     if (document.hidden) this.#unacknowledged = { stream, seq };
     else this.#wire.acknowledge(stream, seq);
   }
 
-  /** A page in the background requests no frames until it is shown again. */
+  /** Acknowledge the last frame when the page is visible again. A page in the background acknowledges no frames, so that the server
+   * sends no more frames to it. */
   #release() {
     if (document.hidden || !this.#unacknowledged) return;
     this.#wire.acknowledge(this.#unacknowledged.stream, this.#unacknowledged.seq);

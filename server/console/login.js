@@ -14,7 +14,7 @@ class Login {
     byId("try-now").addEventListener("click", () => wire.tryNow());
   }
 
-  /** Use the token that is stored for this tab, if any. */
+  /** Connect with the token that is stored for this tab. If no token is stored, show the login form. */
   begin() {
     const token = sessionStorage.getItem(TOKEN_KEY);
     if (token) this.#wire.connect(token);

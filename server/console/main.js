@@ -13,7 +13,7 @@ const settings = new Settings(cameras);
 const storage = new Storage(cameras);
 const login = new Login(wire);
 let wasLost = false;
-// Settings that are part of the camera's data at the top.
+// Settings whose values are shown with the camera at the top of the page.
 const FACTS = new Set(["batterylevel", "lensname"]);
 
 async function connected() {
@@ -63,7 +63,7 @@ cameras.addEventListener("selected", () => {
   settings.clear();
   storage.clear();
   picture.clear();
-  closeProblem("shot", "live", "download", "delete", "restart"); // they were about the previous camera
+  closeProblem("shot", "live", "download", "delete", "restart"); // these problems were about the previous camera
 });
 cameras.addEventListener("back", () => {
   closeProblemWithCode("camera_disconnected", "camera_not_found");

@@ -10,10 +10,10 @@ const isJpeg = ({ filename }) => /\.jpe?g$/i.test(filename);
 
 class LastPicture {
   #cameras;
-  #files = []; // of the shown picture
+  #files = []; // the files of the shown picture
   #added = []; // paths of new files that were not taken by this page and are not shown yet
-  #shotsInProgress = 0; // taken by this page
-  #showing = 0; // number of the picture; only the newest is shown
+  #shotsInProgress = 0; // number of shots of this page
+  #showing = 0; // number of the newest picture; an older picture that arrives later is not shown
   #url = null;
   #addedSoon = debounced(() => this.#showAdded(), SETTLED_MS);
 
@@ -22,7 +22,7 @@ class LastPicture {
     document.addEventListener("visibilitychange", () => this.#showAdded());
   }
 
-  /** Another camera was selected. */
+  /** Called after another camera was selected. */
   clear() {
     this.#showing += 1;
     this.#files = [];
@@ -32,7 +32,7 @@ class LastPicture {
     byId("shot-files").replaceChildren();
   }
 
-  /** The selected camera has a new file. */
+  /** Called when the selected camera has a new file. */
   added(path) {
     if (NO_PICTURE.test(path) || this.#files.some((file) => file.camera_filepath === path)) return;
     this.#added.push(path);
@@ -64,7 +64,7 @@ class LastPicture {
     return [...words, ...(warnings ?? [])].join(" ");
   }
 
-  /** Show the newest picture that was not taken by this page. Pages in the background load none. */
+  /** Show the newest picture that was not taken by this page. Pages in the background load no pictures. */
   async #showAdded() {
     const newest = this.#added.at(-1);
     if (newest === undefined || this.#shotsInProgress || document.hidden || !this.#cameras.there) return;
@@ -81,7 +81,7 @@ class LastPicture {
     }
   }
 
-  /** The first file is the JPEG, if there is one. Other files are shown by their thumbnail. */
+  /** Show the first of these files: a JPEG as it is, any other file by its thumbnail. If there is a JPEG, it must be the first file. */
   async #show(files, words) {
     const mine = ++this.#showing;
     const [first] = files;
@@ -92,7 +92,7 @@ class LastPicture {
     try {
       blob = isJpeg(first) ? await this.#load(first) : await this.#thumbnail(first);
     } catch (error) {
-      if (mine === this.#showing) this.#present(null); // the previous picture does not belong to this text
+      if (mine === this.#showing) this.#present(null); // hides the previous picture, which does not belong to the new text
       throw error;
     }
     if (mine !== this.#showing) return;

@@ -9,7 +9,7 @@ const MANY_AT_ONCE = 4;
 
 class Settings {
   #cameras;
-  #rows = new Map(); // name of a setting: its rows (in its section and among the quick settings)
+  #rows = new Map(); // from the name of a setting to its rows (in its section and among the quick settings)
   #stale = new Set();
   #interrupted = null; // the focused element when the camera was disconnected
   #refreshSoon = debounced(() => this.#refreshStale(), 120);
@@ -60,7 +60,7 @@ class Settings {
     return this.#rows.get(name)?.[0].item;
   }
 
-  /** A setting changed. The event may not contain its complete data, so read it. */
+  /** Called when a setting has changed. The event may not contain all data of the setting, so the setting is read. */
   changed({ config_name: name }) {
     if (!this.#rows.has(name)) return;
     this.#stale.add(name);
@@ -78,7 +78,7 @@ class Settings {
       try {
         this.#update(await this.#cameras.command("get_config", { name }));
       } catch {
-        return; // the camera is disconnected; all settings are read when it is back
+        return; // the camera is disconnected; all settings are read after it is connected again
       }
     }
   }
@@ -101,7 +101,7 @@ class Settings {
     return row.element;
   }
 
-  /** If only values changed, the rows are kept, so that the focus and typed text are not lost. */
+  /** Show these settings. If only values changed, the rows are not replaced, so that the focus and typed text stay. */
   #build(items) {
     const same = items.every((item) => this.#rows.has(item.config_name) && !this.#rows.get(item.config_name)[0].differsInKind(item));
     const names = new Set(items.map((item) => item.config_name));
@@ -143,7 +143,7 @@ class Settings {
   }
 }
 
-/** The part of a setting's path below /main. */
+/** The section of a setting: the part of its path after "/main/". */
 const sectionOf = (item) => item.path?.split("/")[2] ?? "other";
 
 function grouped(items, keyOf) {

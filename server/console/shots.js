@@ -35,7 +35,7 @@ class Shots {
     return true;
   }
 
-  /** `clicks` is 2 for the second click of a double click. */
+  /** `clicks` is 2 for the second click of a double click. This click does not cancel the countdown that the first click started. */
   #press(clicks) {
     if (this.#busy) return;
     if (this.#counting) {
@@ -67,7 +67,7 @@ class Shots {
     }
   }
 
-  /** Does not use `disabled`, so that the button keeps the focus and can show the reason when it is pressed. */
+  /** Update the button. The attribute `disabled` is not used, so that the button keeps the focus and can show the reason when it is pressed. */
   #label() {
     const shutter = byId("shutter");
     shutter.textContent = this.#busy ? "Taking picture…" : this.#counting ? "Cancel" : "Take picture";

@@ -11,7 +11,7 @@ class Storage {
   #page = 0;
   #visit = 0;
   #viewer;
-  #thumbnails = new Map(); // path: URL of the thumbnail
+  #thumbnails = new Map(); // from the path of a file to the URL of its thumbnail
 
   constructor(cameras) {
     this.#cameras = cameras;
@@ -22,7 +22,7 @@ class Storage {
     byId("older").addEventListener("click", () => this.#turn(1));
   }
 
-  /** Another camera was selected. */
+  /** Called after another camera was selected. */
   clear() {
     this.#visit += 1;
     this.#folder = null;
@@ -31,7 +31,7 @@ class Storage {
     byId("pager").hidden = true;
   }
 
-  /** The camera is usable: show the previous folder, otherwise the first one with a choice. */
+  /** Called when the camera can be used. Shows the previous folder, otherwise the folder of `#firstWithFiles`. */
   async begin() {
     for (const url of this.#thumbnails.values()) URL.revokeObjectURL(url);
     this.#thumbnails.clear();
@@ -56,7 +56,7 @@ class Storage {
     return this.#cameras.command("list_files", { folder, offset, limit });
   }
 
-  /** Open a folder automatically while it is the only one. */
+  /** The first folder below "/" that contains more than a single subfolder. The user need not open the folders above it. */
   async #firstWithFiles() {
     let folder = "/";
     for (;;) {
@@ -66,7 +66,7 @@ class Storage {
     }
   }
 
-  /** One page, newest first, because cameras list the oldest first. */
+  /** Read one page of files, with the newest file first. Cameras list the oldest file first. */
   async #read() {
     let reply = await this.#list(this.#folder, 0, PAGE);
     const { total } = reply;
@@ -89,7 +89,8 @@ class Storage {
   }
 
   #words(error) {
-    if (["file_not_found", "invalid_path"].includes(error.code)) this.#folder = null; // perhaps another card: "Read again" starts at the root
+    // Perhaps the camera has another card now. The next refresh starts at the root folder.
+    if (["file_not_found", "invalid_path"].includes(error.code)) this.#folder = null;
     byId("storage-words").textContent = error.code === "connection_lost" ? "" : error.message;
   }
 
@@ -150,7 +151,7 @@ class Storage {
     if (url) tile?.querySelector(".open").replaceChildren(make("img", { src: url, alt: "" }));
   }
 
-  /** Load one thumbnail after the other, so that a shot does not wait for a whole page of them. */
+  /** Load one thumbnail after the other, so that a shot does not wait for a whole page of thumbnails. */
   async #fillThumbnails(files, visit) {
     for (const file of files.filter(({ camera_filepath: path }) => !this.#thumbnails.has(path))) {
       if (visit !== this.#visit) return;

@@ -21,7 +21,7 @@ const CLOSE_WORDS = {
   4429: "The server rejects more requests for now.",
 };
 
-/** An error reply of the server. Its message is for people. */
+/** An error reply of the server. The message can be shown to people. */
 class CommandError extends Error {
   constructor({ message, code, retryable = false, details = {} }) {
     super(message);
@@ -109,7 +109,7 @@ class Wire extends EventTarget {
     if (this.#open) this.#send({ ack: { stream, seq } });
   }
 
-  /** Does nothing while the connection is closing; waiting commands fail when it is closed. */
+  /** Send a message. While the connection is closing, nothing is sent; commands that wait for a reply fail when it is closed. */
   #send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
@@ -130,12 +130,13 @@ class Wire extends EventTarget {
     socket.onopen = () => socket.send(JSON.stringify({ token: this.#token, protocol: 1 }));
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => this.#closed(code);
-    // Also detects a network that drops the first packet; the browser alone would wait for minutes.
+    // Start the heartbeat before the connection is open, to detect a network that drops the first packet. The browser alone would wait
+    // for minutes.
     this.#askedAt = performance.now();
     this.#heartbeat = setInterval(() => this.#beat(), PING_MS);
   }
 
-  /** Silence is measured from the last request, because browsers slow down the timers of hidden pages. */
+  /** The time without a reply is measured from the last request, because browsers slow down the timers of hidden pages. */
   #beat() {
     const now = performance.now();
     const answered = this.#receivedAt >= this.#askedAt;
@@ -238,7 +239,7 @@ class Wire extends EventTarget {
     if (!this.#transfers.has(number)) {
       const transfer = { pieces: [], bytes: 0, progress: () => {} };
       transfer.done = new Promise((resolve, reject) => Object.assign(transfer, { resolve, reject }));
-      transfer.done.catch(() => {}); // the waiting caller handles the error
+      transfer.done.catch(() => {}); // `download` awaits `done` and handles the error
       this.#transfers.set(number, transfer);
     }
     return this.#transfers.get(number);
