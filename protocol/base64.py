@@ -10,7 +10,7 @@ from collections.abc import Callable
 def _fastest() -> Callable[[bytes | memoryview], bytes]:
     try:
         encode: Callable[[bytes | memoryview], bytes] = importlib.import_module("pybase64").b64encode
-    except ImportError:  # there is no wheel for this machine; the standard library does the same
+    except ImportError:  # pybase64 is not installed, for example because there is no wheel for this machine
         return base64.b64encode
     return encode
 

@@ -22,11 +22,11 @@ class Command(Generic[PayloadT, ReplyT]):
     """The declaration of a command.
 
     Attributes:
-        name: on the wire.
+        name: the name of the command on the wire.
         payload, reply: the models of what clients send and get.
         summary: what the command does, in one line.
         example: an example payload.
-        example_reply: its reply, without status, id and command.
+        example_reply: the reply to the example payload, without status, id and command.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Command(Generic[PayloadT, ReplyT]):
         """Validate a payload.
 
         Raises:
-            RequestError: invalid_payload; lists the invalid keys and what is allowed.
+            RequestError: invalid_payload. The error lists the invalid keys and what is allowed.
         """
         try:
             return self.payload.model_validate(payload)

@@ -40,7 +40,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """A viewer has received this frame. There is no reply."""
+    """An ack message: the client has received this frame. An ack gets no reply."""
 
     stream: int
     seq: int
@@ -61,7 +61,8 @@ def parse(text: str | bytes) -> Inbound:
     """Parse one message.
 
     Raises:
-        BadRequest: not valid JSON (invalid_json), or neither command, token nor ack (bad_request).
+        BadRequest: the text is not valid JSON (invalid_json), or the message is not a valid command, login or ack
+            (bad_request and other codes).
     """
     if isinstance(text, bytes):
         raise BadRequest("bad_request", "Send text messages; binary messages go from the server to the client only.")
@@ -169,7 +170,7 @@ def reply_head(request_id: RequestId | None, command: str | None) -> dict[str, A
 
 
 def encode_reply(reply: BaseModel, request: Request) -> bytes:
-    """A reply as JSON in the dialect of the request, without keys that do not apply."""
+    """A reply as JSON in the dialect of the request, without optional keys that have no value."""
     values = _values(reply)
     if request.dialect is not None:
         return _json(photonic.to_reply(request.dialect, values) | _stamp(request.id))
@@ -177,7 +178,7 @@ def encode_reply(reply: BaseModel, request: Request) -> bytes:
 
 
 def _values(model: BaseModel) -> dict[str, Any]:
-    """The fields of a model without optional ones that are None. A required field stays, as null."""
+    """The fields of a model, without optional fields that are None. A required field that is None is sent as null."""
     fields = type(model).model_fields
     values = ((name, getattr(model, name)) for name in fields)
     return {name: _plain(value) for name, value in values if value is not None or fields[name].is_required()}
@@ -205,7 +206,7 @@ def encode_error(
     *,
     dialect: bool = False,
 ) -> bytes:
-    """An error as JSON; in the Photonic dialect if the request was."""
+    """An error as JSON, in the Photonic dialect if `dialect` is true."""
     if dialect:
         return _json(photonic.to_error(error) | _stamp(request_id))
     return _json(

@@ -26,7 +26,7 @@ class Kind:
         meaning: what happened and what to do, in one or two sentences; the message of an error says more.
         http: the status of the HTTP response.
         retryable: whether the same request may succeed later without any change.
-        camera: the camera error with this code. Its subclasses have the same code, unless they have their own.
+        camera: the camera error with this code. A subclass has the same code, unless it has its own code.
     """
 
     meaning: str
@@ -77,12 +77,12 @@ _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
 
 
 def code_of(error: type[camera.CameraError]) -> ErrorCode:
-    """The code of a camera error: its own, or that of its nearest base class."""
+    """The code of a camera error: its own code, or the code of its nearest base class."""
     return next(_BY_CAMERA_ERROR[kind] for kind in error.__mro__ if kind in _BY_CAMERA_ERROR)
 
 
 def _details(error: camera.CameraError) -> dict[str, Any]:
-    """The attributes of a camera error for clients: JSON-compatible, with None for missing ones."""
+    """The attributes of a camera error for clients: JSON-compatible, with None for missing values."""
     values = {one.name: getattr(error, one.name) for one in fields(error)}
     del values["message"]
     gp: camera.GpFailure | None = values.pop("gp")
@@ -121,7 +121,7 @@ class RequestError(Exception):
         return cls(code_of(type(error)), explain(error), **_details(error))
 
 
-# Commands, settings and files that help. The errors of camera/ do not know them.
+# Sentences that name a command, setting or file that helps. The messages of camera/ do not contain such names.
 _HINTS: dict[type[camera.CameraError], str] = {
     camera.ConfigNotFound: "Send get_config without a name for all of them.",
     camera.CaptureUnknown: "list_files lists the files on it.",

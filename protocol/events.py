@@ -102,8 +102,8 @@ class EventKind:
     Attributes:
         name: the value of the key `event`.
         holds: the model of the other keys.
-        when: when it is sent, in one sentence.
-        example: example values for the keys that `holds` adds to `time`.
+        when: when the event is sent, in one sentence.
+        example: example values for all keys of `holds` except `time`.
     """
 
     name: str
@@ -143,7 +143,7 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"config_name": "iso", "value": "200"}),
 )  # fmt: skip
 
-# Events without a subscription, for the client that started the stream or transfer.
+# Events that the client of the stream or transfer gets without a subscription.
 UNASKED: tuple[EventKind, ...] = (
     EventKind("live_view_frame", LiveViewFrame, "A frame of a stream with the format base64.",
               {"stream": 1, "seq": 42, "mimetype": "image/jpeg", "image_b64": "/9j/4AAQ…"}),

@@ -15,7 +15,8 @@ from protocol.base64 import b64encode
 # The formats of a stream; "photonic" is the frame message of the Photonic dialect.
 StreamFormat = Literal["base64", "binary", "jpeg", "photonic"]
 
-# Parts of a payload. They are joined when the last header is added, so that the picture is copied only once.
+# Parts of a payload. They are joined when the header of the WebSocket message is added, so that the picture is copied
+# only once.
 Parts = Sequence[bytes | memoryview]
 
 
@@ -59,7 +60,7 @@ def encoded(
         frame: the frame.
         form: the format of the stream.
         stream: number of the stream, 1 to 65535.
-        dropped: whether frames were skipped before this one (binary format only).
+        dropped: whether frames were skipped directly before this frame (binary format only).
         finish: joins the parts of a payload into a message; its second argument is True for text.
     """
     dropped = dropped and form == "binary"
@@ -103,7 +104,10 @@ def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> Pa
 
 
 def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> Parts:
-    """The message with the picture under `key`. base64 needs no escaping, so the 130 KB bypass the JSON encoder."""
+    """The message with the picture under `key`.
+
+    base64 needs no escaping, so the JSON encoder does not process the picture (130 KB).
+    """
     picture = frame.encodings.get("base64")
     if picture is None:
         picture = frame.encodings["base64"] = b64encode(frame.data)

@@ -12,7 +12,7 @@ from typing import Any
 from protocol.errors import RequestError
 from protocol.similar import did_you_mean, similar
 
-# Allowed in addition to the fields of a type; a frontend adds them to all messages, and they are ignored.
+# Keys that are allowed in addition to the fields of a type, because a frontend adds them to all messages.
 _ALWAYS = ("type", "requestId", "timestamp")
 
 
@@ -49,7 +49,7 @@ def _photo(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {key: reply[key] for key in ("files", "timing", "warnings") if key in reply}
     return {
         "mimetype": reply.get("mimetype"),
-        "image": reply.get("image_b64"),  # before the keys that are known last, see commands.Captured
+        "image": reply.get("image_b64"),  # placed in front of the keys that are known last, see commands.Captured
         "filename": (picture.get("saved_path") or picture["filename"]).rpartition("/")[2],
         "filepath": picture.get("saved_path"),
         **values,
@@ -99,8 +99,8 @@ def to_command(message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The command and payload for a message.
 
     Raises:
-        RequestError: an unknown type (unknown_command), or fields that are missing, unknown or of the wrong type
-            (invalid_payload); lists what is allowed.
+        RequestError: the type is unknown (unknown_command), or a field is missing, unknown or of the wrong type
+            (invalid_payload). The error lists what is allowed.
     """
     kind = message["type"]
     if not isinstance(kind, str) or kind not in TABLE:

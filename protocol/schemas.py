@@ -15,7 +15,7 @@ _INTEGER, _NUMBER = {"type": "integer"}, {"type": "number"}
 
 
 class _Received(GenerateJsonSchema):
-    """Schemas of received messages. Omits Pydantic's title for each key, from which generators would make types."""
+    """Schemas of received messages. Omits Pydantic's title for each key, because generators would make a type of it."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Always False, because a key needs no title."""
@@ -36,7 +36,7 @@ class _Sent(_Received):
     """Schemas of sent messages: a key whose default is None may be omitted; all other keys are always present."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Omits the default, and null if null means that the key is omitted."""
+        """Omits the default value. Also omits null as a value if the server leaves out the key instead."""
         inner = schema["schema"]
         return self.generate_inner(
             inner["schema"] if _may_be_missing(schema) and inner["type"] == "nullable" else inner
@@ -72,8 +72,9 @@ def _may_be_missing(schema: Any) -> bool:
 def _for_generators(value: Any) -> Any:
     """Adapts a schema to type generators.
 
-    Up to JSON Schema draft 7, keys next to a $ref are ignored, and later they create another type (Timing1), so the
-        reference goes into an allOf. A number includes integers, so "integer or number" becomes "number".
+    Up to JSON Schema draft 7, keys next to a $ref are ignored. In later drafts, such keys make generators create
+    another type (Timing1). Therefore the reference is put into an allOf. A number includes integers, so "integer or
+    number" becomes "number".
     """
     match value:
         case {"$ref": reference, **siblings} if siblings:

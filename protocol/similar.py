@@ -1,11 +1,11 @@
-"""Similar names for misspelled ones."""
+"""Finds similar names for a misspelled name."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-# No name in the protocol is longer. The time of difflib grows with the square of the length.
+# No name in the protocol is longer than this. The time that difflib needs grows with the square of the length.
 _LONGEST = 60
 
 
