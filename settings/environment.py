@@ -21,10 +21,10 @@ from camera.photos.folder import check_template
 
 
 class SettingsError(Exception):
-    """A setting is not allowed, or a file with settings cannot be read. The message names it and what is allowed."""
+    """A setting is not allowed, or a file with settings cannot be read. The message names the setting or the file."""
 
 
-# No token is longer: the first message of a client has at most 64 KiB.
+# Bytes. No token is longer, because the first message of a client, which contains the token, has at most 64 KiB.
 _LONGEST_TOKEN_FILE = 65536
 
 
@@ -38,7 +38,7 @@ _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseModel):
-    """All settings. The field names are those of the environment in lower case; .env.example explains each."""
+    """All settings. A field has the name of its environment variable in lower case. .env.example explains each field."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -151,7 +151,8 @@ class Settings(BaseModel):
         return self
 
 
-# A driver is named as in CameraAbilities.model of libgphoto2: 128 bytes. Only libgphoto2 knows which names exist.
+# The name of a driver is its CameraAbilities.model in libgphoto2, a text of up to 128 bytes. Only libgphoto2 knows
+# which names exist.
 _DRIVER = re.compile(r"[\x20-\x7e]{1,128}")
 
 
@@ -195,8 +196,8 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
     api_token.
 
     Args:
-        environment: default: the environment of the process.
-        dotenv: default: the file .env in the working directory.
+        environment: the environment variables. The default is the environment of the process.
+        dotenv: the .env file. The default is .env in the working directory.
 
     Raises:
         SettingsError: a value is not allowed, or a file cannot be read.
@@ -213,12 +214,12 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
 
 
 def explained() -> str:
-    """The text of .env.example: every setting with its default and its meaning. The wheel contains it too."""
+    """The text of .env.example: every setting with its default and its meaning. The wheel also contains this text."""
     return Path(__file__).with_name("env.example").read_text()
 
 
 def state_folder(settings: Settings) -> Path:
-    """The folder for state: STATE_DIR, else systemd's STATE_DIRECTORY, else the one of the XDG specification."""
+    """The folder for state: STATE_DIR, else systemd's STATE_DIRECTORY, else the folder of the XDG specification."""
     if given := settings.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given).absolute()
     home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME") or "/nonexistent") / ".local/state"
@@ -248,7 +249,7 @@ def _file(dotenv: Path | None) -> Path:
 def _from_file(dotenv: Path | None) -> dict[str, str | None]:
     file = _file(dotenv)
     try:
-        return dotenv_values(file, interpolate=False)  # a token may contain ${
+        return dotenv_values(file, interpolate=False)  # no interpolation, because a token may contain ${
     except UnicodeDecodeError:
         raise SettingsError(f"{file} is not allowed: it must be text in UTF-8.") from None
     except OSError as error:
@@ -256,7 +257,7 @@ def _from_file(dotenv: Path | None) -> dict[str, str | None]:
 
 
 def _token_credential(environment: Mapping[str, str]) -> str:
-    """The token that systemd passes with LoadCredential=api_token:…, or "" without one."""
+    """The token that systemd passes with LoadCredential=api_token:…, or "" if there is no such credential."""
     file = Path(environment.get("CREDENTIALS_DIRECTORY") or "/nonexistent", "api_token")
     try:
         return _token_in(file, f"The credential {file}")
@@ -265,7 +266,7 @@ def _token_credential(environment: Mapping[str, str]) -> str:
 
 
 def _token_from_file(name: str | None) -> str:
-    """The token in the file of API_TOKEN_FILE, or "" if that is not set."""
+    """The token in the file of API_TOKEN_FILE, or "" if API_TOKEN_FILE is not set."""
     if not name:
         return ""
     try:
@@ -277,7 +278,7 @@ def _token_from_file(name: str | None) -> str:
 def _token_in(file: Path, what: str) -> str:
     """The only line of a file, without white space around it."""
     try:
-        # A device or a very large file must not fill the memory.
+        # The limit prevents that a device or a very large file fills the memory.
         with file.open("rb") as opened:
             token = opened.read(_LONGEST_TOKEN_FILE).decode().strip()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is required before other machines can connect: a long token, and TLS or the decision to do without."""
+"""What is required before other machines can connect: a long token, and either TLS or the setting WS_PLAIN."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import ipaddress
 
 from settings.environment import Settings, SettingsError
 
-# If only this machine can connect, a shorter token causes a warning.
+# If only this machine can connect, a token that is shorter than this causes a warning.
 WARN_BELOW_CHARACTERS = 8
-# If other machines can connect, a shorter token is refused: guesses are slowed down, but their number is not limited.
+# If other machines can connect, a token that is shorter than this is refused. Attempts to guess the token are delayed,
+# but their number is not limited.
 REFUSE_BELOW_CHARACTERS = 16
 
 
 class ListenRefused(SettingsError):
-    """Other machines could connect, and the token or TLS is missing.
+    """Other machines could connect, but there is no long token or no TLS.
 
     Attributes:
-        fix: a command or a step that solves it.
+        fix: a command or a step that solves the problem.
     """
 
     def __init__(self, words: str, fix: str) -> None:

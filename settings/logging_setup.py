@@ -13,14 +13,14 @@ from camera.log_lines import OneLine
 SHOW_TOKEN = {"show_token": True}
 _MARK = "[token]"
 # A log line may cut off the end of a token. Therefore a text is also removed if it begins with this many characters of the
-# token. A shorter token could be an ordinary word; it is removed only between quotes.
+# token. A token that has fewer characters could be an ordinary word, so it is removed only between quotes.
 _RECOGNIZED_CHARACTERS = 8
 
 
 class _Formatter(OneLine):
     def __init__(self, text: str, token: str) -> None:
         super().__init__(text)
-        # The token itself, and as written in JSON, in a repr (with either kind of quotes) and in a URL.
+        # The token itself, and the token as it is written in JSON, in a repr (with both kinds of quotes) and in a URL.
         forms = {token, json.dumps(token)[1:-1], json.dumps(token, ensure_ascii=False)[1:-1], quote(token)}
         for plain in (repr(token)[1:-1], ascii(token)[1:-1]):
             forms |= {plain, plain.replace("\\'", "'"), plain.replace("\\'", "'").replace("'", "\\'")}
@@ -36,7 +36,7 @@ class _Formatter(OneLine):
 
 
 def _without(line: str, form: str) -> str:
-    """The line, in which the form or the part of its start that is there is replaced by the mark."""
+    """The line, in which the form is replaced by the mark. If only the start of the form is there, it is replaced."""
     if len(form) < _RECOGNIZED_CHARACTERS:
         return re.sub(rf"""(?<=["'`]){re.escape(form)}(?=\\*["'`])""", _MARK, line)
     start = form[:_RECOGNIZED_CHARACTERS]
