@@ -53,9 +53,12 @@ def sleep(port: str) -> list[Finding]:
 
 
 def permission(node: Path) -> str:
-    """The fix for a device file without permission: join its group, or, if that is root, install the udev rules first."""
+    """The fix if the user may not open a device file: join the group of the file.
+
+    If the group is root, the udev rules must be installed first.
+    """
     user, number = os.environ.get("USER") or os.getuid(), 0
-    with suppress(OSError):  # it was just plugged in again
+    with suppress(OSError):  # the file no longer exists, because the camera has just been plugged in again
         number = node.stat().st_gid
     if number:
         try:

@@ -59,12 +59,12 @@ def volume_monitors() -> list[Finding]:
 
 
 def folders(photos: Path, state: Path) -> list[Finding]:
-    """Check whether pictures can be saved, and shots in progress be recorded."""
+    """Check whether pictures can be saved, and whether shots in progress can be recorded."""
     findings = []
     photos = photos.absolute()
     try:
         PhotoFolder(photos, "{original}").check_writable()
-        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # creates nothing
+        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # creates no folder
         findings.append(Finding("ok", f"photos are saved to {photos}"))
     except CameraError as error:
         fix = error.fix if isinstance(error, FolderNotWritable) else "free some space on that disk"

@@ -46,7 +46,7 @@ class _Health(BaseModel):
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Findings from the server's /health; none if no server answers, or another program does."""
+    """Findings from the server's /health. Empty if nothing responds, or if another program uses the port."""
     try:
         _, body = healthcheck.ask(settings)
         status = _Status.model_validate_json(body).status
@@ -55,7 +55,8 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         _, body = healthcheck.ask(settings, settings.api_token)
         health = _Health.model_validate_json(body)
-    except (OSError, http.client.HTTPException, ValueError):  # another token, or one that is not valid in a header
+    except (OSError, http.client.HTTPException, ValueError):
+        # The server has another token, or an HTTP header cannot contain this token.
         return _without_token(settings, status)
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
     findings = [Finding("ok", words), *map(_camera_finding, health.cameras)]
