@@ -36,7 +36,7 @@ class TooManyFailures(Exception):
 
 
 class _Failures:
-    """The times of wrong tokens in the last minute, up to the limit."""
+    """The times of the last wrong tokens, at most as many as the limit."""
 
     def __init__(self, most: int) -> None:
         self._times: deque[float] = deque(maxlen=most)
@@ -51,10 +51,10 @@ class _Failures:
 
 
 class Gate:
-    """Compares tokens in constant time, and delays the answers to wrong ones.
+    """Compares tokens in constant time, and delays the results for wrong tokens.
 
-    After five wrong tokens from one address (IPv6: network) or 300 overall within a minute, the answer to a wrong token
-    takes one second and is another error. Wrong tokens never delay the correct token.
+    After five wrong tokens from one address (IPv6: network) or 300 overall within a minute, the result for a further
+    wrong token takes one second and is TooManyFailures. Wrong tokens never delay the correct token.
     """
 
     def __init__(self, token: str) -> None:
@@ -64,21 +64,21 @@ class Gate:
 
     def accepts(self, token: str) -> bool:
         """Whether a token is correct."""
-        # surrogatepass: a lone surrogate in JSON is just a wrong token
+        # With surrogatepass, a lone surrogate in JSON is an ordinary wrong token and raises no error.
         return hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token)
 
     async def slow_down(self, address: str) -> None:
         """Count a wrong token from this address.
 
         Raises:
-            TooManyFailures: there were too many before it; raised after one second.
+            TooManyFailures: there were already too many wrong tokens. Raised after one second.
         """
         if self._note_failure(network_of(address), time.monotonic()):
             await asyncio.sleep(_DELAY_S)
             raise TooManyFailures
 
     def _note_failure(self, network: str, now: float) -> bool:
-        """Count a wrong token; returns whether there were too many before it."""
+        """Count a wrong token. Returns whether there were already too many wrong tokens."""
         failures = self._failures.setdefault(network, _Failures(FAILURES_A_MINUTE))
         self._failures.move_to_end(network)
         while len(self._failures) > _MAX_ADDRESSES:

@@ -92,7 +92,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _raise_descriptor_limit() -> None:
-    """Raise the limit of file descriptors, so that clients cannot use up those that cameras and pictures need."""
+    """Raise the limit of file descriptors, so that cameras and pictures get descriptors even if there are many clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft < most:
@@ -117,7 +117,7 @@ def _reason(error: OSError) -> str:
 
 
 def _reload(certificates: Certificates | None) -> None:
-    """Handle SIGHUP. By default it would end the server without releasing the cameras."""
+    """Handle SIGHUP: load the certificate again. By default, SIGHUP would end the server without releasing the cameras."""
     if certificates is None:
         _log.info("SIGHUP: there is no certificate to reload. Other settings need a restart.")
         return
@@ -197,7 +197,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
         print(explained(), end="")
         return 0
     if arguments.doctor:
-        from doctor import report  # imported here, because the server does not need it
+        from doctor import report  # imported here, because the server does not need this module
 
         return report.run(arguments.host, arguments.port)
     if arguments.make_cert:
@@ -216,7 +216,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     keep_freed_memory()
     _raise_descriptor_limit()
     logging_setup.configure(settings.log_level, LOG_FORMAT, token)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the certificates are loaded
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # SIGHUP is ignored until the certificates are loaded
     if not settings.api_token:
         _log.info("API_TOKEN is not set. The token of this run is %s", token, extra=logging_setup.SHOW_TOKEN)
     for warning in warnings:

@@ -1,4 +1,4 @@
-"""Checks the server of these settings, for Docker's HEALTHCHECK: the exit code is 0 if /health reports a camera."""
+"""Checks the server with these settings, for Docker's HEALTHCHECK. The exit code is 0 if /health reports a camera."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
 
     Args:
         settings: the server's address.
-        token: for details. Sent only after checking the server's certificate, if the settings contain one.
+        token: requests details. If the settings contain a certificate, the server's certificate is checked before the
+            token is sent.
 
     Raises:
-        OSError, http.client.HTTPException: there is no answer, or it is not HTTP.
+        OSError, http.client.HTTPException: there is no response, or the response is not HTTP.
     """
     host, port = _reachable(settings.ws_host), settings.ws_port
     connection: http.client.HTTPConnection
@@ -42,7 +43,8 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname = False
         if token:
-            trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # trust exactly this certificate, whoever issued it
+            # Trust exactly this certificate, independent of its issuer.
+            trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             trusting.load_verify_locations(settings.ws_tls_cert)
         else:
             trusting.verify_mode = ssl.CERT_NONE

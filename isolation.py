@@ -42,7 +42,10 @@ def report() -> None:
 
 
 def _wipe(start: bytes) -> None:
-    """Overwrite the value of a variable where /proc shows it; unsetting it changes only the copy of the C library."""
+    """Overwrite the value of an environment variable in the memory that /proc/PID/environ shows.
+
+    Removing the variable from `os.environ` changes only the copy of the C library.
+    """
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         begin, end = int(fields[_ENV_START]), int(fields[_ENV_END])

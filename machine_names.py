@@ -11,14 +11,17 @@ from pathlib import Path
 
 _SIOCGIFADDR = 0x8915  # linux/sockios.h
 _NAME_BYTES, _REQUEST_BYTES = 16, 40  # struct ifreq in linux/if.h
-_ADDRESS = slice(20, 24)  # of an IPv4 sockaddr in it
+_ADDRESS = slice(20, 24)  # the position of the IPv4 address in this struct
 _GLOBAL_SCOPE = "00"  # in /proc/net/if_inet6
 _RESOLVER = Path("/etc/resolv.conf")
 _HOSTS = Path("/etc/hosts")
 
 
 def names() -> list[str]:
-    """The host name, full and short; its names in /etc/hosts, in the domains of the network, and in multicast DNS."""
+    """The names of this machine: the host name in full and short, and further names of the machine.
+
+    The further names come from /etc/hosts, from the domains of the network, and from multicast DNS (.local).
+    """
     full = socket.gethostname().lower().rstrip(".")
     short = full.partition(".")[0]
     found = [
@@ -43,7 +46,7 @@ def _other_names(known: set[str]) -> list[str]:
 
 
 def _domains() -> list[str]:
-    """The domains in which the resolver looks for short names; usually from the network's router."""
+    """The domains in which the resolver searches for short names. They usually come from the network's router."""
     domains: list[str] = []
     with suppress(OSError, UnicodeDecodeError):
         for line in _RESOLVER.read_text().splitlines():
@@ -54,7 +57,7 @@ def _domains() -> list[str]:
 
 
 def addresses() -> list[str]:
-    """The numeric addresses at which other machines may reach this one, without link-local IPv6 addresses."""
+    """The numeric addresses at which other machines may reach this machine, without link-local IPv6 addresses."""
     found = [address for _, interface in socket.if_nameindex() if (address := _ipv4(interface))]
     with suppress(OSError):
         for line in Path("/proc/net/if_inet6").read_text().splitlines():

@@ -13,7 +13,7 @@ class Certificates:
     """A certificate chain and its key: PEM files that may be replaced while the server runs.
 
     Attributes:
-        context: for the server; new handshakes use the certificate that was loaded last.
+        context: the context for the server. New handshakes use the certificate that was loaded last.
 
     Raises:
         TlsError: the files cannot be used.
@@ -22,7 +22,8 @@ class Certificates:
     def __init__(self, chain: str, key: str) -> None:
         self._chain, self._key = chain, key
         self.context = self._current = self._read()
-        # A new context for each loading, so that certificate and key always match.
+        # Each loading creates a new context, so that certificate and key always match. `_show` puts the newest context
+        # into each handshake.
         self.context.sni_callback = self._show
 
     def read_again(self) -> None:
@@ -36,7 +37,8 @@ class Certificates:
     def _read(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            # An encrypted key is rejected. Without a password, OpenSSL would ask for one on the terminal.
+            # An encrypted key is rejected. Without the argument `password`, OpenSSL would ask the user for the password
+            # on the terminal.
             context.load_cert_chain(self._chain, self._key, password="")
         except OSError as error:
             raise TlsError(
