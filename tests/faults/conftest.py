@@ -1,4 +1,4 @@
-"""Fixtures: separate simulators and servers, because these tests break cameras and must not affect other tests."""
+"""Fixtures: separate simulators and servers, because faults in these tests must not affect other tests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.rig import Server
 
 @pytest.fixture(scope="session")
 def shared_cameras() -> Iterator[SimulatorProcess]:
-    """Two cameras that get the faults, and one for servers that a test starts itself."""
+    """Three cameras: two for the shared server, and one for servers that a test starts."""
     with SimulatorProcess("--cameras", "3", *QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture(scope="session")
 def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the two cameras that reconnects a lost camera quickly."""
+    """A server with the first two cameras. The server reconnects a lost camera quickly."""
     addresses = ",".join(camera.address for camera in shared_cameras.cameras[:2])
     server = Server(cwd=tmp_path_factory.mktemp("faults"), NETWORK_CAMERAS=addresses, RESTART_DELAY="0.3")
     yield server
@@ -31,7 +31,7 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 async def in_process() -> AsyncIterator[Callable[..., Awaitable[InProcess]]]:
-    """Start servers inside the test's process, where timeouts can be lowered. All are stopped after the test."""
+    """Start servers inside the test's process, so that tests can lower timeouts. They are stopped after the test."""
     servers: list[InProcess] = []
 
     async def start(*addresses: str, **options: Any) -> InProcess:

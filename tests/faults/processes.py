@@ -1,4 +1,4 @@
-"""Find camera processes and make them hang."""
+"""Find camera processes, and make a camera process hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.waiting import until
 
 
 def process_of(parent: int, port: str) -> psutil.Process | None:
-    """The child process of `parent` for the camera on a port, or None."""
+    """The running child process of `parent` for the camera on a port, or None."""
     for child in psutil.Process(parent).children():
         try:
             if f'"{port}"' in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
@@ -39,7 +39,7 @@ async def camera_process(parent: int, port: str, other_than: int | None = None) 
 
 @contextmanager
 def stopped(process: psutil.Process) -> Iterator[None]:
-    """Stop the process; continue it afterwards if it is still running."""
+    """Stop the process with SIGSTOP, so that it hangs. Afterwards, continue the process if it still exists."""
     process.send_signal(signal.SIGSTOP)
     try:
         yield

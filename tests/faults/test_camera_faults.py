@@ -1,4 +1,4 @@
-"""One test for each fault of a camera: the correct error, and the camera works again without intervention."""
+"""For each fault of a camera: the error is correct, and the camera works again without intervention."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from tests.support.marks import decoded, from_base64, mark
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import BUSY_MACHINE, until
 
-CAPTURE, FULL_PRESS = "0x9128", 1  # a half press comes first
-SPARE = 2  # the number of a camera that the shared server does not use
+# For each shot, the driver sends this operation for the half press (number 0), and then for the full press.
+CAPTURE, FULL_PRESS = "0x9128", 1
+SPARE = 2  # the index of a camera that the shared server does not use
 NO_RESPONSE = {"camera_io", "camera_timeout", "camera_disconnected"}
 
 
 async def failure(client: Client, command: str, within: float = 20.0, **payload: object) -> CommandError:
-    """Send a command that must fail. Returns its error."""
+    """Send a command that must fail, and return the error."""
     with pytest.raises(CommandError) as error:
         await client.command(command, within, **payload)
     return error.value
@@ -28,7 +29,7 @@ async def failure(client: Client, command: str, within: float = 20.0, **payload:
 
 @pytest.fixture
 def check_works(client: Client, simulator: Control) -> Callable[[], Awaitable[None]]:
-    """A check that a setting, a shot, its download and a preview work without intervention."""
+    """A function that checks that a setting, a shot, a download and a preview work without intervention."""
 
     async def check() -> None:
         assert (await client.command("set_config", name="iso", value="200"))["value"] == "200"
@@ -44,7 +45,7 @@ def check_works(client: Client, simulator: Control) -> Callable[[], Awaitable[No
 
 @pytest.fixture
 async def other_client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
-    """A client of the other camera that reads a setting all the time and must not be affected."""
+    """A client that repeatedly reads a setting of the other camera. Fails if a fault delays a reply to this client."""
     async with await Client.connect(server) as client:
         await client.command("select_camera", port=ports[1])
         values: list[str] = []

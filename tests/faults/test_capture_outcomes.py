@@ -1,4 +1,4 @@
-"""Whatever error a camera returns during a shot, the reported outcome of the shot is correct."""
+"""The outcome of a shot is correct for every error that a camera may return during the shot."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import Client, CommandError, Server
 
-# The operations of the driver before, at and after the release.
+# The operations that the driver sends before, during and after the release of the shutter.
 OPERATIONS = {
     "canon": ("0x9128", "0x9129", "0x9116", "0x9110", "0x9127"),
     "nikon": ("0x9207", "0x90c8", "0x90c7", "0x1008"),
 }
-# Store full, not supported, busy, general error.
+# PTP response codes: store full, operation not supported, device busy, general error.
 CODES = (0x200C, 0x2005, 0x2019, 0x2002)
 
 
@@ -25,7 +25,7 @@ CODES = (0x200C, 0x2005, 0x2019, 0x2002)
 async def capture_setup(
     request: pytest.FixtureRequest, new_server: Callable[..., Server]
 ) -> AsyncIterator[tuple[str, Client, Control]]:
-    """A maker, a client of a server with a camera of this maker, and the control port of the camera."""
+    """A maker, a client of a server that has a camera of this maker, and the control port of this camera."""
     with SimulatorProcess("--maker", request.param, *QUICK) as simulator, Control(simulator.control) as control:
         server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address, RESTART_DELAY="0.2")
         async with await Client.connect(server) as client:

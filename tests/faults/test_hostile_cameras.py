@@ -1,6 +1,6 @@
-"""Cameras with random responses: at most their own process ends; the server and other cameras are not affected.
+"""Cameras with random responses. They can only end their own process, and do not affect the server and other cameras.
 
-`make fuzz SECONDS=n` runs the same for longer with new seeds (FUZZ_SECONDS, FUZZ_SEED).
+`make fuzz SECONDS=n` runs these tests for n seconds with new seeds (FUZZ_SECONDS, FUZZ_SEED).
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ FIRST_SEED = int(os.environ.get("FUZZ_SEED", "1"))
 QUICK_RESTARTS = {"RESTART_DELAY": "0.3", "MAX_RESTART_ATTEMPTS": "100"}
 # The operation with which a Canon EOS describes a new file: GetObjectInfo.
 FILE_INFO = "0x1008"
-# Seeds for names with "..", slashes, control characters, surrogates, or very long names. With other seeds (1, 6, 11: no
-# name), the driver looks for the file until the timeout of a capture.
+# With these seeds, file names contain "..", slashes, control characters or surrogates, or are very long. The seeds 1, 6
+# and 11 are left out: with an empty name, the driver searches for the file until the timeout of a capture.
 NAME_SEEDS = (2, 3, 4, 7, 8, 9, 10, 12, 13, 14)
-# Without a reply for this time, a client continues with the next seed; the timeouts of the server are longer.
+# After this time without a reply, a client continues with the next seed. The timeouts of the server are longer.
 REPLY_TIMEOUT_S = 2.5
-# Timeout for a ping and for a setting of the honest camera; long enough for a busy machine.
+# The timeout for a ping and for reading a setting of the honest camera. It is long enough for a busy machine.
 HONEST_TIMEOUT_S = 5.0
-# A driver that loops while it opens or reads all settings is ended at its timeout, 35 or 30 s.
+# This time is long, because a driver may loop while it opens the camera or reads all settings. The server ends the
+# process of such a driver after a timeout of 35 or 30 s.
 READY_S = 100.0
 
 
 @dataclass
 class Setup:
-    """A server with hostile cameras and an honest one, and the folder that contains all its files."""
+    """A server with hostile cameras and one honest camera, and the folder that contains all files of the server."""
 
     server: Server
     control: Control
@@ -63,7 +64,7 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """A server with seven cameras, six of them hostile."""
+    """A server with six hostile cameras and one honest camera."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "server").mkdir()
     with (
@@ -78,7 +79,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 @asynccontextmanager
 async def honest_camera_works(setup: Setup) -> AsyncIterator[None]:
-    """Check all the time that the server answers pings and the honest camera works."""
+    """Check repeatedly that the server replies to pings and that the honest camera works."""
     replies = 0
 
     async def ask_repeatedly(client: Client) -> None:
@@ -103,7 +104,7 @@ async def honest_camera_works(setup: Setup) -> AsyncIterator[None]:
 
 
 def _check_reply(reply: Json) -> None:
-    """Check that a reply is well-formed and its picture is base64."""
+    """Check that a reply is well-formed, is not an internal error, and has pictures in base64."""
     well_formed(reply)
     assert reply.get("code") != "internal_error", reply
     for file in (reply, *reply.get("files", ())):
@@ -112,7 +113,7 @@ def _check_reply(reply: Json) -> None:
 
 
 async def _command(setup: Setup, client: Client, command: str, **payload: object) -> Json | None:
-    """Send a command to a hostile camera. Returns its reply, or None if it is an error."""
+    """Send a command to a hostile camera. Returns the reply, or None if the reply is an error."""
     try:
         reply = await client.command(command, REPLY_TIMEOUT_S, **payload)
     except CommandError as error:
@@ -165,7 +166,7 @@ async def _fuzz(setup: Setup, index: int, seeds: Iterator[int], deadline: float,
 
 
 async def _works_again(setup: Setup, index: int) -> None:
-    """Wait until the camera works without mutations: a setting, a shot and a frame."""
+    """Wait until a setting, a shot and a preview of the camera work, after its mutations have ended."""
     deadline, last_error = time.monotonic() + READY_S, ""
     async with await Client.connect(setup.server, close_timeout=0.3) as client:
         while True:
@@ -180,7 +181,7 @@ async def _works_again(setup: Setup, index: int) -> None:
                 await client.command("capture_preview", remaining, port=port)
             except (CommandError, TimeoutError) as error:
                 last_error = repr(error)
-                # The driver keeps mutated data from opening the camera until it opens it again.
+                # The driver may have cached mutated data when it opened the camera. A restart discards the data.
                 with suppress(CommandError, TimeoutError):
                     await client.command("restart_camera", max(1.0, deadline - time.monotonic()), port=port)
             else:
@@ -188,12 +189,13 @@ async def _works_again(setup: Setup, index: int) -> None:
 
 
 def _files(folder: Path) -> set[Path]:
-    shots = folder / "server" / "state" / "shots"  # records of shots in progress, with names that the server chooses
+    # The records of shots in progress are ignored, because the server chooses their names.
+    shots = folder / "server" / "state" / "shots"
     return {path for path in folder.rglob("*") if not path.is_dir() and path.parent != shots}
 
 
 async def _fuzz_and_check(setup: Setup, seconds: float, seeds: Iterator[int], mutation: str | None) -> None:
-    """Fuzz all hostile cameras in parallel, and check the server meanwhile and afterwards."""
+    """Fuzz all hostile cameras in parallel. Check the server during the fuzzing and afterwards."""
     await asyncio.gather(*(_works_again(setup, index) for index in range(HOSTILE_COUNT + 1)))
     process = psutil.Process(setup.server.process.pid)
     other_files = _files(setup.folder) - _files(setup.photos)

@@ -1,4 +1,4 @@
-"""Idle cameras: they are kept awake, a low battery is reported, and a process that grew is replaced."""
+"""Idle cameras: they are kept awake, a low battery is reported, and a process that uses much memory is replaced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.in_process import InProcess
 from tests.support.rig import Client, Server
 from tests.support.waiting import until
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the index of a camera that the shared server does not use
 STORAGE_INFO, KEEP_DEVICE_ON = "0x1005", "0x911d"
 
 
@@ -33,7 +33,8 @@ async def test_an_idle_camera_is_kept_awake_with_keep_alive(new_server: Callable
                 return int(camera.state()["operations"].get(operation, 0) - before.get(operation, 0))
 
             await until(lambda: count_since(STORAGE_INFO) >= 4)
-            # Only the driver sends this operation correctly: sent by the server, it has a data phase and blocks for 2.5 s.
+            # The driver itself sends this operation, at most every 10 s. The server must not send it, because then the
+            # operation would have a data phase and block for 2.5 s.
             assert count_since(KEEP_DEVICE_ON) <= 1 + (time.monotonic() - started) // 10
             if maker == "canon":
                 await until(lambda: count_since(KEEP_DEVICE_ON) >= 1)

@@ -1,4 +1,4 @@
-"""A file that the camera writes long after the shutter, while its process or the server is lost and replaced."""
+"""A file that the camera writes long after the release. Meanwhile, the camera process or the server is replaced."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ FIRST, SECOND = (f"/store_00020001/DCIM/100CANON/IMG_000{number}.JPG" for number
 
 @pytest.fixture(scope="module")
 def slow_camera() -> Iterator[SimulatorProcess]:
-    """A camera whose files are on the card 2.5 s after the shutter."""
+    """A camera that writes a file to the card 2.5 s after the release."""
     with SimulatorProcess(*QUICK[:-1], WRITING_S) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def control(slow_camera: SimulatorProcess) -> Iterator[Control]:
-    """Its control port, in factory state."""
+    """The control port of the slow camera, with the camera in factory state."""
     with in_factory_state(slow_camera) as control:
         yield control
 
 
 @pytest.fixture
 def start(new_server: Callable[..., Server], slow_camera: SimulatorProcess) -> Callable[[], Server]:
-    """Start a server on the camera, with the state of the servers before it."""
+    """Start a server for the camera. All servers of a test use the same state folder."""
     return lambda: new_server(NETWORK_CAMERAS=slow_camera.cameras[0].address, RESTART_DELAY="0.3")
 
 
 async def ready(client: Client) -> Json:
-    """Data of the camera, once the content of its card is known."""
+    """Wait until the server knows the content of the card. Returns the information about the camera."""
     while "file_count" not in (info := await client.command("get_camera_info")):
         pass
     return info

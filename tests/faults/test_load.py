@@ -1,6 +1,6 @@
-"""Many clients: none delays another, no resource leaks, and clients that do not read are disconnected.
+"""Many clients: no client delays another, no resource leaks, and clients that do not read are disconnected.
 
-`make load` does the same for a minute and prints figures.
+`make load` runs the same load for a minute and prints figures.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from tests.support.in_process import InProcess
 from tests.support.rig import ROOT, TOKEN, Client, Server
 from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
-SPARE = 2  # the number of a camera that the shared server does not use
+SPARE = 2  # the index of a camera that the shared server does not use
 DISCONNECT_S = 20.0 * BUSY_MACHINE
-# The lowest accepted rate; the camera sends 30 frames per second, but the machine may be busy. `make load` measures the rate.
+# The lowest accepted frame rate. The camera sends 30 frames per second, but the machine may be busy. `make load` measures
+# the exact rate.
 MIN_FPS = 1.0
-# Memory that may remain in use afterwards: what the allocator keeps, independent of the number of clients.
+# Memory that may remain in use after the load: the allocator keeps some memory, independent of the number of clients.
 MAX_GROWTH_BYTES = 12 * 2**20
 # A client in a separate process, which can be stopped with SIGSTOP.
 VIEWER = """
@@ -52,7 +53,7 @@ with connect(sys.argv[1], max_size=None) as socket:
 
 @dataclass
 class Usage:
-    """The memory and the descriptors of the server's process before the load."""
+    """The memory in bytes and the number of descriptors that the server's process used before the load."""
 
     process: psutil.Process
     memory: int
@@ -60,12 +61,12 @@ class Usage:
 
     @classmethod
     def of(cls, server: Server) -> Usage:
-        """The usage now."""
+        """The current usage."""
         process = psutil.Process(server.process.pid)
         return cls(process, process.memory_info().rss, process.num_fds())
 
     async def has_not_grown(self) -> None:
-        """Check that descriptors were closed and the memory is bounded."""
+        """Check that all descriptors of the load are closed, and that memory has not grown by more than the limit."""
         await until(lambda: self.process.num_fds() <= self.descriptors, DISCONNECT_S)
         growth = self.process.memory_info().rss - self.memory
         assert growth < MAX_GROWTH_BYTES, f"{growth / 2**20:.1f} MiB more than before"
@@ -73,7 +74,7 @@ class Usage:
 
 @asynccontextmanager
 async def viewer_during(server: Server, port: str, seconds: float) -> AsyncIterator[None]:
-    """A viewer that gets enough frames meanwhile, for at least `seconds`."""
+    """Watch live view for at least `seconds`, while the test runs. Fails if the frame rate is too low."""
     watching = asyncio.create_task(crowd.watch(server.uri, TOKEN, port, seconds))
     yield
     assert await watching > MIN_FPS
@@ -81,7 +82,7 @@ async def viewer_during(server: Server, port: str, seconds: float) -> AsyncItera
 
 @pytest.fixture(scope="module")
 def warmed_up_server(shared_server: Server, shared_cameras: SimulatorProcess) -> Server:
-    """The shared server after modules and caches are loaded."""
+    """The shared server, after some load. Its modules and caches are loaded, so that they are not counted as growth."""
 
     async def warm_up() -> None:
         await crowd.come_and_go(shared_server.uri, TOKEN, 50, 2)
@@ -93,13 +94,13 @@ def warmed_up_server(shared_server: Server, shared_cameras: SimulatorProcess) ->
 
 @pytest.fixture
 def warm_server(warmed_up_server: Server, server: Server) -> Server:
-    """The warmed-up server, its cameras in factory state."""
+    """The warmed-up server, with its cameras in factory state."""
     return server
 
 
 @pytest.fixture
 def stopped_viewer(warm_server: Server, ports: list[str]) -> Iterator[Callable[[], None]]:
-    """A function that stops a viewer, which runs in a separate process, with SIGSTOP."""
+    """A function that stops the process of a viewer with SIGSTOP."""
     command = [sys.executable, "-c", VIEWER, warm_server.uri, TOKEN, ports[0]]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as viewer:
 
@@ -121,7 +122,7 @@ async def test_50_connections_per_second_leak_nothing(warm_server: Server, ports
     async with viewer_during(warm_server, ports[0], 7):
         visits = await crowd.come_and_go(warm_server.uri, TOKEN, 50, 7)
     assert (visits.answered + visits.refused, visits.broken) == (350, [])
-    # On a busy machine some logins are rejected; `make load` requires all of them.
+    # On a busy machine, the server may reject some logins. `make load` requires that all logins succeed.
     assert visits.answered > 0
     await usage.has_not_grown()
 
@@ -186,7 +187,7 @@ async def test_a_client_that_does_not_read_is_disconnected_within_20_s_with_boun
             await other_client.command("ping")
         growth = usage.process.memory_info().rss - usage.memory
         assert growth < MAX_GROWTH_BYTES, f"{growth / 2**20:.1f} MiB for seven clients"
-        # The processes still run and their sockets are open, so only the server can disconnect them.
+        # The clients exist until here and have not closed their sockets, so the server must have disconnected them.
         await until(lambda: usage.process.num_fds() <= usage.descriptors, DISCONNECT_S)
     await usage.has_not_grown()
 
@@ -213,7 +214,7 @@ async def test_a_slow_reader_gets_all_its_downloads(
         while complete < downloads:
             message = await connection.recv()
             if isinstance(message, bytes):
-                await asyncio.sleep(0.1)  # a slow reader
+                await asyncio.sleep(0.1)  # this pause makes the reader slow
             else:
                 complete += json.loads(message).get("event") == "transfer_complete"
         assert time.monotonic() - start > 3 * limits.READ_STALL_SECONDS

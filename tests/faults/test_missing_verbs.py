@@ -1,4 +1,4 @@
-"""A camera whose driver lacks an operation still supports the others; only lost I/O ends its process."""
+"""A camera whose driver lacks an operation: the other operations work, and the camera process is not ended."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.support.marks import from_base64
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until_answers
 
-SPARE = 2  # the camera that the shared server does not have
-# The capabilities that libgphoto2 reports for its driver for drives.
+SPARE = 2  # the index of a camera that the shared server does not use
+# The capabilities that libgphoto2 reports for a drive.
 REPORTED = Capabilities(delete=True)
 GET_EVENT, NOT_SUPPORTED = "0x9116", 0x2005
-# Mounts a file system with the folders of a memory card, and then executes the program.
+# A shell script that mounts a file system with the folders of a memory card, and then executes a program.
 MOUNTED = 'mount -t tmpfs card "$1" && mkdir -p "$1/DCIM/100TEST" && shift && exec "$@"'
 
 
@@ -45,7 +45,7 @@ def card(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def detected(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
-    """A list of cameras that replaces the result of the detection. The camera processes are real."""
+    """A list of cameras to which a test adds. The detection returns this list; the camera processes are real."""
     cameras: list[DetectedCamera] = []
 
     async def detect(drives: bool) -> Detected:
@@ -75,7 +75,7 @@ async def test_files_of_a_memory_card_can_be_listed_downloaded_and_deleted(
         (camera,) = (await client.command("list_cameras"))["cameras"]
         assert (camera["name"], camera["port"], camera["can"]) == ("Mass Storage Camera", port, ["delete"])
         process = await camera_process(psutil.Process().pid, port)
-        for _ in range(3):  # every command is retried
+        for _ in range(3):  # the commands fail each time in the same way
             for command, payload in (
                 ("capture_image", {}), ("capture_preview", {}), ("start_live_view", {}), ("get_config", {}),
                 ("get_config", {"name": "iso"}), ("set_config", {"name": "iso", "value": "100"}),
@@ -125,7 +125,7 @@ async def test_with_a_camera_and_a_memory_card_the_camera_is_the_default(
 
 
 def mount_command(folder: Path) -> list[str]:
-    """A command prefix that starts a program with a memory card mounted on a folder."""
+    """The beginning of a command that starts a program with a memory card mounted at a folder."""
     namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if (
         shutil.which("unshare") is None
@@ -160,7 +160,7 @@ async def test_drives_are_listed_as_cameras_only_with_disk_cameras(tmp_path: Pat
 
 @pytest.fixture
 def faulty_camera() -> Iterator[tuple[str, Control]]:
-    """A separate camera and its control port."""
+    """The port of a separate camera, and its control port."""
     with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
         yield simulator.cameras[0].address, control
 

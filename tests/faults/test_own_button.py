@@ -1,4 +1,4 @@
-"""The camera's own shutter button, pressed while a command takes a picture."""
+"""The shutter button of the camera is pressed while a command takes a picture."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CARD = "/store_00020001/DCIM/100CANON"
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[SimulatorProcess]:
-    """A camera that is slow enough for its button to be pressed at the right time."""
+    """A camera with a long exposure, so that the test can press its button at the right time."""
     with SimulatorProcess(*QUICK[:-1], SHUTTER_S) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def control(camera: SimulatorProcess) -> Iterator[Control]:
-    """Its control port, in factory state."""
+    """The control port of the camera, with the camera in factory state."""
     with in_factory_state(camera) as control:
         yield control
 
@@ -46,10 +46,10 @@ async def test_the_picture_of_the_button_is_not_part_of_the_commands_shot(
         await other.command("subscribe", events=["file_added"])
         shot = asyncio.create_task(booth.command("capture_image", save=True, keep_on_camera=False, filename="guest"))
         await until(lambda: control.state()["shots"] == 1)
-        control.fault("late", GET_EVENTS, seconds=1.2)  # so that the events of both shots come together
+        control.fault("late", GET_EVENTS, seconds=1.2)  # so that the driver reads the events of both shots together
 
         def pressed() -> bool:
-            with suppress(ControlError):  # as long as the first shot is being exposed
+            with suppress(ControlError):  # the button does not work during the exposure of the first shot
                 return bool(control.shutter())
             return False
 

@@ -1,4 +1,4 @@
-"""The output of crashing camera processes is in the log, with a limited number of lines."""
+"""The output of crashing camera processes is logged, with a limited number of lines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from simulator.client import Control
 from tests.faults.processes import camera_process
 from tests.support.in_process import InProcess
 
-SPARE = 2  # the number of a camera that the shared server does not use
+SPARE = 2  # the index of a camera that the shared server does not use
 LINES = 60
 
 
 def raw_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The lines of a camera process that are not log records."""
+    """The output lines of camera processes that are not log records."""
     return [record.getMessage() for record in caplog.records if record.name == "camera.process_log"]
 
 
@@ -43,7 +43,7 @@ async def test_the_lines_of_a_repeatedly_crashing_process_are_limited_and_counte
     first = next(number for number, line in enumerate(lines) if "were suppressed" in line)
     assert first <= LINES
     assert all(line.startswith(f"{port}: ") for line in lines)
-    # No line bypasses the log.
+    # No line is written directly to stderr.
     assert "Fatal Python error" not in "".join(
         line for line in capfd.readouterr().err.splitlines(True) if "camera.process_log" not in line
     )

@@ -1,4 +1,4 @@
-"""Camera processes that are killed or hang, and that no process remains after the server ended."""
+"""Camera processes that are killed or hang. No process remains after the server has ended."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.marks import decoded, from_base64
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S, until
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the index of a camera that the shared server does not use
 
 
 @pytest.fixture
 async def other_viewer(server: Server, ports: list[str]) -> AsyncIterator[Client]:
-    """A viewer of the other camera. Its stream must continue during the test."""
+    """A viewer of the other camera. Fails if its stream does not continue during the test."""
     async with await Client.connect(server) as client:
         await client.command("subscribe", events=["live_view_stopped"])
         await client.command("start_live_view", port=ports[1], max_in_flight=1)
@@ -75,7 +75,8 @@ async def test_a_process_killed_during_a_shot_leaves_an_unknown_outcome_and_fire
     client: Client, server: Server, ports: list[str], simulator: Control, other_viewer: Client
 ) -> None:
     before = await camera_process(server.process.pid, ports[0])
-    simulator.fault("late", "0x9128", after=1, seconds=2)  # the full press: the shot is taken, its response is delayed
+    # For the full press, the simulator takes the shot and delays the response.
+    simulator.fault("late", "0x9128", after=1, seconds=2)
     capture = asyncio.create_task(client.command("capture_image"))
     await until(lambda: simulator.state()["shots"] == 1)
     before.kill()
@@ -115,10 +116,11 @@ async def test_a_command_to_a_hung_camera_process_fails_at_its_timeout(
     server = await in_process(ports[SPARE])
     async with await server.connect() as client:
         async with asyncio.timeout(WITHIN_S):
-            while True:  # the card is still being read
+            # Wait until the server has read the card.
+            while True:
                 if "file_count" in await client.command("get_camera_info"):
                     break
-                await asyncio.sleep(0.05)  # stay below the command rate limit
+                await asyncio.sleep(0.05)  # below the limit of commands per second
         monkeypatch.setattr(verb_of(RemoteCamera.set_config), "deadline_s", 0.5)
         hung = await camera_process(os.getpid(), ports[SPARE])
         with stopped(hung):

@@ -1,4 +1,4 @@
-"""What the server reports about a camera that is lost and reconnected, and the steps of the recovery."""
+"""The states and events of a camera that is lost and reconnected, and the steps of the recovery."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from tests.faults.processes import camera_process
 from tests.support.rig import ROOT, Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the index of a camera that the shared server does not use
 
 
 @pytest.fixture
 def server(new_server: Callable[..., Server], simulator: Control, ports: list[str]) -> Server:
-    """A new server on the spare camera, with only one quick reconnect attempt."""
+    """A new server for the spare camera, with only one quick reconnect attempt."""
     return new_server(NETWORK_CAMERAS=ports[SPARE], MAX_RESTART_ATTEMPTS="1", RESTART_DELAY="0.2")
 
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[Client]:
-    """A client of that server."""
+    """A client of the new server."""
     async with await Client.connect(server) as client:
         yield client
 
 
 def health(server: Server) -> Json:
-    """The response of GET /health with the token."""
+    """The JSON response to GET /health with the token."""
     address = server.uri.replace("ws://", "http://") + "/health"
     try:
         request = urllib.request.Request(address, headers={"Authorization": f"Bearer {server.token}"})
@@ -137,9 +137,8 @@ def test_the_error_for_a_missing_permission_explains_it(tmp_path: Path, monkeypa
     node.touch()
     original = CameraIO("The transfer broke.", gp=GpFailure(-7))
     assert open_error("usb:001,004", original) is original
-    monkeypatch.setattr(
-        "camera.ports.os.access", lambda *_: False
-    )  # as root, which can run the tests, access is always allowed
+    # Replaced, because the tests may run as root, and root always has permission.
+    monkeypatch.setattr("camera.ports.os.access", lambda *_: False)
     explained: CameraError = open_error("usb:001,004", original)
     assert str(node) in explained.message
     request = RequestError.from_camera(explained)

@@ -1,4 +1,4 @@
-"""Settings of a shot are restored, also if its camera process or the server ends before it could do that."""
+"""After a shot with its own settings, the old values are restored, even if the camera process or the server ends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.faults.processes import camera_process
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until, until_answers
 
-SPARE = 2  # the number of a camera that the shared server does not use
+SPARE = 2  # the index of a camera that the shared server does not use
 CAPTURE, FULL_PRESS = "0x9128", 1
 SETTINGS = {"iso": "800", "aperture": "8"}
 
 
 @pytest.fixture
 def start(new_server: Callable[..., Server], ports: list[str]) -> Callable[[], Server]:
-    """Start a server on the spare camera, with the state of the servers before it."""
+    """Start a server for the spare camera. All servers of a test use the same state folder."""
     return lambda: new_server(NETWORK_CAMERAS=ports[SPARE], RESTART_DELAY="0.3")
 
 
 async def slow_shutter(client: Client, simulator: Control) -> asyncio.Task[object]:
-    """A shot with its own settings, whose shutter has been released and whose answer is late."""
+    """Start a shot with its own settings. Returns after the release, to which the camera responds 8 s later."""
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=8, camera=SPARE)
     shooting = asyncio.create_task(client.command("capture_image", settings=SETTINGS))
     await until(lambda: simulator.state(SPARE)["shots"] == 1)
@@ -35,7 +35,7 @@ async def slow_shutter(client: Client, simulator: Control) -> asyncio.Task[objec
 
 
 async def restored(server: Server) -> None:
-    """Return when the camera has the settings from before the shot."""
+    """Wait until the camera has the same settings as before the shot, and check that a new shot has no warnings."""
     async with await Client.connect(server) as client:
 
         async def as_before() -> bool:
@@ -45,7 +45,7 @@ async def restored(server: Server) -> None:
             return False
 
         await until_answers(as_before)
-        shot = await client.command("capture_image")  # the next shot is not delayed by the record
+        shot = await client.command("capture_image")
         assert "warnings" not in shot
 
 
@@ -91,7 +91,7 @@ async def test_a_setting_that_cannot_be_restored_stops_no_later_shot(
         with suppress(CommandError, ConnectionClosed):
             await shooting
     simulator.clear(SPARE)
-    simulator.fault("code", "0x9110", code=0x200F, times=None, camera=SPARE)  # every change of a setting is refused
+    simulator.fault("code", "0x9110", code=0x200F, times=None, camera=SPARE)  # every change of a setting fails
     async with await Client.connect(start()) as client:
         assert await client.command("capture_image")
     simulator.clear(SPARE)

@@ -21,13 +21,13 @@ from tests.support.in_process import InProcess
 from tests.support.rig import TOKEN, Client
 from tests.support.waiting import until
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the index of a camera that the shared server does not use
 CHANGES = 600
 Start = Callable[..., Awaitable[InProcess]]
 
 
 def subscribe(*events: str) -> str:
-    """The command message."""
+    """The message that subscribes to these events."""
     return json.dumps({"command": "subscribe", "payload": {"events": events}})
 
 
@@ -38,7 +38,7 @@ async def test_a_client_that_reads_gets_the_last_of_600_quick_setting_changes(
     async with await server.connect() as client:
         await client.command("get_config", name="iso")
         await client.command("subscribe", events=["config_changed"])
-        # The server in this process reads all changes at once, as after a blocked event loop.
+        # The calls block the event loop, so the server in this process reads all changes afterwards at once.
         for number in range(CHANGES):
             simulator.set("iso", ("200", "400")[number % 2], camera=SPARE)
         simulator.set("iso", "1600", camera=SPARE)
@@ -124,5 +124,5 @@ async def test_a_reader_so_slow_that_pings_are_delayed_gets_its_whole_download(
         text = ""
         async for fragment in connection.recv_streaming():
             text += str(fragment)
-            await asyncio.sleep(0.7)  # a slow reader: a ping waits behind several fragments
+            await asyncio.sleep(0.7)  # slow: this client gets a ping only after it has read several fragments
         assert json.loads(text)["image_b64"]

@@ -11,9 +11,9 @@ from tests.support.rig import ROOT
 from tests.support.waiting import WITHIN_S
 
 SEED = 20
-# The faults take half a minute; commands in progress afterwards may take until the longest timeouts.
+# The faults take half a minute. After that, commands in progress may continue until their timeouts.
 TOTAL_S = 400.0
-# Other tests run on the machine at the same time: only the promised times are multiplied.
+# The promised times are multiplied by this factor, because other tests run on the machine at the same time.
 TIME_FACTOR = 10
 
 
@@ -25,7 +25,7 @@ def test_half_a_minute_of_random_faults_keeps_every_promise() -> None:
         output, _ = soak.communicate(timeout=TOTAL_S)
     finally:
         if soak.poll() is None:
-            soak.terminate()  # the soak test stops its server
+            soak.terminate()  # not kill, so that the soak test can stop its server
             output, _ = soak.communicate(timeout=WITHIN_S)
             print(output)
     print(output)

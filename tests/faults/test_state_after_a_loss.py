@@ -1,4 +1,4 @@
-"""A lost camera is never reported as ready: its state and `connected` are consistent."""
+"""The state of a lost camera is never "ready": its state and `connected` are consistent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ async def test_a_camera_lost_during_a_shot_is_not_reported_ready_before_it_is(
             await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
             await client.command("start_live_view", fps=5)
             for _round in range(ROUNDS):
-                for _ in range(2):  # live view runs, and the events of the opening were sent
+                # After two frames, live view runs, and the events about the opening of the camera have been sent.
+                for _ in range(2):
                     await client.event("live_view_frame")
                 control.power(False)
                 with suppress(CommandError):
@@ -34,7 +35,7 @@ async def test_a_camera_lost_during_a_shot_is_not_reported_ready_before_it_is(
                 await client.event("camera_disconnected")
                 control.power(True)
                 await client.event("camera_connected")
-                # Only a camera that is not open has failed attempts.
+                # If a camera is open, its events must have no failed attempts.
                 with_attempts = [
                     event for event in client.events if event["event"] == "camera_state" and "attempts" in event
                 ]

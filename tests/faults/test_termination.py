@@ -1,4 +1,4 @@
-"""SIGTERM: work in progress is finished, no new work starts; the server stops within 10 s, 20 s with a hung camera."""
+"""After SIGTERM, the server finishes work in progress and stops within 10 s, or within 20 s if a camera hangs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simulator.client import Control
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import BUSY_MACHINE, until
 
-SPARE = 2  # the camera that the shared server does not have
+SPARE = 2  # the index of a camera that the shared server does not use
 STOP_S, STOP_WITH_HUNG_CAMERA_S = 10.0 * BUSY_MACHINE, 20.0 * BUSY_MACHINE
 CLOSE, READ_FILE, RELEASE, LIVE_VIEW = "0x1003", "0x1009", "0x9128", "0x9153"
 
@@ -33,13 +33,13 @@ async def stops_on_sigterm(server: Server, within: float) -> None:
 
 
 class OpenCamera:
-    """A server with one open camera, and its client."""
+    """A server with one open camera, and a client of the server."""
 
     def __init__(self, server: Server, client: Client, port: str, control: Control) -> None:
         self.server, self.client, self.port, self.control = server, client, port, control
 
     def operation_count(self, operation: str) -> int:
-        """How many requests for an operation the camera got, answered or not."""
+        """The number of requests for an operation that the camera has received. It may not have responded to all."""
         return int(self.control.state(SPARE)["operations"].get(operation, 0))
 
     async def send_command(self, command: str, **payload: object) -> None:
@@ -112,7 +112,7 @@ async def test_the_server_stops_if_a_camera_does_not_respond_to_closing(open_cam
 
 
 async def test_the_server_stops_while_clients_do_not_read(open_camera: OpenCamera) -> None:
-    """For each client, two frames and queued events wait to be sent."""
+    """The server cannot send two frames and some events to each of these clients."""
     host, _, port = open_camera.server.uri.removeprefix("ws://").partition(":")
     async with AsyncExitStack() as stack:
         for form in ("base64", "binary"):
@@ -127,13 +127,13 @@ async def test_the_server_stops_while_clients_do_not_read(open_camera: OpenCamer
             await Client(stalled).command("start_live_view", port=open_camera.port, format=form)
             stalled.transport.pause_reading()
         await open_camera.start_live_view()
-        for _ in range(40):  # by then their sockets are full
+        for _ in range(40):  # during these frames, the sockets of the clients that do not read become full
             await open_camera.client.event("live_view_frame")
         await stops_on_sigterm(open_camera.server, STOP_S)
 
 
 async def test_the_server_stops_while_replies_to_wrong_tokens_are_delayed(open_camera: OpenCamera) -> None:
-    guesses = limits.CONNECTIONS_NOT_LOGGED_IN - 1  # each waits a second for its reply
+    guesses = limits.CONNECTIONS_NOT_LOGGED_IN - 1  # each of these clients must wait a second for its reply
     address = ("127.77.0.1", 0)
     async with AsyncExitStack() as stack:
         for _ in range(auth.FAILURES_A_MINUTE):

@@ -1,4 +1,4 @@
-"""A shot with an unknown outcome: the server looks for its file on the card and reports it, also after a restart."""
+"""A shot with an unknown outcome: the server searches the card for the file and emits the result."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tests.faults.processes import camera_process
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S, until
 
-SPARE = 2  # the number of a camera that the shared server does not use
+SPARE = 2  # the index of a camera that the shared server does not use
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
 FIRST = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 
 
 @pytest.fixture
 def server(new_server: Callable[..., Server], simulator: Control, ports: list[str]) -> Server:
-    """A new server on the spare camera."""
+    """A new server for the spare camera."""
     return new_server(NETWORK_CAMERAS=ports[SPARE], RESTART_DELAY="0.3")
 
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[Client]:
-    """A client of that server."""
+    """A client of the new server."""
     async with await Client.connect(server) as client:
         yield client
 
 
 async def camera_info(client: Client) -> Json:
-    """The reply of get_camera_info, after the card was read."""
+    """The reply to get_camera_info, after the server has read the card."""
     async with asyncio.timeout(WITHIN_S):
         while "file_count" not in (info := await client.command("get_camera_info")):
             pass
@@ -41,7 +41,7 @@ async def camera_info(client: Client) -> Json:
 
 
 async def capture_with_unknown_outcome(client: Client, server: Server, simulator: Control, port: str) -> None:
-    """Take a shot and kill its camera process before the reply."""
+    """Start a shot, and kill the camera process after the release and before the reply."""
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=1, camera=SPARE)
     capture = asyncio.create_task(client.command("capture_image"))
     await until(lambda: simulator.state(SPARE)["shots"] == 1)
