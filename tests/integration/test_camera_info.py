@@ -1,4 +1,4 @@
-"""The information about a camera is correct and stays the same: names, capabilities, drivers."""
+"""The information about a camera is correct: its name, which never changes, its capabilities and its driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import Client, CommandError, Json, Server
 
-FUJI_COMMANDS = 55740  # libgphoto2 camlibs/ptp2/fujiptpip.c
+FUJI_COMMANDS = 55740  # the TCP port of Fuji cameras, from libgphoto2 camlibs/ptp2/fujiptpip.c
 
 
 @pytest.fixture(scope="module", params=["canon", "nikon"])
@@ -59,7 +59,7 @@ async def test_the_name_is_the_same_before_and_after_opening(
 async def test_settings_and_serial_are_available_if_the_driver_claims_none(
     camera_setup: tuple[str, Control], new_server: Callable[..., Server]
 ) -> None:
-    """The list of libgphoto2 has no capabilities for this model."""
+    """libgphoto2 knows this model, but its list of models has no capabilities for it."""
     server = new_server(NETWORK_CAMERAS=f"{camera_setup[0]}=Canon PowerShot SX200 IS")
     async with await Client.connect(server) as client:
         info = await client.command("get_camera_info")

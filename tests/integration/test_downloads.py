@@ -1,4 +1,4 @@
-"""Downloads of a full-size picture: complete, in pieces, as binary messages; Exif and thumbnails."""
+"""Downloads of a full-size picture: as a whole, in pieces and as binary messages. Also its Exif data and thumbnail."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_the_picture_has_exif_and_its_number(reader: Client, shot: Shot) -
     picture = from_base64(reply["image_b64"])
     exif = decoded(picture).getexif()
     assert (exif[0x010F], exif[0x0110]) == ("Canon", "Canon EOS 550D")
-    assert exif.get_ifd(0x8769)[0x8827] == 100  # ISO
+    assert exif.get_ifd(0x8769)[0x8827] == 100  # 0x8827 is the tag of the ISO
     assert mark(picture, "shot") == 1
 
 

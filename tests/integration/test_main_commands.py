@@ -1,4 +1,4 @@
-"""The main commands end to end: login, select, capture, download and settings."""
+"""The main commands with a server and a camera: login, select, capture, download and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and values that are not UTF-8 (CP437, CP932) are escaped for clients, and clients can use them."""
+"""Names and values that are not UTF-8 (CP437, CP932) are escaped for clients. Clients can send the escaped text back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.client import Control
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import WITHIN_S
 
-# é is 0x82 in CP437. An EOS record holds 15 bytes.
+# In CP437, é is the byte 0x82. The list of files of a Canon EOS has at most 15 bytes for a name.
 PREFIX, ESCAPED_NAME = "ca\udc82_", "ca%82_0001.JPG"
 OWNER, ESCAPED_OWNER = "Ren\udc82 100%AB", "Ren%82 100%25AB"
 
@@ -31,7 +31,7 @@ async def test_a_file_whose_name_is_not_utf8_is_listed_downloaded_and_deleted(
 ) -> None:
     simulator.card(prefix=PREFIX)
     folder = (await client.command("capture_image"))["camera_filepath"].rpartition("/")[0]
-    await client.command("restart_camera")  # now the driver reads the name from the card
+    await client.command("restart_camera")  # after the restart, the driver reads the name from the card
     (file,) = (await client.command("list_files", folder=folder))["files"]
     path = file["camera_filepath"]
     assert path == f"{folder}/{ESCAPED_NAME}"
@@ -113,7 +113,7 @@ def test_every_name_has_exactly_one_spelling() -> None:
 
 
 def test_a_choice_that_is_not_utf8_can_be_set() -> None:
-    escaped_name = read(lambda: b"Fl\x84che".decode())  # as python-gphoto2 decodes, strictly
+    escaped_name = read(lambda: b"Fl\x84che".decode())  # decoded strictly, as in python-gphoto2
     item = ConfigItem("style", "Style", "radio", "Neutral", readonly=False, choices=("Neutral", escaped_name))
     assert unescaped(str(convert(item, escaped_name))) == b"Fl\x84che"
     with pytest.raises(InvalidValue):

@@ -1,4 +1,4 @@
-"""Camera settings through the server: values that the camera rejects, changes at the camera, and events."""
+"""Settings of a camera: values that the camera rejects, changes that are made at the camera, and events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import WITHIN_S
 
 
 async def test_a_change_by_one_client_is_sent_to_subscribers(client: Client, server: Server) -> None:
-    # With unread events, the client of websockets does not see the reply to its close.
+    # If events are unread, the client of websockets does not receive the close frame of the server and waits.
     async with await Client.connect(server, close_timeout=0.2) as listener:
         await listener.command("subscribe", events=["config_changed"])
         await client.command("set_config", name="iso", value="800")
@@ -31,7 +31,7 @@ async def test_values_reported_while_a_camera_opens_are_not_changes(client: Clie
         await listener.command("subscribe", events=["camera_state", "config_changed"])
         await client.command("restart_camera")
         await listener.event(lambda event: event.get("state") == "ready")
-        listener.events.clear()  # changes by earlier tests
+        listener.events.clear()  # the events of changes that earlier tests made
         await client.command("set_config", name="iso", value="800")
         changed = await listener.event("config_changed")
         assert (changed["config_name"], changed["value"]) == ("iso", "800")
@@ -164,7 +164,7 @@ async def test_settings_that_open_the_shutter_without_closing_it_are_rejected(
 @pytest.mark.parametrize("maker", ["Sony Corporation", "Panasonic"])
 @pytest.mark.parametrize("name", ["bulb", "capture"])
 def test_a_capture_setting_that_presses_the_button_is_rejected_like_bulb(maker: str, name: str) -> None:
-    """On a Sony, libgphoto2 releases the button only when the setting is switched off."""
+    """On a Sony, the setting "on" presses the shutter button, and libgphoto2 ends this only with the setting "off"."""
     setting = ConfigItem(name, "", "toggle", 2, readonly=False, path=f"/main/actions/{name}")
     with pytest.raises(ShutterStaysOpen):
         refuse_open_shutter(setting, 1, quirks_of(maker, ""))

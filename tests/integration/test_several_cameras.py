@@ -1,4 +1,4 @@
-"""Several cameras: each has its own process, and none waits for another."""
+"""Several cameras: each camera has its own process, and no camera waits for another."""
 
 from __future__ import annotations
 

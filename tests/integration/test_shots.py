@@ -1,4 +1,4 @@
-"""Captures: the files of a shot on the card and in the RAM of the camera, and the button of the camera."""
+"""Captures with files on the card and in the RAM of the camera, and shots with the camera's own button."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CARD = "/store_00020001/DCIM/100CANON"
 
 
 async def download(client: Client, path: str | None = None) -> bytes:
-    """Download a picture; without a path, the last one."""
+    """Download the picture with this path, or the last picture."""
     payload: Json = {} if path is None else {"camera_filepath": path}
     return from_base64((await client.command("download_last_image", **payload))["image_b64"])
 
 
 @pytest.fixture
 async def to_ram(client: Client) -> AsyncIterator[None]:
-    """Save pictures to the RAM of the camera; after the test, to the card again, because the driver keeps the setting."""
+    """Let the camera save pictures to its RAM. The setting is restored after the test, because the driver keeps it."""
     await client.command("set_config", name="capturetarget", value="Internal RAM")
     yield
     await client.command("set_config", name="capturetarget", value="Memory card")
@@ -119,7 +119,7 @@ async def test_the_camera_button_is_reported_during_live_view(client: Client, si
 async def test_the_camera_button_with_pictures_to_ram_returns_the_right_picture(
     client: Client, simulator: Control
 ) -> None:
-    await client.command("restart_camera")  # the driver numbers the names in RAM from its start
+    await client.command("restart_camera")  # after a start, the driver gives pictures in RAM the same names again
     first = (await client.command("capture_image"))["camera_filepath"]
     await client.command("restart_camera")
     await client.command("subscribe", events=["file_added"])
@@ -143,8 +143,8 @@ async def test_a_shot_is_reported_to_subscribers_only(client: Client, server: Se
 async def test_a_path_that_is_used_again_returns_the_new_picture(client: Client, simulator: Control) -> None:
     path = (await client.command("capture_image"))["camera_filepath"]
     first = await download(client, path)
-    simulator.reset()  # a newly formatted card: the names start again
-    await client.command("restart_camera")  # libgphoto2 caches sizes by name
+    simulator.reset()  # this formats the card, so that the next file gets the same name
+    await client.command("restart_camera")  # because libgphoto2 caches the size of a file by its name
     await client.command("set_config", name="imageformat", value="S")
     assert (await client.command("capture_image"))["camera_filepath"] == path
     assert decoded(await download(client, path)).size < decoded(first).size

@@ -29,7 +29,7 @@ HEADER = struct.Struct(">BBHIQ")
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the cameras, not reset: live view of the previous test may still be on."""
+    """The control port of the cameras without a reset: live view of the previous test may still be on."""
     with as_they_are(shared_cameras) as control:
         yield control
 
@@ -44,14 +44,14 @@ async def binary(client: Client, within: float = 10.0) -> bytes:
 
 
 async def frames(client: Client, count: int) -> list[Json]:
-    """The next live-view frames in JSON."""
+    """The next `count` live-view frames, as JSON events."""
     return [await client.event("live_view_frame") for _ in range(count)]
 
 
 @asynccontextmanager
 async def viewer(server: Server, port: str, **options: Any) -> AsyncIterator[Client]:
     """A separate client with its own stream."""
-    # With unread frames, the client of websockets does not see the reply to its close.
+    # If frames are unread, the client of websockets does not receive the close frame of the server and waits.
     async with await Client.connect(server, close_timeout=0.2) as client:
         await client.command("start_live_view", port=port, **options)
         yield client
@@ -59,7 +59,7 @@ async def viewer(server: Server, port: str, **options: Any) -> AsyncIterator[Cli
 
 @asynccontextmanager
 async def without_reading(server: Server, port: str, **options: Any) -> AsyncIterator[Client]:
-    """A client with a stream that does not read from its socket after the reply."""
+    """A client that starts live view, and does not read from its socket after the reply."""
     small_buffer = socket.socket()
     small_buffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     host, _, number = server.uri.removeprefix("ws://").partition(":")
@@ -133,7 +133,7 @@ async def test_each_viewer_gets_at_most_its_own_rate(server: Server, ports: list
         first = await slow.event("live_view_frame")
         received = [first, *await frames(slow, 10)]
         times = [datetime.fromisoformat(frame["time"]) for frame in received]
-        # 0.2 s per frame on any machine; less only if a frame before was late.
+        # The interval between two frames is 0.2 s on any machine. It is shorter only after a frame that was late.
         assert (times[-1] - times[0]).total_seconds() > 1.5
 
 
@@ -146,7 +146,7 @@ async def test_two_viewers_share_one_camera_stream(server: Server, ports: list[s
         for _ in range(15):
             numbers[0].add(mark(from_base64((await first_viewer.event("live_view_frame"))["image_b64"]), "frame"))
             numbers[1].add(mark((await binary(second_viewer))[HEADER.size :], "frame"))
-        # Both got the frames of one stream: they differ at most by the first and the last ones.
+        # Both viewers get frames of one stream. Only some of their first and last frames may differ.
         received = numbers[0] | numbers[1]
         assert len(numbers[0] & numbers[1]) >= 5
         assert max(received) - min(received) <= simulator.state()["frames"]
@@ -181,7 +181,7 @@ async def test_live_view_stays_on_at_the_camera_for_an_immediate_restart(
     settings_written = simulator.state()["operations"]["0x9110"]
     await client.command("stop_live_view")
     await client.command("start_live_view")
-    received = await frames(client, 60)  # two seconds: longer than the linger time
+    received = await frames(client, 60)  # takes 2 s, longer than live view stays on after the last viewer
     assert received[-1]["seq"] > received[0]["seq"]
     assert simulator.state()["operations"]["0x9110"] == settings_written
 
@@ -274,7 +274,7 @@ async def test_at_most_max_in_flight_frames_are_sent_without_an_ack(client: Clie
         await client.event("live_view_frame", within=0.5)
     await client.socket.send(json.dumps({"ack": {"stream": reply["stream"], "seq": unacknowledged[-1]["seq"]}}))
     next_frames = await frames(client, 2)
-    assert next_frames[0]["seq"] > unacknowledged[-1]["seq"] + 1  # the newest, not the next
+    assert next_frames[0]["seq"] > unacknowledged[-1]["seq"] + 1  # newer than the next frame of the camera
     assert (await client.command("stop_live_view"))["dropped"] > 0
 
 
@@ -318,7 +318,7 @@ async def test_a_stalled_viewer_does_not_prevent_others_from_starting(
 ) -> None:
     await client.command("start_live_view")
     async with without_reading(server, ports[0]) as stalled:
-        await frames(client, 30)  # until its socket is full
+        await frames(client, 30)  # during these frames, the socket of the stalled viewer becomes full
         await stalled.socket.send(json.dumps({"command": "start_live_view", "payload": {"port": ports[0]}}))
         await frames(client, 3)
         async with await Client.connect(server) as second_viewer:
