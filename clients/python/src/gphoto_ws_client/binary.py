@@ -22,8 +22,9 @@ class Frame:
     Attributes:
         jpeg: the picture.
         seq: number of the frame, counted for each camera since the server started.
-        time: when the server received it from the camera, in UTC.
-        dropped: whether frames were skipped before this one, because the network or this program was too slow.
+        time: when the server received the frame from the camera, in UTC.
+        dropped: whether frames were skipped directly before this frame, because the network or this program was too
+            slow.
         stream: number of the stream on the server.
     """
 
@@ -48,7 +49,7 @@ def parse_binary(message: bytes) -> Frame | Piece:
     """Parse a binary message.
 
     Raises:
-        UnexpectedReply: it is neither a frame nor a piece.
+        UnexpectedReply: the message is neither a frame nor a piece.
     """
     if len(message) < _HEADER.size:
         raise UnexpectedReply(f"The server sent a binary message of {len(message)} bytes.")

@@ -18,7 +18,8 @@ from gphoto_ws_client.login import Address
 from gphoto_ws_client.tls import Tls, make_context
 
 DEFAULT_URL = "ws://localhost:8765"
-# Enough for a picture of 96 MB as base64. The smallest value is the server's own message limit.
+# The default is enough for a picture of 96 MB as base64. The smallest allowed value equals the server's limit for
+# messages from clients.
 MAX_MESSAGE, LEAST_MAX_MESSAGE = 128 * 2**20, 64 * 2**10
 
 
@@ -30,15 +31,16 @@ class Client(Commands):
         token: the server's API_TOKEN.
         reconnect_for: how many seconds to try to reconnect after a loss of the connection; 0 disables reconnecting,
             math.inf never stops. After a wrong token or an unsupported protocol there is no retry.
-        reply_timeout: seconds to wait for a reply. A shot with a long exposure, or behind other shots, needs time.
+        reply_timeout: seconds to wait for a reply. A shot with a long exposure, or a shot that waits for other shots,
+            needs more time.
         open_timeout: seconds for one attempt to connect and log in.
-        max_message: the longest accepted message in bytes, at least 65536; a longer one ends the connection.
+        max_message: the longest accepted message in bytes, at least 65536; a longer message ends the connection.
             capture_image with download="full" needs 4/3 of the size of the file. Live view and downloads use small
             messages.
         tls: which certificates to trust for a wss:// address. None: the authorities that this machine trusts. A path:
             only the authorities in that PEM file, which may be the server's own self-signed certificate. An
-            ssl.SSLContext: as configured there. False: any certificate, so that an attacker in the network can read
-            everything, including the token.
+            ssl.SSLContext: the certificates that this context trusts. False: any certificate, so that an attacker in
+            the network can read everything, including the token.
 
     Raises:
         ValueError: max_message is too small, `tls` does not match the address, or its file contains no certificate.
@@ -47,7 +49,7 @@ class Client(Commands):
     Raises (at `async with`):
         CertificateRefused: the server's certificate is not trusted.
         Unauthorized: the token is wrong.
-        ConnectionFailed: no server answers at this address, or it is not a gphoto-ws-server.
+        ConnectionFailed: no server answers at this address, or the server is not a gphoto-ws-server.
     """
 
     def __init__(
@@ -87,8 +89,8 @@ class Client(Commands):
         """Events of the cameras, received within an `async with` block.
 
         Args:
-            *names: names of events; none or "*" for all. The client itself sends `reconnected` after a loss of the
-                connection. Events during the loss are missing.
+            *names: names of events; no name or "*" for all events. After a loss of the connection, the client itself
+                emits `reconnected`. Events that happen during the loss are missing.
         """
         everything = not names or "*" in names
         wanted = {*EVENT_NAMES, RECONNECTED} if everything else set(names)
@@ -106,14 +108,15 @@ class Client(Commands):
     ) -> SavedFile:
         """Download a file from the camera to a local file.
 
-        The file is transferred in pieces. Each is checked with the server's SHA-256, and the download continues after a
-        loss of the connection. The target appears when it is complete; after a failure no file is left.
+        The file is transferred in pieces. Each piece is checked with the server's SHA-256. After a loss of the
+        connection the download continues. The target file appears only when it is complete. After a failure, no partial
+        file remains.
 
         Args:
             target: the file to write.
             camera_filepath: path on the camera; None for the last picture.
             port: the camera.
-            overwrite: whether the target may exist.
+            overwrite: whether an existing target is replaced.
             piece_bytes: size of the pieces, at most 8 MiB.
             progress: called with the number of bytes so far and the size of the file.
 

@@ -1,4 +1,4 @@
-"""All commands of the server as methods. Arguments that are None are not sent, so the server uses its default."""
+"""All commands of the server as methods. Arguments that are None are not sent, so the server uses its defaults."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Rotation = Literal[0, 90, 180, 270]
 class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
-    `port` is a camera's port, to use another camera than the selected one. If only one camera is connected, no
-    selection is needed. After a reconnect, commands that change nothing are sent again, and so is
-    capture_image, because its key prevents a second picture. The others raise ConnectionLost.
+    `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
+    selection is needed. After a reconnect, commands that change nothing are sent again. capture_image is also sent
+    again, because its key prevents a second picture. All other commands raise ConnectionLost.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -70,17 +70,17 @@ class Commands:
         key: str | None = None,
         port: str | None = None,
     ) -> Captured:
-        """Take one picture. If the connection is lost meanwhile, the client asks for the outcome of the same shot.
+        """Take one picture. After a loss of the connection, the client requests the outcome of the same shot.
 
         Args:
-            settings: for this shot only; restored afterwards.
+            settings: settings for this shot only. The previous values are restored afterwards.
             download: whether `image` contains nothing, the thumbnail or the full picture. For large files use
                 `Client.download`.
             save: save every file of the shot to the server's photo folder.
             filename: name for the saved files; needs `save`.
             keep_on_camera: if False, the files on the camera are deleted after they were saved.
-            key: identifies the shot, up to 64 characters; by default a random one. The same call with the same key within 24 hours
-                takes no second picture.
+            key: identifies the shot, up to 64 characters; by default a random key. The same call with the same key
+                within 24 hours takes no second picture.
             port: the camera.
 
         Raises:
@@ -111,7 +111,7 @@ class Commands:
         """Download a file from the camera into memory; without a path, the last picture.
 
         Args:
-            camera_filepath: of the file.
+            camera_filepath: path of the file on the camera.
             offset, length: a part of the file, in bytes.
             port: the camera.
         """
@@ -127,7 +127,10 @@ class Commands:
         return await self._ask(ConfigTree, "get_config", port=port)
 
     async def set_config(self, name: str, value: Value, *, port: str | None = None) -> Config:
-        """Change a setting; returns it as read back. Never sent twice, because some settings release the shutter."""
+        """Change a setting, and return the setting as the camera reports it after the change.
+
+        The command is never sent twice, because some settings release the shutter.
+        """
         return await self._do(Config, "set_config", name=name, value=value, port=port)
 
     async def start_live_view(
@@ -193,7 +196,7 @@ class Commands:
     async def list_files(
         self, folder: str = "/", *, offset: int | None = None, limit: int | None = None, port: str | None = None
     ) -> FileList:
-        """The folders and a page of the files (1 to 1000, by default 200) in a folder on the camera."""
+        """The subfolders of a folder on the camera, and a page of its files. `limit` is 1 to 1000, by default 200."""
         return await self._ask(FileList, "list_files", folder=folder, offset=offset, limit=limit, port=port)
 
     async def get_thumbnail(self, camera_filepath: str, *, port: str | None = None) -> Thumbnail:
@@ -205,7 +208,7 @@ class Commands:
         return await self._do(Done, "delete_file", camera_filepath=camera_filepath, port=port)
 
     async def subscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
-        """Subscribe to events, which `Client.events` returns. Restored after a reconnect."""
+        """Subscribe to events; receive them with `Client.events`. The subscription is restored after a reconnect."""
         subscribed = await self._ask(Subscribed, "subscribe", for_camera=False, events=events)
         self._connection.subscribed = set(subscribed.events)
         return subscribed

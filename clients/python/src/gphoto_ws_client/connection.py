@@ -1,4 +1,4 @@
-"""A connection that reconnects automatically. Commands wait for it; a repeated capture has the same key."""
+"""A connection that reconnects automatically. Commands wait for the reconnect; a repeated capture has the same key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _log = logging.getLogger("gphoto_ws_client")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _FLOODED, _PAUSE_AFTER_FLOOD_S = 4429, 10.0
 _TRIES = 3
-# Limit for connections that are lost before the command was sent, for example during the selection of the camera.
+# Limit for one command: how often the connection may be lost before the command is sent, for example while the camera
+# is being selected.
 _TRIES_TO_SEND = 5
 _ABOUT_THE_REPETITION = frozenset(
     (
@@ -33,7 +34,7 @@ _ABOUT_THE_REPETITION = frozenset(
         "too_many_pending", "camera_disconnected",
     )
 )  # fmt: skip
-# A connection that lasts longer than this is stable.
+# A connection that lasts longer than this counts as stable.
 _STEADY_S = 2.0
 
 
@@ -46,14 +47,14 @@ class _Attempts:
 
 
 class Connection:
-    """Keeps a link to the server, and opens a new one when it is lost.
+    """Holds a link to the server. After a loss of the link, opens a new link.
 
     Args:
         address: address of the server.
         reconnect_for: how many seconds to try to reconnect after a loss; 0 disables reconnecting, math.inf never stops.
         reply_timeout: seconds to wait for a reply.
         on_event: receives every event message, and {"event": "reconnected"} after a loss.
-        on_over: called once with the reason when there will be no more connection.
+        on_over: called once with the reason when no further connection will be opened.
 
     Attributes:
         selected: the port to select on each new link before the first command that needs a camera.
@@ -107,10 +108,10 @@ class Connection:
             await self._link.close()
 
     async def link(self) -> Link:
-        """The current link; waits for a reconnect if there is none.
+        """The current link. If there is no link now, waits for a reconnect.
 
         Raises:
-            GphotoWsError: there will be no more connection.
+            GphotoWsError: no further connection will be opened.
         """
         while True:
             if self._end_error is not None:
@@ -134,14 +135,16 @@ class Connection:
         Args:
             command: the name of the command.
             payload: the arguments.
-            again: whether to send it again after a loss; only for commands that may be repeated.
-            for_camera: whether it needs the selected camera if the payload has no port.
+            again: whether to send the command again after a loss of the connection; only for commands that may be
+                repeated.
+            for_camera: whether the command needs the selected camera if the payload has no port.
             claim: see Link.request.
 
         Raises:
-            ServerError: an error reply.
+            ServerError: the server sent an error reply.
             CaptureUnknown: during a capture, the connection was lost or no reply came in time.
-            ConnectionLost, NoReply: the same for other commands that are not sent again.
+            ConnectionLost: the connection was lost during another command, and the command is not sent again.
+            NoReply: no reply to another command came in time.
         """
         attempts = _Attempts()
         try:
@@ -194,7 +197,7 @@ class Connection:
         while True:
             since = loop.time()
             lost = await asyncio.shield(link.lost)
-            # Longer pauses for a server that accepts connections and closes them at once.
+            # The pauses become longer if the server accepts connections but closes them soon.
             steady = loop.time() - since > _STEADY_S
             pause = _FIRST_PAUSE_S if steady else min(pause * 2, _LONGEST_PAUSE_S)
             if lost.close_code not in FINAL_CLOSE_CODES and self.reconnect_for > 0:
@@ -213,7 +216,7 @@ class Connection:
         """Open a new link and restore the subscriptions.
 
         Raises:
-            GphotoWsError: the close code or the server does not allow it, or the time is over.
+            GphotoWsError: the close code or the server does not allow a new link, or `reconnect_for` is over.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self.reconnect_for
@@ -225,7 +228,7 @@ class Connection:
             rest = give_up_at - loop.time()
             if rest <= 0:
                 break
-            # Random, so that not all clients of a restarted server connect at the same moment.
+            # The pause is random, so that not all clients of a restarted server connect at the same moment.
             await asyncio.sleep(min(rest, pause * random.uniform(0.7, 1.3)))
             pause = min(pause * 2, max(pause, _LONGEST_PAUSE_S))
             try:
@@ -255,9 +258,9 @@ class Connection:
 
 
 def _may_have_fired(error: GphotoWsError, attempts: _Attempts) -> bool:
-    """Whether the error of a capture does not show that the shutter stayed closed."""
+    """Whether the shutter may have opened although the capture failed with this error."""
     if isinstance(error, ServerError):
-        # After a loss, these are about the repetition and not about the capture itself.
+        # After a loss of the connection, the command was sent again. These errors concern only the second command.
         return attempts.lost > 0 and error.code in _ABOUT_THE_REPETITION
     return attempts.lost > 0 or isinstance(error, NoReply)
 

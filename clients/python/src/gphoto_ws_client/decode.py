@@ -20,11 +20,11 @@ from gphoto_ws_client.errors import UnexpectedReply
 
 T = TypeVar("T")
 
-# Messages contain pictures as base64 under this key; here they are bytes in `image`.
+# Messages contain pictures as base64 under this key. The dataclasses contain them as bytes in the field `image`.
 PICTURE_KEY = "image_b64"
 
-# Much deeper than the messages of the protocol, and below Python's recursion limit, beyond which a value cannot be
-# printed or copied.
+# Limit for nested values. It is much higher than the messages of the protocol need, and below Python's recursion limit.
+# A value beyond the recursion limit cannot be printed or copied.
 _DEEPEST = 64
 
 
@@ -32,11 +32,11 @@ def parse_message(text: str) -> dict[str, Any]:
     """The object in a text message. Its numbers are finite, and its integers fit into 64 bits.
 
     Raises:
-        UnexpectedReply: it is not a JSON object, or nested too deeply.
+        UnexpectedReply: the text is not a JSON object, or its values are nested too deeply.
     """
     try:
         message = _object_in(_JSON.decode(text))
-        # Only messages with many brackets need the check.
+        # Messages with few brackets cannot be nested too deeply.
         if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(message):
             raise ValueError("it is nested too deeply")
     except (ValueError, TypeError, RecursionError) as error:
@@ -146,7 +146,7 @@ def _value(hint: Any, value: Any) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(get_args(hint), value)
     if origin is Literal:
-        return _value(str, value)  # a newer server may use additional values
+        return _value(str, value)  # any text is accepted, because a newer server may use additional values
     if origin is tuple:
         if not isinstance(value, list):
             raise TypeError(f"{reprlib.repr(value)} is not a list")

@@ -56,7 +56,8 @@ async def download(
             while True:
                 piece = await fetch(connection, {**payload, "offset": done, "length": piece_bytes}, progress)
                 assert piece.image is not None, "fetch gives bytes"
-                if size not in (None, piece.size):  # the card was changed while the connection was lost
+                # The size changes if another card was inserted while the connection was lost.
+                if size not in (None, piece.size):
                     raise UnexpectedReply(f"{piece.camera_filepath} is a different file than before.", retryable=True)
                 size = piece.size
                 payload = {**payload, "camera_filepath": piece.camera_filepath}
@@ -82,6 +83,7 @@ def _put(part: Path, target: Path, overwrite: bool) -> None:
             return
         except FileExistsError:
             raise
-        except OSError:  # no hard links, for example on FAT: create an empty file first
+        except OSError:
+            # The file system has no hard links, for example FAT. Creating an empty file fails if the target exists.
             target.open("xb").close()
     os.replace(part, target)

@@ -1,7 +1,7 @@
 """The exceptions of this package, grouped by what the caller can do.
 
 GphotoWsError
-├── ConnectionFailed      no server answers, or it is not a gphoto-ws-server; check the address
+├── ConnectionFailed      no server answers, or the server is not a gphoto-ws-server; check the address
 │   ├── CertificateRefused  the certificate of a wss:// address is not trusted; nothing was sent
 │   ├── NoReply           no reply came in time; the command may have been carried out
 │   └── ConnectionLost    the connection was lost; a command in progress may have been carried out
@@ -9,9 +9,9 @@ GphotoWsError
 └── ServerError           an error reply of the server, with its code
     ├── RequestRefused    the request was rejected: correct it, or send fewer requests
     │   └── Unauthorized  the token is wrong; a retry does not help
-    ├── CameraError       the camera cannot do it now: connect it, wait, or choose another one
+    ├── CameraError       the camera cannot carry out the command now: connect it, wait, or choose another camera
     │   └── CaptureUnknown  the shutter may have fired, but no file was found: check the card before the next capture
-    └── DataError         a name, value, file or card is not usable: choose another one
+    └── DataError         a name, value, file or card cannot be used: choose another
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GphotoWsError(Exception):
 
 
 class ConnectionFailed(GphotoWsError):
-    """There is no connection, and none could be established."""
+    """There is no connection, and no connection could be opened."""
 
     default_code = "connection_failed"
 
@@ -104,7 +104,7 @@ class Unauthorized(RequestRefused):
 
 
 class CameraError(ServerError):
-    """The camera cannot do it now. One of the three groups of codes in docs/protocol.md."""
+    """The camera cannot carry out the command now. One of the three groups of codes in docs/protocol.md."""
 
 
 class CaptureUnknown(CameraError):

@@ -21,7 +21,7 @@ EventName = Literal[
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 RECONNECTED = "reconnected"
 
-# Limit of waiting events. Beyond it the oldest are dropped, and counted in `missed`.
+# Limit for waiting events. If more events wait, the oldest events are dropped and counted in `missed`.
 _MOST_WAITING = 1000
 
 
@@ -31,8 +31,8 @@ class Event:
 
     Attributes:
         event: the name of the event.
-        time: when the server sent it, ISO 8601 in UTC; None for `reconnected`, which comes from the client.
-        port: of the camera.
+        time: when the server sent the event, ISO 8601 in UTC; None for `reconnected`, which comes from the client.
+        port: the port of the camera.
     """
 
     event: str
@@ -81,7 +81,7 @@ class CaptureSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class CaptureChecked(Event):
-    """The result of the check after a shot with an unknown outcome; `files` is None if it is unknown."""
+    """The result of the check after a shot with an unknown outcome. `files` is None if the new files are unknown."""
 
     at: str = ""
     files: tuple[str, ...] | None = None
@@ -91,7 +91,7 @@ class CaptureChecked(Event):
 
 @dataclass(frozen=True, slots=True)
 class CameraWarning(Event):
-    """Problems that will soon stop the camera, in words; empty when there are none any more."""
+    """Problems that will soon stop the camera, in words. Empty when there are no problems any more."""
 
     warnings: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ class LiveViewEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Reconnected(Event):
-    """The connection was lost and is restored. Events during the loss are missing."""
+    """The connection was lost and is restored. Events that happened during the loss are missing."""
 
 
 _KINDS: Mapping[str, type[Event]] = {
@@ -127,7 +127,7 @@ def parse_event(message: Json) -> Event:
     """The event in a message. An event that is unknown to this version becomes a plain Event.
 
     Raises:
-        UnexpectedReply: its name or time is not valid.
+        UnexpectedReply: the name or the time of the event is not valid.
     """
     plain = decode(Event, {"event": message["event"], "time": message.get("time")})
     try:

@@ -35,10 +35,10 @@ class StreamSink(Protocol):
         """Receive a frame."""
 
     def ended(self, reason: str) -> None:
-        """The server ended the stream; `reason` is an error code."""
+        """Called when the server has ended the stream. `reason` is an error code."""
 
     def lost(self) -> None:
-        """The connection was lost."""
+        """Called when the connection was lost."""
 
 
 class TransferSink(Protocol):
@@ -48,10 +48,10 @@ class TransferSink(Protocol):
         """Receive a piece."""
 
     def complete(self, sha256: str) -> None:
-        """The transfer is complete; `sha256` is the digest of all bytes."""
+        """Called when the transfer is complete. `sha256` is the digest of all bytes."""
 
     def lost(self, error: ConnectionLost) -> None:
-        """The connection was lost."""
+        """Called when the connection was lost."""
 
 
 class NotSent(ConnectionLost):
@@ -59,7 +59,7 @@ class NotSent(ConnectionLost):
 
 
 class Link:
-    """A connection after login. If it is lost, everything that waits for it fails.
+    """A connection after login. If it is lost, waiting requests fail, and streams and transfers are notified.
 
     Attributes:
         lost: completes with the reason when the connection has ended.
@@ -89,7 +89,7 @@ class Link:
         Raises:
             Unauthorized: the token is wrong.
             RequestRefused: too many wrong tokens, or an unsupported protocol.
-            ConnectionFailed: no server answers at this address, or it is not a gphoto-ws-server.
+            ConnectionFailed: no server answers at this address, or the server is not a gphoto-ws-server.
         """
         return cls(await log_in(address), on_event, address.max_size)
 
@@ -99,14 +99,14 @@ class Link:
         Args:
             command: the name of the command.
             payload: the arguments.
-            claim: called with the reply before the next message is read, to register the receiver of what follows. It
-                raises UnexpectedReply for an invalid reply.
+            claim: called with the reply before the next message is read. It registers the receiver of the frames or
+                pieces that follow, and raises UnexpectedReply for an invalid reply.
 
         Raises:
-            ServerError: an error reply.
+            ServerError: the server sent an error reply.
             UnexpectedReply: the reply is invalid.
             NotSent: the connection was lost before the command was sent.
-            ConnectionLost: the connection was lost afterwards.
+            ConnectionLost: the connection was lost after the command was sent.
         """
         if self.lost.done() or self._socket.state is not State.OPEN:
             raise NotSent("The connection to the server was lost.")
@@ -114,7 +114,7 @@ class Link:
         waiting: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (waiting, claim)
         try:
-            with suppress(ConnectionClosed):  # the reader reports the reason
+            with suppress(ConnectionClosed):  # `_read` passes the reason to `waiting`
                 await self._socket.send(json.dumps({"command": command, "payload": payload, "id": number}))
             reply = await waiting
         finally:
@@ -174,7 +174,8 @@ class Link:
         if waiting is None or waiting.done():
             if message.get("status") == "error":
                 self._last_words = from_reply(message).message
-            elif message.get("command") == "start_live_view":  # the caller has stopped waiting
+            elif message.get("command") == "start_live_view":
+                # The caller no longer waits for this reply, so nobody would use the stream.
                 stop = {"command": "stop_live_view", "payload": {"stream": message.get("stream")}, "id": 0}
                 await self._socket.send(json.dumps(stop))
             return

@@ -1,4 +1,4 @@
-"""Live view as an asynchronous iterator over the newest frames, which survives losses of the connection."""
+"""Live view as an asynchronous iterator over the newest frames. It continues after a loss of the connection."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from gphoto_ws_client.replies import LiveViewStarted, LiveViewStopped
 # Longest wait for the reply to stop_live_view.
 _STOP_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
-# After a restart of the server its cameras may not have been found yet.
+# Errors after which the start is tried again, because a restarted server may not have found its cameras yet.
 _NOT_YET = ("camera_not_found", "no_camera_selected")
 
 
 class LiveView:
     """Frames of one camera: `async with client.live_view(fps=15) as view: async for frame in view: ...`.
 
-    A slow reader gets the newest frame and misses the ones in between. The first frame after a gap has `dropped` set.
-    After a loss of the connection, the stream continues when it is restored. The iteration ends after `stop`.
+    A slow reader gets the newest frame and misses the frames in between. The first frame after a gap has `dropped` set.
+    After a loss of the connection, the stream continues as soon as the connection is restored. The iteration ends after
+    `stop`.
 
     Attributes:
         started: the server's reply to the last start.
@@ -47,14 +48,14 @@ class LiveView:
         """Request the frames; returns when live view runs.
 
         Raises:
-            GphotoWsError: it could not be started.
+            GphotoWsError: live view could not be started.
         """
         await self._connection.call("start_live_view", self._payload, again=True, claim=self._claim)
         assert self.started is not None, "_claim sets it"
         return self.started
 
     async def stop(self) -> LiveViewStopped | None:
-        """Stop the stream; returns the server's counts, or None if it was not running."""
+        """Stop the stream. Returns the server's frame counts, or None if the stream was not running."""
         link, self._link = self._link, None
         running = link is not None and not link.lost.done() and not self._stopped and self._end is None
         self.over()
@@ -94,7 +95,7 @@ class LiveView:
         return self
 
     async def __anext__(self) -> Frame:
-        """The newest frame; waits for one that was not returned yet.
+        """The newest frame. If it was already returned, waits for the next frame.
 
         Raises:
             GphotoWsError: the camera or the connection is lost permanently.
@@ -142,12 +143,12 @@ class LiveView:
         self._news.set()
 
     def ended(self, reason: str) -> None:
-        """The server ended the stream."""
+        """Called when the server has ended the stream."""
         self._end = from_reply({"code": reason, "message": f"Live view ended: {reason.replace('_', ' ')}."})
         self._news.set()
 
     def lost(self) -> None:
-        """The connection was lost; the next frame will have `dropped` set."""
+        """Called when the connection was lost. The next frame will have `dropped` set."""
         self._link = None
         self._skipped = True
         self._news.set()

@@ -28,14 +28,18 @@ PROTOCOL = 1
 FINAL_CLOSE_CODES = frozenset((4400, 4401, 4406))
 # Close codes for a message that is too long, and for a connection without a close code (RFC 6455, 7.4.1).
 TOO_BIG, _NO_CLOSE = 1009, 1006
-# Characters. The reply contains the limits. As Python objects, JSON may need thirty times its length.
+# Limit in characters. The reply contains the limits of the server. Parsed JSON may need thirty times the memory of the
+# text.
 _LONGEST_LOGIN_REPLY = 64 * 1024
 _CLOSE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Address and access of a server. Times in seconds; `max_size` is the longest message in bytes."""
+    """The address of a server, and how to connect.
+
+    `open_timeout` is in seconds. `max_size` is the longest accepted message in bytes.
+    """
 
     url: str
     token: str = field(repr=False)
@@ -50,7 +54,7 @@ async def log_in(address: Address) -> ClientConnection:
     Raises:
         Unauthorized: the token is wrong.
         RequestRefused: too many wrong tokens, or an unsupported protocol.
-        ConnectionFailed: no server answers at this address, or it is not a gphoto-ws-server.
+        ConnectionFailed: no server answers at this address, or the server is not a gphoto-ws-server.
     """
     socket = await _connect(address)
     try:
@@ -65,7 +69,7 @@ async def log_in(address: Address) -> ClientConnection:
 
 
 class _Direct(connect):
-    """A connect that follows no redirect, because the token would be sent to another server."""
+    """Connects without following redirects, because the token would be sent to another server."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         """Return the exception, so that websockets raises it."""
@@ -119,7 +123,7 @@ def _reason(error: OSError | EOFError) -> str:
         return "the server closed the connection."
     if isinstance(error, TimeoutError):
         return "no answer in time."
-    # For several addresses (::1 and 127.0.0.1), asyncio raises one error without a number.
+    # If connecting to several addresses fails (::1 and 127.0.0.1), asyncio raises one error without an error number.
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "nothing is listening there. Is the server running?"
     return f"{str(error) or type(error).__name__}."
@@ -145,7 +149,7 @@ async def _send_token(socket: ClientConnection, address: Address) -> None:
 def why_lost(closed: ConnectionClosed, last_words: str, max_size: int) -> ConnectionLost:
     """Why a connection has ended, from its close code or from the last error without an id.
 
-    After 1009 a new connection is possible, but the same request would fail again, so it is not retryable.
+    After 1009 a new connection is possible, but the same request would fail again, so the error is not retryable.
     """
     if closed.rcvd is None and closed.sent is not None and closed.sent.code == TOO_BIG:
         words = f"The server sent a message of more than {max_size} bytes (max_message): the connection was ended"

@@ -1,6 +1,6 @@
 """Replies of the commands as frozen dataclasses, with the names of the protocol.
 
-Sizes are bytes; `image` is decoded.
+Sizes are in bytes. `image` is the picture as bytes, decoded from base64.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ class Done:
 class Camera:
     """A camera of list_cameras.
 
-    `name` is libgphoto2's name of its model, `model` the name that the camera reports, None until it was opened. `can`:
-    capture, live_view, config, delete, events (it reports its own button and dials).
+    `name` is the name of the model in libgphoto2. `model` is the name that the camera reports, or None until the camera
+    was opened. `can` has some of the values capture, live_view, config, delete, and events (the camera reports the use
+    of its own button and dials).
     """
 
     name: str
@@ -48,7 +49,7 @@ class CameraList:
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file on a camera. `size` is None if the camera does not report it; `saved_path` is on the server."""
+    """A file on a camera. `size` is None if the camera does not report it. `saved_path` is the path on the server."""
 
     camera_filepath: str
     filename: str
@@ -68,7 +69,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A shot. `files` has all its files (RAW and JPEG), the JPEG first; `image` is what `download` requested."""
+    """A shot. `files` has all its files (RAW and JPEG), with the JPEG first. `image` is what `download` requested."""
 
     message: str
     camera_filepath: str
@@ -93,7 +94,7 @@ class ShotFile:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """The record of a shot. `outcome` is None as long as it is not known; `settings` are those of the request."""
+    """The record of a shot. `outcome` is None if it is not known yet. `settings` are the settings in the request."""
 
     shot: int
     key: str | None
@@ -115,7 +116,7 @@ class ShotList:
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file of the camera, or a piece of it (then with offset, length and eof).
+    """A file of the camera, or a piece of a file. Only a piece has `offset`, `length` and `eof`.
 
     `size` is the size of the whole file.
     """
@@ -195,7 +196,7 @@ class StoredMemory:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCapture:
-    """The result of the check after the last shot with an unknown outcome; `files` is None if it is unknown."""
+    """The result of the check after the last shot with an unknown outcome. `files` is None if the files are unknown."""
 
     at: str
     files: tuple[str, ...] | None
@@ -204,10 +205,11 @@ class CheckedCapture:
 
 @dataclass(frozen=True, slots=True)
 class CameraDetails:
-    """Identity and state of a camera. If `state` is needs_attention, `last_error` explains it.
+    """Identity and state of a camera. If `state` is needs_attention, `last_error` contains the reason.
 
-    `file_count` is the number of files, after they were counted; `attempts` the number of failed attempts to open it;
-    `last_io` the time of its last successful operation; `warnings` are problems that will soon stop it (battery, card).
+    `file_count` is the number of files on the camera, or None if they were not counted. `attempts` is the number of
+    failed attempts to open the camera. `last_io` is the time of its last successful operation. `warnings` are problems
+    that will soon stop the camera (battery, card).
     """
 
     name: str

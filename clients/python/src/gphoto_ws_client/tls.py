@@ -19,7 +19,7 @@ _PROBE_S = 3.0
 
 
 def is_secure(url: str) -> bool:
-    """Whether the address is a wss:// one."""
+    """Whether the address begins with wss://."""
     return url.strip()[:6].lower() == "wss://"
 
 
@@ -62,8 +62,8 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         raise ValueError(f"{ca_file} contains no certificate in PEM format") from error
     except OSError as error:  # the original error has no file name
         raise OSError(error.errno, error.strerror, ca_file) from error
-    # The file may contain the server's own self-signed certificate, which need not have all extensions of a certificate
-    # authority. Since Python 3.13 the default is strict.
+    # The file may contain the server's own self-signed certificate. It may not have all extensions of a certificate
+    # authority, and would be rejected by the strict check, which is the default since Python 3.13.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

@@ -16,7 +16,7 @@ from gphoto_ws_client.link import Json, Link
 from gphoto_ws_client.replies import Downloaded
 
 _TRIES = 3
-# The server's timeout for a silent camera is 15 s; after that it sends an error.
+# Longer than the server waits for data from a camera: after 15 s, the server sends an error.
 _SILENCE_S = 30.0
 
 Progress = Callable[[int, int], None]
@@ -77,9 +77,9 @@ class _Transfer:
 
 
 async def fetch(connection: Connection, payload: dict[str, Any], progress: Progress | None = None) -> Downloaded:
-    """A file, or the piece in the payload, complete and checked.
+    """Fetch a file, or the piece that the payload names. The result is complete and checked.
 
-    A piece that was damaged, or lost with the connection, is fetched again.
+    If the data were damaged, or the connection was lost, they are fetched again.
 
     Raises:
         ServerError: the server rejected the request.
@@ -110,7 +110,7 @@ def _extent(reply: Downloaded, payload: dict[str, Any]) -> tuple[int, int]:
     """The first byte and the number of bytes that follow a reply.
 
     Raises:
-        UnexpectedReply: they differ from the request.
+        UnexpectedReply: these bytes are not the requested bytes.
     """
     start = reply.offset or 0
     length = reply.size - start if reply.length is None else reply.length

@@ -29,7 +29,8 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser that suggests similar names for an unknown command."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if isinstance(action.choices, dict) and value not in action.choices:  # the commands of add_subparsers
+        # `choices` is a dict only for the commands of add_subparsers.
+        if isinstance(action.choices, dict) and value not in action.choices:
             near = difflib.get_close_matches(str(value), action.choices, 3)
             asked = f"Did you mean {' or '.join(near)}? " if near else ""
             raise argparse.ArgumentError(
@@ -42,8 +43,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; exits with code 2 if it is invalid.
 
     Returns:
-        The options. `work` is the coroutine function to run with a client and the options; `check`, if any, validates
-        the options first.
+        The options. `work` is the coroutine function to run with a client and the options. If `check` is not None, it
+        must be called first to validate the options.
     """
     parser = _Parser(
         prog="gphoto-ws",
@@ -134,7 +135,7 @@ def token(token_file: str | None, environment: Mapping[str, str]) -> str:
     """The token from the file, if one is given, otherwise from the environment.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no token.
     """
     if token_file is not None:
         try:
@@ -167,7 +168,7 @@ def tls(options: argparse.Namespace, environment: Mapping[str, str]) -> Tls:
 
 
 def _common(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
-    """Add the options of every command, which may stand before or after its name."""
+    """Add the options that every command has. They may stand before or after the name of the command."""
 
     def default(name: str) -> Any:
         return defaults.get(name, argparse.SUPPRESS)

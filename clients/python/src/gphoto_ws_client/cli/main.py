@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments without the program's name; None for those of this process.
+        argv: arguments without the program's name; None for the arguments of this process.
 
     Returns:
         The exit code; see --help.
@@ -56,7 +56,7 @@ def _client(options: Namespace) -> Client:
         )  # fmt: skip
     except ValueError as error:
         raise words.UsageError(f"{error}.") from None
-    except OSError as error:  # the file of --ca
+    except OSError as error:  # the file of --ca cannot be read
         raise words.UsageError(words.words(error)) from None
 
 
@@ -74,7 +74,7 @@ async def _run(options: Namespace, client: Client) -> int:
     try:
         await work
     except asyncio.CancelledError:
-        if not terminated:  # Ctrl-C
+        if not terminated:  # cancelled by Ctrl-C and not by SIGTERM
             raise
         return words.TERMINATED
     return words.OK

@@ -1,6 +1,6 @@
 """Output: lines, tables, JSON and pictures on stdout; notes, log and progress bar on stderr.
 
-All text is escaped by `printable` or as JSON, because most of it comes from a camera or a server.
+All text is escaped by `printable` or as JSON, because most texts come from a camera or a server.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ async def live(client: Client, options: argparse.Namespace) -> None:
 
 
 async def _next_frame(client: Client, view: LiveView, port: str | None) -> Frame:
-    """The next frame. If none arrives for a while, prints why."""
+    """The next frame. If no frame arrives for a while, prints the reason."""
     waiting = asyncio.ensure_future(anext(view))
     try:
         while True:
@@ -156,7 +156,7 @@ def _targets(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
 
 
 def _own_name(name: str, taken: Collection[str]) -> str:
-    """The local name for a file from the camera. Prints a note if it differs."""
+    """The local name for a file from the camera. Prints a note if it differs from the name on the camera."""
     chosen = local_name(name, taken)
     if chosen != name:
         note(f"{name} cannot be used as a file name here; saving as {chosen}")

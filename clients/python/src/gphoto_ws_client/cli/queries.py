@@ -14,7 +14,7 @@ from gphoto_ws_client.replies import Config, FileList, ImageFile
 # The fullest cards have 50,000 files. The limit protects the memory against an endless list from a server.
 _MOST_ENTRIES = 100_000
 _PAGE = 500
-# Nested folders; no real card is so deep.
+# Limit for nested folders. No real card has so many levels.
 _DEEPEST = 32
 
 

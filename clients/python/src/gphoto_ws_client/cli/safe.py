@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-# Not allowed in names on Windows; and names that Windows reserves for devices (CreateFileW, naming rules).
+# Characters that Windows does not allow in file names, and names that Windows reserves for devices (CreateFileW, naming
+# rules).
 _FORBIDDEN = frozenset('<>:"|?*\\/')
 _DEVICES = frozenset(
     (
@@ -19,7 +20,7 @@ _DEVICES = frozenset(
         *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"),
     )
 )
-# ext4, APFS and NTFS allow 255 bytes; the rest is for a number.
+# Limits for the name and for its suffix. ext4, APFS and NTFS allow at least 255 bytes; the difference is for a number.
 _NAME_BYTES, _SUFFIX_BYTES = 200, 20
 
 
@@ -27,7 +28,7 @@ def printable(text: str) -> str:
     """The text with escapes such as \\x1b for characters that control a terminal or are invisible.
 
     These are control characters, line ends, marks that change the writing direction, other invisible characters and
-    lone surrogates. Spaces of any width are kept.
+    lone surrogates. Spaces of any width stay as they are.
     """
     if text.isprintable():
         return text
@@ -35,10 +36,10 @@ def printable(text: str) -> str:
 
 
 def local_name(name: str, taken: Collection[str] = ()) -> str:
-    """A local file name, made from the name that a camera or server gave.
+    """A local file name, made from the name that a camera or server sent.
 
-    It is not hidden, not an option, not a path, not a Windows device, and not too long. It differs from the names in
-    `taken`, also if upper and lower case are equal.
+    The result is not hidden, not an option, not a path, not a Windows device, and not too long. It differs from all
+    names in `taken`, even on a file system that ignores upper and lower case.
     """
     wanted = name.rpartition("/")[2]
     clean = "".join("_" if one in _FORBIDDEN or not _is_shown(one) else one for one in wanted).strip().rstrip(". ")
