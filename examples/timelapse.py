@@ -1,4 +1,4 @@
-"""A time-lapse: a numbered picture at a fixed interval. It continues after errors and restarts.
+"""A time-lapse: takes a numbered picture at a fixed interval. Continues after errors and restarts.
 
 pip install ./clients/python
 API_TOKEN=mysecrettoken python examples/timelapse.py --every 10 --count 360 --to sunset
@@ -17,7 +17,7 @@ from gphoto_ws_client import Client, GphotoWsError
 
 async def main(options: argparse.Namespace) -> int:
     options.to.mkdir(parents=True, exist_ok=True)
-    done = max((int(file.stem) for file in options.to.iterdir() if file.stem.isdigit()), default=0)  # continue
+    done = max((int(file.stem) for file in options.to.iterdir() if file.stem.isdigit()), default=0)  # last number
     missed = 0
     async with Client(options.server, os.environ.get("API_TOKEN", ""), reconnect_for=math.inf) as camera:
         begin, slot = time.monotonic(), 0
