@@ -85,9 +85,9 @@ def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         return servers[-1]
 
     yield start
-    for server in servers:
-        if server.process.poll() is None:
-            server.kill()
+    running = [server for server in servers if server.process.poll() is None]
+    codes = [server.stop() for server in running]
+    assert codes == [0] * len(codes)
 
 
 @pytest.fixture(scope="session")
