@@ -1,4 +1,4 @@
-"""A server set up as a photobooth, with a photo folder for each test and a separate simulated camera."""
+"""Fixtures: a server as for a photobooth, a photo folder for each test, and a separate simulated camera."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def camera(booth_camera: SimulatorProcess) -> Iterator[Control]:
 def new_booth(
     booth_camera: SimulatorProcess, camera: Control, new_server: Callable[..., Server], tmp_path: Path
 ) -> Callable[..., Server]:
-    """Start a booth with the given settings; its photos are saved to `photos` below tmp_path."""
+    """Start the server of a booth with the given settings. It saves photos to the folder `photos` in tmp_path."""
 
     def start(**settings: str) -> Server:
         return new_server(NETWORK_CAMERAS=booth_camera.cameras[0].address, **settings)
@@ -42,7 +42,7 @@ def new_booth(
 
 @pytest.fixture
 async def booth_client(new_booth: Callable[..., Server]) -> AsyncIterator[Client]:
-    """A client of a booth with the default settings."""
+    """A client of a server with the default settings."""
     async with await Client.connect(new_booth()) as client:
         yield client
 
@@ -55,13 +55,13 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def pair_process() -> Iterator[SimulatorProcess]:
-    """Two simulated cameras that no other server uses: a PTP/IP camera serves only the last one that connected."""
+    """Two simulated cameras that no other server uses. A PTP/IP camera serves only the server that connected last."""
     with SimulatorProcess("--cameras", "2", *PICTURES) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def pair(pair_process: SimulatorProcess) -> Iterator[list[str]]:
-    """The ports of the two cameras, in factory state."""
+    """The ports of the two cameras. The cameras are in factory state."""
     with in_factory_state(pair_process):
         yield [camera.address for camera in pair_process.cameras]

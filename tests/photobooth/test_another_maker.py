@@ -1,4 +1,4 @@
-"""The same commands with a Nikon, which has other setting names and behaves differently."""
+"""The commands of a photobooth with a Nikon, whose settings have different names and which behaves differently."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def nikon_process() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture
 def nikon(nikon_process: SimulatorProcess) -> Iterator[Control]:
-    """The Nikon's control port, the camera in factory state."""
+    """The control port of the Nikon, with the Nikon in factory state."""
     with in_factory_state(nikon_process) as control:
         yield control
 
@@ -30,7 +30,7 @@ def nikon(nikon_process: SimulatorProcess) -> Iterator[Control]:
 async def booth_client(
     nikon_process: SimulatorProcess, nikon: Control, new_server: Callable[..., Server]
 ) -> AsyncIterator[Client]:
-    """A client of a booth with a Nikon."""
+    """A client of a server with a Nikon."""
     server = new_server(NETWORK_CAMERAS=nikon_process.cameras[0].address)
     async with await Client.connect(server) as client:
         yield client
@@ -85,7 +85,7 @@ async def test_an_error_after_the_release_is_an_unknown_outcome(
     booth_client: Client, nikon: Control, code: int
 ) -> None:
     await booth_client.command("get_config", name="iso")
-    nikon.fault("code", "0x90c8", code=code, times=1)  # DeviceReady, which is sent after the release
+    nikon.fault("code", "0x90c8", code=code, times=1)  # DeviceReady; the driver sends this operation after the release
     with pytest.raises(CommandError, match="capture_unknown"):
         await booth_client.command("capture_image")
     assert nikon.state()["shots"] == 1

@@ -1,4 +1,4 @@
-"""Harmful pictures and names from a camera are rejected before they cost much time or memory."""
+"""Harmful pictures and names from a camera are rejected, before they cost much time or memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from camera.photos.folder import PhotoFolder, check_template, ending_of
 
 
 def with_size(width: int, height: int) -> bytes:
-    """A small JPEG with another size in its header."""
+    """A JPEG of 16 x 16 pixels with a false size in its header."""
     out = io.BytesIO()
     Image.new("L", (16, 16)).save(out, "JPEG")
     data = bytearray(out.getvalue())
@@ -39,7 +39,7 @@ def test_a_header_with_a_huge_size_is_rejected(size: tuple[int, int]) -> None:
 
 
 def padded(data: bytes, size: int) -> bytes:
-    """The JPEG with comments of `size` bytes, so that its length fits the size in its header."""
+    """The JPEG with comments of `size` bytes, so that its length is plausible for the false size in its header."""
     comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
     return data[:2] + comment * (size // len(comment) + 1) + data[2:]
 
@@ -49,8 +49,8 @@ def padded(data: bytes, size: int) -> bytes:
     [
         (padded(with_size(13000, 13000), 400_000), jpeg.SMALL_PIXELS),
         (padded(with_size(16000, 16000), 600_000), jpeg.STILL_PIXELS),
-        (with_size(3000, 3000), jpeg.SMALL_PIXELS),  # in 700 bytes
-        # A decoder skips a marker without a length. A parser that expects a length after it misses the real header.
+        (with_size(3000, 3000), jpeg.SMALL_PIXELS),  # below the pixel limit, but with only 700 bytes
+        # After the marker 0xD0 there is no length. A parser that expects a length there does not find the real header.
         (b"\xff\xd8\xff\xd0" + with_size(13000, 13000)[2:], jpeg.SMALL_PIXELS),
     ],
     ids=["thumbnail", "still", "few bytes", "hidden header"],
@@ -61,7 +61,7 @@ def test_a_picture_over_the_pixel_limit_is_not_decoded(data: bytes, max_pixels: 
 
 
 def test_a_picture_of_thousands_of_scans_is_not_decoded() -> None:
-    """Each scan needs a pass over all pixels; 1200 scans in 100 KB took 30 s."""
+    """A decoder processes all pixels for each scan. To decode 1200 scans in 100 KB took 30 s."""
     out = io.BytesIO()
     Image.new("L", (4000, 4000)).save(out, "JPEG", progressive=True)
     original = out.getvalue()
@@ -83,7 +83,7 @@ def test_an_oversized_exif_thumbnail_is_kept_unchanged_and_the_picture_is_rotate
 
 @pytest.fixture(params=["libturbojpeg", "Pillow alone"])
 def jpeg_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test with the libraries of this machine, and with Pillow alone as without libjpeg-turbo."""
+    """Run the test two times: with the libraries of this machine, and as if libjpeg-turbo was missing."""
     if request.param == "Pillow alone":
         monkeypatch.setattr(jpeg, "turbojpeg", lambda: None)
 

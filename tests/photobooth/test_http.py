@@ -1,4 +1,4 @@
-"""The HTTP pages on the same port: status, health, camera information and restart."""
+"""The HTTP requests on the port of the WebSocket: status, health, camera information and restart."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def module_server(booth_camera: SimulatorProcess, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 async def booth(module_server: Server, camera: Control) -> Server:
-    """The server of this file, with its camera open and in factory state."""
+    """The server for this file. Its camera is open and in factory state."""
     async with await Client.connect(module_server) as client:
         await client.command("get_config", name="iso")
     return module_server

@@ -1,4 +1,4 @@
-"""PREVIEW_ISO and CAPTURE_ISO never cause a failure, and the camera's own ISO is restored at the end."""
+"""PREVIEW_ISO and CAPTURE_ISO never let a command fail, and the camera's own ISO is restored afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def start_live_view(client: Client) -> None:
 
 
 def iso(camera: Control) -> str:
-    """The ISO in the camera's own state."""
+    """The current ISO, read at the simulated camera."""
     return str(camera.state()["properties"]["iso"])
 
 

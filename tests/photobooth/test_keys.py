@@ -1,4 +1,4 @@
-"""Captures with a key can be repeated without a second picture; captures without one end with their client."""
+"""A capture with a key can be requested again without a second shot. A capture without a key ends with its client."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ async def test_the_outcome_is_known_after_a_restart(new_booth: Callable[..., Ser
 async def test_a_shot_of_a_killed_server_is_found_by_its_key(new_booth: Callable[..., Server], camera: Control) -> None:
     server = new_booth()
     async with await Client.connect(server) as guest:
-        while "file_count" not in await guest.command("get_camera_info"):  # the content of the card is known
+        # Wait until the server knows the content of the card.
+        while "file_count" not in await guest.command("get_camera_info"):
             pass
         camera.fault("late", CAPTURE, after=FULL_PRESS, seconds=5)
         shot = asyncio.create_task(guest.command("capture_image", key="guest-17"))
@@ -126,7 +127,7 @@ async def test_captures_that_have_not_started_end_with_their_client_unless_they_
         await until(lambda: camera.state()["shots"] >= 1)
     async with await Client.connect(server) as other:
         shots = [shot["outcome"] for shot in (await other.command("list_shots"))["shots"]]
-        await other.command("capture_image")  # after all that wait
+        await other.command("capture_image")  # waits for all captures in the queue
     taken = camera.state()["shots"] - 1
     assert 1 <= taken <= most
     assert taken == most or not keys
@@ -155,7 +156,7 @@ async def test_the_picture_of_a_repeated_request_is_that_of_its_own_camera(
         assert await booth.command("capture_image", **order | {"key": "other"}, port=pair[0])
         await booth.command("select_camera", port=pair[0])
         assert (await booth.command("capture_image", **order))["image_b64"] == first["image_b64"]
-    async with await Client.connect(server) as booth:  # which has selected none
+    async with await Client.connect(server) as booth:  # this client has not selected a camera
         assert (await booth.command("capture_image", **order))["image_b64"] == first["image_b64"]
 
 
@@ -166,7 +167,7 @@ async def test_an_order_that_cannot_be_recorded_is_not_done(
     async with await Client.connect(server) as booth:
         await booth.command("capture_image", key="guest-17")
         other = sqlite3.connect(tmp_path / "state" / "store.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")  # as a disk that cannot be written to
+        other.execute("BEGIN IMMEDIATE")  # now the server cannot write to the database
         with pytest.raises(CommandError) as rejected:
             await booth.command("capture_image", key="guest-18")
         assert rejected.value.code == "not_recorded"

@@ -100,9 +100,8 @@ async def test_the_photo_is_saved_when_the_client_disconnects_during_its_reply(
     async for _ in leaving_client.socket.recv_streaming():
         leaving_client.socket.transport.abort()
         break
-    async with await Client.connect(
-        booth
-    ) as client:  # commands of a camera run one after the other, so this waits for the photo
+    # The commands of a camera run one after the other, so get_config waits until the photo is saved.
+    async with await Client.connect(booth) as client:
         await client.command("get_config", name="iso")
     (saved,) = photos.iterdir()
     (on_camera,) = camera.state(sha256=True)["files"]

@@ -16,12 +16,12 @@ from simulator.client import Control
 from tests.support.rig import Client, CommandError, Server
 
 ORIENTATIONS = [Orientation(rotation, flip) for rotation in (0, 90, 180, 270) for flip in (False, True)]
-# The simulator's corners, in order: top left, top right, bottom right, bottom left.
+# The colours in the corners of the simulator's pictures: top left, top right, bottom right, bottom left.
 CORNERS = ("red", "green", "yellow", "blue")
 
 
 def corners(image: Image.Image) -> tuple[str, ...]:
-    """The colours of a picture's corners, clockwise from the top left."""
+    """The colours in the corners of a picture, clockwise from the top left."""
     image = image.convert("RGB")
     right, bottom = image.width - 6, image.height - 6
     return tuple(_colour(image.getpixel(position)) for position in ((5, 5), (right, 5), (right, bottom), (5, bottom)))
@@ -34,14 +34,14 @@ def _colour(pixel: object) -> str:
 
 
 def expected_corners(orientation: Orientation) -> tuple[str, ...]:
-    """The expected corners for an orientation, which rotates clockwise and then mirrors."""
+    """The expected colours after an orientation, which first rotates clockwise and then mirrors."""
     steps = orientation.rotation // 90
     order = CORNERS[-steps:] + CORNERS[:-steps] if steps else CORNERS
     return (order[1], order[0], order[3], order[2]) if orientation.flip else order
 
 
 def with_pillow(image: Image.Image, orientation: Orientation) -> Image.Image:
-    """Apply the orientation with Pillow's rotate and mirror."""
+    """Apply the orientation with Pillow, as a reference for the result of the server."""
     image = image.rotate(-orientation.rotation, expand=True)
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if orientation.flip else image
 
@@ -54,7 +54,7 @@ def noise_picture(width: int, height: int, subsampling: int) -> bytes:
 
 
 def difference(first: Image.Image, other: Image.Image) -> float:
-    """The mean difference of two pictures, 0 to 255."""
+    """The mean brightness difference of the pixels of two pictures, 0 to 255."""
     histogram = ImageChops.difference(first.convert("L"), other.convert("L")).histogram()
     return sum(value * count for value, count in enumerate(histogram)) / (first.width * first.height)
 
@@ -68,7 +68,7 @@ def test_a_jpeg_is_rotated_and_mirrored_correctly(
     expected = with_pillow(Image.open(io.BytesIO(data)), orientation)
     result = Image.open(io.BytesIO(jpeg.turned(data, orientation)))
     assert result.size == expected.size
-    assert difference(result, expected) < 4  # the picture is encoded again if whole blocks cannot be moved
+    assert difference(result, expected) < 4  # not 0, because a picture is encoded again if whole blocks cannot be moved
 
 
 @pytest.mark.skipif(jpeg.turbojpeg() is None, reason="no libturbojpeg on this machine; apt-get install libturbojpeg0")
@@ -76,7 +76,7 @@ def test_a_jpeg_is_rotated_and_mirrored_correctly(
 def test_whole_blocks_are_rotated_without_loss(orientation: Orientation) -> None:
     data = noise_picture(64, 48, 2)
     result = jpeg.turned(data, orientation)
-    # The mirroring was applied last, so it is undone first.
+    # An orientation first rotates and then mirrors, so the mirroring must be undone first.
     restored = jpeg.turned(
         jpeg.turned(result, Orientation(0, orientation.flip)), Orientation(-orientation.rotation % 360)
     )

@@ -1,4 +1,4 @@
-"""A photo folder without write permission: reported at the start and before each shot, with a command to fix it."""
+"""If the photo folder is not writable, the log and the error before each shot contain a command that corrects this."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulator.process import SimulatorProcess
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until
 
-# The user of the Docker image. It may read all files here, so that the server can run from any folder.
+# The user id in the Docker image. In this test, the user may read all files, so that the server can run from any folder.
 USER = 1000
 AS_USER = (
     "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all,+dac_read_search",
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that belongs to root and that other users may only read, as its parent folder."""
+    """A folder that belongs to root. Other users may only read this folder and its parent folder."""
     parent = Path(mkdtemp())
     parent.chmod(0o755)
     (parent / "photos").mkdir(mode=0o755)
@@ -50,7 +50,7 @@ def start(
 
 
 async def save_error(booth_client: Client) -> CommandError:
-    """The error of a capture with save."""
+    """The error of a capture with `save`, which must fail."""
     with pytest.raises(CommandError) as error:
         await booth_client.command("capture_image", save=True)
     return error.value
@@ -81,7 +81,7 @@ async def test_the_picture_stays_on_the_camera_if_the_permission_is_lost_during_
 ) -> None:
     os.chown(folder, USER, USER)
     async with await Client.connect(start(folder)) as booth_client:
-        # Delay the download, so that the owner changes after the server has checked the folder and before it saves.
+        # The download is delayed, so that the owner of the folder changes after the check and before the save.
         camera.fault("late", operation="0x1009", seconds=2.0)
         await booth_client.socket.send('{"command": "capture_image", "payload": {"save": true}}')
         await until(lambda: not camera.state()["faults"] and camera.state()["shots"] == 1)

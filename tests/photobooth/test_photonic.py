@@ -22,7 +22,7 @@ from tests.support.waiting import WITHIN_S
 
 
 class Frontend:
-    """Sends messages of the dialect; frames are collected separately from replies."""
+    """Sends messages of the dialect. It stores the received frames separately from the replies."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket

@@ -1,4 +1,4 @@
-"""The photo folder while its disk does not respond, and names for the photos of several cameras at once."""
+"""The disk of the photo folder does not respond. Also, the names of photos that two cameras take at the same time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.rig import ROOT, Client, CommandError, Json, Server
 
-# Python runs this before the server: while the file exists, fsync does not return, as on a network folder without its
-# server. The deadline for writing is shorter than the server's.
+# Python runs this code at the start of the server process. While the file `flag` exists, fsync does not return, as on a
+# network folder whose server is down. The deadline for writing is shorter than usual.
 HANG = """
 import os
 import sys
@@ -37,13 +37,13 @@ os.fsync = fsync
 
 @pytest.fixture
 def hang(tmp_path: Path) -> Path:
-    """The disk hangs while this file exists."""
+    """The path of a file. While this file exists, the disk hangs."""
     return tmp_path / "hang"
 
 
 @pytest.fixture
 def hanging_server(new_server: Callable[..., Server], pair: list[str], tmp_path: Path, hang: Path) -> Server:
-    """A server with two cameras; its disk hangs while the file `hang` exists."""
+    """A server with two cameras. Its disk hangs while the file `hang` exists."""
     patches = tmp_path / "patches"
     patches.mkdir()
     (patches / "sitecustomize.py").write_text(HANG.format(root=str(ROOT), flag=str(hang)))
@@ -67,19 +67,19 @@ async def test_a_photo_folder_that_hangs_delays_neither_other_commands_nor_later
             "list_files", port=pair[0], folder=reply["camera_filepath"].rpartition("/")[0]
         )
         assert reply["camera_filepath"] in [file["camera_filepath"] for file in names["files"]]
-        for port in pair:  # at once, and before the shutter
+        for port in pair:  # now captures with `save` are rejected at once, before the release
             with pytest.raises(CommandError, match="does not respond") as rejected:
                 await booth_client.command("capture_image", port=port, save=True)
             assert rejected.value.code == "folder_not_writable"
             assert await booth_client.command("capture_image", port=port)
         hang.unlink()
         saved: Json | None = None
-        while saved is None:  # until the hanging call has returned
+        while saved is None:  # captures with `save` are rejected until the hanging call has returned
             with suppress(CommandError):
                 saved = await booth_client.command("capture_image", port=pair[0], save=True)
         assert Path(saved["files"][0]["saved_path"]).is_file()
         folder = Path(saved["files"][0]["saved_path"]).parent
-        assert len(list(folder.iterdir())) == 1  # no file of the shot that was reported as not saved
+        assert len(list(folder.iterdir())) == 1  # the photo of the first shot was not saved later
 
 
 async def test_the_server_stops_while_the_photo_folder_hangs(
