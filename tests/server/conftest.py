@@ -12,6 +12,6 @@ from tests.support.wire import logged_in
 
 @pytest.fixture
 async def bare_client(bare_server: Server) -> AsyncIterator[Client]:
-    """A client of the server without cameras, logged in."""
+    """A logged-in client of the server without cameras."""
     async with await logged_in(bare_server) as client:
         yield client

@@ -19,7 +19,7 @@ _MASK = b"\x37\xfa\x21\x3d"
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
-    """One frame as a client sends it, valid or invalid."""
+    """A valid or invalid frame, encoded as a client sends it."""
     first = (0x80 if fin else 0) | reserved << 4 | opcode
     size, bit = len(payload), 0x80 if masked else 0
     if size < 126:
@@ -34,7 +34,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int 
 
 
 class RawClient:
-    """One TCP connection; after `open` a WebSocket connection, logged in unless `login` is false."""
+    """A TCP connection. With `open`, it is a WebSocket connection, and logged in unless `login` is false."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
@@ -44,7 +44,7 @@ class RawClient:
 
     @classmethod
     async def connect(cls, server: Server) -> Self:
-        """Connect from a new address and send nothing."""
+        """Connect from a new address, without a handshake."""
         host, _, port = urlsplit(server.uri).netloc.rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port), local_addr=fresh_address()))
 
@@ -68,7 +68,7 @@ class RawClient:
             self.writer.write(piece)
 
     async def reply(self) -> Json:
-        """The next complete text message. Pongs before it are stored in `pongs`."""
+        """The next complete text message. Pongs that arrive earlier are stored in `pongs`."""
         text = ""
         while True:
             event = await self._event()
@@ -88,7 +88,7 @@ class RawClient:
                     continue
 
     async def until_pong(self, payload: bytes) -> None:
-        """Read until the pong for this ping: then the server has read everything sent before it."""
+        """Read until the pong with this payload: then the server has read all data sent earlier than the ping."""
         while payload not in self.pongs:
             match event := await self._event():
                 case Pong():

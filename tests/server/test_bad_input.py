@@ -1,4 +1,4 @@
-"""Bad input gets its defined error or close code; the connection and the camera continue to work."""
+"""Bad input gets the defined error or close code. After an error, the connection and the camera continue to work."""
 
 from __future__ import annotations
 

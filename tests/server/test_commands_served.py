@@ -1,4 +1,4 @@
-"""Commands that need no camera, subscriptions, and that every declared command is served."""
+"""Commands that need no camera, and subscriptions. The server knows every declared command."""
 
 from __future__ import annotations
 

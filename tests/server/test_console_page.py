@@ -1,4 +1,4 @@
-"""The console page as served: one response, no external resources, and a restrictive content security policy."""
+"""The console page is served in one response, without external resources, with a strict content security policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""If file descriptors run out, new clients wait, connected clients continue, and the log stays short."""
+"""If all file descriptors are used, new clients wait, connected clients continue, and few log lines are written."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import psutil
 from tests.support.rig import Server
 from tests.support.wire import fresh_address, logged_in, still_answers
 
-FREE_DESCRIPTORS = 90  # descriptors beyond those that the server has open; 64 of them are reserved
+FREE_DESCRIPTORS = 90  # the number that the server may still open; 64 of them are reserved
 MANY = 120
-FEW = 24  # fewer than the server accepts before their login
+FEW = 24  # below the limit for connections without a login
 OBSERVED_S = 3.0
 
 
@@ -56,7 +56,7 @@ async def test_at_the_descriptor_limit_new_clients_wait_and_are_accepted_later(
             while time.monotonic() < start + OBSERVED_S:
                 await still_answers(client)
                 await asyncio.sleep(0.2)
-            # Opening a camera again needs descriptors.
+            # The restart needs descriptors to open the camera again.
             await client.command("restart_camera")
             assert process.num_fds() < limit - 16
             cpu_after = process.cpu_times()
@@ -70,7 +70,7 @@ async def test_at_the_descriptor_limit_new_clients_wait_and_are_accepted_later(
 
 
 async def test_connections_that_wait_for_a_descriptor_are_not_closed(new_server: Callable[..., Server]) -> None:
-    """Also, the server can be stopped while it accepts no connections."""
+    """The test also stops the server while the server accepts no connections."""
     server = new_server()
     process = psutil.Process(server.process.pid)
     limit = process.num_fds() + FEW

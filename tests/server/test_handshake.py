@@ -1,4 +1,4 @@
-"""The handshake: which paths and origins are accepted."""
+"""The handshake: the paths and origins that the server accepts."""
 
 from __future__ import annotations
 

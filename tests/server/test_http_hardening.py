@@ -1,4 +1,4 @@
-"""Raw HTTP requests without a token: each gets a response with the security headers, and the log stays bounded."""
+"""Raw HTTP requests: each gets a response with the security headers, and the number of log lines is limited."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EVERY_REPLY = {
 
 
 class Reply:
-    """An HTTP response, parsed strictly."""
+    """An HTTP response. Fails if the response is not exactly in the format of HTTP."""
 
     def __init__(self, data: bytes) -> None:
         head, _, self.body = data.partition(b"\r\n\r\n")
@@ -56,7 +56,7 @@ class Reply:
 
 
 async def ask(server: Server, *pieces: bytes, address: tuple[str, int] | None = None) -> Reply:
-    """Send these pieces in order and read until the server closes the connection."""
+    """Send these pieces in their order, and read the response until the server closes the connection."""
     host, _, port = urlsplit(server.uri).netloc.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port), local_addr=address or fresh_address())
     try:
@@ -167,7 +167,7 @@ POST = b"POST /health HTTP/1.1\r\n" + HOST
         ((POST + b"Content-Length: 0\r\n" * 20_000,), 400),
         ((POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",), 411),
         ((POST + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",), 411),
-        # A header is not a request line, and bytes after a body are not a second request.
+        # Two special cases: a header instead of a request line, and a second request after the body, which is ignored.
         ((b"Content-Length: 5\r\n\r\n",), 400),
         ((POST + b"Content-Length: 2\r\n\r\n{}" + get(b"/nope"),), 405),
     ],
@@ -241,14 +241,12 @@ LINES = [
 async def test_a_restart_request_with_a_body_is_handled(bare_server: Server) -> None:
     request = f"POST /camera/restart HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
     reply = await ask(bare_server, request + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
-    assert (reply.status, b"no_camera_selected" in reply.body) == (
-        409,
-        True,
-    )  # the same as without a body: there is no camera
+    # The response is the same as without a body, because there is no camera.
+    assert (reply.status, b"no_camera_selected" in reply.body) == (409, True)
 
 
 async def test_data_sent_before_the_response_is_not_buffered_without_limit(bare_server: Server) -> None:
-    """After some wrong tokens, responses are delayed; meanwhile the server stops reading from the client."""
+    """After some wrong tokens, responses are delayed. The server must not read from the client during the delay."""
     host, _, port = urlsplit(bare_server.uri).netloc.rpartition(":")
     address = fresh_address()
     request = (
@@ -357,7 +355,7 @@ async def test_rejected_requests_do_not_flood_the_log(new_server: Callable[..., 
         return len(lines), len(lines) - len(extra) + sum(extra)
 
     start = asyncio.get_running_loop().time()
-    await until(lambda: logged()[1] == count, 20)  # every request is counted
+    await until(lambda: logged()[1] == count, 20)  # lines of single requests, and the counts in summary lines
     lines, _ = logged()
     seconds = _seconds(server.log)
     assert lines <= seconds + 2, (

@@ -1,4 +1,4 @@
-"""Programs of the server's user, and camera processes in particular, cannot read the token from the server."""
+"""Other programs of the server's user, and camera processes in particular, cannot read the token from the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.waiting import until
 from tests.support.wire import still_answers
 
 needs_landlock = pytest.mark.skipif(not kernel.landlock_version(), reason="This kernel has no Landlock")
-# An attack by a process of the same user; prints the names of the attempts that succeeded.
+# An attack by a process of the same user. The script prints the names of the attempts that succeeded.
 ATTACK = """
 import json, os, sys
 pid, token = int(sys.argv[1]), sys.argv[2].encode()
@@ -48,7 +48,7 @@ actions = {
 }
 print(json.dumps([name for name, action in actions.items() if attempt(action)]))
 """
-# The same attack from inside a confined camera process, and attempts that only its confinement prevents.
+# The same attack from a confined camera process. It also makes attempts that only the confinement can prevent.
 CONFINED_ATTACK = """
 import os, signal, socket, subprocess, sys
 from camera.device import sandbox
@@ -72,7 +72,7 @@ import PIL.Image  # modules that are not loaded yet can still be loaded
 
 @pytest.fixture(scope="module")
 def unprivileged() -> list[str]:
-    """A command prefix that starts a process without the capabilities of root; empty for other users."""
+    """The beginning of a command that starts a process without the capabilities of root. Empty for other users."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -82,7 +82,7 @@ def unprivileged() -> list[str]:
 
 @pytest.fixture
 def unprivileged_server(tmp_path: Path, unprivileged: list[str]) -> Iterator[Callable[..., Server]]:
-    """Start servers without capabilities, protected from other processes as by default."""
+    """Start servers without capabilities. By default, they are protected from other processes."""
     servers: list[Server] = []
 
     def start(*options: str, **settings: str) -> Server:
@@ -96,7 +96,7 @@ def unprivileged_server(tmp_path: Path, unprivileged: list[str]) -> Iterator[Cal
 
 
 def attack(unprivileged: list[str], script: str, *arguments: object) -> list[list[str]]:
-    """Run a script as the server's user; the attempts that succeeded, one list per line of output."""
+    """Run a script as the server's user. For each line of its output, returns the list of successful attempts."""
     result = subprocess.run(
         [*unprivileged, sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=30,
         check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -125,7 +125,7 @@ def test_a_debuggable_server_exposes_memory_and_files_but_no_token_in_its_enviro
 def test_a_camera_process_reaches_nothing_except_the_network_for_a_network_camera(
     new_server: Callable[..., Server], unprivileged: list[str], tmp_path: Path, port: str, expected: list[str]
 ) -> None:
-    # Debuggable and with the same user, so that only the confinement protects the server.
+    # The server is debuggable and has the same user as the attack, so that only the confinement protects the server.
     server = new_server("--debuggable")
     secret = tmp_path / "api_token"
     secret.write_text(TOKEN)
@@ -142,7 +142,7 @@ async def test_a_link_on_a_camera_to_a_file_of_the_server_is_not_followed(
     secret = tmp_path / "api_token"
     card = tmp_path / "card"
     shutil.copytree(picture_folder, card)
-    # The driver reads as many bytes as the file had when it was listed.
+    # The driver reads as many bytes as the picture had in the list of files, so the secret gets the same length.
     secret.write_text(TOKEN.ljust((card / "picture.jpg").stat().st_size))
     shutil.copy(card / "picture.jpg", card / "secret.jpg")
     server = unprivileged_server(VCAMERADIR=str(card))
@@ -176,9 +176,8 @@ async def test_lower_resource_limits_do_not_stop_a_camera_process(
 ) -> None:
     server = new_server("--simulate")
     async with await Client.connect(server) as client:
-        assert (await client.command("get_camera_info"))[
-            "status"
-        ] == "ok"  # open, so that restart_camera starts a new process
+        # This command opens the camera, so that restart_camera starts a new process.
+        assert (await client.command("get_camera_info"))["status"] == "ok"
         for limit, value in ((resource.RLIMIT_AS, 2 * 2**30), (resource.RLIMIT_FSIZE, 64 * 2**20)):
             resource.prlimit(server.process.pid, limit, (value, value))
         before = {child.pid for child in server.children()}
@@ -192,7 +191,7 @@ async def test_lower_resource_limits_do_not_stop_a_camera_process(
 async def test_sigabrt_logs_a_traceback_and_ends_the_camera_processes(
     unprivileged_server: Callable[..., Server],
 ) -> None:
-    """The watchdog of the systemd unit ends a hung server with SIGABRT, with faulthandler enabled."""
+    """The systemd unit enables faulthandler. Its watchdog ends a hung server with SIGABRT."""
     server = unprivileged_server("--simulate", PYTHONFAULTHANDLER="1")
     async with await Client.connect(server) as client:
         await client.command("get_camera_info")

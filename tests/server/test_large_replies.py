@@ -1,4 +1,4 @@
-"""A JSON reply with a very large file stays below the fragment limit of clients."""
+"""A JSON reply with a very large file has fewer fragments than the limit of clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from protocol.commands import Thumbnail
 from server.picture_reply import fragments
 from service.answers import PictureReply
 
-# The fragments that the websockets library accepts per message (WEBSOCKETS_MAX_FRAGMENTS).
+# The number of fragments that the websockets library accepts in a message (WEBSOCKETS_MAX_FRAGMENTS).
 MAX_FRAGMENTS = 4096
 LARGE = 300 * 2**20 + 1
 
@@ -24,4 +24,4 @@ async def test_a_video_of_300_mib_stays_below_the_fragment_limit() -> None:
         count += 1
         characters += len(fragment)
     assert count < MAX_FRAGMENTS
-    assert characters == len('{"image_b64":""}') + -(-LARGE // 3) * 4  # no padding between fragments
+    assert characters == len('{"image_b64":""}') + -(-LARGE // 3) * 4  # there is no base64 padding between fragments

@@ -1,4 +1,4 @@
-"""Limits: a client that exceeds one gets an error or is disconnected; other clients are not affected."""
+"""A client that exceeds a limit gets an error or is disconnected. Other clients are not affected."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_a_rate_limited_client_can_continue_later(bare_client: Client) -> 
             await say(bare_client, {"command": "ping"})
             if codes(await answers(bare_client, 1)) == ["ok"]:
                 return
-            await asyncio.sleep(0.05)  # retries without a pause would be a flood
+            await asyncio.sleep(0.05)  # without this pause, the retries would be a flood
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ async def test_a_flood_closes_with_4429_and_does_not_affect_other_clients(
         with suppress(ConnectionClosed):
             for _ in range(20_000):
                 await say(flooding_client, message)
-                await asyncio.sleep(0)  # lets the reading task run
+                await asyncio.sleep(0)  # so that the reading task can run
         _, code = await reading
     assert code == 4429
     await still_answers(bare_client)
@@ -123,7 +123,7 @@ async def test_a_client_that_reads_only_after_its_flood_gets_the_close_code(bare
         transport.pause_reading()
         flooding_client.send(frame(TEXT, b"no JSON") * 20_000)
         address = flooding_client.writer.get_extra_info("sockname")[0]
-        # By then the server's wait for the closing handshake has timed out.
+        # Wait until the server's timeout for the closing handshake is over.
         await asyncio.to_thread(bare_server.wait_for_log, rf"\({re.escape(address)}\): disconnected", REPLY_S)
         transport.resume_reading()
         assert await flooding_client.until_closed() == 4429
@@ -157,7 +157,7 @@ async def test_the_65th_connection_gets_503_until_another_closes(new_server: Cal
 
 
 async def silent(server: Server, stack: AsyncExitStack, count: int, **options: Any) -> list[ClientConnection]:
-    """Connections that do not log in, all older than the login grace period of 1 s."""
+    """Connections that do not log in and are older than the grace period for the login, which is 1 s."""
     sockets = [await stack.enter_async_context(await stranger(server, **options)) for _ in range(count)]
     await asyncio.sleep(1.1)
     return sockets
@@ -198,7 +198,7 @@ async def test_connections_with_wrong_tokens_are_evicted(new_server: Callable[..
         guessers = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN, local_addr=None, close_timeout=0.5)
         for guesser in guessers:
             await guesser.send('{"token": "guess"}')
-        async with asyncio.timeout(WITHIN_S):  # the delayed replies to the wrong tokens would take longer
+        async with asyncio.timeout(WITHIN_S):  # shorter than the delayed replies to all wrong tokens
             await still_answers(await stack.enter_async_context(await logged_in(server)))
 
 
@@ -269,7 +269,7 @@ async def test_idle_tcp_connections_are_evicted_for_new_clients(
 
 
 async def _connected_with_retries(server: Server) -> Client:
-    """A logged-in client; retries while the server has not noticed yet that another client left."""
+    """A logged-in client. Retries until the server has noticed that another client has disconnected."""
     rejections: Counter[int] = Counter()
     async with asyncio.timeout(WITHIN_S):
         while True:

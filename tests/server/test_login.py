@@ -1,4 +1,4 @@
-"""Login: no reply means success; a client that fails to log in gets an error and is disconnected."""
+"""Login: a successful login gets no reply. A client that fails to log in gets an error and is disconnected."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ async def test_a_token_in_the_handshake_logs_in(bare_server: Server) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 async def test_a_token_in_the_handshake_may_be_utf8_or_latin1(new_server: Callable[..., Server], encoding: str) -> None:
     server = new_server(API_TOKEN="schl\u00fcssel-1d9e")
-    sent = f"Bearer {server.token}".encode(encoding).decode("latin-1")  # how the client's library writes headers
+    # The library of the client encodes headers in latin-1.
+    sent = f"Bearer {server.token}".encode(encoding).decode("latin-1")
     async with await stranger(server, additional_headers={"Authorization": sent}) as socket:
         await still_answers(Client(socket))
     assert server.stop() == 0
@@ -150,7 +151,7 @@ async def test_wrong_tokens_from_one_address_throttle_the_next(bare_server: Serv
 
     assert [await guess() for _ in range(auth.FAILURES_A_MINUTE)] == [("unauthorized", 4401)] * 5
     assert await guess() == ("rate_limited", 4429)
-    # Clients with the right token are accepted, from this address and from others.
+    # Clients with the right token are accepted from this address and from other addresses.
     async with await Client.connect(bare_server, local_addr=address) as client:
         await still_answers(client)
     async with await logged_in(bare_server) as client:

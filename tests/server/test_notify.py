@@ -31,7 +31,7 @@ class Manager:
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
     async def message_with(self, wanted: str) -> list[str]:
-        """The lines of the next message with this line. If it ends in "=", the value does not matter."""
+        """The lines of the next message that contains the line `wanted`. If `wanted` ends in "=", any value fits."""
         async with asyncio.timeout(WITHIN_S):
             while True:
                 lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
@@ -39,7 +39,7 @@ class Manager:
                     return lines
 
     def unread(self) -> list[str]:
-        """Every line that arrived and was not read yet."""
+        """All lines that have arrived and have not been read."""
         lines: list[str] = []
         while True:
             try:
@@ -141,7 +141,7 @@ def test_the_server_continues_if_the_service_manager_does_not_read(
     new_server: Callable[..., Server], manager: Manager
 ) -> None:
     server = new_server(NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="2000")
-    server.wait_for_log("The service manager could not be notified")  # its queue is full
+    server.wait_for_log("The service manager could not be notified")  # logged when the queue of the socket is full
     assert server.stop() == 0
 
 

@@ -33,20 +33,20 @@ PROXIES = Proxies(["127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"])
         ("127.0.0.1", [("Forwarded", "for=192.0.2.7")], "192.0.2.7"),
         ("127.0.0.1", [("Forwarded", 'proto=https; For="[2001:db8::7]:4711";by=10.0.0.1')], "2001:db8::7"),
         ("127.0.0.1", [("Forwarded", 'for="192.0.2.7:_port"')], "192.0.2.7"),
-        # The rightmost address that is not a trusted proxy; the client can forge those left of it.
+        # The client is the rightmost address that is not a trusted proxy. A client can forge the addresses left of it.
         ("127.0.0.1", [("X-Forwarded-For", "198.51.100.1, 192.0.2.7, 10.0.0.3")], "192.0.2.7"),
         ("127.0.0.1", [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "192.0.2.7")], "192.0.2.7"),
         ("127.0.0.1", [("Forwarded", "for=198.51.100.1, for=192.0.2.7, for=10.0.0.3")], "192.0.2.7"),
         ("127.0.0.1", [("Forwarded", 'for="1,for=2", for=192.0.2.7')], "192.0.2.7"),
-        # All addresses are trusted: a client in the proxies' network.
+        # If all addresses are in the network of the trusted proxies, the client is the leftmost address.
         ("127.0.0.1", [("X-Forwarded-For", "10.0.0.9, 10.0.0.3")], "10.0.0.9"),
-        # Headers of a client that is not a trusted proxy.
+        # If the peer is not a trusted proxy, the headers are ignored.
         ("192.0.2.1", [("X-Forwarded-For", "198.51.100.1")], "192.0.2.1"),
         ("local", [("X-Forwarded-For", "198.51.100.1")], "local"),
-        # Two headers that differ: the client may have sent one of them.
+        # If the two headers differ, both are ignored, because the client may have sent one of them.
         ("127.0.0.1", [("X-Forwarded-For", "192.0.2.7"), ("Forwarded", "for=198.51.100.1")], "127.0.0.1"),
         ("127.0.0.1", [("X-Forwarded-For", "192.0.2.7"), ("Forwarded", "for=192.0.2.7")], "192.0.2.7"),
-        # Invalid values: the last known address.
+        # If a value is invalid, the client is the last valid address, read from the right.
         ("127.0.0.1", [("X-Forwarded-For", "unknown")], "127.0.0.1"),
         ("127.0.0.1", [("X-Forwarded-For", "198.51.100.1, booth, 10.0.0.3")], "10.0.0.3"),
         ("127.0.0.1", [("X-Forwarded-For", "")], "127.0.0.1"),
@@ -78,7 +78,7 @@ async def behind_a_proxy(new_server: Callable[..., Server]) -> AsyncIterator[Ser
 
 
 def proxied_from(address: str) -> dict[str, Any]:
-    """Connection options of a proxy for a client at this address."""
+    """The options with which a proxy connects for a client at this address."""
     return {"local_addr": None, "additional_headers": {"X-Forwarded-For": f"198.51.100.9, {address}"}}
 
 

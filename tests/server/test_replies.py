@@ -1,4 +1,4 @@
-"""Each command gets exactly one reply, and nothing is sent unasked; ids and the order of replies."""
+"""Each command gets exactly one reply, and nothing is sent without a request. Also, ids and the order of replies."""
 
 from __future__ import annotations
 

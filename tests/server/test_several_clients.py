@@ -1,4 +1,4 @@
-"""Several clients: one disconnects, or two use the same camera; no shot is lost, other clients are not affected."""
+"""A client disconnects, or two clients use the same camera: no shot is lost, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_a_client_that_disconnects_during_a_capture_leaves_one_shot_and_a_
     disconnecting.socket.transport.abort()
     added = await client.event("file_added")
     assert simulator.state()["shots"] == 1
-    # The shot without a reply is not lost, and the camera takes the next one.
+    # The picture of the shot without a reply can be downloaded, and the camera can take another shot.
     downloaded = await client.command("download_last_image")
     assert downloaded["camera_filepath"] == added["camera_filepath"]
     captured = await client.command("capture_image")

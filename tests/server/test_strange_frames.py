@@ -1,6 +1,6 @@
-"""Invalid or hostile WebSocket data: the connection is closed with its code; other clients are not affected.
+"""For invalid or hostile WebSocket data, the connection is closed with a defined code. Other clients are not affected.
 
-The whole of RFC 6455 is checked by the Autobahn test suite: `make autobahn`.
+The Autobahn test suite checks the complete RFC 6455: `make autobahn`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ BROKEN_FRAMES = {
 
 @pytest.fixture
 async def other_client(bare_server: Server) -> AsyncIterator[Client]:
-    """Check that another client still works afterwards, and that the log has no tracebacks."""
+    """Check after the test that another client still works, and that the log has no tracebacks."""
     async with await logged_in(bare_server) as client:
         yield client
         await still_answers(client)
@@ -123,7 +123,7 @@ async def test_a_flood_of_fragments_ends_the_connection(bare_server: Server) -> 
 
 
 async def test_a_message_of_too_many_fragments_is_closed_at_any_rate(bare_server: Server) -> None:
-    """Empty fragments add no bytes to the message, and sent slowly they are not a flood, but each uses memory."""
+    """Empty fragments do not make a message longer, and are no flood if they are sent slowly. But each uses memory."""
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, b"", fin=False))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):

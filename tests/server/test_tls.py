@@ -36,7 +36,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls_settings(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
-    """The two settings of a server with a certificate for 127.0.0.1."""
+    """The two settings for a server with a certificate for 127.0.0.1."""
     issued = authority.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     for pem in issued.cert_chain_pems:
@@ -75,10 +75,10 @@ async def test_tls_handshakes_have_a_timeout_and_bounded_memory(
     before = psutil.Process(server.process.pid).num_fds()
     async with AsyncExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(address)) for _ in range(2 * limits.TLS_HANDSHAKES)]
-        # The server closes the connections above the limit, and keeps no descriptor of them.
+        # The server closes the connections above the limit, and closes their descriptors too.
         await until(lambda: sum(_closed_by_server(connection) for connection in silent) >= limits.TLS_HANDSHAKES)
         assert psutil.Process(server.process.pid).num_fds() <= before + limits.TLS_HANDSHAKES
-        # It closes the others after their timeout, and then accepts new clients.
+        # The server closes the other connections after their timeout, and then accepts new clients.
         await until(lambda: all(map(_closed_by_server, silent)))
         trusting_context = ssl.create_default_context()
         authority.configure_trust(trusting_context)
@@ -140,7 +140,7 @@ async def test_sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_o
     async with await Client.connect(server, ssl=trusting_context) as client:
         renewed = authority.issue_cert("127.0.0.1", "booth.example")
         Path(tls_settings["WS_TLS_CERT"]).write_bytes(b"".join(pem.bytes() for pem in renewed.cert_chain_pems))
-        server.process.send_signal(signal.SIGHUP)  # the key still belongs to the old certificate
+        server.process.send_signal(signal.SIGHUP)  # the key file still belongs to the old certificate
         server.wait_for_log(
             "ERROR .*SIGHUP: the certificate could not be reloaded; the previous one stays in use: WS_TLS_CERT and WS_TLS_KEY"
         )
@@ -199,7 +199,7 @@ async def test_a_certificate_of_make_cert_is_valid_for_its_names(
     server = new_server(WS_HOST="0.0.0.0", **settings)
     assert "WARNING" not in server.log
     trusting_context = ssl.create_default_context(cafile=settings["WS_TLS_CERT"])
-    trusting_context.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
+    trusting_context.verify_flags |= ssl.VERIFY_X509_STRICT  # Python 3.13 sets this flag by default
     port = server.uri.rpartition(":")[2]
     for name in ("localhost", "127.0.0.1", *machine_names.names(), *machine_names.addresses()):
         url_host = f"[{name}]" if ":" in name else name

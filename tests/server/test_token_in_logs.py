@@ -1,4 +1,4 @@
-"""No log line contains the token, at any level, wherever a client sends it."""
+"""No log line of any level contains the token, even if a client sends the token in an unusual place."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ TOKENS = ["plain-3b1f8c", "a\"quoted'one\\-7d2e", "n\u00f6n-\u00e4scii-\U0001f4f
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[SimulatorProcess]:
-    """A separate camera for the servers of this file, one server at a time."""
+    """A separate camera, which the servers of this file use one after the other."""
     with SimulatorProcess("--cameras", "1", *QUICK) as simulator:
         yield simulator
 
 
 def _forms(token: str) -> set[str]:
-    """How a log could contain the token: unchanged, in JSON, in a repr, in a URL."""
+    """The forms in which a log could contain the token: unchanged, and encoded as in JSON, in a repr or in a URL."""
     reprs = {repr(token)[1:-1], repr(token + "'")[1:-3], repr(token + "'\"")[1:-4], ascii(token)[1:-1]}
     texts = {json.dumps(token)[1:-1], json.dumps(token, ensure_ascii=False)[1:-1]}
     return {token, *reprs, *texts, quote(token)}
@@ -87,7 +87,7 @@ async def _send_everywhere(server: Server, token: str) -> None:
 
 
 async def _broken_handshake(server: Server, header: str) -> None:
-    """Send a handshake with this line, and wait until the server closes the connection."""
+    """Send a handshake with this header line, and wait until the server closes the connection."""
     host, _, port = server.uri.removeprefix("ws://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\n{header}\r\n\r\n".encode())
@@ -104,7 +104,7 @@ async def test_no_log_line_contains_the_token(
     server = new_server(API_TOKEN=token, LOG_LEVEL="DEBUG", NETWORK_CAMERAS=camera.cameras[0].address)
     await _send_everywhere(server, token)
     assert server.stop() == 0
-    assert "config_not_found" in server.log  # errors of clients are logged, with what they sent
+    assert "config_not_found" in server.log  # the log has the errors of clients, which quote the sent text
     assert "[token]" in server.log
     assert [line for line in server.log.splitlines() if any(form in line for form in _forms(token))] == []
 

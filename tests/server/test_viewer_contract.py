@@ -1,4 +1,4 @@
-"""The websockets internals that server/frame_connection.py relies on, and that live view works without them."""
+"""The internals of websockets that server/frame_connection.py uses. Live view also works without these internals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.waiting import until
 
 
 def jpeg_stream() -> Stream:
-    """Frames of a camera that is never opened."""
+    """A stream in the format "jpeg", of a camera that is never opened."""
     camera = DetectedCamera("PTP/IP Camera", "ptpip:127.0.0.1", Capabilities())
     session = Session(camera, SessionOptions(), lambda port, serial: True, lambda event: None)
     return Stream(1, session, 30.0, AS_IS, "jpeg", None)
@@ -45,7 +45,7 @@ def jpeg_stream() -> Stream:
 
 @asynccontextmanager
 async def pair(read: bool = True) -> AsyncIterator[tuple[FrameConnection, ClientConnection]]:
-    """Both ends of a connection. With `read` false, the client does not read at first."""
+    """Both ends of a connection. If `read` is false, the client does not read until the test lets it read."""
     accepted: asyncio.Future[FrameConnection] = asyncio.get_running_loop().create_future()
 
     async def handle(connection: object) -> None:
@@ -158,7 +158,7 @@ async def test_messages_sent_during_a_piece_arrive_complete_after_it(file: Fetch
         assert not connection.takes_frame()
         slot = FrameSlot(connection, jpeg_stream(), lambda reason: None)
         slot.offer(Frame(b"frame", 1, 0))
-        # The library writes its pings at any time.
+        # The websockets library may send a ping at any time.
         ping = asyncio.create_task(connection.ping())
         sending_other = asyncio.create_task(connection.send("also"))
         client.transport.resume_reading()
@@ -227,7 +227,7 @@ async def test_a_cancelled_piece_ends_the_connection(file: FetchedFile) -> None:
 
 @pytest.fixture
 def unknown_internals(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Simulate a websockets version with other internals."""
+    """Simulate a version of websockets with different internals."""
     monkeypatch.setattr(frame_connection, "_NEEDED_INTERNALS", ("no_such_attribute",))
     return caplog
 

@@ -1,4 +1,4 @@
-"""The throttle for wrong tokens: wrong tokens are delayed, the right token is always accepted at once."""
+"""The throttle for wrong tokens: replies to wrong tokens are delayed. The right token is always accepted at once."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_wrong_tokens_over_http_do_not_delay_the_right_token(new_server: C
         wrong = await asyncio.gather(*(asyncio.to_thread(ask, "guess") for _ in range(5)))
         right = [await asyncio.to_thread(ask, TOKEN) for _ in range(LOGIN_COUNT)]
     assert set(wrong) == {429}
-    assert set(right) == {409}  # accepted; there is no camera
+    assert set(right) == {409}  # 409: the token is accepted, and there is no camera
     assert server.stop() == 0
 
 
@@ -110,7 +110,7 @@ async def test_throttling_ends_after_its_window(monkeypatch: pytest.MonkeyPatch)
     for _ in range(auth.FAILURES_A_MINUTE):
         await gate.slow_down("192.0.2.1")
     with pytest.raises(TooManyFailures):
-        await gate.slow_down("192.0.2.1")  # takes a second, longer than the window
+        await gate.slow_down("192.0.2.1")  # this call takes a second, which is longer than the window
     await gate.slow_down("192.0.2.1")
 
 
