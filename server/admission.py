@@ -36,8 +36,8 @@ class Access:
 
     Attributes:
         token: the token that clients must send.
-        origins: allowed origins of web pages, in addition to this server's and this machine's.
-        hosts: host names of this server, in addition to those of this machine.
+        origins: allowed origins of web pages, in addition to the origins of this server and this machine.
+        hosts: host names of this server, in addition to the names of this machine.
         proxies: addresses and networks of trusted reverse proxies, whose headers contain the client's address.
     """
 
@@ -48,7 +48,7 @@ class Access:
 
 
 class Handshakes:
-    """Limits the number of TLS handshakes in progress. Each needs memory, and other limits apply only after it.
+    """Limits the number of TLS handshakes in progress. Each handshake needs memory, and other limits apply only later.
 
     During the handshake, good and bad clients cannot be distinguished. So a flood of unfinished handshakes (about 85
     per second) blocks new clients until the flood ends. Existing connections are not affected.
@@ -77,7 +77,7 @@ class Handshakes:
         self._started[id(connection)] = now
 
     def end(self, connection: object) -> None:
-        """Called when the handshake is finished. It does not count any more."""
+        """Called when a handshake is finished. The handshake does not count any more."""
         self._started.pop(id(connection), None)
 
 
@@ -104,7 +104,7 @@ class Admission:
         self._hosts = Hosts((host, *self._access.hosts))
 
     def address_of(self, connection: FrameConnection, request: HttpRequest) -> str:
-        """The address of a client. For a client behind a trusted proxy, it comes from the headers of the request."""
+        """The address of a client. Behind a trusted proxy, the address comes from the headers of the request."""
         return self._proxies.client(connection.address, request.headers)
 
     def refusal(self, request: HttpRequest) -> tuple[http.HTTPStatus, str] | None:
@@ -131,7 +131,7 @@ class Admission:
         """Whether the token is correct. After many wrong tokens, the result for a wrong token is delayed.
 
         Raises:
-            RequestError: rate_limited, there were too many wrong tokens.
+            RequestError: rate_limited, after too many wrong tokens.
         """
         if self.gate.accepts(token):
             return True

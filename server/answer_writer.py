@@ -46,7 +46,7 @@ class AnswerWriter:
         except RequestError as error:
             await self._fail(error)
         except CameraError as error:
-            # The Photonic frontend also stops live view if it is not running. That gets a normal reply, not an error.
+            # The Photonic frontend also sends a stop if live view is not running. Its reply is then not an error.
             if request.dialect is not None and isinstance(error, LiveViewNotRunning):
                 await self._reply(LiveViewStopped(sent=0, dropped=0))
             else:

@@ -67,7 +67,7 @@ def _wire_head(size: int, text: bool) -> bytes:
 
 
 def payload_alone(payload: Parts, text: bool) -> bytes:
-    """The joined parts, without the header of a WebSocket message. The library adds the header when it sends them."""
+    """The joined parts, without the header of a WebSocket message. The library adds the header when it sends."""
     return b"".join(payload)
 
 
@@ -155,7 +155,7 @@ class FrameConnection(ServerConnection):
 
     def _discard_input(self) -> None:
         # If no task takes the messages, the library stops reading from the socket. The client's closing handshake would
-        # then not be noticed. To close a socket with unread data would also reset the connection, possibly before the
+        # then not be noticed. Closing a socket with unread data would also reset the connection, possibly before the
         # client has read the close reason.
         self._discarding = True
         self.transport.resume_reading()
@@ -239,7 +239,7 @@ class FrameConnection(ServerConnection):
             return
         async with self._send_lock:
             if self.state is not State.OPEN:
-                async with self.send_context():  # it waits until the connection is closed, and raises ConnectionClosed
+                async with self.send_context():  # waits until the connection is closed, then raises ConnectionClosed
                     return
             self._between_pieces.clear()
             try:

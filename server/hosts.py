@@ -13,7 +13,7 @@ _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(
 
 
 class Hosts:
-    """The host names: addresses, localhost, the names of this machine, *.local, and those from the settings.
+    """The host names: addresses, localhost, the names of this machine, *.local, and the names from the settings.
 
     Attackers cannot create DNS entries for addresses and .local names.
 

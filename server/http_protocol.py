@@ -104,7 +104,8 @@ class HttpProtocol(ServerProtocol):
     Args:
         max_size: the longest message, in bytes.
         headers: added to every response. A header that the response already has is not replaced.
-        answered: called with the status of the response. After 101, it must read data that has already arrived.
+        answered: called with the status of the response. After 101, the function must read data that has already
+            arrived.
     """
 
     def __init__(self, max_size: int, headers: Mapping[str, str], answered: Callable[[int], None]) -> None:
@@ -124,7 +125,7 @@ class HttpProtocol(ServerProtocol):
                 response.headers[name] = value
         self._requests.request_answered()
         super().send_response(response)
-        # Called only once. Without the reference to the function, this object and the connection can be freed.
+        # The function is called only once. Without the reference to it, this object and the connection can be freed.
         answered, self._answered = self._answered, None
         if answered is not None:
             answered(response.status_code)
@@ -132,7 +133,7 @@ class HttpProtocol(ServerProtocol):
     def send_eof(self) -> None:
         """End the connection.
 
-        After an invalid request, the library would end it without a response, so an error response is sent first.
+        After an invalid request, the library would send no response, so an error response is sent first.
         """
         unreadable = isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof
         if self.state is State.CONNECTING and unreadable and not self.eof_sent:

@@ -39,7 +39,7 @@ class Listener(socket.socket):
 
         Raises:
             BlockingIOError: there is no connection, or none is accepted at the moment.
-            OSError: out of descriptors or memory; asyncio pauses.
+            OSError: there are no free descriptors, or there is no memory. asyncio then pauses.
         """
         # asyncio calls accept() in a loop, also after an error. BlockingIOError ends this loop.
         if time.monotonic() < self._paused_until:

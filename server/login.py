@@ -76,7 +76,7 @@ async def _first_message(client: Client) -> Login:
 async def _check(client: Client, admission: Admission, token: str) -> None:
     if admission.gate.accepts(token):
         return
-    # The reply may be delayed. During this time, the client must not count as one that waits for its login.
+    # The reply may be delayed. Meanwhile, the client must not count as a connection that waits for its login.
     client.leaving = True
     try:
         await admission.check_token(token, client.address)

@@ -1,4 +1,4 @@
-"""The origins of web pages that may connect: this machine, this server, and those from the settings."""
+"""The origins of web pages that may connect: this machine, this server, and the origins from the settings."""
 
 from __future__ import annotations
 

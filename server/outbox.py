@@ -1,4 +1,4 @@
-"""The queue of events for one client. Limits their bytes, and drops events that a newer event replaces."""
+"""The queue of events for one client. Limits the bytes of the events, and drops events that a newer event replaces."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Proxies:
         nearest = peer
         for hop in islice(reversed(chain), _MOST_HOPS):
             address = _address(hop)
-            # This hop is "unknown", an obfuscated name or an invalid value. The last known address is the previous hop.
+            # This hop is "unknown", an obfuscated name or an invalid value. Return the address of the previous hop.
             if address is None:
                 return nearest
             nearest = str(address)

@@ -34,7 +34,7 @@ class Visits:
         self._sum_scheduled = False
 
     def note(self, address: str, words: str) -> None:
-        """Log an action of a client. If its address had a line in this second, only count the action."""
+        """Log an action of a client. If the client's address had a line in the last second, only count the action."""
         loop = asyncio.get_running_loop()
         network, now = network_of(address), loop.time()
         visitor = self._visitors.get(network)

@@ -142,7 +142,7 @@ class Cameras extends EventTarget {
     this.#askedAbout = about;
   }
 
-  /** Read the data regularly, because some cameras send no event when the battery gets low. Pages in the background do not read. */
+  /** Read the camera's data again, because some cameras send no event when the battery gets low. Not done by pages in the background. */
   #poll() {
     if (this.there && !document.hidden && this.selected.state !== "capturing") this.#readInfo();
   }

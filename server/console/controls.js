@@ -134,7 +134,7 @@ class SettingRow {
     this.#control.show(item);
   }
 
-  /** Called when the camera responds again. Clears an error message that a retry can solve. */
+  /** Called when the camera responds again. Clears the message of a failed change if its error was retryable. */
   clearRetryable() {
     if (this.#retryable) this.#fail("");
   }

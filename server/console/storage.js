@@ -56,7 +56,7 @@ class Storage {
     return this.#cameras.command("list_files", { folder, offset, limit });
   }
 
-  /** The first folder below "/" that contains more than a single subfolder. The user need not open the folders above it. */
+  /** Start at "/" and open a subfolder as long as it is the only entry. Resolves to the folder that is reached. */
   async #firstWithFiles() {
     let folder = "/";
     for (;;) {
