@@ -23,7 +23,7 @@ class Command(Generic[PayloadT, ReplyT]):
 
     Attributes:
         name: the name of the command on the wire.
-        payload, reply: the models of what clients send and get.
+        payload, reply: the models of the payload and of the reply.
         summary: what the command does, in one line.
         example: an example payload.
         example_reply: the reply to the example payload, without status, id and command.

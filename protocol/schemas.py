@@ -15,7 +15,7 @@ _INTEGER, _NUMBER = {"type": "integer"}, {"type": "number"}
 
 
 class _Received(GenerateJsonSchema):
-    """Schemas of received messages. Omits Pydantic's title for each key, because generators would make a type of it."""
+    """Schemas of received messages. Omits Pydantic's titles of keys, because generators would make a type of each."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Always False, because a key needs no title."""
