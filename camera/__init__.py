@@ -1,1 +1,1 @@
-"""Access to cameras: which exist and how to use each one. Independent of websockets and of the protocol."""
+"""Finds the connected cameras and operates each of them. Independent of websockets and of the protocol."""

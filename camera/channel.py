@@ -1,8 +1,8 @@
 """Messages between the server and a camera process: a JSON header, raw bytes and open files over a socketpair.
 
-A message starts with two lengths (`>II`: JSON, bytes), followed by both. An open file is passed as a descriptor
-(SCM_RIGHTS). The camera process writes a picture into anonymous memory, and the server reads it from there, so that the
-bytes of the picture are not copied through the socket.
+A message starts with two lengths in bytes (`>II`), of the JSON and of the raw bytes. The JSON and the raw bytes follow.
+An open file is passed as a descriptor (SCM_RIGHTS). The camera process writes a picture into anonymous memory, and the
+server reads the picture from there, so that its bytes are not copied through the socket.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 _LENGTHS = struct.Struct(">II")
 # The largest header is a complete configuration tree (about 300 KB for a Nikon), the largest payload a live-view frame
-# or a thumbnail. A longer message means that the other end is broken.
+# or a thumbnail. A message above this limit means that the other end is broken.
 _LARGEST = 64 * 2**20
 _FDS_A_READ = 8
 _READ_SIZE = 256 * 1024
@@ -39,7 +39,7 @@ class ChannelBroken(Exception):
 
 @dataclass(slots=True)
 class Message:
-    """One message: header, raw bytes, and the open file descriptor if there is one (owned by the receiver)."""
+    """One message: header, raw bytes, and an open file descriptor or None. The receiver must close the descriptor."""
 
     header: dict[str, Any]
     data: bytes = b""
@@ -47,7 +47,7 @@ class Message:
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """The two ends: the server's, which is non-blocking, and the camera process's."""
+    """The two ends of a new channel: first the server's end (non-blocking), then the camera process's end."""
     server_end, process_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     server_end.setblocking(False)
     return server_end, process_end
@@ -74,7 +74,7 @@ class _Decoder:
         self._buffer += data
 
     def next(self) -> Message | None:
-        """The next complete message, or None if it has not arrived completely.
+        """The next message, or None if not all of its bytes have arrived.
 
         Raises:
             ChannelBroken: the stream contains something that is not a message.
@@ -141,7 +141,7 @@ class BlockingChannel:
         return message
 
     def send(self, header: dict[str, Any], data: bytes = b"", fd: int | None = None) -> None:
-        """Send one message; returns when the kernel has accepted all of it. The caller still owns `fd`.
+        """Send one message; returns when the kernel has accepted all of it. The caller must still close `fd`.
 
         Raises:
             ChannelClosed: the server has closed the channel.
@@ -164,7 +164,8 @@ class BlockingChannel:
 class AsyncChannel:
     """The server's end.
 
-    Passes each message to `on_message` in order; calls `on_lost` once when the channel has ended.
+    Calls `on_message` for each message, in the order of arrival. Calls `on_lost` once, when the camera process has
+    closed the channel or has sent invalid data.
     """
 
     def __init__(self, sock: socket.socket, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
@@ -201,14 +202,14 @@ class AsyncChannel:
         message = _encode(header, b"")
         try:
             with suppress(BlockingIOError):
-                message = message[self._socket.send(message) :]  # usually accepts everything
+                message = message[self._socket.send(message) :]  # usually sends the whole message
             if message:
                 await self._loop.sock_sendall(self._socket, message)
         except OSError as error:
             raise ChannelClosed from error
 
     def close(self) -> None:
-        """Close this end and all descriptors that nobody received; does not call `on_lost`."""
+        """Close this end, and received descriptors that belong to no complete message. Does not call `on_lost`."""
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._socket)

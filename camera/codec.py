@@ -35,7 +35,7 @@ def codec(kind: Any) -> Codec:
             union of these. A union may contain at most one member that needs a conversion.
 
     Raises:
-        TypeError: any other type.
+        TypeError: `kind` is another type.
     """
     origin, inner = get_origin(kind), get_args(kind)
     if kind in (str, int, float, bool, None, type(None), Any) or origin is Literal:

@@ -16,12 +16,13 @@ from camera.spawn import run_helper
 _log = logging.getLogger("camera.detection")
 
 _DEADLINE_S = 15.0
-# The first version without eight published vulnerabilities (CVEs) that data from a malicious camera can exploit.
+# The first version of libgphoto2 in which eight published vulnerabilities (CVEs) are fixed. A malicious camera can
+# exploit them with the data that it sends.
 OLDEST = (2, 5, 34)
 
 
 async def detect(drives: bool) -> Detected | None:
-    """The cameras that libgphoto2 finds; None if detection failed, which is logged.
+    """The cameras that libgphoto2 finds. If detection fails, logs a warning and returns None.
 
     Args:
         drives: whether mounted drives with a DCIM folder count as cameras.

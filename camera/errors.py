@@ -1,25 +1,25 @@
 """Camera errors, named by what the caller can do about them.
 
 CameraError
-├── CameraRefused         see the message: the camera or its driver refused for another reason
+├── CameraRefused         read the message: the camera or its driver refused for a reason without its own class
 ├── CameraBusy            wait a moment and try again
 ├── CameraTimeout         the camera did not answer in time; the server opens it again
 ├── CameraIO              the transfer failed; try again
 │   ├── OutOfStep         the answers no longer match the requests; the server opens the camera again
 │   └── NoPermission      allow the server to use the device
-├── CameraNotFound        choose another port, or plug it in
-├── CameraDisconnected    plug it in or switch it on
-│   └── CameraUnreachable opening it failed, for the reason in `cause`
-├── CameraClaimed         stop the other program
+├── CameraNotFound        choose another port, or plug in the camera
+├── CameraDisconnected    plug in the camera or switch it on
+│   └── CameraUnreachable opening the camera failed, for the reason in `cause`
+├── CameraClaimed         stop the other program that uses the camera
 ├── NotSupported          do not try again
 │   ├── NoDriver          choose another driver
 │   └── ShutterStaysOpen  use capture to release the shutter
 ├── Cancelled             the operation was cancelled on the camera
-├── CaptureUnknown        look at the card before the next capture
+├── CaptureUnknown        check the card before the next capture
 ├── ConfigNotFound        choose another name
 ├── ConfigReadonly        change the camera's mode first
 ├── InvalidValue          choose another value
-│   └── ValueVetoed       the camera kept the value that it had
+│   └── ValueVetoed       the camera reported no error, but has another value
 ├── FileNotFound          choose another file
 │   └── NoImage           take a picture first
 ├── InvalidPath           correct the path
@@ -27,9 +27,10 @@ CameraError
 ├── CardFull              free space on the card
 ├── DiskFull              free space on the server's disk
 ├── FolderNotWritable     allow the server to write to its photo folder
-└── LiveViewNotRunning    start it first
+└── LiveViewNotRunning    start live view first
 
-The program decides by class and attributes. protocol/errors.py creates what clients receive.
+The code that handles an error decides by its class and attributes. protocol/errors.py creates the errors that clients
+receive.
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ class CameraError(Exception):
     """Base class of all errors of a camera.
 
     Attributes:
-        message: what happened and what to do, for people.
-        gp: the error of libgphoto2, if there is one.
-        doing: the operation in one word, for example "capture".
+        message: text for people: what happened and what to do.
+        gp: the error of libgphoto2 that caused this error, if any.
+        doing: the operation that failed, in one word, for example "capture".
         state: the state of the camera, if it is not open.
-        put_back: the settings that were restored after a failed shot.
+        put_back: names of the settings that were restored after a failed shot.
         warnings: further problems, in sentences.
     """
 
@@ -75,7 +76,7 @@ class CameraError(Exception):
 
 
 class CameraRefused(CameraError):
-    """The camera or its driver refused for a reason that has no class of its own."""
+    """The camera or its driver refused the operation, for a reason without its own class."""
 
 
 class CameraBusy(CameraError):
@@ -87,7 +88,7 @@ class CaptureAbandoned(CameraBusy):
 
 
 class NotRecorded(CameraError):
-    """The server cannot record the shot, which its key needs."""
+    """The capture has a key, but the server cannot record the shot. Nothing was done."""
 
 
 class CameraTimeout(CameraError):
@@ -111,7 +112,7 @@ class NoPermission(CameraIO):
 
 @dataclass(eq=False)
 class CameraNotFound(CameraError):
-    """There is no camera on that port; `ports` lists the ports with a camera."""
+    """There is no camera on the requested port; `ports` lists the ports with a camera."""
 
     ports: tuple[str, ...] | None = field(default=None, kw_only=True)
 
@@ -133,14 +134,14 @@ class CameraClaimed(CameraError):
 
 @dataclass(eq=False)
 class NotSupported(CameraError):
-    """This camera or its driver cannot do that; `similar` lists similar names."""
+    """The camera or its driver does not support the request; `similar` lists similar names of settings or drivers."""
 
     config_name: str | None = field(default=None, kw_only=True)
     similar: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
 class Cancelled(CameraError):
-    """The operation was cancelled by the camera or on it."""
+    """The operation was cancelled by the camera, or by a person at the camera."""
 
 
 class NoDriver(NotSupported):
@@ -148,7 +149,7 @@ class NoDriver(NotSupported):
 
 
 class ShutterStaysOpen(NotSupported):
-    """The value would open the shutter or press its button, and nothing would end that."""
+    """The value would open the shutter or press the shutter button, and nothing would close or release it again."""
 
 
 @dataclass(eq=False)
@@ -191,13 +192,13 @@ class InvalidValue(CameraError):
 
 @dataclass(eq=False)
 class ValueVetoed(InvalidValue):
-    """The camera kept another value: `value`."""
+    """The camera reported no error, but the setting has another value: `value`."""
 
     value: ConfigValue = field(default=None, kw_only=True)
 
 
 class FileNotFound(CameraError):
-    """The camera has no such file or folder."""
+    """The camera has no file or folder with this path."""
 
 
 class NoImage(FileNotFound):
@@ -229,7 +230,7 @@ class DiskFull(CameraError):
 
 @dataclass(eq=False)
 class FolderNotWritable(CameraError):
-    """The server cannot write to its photo `folder`; `fix` is a command that solves this."""
+    """The server cannot write to its photo `folder`; `fix` is a shell command that solves this, or empty."""
 
     folder: str = field(default="", kw_only=True)
     fix: str = field(default="", kw_only=True)
@@ -240,5 +241,5 @@ class LiveViewNotRunning(CameraError):
 
 
 def kinds(root: type[CameraError] = CameraError) -> list[type[CameraError]]:
-    """The class and all its subclasses."""
+    """`root` and all its direct and indirect subclasses."""
     return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]

@@ -1,9 +1,9 @@
-"""Converts text of a camera that is not UTF-8 to valid text: each invalid byte becomes `%` and two hex digits.
+"""Converts text from a camera that is not valid UTF-8: each invalid byte becomes `%` and two hex digits.
 
 A card that was written by a PC has names in the PC's character set (CP437, CP932), which the card does not specify. The
 escape keeps the bytes, so the escaped name can be converted back: `caf\\x82.jpg` becomes `caf%82.jpg`. Only bytes from
-0x80 to 0xFF are escaped, in capitals, and a `%` that would look like such an escape becomes `%25`. All other names stay
-unchanged.
+0x80 to 0xFF are escaped, with capital hex digits. If a name itself contains text like `%82` or `%25`, this `%` becomes
+`%25`. All other names stay unchanged.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def unescaped(text: str) -> bytes:
 
 
 def read(get: Callable[[], Any]) -> str:
-    """The text that a getter of python-gphoto2 returns; empty if the driver has none."""
+    """The text that a getter of python-gphoto2 returns; empty if the getter returns None."""
     value = read_value(get)
     return "" if value is None else str(value)
 
 
 def read_value(get: Callable[[], Any]) -> Any:
-    """The value of a python-gphoto2 getter.
+    """The value that a getter of python-gphoto2 returns. Text is escaped.
 
-    Some getters decode strictly as UTF-8, others keep invalid bytes (PEP 383).
+    For text that is not UTF-8, some getters raise UnicodeDecodeError, and others return surrogates (PEP 383).
     """
     try:
         value = get()

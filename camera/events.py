@@ -12,7 +12,7 @@ from camera.model import ConfigValue, State
 
 @dataclass(frozen=True, slots=True)
 class CameraConnected:
-    """The camera was found or connected again; `model` is known after it was opened."""
+    """The camera was found or connected again; `model` is None until it was first opened."""
 
     name: str
     model: str | None = None
@@ -34,7 +34,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Problems that will soon stop the camera, in sentences; empty when all are solved."""
+    """Problems that will soon make the camera unusable, one sentence each; empty when all are solved."""
 
     warnings: tuple[str, ...]
 
@@ -56,7 +56,10 @@ class CaptureSaved:
 
 @dataclass(frozen=True, slots=True)
 class CaptureChecked:
-    """The card was checked after a shot with an unknown outcome; `files` is None if that was not possible."""
+    """The card was checked after a shot with an unknown outcome.
+
+    `files` are the new files; None if they could not be determined.
+    """
 
     at: str
     files: tuple[str, ...] | None
@@ -79,7 +82,7 @@ class OtherCamera:
     serial: str
 
 
-# OtherCamera is only for the registry, not for clients.
+# Clients get all of these except OtherCamera, which is for the registry.
 Happening = (
     CameraConnected
     | CameraGone
@@ -101,12 +104,12 @@ class CameraEvent:
     what: Happening
 
 
-# -- events for the layer above
+# -- events from the parts of one camera to its session
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Capabilities (names of `Capabilities`) that cameras of this model turned out to have or not to have."""
+    """For capabilities that were tried (names of `Capabilities`): whether cameras of this model have them."""
 
     model: str
     can: dict[str, bool]
@@ -114,7 +117,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class LiveViewEnded:
-    """Live view ended because of the camera."""
+    """Live view ended, because the camera or its driver no longer provides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class CameraLost:
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """The camera answers again, or no longer answers; reported once for each change."""
+    """The camera answers again, or no longer answers; emitted once for each change."""
 
     reachable: bool
 

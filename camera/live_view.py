@@ -15,14 +15,18 @@ from camera.orientation import Orientation
 
 _log = logging.getLogger("camera.live_view")
 
-# If a page reloads or the next viewer follows soon, live view stays on, so that the mirror does not move twice.
+# Live view stays on this long after the last viewer was removed. If a page reloads or another viewer follows in this
+# time, the mirror does not move twice.
 _LINGER_S = 1.0
 _RESUME_TRIES, _RESUME_PAUSE_S = 5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What is requested from the camera process: the highest frame rate and the orientations of each frame."""
+    """What is requested from the camera process: the highest frame rate in frames per second, and the orientations.
+
+    Each frame is sent once in each of the orientations.
+    """
 
     fps: float
     orientations: frozenset[Orientation]
@@ -42,7 +46,7 @@ class Viewer(Protocol):
         """Accept a frame without waiting, or skip it if the viewer is not ready."""
 
     def ended(self, reason: str) -> None:
-        """There will be no more frames; `reason` is an error code."""
+        """Called when no more frames follow; `reason` is an error code."""
 
 
 class _ViewerState:
@@ -55,11 +59,17 @@ class _ViewerState:
         self._due = 0.0
 
     def offer(self, frame: Frame, now: float, period: float) -> None:
-        """Pass the frame on, unless it is more than half a source frame too early for this viewer."""
+        """Pass the frame to the viewer, unless the viewer's next frame is due more than half a `period` later.
+
+        Args:
+            frame: the frame.
+            now: the current monotonic time.
+            period: seconds between the camera's frames.
+        """
         if now + period / 2 < self._due:
             return
-        # Counting from the due time keeps the average rate. A due time long ago is ignored, because it would cause a
-        # burst.
+        # Counting from the due time, not from now, keeps the average rate. A due time that is long past is not used,
+        # because it would cause a burst of frames.
         self._due = max(self._due, now - period) + 1 / self.viewer.fps
         self.viewer.offer(frame)
 
@@ -68,7 +78,7 @@ class LiveView:
     """The live view of one camera.
 
     Args:
-        switch: starts, changes or stops (None) live view on the camera.
+        switch: starts live view on the camera or changes it; with None, stops it.
     """
 
     def __init__(self, switch: Callable[[Feed | None], Awaitable[None]]) -> None:
@@ -83,7 +93,7 @@ class LiveView:
 
     @property
     def running(self) -> bool:
-        """Whether live view is on, as far as known."""
+        """Whether live view was switched on, and is not known to have ended."""
         return self._feed is not None
 
     @property
@@ -120,7 +130,7 @@ class LiveView:
     def remove(self, viewer: Viewer) -> None:
         """Remove a viewer.
 
-        A second later, live view is reduced to what the others need, or switched off without viewers.
+        A second later, live view is reduced to what the remaining viewers need, or switched off if there are none.
         """
         self._viewers.pop(viewer, None)
         self._left_at = time.monotonic()
@@ -128,7 +138,7 @@ class LiveView:
             self._linger = asyncio.create_task(self._reduce_after_linger(), name="live view linger")
 
     def publish(self, frame: Frame) -> None:
-        """Offer a new frame to all viewers with this orientation whose next frame is due."""
+        """Offer a new frame to all viewers with the orientation of the frame, if their next frame is due."""
         self.last_seq = frame.seq
         now = time.monotonic()
         period = min(now - self._last_at.get(frame.orientation, 0.0), 0.2)
@@ -167,17 +177,17 @@ class LiveView:
             if state.ready:
                 viewer.ended(reason)
             else:
-                state.end_reason = reason  # reported after `started` has returned
+                state.end_reason = reason  # `add` calls the viewer's `ended` after `started` has returned
 
     async def stop(self) -> None:
-        """Cancel a pending switch-off. Releasing the camera is done elsewhere."""
+        """Cancel a pending change of live view. Live view on the camera ends when the camera process is closed."""
         if self._linger is not None:
             self._linger.cancel()
             await asyncio.wait((self._linger,))
 
     async def _reduce_after_linger(self) -> None:
         rest = _LINGER_S
-        while rest > 0:  # viewers may have joined and left in the meantime
+        while rest > 0:  # another viewer may have been removed during the sleep
             await asyncio.sleep(rest)
             rest = self._left_at + _LINGER_S - time.monotonic()
         for _ in range(_RESUME_TRIES):
@@ -187,7 +197,7 @@ class LiveView:
                     return
                 try:
                     await self._switch(wanted)
-                except CameraError as error:  # e.g. busy; retried, because the mirror must not stay up
+                except CameraError as error:  # for example busy; tried again, because the mirror must not stay up
                     _log.info("Live view could not be changed to %s: %s", wanted, error)
                 else:
                     self._feed = wanted

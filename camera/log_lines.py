@@ -7,14 +7,15 @@ import re
 from datetime import datetime
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# For camera processes. The server recognizes their lines by the control character at the start, which no message has.
+# For camera processes. The server recognizes their log lines by the control character at the start, because messages
+# never contain this character.
 PASSED_ON_FORMAT = "\x1e%(levelno)d %(name)s: %(message)s"
 # Control characters of ASCII and Latin-1, Unicode line separators, and characters that change the writing direction.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class OneLine(logging.Formatter):
-    """Writes control characters as escapes such as \\n. Tracebacks keep their lines."""
+    """Writes control characters as escapes such as \\n. Tracebacks keep their line breaks."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The formatted line, followed by a traceback if there is one."""

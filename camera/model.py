@@ -28,14 +28,14 @@ class ConfigItem:
 
     Attributes:
         name: the name without the path, for example "iso".
-        label: the driver's name for people.
+        label: the driver's name of the setting, for people.
         type: the widget type of libgphoto2.
         value: str for text, radio and menu; 0, 1 or 2 (unknown) for toggle; float for range; Unix seconds for date;
             None for button, section, window, and if the camera does not report a value.
         readonly: whether the camera currently rejects changes.
         choices: the allowed values of radio and menu, in the camera's order.
         range: only for range widgets.
-        path: the path in the tree, for example "/main/imgsettings/iso"; empty if the tree was not read.
+        path: the path in the tree, for example "/main/imgsettings/iso"; empty if it is not known.
     """
 
     name: str
@@ -50,11 +50,12 @@ class ConfigItem:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a camera can do: claims of its driver (libgphoto2's abilities), corrected by what was tried.
+    """What a camera can do, as its driver claims (libgphoto2's abilities) and as attempts have shown.
 
     Attributes:
         capture, live_view, config, delete: see the protocol.
-        events: it reports events such as a picture taken with its own button; drivers do not claim this.
+        events: the camera reports events, such as a picture taken with its own button. Drivers make no claim about
+            events.
     """
 
     capture: bool = False
@@ -130,9 +131,9 @@ class Frame:
     Attributes:
         data: the JPEG in the given orientation.
         seq: number of the frame, from 1, counted for each camera since the server started.
-        time_us: when the camera process received it, in microseconds since 1970.
-        orientation: how it was rotated and mirrored.
-        encodings: messages built from this frame, so that each is built only once for all viewers.
+        time_us: when the camera process received the picture, in microseconds since 1970.
+        orientation: how the picture was rotated and mirrored.
+        encodings: messages that contain this frame, so that each message is built only once for all viewers.
     """
 
     data: bytes | memoryview
@@ -142,7 +143,8 @@ class Frame:
     encodings: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
-# libgphoto2 accepts only numeric IPv4 addresses. If one port is given, events still use port 15740.
+# libgphoto2 accepts only numeric IPv4 addresses. The first port is for commands, the second for events. Without a
+# second port, events use port 15740.
 NETWORK_ADDRESS = re.compile(r"ptpip:(\d{1,3}\.){3}\d{1,3}(:\d{1,5}(:\d{1,5})?)?")
 
 _PATH = re.compile(r"(/[^/\x00-\x1f]+)+")
@@ -158,7 +160,7 @@ def camera_path(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
 
 
-# libgphoto2 reports application/x-unknown for some raw formats; browsers and file managers know these types.
+# libgphoto2 reports application/x-unknown for some formats. Browsers and file managers know the types in this table.
 _RAW_TYPES = {
     "cr2": "image/x-canon-cr2",
     "cr3": "image/x-canon-cr3",

@@ -18,15 +18,15 @@ class Orientation:
         return self.rotation != 0 or self.flip
 
     def then(self, other: Orientation) -> Orientation:
-        """Both orientations, one after the other, as one."""
-        # A mirrored picture rotates in the other direction.
+        """The orientation that has the same effect as this one followed by `other`."""
+        # If the picture was mirrored first, the later rotation counts in the other direction.
         rotation = self.rotation - other.rotation if self.flip else self.rotation + other.rotation
         return Orientation(rotation % 360, self.flip != other.flip)
 
 
 AS_IS = Orientation()
 
-# How a viewer displays a picture for each value of the EXIF orientation tag (0x0112, CIPA DC-008).
+# How a picture has to be displayed for each value of the EXIF orientation tag (0x0112, CIPA DC-008).
 BY_EXIF: dict[int, Orientation] = {
     1: Orientation(0),
     2: Orientation(0, True),

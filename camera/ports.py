@@ -20,7 +20,7 @@ _PORT = re.compile(r"usb:(\d{3}),(\d{3})")
 
 
 def signature() -> frozenset[str] | None:
-    """Identifies the set of devices on the USB bus and changes with it; None if the bus cannot be watched."""
+    """A value that changes whenever a USB device is added or removed; None if the USB bus cannot be watched."""
     try:
         entries = list(DEVICES.iterdir())
     except OSError:
@@ -28,7 +28,7 @@ def signature() -> frozenset[str] | None:
     marks = set()
     for entry in entries:
         number = ""
-        with suppress(OSError):  # interfaces have no number, and a device may be removed during the loop
+        with suppress(OSError):  # interfaces have no device number, and a device may be removed during the loop
             number = (entry / "devnum").read_text().strip()
         marks.add(f"{entry.name}:{number}")
     return frozenset(marks)
@@ -41,7 +41,7 @@ def serial_of(port: str) -> str | None:
 
 
 def suspends(port: str) -> Path | None:
-    """The file that enables USB autosuspend for this device, if it is enabled."""
+    """The file that controls USB autosuspend of the device on a port; None if autosuspend is not enabled."""
     device = _device(port)
     if device is not None and _read(device, "power/control") == "auto":
         return device / "power/control"
@@ -57,14 +57,14 @@ def usb_cameras() -> list[str]:
 
 
 def node_of(port: str) -> Path | None:
-    """The device file of a USB port; None for other ports, and if it does not exist."""
+    """The device file of a USB port; None if `port` is not a USB port or the file does not exist."""
     place = _PORT.fullmatch(port)
     node = _NODES / place.group(1) / place.group(2) if place else None
     return node if node is not None and node.exists() else None
 
 
 def forbidden_node(port: str) -> Path | None:
-    """The device file of a USB port, if this user has no permission to read and write it."""
+    """The device file of a USB port, if it exists and this user has no permission to read and write it; else None."""
     node = node_of(port)
     return None if node is None or os.access(node, os.R_OK | os.W_OK) else node
 
@@ -101,7 +101,7 @@ def is_drive(port: str) -> bool:
 
 
 def leads_out(port: str, path: bytes) -> bool:
-    """Whether a path on a drive leads outside the drive through a link; always False for other ports."""
+    """Whether a path on a drive leads outside the drive through a symbolic link; always False for other ports."""
     if not is_drive(port):
         return False
     root = os.path.realpath(os.fsencode(port.removeprefix("disk:")))
@@ -109,7 +109,7 @@ def leads_out(port: str, path: bytes) -> bool:
 
 
 def mounted() -> frozenset[str]:
-    """Identifies the set of mounted drives and changes with it."""
+    """A value that changes whenever a drive is mounted or unmounted."""
     try:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:

@@ -23,10 +23,11 @@ _log = logging.getLogger("camera.process")
 
 OPEN_DEADLINE_S = 35.0
 CLOSE_DEADLINE_S = 5.0
-# The process sends a message every second, but an exchange over PTP/IP can block it for 2.5 s, a busy preview for 3 s.
+# The process sends a message every second, but an exchange over PTP/IP can block it for 2.5 s, and the preview of a
+# busy camera for 3 s.
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5
-# How much a job may extend its deadline: the longest exposure.
+# The most seconds that a progress message may add to the deadline of a job: the longest exposure.
 _LONGEST_EXTENSION_S = 900.0
 
 OnEvent = Callable[[FromCamera], None]
@@ -105,7 +106,7 @@ class CameraProcess:
     async def call(self, verb: Verb, arguments: dict[str, Any], on_progress: OnProgress) -> Any:
         """Call a verb and return its result.
 
-        Each progress message restarts the deadline and adds the time that it asks for.
+        Each progress message restarts the deadline and adds the number of seconds in the message.
 
         Raises:
             CameraError: the error of the camera. CameraTimeout, CameraDisconnected or (if the shutter may have fired)
@@ -155,9 +156,9 @@ class CameraProcess:
         return verb.result(message)
 
     async def close(self, grace: float = CLOSE_DEADLINE_S) -> None:
-        """Release the camera and end the process in order: live view off, camera closed.
+        """Ask the process to switch live view off, close the camera and end.
 
-        Kill it after `grace` seconds.
+        Kills the process if it has not ended after `grace` seconds.
         """
         self._closing = True
         if self._worker.pid is not None:
@@ -227,7 +228,7 @@ class CameraProcess:
         while not self.lost.done():
             await asyncio.sleep(_WATCH_EVERY_S)
             if self._replies:
-                self.last_message_at = loop.time()  # a job has its own deadline
+                self.last_message_at = loop.time()  # not checked during a job, which has its own deadline
             elif loop.time() - self.last_message_at > _SILENCE_S:
                 _log.warning(
                     "%s: no message from the camera process for %.0f s. Killing it.", self.options.port, _SILENCE_S

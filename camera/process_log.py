@@ -53,11 +53,11 @@ class ProcessLog:
     """The stderr of one camera process.
 
     Args:
-        port: of the camera.
-        budget: of the camera.
+        port: the port of the camera.
+        budget: the limit for the log lines of the camera.
 
     Attributes:
-        write_end: the descriptor for the process.
+        write_end: the descriptor that the process gets as its stderr.
 
     Raises:
         OSError: out of descriptors.
@@ -74,7 +74,7 @@ class ProcessLog:
         self._loop.add_reader(self._read_end, self._read)
 
     def started(self) -> None:
-        """Close our copy of the write end, after the process was started or could not be started."""
+        """Close the server's copy of the write end, after the process was started or could not be started."""
         if not self._started:
             self._started = True
             os.close(self.write_end)
@@ -82,7 +82,7 @@ class ProcessLog:
     def close(self) -> None:
         """Log the remaining output and stop reading. The process has ended."""
         self.started()
-        for _ in range(16):  # a pipe holds 64 KiB; the limit matters for a process that cannot be killed
+        for _ in range(16):  # a pipe holds 64 KiB; the limit is for a process that cannot be killed and still writes
             if self._closed or not self._read():
                 break
         self._end()
@@ -97,7 +97,7 @@ class ProcessLog:
             self._end()
             return False
         if self._budget.exhausted:
-            self._budget.take(self._port, data.count(b"\n"))  # counted only, not parsed
+            self._budget.take(self._port, data.count(b"\n"))  # the lines are only counted, not parsed
             self._rest = b""
             return True
         *lines, self._rest = (self._rest + data).split(b"\n")

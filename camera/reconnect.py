@@ -37,11 +37,13 @@ _log = logging.getLogger("camera.reconnect")
 _SLOW_RETRY_S = 8.0
 # The shortest pause between attempts, however often clients request a camera that cannot be opened.
 _SHORTEST_PAUSE_S = 1.0
-# A new process solves most failures, so the first attempt follows at once. A USB reset comes before the third attempt.
+# A new process solves most failures, so the second attempt follows at once. After this many failures, the USB device is
+# reset.
 _RESET_AFTER = 2
-# The kernel gives a device 5 s to respond to its new address.
+# During a reset, the kernel waits up to 5 s for the device to respond to its new address.
 _RESET_DEADLINE_S = 8.0
-# If a camera is lost this soon after opening, this many times in a row, opening it again does not help.
+# If a camera is lost within this many seconds after it was opened, this many times in a row, opening it again does not
+# help.
 _SHORT_CONNECTION_S, _MOST_SHORT_CONNECTIONS = 3.0, 3
 
 FromReconnect = FromCamera | CameraOpened | CameraLost | Reachable | StateMayDiffer | OtherCamera
@@ -53,7 +55,8 @@ class Reconnect:
     Args:
         port, driver_model: the port, and the model in libgphoto2's list.
         options: options for all cameras.
-        expected: whether the camera on a port is the expected one, by its serial number.
+        expected: called with a port and the serial number of the camera on it; returns whether this is the expected
+            camera.
         emit: receives every event.
 
     Attributes:
@@ -64,7 +67,7 @@ class Reconnect:
         library: the libgphoto2 version in the camera process.
         last_error: the last error while opening the camera, or the reason of its loss; None while it is open.
         attempts: number of failed attempts to open it since it was last open.
-        first_try: completes with the first attempt to open it.
+        first_try: completes when the first attempt to open the camera has ended.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class Reconnect:
 
     @property
     def title(self) -> str:
-        """The camera's name for people: as it reports it, otherwise libgphoto2's name."""
+        """The model for people: as the camera reports it; libgphoto2's name until the camera was first opened."""
         return self.identity.model if self.identity is not None else self.driver_model
 
     @property
@@ -131,7 +134,7 @@ class Reconnect:
         self._task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
-        """Release the camera and stop opening it; takes little longer than the close deadline."""
+        """Release the camera and stop opening it; takes little longer than `CLOSE_DEADLINE_S`."""
         self._stopping = True
         self._retry_now.set()
         if self._task is not None:
@@ -187,7 +190,7 @@ class Reconnect:
         return self._process
 
     async def call(self, verb: Verb, arguments: dict[str, Any], on_progress: OnProgress) -> Any:
-        """Call a verb. A reading verb is repeated once if the process was lost during the call.
+        """Call a verb. If the process was lost during the call and the verb allows it, the call is repeated once.
 
         Raises:
             CameraError: the call failed, or the camera could not be opened.
@@ -253,12 +256,12 @@ class Reconnect:
         return process
 
     async def _check_serial(self, process: CameraProcess) -> None:
-        """Check that a camera that reported a serial number before reports one again.
+        """Check that a camera that has reported a serial number earlier reports a serial number again.
 
-        If not, the driver read invalid data.
+        If it reports none, the driver has read invalid data.
 
         Raises:
-            CameraIO: it reports none; its process was killed.
+            CameraIO: the camera reports no serial number; its process was killed.
         """
         known, found = self.identity, process.identity
         if known is not None and known.serial and (found is None or not found.serial):
@@ -275,7 +278,7 @@ class Reconnect:
             if not self._stopping:
                 self._process = None
                 if not process.closing:
-                    self._state = "recovering"  # emitted below with the reason; "ready" is wrong from now on
+                    self._state = "recovering"  # set now, because "ready" is wrong; emitted below with the reason
         self._emit(CameraLost())
         if process.closing:
             _log.info("Camera closed: %s (%s)", self.port, self.title)
@@ -284,7 +287,8 @@ class Reconnect:
         self._emit(StateMayDiffer())
         _log.warning("Camera disconnected: %s (%s). %s", self.port, self.title, reason)
         await process.kill(reason)
-        if reason.gp is not None:  # the camera did not answer the process, so the loss is not only that of the process
+        # With an error of libgphoto2, the camera itself does not answer. Without one, only the process was lost.
+        if reason.gp is not None:
             self._report_gone(True)
         self._short_connections = (
             self._short_connections + 1 if time.monotonic() - opened_at < _SHORT_CONNECTION_S else 0
@@ -300,7 +304,7 @@ class Reconnect:
             await self._pause(pause)
 
     async def _handle_failure(self, error: CameraError) -> None:
-        """Handle a failed attempt: report it, reset the USB device at the second failure, and pause."""
+        """Handle a failed attempt to open the camera: log it, reset the USB device at the second failure, and pause."""
         self.attempts += 1
         quick = self.attempts <= self._options.max_restart_attempts
         pause = 0.0 if self.attempts == 1 else self._options.restart_delay if quick else _SLOW_RETRY_S
@@ -315,7 +319,7 @@ class Reconnect:
         self._set_state("recovering" if quick else "needs_attention")
         self._finish_attempt()
         if self.attempts == _RESET_AFTER and not isinstance(error, CameraClaimed | CameraNotFound):
-            with suppress(OSError):  # the process could not be started; only the pause remains
+            with suppress(OSError):  # without the helper process, there is no reset, only the pause
                 await reset_device(self.port)
         await self._pause(pause)
 
@@ -346,7 +350,7 @@ class Reconnect:
 
 
 def open_error(port: str, error: CameraError) -> CameraError:
-    """The error of an attempt to open a camera; NoPermission if the permission for its device file is missing."""
+    """The error for a failed attempt to open a camera: NoPermission if its device file may not be used, or `error`."""
     node = forbidden_node(port)
     if node is None:
         return error
@@ -357,7 +361,7 @@ def open_error(port: str, error: CameraError) -> CameraError:
 async def reset_device(port: str) -> bool:
     """Reset a USB device, which has the effect of unplugging it briefly; returns whether it was reset.
 
-    Runs in its own process, because the call can block as long as the device does.
+    Runs in its own process, because the system call can block for as long as the device does not respond.
     """
     node = node_of(port)
     if node is None:

@@ -16,10 +16,10 @@ from camera.session import Session
 
 _log = logging.getLogger("camera.registry")
 
-# The longest age of a detection result, if the USB bus cannot be watched.
+# How long a detection result is used before a new detection, if the USB bus cannot be watched.
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
-# The first detection takes 0.25 s, and several seconds on a Raspberry Pi with a slow disk.
+# The first detection usually takes 0.25 s, but several seconds on a Raspberry Pi with a slow disk.
 _FIRST_DETECTION_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
@@ -97,7 +97,8 @@ class Registry:
         """All present cameras in a fixed order: network cameras as configured, then USB by port, then drives."""
         if not self._watching:
             await self._detect()
-        # A newly found camera reports its name and serial number soon.
+        # Wait for newly found cameras, because their names and serial numbers are known after the first attempt to open
+        # them.
         first_tries = [
             session.reconnect.first_try for session in self._sessions.values() if not session.reconnect.first_try.done()
         ]
@@ -121,7 +122,7 @@ class Registry:
         """The camera on a port.
 
         Raises:
-            CameraNotFound: there is none; `ports` lists the ports with a camera.
+            CameraNotFound: there is no camera on this port; `ports` lists the ports with a camera.
         """
         if port not in self._sessions:
             await self.cameras()
@@ -145,11 +146,11 @@ class Registry:
         self._first_detection.set()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
-            if self._current_signature() != self._signature:  # also after a failed detection
+            if self._current_signature() != self._signature:  # also different after a failed detection
                 await self._detect()
 
     def _current_signature(self) -> frozenset[str] | None:
-        """Identifies the set of connected devices and changes with it; None if it cannot be watched."""
+        """A value that changes with the set of connected devices; None if the USB bus cannot be watched."""
         signature = ports.signature()
         return signature | ports.mounted() if signature is not None and self._drives else signature
 
@@ -164,7 +165,7 @@ class Registry:
             found = await self._detect_cameras(self._drives)
             self._detected_at = loop.time()
             if found is None:
-                self._signature = None  # detect again at the next request
+                self._signature = None  # so that the cameras are detected again at the next check or request
                 return
             self._signature = signature
             self._library = found.library
@@ -194,10 +195,10 @@ class Registry:
             await forgotten.stop()
 
     def _returned_session(self, camera: DetectedCamera) -> Session | None:
-        """The unplugged camera that was plugged in again; None if it is a new one.
+        """The session of a camera that was unplugged and is now plugged in again; None for a new camera.
 
-        Found by its serial number, or, if USB reports none, as the only unplugged camera of its model. The latter is a
-        guess that `_expected` corrects once the camera is open. A drive is found by its port.
+        The session is found by the serial number. If USB reports none, the only unplugged camera of the same model is
+        taken. This is a guess, which `_expected` corrects after the camera was opened. A drive is found by its port.
         """
         if camera.serial is not None:
             known = [session for session in self._absent if _same_serial(camera.serial, session)]
@@ -223,7 +224,7 @@ class Registry:
     def _reassign_port(self, port: str, serial: str) -> None:
         """Assign a port to the session of the camera that is on it, or to a new session."""
         session = self._sessions[port]
-        if session.status.serial is None:  # the session never belonged to a specific camera
+        if session.status.serial is None:  # the session has never opened a camera with a serial number
             stopping = asyncio.create_task(session.stop(), name=f"stop {port}")
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
@@ -255,7 +256,7 @@ class Registry:
 def _same_serial(serial: str, session: Session) -> bool:
     """Whether a serial number is that of the session.
 
-    USB and PTP report the same number, one of them with leading zeros.
+    USB and PTP report the same number, but one of the two has leading zeros.
     """
     known = {known.lstrip("0") for known in (session.detected.serial, session.status.serial) if known}
     return serial.lstrip("0") in known

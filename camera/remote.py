@@ -29,19 +29,19 @@ R = TypeVar("R")
 Method = Callable[Concatenate["RemoteCamera", P], Coroutine[Any, Any, R]]
 Json = dict[str, Any]
 
-# Called when a job makes progress, with the seconds by which it extends its deadline.
+# Called when a job makes progress, with the number of seconds by which the job extends its deadline.
 OnProgress = Callable[[float], None]
 
 FromCamera = Frame | FileAdded | ConfigChanged | Learned | LiveViewEnded
 
 
 def ignore_progress(needs_s: float) -> None:
-    """Ignore progress."""
+    """Do nothing when a job makes progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of a file on the camera, in anonymous memory. The receiver closes the descriptor."""
+    """The content of a file on the camera, in anonymous memory. The receiver must close the descriptor."""
 
     file: CapturedFile
     sha256: str | None
@@ -68,10 +68,11 @@ class Verb:
     """How a method of `RemoteCamera` is called over the channel.
 
     Attributes:
-        name: of the method.
+        name: the name of the method.
         deadline_s: the longest time without progress; after that the process is killed.
         again: errors after which the call is repeated once, if the process was lost.
-        fires: whether it releases the shutter, so that its outcome is unknown if it is lost after a progress message.
+        fires: whether it releases the shutter. If the process is lost after a progress message of such a call, the
+            outcome of the shot is unknown.
     """
 
     def __init__(self, method: Callable[..., Any], deadline_s: float, again: tuple[type[CameraError], ...]) -> None:
@@ -98,12 +99,12 @@ class Verb:
         return {name: one.encode(values[name]) for name, one in self._parameters.items()}, on_progress
 
     def arguments(self, values: Json, on_progress: OnProgress) -> list[Any]:
-        """The arguments for the function in the process, in its order; the callback is the last."""
+        """The arguments for the function in the process, in the order of its parameters; `on_progress` comes last."""
         arguments = [one.decode(values[name]) for name, one in self._parameters.items()]
         return [*arguments, on_progress] if "on_progress" in self._signature.parameters else arguments
 
     def reply(self, job: int, result: Any) -> Message:
-        """The message with the function's result."""
+        """The reply with the result of the function."""
         if self._result is bytes:
             return Message({"job": job, "result": None}, result)
         if self._result is Content:
@@ -114,7 +115,7 @@ class Verb:
         """The function's result.
 
         Raises:
-            CameraError: the function raised it.
+            CameraError: the function has raised this error.
         """
         if (failure := message.header.get("error")) is not None:
             raise decode_error(failure)
@@ -129,7 +130,7 @@ class Verb:
 _CONTENT = codec(Content)
 _VERBS: dict[str, Verb] = {}
 
-# Reading changes nothing, so it may be repeated in the process that replaces a lost one.
+# For verbs that only read. They change nothing, so a call may be repeated in the process that replaces a lost process.
 _LOST = (CameraDisconnected,)
 
 
@@ -155,7 +156,9 @@ def verb_of(method: Callable[..., Any]) -> Verb:
 
 
 class RemoteCamera:
-    """A camera. It stays usable if its process is lost and replaced. All methods raise CameraError.
+    """A camera, as the server uses it.
+
+    The object stays usable if its process is lost and replaced. All methods raise CameraError.
 
     Args:
         call: calls a verb with arguments in the camera's current process.
@@ -183,7 +186,7 @@ class RemoteCamera:
         Raises ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported.
         """
 
-    @verb(45.0)  # in addition to the exposure
+    @verb(45.0)  # plus the exposure
     async def capture(self, on_progress: OnProgress) -> list[CapturedFile]:
         """Release the shutter once; returns all files of the shot.
 
@@ -200,7 +203,7 @@ class RemoteCamera:
 
     @verb(10.0)
     async def start_live_view(self, fps: float, orientations: frozenset[Orientation], seq: int) -> None:
-        """Send frames as events, or change rate and orientations.
+        """Start to send frames as events, or change their rate and orientations.
 
         Frame numbers continue after `seq`. Raises NotSupported.
         """
@@ -209,7 +212,7 @@ class RemoteCamera:
     async def stop_live_view(self) -> None:
         """Stop sending frames, and switch live view off on the camera."""
 
-    @verb(15.0, again=(*_LOST, CameraIO))  # without receiving data
+    @verb(15.0, again=(*_LOST, CameraIO))  # the longest time in which no data arrives
     async def fetch(
         self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = ignore_progress
     ) -> Content:
@@ -223,7 +226,7 @@ class RemoteCamera:
     async def list_files(self, folder: str) -> FolderContent:
         """The content of a folder, with file sizes. Raises FileNotFound, InvalidPath."""
 
-    # Shorter, because a card is read folder by folder in the background while others wait for the camera.
+    # A shorter deadline, because a card is read folder by folder in the background while clients wait for the camera.
     @verb(15.0)
     async def list_names(self, folder: str) -> FolderNames:
         """The content of a folder without file sizes, which makes it faster. Raises FileNotFound."""
@@ -349,7 +352,7 @@ def failure(job: int, error: CameraError, lost: bool) -> Json:
 
 
 def event(value: FromCamera | Opened | Alive | Lost) -> Message:
-    """The message of an event."""
+    """The message that contains an event."""
     if isinstance(value, Frame):
         head = {
             "seq": value.seq,
@@ -399,7 +402,7 @@ def encode_error(error: CameraError) -> Json:
 
 
 def decode_error(data: Mapping[str, Any]) -> CameraError:
-    """The error from `encode_error`."""
+    """The error that `encode_error` has converted."""
     values = {**data}
     error: CameraError = _ERRORS[values.pop("kind")].decode(values)
     return error

@@ -51,16 +51,16 @@ class Status:
 
     Attributes:
         port: the current port.
-        name: libgphoto2's name of its model, which never changes.
-        identity: as the camera reports it, after it was first opened.
-        can: its capabilities, claimed by the driver and corrected by what was tried.
+        name: libgphoto2's name of the model; it never changes.
+        identity: as the camera reports it; None until it was first opened.
+        can: its capabilities: the claims of the driver, corrected by the results of attempts.
         state, connected: its state, and whether it is open and answers.
         viewers: number of its live-view viewers.
         file_count: number of files on its card; None until they were counted.
         attempts: number of failed attempts to open it since it was last open.
-        last_error: why it is not open.
+        last_error: why it is not open; None while it is open.
         last_io: time of its last successful operation, in seconds since 1970.
-        warnings: problems that will soon stop it.
+        warnings: problems that will soon make it unusable, one sentence each.
         finding: the result of the check after the last shot with an unknown outcome.
     """
 
@@ -90,7 +90,7 @@ class Status:
 
     @property
     def title(self) -> str:
-        """The camera's name for people: as it reports it, otherwise libgphoto2's name."""
+        """The model for people: as the camera reports it; libgphoto2's name until the camera was first opened."""
         return self.model or self.name
 
 
@@ -100,7 +100,8 @@ class Session:
     Args:
         camera: the result of the detection.
         options: options for all cameras.
-        expected: whether the camera on a port is the expected one, by its serial number.
+        expected: called with a port and the serial number of the camera on it; returns whether this is the expected
+            camera.
         emit: receives every event.
 
     Attributes:
@@ -123,7 +124,7 @@ class Session:
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
         self.photos = Photos(options.photos, self._iso, self.exclusive, self._owner, self._from_photos)
         self._upkeep = Upkeep(options, self.exclusive, self._idle_process, self._emit_here)
-        # By model. Kept for new processes, because their drivers make the same wrong claims again.
+        # By model. Kept when the process is replaced, because the driver makes the same wrong claims in the new one.
         self._learned: dict[str, dict[str, bool]] = {}
         self._emit = emit
         self._lock = asyncio.Lock()
@@ -162,8 +163,8 @@ class Session:
         self._start(self._forget_files(), "forget files")
 
     async def stop(self) -> None:
-        """Release the camera and cancel its tasks; takes at most 1.5 s longer than the close deadline."""
-        for task in tuple(self._tasks):  # a task that uses the camera releases it
+        """Release the camera and cancel its tasks; takes at most 1.5 s longer than `CLOSE_DEADLINE_S`."""
+        for task in tuple(self._tasks):  # a cancelled task gives up its access to the camera
             task.cancel()
             await asyncio.wait((task,))
         await self.photos.stop()
@@ -181,7 +182,9 @@ class Session:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[RemoteCamera]:
-        """Exclusive access to the camera, in the order of requests. The result survives the loss of the camera process.
+        """Exclusive access to the camera, in the order of requests.
+
+        The yielded camera stays usable if its process is lost and replaced.
 
         Raises:
             CameraError: the camera could not be opened; attempts continue.
@@ -274,10 +277,11 @@ class Session:
                 assert_never(event)
 
     def _from_photos(self, event: FromPhotos) -> None:
+        # If the process is lost, the state is not emitted here: the event for the loss follows soon.
         process = self.reconnect.current
         if not isinstance(event, StateMayDiffer):
             self._emit_here(event)
-        elif process is None or not process.lost.done():  # the loss of the process is reported soon
+        elif process is None or not process.lost.done():
             self._report_state()
 
     def _report_state(self) -> None:
@@ -297,7 +301,7 @@ class Session:
     async def _resume(self) -> None:
         """Continue after the camera was opened: restart streams, restore the ISO, read the card."""
         await self.live.resume()
-        await self.photos.restore_settings()  # first, because the ISO before a shot may be that of live view
+        await self.photos.restore_settings()  # before _end_preview: the ISO before a shot may be that of live view
         await self._end_preview()
         await self.photos.read_card()
 
@@ -319,6 +323,6 @@ class Session:
             else:
                 await camera.start_live_view(feed.fps, feed.orientations, self.live.last_seq)
                 await self._iso.begin_preview(camera)
-                if process is None or process.lost.done():  # lost while its ISO was set, which ignores errors
+                if process is None or process.lost.done():  # lost in begin_preview, which ignores errors
                     raise CameraDisconnected("The camera was disconnected while live view was starting.")
         self._emit_here(StateChanged("ready" if feed is None else "live"))

@@ -33,11 +33,12 @@ class Upkeep:
     Args:
         options: the keep-alive interval and the memory limit of the process.
         exclusive: gives exclusive access to the camera.
-        idle: the process id, if the camera is open and neither used nor watched; otherwise None.
+        idle: returns the id of the camera process if the camera is open, no job uses it and live view is off; otherwise
+            None.
         emit: receives the warnings when they change.
 
     Attributes:
-        warnings: sentences about problems that will soon stop the camera.
+        warnings: problems that will soon make the camera unusable, one sentence each.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Upkeep:
             for every, work in self._checks:
                 if time.monotonic() >= due[work]:
                     due[work] = time.monotonic() + every
-                    with suppress(CameraError):  # the next use of the camera reports the error
+                    with suppress(CameraError):  # if the error persists, the next command gets it
                         await work()
 
     async def check(self) -> None:

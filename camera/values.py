@@ -1,7 +1,7 @@
 """Converts a value to the type of a configuration widget and checks it before the camera gets it.
 
-libgphoto2 does not check values: a bad one fails at the camera with -1, is ignored, or makes the widget unusable. This
-module uses `ConfigItem` and not gphoto2.
+libgphoto2 does not check values. The camera rejects an invalid value with error -1 or ignores it, or the value makes
+the widget unusable. This module works with `ConfigItem`, without gphoto2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from camera.errors import ConfigReadonly, InvalidValue, NotSupported, ValueVetoe
 from camera.escapes import unescaped
 from camera.model import ConfigItem, ConfigValue
 
-# Names for the same value at several makers (capturetarget).
+# Different names that camera makers use for the same value (of capturetarget).
 _SAME_VALUES: tuple[frozenset[str], ...] = (
     frozenset(("memory card", "card")),
     frozenset(("internal ram", "sdram", "ram")),
@@ -25,7 +25,7 @@ WantedValue = str | int | float | bool
 
 _YES = ("1", "true", "on", "yes")
 _NO = ("0", "false", "off", "no")
-# The allowed deviation from the grid, as a fraction of the step: cameras report a third as 0.333.
+# How far a value may be from the nearest step, as a fraction of the step. Cameras report 1/3 as 0.333.
 _STEP_TOLERANCE = 0.02
 # DATE widgets contain a time_t; the oldest cameras support up to 2**31 - 1.
 _LAST_SECOND = 2**31 - 1
@@ -40,7 +40,7 @@ def reads_unknown(item: ConfigItem) -> bool:
 
 
 def same_value(one: str, other: str) -> bool:
-    """Whether two makers' names mean the same value; f/5.6 and 5.6 do."""
+    """Whether two names mean the same value, for example f/5.6 and 5.6."""
     first, second = one.lower().removeprefix("f/"), other.lower().removeprefix("f/")
     return first == second or any({first, second} <= words for words in _SAME_VALUES)
 
@@ -51,7 +51,7 @@ def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
     Raises:
         ConfigReadonly: the camera does not allow a change now.
         InvalidValue: the setting does not accept the value; the message lists the allowed values.
-        NotSupported: the name is that of a section or window, which have no value.
+        NotSupported: `item` is a section or a window, which has no value.
     """
     if item.type in ("window", "section"):
         raise NotSupported(f"{item.name} is a {item.type} and has no value. Set one of the settings in it.")
@@ -75,7 +75,7 @@ def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
 
 
 def accepted(before: ConfigItem, after: ConfigItem, value: ConfigValue) -> bool:
-    """Whether a camera accepted a written value, as far as reading it back shows.
+    """Whether a camera accepted a written value, judged by the value that was read back.
 
     Args:
         before, after: the setting as read before and after the write.
@@ -118,12 +118,12 @@ def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
 
 
 def _normalized(text: str) -> str:
-    """The text without changes that cameras make: padding and capitals."""
+    """The text without the differences that cameras introduce: padding and capital letters."""
     return " ".join(text.replace("\0", " ").split()).upper()
 
 
 def vetoed(after: ConfigItem) -> ValueVetoed:
-    """The error for a camera that kept another value without an error."""
+    """The error for a setting that has another value after it was written, although the camera reported no error."""
     free = after.type in ("text", "date")
     why = "It does not accept this value." if free else "It may depend on the mode dial or the lens."
     return ValueVetoed(
@@ -153,7 +153,7 @@ def _choice(item: ConfigItem, wanted: WantedValue) -> str:
     if text in item.choices:
         return text
     if not item.choices and isinstance(wanted, str):
-        return _plain_text(item, text)  # some drivers offer a radio without choices; only the camera knows them
+        return _plain_text(item, text)  # some drivers list no choices; only the camera knows them
     if isinstance(wanted, bool):
         words = _YES if wanted else _NO
         matches = [choice for choice in item.choices if choice.lower() in words]

@@ -15,9 +15,10 @@ from store.shots import Outcome
 
 _log = logging.getLogger("camera.photos.card")
 
-# A card has storages, DCIM and folders. The limits protect against a malicious camera with endless folders.
+# A usual path is storage, DCIM, folder, file. The limits protect against a malicious camera with endless folders.
 _DEEPEST, _MOST_FOLDERS, _MOST_FILES = 6, 2000, 100_000
-# If reading the card loses the camera, it is tried this many times, and then not again for this many seconds.
+# After this many failed attempts in a row to read the card, it is not read for this many seconds, because reading may
+# be what makes the camera fail.
 _TRIES, _REST_S = 2, 60.0
 
 # Returns the names of the folders and of the files in a folder of the camera.
@@ -31,7 +32,7 @@ class Finding:
 
     Attributes:
         asked_at: time of the request, in seconds since 1970.
-        files: the new files on the card; None if they are unknown.
+        files: the new files on the card; None if they could not be determined.
         shot: the number of the shot; None if it was not recorded.
     """
 
@@ -71,9 +72,9 @@ class Card:
     """The files on the card of one camera.
 
     Attributes:
-        finding: the result for the last shot with an unknown outcome.
-        settled_at: when the files of the last shot are on the card at the latest, in seconds since 1970.
-        needs_check: there may be a shot with an unknown outcome, or settings to restore.
+        finding: the result of the check after the last shot with an unknown outcome.
+        settled_at: the latest time at which the camera writes the files of the last shot, in seconds since 1970.
+        needs_check: whether there may be a shot with an unknown outcome, or settings to restore.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -85,7 +86,7 @@ class Card:
         self._count = 0
         self._reading = False
         self._checked: Files | None = None  # content of the card at the last check
-        self._changes: list[tuple[bool, str]] = []  # changes while the card is read: whether added, path
+        self._changes: list[tuple[bool, str]] = []  # not yet in _files: whether added, path
         self._unwritten: list[tuple[str, str]] = []
         self._body: Body | None = None
         self._shot: _OpenShot | None = None  # kept in memory too, because the store may not be writable
@@ -100,7 +101,7 @@ class Card:
         return None if self._files is None else self._count
 
     async def begin_shot(self, body: Body, order: Order) -> int | None:
-        """Record that a shot starts now; returns its number, None if that was not possible."""
+        """Record that a shot starts now; returns its number, or None if it could not be recorded."""
         await self._identify(body)
         known = self._known = self._files is not None
         at, added, self._unwritten = now(), self._unwritten, []
@@ -133,7 +134,7 @@ class Card:
         try:
             files = await _read_all(list_folder)
         except CameraError as error:
-            # After a timeout there is no second attempt, because it kills the camera process.
+            # After a timeout there is no second attempt, because a timeout kills the camera process.
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
             _log.info("Card was not read: %s: %s", body.port, error)
             return
@@ -144,7 +145,9 @@ class Card:
             await self._remember(files)
 
     async def check(self, body: Body, list_folder: ListFolder) -> Finding | None:
-        """Determine the outcome of a shot with an unknown outcome, if there is one. `reported` must follow.
+        """Determine the outcome of a shot with an unknown outcome, if there is one.
+
+        The caller must emit the result, and then call `reported`.
 
         Raises:
             CameraDisconnected, CameraIO: the camera was lost during the check; try again later.
@@ -155,7 +158,7 @@ class Card:
         if shot is None:
             records = [record for record in await self._journal.open_shots() if record.outcome is None]
             if records:
-                # Only the last one can be open; a shot starts after the one before was checked.
+                # Only the last shot can be unchecked, because a shot starts only after the previous one was checked.
                 shot = _OpenShot(records[-1].shot, records[-1].asked_at)
                 self.settled_at = records[-1].settled_at or 0.0
                 known = await self._journal.card() if records[-1].card_known else None
@@ -178,18 +181,19 @@ class Card:
         return None
 
     async def reported(self, finding: Finding) -> None:
-        """The result of a check was reported, so that it need not be determined again."""
+        """Record that the result of a check was emitted, so that it is not determined again."""
         outcome: Outcome = "unknown" if finding.files is None else "done" if finding.files else "failed"
         files = [{"camera_filepath": path} for path in finding.files or ()]
         await self._journal.finish(finding.shot, outcome, {"files": files, "message": finding.message}, {})
         self.end_shot()
-        if self._checked is not None:  # not before, because the next check would then find no new file
+        # Not in `check`: if the result was not emitted, the check is repeated, and must find the new files again.
+        if self._checked is not None:
             await self._remember(self._checked)
             self._checked = None
         self.needs_check = False
 
     async def _identify(self, body: Body) -> None:
-        """Forget the data about another camera that was on the same port before. Its shot is still in the journal."""
+        """If another camera was on this port earlier, forget its data. Its shot remains in the journal."""
         old, self._body = self._body, body
         if old is not None and (old.model, old.serial) != (body.model, body.serial):
             self._files, self._shot, self.finding = None, None, None
@@ -243,19 +247,19 @@ class Card:
 async def _new_files(
     known: Mapping[str, AbstractSet[str]] | None, files: Files | None, added_since: set[str]
 ) -> tuple[str, ...] | None:
-    """The paths of new files. None if they cannot be determined, also if the card had files before and now appears empty."""
+    """The paths of new files. None if they cannot be determined, also if a card that had files now appears empty."""
     if known is None or files is None or (any(known.values()) and not any(files.values())):
         return None
     new: list[str] = []
     for folder, names in files.items():
         new += (f"{folder}/{name}" for name in names - known.get(folder, frozenset()))
-        await asyncio.sleep(0)  # one folder at a time, because there may be 50,000 files
+        await asyncio.sleep(0)  # let other tasks run after each folder, because there may be 50,000 files
     here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
     return tuple(sorted({*new, *here}, key=lambda path: (mimetype_of(path) != "image/jpeg", path)))
 
 
 async def _read_all(list_folder: ListFolder) -> Files | None:
-    """The names of all files by folder; None if there are more than the limits."""
+    """The names of all files by folder; None if there are more files or folders than allowed."""
     found: Files = {}
     count = 0
     todo = [""]

@@ -14,12 +14,14 @@ from camera.model import CapturedFile
 from camera.orientation import Orientation
 from camera.remote import RemoteCamera
 
-# A client that reads a file in pieces requests the next piece within seconds, and a photobooth the last shot again.
+# A client that reads a file in pieces requests the next piece within seconds, and a photobooth requests the last shot
+# again.
 _KEEP_S = 60.0
 _KEEP_BYTES = 64 * 2**20
 # Each file needs a file descriptor, whatever its size.
 _KEEP_FILES = 64
-# Shots that exist nowhere else (from the camera's RAM) are kept longer: until newer ones exceed this number of bytes.
+# Shots from the camera's RAM exist nowhere else, so they are kept longer: the oldest is dropped only if all of them
+# together exceed this number of bytes or of files.
 _KEEP_ONLY_COPIES_BYTES = 256 * 2**20
 _KEEP_ONLY_COPIES = 256
 _DIGEST_BYTES = 256 * 1024
@@ -76,11 +78,11 @@ class FetchedFile:
         return digest.hexdigest()
 
     def known_sha256(self, start: int, end: int) -> str | None:
-        """The digest if it is already known, else None."""
+        """The SHA-256 of these bytes if it is already known, else None."""
         return self._sha256 if (start, end) == (0, self.size) else None
 
     def pieces(self, size: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` to `end` (default: all) in pieces of `size` bytes; the last one may be shorter."""
+        """The bytes from `start` to `end` (default: all) in pieces of `size` bytes; the last piece may be shorter."""
         end = self.size if end is None else min(end, self.size)
         for offset in range(start, end, size):
             yield self.read(offset, min(size, end - offset))
@@ -92,7 +94,7 @@ class FileCache:
     def __init__(self) -> None:
         self._files: OrderedDict[str, tuple[FetchedFile, float]] = OrderedDict()
         self._only_copies: OrderedDict[str, FetchedFile] = OrderedDict()
-        # How often a name occurred. A path that a client knows must never refer to another picture later.
+        # How often each path was used. A path that a client knows must never refer to another picture later.
         self._names: dict[str, int] = {}
 
     def get(self, path: str) -> FetchedFile | None:
@@ -113,7 +115,7 @@ class FileCache:
         self.forget_old()
 
     def add_only_copy(self, file: FetchedFile) -> str:
-        """Store a file that is no longer on the camera. It gets another path if its name was used before.
+        """Store a file that is no longer on the camera. It gets a new path if an earlier file had the same path.
 
         Returns:
             The path for `get`.
@@ -146,7 +148,7 @@ class FileCache:
     def forget_old(self) -> None:
         """Drop files that were not used for `_KEEP_S`, then the oldest files until the rest is within the limits.
 
-        The limits never drop the newest file, but its age does.
+        The newest file is dropped only because of its age, never because of the limits.
         """
         oldest_allowed = time.monotonic() - _KEEP_S
         total = sum(file.size for file, _ in self._files.values())
@@ -187,9 +189,13 @@ class Downloads:
         return await camera.thumbnail(path, self._orientation)
 
     async def fetch_if_in_ram(self, camera: RemoteCamera, file: CapturedFile) -> CapturedFile:
-        """If a shot is only in the camera's RAM, fetch it before the next shot overwrites it."""
+        """If a shot is only in the camera's RAM, fetch it before the next shot overwrites it.
+
+        Returns:
+            The file, with the path under which it was stored.
+        """
         if not in_ram(file.path):
-            self._fetched.drop(file.path)  # an older file with the same name, from before the card was formatted
+            self._fetched.drop(file.path)  # a stored file with this path is older: the card was formatted
             return file
         fetched = await self._fetch(camera, file.path)
         path = self._fetched.add_only_copy(fetched)
@@ -200,7 +206,8 @@ class Downloads:
         try:
             await camera.delete_file(path)
         except CameraError:
-            # For an only copy an error is expected: the driver may list the file, but the camera no longer has it.
+            # If the server has the only copy, an error is expected: the driver may list the file, but the camera no
+            # longer has it.
             if not self._fetched.is_only_copy(path):
                 raise
         self._fetched.drop(path)

@@ -89,7 +89,7 @@ class PhotoFolder:
         Raises:
             FolderNotWritable: the message has the reason and a solution.
         """
-        # os.path.exists, because it does not raise for a parent folder that may not be read.
+        # os.path.exists, because it does not raise if this user may not read a parent folder.
         existing = next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
         if not os.path.isdir(existing):
             raise self._not_writable(f"{existing} is not a folder")
@@ -98,7 +98,7 @@ class PhotoFolder:
             raise self._not_writable("its file system is read-only" if read_only else None)
 
     def _not_writable(self, reason: str | None, after: str = "") -> FolderNotWritable:
-        """The error; without `reason`, the permission is missing."""
+        """The error for a folder that cannot be written to. Without `reason`, the permission is missing."""
         user, group = os.geteuid(), os.getegid()
         allow = f"sudo install -d -o {user} -g {group} {shlex.quote(str(self.folder))}"
         fix = "" if reason else allow
@@ -149,7 +149,8 @@ class PhotoFolder:
         """Reserve a name for the files of a shot, until `release`.
 
         Returns:
-            The name, with "-2", "-3" and so on if it is reserved, or a file with it and one of the endings exists.
+            The name, with "-2", "-3" and so on if it is already reserved, or if a file with this name and one of the
+            endings exists.
         """
         endings = tuple(endings)
         with self._claiming:
@@ -177,16 +178,16 @@ class PhotoFolder:
         """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
-            name: without ending; "-2", "-3" and so on is added if it exists. Files are never overwritten.
+            name: without ending; "-2", "-3" and so on is added if the file exists. Files are never overwritten.
             ending: with the dot.
             size: the expected number of bytes.
             copy_to: writes the bytes to an open descriptor.
-            abandoned: whether the caller no longer waits; then no file is left.
+            abandoned: returns whether the caller has stopped waiting. If so, no file remains.
 
         Raises:
-            DiskFull: the picture did not fit; no partial file is left.
+            DiskFull: the picture did not fit; no partial file remains.
             FolderNotWritable: the folder is no longer writable.
-            CameraIO: the number of bytes is wrong; no partial file is left.
+            CameraIO: the number of bytes is wrong; no partial file remains.
         """
         temporary = self.folder / f".{os.getpid()}-{secrets.token_hex(8)}{_PARTIAL}"
         try:
@@ -214,13 +215,13 @@ class PhotoFolder:
         return saved
 
     def sweep(self) -> int:
-        """Delete partial files of a killed server, before the first save; returns their number."""
+        """Delete the partial files of a killed server; returns their number. Must be called before the first save."""
         removed = 0
         if self.folder.is_dir():
             for left in self.folder.glob(f".*{_PARTIAL}"):
                 with suppress(OSError):
-                    # Another server may be writing this file. A file with our own process id is from an earlier
-                    # process.
+                    # Another server may be writing this file. A file with the id of this process is from an earlier
+                    # process with the same id.
                     number = left.name[1:].partition("-")[0]
                     in_use = number.isdigit() and int(number) != os.getpid() and _runs(int(number))
                     if not in_use or left.stat().st_mtime < time.time() - _LEFT_OVER_S:
@@ -229,7 +230,10 @@ class PhotoFolder:
         return removed
 
     def _link(self, temporary: Path, name: str, ending: str) -> Path:
-        """Give the file its name. A hard link fails if the name exists, so two saves cannot overwrite each other."""
+        """Give the file its final name.
+
+        A hard link fails if the name exists, so two saves cannot overwrite each other.
+        """
         for attempt in range(1, _MOST_NAMES):
             target = self.folder / (f"{name}{ending}" if attempt == 1 else f"{name}-{attempt}{ending}")
             try:
@@ -254,7 +258,7 @@ class PhotoFolder:
         raise CameraIO(f"The photo folder has no free name like {name}{ending}.")
 
     def _next_counter(self) -> int:
-        """The next number: one more than the highest counter in the folder's file names."""
+        """The next number: at first one more than the highest counter in the folder's file names."""
         if self._counter is None:
             numbers = [0]
             if "{counter" in self._template and self.folder.is_dir():
@@ -266,7 +270,7 @@ class PhotoFolder:
 
 
 def _pattern(template: str) -> str:
-    """A regular expression for names from the template, with the first counter as its group."""
+    """A regular expression for names from the template. Its only group is the first counter."""
     parts, counted = [], False
     for text, field, _, _ in Formatter().parse(template):
         parts.append(re.escape(text))
@@ -307,7 +311,7 @@ def _runs(process: int) -> bool:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # some network file systems do not support it
+        with suppress(OSError):  # some network file systems do not support fsync of a folder
             os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The operator's ISO for live view and for stills: set if the camera accepts it, and always restored."""
+"""The operator's ISO for live view and for stills: set if the camera accepts it, and later restored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class OperatorsIso:
     """The operator's ISO for live view and for stills of one camera; "" keeps the camera's ISO.
 
     Attributes:
-        before_preview: the camera's ISO before live view. Kept across camera processes, so that it can be restored.
+        before_preview: the camera's ISO before live view; None if there is nothing to restore. It is kept when the
+            camera process is replaced.
     """
 
     def __init__(self, preview: str, capture: str) -> None:
@@ -25,7 +26,7 @@ class OperatorsIso:
         self._capture = capture
 
     async def for_still(self, camera: RemoteCamera) -> str | int | float | None:
-        """The ISO for a still without an ISO of its own; None keeps the camera's ISO."""
+        """The ISO for a capture that does not request an ISO; None keeps the camera's ISO."""
         return self._capture if await self._readable_iso(camera, self._capture) else self.before_preview
 
     async def begin_preview(self, camera: RemoteCamera) -> None:
@@ -57,7 +58,7 @@ class OperatorsIso:
             _log.warning("ISO was not restored to %s: %s", iso, error)
 
     async def _readable_iso(self, camera: RemoteCamera, wanted: str) -> ConfigItem | None:
-        """The current ISO of the camera; None if it does not accept the wanted value, which must not stop live view."""
+        """The current ISO of the camera. If the camera does not accept `wanted`, logs a warning and returns None."""
         if not wanted:
             return None
         try:

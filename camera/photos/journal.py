@@ -23,7 +23,7 @@ _log = logging.getLogger("camera.photos.journal")
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What identifies a camera: its model, the serial number that it reports (if any), and its port now."""
+    """What identifies a camera: its model, the serial number that it reports (if any), and its current port."""
 
     model: str
     serial: str | None
@@ -32,7 +32,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked: the client's key (if any), and the request as text that is equal for equal requests."""
+    """The request for a shot: the client's key (if any), and the request as text. Equal requests have equal texts."""
 
     key: str | None = None
     request: str = ""
@@ -41,8 +41,9 @@ class Order:
 class Journals:
     """The journals of all cameras.
 
-    Two cameras may report the same model and serial number, so the port belongs to a camera's identity as well. A camera on
-    USB gets another port whenever it is plugged in: then it is the one that is not in use.
+    Two cameras may report the same model and serial number, so the port is part of a camera's identity as well. A
+    camera on USB gets another port whenever it is plugged in. It is then taken for the camera in the store with this
+    model and serial number that no other journal uses.
     """
 
     def __init__(self, shots: ShotStore) -> None:
@@ -59,10 +60,10 @@ class Journals:
 
         Args:
             user: the journal of the camera.
-            own: the number that it had before.
+            own: the number of this journal until now.
 
         Raises:
-            StoreUnavailable: the number is not known.
+            StoreUnavailable: the store cannot be read or written.
         """
         async with self._choosing:
             return await self._choose(body, user, own)
@@ -90,7 +91,7 @@ class Journals:
 
 
 class Journal:
-    """The records of one camera's shots, from the first that is open."""
+    """Writes the records of one camera's shots, and reads the records that are not closed yet."""
 
     def __init__(self, journals: Journals, shots: ShotStore) -> None:
         self._journals = journals
@@ -115,16 +116,16 @@ class Journal:
     async def begin(
         self, order: Order, asked_at: float, card_known: bool, added: Sequence[tuple[str, str]]
     ) -> int | None:
-        """Record that a shot starts; returns its number, None if that was not possible.
+        """Record that a shot starts; returns its number, or None if it could not be recorded.
 
         Args:
-            order: what was asked.
-            asked_at: seconds since 1970.
+            order: the request.
+            asked_at: the time of the request, in seconds since 1970.
             card_known: whether the content of the card is known.
             added: folder and name of files that are new on the card since the last call.
 
         Raises:
-            NotRecorded: that was not possible, and the order has a key.
+            NotRecorded: the shot could not be recorded, and the order has a key.
         """
         self._shot = None
         if self._camera is not None and self._body is not None:
@@ -148,7 +149,7 @@ class Journal:
                 self._complain(error)
 
     async def released(self, settled_at: float) -> None:
-        """Record that the shutter is being released, and when the files are on the card at the latest."""
+        """Record that the shutter is being released, and the latest time at which the camera writes the files."""
         if self._shot is not None:
             try:
                 await self._shots.released(self._shot, settled_at)
@@ -172,14 +173,14 @@ class Journal:
             self._complain(error)
 
     async def put_back(self, record: ShotRecord, left: Mapping[str, Value]) -> None:
-        """Record which settings before a shot are still to be restored."""
+        """Record the settings that still have to be restored after a shot."""
         try:
             await self._shots.change(record.shot, "closed" if record.outcome and not left else record.state, left)
         except StoreUnavailable as error:
             self._complain(error)
 
     async def open_shots(self) -> list[ShotRecord]:
-        """The shots whose outcome or whose settings are open, oldest first."""
+        """The shots without a known outcome, or with settings to restore, oldest first. Empty if the store fails."""
         if self._camera is None:
             return []
         try:
@@ -199,7 +200,7 @@ class Journal:
                 self._complain(error)
 
     async def card(self) -> dict[str, frozenset[str]] | None:
-        """The recorded content of the card: names by folder; None if it cannot be read."""
+        """The recorded content of the card: names by folder. None if the content cannot be read."""
         if self._camera is None:
             return None
         try:

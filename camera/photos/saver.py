@@ -1,4 +1,7 @@
-"""Saves pictures to the photo folder with deadlines: a folder that hangs, such as one on the network, delays no camera."""
+"""Saves pictures to the photo folder with deadlines.
+
+A folder that hangs, for example because it is on the network, does not delay any camera.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ R = TypeVar("R")
 
 # A folder on the network answers in milliseconds; a sleeping disk needs some seconds to start.
 _LOOK_S = 10.0
-# Without any byte written. fsync of a large file on a slow SD card is one step.
+# The longest time in which no byte is written. fsync of a large file is one step, which takes long on a slow SD card.
 _WRITE_S = 30.0
 
 
@@ -23,8 +26,8 @@ class PhotoSaver:
     """The photo folder for all cameras, for use in the event loop.
 
     Args:
-        folder: the folder, whose methods block.
-        start: runs work in a thread; by default in a new one each time.
+        folder: the folder. Its methods block, so they run in threads.
+        start: runs work in a thread; by default in a new thread each time.
     """
 
     def __init__(self, folder: PhotoFolder, start: Start | None = None) -> None:
@@ -58,9 +61,9 @@ class PhotoSaver:
 
         Args:
             original: the name on the camera.
-            camera, serial: of the camera, for the template.
-            wanted: a name from a client, instead of the template.
-            endings: of the files.
+            camera, serial: the camera's name and serial number, for the template.
+            wanted: a name from a client, which is used instead of the template.
+            endings: the endings of the files.
 
         Raises:
             FolderNotWritable: the folder cannot be read.
@@ -77,7 +80,7 @@ class PhotoSaver:
         return await self._run(_LOOK_S, claim)
 
     def release(self, name: str) -> None:
-        """Release the reserved name. The saved files keep it."""
+        """Release the reserved name. The saved files keep their names."""
         self.folder.release(name)
 
     async def save(self, name: str, ending: str, file: FetchedFile) -> str:

@@ -41,7 +41,7 @@ _log = logging.getLogger("camera.photos.shots")
 # The longest time from the end of the exposure until the files are on the card, in seconds: a slow card and a full buffer.
 _WRITING_S = 10.0
 _LOOK_AGAIN_S = 1.0
-# If restoring the settings of a shot loses the camera this often, they are left as they are.
+# If the camera is lost this many times while the settings of a shot are restored, they are not restored any more.
 _RESTORE_TRIES = 3
 
 
@@ -64,7 +64,7 @@ class PhotoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The camera of the pictures: its name for people, and what identifies it across restarts."""
+    """The camera that the pictures belong to: its name for people, and what identifies it after a restart."""
 
     title: str
     body: Body
@@ -82,10 +82,10 @@ class Photos:
     """Captures with one camera, and the content of its card.
 
     Args:
-        options: for every camera.
+        options: options that apply to all cameras.
         iso: the operator's ISO for stills.
         exclusive: gives exclusive access to the camera.
-        owner: returns the camera's current data.
+        owner: returns the camera's current name and identity.
         emit: receives every event.
 
     Attributes:
@@ -128,7 +128,7 @@ class Photos:
 
         Args:
             request: what the capture should do.
-            on_picture: called with the picture when it was fetched, before it is saved.
+            on_picture: called with the picture after it was fetched, before it is saved.
 
         Raises:
             CaptureUnknown: the shutter may have fired, but no file was found; the card is checked later.
@@ -163,7 +163,7 @@ class Photos:
         except CameraError as error:
             await self._finish(number, "failed", {"error": encode_error(error)}, capture.to_put_back)
             raise
-        except BaseException:  # shutdown or an internal error: whether it fired is unknown
+        except BaseException:  # shutdown or an internal error: whether the shutter fired is unknown
             self._card.needs_check = self._driver_cache_stale = True
             raise
         finally:
@@ -173,7 +173,7 @@ class Photos:
         return replace(shot, number=number)
 
     def _released(self, exposure_s: float) -> None:
-        # Noise reduction takes as long again as the exposure.
+        # The exposure counts twice, because noise reduction in the camera takes as long as the exposure.
         settled_at = now() + 2 * exposure_s + _WRITING_S
         self._card.settled_at = settled_at
         self._start(self._journal.released(settled_at), "record release")
@@ -184,14 +184,14 @@ class Photos:
         self._card.end_shot()
         await self._journal.finish(number, outcome, result, put_back)
         if put_back:
-            self._card.needs_check = True  # before the next shot
+            self._card.needs_check = True  # the settings are restored before the next shot
 
     async def fetch(self, path: str | None, digest: bool = False) -> FetchedFile:
         """A complete file; without a path, the last picture. Raises FileNotFound, InvalidPath.
 
         Args:
-            path: on the camera.
-            digest: whether its SHA-256 will be needed.
+            path: the path on the camera.
+            digest: whether the SHA-256 of the file will be needed.
         """
         if path is None:
             path = self._downloads.last_image
@@ -264,7 +264,7 @@ class Photos:
         task.add_done_callback(self._tasks.discard)
 
     async def _fetch_from_ram(self, path: str) -> None:
-        """Fetch a picture that the camera's own button has left in the camera's RAM, and then report it."""
+        """Fetch a picture, taken with the camera's own button, from the camera's RAM. Then emit FileAdded."""
         try:
             async with self._exclusive() as camera:
                 file = await self._downloads.fetch_if_in_ram(camera, CapturedFile(path, None, mimetype_of(path)))
@@ -289,7 +289,10 @@ class Photos:
     # -- shots with an unknown outcome
 
     async def _check_in_background(self) -> None:
-        """Check the card after a shot with an unknown outcome; if the camera is lost, after the next opening."""
+        """Check the card after a shot with an unknown outcome.
+
+        If the camera is lost, the check is repeated after the next opening.
+        """
         with suppress(CameraError):
             await self.settle()
 
@@ -303,8 +306,8 @@ class Photos:
         await self._journal.identify(self._owner().body)
         await self._restore_settings(camera)
         finding = await self._look(camera)
-        # Without a new file, the camera may still be writing it: the shot is not taken for one that did not fire. The wait is
-        # counted by the monotonic clock and limited, because the clock may have been set since the release.
+        # If there is no new file, the camera may still be writing it, so wait before the shot counts as failed. The
+        # wait uses the monotonic clock and has a limit, because the system clock may have been set since the release.
         longest = self._card.settled_at - (finding.asked_at if finding is not None else 0.0)
         wait_until = time.monotonic() + min(self._card.settled_at - now(), longest)
         while finding is not None and finding.files == () and time.monotonic() < wait_until:
@@ -315,19 +318,19 @@ class Photos:
             _log.warning("%s: %s", self._owner().port, finding.message)
             if finding.files:
                 self._downloads.last_image = finding.files[-1]
-            # Reported before that is recorded: if the server ends in between, it is reported again.
+            # First emit, then record: if the server ends in between, the finding is emitted again after the next start.
             self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot))
             await self._card.reported(finding)
 
     async def restore_settings(self) -> None:
-        """Restore the settings of interrupted shots now; if the camera is lost, after the next opening."""
+        """Restore the settings of interrupted shots. If the camera is lost, this is repeated after the next opening."""
         with suppress(CameraError):
             async with self._exclusive() as camera:
                 await self._journal.identify(self._owner().body)
                 await self._restore_settings(camera)
 
     async def setting_chosen(self, name: str) -> None:
-        """A client has set a setting on purpose, so that no earlier value of it is restored any more."""
+        """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
         await self._journal.identify(self._owner().body)
         for record in await self._journal.open_shots():
             if name in record.put_back:
@@ -338,7 +341,7 @@ class Photos:
         return await self._card.check(self._owner().body, lambda folder: _names(camera, folder))
 
     async def _restore_settings(self, camera: RemoteCamera) -> None:
-        """Restore the settings of shots that could not do it: because of a lost camera, or the end of the server.
+        """Restore the settings that earlier shots did not restore, because the camera was lost or the server ended.
 
         Raises:
             CameraError: the camera was lost; try again later.
@@ -362,7 +365,7 @@ class Photos:
 
 
 def _result(shot: Shot) -> dict[str, Any]:
-    """What the record says about a shot that is done."""
+    """The result of a completed shot, as it is recorded."""
     files = [
         {
             "camera_filepath": one.file.path,
