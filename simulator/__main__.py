@@ -102,7 +102,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process when the process ``parent`` ends. Exits at once if it has already ended."""
+    """Ask the kernel to end this process when the process ``parent`` ends. Exit at once if ``parent`` has ended."""
     if not sys.platform.startswith("linux"):
         sys.exit("python -m simulator: error: --die-with-parent works on Linux only")
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:

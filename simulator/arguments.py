@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from .dialect import InvalidRequest
 
 LONGEST = 86400.0
-"""Seconds. No test takes longer than a day."""
+"""The longest time that a request may contain, in seconds. No test takes longer than a day."""
 
 
 class Arguments:
@@ -50,7 +50,7 @@ class Arguments:
         return None if self._values.get(name) is None else self.text(name)
 
     def choice(self, name: str, allowed: Sequence[str], default: str | None = None) -> str:
-        """One of ``allowed``."""
+        """A text that is one of ``allowed``."""
         value = self._values.get(name, default)
         if not isinstance(value, str) or value not in allowed:
             raise self._wrong(name, ", ".join(allowed))

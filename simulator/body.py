@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class ReleaseRejected(Exception):
-    """The shutter does not open. The subclass is the reason."""
+    """The shutter does not open. The subclass gives the reason."""
 
 
 class Exposing(ReleaseRejected):
@@ -39,7 +39,7 @@ class OutOfFocus(ReleaseRejected):
 
 
 class ShutterListener(Protocol):
-    """Receives the steps of a shot. The maker's dialect emits events to the driver for them."""
+    """The functions that are called at each step of a shot. The maker's dialect emits events to the driver in them."""
 
     def exposure_started(self) -> None:
         """The shutter opened."""
@@ -63,10 +63,10 @@ class Timing:
 
 
 class Body:
-    """The state of a camera. Connections do not change it; it lasts until ``reset`` or the end of the process."""
+    """The state of a camera. It lasts until ``reset`` or the end of the process, also without a connection."""
 
     def __init__(self, identity: Identity, layout: Layout, studio: Studio, faults: Faults, timing: Timing) -> None:
-        """Start in factory state."""
+        """Start in the factory state."""
         self.identity = identity
         self._layout = layout
         self.studio = studio
@@ -79,7 +79,7 @@ class Body:
 
     def reset(self) -> None:
         """Return to the factory state: an empty card, counters at zero, live view off."""
-        # Do not reuse handles: a connected host may still have the old ones.
+        # Do not reuse handles: a connected host may still use the old handles.
         self.card = Card(self._layout, self.card.next_handle())
         self.ram: dict[int, StoredFile] = {}
         self.file_prefix = self._layout.file
@@ -103,7 +103,7 @@ class Body:
         return self.ram.get(handle) or self.card.get(handle)
 
     def free_shots(self, exposure: Exposure) -> int:
-        """Shots like ``exposure`` that still fit on the card."""
+        """The number of shots like ``exposure`` that still fit on the card."""
         return self.card.free_shots(exposures.size(exposure, self.studio))
 
     def switch_live_view(self, on: bool) -> None:
@@ -123,7 +123,7 @@ class Body:
         return await self.studio.live_frame(self.frames, self.identity.serial, time.time_ns() // 1000)
 
     def release(self, exposure: Exposure, listener: ShutterListener) -> asyncio.Task[None]:
-        """Release the shutter. The task that this returns ends when the pictures are stored.
+        """Release the shutter. The returned task ends when the pictures are stored.
 
         Raises:
             ReleaseRejected: The shutter does not open.

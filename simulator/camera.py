@@ -34,7 +34,7 @@ class Camera:
         return f"ptpip:{self._host}:{self.responder.port}:{self.responder.port}"
 
     async def power(self, on: bool) -> None:
-        """Switch on or off. The camera listens on the port of ``start`` each time."""
+        """Switch on or off. The camera always listens on the same port, which ``start`` has chosen."""
         if on and not self.responder.listening:
             await self.responder.start(self._host, self.responder.port)
         elif not on:
@@ -59,7 +59,7 @@ class Camera:
         """Listen on ``port``; 0: any free port.
 
         Raises:
-            OSError: The port is taken.
+            OSError: The port is in use.
         """
         await self.responder.start(self._host, port)
 
@@ -68,7 +68,7 @@ class Camera:
         if self._switching:
             self._switching.cancel()
         self.faults.clear()
-        for stored in self.body.card.files():  # The names will be used again, so a connected driver needs the events.
+        for stored in self.body.card.files():  # Later files get the same names, so a connected driver needs the events.
             self.dialect.file_removed(stored)
         self.body.reset()
         self.dialect.reset()

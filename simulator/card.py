@@ -11,7 +11,7 @@ from .pieces import Pieces
 
 ROOT = 0xFFFFFFFF
 FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2, FORMAT_NEF = 0x3001, 0x3801, 0xB103, 0x3000
-"""PTP object formats. Nikon uses "undefined" for its raw files."""
+"""PTP object formats. Nikon uses "undefined" (0x3000) for its raw files."""
 
 CAPACITY = 16 * 10**9
 """The size of a card in bytes."""
@@ -78,7 +78,7 @@ class Card:
         self.layout = layout
         self.write_protected = False
         self.free_shots_limit: int | None = None
-        """The number of free shots to report; None: the shots that fit."""
+        """The number of free shots to report; None: the number of shots that fit."""
         self.deleted: list[DeletedFile] = []
         """The deleted files, in the order in which they were deleted."""
         self._handles = iter(range(first_file, 2**31))
@@ -153,11 +153,11 @@ class Card:
         return next((stored for stored in self.files() if self.path(stored) == path), None)
 
     def free_bytes(self, shot_size: int) -> int:
-        """Free bytes; ``shot_size``: bytes of the next shot."""
+        """The free bytes on the card; ``shot_size``: the size of the next shot in bytes."""
         if self.free_shots_limit is not None:
             return self.free_shots_limit * shot_size
         return max(0, CAPACITY - sum(len(stored.content) for stored in self._objects.values()))
 
     def free_shots(self, shot_size: int) -> int:
-        """Shots of ``shot_size`` bytes that still fit."""
+        """The number of shots of ``shot_size`` bytes that still fit."""
         return self.free_bytes(shot_size) // max(1, shot_size)

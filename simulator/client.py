@@ -47,7 +47,7 @@ class Control:
         self.close()
 
     def send(self, request: Reply) -> Reply:
-        """Send ``request`` unchanged and return the reply, also if it is an error.
+        """Send ``request`` unchanged and return the reply, also an error reply.
 
         Raises:
             OSError: The connection was lost, or the reply did not come in time.
@@ -85,7 +85,7 @@ class Control:
         self.do("set", camera, property=property, value=value)
 
     def veto(self, property: str, on: bool = True, camera: int = 0) -> None:
-        """Keep the old value when the driver sets ``property``."""
+        """Make the camera keep the old value when the driver sets ``property``; if ``on`` is false, no longer."""
         self.do("veto", camera, property=property, on=on)
 
     def battery(self, level: int, camera: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The commands of the control port: one function for each command, and a table of them."""
+"""The commands of the control port: one function for each command, and a table of the commands."""
 
 from __future__ import annotations
 

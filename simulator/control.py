@@ -1,4 +1,4 @@
-"""The control port: what people do to a camera, and faults. JSON lines over TCP."""
+"""The control port: tests use it to operate a camera as a person does, and to arm faults. JSON lines over TCP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ControlServer:
     """Serves the control port for all cameras of the process."""
 
     def __init__(self, cameras: Sequence[Camera]) -> None:
-        """Control ``cameras``. A request selects one by its index."""
+        """Control ``cameras``. A request selects a camera by its index."""
         self._cameras = cameras
         self._listener = Listener(self._serve, "control")
 

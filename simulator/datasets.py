@@ -15,7 +15,7 @@ _INTEGERS = {INT8: "<b", UINT8: "<B", INT16: "<h", UINT16: "<H", INT32: "<i", UI
 
 
 def integer(type_: int, value: int) -> bytes:
-    """An integer of a PTP data type."""
+    """The bytes of an integer of a PTP data type."""
     return struct.pack(_INTEGERS[type_], value)
 
 
@@ -40,7 +40,7 @@ def plain_bytes(text: str) -> bytes:
 def string(text: str) -> bytes:
     """A PTP string: u8 count of UCS-2 units (NUL included), then the units. An empty string is one zero byte.
 
-    A byte that is not UTF-8 (see `plain_bytes`) becomes the unit of the same number.
+    A byte that is not UTF-8 (see `plain_bytes`) becomes the UCS-2 unit with the same number.
     """
     text = "".join(chr(ord(one) - 0xDC00) if "\udc80" <= one <= "\udcff" else one for one in text)
     if not text:

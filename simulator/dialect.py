@@ -37,7 +37,7 @@ class Dialect(Protocol):
         """Every property by name, with its label or value."""
 
     def change(self, name: str, value: object) -> None:
-        """Change a property on the body, as a person does with its dials.
+        """Change a property on the body, as a person does with the dials.
 
         Raises:
             InvalidRequest: There is no such property or value.
@@ -51,7 +51,7 @@ class Dialect(Protocol):
         """
 
     def vetoed(self) -> Sequence[str]:
-        """The names of the properties that keep their value."""
+        """The names of the vetoed properties."""
 
     def next_exposure(self) -> Exposure:
         """The shot that the settings describe."""

@@ -42,13 +42,13 @@ class RawFormat:
 
 
 CR2 = RawFormat("CR2", FORMAT_CR2, b"CR\x02\0\0\0\0\0")
-"""The signature has the magic number, the version and the offset of the raw data (0: there is none)."""
+"""The signature has the magic number, the version and the offset of the raw data (0: no raw data)."""
 NEF = RawFormat("NEF", FORMAT_NEF, b"")
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What the settings determine of a shot. ``seconds``: exposure time and self-timer."""
+    """The part of a shot that the settings determine. ``seconds``: exposure time plus self-timer."""
 
     kinds: tuple[FileKind, ...]
     to_host: bool
@@ -66,7 +66,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A file of a shot that has no name yet."""
+    """A file of a shot, without a name."""
 
     extension: str
     format: int

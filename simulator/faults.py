@@ -30,16 +30,16 @@ class Kind(StrEnum):
 
 
 BEFORE_OPERATION = frozenset({Kind.SILENT, Kind.LATE, Kind.DROP, Kind.CODE, Kind.BUSY, Kind.GARBAGE})
-"""Occur when an operation arrives."""
+"""The faults that occur when an operation arrives."""
 
 IN_DATA = frozenset({Kind.DROP_MID_DATA, Kind.STALL_MID_DATA})
-"""Occur while an operation sends data to the host; operations without data do not count."""
+"""The faults that occur while an operation sends data to the host; operations without data do not count."""
 
 ON_REPLY = frozenset({Kind.MUTATE})
-"""Occur when the reply to an operation is sent; see ``mutation``."""
+"""The faults that occur when the reply to an operation is sent; see ``mutation``."""
 
 AT_INIT = frozenset({Kind.INIT_FAIL, Kind.INIT_SILENT})
-"""Occur when the driver opens a connection."""
+"""The faults that occur when the driver opens a connection."""
 
 VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
 """How a live-view reply can be malformed; the first is the default. See ``canon.live_view`` and
@@ -48,7 +48,7 @@ VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
 
 @dataclass
 class Fault:
-    """One fault. After ``after`` matching events it occurs ``times`` times; None: no limit."""
+    """One fault. After ``after`` matching events, the fault occurs ``times`` times; None: no limit."""
 
     kind: Kind
     operation: int | None = None
@@ -78,7 +78,7 @@ class Faults:
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Disarm all."""
+        """Disarm all faults."""
         self._faults.clear()
 
     def describe(self) -> list[dict[str, object]]:
@@ -86,11 +86,11 @@ class Faults:
         return [fault.describe() for fault in self._faults]
 
     def armed(self, kind: Kind) -> bool:
-        """Whether a fault of that kind occurs at the next event. This does not count as an event."""
+        """Whether a fault of that kind occurs at the next event. This call does not count as an event."""
         return any(fault.kind == kind and fault.after <= 0 for fault in self._faults)
 
     def take(self, kinds: Collection[Kind], operation: int | None = None) -> Fault | None:
-        """The fault that occurs at this event, if there is one. This counts the event."""
+        """Count an event; returns the fault that occurs at this event, or None."""
         for fault in self._faults:
             if fault.kind not in kinds or fault.operation not in (None, operation):
                 continue

@@ -1,4 +1,4 @@
-"""A TCP listener that owns its connections. After ``stop``, all of them are closed."""
+"""A TCP listener that owns its connections. After ``stop``, all connections are closed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._server:
-            # The kernel accepted it just before the listener stopped.
+            # The kernel accepted this connection just before the listener stopped.
             writer.transport.abort()
             return
         task = asyncio.create_task(self._run(reader, writer))
@@ -68,8 +68,8 @@ class Listener:
 
         def done(_: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            # Not in the task: a task that is cancelled before its first step does not run. After close() this must
-            # not abort, so that what was written is still sent.
+            # Here and not in the task, because a task that is cancelled before its first step does not run. After
+            # close() there must be no abort(), so that the written data is still sent.
             if not writer.is_closing():
                 writer.transport.abort()
 

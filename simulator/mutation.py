@@ -1,7 +1,7 @@
-"""Mutated replies, which a real camera does not send: the same for the same seed, operation and count.
+"""Mutated replies, which a real camera does not send. The same seed, operation and count give the same reply.
 
-Each function gets a random generator and a reply, and yields the packets to send in its place. libgphoto2 reads
-lengths, counts, strings and offsets from a camera; the functions change these.
+Each function gets a random generator and a reply, and yields the packets to send in place of the reply. libgphoto2
+reads lengths, counts, strings and offsets from a camera; the functions change these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Way = Callable[[random.Random, int, Reply], Packets]
 
 _ODD_NUMBERS = (0, 1, 7, 8, 255, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF7, 0xFFFFFFFF)
 _ENDLESS = 64
-"""MiB of a data phase without end: more than a driver should accept, but not too much for a small machine."""
+"""The MiB sent in an endless data phase: more than a driver should accept, but not too much for a small machine."""
 
 _NAMES = (
     "../../../../tmp/escaped.jpg",
@@ -69,7 +69,7 @@ def _longer(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _numbers(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Replace a few aligned numbers of the data, which may be counts, lengths or types, by extreme ones."""
+    """Replace a few aligned numbers of the data, which may be counts, lengths or types, by extreme numbers."""
     data = bytearray(reply.data or b"")
     for _ in range(rng.randint(1, 4)):
         if len(data) >= 4:
@@ -79,14 +79,14 @@ def _numbers(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _strings(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Replace every file name and text by a hostile one."""
+    """Replace every file name and text by a hostile text."""
 
     def ascii_name(match: re.Match[bytes]) -> bytes:
         name = rng.choice(_NAMES).encode("utf-8", "surrogatepass")
         return name[: len(match[0])].ljust(len(match[0]), rng.choice((b"\0", b"/", b"\n", b"\xff")))
 
     def wide(match: re.Match[bytes]) -> bytes:
-        # The data has the number of units before the text, so the number must stay the same.
+        # In the data, the number of units stands before the text, so this number must stay the same.
         units = len(match[0]) // 2
         text = rng.choice(_NAMES).encode("utf-16-le", "surrogatepass")[: 2 * units]
         return text.ljust(2 * units, rng.choice((b"\0", b".", b"/", b"\xd8")))
@@ -163,9 +163,10 @@ WAYS: Mapping[str, Way] = {
     "code": _code,
     "endless": _endless,
 }
-"""By their names in the control port."""
+"""The mutations by their names in the control port."""
 
-# The others break the framing, and then the driver waits for 2.5 s. Most replies should reach its parsers.
+# Most replies should reach the parsers of the driver, so these mutations are used most often. The others break the
+# framing, and then the driver waits for 2.5 s.
 _PARSED = ("bits", "cut", "longer", "numbers", "strings", "noise")
 
 

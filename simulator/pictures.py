@@ -1,4 +1,4 @@
-"""Numbered pictures. Making one takes about a millisecond, because only parts of an encoded picture are replaced."""
+"""Numbered pictures. Each takes about a millisecond, because only parts of an encoded picture are replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 DIGITS = 8
 BALL_POSITIONS = 60
-"""Positions of the ball; they take two seconds at 30 frames/s."""
+"""The number of positions of the ball. At 30 frames/s, its movement takes two seconds."""
 
 LIVE_SIGMA, LIVE_QUALITY = 9.0, 70
 """Noise and JPEG quality that make a 1056x704 live frame about 100 KB (measured)."""
@@ -96,7 +96,7 @@ def _thumbnail_background(size: tuple[int, int]) -> Image.Image:
 
 
 def thumbnail(number: int, words: str, size: tuple[int, int] = THUMBNAIL) -> bytes:
-    """A small JPEG with the same number and text as the large one."""
+    """A small JPEG with the same number and text as the large picture."""
     image = _thumbnail_background(size).copy()
     width, height = size
     image.paste(drawing.label(f"#{number} {words}", width, height // 5), (0, height // 3))
@@ -182,7 +182,7 @@ class Studio:
         return Pieces(numbered.parts(shot, f"{serial}  still", [exif, comment]))
 
     def raw(self, header: bytes) -> Pieces:
-        """A raw file: ``header`` and filler bytes, with the size of a real one."""
+        """A raw file: ``header`` and filler bytes, with the size of a real raw file."""
         size = int(self.still_size[0] * self.still_size[1] * RAW_BYTES_PER_PIXEL)
         count, rest = divmod(max(0, size - len(header)), len(_FILLER))
         return Pieces([header, *[_FILLER] * count, _FILLER[:rest]])

@@ -32,7 +32,7 @@ class SimulatorProcess:
         *options: options of `python -m simulator`, for example "--cameras", "2".
 
     Raises:
-        RuntimeError: it did not start; the reason is on stderr.
+        RuntimeError: the simulator did not start; the reason is on stderr.
     """
 
     def __init__(self, *options: str) -> None:
@@ -40,7 +40,7 @@ class SimulatorProcess:
             [sys.executable, "-m", "simulator", "--die-with-parent", *options],
             cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
             env={name: value for name, value in os.environ.items() if name != "API_TOKEN"},
-            # Ctrl-C at the terminal must not end the simulator: the server releases its cameras first.
+            # Ctrl-C at the terminal must not end the simulator, because the server has to release its cameras first.
             start_new_session=True,
         )  # fmt: skip
         assert self._process.stdout is not None

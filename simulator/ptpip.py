@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MAX_PACKET = 16 * 1024 * 1024
-"""Bytes. libgphoto2 sends data in packets of 64 KiB, so a greater length is an error."""
+"""The largest length in bytes. libgphoto2 sends data in packets of 64 KiB, so a greater length is an error."""
 
 PROTOCOL_VERSION = 0x00010000
 
@@ -141,13 +141,14 @@ class PacketStream:
 
         Raises:
             asyncio.IncompleteReadError: The peer closed the connection.
-            ConnectionResetError: This side closed it.
-            PtpIpError: The length is not valid.
+            ConnectionResetError: This side closed the connection.
+            PtpIpError: The length of the packet is not valid.
         """
         if self._writer.is_closing():
             raise ConnectionResetError
         # The driver sends request, start and data in three small writes, without TCP_NODELAY. Without this option
-        # they wait 40 ms for a delayed acknowledgement (measured). The kernel resets the option.
+        # the writes wait 40 ms for a delayed acknowledgement (measured). The kernel resets the option, so it
+        # is set before each read.
         if _QUICKACK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         length, type_ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))

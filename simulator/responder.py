@@ -1,4 +1,4 @@
-"""The PTP/IP side of one camera: listens, has one session, runs operations and applies faults."""
+"""The PTP/IP side of one camera: listens, serves one session, runs operations and applies faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GARBAGE = b"\xde\xad\xbe\xef" * 16
 
 
 class Responder:
-    """Serves one session. A new session replaces it, so that a driver that was killed does not block the next one."""
+    """Serves one session. A new session replaces it, so that a killed driver does not block the next driver."""
 
     def __init__(self, body: Body, dialect: Dialect, faults: Faults) -> None:
         """Serve ``body`` in ``dialect``."""

@@ -23,7 +23,7 @@ class Setting:
         code: PTP's property code.
         name: libgphoto2's name, such as ``iso``.
         type: a data type of ``datasets``.
-        choices: label (libgphoto2's) to value; empty where any value is allowed.
+        choices: the allowed values by libgphoto2's labels; empty if any value is allowed.
         bounds: lowest value, highest value and step.
     """
 
@@ -36,12 +36,12 @@ class Setting:
     bounds: tuple[int, int, int] | None = None
 
     def label(self, value: Value) -> Value:
-        """The label of ``value``; the value itself where it has none."""
+        """The label of ``value``; the value itself if it has no label."""
         return next((label for label, choice in self.choices.items() if choice == value), value)
 
 
 class BodySettings(ABC):
-    """Values, choices and vetoes of one body. They survive sessions. Events are queued only while a host reads them."""
+    """The values and vetoes of one body, which survive sessions. Events are queued only while a host reads them."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class BodySettings(ABC):
             body: the body whose settings these are.
             settings: every setting by its code.
             computed: the settings whose value follows from the state of the body.
-            dials: those of ``computed`` that can nevertheless be changed on the body.
+            dials: the settings in ``computed`` that can nevertheless be changed on the body.
         """
         self._body = body
         self._settings = settings
@@ -83,7 +83,7 @@ class BodySettings(ABC):
         return computed() if computed else self._values[code]
 
     def label(self, code: int) -> Value:
-        """The label of a property's value; the value itself where it has none."""
+        """The label of a property's value; the value itself if it has no label."""
         return self._settings[code].label(self.value(code))
 
     def number(self, code: int) -> int:
@@ -187,7 +187,7 @@ class BodySettings(ABC):
         self._store(setting, found, by_host=False)
 
     def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets the property; with ``on`` false, no longer.
+        """Keep the old value when the host sets the property; if ``on`` is false, accept new values again.
 
         Raises:
             InvalidRequest: There is no such property.

@@ -1,9 +1,9 @@
 """Replaces parts of a JPEG without encoding the whole picture again.
 
 The entropy-coded data between two restart markers does not depend on the rest of the picture: the DC prediction
-starts again and the bits are padded to a byte. So these blocks can come from another picture with the same quality,
-subsampling and (standard) Huffman tables. Only the numbers of the markers, which count modulo 8, depend on the
-place. Source: ITU-T T.81, E.1.4 and F.1.1.
+starts again and the bits are padded to a byte. So the blocks between two markers can come from another picture with the
+same quality, subsampling and (standard) Huffman tables. Only the numbers of the markers, which count modulo 8, depend
+on the place. Source: ITU-T T.81, E.1.4 and F.1.1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Grid:
 
     @property
     def per_row(self) -> int:
-        """Restart intervals in one row of units."""
+        """The number of restart intervals in one row of units."""
         return self.columns // self.interval
 
 
@@ -67,7 +67,7 @@ def _scan_start(jpeg: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Patch:
-    """JPEG restart intervals of a small picture, for insertion into a larger one. ``width`` is their number in a row."""
+    """JPEG restart intervals of a small picture, for insertion into a larger one. ``width``: intervals in a row."""
 
     intervals: tuple[bytes, ...]
     width: int
@@ -80,7 +80,7 @@ class Patch:
         return cls(tuple(_RESTART.split(scan)), image.width // MCU // grid.interval)
 
     def rows(self) -> int:
-        """Rows of units."""
+        """The number of rows of units."""
         return len(self.intervals) // self.width
 
     def row(self, index: int, phase: int) -> bytes:
@@ -103,10 +103,10 @@ class Slot:
 
 
 class Template:
-    """A picture with slots, which patches fill."""
+    """A picture with slots that patches fill."""
 
     def __init__(self, jpeg: bytes, grid: Grid, slots: Sequence[Slot]) -> None:
-        """Cut ``slots`` out of ``jpeg``. They must not overlap."""
+        """Cut ``slots`` out of ``jpeg``. The slots must not overlap."""
         tables, start = _scan_start(jpeg)
         self.tables = jpeg[tables:start]
         marks = [match.span() for match in _RESTART.finditer(jpeg, start, len(jpeg) - 2)]

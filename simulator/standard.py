@@ -34,7 +34,7 @@ SettingsT = TypeVar("SettingsT", bound=BodySettings)
 
 
 class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
-    """The dialect of one body as far as it is standard PTP. Subclasses add what belongs to a maker.
+    """The part of a body's dialect that is standard PTP. Subclasses add the part of the maker.
 
     An instance exists as long as its body. ``session_ended`` resets what belongs to a session.
     """
@@ -236,11 +236,11 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         self.settings.change(name, value)
 
     def veto(self, name: str, on: bool) -> None:
-        """Keep the old value when the host sets the property; with ``on`` false, no longer."""
+        """Keep the old value when the host sets the property; if ``on`` is false, accept new values again."""
         self.settings.veto(name, on)
 
     def vetoed(self) -> Sequence[str]:
-        """The names of the properties that keep their value."""
+        """The names of the vetoed properties."""
         return self.settings.vetoed()
 
     def next_exposure(self) -> Exposure:

@@ -60,7 +60,7 @@ def directory_size(entries: Sequence[Entry]) -> int:
 
 
 def directory(entries: Sequence[Entry], offset: int, following: int = 0) -> bytes:
-    """A directory at ``offset`` of the file. ``following`` is the offset of the next one; 0: there is no next one."""
+    """A directory at ``offset`` of the file. ``following`` is the offset of the next directory, or 0."""
     heap_start = offset + 6 + 12 * len(entries)
     table, heap = [struct.pack("<H", len(entries))], b""
     for entry in sorted(entries, key=lambda one: one.tag):

@@ -86,13 +86,13 @@ class CanonEos(StandardDialect[CanonSettings]):
         )
 
     def standard_properties(self) -> list[Property]:
-        """The standard properties, without vendor codes: libgphoto2 handles a Canon that has them differently."""
+        """The standard properties, without vendor codes: with them, libgphoto2 would treat this Canon differently."""
         return [
             Property(0xD402, datasets.STRING, self._body.identity.model),
             Property(0xD407, datasets.UINT32, 1),
             Property(0xD406, datasets.STRING, "Unknown Initiator", writable=True),
-            # A real 550D has a flag here. The simulator has a range, so that there is a range widget to test;
-            # libgphoto2 makes a menu of a range with fewer than 128 steps.
+            # A real 550D has a flag here. The simulator has a range instead, so that tests have a range widget. It has
+            # 200 steps, because libgphoto2 makes a menu of a range with fewer than 128 steps.
             Property(0xD303, datasets.UINT8, 1, writable=True, bounds=(0, 200, 1)),
             Property(0x5001, datasets.UINT8, self._body.battery, choices=tuple(props.BATTERY_VALUES)),
         ]
@@ -155,7 +155,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         return self._release(self.next_exposure())
 
     def _out_of_focus(self) -> Reply:
-        # Real bodies reply the same when they are busy (libgphoto2 issue 304).
+        # For this failure, real bodies send the same code as when they are busy (libgphoto2 issue 304).
         return Reply(ResponseCode.DEVICE_BUSY)
 
     async def _autofocus(self, request: Request) -> Reply:
@@ -164,7 +164,8 @@ class CanonEos(StandardDialect[CanonSettings]):
             in_focus = not self._body.faults.armed(Kind.FOCUS_FAILED)
             self.settings.push(events.focus_info([4] if in_focus else []))
         else:
-            # After a half press the driver waits up to 0.1 s for an event. A real body sends metering values; any event will do.
+            # After a half press the driver waits up to 0.1 s for an event. A real body sends metering values, but any
+            # event ends the wait.
             self.settings.announce(props.AVAILABLE_SHOTS)
         return Reply()
 

@@ -1,6 +1,6 @@
 """The event records of a Canon EOS (operation 0x9116): u32 size, u32 code, payload.
 
-Layouts: the offsets libgphoto2 reads (ptp-pack.c, ptp_unpack_EOS_events).
+Source of the layouts: the offsets that libgphoto2 reads (ptp-pack.c, ptp_unpack_EOS_events).
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ def _record(code: int, payload: bytes) -> bytes:
 
 
 def value_changed(code: int, packed: bytes) -> bytes:
-    """A property has a new value."""
+    """The record for a new value of a property."""
     return _record(VALUE_CHANGED, struct.pack("<I", code) + packed)
 
 
 def choices_changed(code: int, packed: Sequence[bytes]) -> bytes:
-    """A property has new choices. Send it after the value of the property: the driver must know the property."""
+    """The record for new choices of a property. Send it after a value, so that the driver knows the property."""
     return _record(CHOICES_CHANGED, struct.pack("<III", code, 3, len(packed)) + b"".join(packed))
 
 
 def status_changed(busy: bool) -> bytes:
-    """A shot has started or is finished."""
+    """The record for the start (``busy`` is true) or the end of a shot."""
     return _record(STATUS_CHANGED, struct.pack("<I", int(busy)))
 
 
 def object_added(stored: StoredFile) -> bytes:
-    """A file is on the card."""
+    """The record for a new file on the card."""
     numbers = (stored.handle, LAYOUT.storage, stored.format, 0, 0, len(stored.content), stored.parent, 0)
     return _record(OBJECT_ADDED, struct.pack("<8I", *numbers) + text(stored.name))
 
 
 def object_removed(handle: int) -> bytes:
-    """A file was deleted from the card."""
+    """The record for a file that was deleted from the card."""
     return _record(OBJECT_REMOVED, struct.pack("<I", handle))
 
 
 def transfer_request(stored: StoredFile) -> bytes:
-    """A file in RAM waits for the host."""
+    """The record for a file in RAM that the host can fetch."""
     numbers = (stored.handle, stored.format, 0, len(stored.content), 0)
     return _record(TRANSFER_REQUEST, struct.pack("<5I", *numbers) + text(stored.name))
 
 
 def focus_info(selected: Sequence[int]) -> bytes:
-    """The focus points (of 9) that are in focus; none after a failure.
+    """The record for the focus points (of 9) that are in focus; none if the autofocus failed.
 
     Layout: u32 size, u16 size - 4, u16 version, u16 points, u16 points in use, four u16 picture sizes, then
     for all points u16 heights, widths, offsets x, offsets y, and a bit for each point that is in focus.

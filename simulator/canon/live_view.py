@@ -9,14 +9,15 @@ _JPEG = 1
 
 
 def live_view_reply(frame: Sequence[bytes], variety: str | None) -> bytes:
-    """The blob with ``frame`` in it, or a malformed one of that ``variety``.
+    """The blob with ``frame`` in it, or a malformed blob of the kind ``variety``.
 
     What libgphoto2 2.5.34 does with malformed blobs (library.c, camera_capture_preview):
 
-    - ``zero_length``, a blob with length 0, and ``too_long``, a picture longer than the reply: it reads the
-      blob again and again, in an endless loop with 100 % CPU.
-    - ``truncated``, the first half of a picture, and ``short``, 56 bytes of it: it delivers them unchanged.
-    - ``no_picture``, a blob of another type: it returns -1.
+    - ``zero_length``, a blob with length 0, and ``too_long``, a picture longer than the reply: libgphoto2
+      reads the blob again and again, in an endless loop with 100 % CPU.
+    - ``truncated``, the first half of a picture, and ``short``, 56 bytes of a picture: libgphoto2
+      delivers these bytes unchanged.
+    - ``no_picture``, a blob of another type: libgphoto2 returns -1.
     """
     picture = b"".join(frame)
     size = len(picture) + 8

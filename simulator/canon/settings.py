@@ -14,7 +14,7 @@ from . import properties as props
 from .properties import SETTINGS
 
 HOST_SHOTS = 9999
-"""Available shots while pictures go to a host that has reported its free space."""
+"""The reported number of available shots, while pictures go to a host that has reported its free space."""
 
 _SCALES: dict[int, float] = {0: 1, 1: 2 / 3, 2: 1 / 2}
 _COMPRESSIONS = {2: "normal", 3: "fine"}
@@ -140,7 +140,8 @@ class CanonSettings(BodySettings):
         self._values[code] = value
         self.announce(code)
         if code == props.EXPOSURE_MODE:
-            # When the driver reads the value of the exposure mode, it forgets the choices (ptp-pack.c), so they are sent again.
+            # When the driver reads the value of the exposure mode, it forgets the choices (ptp-pack.c). So the choices
+            # are sent again.
             for one in (props.EXPOSURE_MODE, props.APERTURE, props.SHUTTER_SPEED):
                 self._announce_choices(one)
         if code in (props.CAPTURE_DESTINATION, props.IMAGE_FORMAT):

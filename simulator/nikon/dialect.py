@@ -1,6 +1,6 @@
 """A Nikon D7100: its identity and its operations.
 
-Codes: libgphoto2's ptp.h. The steps of a shot and of live view: as library.c (camera_nikon_capture,
+Source of the codes: libgphoto2's ptp.h. The steps of a shot and of live view are as library.c (camera_nikon_capture,
 camera_capture_preview) expects them.
 """
 
@@ -25,7 +25,7 @@ from .settings import NikonSettings
 OUT_OF_FOCUS, INVALID_STATUS, NOT_LIVE_VIEW = 0xA002, 0xA004, 0xA00B
 
 WITH_AUTOFOCUS = 0xFFFFFFFE
-"""The first parameter of a release with autofocus; 0xFFFFFFFF is a release without it."""
+"""The first parameter of a release with autofocus; 0xFFFFFFFF is a release without autofocus."""
 
 MIRROR_SECONDS = 0.03
 
@@ -87,7 +87,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         )
 
     def standard_properties(self) -> list[Property]:
-        """All properties: a Nikon reads and writes its own ones with the standard operations."""
+        """All properties, because for a Nikon the standard operations also read and write the maker's properties."""
         return [
             *self.settings.properties(),
             Property(0xD303, datasets.UINT8, 1),
@@ -139,7 +139,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
 
     async def _get_object(self, request: Request) -> Reply:
         reply = await super()._get_object(request)
-        # As on a D750, where the delete that follows does not find the object (libgphoto2 issue 22).
+        # A D750 does the same: the delete operation that follows does not find the object (libgphoto2 issue 22).
         self._drop_from_ram(request.parameter(0))
         return reply
 
@@ -149,7 +149,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return Reply() if any(found) else Reply(ResponseCode.INVALID_HANDLE)
 
     def _drop_from_ram(self, handle: int) -> bool:
-        """Delete a picture in RAM, and emit the next picture of its shot."""
+        """Delete a picture in RAM, and emit the event for the next picture of the same shot."""
         gone = self._body.ram.pop(handle, None)
         if gone:
             others = (stored for stored in self._body.ram.values() if stored.shot == gone.shot)
@@ -164,7 +164,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return self._body.exposing or time.monotonic() < self._busy_until
 
     async def _device_ready(self, request: Request) -> Reply:
-        """Reply busy, or the result of the last operation that took time."""
+        """Reply that the body is busy, or the result of the last operation that took time."""
         if self._busy:
             return Reply(ResponseCode.DEVICE_BUSY)
         outcome, self._outcome = self._outcome, ResponseCode.OK
@@ -231,7 +231,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
     # The steps of a shot: see body.ShutterListener
 
     def exposure_started(self) -> None:
-        """The shutter opened. Live view ends with a shot."""
+        """The shutter opened, which ends live view."""
         self._body.switch_live_view(False)
 
     def picture_stored(self, stored: StoredFile) -> None:
@@ -239,7 +239,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         self.settings.emit(events.OBJECT_ADDED, stored.handle)
 
     def picture_in_ram(self, stored: StoredFile) -> None:
-        """A picture waits for the host. Only the first picture of a shot is emitted at once."""
+        """A picture waits in RAM for the host. Only for the first picture of a shot, the event is emitted at once."""
         if sum(one.shot == stored.shot for one in self._body.ram.values()) == 1:
             self.settings.emit(events.ADDED_IN_RAM, stored.handle)
 
@@ -271,5 +271,5 @@ class NikonDslr(StandardDialect[NikonSettings]):
 
 
 def _vendor_property(code: int) -> bool:
-    """Whether a property is Nikon's own. The device info does not list these."""
+    """Whether a property is Nikon's own. The device info does not list Nikon's own properties."""
     return code & 0xF000 == 0xD000 and not 0xD300 <= code < 0xD500

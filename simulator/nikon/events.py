@@ -11,7 +11,7 @@ ADDED_IN_RAM, COMPLETE_IN_RAM = 0xC101, 0xC102
 
 
 def record(code: int, parameter: int) -> bytes:
-    """One event."""
+    """The record of one event."""
     return struct.pack("<HI", code, parameter)
 
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 HEADER_SIZE = 384
-"""Bytes, as a D7100 sends them. libgphoto2 does not use the size: it searches for the start of the JPEG."""
+"""The size of a D7100's header in bytes. libgphoto2 does not use it, but searches for the start of the JPEG."""
 
 
 def live_view_reply(frame: Sequence[bytes], size: tuple[int, int], variety: str | None) -> bytes:
@@ -14,8 +14,8 @@ def live_view_reply(frame: Sequence[bytes], size: tuple[int, int], variety: str 
 
     The header begins with the size of the picture and of the whole scene in pixels, big-endian; the rest (focus
     areas, level) is zero here. libgphoto2 2.5.34 (library.c, camera_capture_preview) reads no length: it searches
-    for the start and the end of a picture. So ``too_long`` has no effect. The others make it return -1:
-    ``zero_length`` (an empty reply), ``no_picture``, ``truncated`` (the first half of a picture) and ``short``
+    for the start and the end of a picture. So ``too_long`` has no effect. The others make libgphoto2 return
+    -1: ``zero_length`` (an empty reply), ``no_picture``, ``truncated`` (the first half of a picture) and ``short``
     (56 bytes of a picture).
     """
     picture = b"".join(frame)

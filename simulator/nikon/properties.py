@@ -1,7 +1,7 @@
 """The settings of a Nikon D7100: codes, types, choices and factory values.
 
 Codes and values: libgphoto2's ptp.h and config.c, and its record of a real D7100 (cameras/nikon-d7100.txt).
-Labels are libgphoto2's. Over PTP/IP it uses the first Nikon table that has the property, for any model.
+The labels are libgphoto2's. Over PTP/IP, libgphoto2 uses its first Nikon table that has the property, for all models.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def as_fraction(speed: int) -> Fraction:
 EXPOSURE_TIMES: dict[int, int] = {
     exposure_time(over << 16 | under): over << 16 | under for over, under in reversed(_SPEEDS)
 }
-"""The shutter speed that each exposure time sets: the shortest one of those with the same time."""
+"""The shutter speed that each exposure time sets: the shortest speed with this exposure time."""
 
 _TIMES: dict[str, Value] = {f"{value / 10000:.4f}s": value for value in sorted(EXPOSURE_TIMES)}
 

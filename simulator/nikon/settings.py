@@ -14,10 +14,10 @@ from . import events
 from . import properties as props
 
 SCALES = (1, 3 / 4, 1 / 2)
-"""The width of a large, medium and small picture, relative to the sensor."""
+"""The widths of a large, medium and small picture, relative to the sensor."""
 
 _JPEG = {0: "normal", 1: "normal", 2: "fine", 5: "normal", 6: "normal", 7: "fine"}
-"""The compression of the JPEG of each image quality. Basic has the size of normal here."""
+"""The compression of the JPEG for each value of the image quality. "Basic" is the same as "normal" here."""
 
 _WITH_RAW = range(4, 8)
 """The image qualities with a raw file."""
@@ -107,7 +107,7 @@ class NikonSettings(BodySettings):
     # Changes
 
     def _writable(self, setting: Setting) -> bool:
-        """Whether the host may set a property now: the mode dial decides. The host sets the dial in PC mode only."""
+        """Whether the host may set a property now. The mode dial decides; PC mode lets the host set the dial."""
         program = self.number(props.EXPOSURE_PROGRAM)
         if setting.code == props.EXPOSURE_PROGRAM:
             return self.control_mode == 1
@@ -144,12 +144,12 @@ class NikonSettings(BodySettings):
         return {
             props.SHUTTER_SPEED: {props.SHUTTER_SPEED, props.EXPOSURE_TIME},
             props.AUTOFOCUS_MODE: {props.AUTOFOCUS_MODE, props.FOCUS_MODE},
-            # The description of a property contains whether the host may set it.
+            # The description of a property contains whether the host may set it, so these descriptions change.
             props.EXPOSURE_PROGRAM: {code, props.F_NUMBER, props.EXPOSURE_TIME, props.SHUTTER_SPEED},
         }.get(code, {code})
 
     def set_control_mode(self, mode: int) -> None:
-        """1: PC mode, the host may set the mode dial. 0: it may not."""
+        """1: PC mode, in which the host may set the mode dial. 0: the host may not set the mode dial."""
         if mode != self.control_mode:
             self.control_mode = mode
             self.emit(events.PROPERTY_CHANGED, props.EXPOSURE_PROGRAM)
