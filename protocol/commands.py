@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from camera.model import ConfigItem, State, WidgetType
+from camera.model import CapturedFile, ConfigItem, State, WidgetType
 from protocol.frames import StreamFormat
 
 EventName = Literal[
@@ -97,6 +97,17 @@ class ImageFile(BaseModel):
     mimetype: str = Field(description="From the ending of the name, for example image/jpeg.")
     size: int | None = Field(None, description="Bytes; missing if the camera does not report it.")
     saved_path: str | None = Field(None, description="Path of the saved file on the server.")
+
+    @classmethod
+    def of(cls, file: CapturedFile, saved_path: str | None = None) -> ImageFile:
+        """A file in the format of the protocol."""
+        return cls(
+            camera_filepath=file.path,
+            filename=file.filename,
+            mimetype=file.mimetype,
+            size=file.size,
+            saved_path=saved_path,
+        )
 
 
 class CaptureImage(CameraPayload):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -53,3 +54,8 @@ class FrameStream:
 
 
 Answer: TypeAlias = PictureReply[ReplyT] | FileTransfer[ReplyT] | FrameStream | ReplyT
+
+
+def new_mark() -> str:
+    """A mark for a `PictureReply`. It is random, so that no text from a camera or client can be equal to it."""
+    return f"picture-{secrets.token_hex(16)}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from camera.photos.capture import Shot
 from protocol import commands as c
 from protocol.errors import RequestError
+from service.tasks import Tasks
 from store.database import StoreUnavailable
 from store.shots import ShotRecord, ShotStore
 
@@ -46,12 +47,12 @@ class Orders:
 
     Args:
         shots: the records of earlier captures.
-        start: runs work as a task that does not end with its caller.
+        tasks: runs captures, which do not end with their callers.
     """
 
-    def __init__(self, shots: ShotStore, start: Callable[[Awaitable[Taken]], asyncio.Task[Taken]]) -> None:
+    def __init__(self, shots: ShotStore, tasks: Tasks) -> None:
         self._shots = shots
-        self._start = start
+        self._tasks = tasks
         self._running: dict[str, _Running] = {}
         self._used: OrderedDict[str, float] = OrderedDict()
 
@@ -74,7 +75,7 @@ class Orders:
                 f"{_MOST_RUNNING} captures with a key are waiting, and nothing was done.",
                 limit=_MOST_RUNNING,
             )
-        task = self._start(self._once(key, request, capture))
+        task = self._tasks.start(self._once(key, request, capture))
         self._running[key] = _Running(request, task)
         task.add_done_callback(lambda _: self._running.pop(key))
         return task, False

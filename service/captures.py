@@ -1,0 +1,226 @@
+"""The commands that take pictures, and those that report which were taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound
+from camera.model import CapturedFile, mimetype_of
+from camera.photos.capture import CaptureRequest, Shot
+from camera.photos.downloads import FetchedFile, in_ram
+from camera.photos.journal import Order
+from camera.remote import decode_error
+from camera.session import Session
+from protocol import commands as c
+from protocol.base64 import b64encode
+from protocol.errors import RequestError
+from service.answers import PictureReply, new_mark
+from service.caller import Caller
+from service.cameras import Cameras
+from service.orders import Orders, Taken, text_of
+from service.tasks import Tasks
+from store.shots import ShotRecord, ShotStore
+
+
+class Captures:
+    """Takes pictures, each key once, and reads the records of shots.
+
+    Args:
+        cameras: selection of cameras.
+        shots: the records of shots.
+        tasks: runs captures, which do not end with their callers.
+    """
+
+    def __init__(self, cameras: Cameras, shots: ShotStore, tasks: Tasks) -> None:
+        self._cameras = cameras
+        self._shots = shots
+        self._tasks = tasks
+        self._orders = Orders(shots, tasks)
+        self._started_at = time.time()
+
+    async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
+        text = text_of(payload)
+        try:
+            camera = await self._cameras.chosen(payload.port, caller.selected)
+        except (CameraError, RequestError):  # the outcome of an earlier request is known without the camera
+            record = await self._orders.earlier(payload.key, text) if payload.key is not None else None
+            if record is None:
+                raise
+            return await self._repeated(payload, record)
+        request = CaptureRequest(
+            settings=payload.settings,
+            download=payload.download,
+            save=payload.save,
+            filename=payload.filename,
+            keep_on_camera=payload.keep_on_camera,
+            order=Order(payload.key, text),
+            wanted=lambda: payload.key is not None or not caller.left,
+        )
+        fetched: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
+
+        async def capture() -> Shot:
+            return await camera.photos.capture(request, lambda *seen: fetched.set_result(seen))
+
+        taking: asyncio.Task[Taken]
+        if payload.key is None:
+            taking, joined = self._tasks.start(capture()), False
+        else:
+            taking, joined = self._orders.take(payload.key, text, capture)
+        if request.download == "full" and not joined:
+            # The picture is sent to the caller while it is being saved.
+            await asyncio.wait((fetched, taking), return_when=asyncio.FIRST_COMPLETED)
+            if fetched.done():
+                return _with_picture(*fetched.result(), camera, taking)
+        taken = await asyncio.shield(taking)
+        if isinstance(taken, ShotRecord):
+            return await self._repeated(payload, taken)
+        reply = _captured(taken, camera, None).model_copy(update={"repeated": joined or None})
+        if payload.download == "none":
+            return reply
+        return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
+
+    async def _repeated(self, payload: c.CaptureImage, record: ShotRecord) -> c.Captured | PictureReply[c.Captured]:
+        """The answer to a capture whose key an earlier capture had, from the record of that.
+
+        Raises:
+            CameraError: that of the earlier capture.
+        """
+        if record.outcome is None:
+            with suppress(CameraError):
+                await (await self._cameras.registry.by_port(record.port)).photos.settle()
+            record = await self._shots.get(record.shot) or record
+        result = record.result
+        if "error" in result:
+            error = decode_error(result["error"])
+            again = " This is the outcome of an earlier request with the same key. To try again, use a new key."
+            raise replace(error, message=f"{error.message}{again}")
+        if record.outcome != "done":
+            raise CaptureUnknown(result.get("message") or CAPTURE_UNKNOWN)
+        files = [
+            c.ImageFile.of(CapturedFile(path, file.get("size"), mimetype_of(path)), file.get("saved_path"))
+            for file in result["files"]
+            if (path := file["camera_filepath"])
+        ]
+        warnings = list(result.get("warnings", ()))
+        if payload.save and not any(file.saved_path for file in files):
+            warnings.append("The picture was not saved. Save it with capture_image or download it.")
+        path = files[0].camera_filepath
+        picture: FetchedFile | bytes | None = None
+        try:
+            picture = await self._earlier_picture(payload.download, record, files[0])
+        except CameraError as error:
+            warnings.append(f"The picture of the earlier request cannot be read any more: {error}")
+        reply = c.Captured(
+            camera_filepath=path,
+            files=files,
+            timing=c.Timing(**result["timing"]) if "timing" in result else None,
+            warnings=warnings or None,
+            shot=record.shot,
+            repeated=True,
+        )
+        return _with(reply, CapturedFile(path, files[0].size, files[0].mimetype), picture)
+
+    async def _earlier_picture(
+        self, download: c.PictureInReply, record: ShotRecord, file: c.ImageFile
+    ) -> FetchedFile | bytes | None:
+        """The picture or the thumbnail of a recorded shot, from its own camera. Raises CameraError."""
+        if download == "none":
+            return None
+        path = file.camera_filepath
+        # A name in the camera's RAM is used again after a restart.
+        renamed = in_ram(path) and record.asked_at < self._started_at
+        if renamed or not record.result["files"][0].get("on_camera", True):
+            where = f" It was saved as {file.saved_path}." if file.saved_path else ""
+            raise FileNotFound(f"It is no longer on the camera.{where}")
+        # The request may come from a client that has selected another camera meanwhile.
+        camera = await self._cameras.registry.by_port(record.port)
+        if download == "thumbnail":
+            return await camera.photos.thumbnail(path)
+        picture = await camera.photos.fetch(path)
+        if file.size not in (None, picture.size):
+            raise FileNotFound("There is another file with its name on the card.")
+        return picture
+
+    async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
+        since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()
+        return c.ShotList(shots=[_shot_info(record) for record in await self._shots.last(payload.limit, since)])
+
+    async def get_shot(self, caller: Caller, payload: c.GetShot) -> c.ShotReply:
+        record = await self._shots.get(payload.shot)
+        if record is None:
+            raise RequestError("shot_not_found", f"There is no record of shot {payload.shot}.", shot=payload.shot)
+        return c.ShotReply(**_shot_info(record).model_dump())
+
+
+def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:
+    files = [c.ImageFile.of(one.file, one.saved_path) for one in shot.files]
+    first = files[0]
+    return c.Captured(
+        camera_filepath=first.camera_filepath,
+        filename=first.filename if image_b64 else None,
+        mimetype=first.mimetype if image_b64 else None,
+        image_b64=image_b64,
+        files=files,
+        timing=c.Timing(**shot.timing),
+        warnings=[*shot.warnings, *camera.status.warnings] or None,
+        shot=shot.number,
+    )
+
+
+def _with_picture(
+    shot: Shot, picture: FetchedFile, camera: Session, taking: asyncio.Task[Taken]
+) -> PictureReply[c.Captured]:
+    """The answer with a picture, before the rest of the reply is known."""
+    mark = new_mark()
+
+    async def rest() -> c.Captured:
+        taken = await asyncio.shield(taking)
+        assert isinstance(taken, Shot), "its picture was fetched"
+        return _captured(taken, camera, mark)
+
+    return PictureReply(_captured(shot, camera, mark), mark, picture, 0, picture.size, rest)
+
+
+def _with(
+    reply: c.Captured, file: CapturedFile, picture: FetchedFile | bytes | None
+) -> c.Captured | PictureReply[c.Captured]:
+    """The complete reply with the picture or the thumbnail of a file, if there is one."""
+    if picture is None:
+        return reply
+    if isinstance(picture, bytes):
+        return reply.model_copy(
+            update={
+                "filename": file.filename,
+                "mimetype": "image/jpeg",
+                "image_b64": b64encode(picture).decode(),
+            }
+        )
+    mark = new_mark()
+    named = {"filename": file.filename, "mimetype": file.mimetype, "image_b64": mark}
+    return PictureReply(reply.model_copy(update=named), mark, picture, 0, picture.size)
+
+
+def _shot_info(record: ShotRecord) -> c.ShotInfo:
+    result = record.result
+    message = result.get("message") or result.get("error", {}).get("message")
+    if not message:
+        message = "Image captured successfully" if record.outcome == "done" else "The outcome is not known yet."
+    return c.ShotInfo(
+        shot=record.shot,
+        key=record.key,
+        port=record.port,
+        asked_at=datetime.fromtimestamp(record.asked_at, UTC).isoformat(timespec="milliseconds"),
+        state=record.state,
+        outcome=record.outcome,
+        files=[
+            c.ShotFileInfo(**{key: file.get(key) for key in c.ShotFileInfo.model_fields})
+            for file in result.get("files", ())
+        ],
+        settings=json.loads(record.request).get("settings", {}),
+        message=message,
+    )
