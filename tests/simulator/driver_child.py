@@ -1,7 +1,7 @@
-"""A process with one libgphoto2 session: it runs calls from a socket and replies in JSON lines.
+"""A process with one libgphoto2 session. It reads calls from a socket, runs them, and replies with lines of JSON.
 
-A separate process is needed because libgphoto2's PTP/IP driver closes file descriptor 0, and because more than one
-session in the same process is not safe.
+A separate process is needed, because libgphoto2's PTP/IP driver closes file descriptor 0, and because two sessions in one
+process are not safe.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EVENTS = {
 
 
 class Driver:
-    """The available calls; arguments and results are JSON values."""
+    """The calls that a test can make. Their arguments and results are JSON values."""
 
     def __init__(self) -> None:
         self.camera = gp.Camera()
@@ -108,7 +108,7 @@ class Driver:
         self.camera.trigger_capture()
 
     def wait_for(self, kind: str, count: int = 1, seconds: float = 3) -> list[Any]:
-        """Wait for events until ``count`` of that kind came or the time is over."""
+        """Return events of one kind. Waits until ``count`` events have arrived or the time is over."""
         found: list[Any] = []
         end = time.monotonic() + seconds
         while len(found) < count and time.monotonic() < end:
@@ -156,7 +156,7 @@ class Driver:
         self.camera.file_delete(*self.split(path))
 
     def preview(self, count: int = 1, target: str | None = None) -> dict[str, Any]:
-        """Read live-view frames; returns the comment of each, the size of the last, and the total time."""
+        """Read live-view frames. Returns the comment of each frame, the size of the last frame, and the total time."""
         comments: list[str] = []
         size = 0
         begin = time.perf_counter()
@@ -173,7 +173,7 @@ class Driver:
 
 
 def main() -> None:
-    """Run calls until the other side closes the socket."""
+    """Run calls until the other end of the socket is closed."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     driver = Driver()
     with channel, channel.makefile("rb") as lines:

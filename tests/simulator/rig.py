@@ -1,4 +1,4 @@
-"""Processes that the tests use: a simulator, and libgphoto2 in a separate process."""
+"""The processes that the tests use: a simulator, and a process with libgphoto2."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DriverError(Exception):
 
 
 class Driver:
-    """A process with libgphoto2. Methods are those of ``driver_child.Driver``; they raise DriverError."""
+    """A process with libgphoto2. It has the methods of ``driver_child.Driver``, which raise DriverError."""
 
     def __init__(self, config: Path) -> None:
         parent_end, child_end = socket.socketpair()
@@ -44,7 +44,7 @@ class Driver:
         self._lines = parent_end.makefile("rb")
 
     def call(self, name: str, *arguments: Any, timeout: float = 10, **options: Any) -> Any:
-        """Call a method. Raises TimeoutError if libgphoto2 does not return within ``timeout`` seconds."""
+        """Call a method of the process. Raises TimeoutError if it does not return within ``timeout`` seconds."""
         self._socket.settimeout(timeout)
         request = {"name": name, "arguments": arguments, "options": options}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
@@ -60,7 +60,7 @@ class Driver:
         return lambda *arguments, **options: self.call(name, *arguments, **options)
 
     def kill(self) -> None:
-        """Kill the process, as in a crash."""
+        """Kill the process, which simulates a crash."""
         self.process.kill()
         self.process.wait(5)
         self._lines.close()
@@ -68,7 +68,7 @@ class Driver:
 
 
 class Simulator:
-    """A simulator process that is ready."""
+    """A simulator process. It is ready after the constructor returns."""
 
     def __init__(self, *options: str) -> None:
         self.process = subprocess.Popen(
@@ -90,7 +90,7 @@ class Simulator:
         return str(self.addresses[0])
 
     def stop(self) -> str:
-        """End the simulator with SIGTERM; returns its stderr."""
+        """End the simulator with SIGTERM, and return its output to stderr."""
         self.control.close()
         self.process.terminate()
         _, errors = self.process.communicate(timeout=5)
@@ -117,7 +117,7 @@ def failure(call: Callable[[], object]) -> int:
 
 
 def works(driver: Driver) -> bool:
-    """Whether live view, a capture and the info of its file work."""
+    """Check that live view, a capture, and reading the size of the captured file work."""
     driver.preview(2)
     path = driver.capture()
     return path.upper().endswith(".JPG") and bool(driver.info(path)["size"])

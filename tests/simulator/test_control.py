@@ -1,4 +1,4 @@
-"""The control port: its effects, and its errors for invalid requests."""
+"""The control port: the effects of its requests, and the errors for invalid requests."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_a_full_size_still_has_exif_and_can_be_read_at_once_or_in_chunks(
         assert 11e6 < result["size"] < 13e6
         assert result["sha256"] == listed["sha256"]
         driver.kill()
-        # A new driver is needed, because the first one would use its cache.
+        # The first driver would read the file from its cache, so a new driver is needed.
         new_session = new_driver(simulator.address)
         assert new_session.read_pieces(path, listed["size"], 1 << 20) == listed["sha256"]
     image = decoded((tmp_path / "full.jpg").read_bytes())
@@ -247,7 +247,7 @@ def test_the_camera_limits_the_frame_rate(new_driver: Callable[..., Driver]) -> 
         driver = new_driver(simulator.address)
         driver.preview(3)
         assert 0.55 < driver.preview(30)["seconds"] < 0.75
-        # The driver waits for the reply between frames, so there is one request for each frame and no polling.
+        # The camera replies only when the next frame is ready, so the driver sends one request for each frame.
         assert simulator.control.state()["operations"]["0x9153"] == 33
 
 

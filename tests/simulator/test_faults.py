@@ -1,4 +1,4 @@
-"""Each fault of the simulator: the error of libgphoto2, and that the camera works again afterwards."""
+"""Each fault of the simulator: libgphoto2 reports the expected error, and the camera works again afterwards."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.timeout(30)
 
 FOLDER = "/store_00020001/DCIM/100CANON"
 NO_ANSWER = {-7, -10}
-"""I/O error and timeout; which of the two comes is not fixed on PTP/IP."""
+"""I/O error and timeout. On PTP/IP, libgphoto2 may report either error if there is no response."""
 
 
 @pytest.fixture
 def reopened(simulator: Simulator, new_driver: Callable[..., Driver]) -> Callable[[], Driver]:
-    """Open a new session after a fault, with the card as capture target."""
+    """A function that opens a new session after a fault, with the card as capture target."""
 
     def reopen() -> Driver:
         simulator.control.clear()
@@ -127,7 +127,7 @@ def test_a_shot_without_a_file(driver: Driver, control: Control, reopened: Calla
     assert control.state()["shots"] == 1
     control.fault("no_file")
     with pytest.raises(TimeoutError):
-        # libgphoto2 gives up after 90 s.
+        # The test does not wait for the timeout of libgphoto2, which is 90 s.
         driver.call("capture", timeout=0.7)
     driver.kill()
     assert works(reopened())

@@ -1,4 +1,4 @@
-"""The real libgphoto2 with the simulated Nikon: differences from a Canon, and faults with other results."""
+"""The real libgphoto2 with the simulated Nikon: the differences from a Canon, and faults with different results."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def shared_simulator() -> Iterator[Simulator]:
-    """One Nikon with small pictures and short times, for all tests of this module."""
+    """One simulated Nikon with small pictures and short times, for all tests of this module."""
     options = ("--still", "1296x864", "--frame", "480x320", "--fps", "200", "--shutter", "0.02")
     with running_simulator("--maker", "nikon", *options) as simulator:
         yield simulator
 
 
 def read_events(driver: Driver) -> None:
-    """Let the driver read all events, which makes it drop its cached properties."""
+    """Let the driver read all events, so that it discards its cached properties."""
     driver.wait_for("unknown", count=99, seconds=0.1)
 
 
@@ -107,8 +107,8 @@ def test_writable_settings_depend_on_the_mode_dial(driver: Driver, control: Cont
     control.set("expprogram", "A")
     read_events(driver)
     assert driver.get("shutterspeed")["read_only"]
-    # For a property that is read-only or a value that is not allowed, the driver looks for another property of that
-    # name and finds none.
+    # If a property is read-only or a value is not allowed, the driver searches for another property with the same name.
+    # There is none, so the error is -2.
     assert failure(lambda: driver.set("shutterspeed", "0.0040s")) == -2
     assert driver.set("f-number", "f/11") == "f/11"
     assert failure(lambda: driver.set("iso", "123")) == -2
@@ -194,7 +194,7 @@ def test_a_shot_with_the_camera_button_is_an_event(driver: Driver, control: Cont
 
 
 def test_live_view_is_switched_on_and_off(driver: Driver, control: Control, tmp_path: Path) -> None:
-    # The driver discards the first frame (library.c: some bodies send a damaged one).
+    # The driver discards the first frame, because some bodies send a damaged first frame (libgphoto2, library.c).
     comments = driver.preview(3, str(tmp_path / "frame.jpg"))["comments"]
     assert [comment.split()[0] for comment in comments] == ["frame=2", "frame=3", "frame=4"]
     assert decoded((tmp_path / "frame.jpg").read_bytes()).size == (480, 320)
@@ -254,7 +254,7 @@ def test_a_busy_live_view_returns_an_empty_frame(driver: Driver, control: Contro
     driver.preview()
     control.fault("busy", "GetLiveViewImg", times=19)
     assert driver.preview()["size"] > 0
-    # The driver retries 20 times in 0.2 s, then it reports success with an empty file.
+    # The driver retries 20 times in 0.2 s. After that, it reports success and returns an empty file.
     control.fault("busy", "GetLiveViewImg", times=20)
     assert driver.preview()["size"] == 0
     assert works(driver)
@@ -285,7 +285,7 @@ def test_response_codes_at_the_shutter(driver: Driver, control: Control) -> None
         assert failure(driver.capture) == error, code
         control.clear()
     assert control.state()["shots"] == 0
-    # The driver retries after these codes, for 0.2 s.
+    # After these codes, the driver retries for 0.2 s.
     for code in ("0x2019", "0xA004"):
         control.fault("code", "InitiateCaptureRecInMedia", code=code, times=3)
         driver.capture()
@@ -342,7 +342,7 @@ def test_a_shot_without_a_file(driver: Driver, control: Control) -> None:
     assert control.state()["shots"] == 1
     control.fault("no_file")
     with pytest.raises(TimeoutError):
-        # libgphoto2 gives up after 20 s.
+        # The test does not wait for the timeout of libgphoto2, which is 20 s.
         driver.call("capture", timeout=0.7)
 
 
@@ -354,7 +354,7 @@ def test_a_dropped_connection_fails_at_once(
     begin = time.monotonic()
     assert failure(driver.preview) == -1
     assert time.monotonic() - begin < 1
-    # The driver reads a Nikon's configuration from the camera each time; a Canon's is cached.
+    # The driver reads the configuration of a Nikon from the camera each time, but caches that of a Canon.
     assert failure(lambda: driver.get("iso")) == -2
     new_session = new_driver(simulator.address)
     new_session.set("capturetarget", "Memory card")

@@ -1,4 +1,4 @@
-"""Pictures made by replacing parts of an encoded picture: they decode without errors and show their number."""
+"""The simulator makes pictures by replacing parts of an encoded picture. They decode without errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(20)
 
 
 def decoded(data: bytes) -> Image.Image:
-    """Decode all of a picture; raises if it is damaged."""
+    """Decode all of a picture. Raises an exception if the picture is damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = Image.open(io.BytesIO(data))
@@ -37,9 +37,9 @@ def test_a_frame_of_any_size_decodes_and_frames_differ_only_in_number_and_ball(f
     assert first.info["comment"] == b"frame=1 serial=SIM0000001 time=0"
     box = ImageChops.difference(first, second).getbbox()
     assert box
-    # The number is in the second third. The part above it, with the arrow, must not change.
+    # The number is in the middle third of the picture. The upper third, with the arrow, must not change.
     assert box[1] >= frame[1] // 3 - 16
-    # After a multiple of 60 frames the ball is at the same position, but the number differs.
+    # The two numbers differ by a multiple of 60, so the ball is at the same position. The shown numbers differ.
     assert ImageChops.difference(second, much_later).getbbox() is not None
 
 

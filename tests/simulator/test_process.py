@@ -1,4 +1,4 @@
-"""The simulator as a process: its ready line, options and exit."""
+"""The process of the simulator: the line that it prints when it is ready, its options, and its exit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
     simulator = Simulator(*SMALL)
     begin = time.monotonic()
     simulator.process.send_signal(number)
-    simulator.process.wait(5)  # a second signal during the exit would kill it
+    simulator.process.wait(5)  # stop() sends a signal, and a second signal during the exit would kill the process
     errors = simulator.stop()
     assert time.monotonic() - begin < 1
     assert (simulator.process.returncode, errors) == (0, "")
