@@ -1,7 +1,7 @@
 """The chaos run: `python -m tests.soak --minutes 10 [--seed 7] [--cameras 2]`. Exit code 1: a promise was broken.
 
-A real server on simulated cameras, clients of all kinds, and a random fault every few seconds: in the protocol, in the
-camera's body, and by signals to real processes. At the end every capture and every process is checked.
+The run has a real server with simulated cameras, clients of all kinds, and a random fault every few seconds. A fault is in
+the protocol, in the camera's body, or a signal to a real process. At the end, every capture and every process is checked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def _run(plan: Plan, folder: Path) -> bool:
 
 
 def main() -> int:
-    """Run the soak test; returns the exit code."""
+    """Run the soak test. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the faults go on (10)")
     parser.add_argument("--seed", type=int, default=None, help="of the generator of faults (a random one)")

@@ -1,4 +1,4 @@
-"""Inject one fault after the other, revert it, and check that the camera works again."""
+"""Inject faults one after the other, revert each fault, and check that the camera works again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.soak.faults import READY_S, Fault, draw_fault
 from tests.soak.world import Camera, World
 from tests.support.waiting import until
 
-# How long the run waits for a camera that is already late, before it is aborted.
+# If a camera does not work after this time, the run is aborted. The promised times are shorter.
 _GIVE_UP_S = 180.0
 _RETRY_S = 0.1
 _FRAMES_S = 10.0
@@ -21,15 +21,15 @@ class Chaos:
     """Injects faults into the cameras of a world.
 
     Args:
-        time_factor: multiplies the promised times, for machines that run other programs at the same time.
-        short: exclude faults that take minutes.
+        time_factor: the factor for all promised times, for machines that run other programs at the same time.
+        short: whether to exclude faults that take minutes.
     """
 
     def __init__(self, world: World, rng: random.Random, time_factor: float, short: bool) -> None:
         self._world, self._rng, self._time_factor, self._short = world, rng, time_factor, short
 
     async def inject_faults(self, seconds: float) -> None:
-        """Inject faults for that long; every camera works again when this returns."""
+        """Inject faults for that long. Returns after every camera works again."""
         end = time.monotonic() + seconds
         camera, faults = None, list[Fault]()
         while time.monotonic() < end:
@@ -37,7 +37,7 @@ class Chaos:
                 await self._world.pause(self._rng.uniform(0.5, 2.5))
                 camera = self._rng.choice(self._world.cameras)
             faults.append(await self._inject(camera))
-            # Sometimes the next fault comes before the camera has recovered.
+            # Sometimes, the next fault is injected although the camera has not recovered.
             if self._rng.random() < 0.8 or time.monotonic() >= end:
                 await self.recovered(camera, *faults)
                 camera, faults = None, []
@@ -65,7 +65,7 @@ class Chaos:
         await asyncio.gather(*(self.recovered(camera) for camera in world.cameras))
 
     async def recovered(self, camera: Camera, *faults: Fault) -> None:
-        """Check that the camera answers and its viewers get frames within the time promised after the worst fault."""
+        """Wait until the camera replies and its viewers get frames. Exceeding the promised time is a violation."""
         journal, began = self._world.journal, time.monotonic()
         allowed = max((fault.ready_s for fault in faults), default=READY_S) * self._time_factor
         try:
@@ -98,5 +98,5 @@ class Chaos:
                     await connection.close()
 
     async def _wait_for_frames(self, camera: Camera, since: float) -> None:
-        """Wait until every viewer has got a frame since then."""
+        """Wait until every viewer of the camera has received a frame after this time."""
         await until(lambda: all(last > since for last in camera.last_frame.values()), _GIVE_UP_S)

@@ -1,4 +1,4 @@
-"""A logged-in connection that sends commands with ids and checks that each gets exactly one reply."""
+"""A logged-in connection that sends commands with ids, and checks that each command gets exactly one reply."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ErrorReply(Exception):
 
 
 class ConnectionCut(Exception):
-    """The connection ended before the reply."""
+    """The connection has ended, and the reply has not arrived."""
 
 
 class Connection:
@@ -49,7 +49,7 @@ class Connection:
 
     @classmethod
     async def connect(cls, world: World, name: str) -> Self | None:
-        """Connect and log in, with retries while the server is down; None once the run stops."""
+        """Connect and log in. Retries while the server is down. Returns None if the run is stopping."""
         while not world.stopping:
             restarts, listened = world.server.restarts, world.server.listening
             try:
@@ -68,9 +68,9 @@ class Connection:
         """Send a command and return its reply.
 
         Raises:
-            Refused: it was an error reply.
-            Cut: the connection ended first.
-            TimeoutError: no reply within that many seconds.
+            ErrorReply: the reply is an error.
+            ConnectionCut: the connection ended, and the reply has not arrived.
+            TimeoutError: no reply has arrived within that many seconds.
         """
         reply = await self.send(command, **payload)
         async with asyncio.timeout(within):
@@ -80,14 +80,14 @@ class Connection:
         return answer
 
     async def send(self, command: str, **payload: Any) -> asyncio.Future[Json]:
-        """Send a command without waiting; returns the future of its reply."""
+        """Send a command, and return a future for its reply."""
         self._number += 1
         reply = self._waiting[self._number] = asyncio.get_running_loop().create_future()
         with suppress(ConnectionClosed):
             await self.send_message({"command": command, "payload": payload, "id": self._number})
         if self.ended.is_set() and not reply.done():
             reply.set_exception(ConnectionCut())
-            reply.exception()  # marks it as retrieved, in case the caller is cancelled
+            reply.exception()  # prevents a warning of asyncio if the caller is cancelled and does not await the future
         return reply
 
     async def send_message(self, message: Json) -> None:
@@ -95,7 +95,7 @@ class Connection:
         await self._socket.send(json.dumps(message))
 
     async def close(self) -> None:
-        """Close the connection with a handshake."""
+        """Close the connection with the closing handshake."""
         self._leaving = True
         await self._socket.close()
         await asyncio.wait((self._reading,))
@@ -122,7 +122,7 @@ class Connection:
             for reply in self._waiting.values():
                 if not reply.done():
                     reply.set_exception(ConnectionCut())
-                    reply.exception()  # marks it as retrieved, in case the caller is cancelled
+                    reply.exception()  # prevents a warning of asyncio, as in send()
 
     def _handle(self, message: Json) -> None:
         if "event" in message:

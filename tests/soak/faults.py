@@ -1,4 +1,4 @@
-"""The faults of a camera and of its process: drawn with a seeded generator, injected and reverted."""
+"""The faults of a camera and of its process: chosen with a seeded random generator, injected and reverted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from simulator.client import Control
 from simulator.faults import AT_INIT, BEFORE_OPERATION, IN_DATA, VARIETIES, Kind
 from tests.soak.world import Camera, World
 
-# PTP operations of a shot, its download, live view, settings and events (Canon, then Nikon); the others are drawn
-# from all operations that the camera has received.
+# PTP operations for shots, downloads, live view, settings and events, first of Canon, then of Nikon. Most faults affect
+# one of these operations. The other faults affect any operation that the camera has received.
 _MAIN_OPERATIONS = (0x9128, 0x9153, 0x9110, 0x1009, 0x9116, 0x9207, 0x9203, 0x1016, 0x90C7, 0x100B)
-# Mutated replies make the comparison of pictures impossible; tests/faults/test_hostile_cameras.py tests them.
+# With mutated replies, pictures cannot be compared. tests/faults/test_hostile_cameras.py tests mutated replies.
 _EXCLUDED = frozenset({Kind.MUTATE})
 _CODES = (0x2002, 0x2003, 0x2005, 0x200C, 0x200E, 0x2013, 0x2019, 0x201E)
-# Promised: ready at most 10 s after the camera answers again. A process that hangs must first reach its job's
-# deadline: the exposure and 45 s, and one second.
+# The promise: a camera is ready at most 10 s after it responds again. If the camera process hangs, the deadline of its
+# job must pass first: the exposure and 45 s. One second is added.
 READY_S, _READY_AFTER_HANG_S = 10.0, 56.0
 
 Action = Callable[[], Awaitable[None]]
@@ -33,11 +33,11 @@ class Fault:
     """One fault of one camera.
 
     Attributes:
-        kind: its name in the summary.
-        words: its exact description.
-        inject, revert: start and end the fault.
-        ready_s: seconds within which the camera must work again after that.
-        lasts: whether the fault stays until it is reverted.
+        kind: the name of the fault in the summary.
+        words: the exact description of the fault.
+        inject, revert: functions that start and end the fault.
+        ready_s: the number of seconds after `revert` within which the camera must work again.
+        lasts: whether the fault continues until `revert` is called.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Fault:
 
 
 async def draw_fault(world: World, camera: Camera, rng: random.Random, short: bool) -> Fault:
-    """Draw any fault; in a short run only faults that do not last until the longest deadline of a process."""
+    """Choose a random fault. With `short`, faults that last until the longest deadline of a process are excluded."""
     choice = rng.random()
     if choice < 0.55:
         return await _protocol(world, camera, rng, short)
@@ -78,7 +78,7 @@ async def _protocol(world: World, camera: Camera, rng: random.Random, short: boo
 
     async def inject() -> None:
         await camera.ask(lambda control: control.fault(str(kind), **spec))
-        if kind in AT_INIT:  # affects new connections only, so the present one is dropped
+        if kind in AT_INIT:  # these faults affect only new connections, so the current connection is dropped
             await camera.ask(lambda control: control.fault("drop"))
 
     async def revert() -> None:

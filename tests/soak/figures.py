@@ -1,4 +1,4 @@
-"""The resources that the server uses, and the check that it releases them."""
+"""The resources that the server uses, and the check that the server releases them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from tests.support.waiting import until
 
 _EVERY_S = 1.0
 _MIN_SAMPLES = 12
-# Bytes that Python and libc may keep without a leak. A leak of one frame per second would exceed this.
+# The number of bytes by which the memory may grow without a leak, because Python and libc keep some memory. A leak of
+# one frame per second would exceed this limit.
 _LEAK_LIMIT = 24 * 2**20
-# Descriptors of fetched pictures are kept for a minute; expired ones are closed every 15 s.
+# The server keeps the descriptors of fetched pictures for a minute, and closes expired descriptors every 15 s.
 _RELEASE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Resources at one moment. `memory`: resident bytes of the server process; `cameras`: of its camera processes."""
+    """The resources in use. `memory`, `cameras`: resident bytes of the server process and of all camera processes."""
 
     restarts: int
     memory: int
@@ -39,7 +40,7 @@ class Usage:
 
 
 def measure(world: World) -> Usage:
-    """Measure now. Raises psutil.NoSuchProcess if the server is down."""
+    """Measure the resources now in use. Raises psutil.NoSuchProcess if the server is down."""
     server, children = world.server.process, 0
     processes = server.children(recursive=True)
     for child in processes:
@@ -50,7 +51,7 @@ def measure(world: World) -> Usage:
 
 
 class UsageMonitor:
-    """Measures every second; `samples` are those since the last start of the server."""
+    """Measures every second. `samples` contains the measurements since the last start of the server."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -68,7 +69,10 @@ class UsageMonitor:
             await asyncio.sleep(_EVERY_S)
 
     def check(self) -> None:
-        """Compare the memory of the server after the warm-up (a quarter of the samples, after the first eighth) with the end."""
+        """Compare the memory of the server after the warm-up with its memory at the end of the run.
+
+        Each value is the median of a quarter of the samples. The first eighth of the samples is the warm-up.
+        """
         quarter = len(self.samples) // 4
         if quarter * 4 < _MIN_SAMPLES:
             self._world.journal.note("memory: too few samples to compare")
@@ -88,10 +92,10 @@ class UsageMonitor:
 
 
 async def check_released(world: World, before: Usage) -> None:
-    """Check what remains after all clients have disconnected.
+    """Check the resources that remain in use after all clients have disconnected.
 
-    Descriptors: not more than before. Threads: not more than before, or than the thread pool can have. Processes: one for
-    each camera.
+    There must not be more descriptors than before the run, and only one process for each camera. Threads are limited to
+    the number before the run or to the maximum of the thread pool.
     """
     threads = max(before.threads, 1 + _pool())
 
@@ -115,5 +119,5 @@ async def check_released(world: World, before: Usage) -> None:
 
 
 def _pool() -> int:
-    """The largest number of threads in asyncio's default executor, which are kept once they were used."""
+    """The maximum number of threads in asyncio's default executor. The executor never ends its threads."""
     return min(32, (psutil.cpu_count() or 1) + 4)

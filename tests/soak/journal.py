@@ -1,4 +1,4 @@
-"""The log of a run: its events, counts, times and broken promises."""
+"""The log of a run: events, counts, times and broken promises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Journal:
         self.broken: list[str] = []
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        # Seconds from the end of a fault to the next answer of the camera, and to the next frame of its last viewer.
+        # The seconds from the end of a fault until the camera has replied, and until all its viewers have got a frame.
         self.ready_after: list[float] = []
         self.frames_after: list[float] = []
         self.longest: dict[str, float] = {}
@@ -24,14 +24,14 @@ class Journal:
         print(f"{time.monotonic() - self._began:7.1f}  {words}", flush=True)
 
     def violation(self, words: str) -> None:
-        """Report a broken promise."""
+        """Record and print a broken promise."""
         self.broken.append(words)
         self.note(f"BROKEN: {words}")
 
     def count(self, what: str, number: int = 1) -> None:
-        """Add to a count of the summary."""
+        """Increase a count of the summary."""
         self.counts[what] += number
 
     def took(self, what: str, seconds: float) -> None:
-        """Keep the longest time of this kind."""
+        """Record the time if it is the longest of its kind."""
         self.longest[what] = max(self.longest.get(what, 0.0), seconds)

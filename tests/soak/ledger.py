@@ -1,4 +1,4 @@
-"""Every requested capture and its outcome, compared with the files on the cameras and in the photo folder."""
+"""Record every requested capture, and compare it with the files on the cameras and in the photo folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tests.soak.journal import Journal
 
 Outcome = Literal["under way", "done", "failed", "capture_unknown", "server killed", "own button"]
-# How often the shutter may have opened between this request and the next one.
+# For each outcome, the number of times that the shutter may have opened between this request and the next request.
 _FIRED: dict[Outcome, tuple[int, ...]] = {
     "done": (1,), "failed": (0,), "capture_unknown": (0, 1), "server killed": (0, 1),
     "own button": (1,),
@@ -22,7 +22,7 @@ _FINDING, _UNDECIDED = "with an unknown outcome", "cannot be determined"
 
 @dataclass(eq=False)
 class Capture:
-    """One requested capture. `before`: the camera's shot count at the request."""
+    """One requested capture. `before`: the number of shots that the camera had taken at the time of the request."""
 
     camera: str
     order: dict[str, Any]
@@ -38,14 +38,14 @@ class Capture:
 
 
 class Ledger:
-    """The captures in their order. For each camera one client captures, one photo at a time."""
+    """The captures in their order. Only one client captures with each camera, one photo at a time."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.captures: list[Capture] = []
 
     def begin(self, camera: str, order: dict[str, Any], before: int) -> Capture:
-        """Record a capture at its request."""
+        """Record a capture when it is requested."""
         self.captures.append(Capture(camera, order, before))
         return self.captures[-1]
 
@@ -66,10 +66,10 @@ class Ledger:
         """Check every capture.
 
         Args:
-            states: the state of each camera from its control port.
+            states: the state of each camera, read at its control port.
             photos: the photo folder.
-            log: the server's log, which contains the outcome of shots that were unknown at first.
-            kills: how often the server was killed.
+            log: the server's log. For shots whose outcome was unknown, it contains the result of the search.
+            kills: the number of times that the server was killed.
         """
         saved = self._saved_files(photos, kills)
         for camera, state in states.items():
@@ -124,7 +124,7 @@ class Ledger:
         ))  # fmt: skip
 
     def _check_findings(self, camera: str, state: dict[str, Any], log: str) -> None:
-        """Check that the server looked for each shot of unknown outcome, and found its picture if there is one."""
+        """Check that the server has searched for each shot with an unknown outcome, and has found any picture of it."""
         lines = [line for line in log.splitlines() if state["address"] in line and _FINDING in line]
         unknown = [
             capture for capture in self.captures if capture.camera == camera and capture.outcome == "capture_unknown"

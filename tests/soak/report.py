@@ -15,7 +15,7 @@ _STALL_MS = 50.0
 
 
 def check_log(journal: Journal, log: str) -> None:
-    """Check that the log has no internal error of the server; warnings about cameras are allowed."""
+    """Check that the log has no internal error of the server. Warnings about cameras are allowed."""
     alarms = [line for line in log.splitlines() if _ALARMS.search(line)]
     for line in alarms[:_SHOWN]:
         journal.violation(f"in the log: {line}")
@@ -25,10 +25,10 @@ def check_log(journal: Journal, log: str) -> None:
 
 
 def check_stalls(journal: Journal, stalls: list[float], time_factor: float) -> None:
-    """Check the longest time in which the server's loop was blocked; time of other programs does not count.
+    """Check the longest time in which the server's event loop was blocked. Time of other programs is not counted.
 
     Args:
-        stalls: the longest of each start of the server, in milliseconds.
+        stalls: the longest stall of the loop for each start of the server, in milliseconds.
     """
     longest = max(stalls, default=0.0)
     journal.took("stall of the server's loop", longest / 1000)

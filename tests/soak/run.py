@@ -24,15 +24,15 @@ from tests.support.waiting import until
 
 _WARM_UP_S, _CALM_S = 5.0, 30.0
 _FINISH_S = 240.0
-_SETTLE_S = 1.0  # until the connections of the probes are closed
+_SETTLE_S = 1.0  # after this time, the connections that checked the cameras are closed
 _SHORT_MINUTES = 2.0
-# A longer run is divided into these parts, and the server is killed between them; the last part is the longest.
+# A longer run is divided into these parts. The server is killed between two parts.
 _PARTS = (0.25, 0.25, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `time_factor` multiplies the promised times."""
+    """The parameters of a run. `time_factor` is the factor for all promised times."""
 
     minutes: float
     seed: int
@@ -40,7 +40,7 @@ class Plan:
     time_factor: float
 
     def random(self, name: str) -> random.Random:
-        """A separate generator for each actor, so that its draws do not depend on the timing of other actors."""
+        """A separate random generator for each actor. Its choices do not depend on the timing of other actors."""
         return random.Random(f"{self.seed} {name}")
 
 
@@ -55,7 +55,7 @@ class Run:
         self._kills = 0
 
     async def run(self) -> bool:
-        """Run everything and print the results; returns whether every promise was kept."""
+        """Run all parts and print the results. Returns whether every promise was kept."""
         plan, journal = self._plan, self.journal
         journal.note(f"seed {plan.seed}, {plan.minutes:g} minutes, {plan.cameras} cameras, in {self._folder}")
         with World(self._folder, plan.cameras, journal) as world:
@@ -112,7 +112,7 @@ class Run:
         self.journal.note("server ended by SIGTERM")
 
     async def _check_all_recovered(self, world: World, chaos: Chaos) -> None:
-        """Without faults, check that each camera takes a photo and each viewer gets frames."""
+        """End all faults, and check that each camera takes a photo and each viewer gets frames."""
         for camera in world.cameras:
             await camera.ask(lambda control: control.clear())
         await asyncio.gather(*(chaos.recovered(camera) for camera in world.cameras))
@@ -128,7 +128,7 @@ class Run:
         return {camera.name for camera in world.cameras} - done
 
     async def _restart_cameras(self, world: World) -> None:
-        """Restart all cameras, so that the server releases the pictures kept for downloads."""
+        """Restart all cameras, so that the server releases the pictures that it keeps for downloads."""
         connection = await Connection.connect(world, "operator")
         assert connection is not None
         for camera in world.cameras:
@@ -136,7 +136,7 @@ class Run:
         await connection.close()
 
     async def _end_by_kill(self, world: World, chaos: Chaos) -> None:
-        """Kill the server during captures; check that a new one works and stops cleanly."""
+        """Kill the server during captures. Check that a new server works and stops cleanly."""
         await world.server.start()
         await asyncio.gather(*(chaos.recovered(camera) for camera in world.cameras))
         first_index = len(self.ledger.captures)

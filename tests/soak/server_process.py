@@ -19,16 +19,16 @@ _START_S, _STOP_S, _ORPHANS_S = 30.0, 20.0, 10.0
 
 
 class ServerProcess:
-    """`python -m benchmarks.monitored`: the server with a measurement of its event loop's stalls.
+    """`python -m benchmarks.monitored`: the server, with a measurement of the stalls of its event loop.
 
     Args:
         folder: the working directory, with the log and the photo folder.
-        cameras: addresses of the cameras.
+        cameras: the addresses of the cameras.
 
     Attributes:
-        restarts: how often it was ended; connections made at a lower number are lost.
-        listening: whether it has started and was not stopped or killed.
-        stalls: the longest stall of its loop for each clean stop, in milliseconds; see benchmarks.monitored.
+        restarts: the number of times that the server was ended. Connections made at a lower number have been closed.
+        listening: whether the server has started and was not stopped or killed.
+        stalls: the longest stall of the event loop in milliseconds, one value for each start that ended cleanly.
     """
 
     def __init__(self, folder: Path, cameras: list[str], journal: Journal) -> None:
@@ -59,7 +59,7 @@ class ServerProcess:
 
     @property
     def process(self) -> psutil.Process:
-        """The present process."""
+        """The current server process."""
         assert self._process is not None
         return psutil.Process(self._process.pid)
 
@@ -69,14 +69,14 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def check_alive(self) -> None:
-        """Report a server that ended by itself as a broken promise."""
+        """Record a broken promise if the server has ended by itself."""
         if self.listening and not self.running:
             self.listening = False
             assert self._process is not None
             self._journal.violation(f"the server ended by itself with code {self._process.poll()}")
 
     async def start(self) -> None:
-        """Start the server; returns once it listens."""
+        """Start the server, and wait until it listens."""
         begin = len(self.log)
         self._process = self._spawn()
         async with asyncio.timeout(_START_S):
@@ -88,7 +88,7 @@ class ServerProcess:
 
     def _spawn(self) -> subprocess.Popen[str]:
         environment = self._environment | {"WS_PORT": str(self.port)}
-        # Only root can count the descriptors of a server that is closed to other processes.
+        # If the server is protected from other processes, only root can count its descriptors.
         closed = () if os.geteuid() == 0 else ("--debuggable",)
         with self.log_file.open("a") as log:
             return subprocess.Popen(
@@ -98,7 +98,7 @@ class ServerProcess:
             )  # fmt: skip
 
     async def kill(self) -> None:
-        """Send SIGKILL and wait until all processes ended. Remaining camera processes are a broken promise."""
+        """Send SIGKILL, and wait until all processes have ended. Remaining camera processes are a broken promise."""
         children = self.process.children(recursive=True)
         self.restarts += 1
         self.listening = False
@@ -108,7 +108,7 @@ class ServerProcess:
         await self._check_all_ended(children, "after kill -9 of the server")
 
     async def stop(self) -> None:
-        """Send SIGTERM. A late end or an exit code other than 0 is a broken promise."""
+        """Send SIGTERM, and wait for the end. A late end or an exit code other than 0 is a broken promise."""
         assert self._process is not None
         children = self.process.children(recursive=True)
         self.restarts += 1

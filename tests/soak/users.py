@@ -1,4 +1,4 @@
-"""Clients that use a camera: a booth that takes and saves photos, and a client that changes settings."""
+"""Clients that use a camera: a client that takes and saves photos, and a client that changes settings."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tests.soak.connection import Connection, ConnectionCut, ErrorReply
 from tests.soak.ledger import Ledger
 from tests.soak.world import Camera, World
 
-# The longest job: the exposure and 45 s, then 15 s without data for each of two files, and the time in the queue.
+# The limit for a capture: the exposure and 45 s, 15 s without data for each of two files, and the time in the queue.
 _CAPTURE_S = 150.0
 _CONFIG_S = 90.0
-# Limit for one setting behind a photo in the queue, without a fault.
+# The limit for a setting of a camera without a fault. The request may wait in the queue behind a photo.
 _SERVED_S = 10.0
-# The camera still executes an operation whose response is late.
+# The client waits this time after a lost reply, because the camera may still execute an operation.
 _LATE_S = 4.0
 _BUTTON_PROBABILITY, _BUTTON_S = 0.1, 1.0
 _SETTINGS = ("iso", "whitebalance", "imageformat")
 
 
 async def take_photos(world: World, camera: Camera, ledger: Ledger, rng: random.Random) -> None:
-    """Take photos of every kind, one after the other, until the run stops."""
+    """Take photos with random options, one after the other, until the run stops."""
     name = f"booth of {camera.name}"
     while (connection := await Connection.connect(world, name)) is not None:
         try:
@@ -37,14 +37,14 @@ async def take_photos(world: World, camera: Camera, ledger: Ledger, rng: random.
 
 
 async def _press_button(camera: Camera, ledger: Ledger) -> None:
-    """Take a photo with the camera's own button; the server must not return it as the picture of a capture."""
+    """Take a photo with the camera's own button. The server must not return this photo as the picture of a capture."""
     before = await camera.shots()
     if camera.disturbed:
         return
     camera.mark_busy(_BUTTON_S)
     try:
         await camera.ask(lambda control: control.shutter())
-    except ControlError:  # it is exposing, or its card is full
+    except ControlError:  # raised if the camera is exposing or its card is full
         return
     ledger.begin(camera.name, {}, before).outcome = "own button"
 
@@ -85,7 +85,7 @@ async def _one_photo(
 
 
 async def change_settings(world: World, camera: Camera, rng: random.Random, time_factor: float) -> None:
-    """Read and change settings until the run stops; without a fault each request must be served in time."""
+    """Read and change settings until the run stops. Without a fault, a late or failed reply is a violation."""
     name = f"dials of {camera.name}"
     while (connection := await Connection.connect(world, name)) is not None:
         try:

@@ -16,14 +16,14 @@ from tests.soak.connection import Connection, ConnectionCut, ErrorReply, Json
 from tests.soak.world import Camera, World
 from tests.support.marks import decoded
 
-_START_S = 90.0  # after a photo and a reconnect of the camera
+_START_S = 90.0  # the start may wait for a photo and a reconnect of the camera
 _RETRY_S = 0.5
 _DECODE_EVERY = 50  # decoding every frame would load the machine too much
 
 
 @dataclass(frozen=True)
 class ViewerKind:
-    """How a viewer reads frames. `reads_every`: seconds before each acknowledgement, 0 for none."""
+    """How a viewer reads frames. `reads_every`: the delay of each acknowledgement in seconds."""
 
     name: str
     options: dict[str, Any]
@@ -38,7 +38,7 @@ VIEWER_KINDS = (
 
 
 class Viewer:
-    """One viewer of one camera; it starts live view again when the stream or the connection ends."""
+    """One viewer of one camera. It starts live view again when the stream or the connection ends."""
 
     def __init__(self, world: World, camera: Camera, kind: ViewerKind) -> None:
         self.name = f"{kind.name} of {camera.name}"

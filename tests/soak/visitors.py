@@ -1,4 +1,4 @@
-"""Short connections: correct, aborted, silent, or with garbage; and a client that polls /health."""
+"""Short connections, which are correct, aborted, silent, or send garbage, and a client that polls /health."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GARBAGE = (
 
 
 async def run_visitors(world: World, rng: random.Random) -> None:
-    """Run one short connection after the other until the run stops."""
+    """Make short connections one after the other until the run stops."""
     kinds: tuple[Callable[[World, random.Random], Awaitable[None]], ...] = (
         _polite, _polite, _dropped, _dropped, _silent, _send_garbage, _no_websocket,
     )  # fmt: skip
@@ -99,7 +99,7 @@ async def _no_websocket(world: World, rng: random.Random) -> None:
 
 
 async def poll_health(world: World, time_factor: float) -> None:
-    """Request /health until the run stops; each request must be answered in time."""
+    """Request /health until the run stops. A late or failed response is a violation."""
     while not world.stopping:
         restarts, listened, began = world.server.restarts, world.server.listening, time.monotonic()
         try:

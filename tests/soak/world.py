@@ -1,4 +1,4 @@
-"""Simulated cameras with their control ports, the server, and when each camera was disturbed by a fault."""
+"""The simulated cameras with their control ports, the server, and the times at which faults affect each camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 # Small pictures and few frames, because throughput is not tested.
 _PICTURES = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.05", "--fps", "15")
 _MAKERS = ("canon", "nikon")
-# Effects of a fault may appear shortly after the camera answers again.
+# The effects of a fault may last for this time after the camera works again.
 _AFTER_EFFECTS_S = 1.0
 
 
@@ -34,15 +34,15 @@ class Camera:
     name: str
     port: str
     control: str
-    # Whether a photo by its own button is saved on the card during live view; a Nikon keeps it in RAM only.
+    # Whether a photo by the camera's own button is saved on the card during live view. A Nikon saves it only in RAM.
     keeps_own_shots: bool = True
     disturbed: bool = False
     quiet_since: float = 0.0
-    # For each viewer the time of its last frame, 0 before the first.
+    # For each viewer, the time of its last frame. The time is 0 until the first frame.
     last_frame: dict[str, float] = field(default_factory=dict)
 
     async def ask(self, do: Callable[[Control], T]) -> T:
-        """Use the control port, which blocks."""
+        """Use the control port in a thread, because its functions block."""
 
         def run() -> T:
             with Control(self.control, 30.0) as control:
@@ -51,37 +51,37 @@ class Camera:
         return await asyncio.to_thread(run)
 
     async def state(self) -> dict[str, Any]:
-        """The complete state, with the digests of the files."""
+        """The complete state of the camera, with the digests of its files."""
         return await self.ask(lambda control: control.state(sha256=True))
 
     async def shots(self) -> int:
-        """How often its shutter has opened."""
+        """The number of times that the shutter has opened."""
         return int((await self.ask(lambda control: control.state()))["shots"])
 
     def disturb(self) -> None:
-        """Mark the beginning of a fault; from now on errors of this camera are expected."""
+        """Mark the beginning of a fault. From now on, errors of this camera are expected."""
         self.disturbed = True
 
     def mark_busy(self, seconds: float) -> None:
-        """Its buttons are used for that long at most; requests during this time may fail with busy."""
+        """Mark the camera as busy with its own button for some seconds. Requests may fail with busy during this time."""
         self.quiet_since = max(self.quiet_since, time.monotonic() + seconds)
 
     def end_disturbance(self) -> None:
-        """Mark the camera as working; from now on errors are violations."""
+        """Mark the camera as working. From now on, errors are violations."""
         self.disturbed = False
         self.quiet_since = max(self.quiet_since, time.monotonic())
 
     def undisturbed_since(self, began: float) -> bool:
-        """Whether no fault affected the camera since then."""
+        """Whether no fault has affected the camera since this time."""
         return not self.disturbed and self.quiet_since + _AFTER_EFFECTS_S < began
 
 
 class World:
-    """Cameras and server. Use it as a context manager, which ends all processes.
+    """The cameras and the server. A World is a context manager that ends all processes.
 
     Args:
-        folder: for the server's log and photos.
-        cameras: number of cameras; makers alternate.
+        folder: the folder for the server's log and photos.
+        cameras: the number of cameras. Canon and Nikon alternate.
     """
 
     def __init__(self, folder: Path, cameras: int, journal: Journal) -> None:
@@ -110,7 +110,7 @@ class World:
         self._stack.close()
 
     def process_of(self, camera: Camera) -> psutil.Process | None:
-        """The server's running process for a camera, if there is one."""
+        """The running camera process of the server for a camera, or None."""
         try:
             children = self.server.process.children()
         except psutil.NoSuchProcess:
@@ -124,6 +124,6 @@ class World:
         return None
 
     async def pause(self, seconds: float) -> None:
-        """Wait that long, or until the run stops."""
+        """Wait for that many seconds, or until the run stops."""
         with suppress(TimeoutError):
             await until(lambda: self.stopping, seconds)
