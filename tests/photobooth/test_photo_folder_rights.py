@@ -18,7 +18,7 @@ from simulator.process import SimulatorProcess
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until
 
-# The user id in the Docker image. In this test, the user may read all files, so that the server can run from any folder.
+# The user id in the Docker image. In these tests, the user may read all files, so that the project can be in any folder.
 USER = 1000
 AS_USER = (
     "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all,+dac_read_search",
