@@ -1,4 +1,4 @@
-"""Several cameras at once: the cost of each compared with a single camera."""
+"""Several cameras at once: the cost of each camera, compared with the cost of a single camera."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def _cost(served: Served, ports: list[str], seconds: float) -> float:
     cpu = window.cpu()
     for viewers in crowds:
         viewers.stop()
-    time.sleep(1.2)  # live view ends a second after its last viewer
+    time.sleep(1.2)  # live view ends a second after the last viewer has disconnected
     return cpu / max(frames, 1)

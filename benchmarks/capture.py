@@ -1,4 +1,4 @@
-"""A photo in one command, compared with the same calls made directly in a process."""
+"""A photo in one command, compared with the same driver calls in a process without a server."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class _SlowEnd:
 def _slow_end(
     client: wire.Client, port: str, calls: int, chain: Sequence[int], between: Callable[[], None] = lambda: None
 ) -> _SlowEnd:
-    """Measure calls that pass through the processes of `chain`; `between` is called regularly."""
+    """Measure calls that pass through the processes of `chain`; `between` is called before every fifth call."""
     took, alone = [], []
     for call in range(calls):
         if call % 5 == 0:
@@ -98,7 +98,7 @@ class _Load:
         self._done = 0
 
     def restart_downloads(self) -> None:
-        """Start a new download for each that has ended."""
+        """Start a new download for each download that has ended."""
         done = int(self._loading.count()[0] / _ENCODED_BYTES)
         for _ in range(done - self._done):
             self._loading.say(self._request)

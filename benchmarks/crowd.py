@@ -62,7 +62,7 @@ async def keep_silent(uri: str, seconds: float) -> Counter[int | None]:
     close_codes: Counter[int | None] = Counter()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # The loop ends by time and not by a cancellation, which could leave an open socket during a connect.
+    # The loop ends by time and not by a cancellation: if a connect is cancelled, its socket may stay open.
     while loop.time() < end:
         try:
             async with connect(uri, compression=None, close_timeout=0.1) as socket:
@@ -118,7 +118,7 @@ async def deaf(uri: str, token: str, *messages: str) -> AsyncIterator[ClientConn
 
 
 async def watch(uri: str, token: str, port: str, seconds: float) -> float:
-    """The frames per second that a viewer of 30 frames/s received."""
+    """Watch live view at 30 frames/s; returns the frames per second that arrived."""
     async with await log_in(uri, token) as socket:
         await socket.send(json.dumps({"command": "start_live_view", "payload": {"port": port, "format": "binary"}}))
         await socket.recv()

@@ -1,6 +1,7 @@
-"""The same calls without a server: a process with only the driver, which times one call for each line of input.
+"""Driver calls without a server: a process with only the driver, which times one call for each line of input.
 
-`python -m benchmarks.direct PORT`; lines are "get_config", "capture", "capture_and_get"; answers are seconds.
+`python -m benchmarks.direct PORT`. A line of input is "get_config", "capture" or "capture_and_get". The line of output
+is the time of this call in seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A large file to one client: as one JSON message compared with json.dumps, in binary compared with sendfile."""
+"""Downloads of a large file by one client.
+
+As one JSON message, compared with json.dumps; as binary messages, compared with sendfile.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,10 @@ class Download:
     """One client that repeatedly downloads the same file, and the cost of each download for the server.
 
     Args:
-
         pid: the process id of the server.
-
         wanted: how the client connects.
-
         request: the message that requests the file.
+        size: the size of the file in bytes.
     """
 
     def __init__(self, pid: int, wanted: Wanted, request: str, size: int) -> None:
@@ -40,7 +41,7 @@ class Download:
         self._connected_at = float("-inf")
         self._connect()
         self._size = size
-        self._size = self._wait_until_received()  # the first download may be read from the camera
+        self._size = self._wait_until_received()  # not measured, because the file may come from the camera
 
     def cpu(self) -> float:
         """CPU seconds of one more download."""
@@ -60,7 +61,7 @@ class Download:
         self._viewers.stop()
 
     def _connect(self) -> None:
-        """Connect, or reconnect before the server times out because its pings are not answered."""
+        """Connect. Reconnect after 15 s, because the server later disconnects a client that does not answer pings."""
         if time.monotonic() - self._connected_at > _STAY_S:
             self._viewers.leave()
             self._viewers.connect(self._wanted)
@@ -105,7 +106,7 @@ def _of_size(effort: Effort, megabytes: int, plain_python: str) -> list[Figure]:
         text, binary = wire.request("download_last_image"), wire.request("download_last_image", transfer="binary")
         contenders = {
             "text": Download(ours.pid, Wanted(ours.port, 1, messages=login), text, size),
-            # Measured without the monitor of the event loop, whose cost is relevant for two milliseconds.
+            # Measured without the monitor of the event loop, whose cost would matter in a download of two milliseconds.
             "binary": Download(without.pid, Wanted(without.port, 1, messages=login), binary, size),
             "without": Download(without.pid, Wanted(without.port, 1, messages=login), text, size),
             "json": Download(whole.pid, Wanted(int(whole.hello), 1), "picture", size),

@@ -1,4 +1,4 @@
-"""How much is measured: quick takes two minutes, full is for the document."""
+"""How much is measured: QUICK takes two minutes, FULL is for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -10,23 +10,14 @@ class Effort:
     """Counts and lengths.
 
     Attributes:
-
         viewers: numbers of viewers for the live-view figures; the plot needs more than the table.
-
         rounds: number of paired measurements of each figure.
-
-        parts: the same for figures with a fixed pace.
-
+        parts: number of measurements of each figure with a fixed pace, such as live view.
         slices: how often each contender is measured within a round.
-
         slice_s: length of each such measurement, in seconds.
-
-        watch_s: length of a measurement with a fixed pace, such as live view, in seconds.
-
+        watch_s: length of a measurement with a fixed pace, in seconds.
         calls: number of commands of each kind.
-
         shots: number of photos.
-
         starts: number of starts of the server.
         files: sizes of downloads, in megabytes.
     """

@@ -1,7 +1,7 @@
 """A camera process that sends frames at any rate: `python -m benchmarks.feeder FD`.
 
-FD is its end of a channel. After {"rate": n} it sends n frames per second like a real camera process, until the next
-rate.
+FD is the process's end of a channel. After the message {"rate": n}, the process sends n frames per second, as a real
+camera process does, until the next such message.
 """
 
 from __future__ import annotations

@@ -24,15 +24,11 @@ class Figure:
     """One line of the table.
 
     Attributes:
-
-        row: its group.
+        row: the group of the line.
         what: what was measured.
         value: the figure, with the lowest and the highest of the rounds.
-
-        beside: the description of what it was compared with in the same run.
-
+        beside: with what the value was compared in the same run, as text.
         reach: the limit as text, empty without a limit.
-
         verdict: whether the limit was reached.
     """
 
@@ -59,9 +55,8 @@ class Limit:
 def judged(row: str, what: str, rounds: Sequence[float], beside: str, limit: Limit, *, digits: int = 2) -> Figure:
     """A figure from its rounds: the median decides, unless the rounds differ by more than a quarter.
 
-
-    The spread of a ratio ("x") is relative to its median. A difference may be near 0, where every relative spread is
-    wide, so its spread is relative to the larger of median and limit.
+    The spread of a ratio ("x") is relative to its median. Other figures are differences, which may be near 0. Then
+    every relative spread is wide, so their spread is relative to the larger of median and limit.
     """
     middle = statistics.median(rounds)
     scale = abs(middle) if limit.unit == "x" else max(abs(middle), limit.value)

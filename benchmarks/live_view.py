@@ -18,7 +18,8 @@ from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 
 _SETTLE_S = 0.03
-# Viewers that discard everything do not answer pings: servers send one after 20 s, and disconnect 20 s later.
+# Viewers that discard everything do not answer pings: servers send a ping after 20 s, and disconnect the viewer
+# 20 s later.
 _STAY_S = 10.0
 _EXACT_VIEWERS = 16
 _BINARY = samples.FRAME_BYTES + 26  # with the headers of the WebSocket and of the protocol
@@ -42,20 +43,16 @@ class Sample:
 
 
 Samples = dict[str, list[Sample]]
-"""Of each contender, round by round."""
+"""The results of each contender by its name, one for each round."""
 
 
 class Contender:
     """A server that sends frames as fast as viewers read them; stopped (SIGSTOP) except during its measurement.
 
     Args:
-
         name: its name in the table.
-
         process: the server process.
-
         wanted: how its viewers connect; their count is set by `crowd`.
-
         message: size of one frame on the wire in bytes.
     """
 
@@ -67,7 +64,7 @@ class Contender:
         pin(self._viewers.pid, -1)
 
     def crowd(self, count: int) -> None:
-        """Connect so many viewers, then stop the process."""
+        """Connect this number of viewers, then stop the process (SIGSTOP)."""
         self._process.signal(signal.SIGCONT)
         self._viewers.leave()
         wanted = self._wanted
@@ -96,7 +93,7 @@ class Contender:
 
 @contextmanager
 def contenders() -> Iterator[list[Contender]]:
-    """All contenders, started."""
+    """Start all contenders, and end them afterwards."""
     with ExitStack() as stack:
 
         def peer(*command: str) -> Running:
@@ -146,7 +143,7 @@ _EVENT = {
 
 
 def measure(effort: Effort, count: int, all_contenders: list[Contender]) -> Samples:
-    """Measure rounds with that many viewers; in each round the contenders are measured in another order."""
+    """Measure rounds with `count` viewers; the order of the contenders is random."""
     samples: Samples = {one.name: [] for one in all_contenders}
     crowded_at = float("-inf")
     for _ in range(effort.rounds):
@@ -196,7 +193,7 @@ def judge(count: int, samples: Samples) -> list[Figure]:
 
 
 def exact(effort: Effort) -> list[Figure]:
-    """Check the data: viewers that compare every byte."""
+    """Check the data with viewers that compare every byte."""
     figures = []
     for form in ("binary", "base64"):
         with Served(module="benchmarks.saturated") as served:

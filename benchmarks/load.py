@@ -38,7 +38,7 @@ def _figures(process: psutil.Process) -> tuple[float, int, int]:
 
 
 async def _alone(uri: str, port: str) -> float:
-    """The frame rate without other clients; this is the warm-up as well."""
+    """The frame rate without other clients. This measurement is also the warm-up."""
     await crowd.come_and_go(uri, TOKEN, _VISITS_A_SECOND, 3)
     return await crowd.watch(uri, TOKEN, port, 5)
 

@@ -1,8 +1,8 @@
 """The server with a measurement of stalls of its event loop: `python -m benchmarks.monitored [options of the server]`.
 
-Runs the unchanged gphoto_ws_server in the same process. On SIGUSR1 it prints the longest time in milliseconds, since
-the last such signal, in which the loop was blocked; its last line is the longest time of the whole run. Time in which
-the machine ran other programs does not count.
+Runs the unchanged gphoto_ws_server in the same process. On SIGUSR1 it prints for how many milliseconds the loop was
+blocked at most since the previous signal. The last line of output is the maximum of the whole run. Time in which the
+machine ran other programs does not count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import gphoto_ws_server
 from server.app import App
 
 _EVERY_S = 0.005
-# Of this thread: nanoseconds running, nanoseconds ready but waiting for a core, number of time slices.
+# Its numbers, for this thread: nanoseconds running, nanoseconds ready but waiting for a core, number of time slices.
 _SCHEDULED = Path("/proc/thread-self/schedstat")
 
 

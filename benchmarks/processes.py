@@ -23,14 +23,12 @@ class Running:
 
     Args:
         *command: the module and its arguments.
-
-        environment: its environment; default: that of this process.
-
-        log: the file for its stderr; default: that of this process.
+        environment: the environment variables; default: those of this process.
+        log: the file for its stderr; default: the stderr of this process.
+        hello: whether to wait for a first line of output, which is then in the attribute `hello`.
 
     Raises:
-
-        RuntimeError: it ended before its first line of output.
+        RuntimeError: the process ended before its first line of output.
     """
 
     def __init__(
@@ -76,7 +74,7 @@ class Running:
         """End the process and wait for it."""
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.send_signal(signal.SIGCONT)  # it may be stopped (SIGSTOP)
+            self._process.send_signal(signal.SIGCONT)  # because the process may be stopped (SIGSTOP)
             try:
                 self._process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
@@ -128,7 +126,7 @@ class Peak:
         self.reset()
 
     def reset(self) -> None:
-        """Start again from the present memory."""
+        """Start a new measurement from the current memory."""
         (self._folder / "clear_refs").write_text("5")
         self.before = self._field("VmRSS")
 

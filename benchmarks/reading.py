@@ -23,17 +23,11 @@ class Seen:
     """What one viewer received.
 
     Attributes:
-
         frames: number of frames.
-
         first: number of the first frame, as counted by the source.
-
         last: number of the last frame.
-
         wrong: number of messages that differ from what the source sent.
-
         ages: milliseconds of each frame from the source to the viewer.
-
         waits: milliseconds of each frame from the camera process to the viewer.
     """
 
@@ -54,8 +48,8 @@ class Reader:
     """Parses the bytes of one connection.
 
     Args:
-
-        exact: compare each frame with that of `samples`; otherwise read the simulator's comment.
+        exact: whether to compare each frame with the frame of `samples`; otherwise, the simulator's comment in the frame
+            is read.
     """
 
     def __init__(self, exact: bool) -> None:

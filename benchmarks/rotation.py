@@ -32,7 +32,7 @@ def run(effort: Effort) -> list[Figure]:
 
 
 def _sample() -> bytes:
-    """A live-view frame of 1280x720 and about 100 KB, as in all rows."""
+    """A live-view frame of 1280x720 and about 100 KB, as in all rows of the table."""
     picture = Image.merge("RGB", [Image.effect_noise((40, 24), 90) for _ in range(3)])
     picture = picture.resize((1280, 720), Image.Resampling.BICUBIC)
     picture = Image.blend(picture, Image.effect_noise((1280, 720), 40).convert("RGB"), 0.1)
@@ -42,7 +42,7 @@ def _sample() -> bytes:
 
 
 def _milliseconds(data: bytes, orientation: Orientation, by_pillow: bool, frames: int) -> float:
-    """CPU milliseconds of one frame, as the median of a run in a separate process, as in a camera process."""
+    """The CPU milliseconds of one frame (median). Runs in a separate process, as the code of a camera process does."""
     work = jpeg.by_pillow if by_pillow else jpeg.turned
     took = []
     for _ in range(frames):
@@ -85,12 +85,12 @@ def _orientation_figures(effort: Effort) -> list[Figure]:
 
 @contextmanager
 def _separate_process(settings: dict[str, str]) -> Iterator[ProcessPoolExecutor]:
-    """A separate process, for our code with the memory settings of camera processes, for Pillow without."""
+    """A separate process that starts with `settings` as additional environment variables."""
     before = dict(os.environ)
     os.environ.update(settings)
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            pool.submit(os.getpid).result()  # the process starts with these settings
+            pool.submit(os.getpid).result()  # start the process while the settings are in the environment
             yield pool
     finally:
         os.environ.clear()

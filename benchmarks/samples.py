@@ -1,4 +1,4 @@
-"""Frames and files with known content on both sides."""
+"""Frames and files whose content is known on both sides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _frames() -> tuple[bytes, ...]:
 
 
 def frame(number: int) -> bytes:
-    """The frame of that number: 100 KB of incompressible data, like a camera's frames."""
+    """The frame with that number: 100 KB of incompressible data, like a camera's frames."""
     return _frames()[number % _DIFFERENT]
 
 

@@ -1,9 +1,9 @@
 """The server with a camera that produces frames faster than the server can deliver them.
 
 `python -m benchmarks.saturated [options of the server]`. The code from the socket to the channel of the camera process
-is the server's: logins, commands, live view, slots, encoding. Only the camera process is replaced, and a stream has no
-maximum rate (the protocol's limit of 120 frames/s is below what the machine can do). BENCHMARK_LOOP=uvloop runs it on
-uvloop.
+is the code of the server: logins, commands, live view, slots, encoding. Only the camera process is replaced, and a
+stream has no maximum rate (the protocol's limit of 120 frames/s is below what the machine can do).
+BENCHMARK_LOOP=uvloop runs the server on uvloop.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ class _Camera:
         return sum(stream.viewer.sent for stream in self.streams if stream.viewer is not None)
 
     async def _pace(self, channel: AsyncChannel) -> None:
-        """Keep the feeder faster than the viewers. Rates are per CPU time, because the process may be stopped."""
+        """Keep the feeder faster than the viewers.
+
+        Rates are per second of CPU time, because the process may be stopped (SIGSTOP).
+        """
         await channel.send({"rate": _FIRST_RATE})
         while True:
             sent, at = self._sent(), time.process_time()
@@ -80,7 +83,7 @@ class _Camera:
 
 
 class _OneCamera(Service):
-    """The commands, with the feeder's camera instead of those of the registry."""
+    """The commands, with the feeder's camera instead of the cameras of the registry."""
 
     def __init__(self, service: Service) -> None:
         registry, version = service.cameras.registry, service.version

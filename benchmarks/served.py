@@ -23,10 +23,8 @@ class Served:
     """A running server.
 
     Args:
-
         module: the module to run: the server, or a module of the benchmarks that runs it.
         *cameras: addresses of its cameras.
-
         **settings: additional environment variables.
     """
 
@@ -49,7 +47,7 @@ class Served:
         return wire.Client(self.port)
 
     def children(self, *ports: str) -> list[int]:
-        """The camera processes, or only those of given cameras."""
+        """The ids of all camera processes, or only of those for the given ports."""
         workers = [child for child in psutil.Process(self.pid).children() if "camera.device.worker" in child.cmdline()]
         wanted = [f'"{port}"' for port in ports] or [""]
         return [worker.pid for worker in workers if any(port in worker.cmdline()[-1] for port in wanted)]

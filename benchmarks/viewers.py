@@ -1,7 +1,7 @@
-"""Viewers in a separate process: `python -m benchmarks.viewers`. One JSON request per line, one answer for each.
+"""Viewers in a separate process: `python -m benchmarks.viewers`. It answers each line (a JSON request) with a line.
 
 Most viewers discard the data in the kernel (MSG_TRUNC), so that no server waits for them. Others read every message:
-its age and its number, or they compare each byte. A viewer may be slow.
+they record its age and its number, or compare each byte. A viewer may read slowly.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from benchmarks.processes import Running
 How = Literal["discard", "numbers", "exact"]
 _CHUNK = 1024 * 1024
 _TICK_S = 0.005
-# Viewers that discard data poll at this interval, so that a send of a server wakes no process. Real clients sleep on
-# other machines, but here waking them cost the server more than sending (and caused most of the spread).
+# Viewers that discard data poll at this interval, so that a send of a server wakes no process. Real clients are on
+# other machines. Here, waking them cost the server more than sending, and caused most of the spread.
 _NAP_S = 0.0002
 _ADMISSION_S = 5.0
 
@@ -32,17 +32,11 @@ class Wanted:
     """A group of viewers of one server.
 
     Attributes:
-
         port: the port of the server.
-
         count: number of viewers.
-
         hello: the HTTP request to send first; "" for a server that sends at once.
-
         messages: text messages that each viewer sends afterwards.
-
         how: what they do with received data.
-
         bytes_a_second: the maximum reading rate; 0 for no limit.
     """
 

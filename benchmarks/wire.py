@@ -41,7 +41,7 @@ def request(command: str, /, **payload: object) -> str:
 
 
 def connected(port: int, hello: str, receive_buffer: int | None = None) -> socket.socket:
-    """A connected socket after sending `hello` and reading the HTTP response; with "" nothing is sent or read."""
+    """Connect, send `hello` and read the HTTP response; returns the socket. Without `hello`, it only connects."""
     sock = socket.socket()
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -96,7 +96,7 @@ class Client:
         """Send a command and return its reply.
 
         Raises:
-            RuntimeError: it was an error.
+            RuntimeError: the reply is an error.
         """
         self.send(request(name, **payload))
         reply = json.loads(self.receive())

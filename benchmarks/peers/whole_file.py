@@ -1,4 +1,4 @@
-"""A file for each request: as one JSON message, or sent by the kernel (sendfile).
+"""Sends a file for each request: as one JSON message, or sent by the kernel (sendfile).
 
 `python -m benchmarks.peers.whole_file MEGABYTES json|sendfile`. "json": a WebSocket of the library
 that the server uses too; any message is a request. "sendfile": a plain socket; any bytes are a request.

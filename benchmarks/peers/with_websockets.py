@@ -30,7 +30,7 @@ async def _json(connection: ServerConnection) -> None:
 
 
 async def _broadcast_endlessly(connections: set[ServerConnection]) -> None:
-    """Send to clients that have received the previous message; otherwise the queue would grow without limit."""
+    """Send only to clients that have received the previous message, so that no queue grows without limit."""
     seq = 0
     while True:
         ready = [connection for connection in connections if connection.transport.get_write_buffer_size() == 0]
