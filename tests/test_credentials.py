@@ -1,4 +1,4 @@
-"""The token as a systemd credential: a file api_token in the folder that CREDENTIALS_DIRECTORY names."""
+"""The token as a systemd credential: the file api_token in the folder whose path is in CREDENTIALS_DIRECTORY."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def camera_process() -> Iterator[SimulatorProcess]:
 
 
 def run_doctor(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
-    """Run the doctor; returns the exit code and the report."""
+    """Run the doctor. Returns the exit code and the report."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WS_PORT": "0", "API_TOKEN": TOKEN} | settings
     done = subprocess.run(
         [sys.executable, str(ROOT / "gphoto_ws_server.py"), "--doctor", *options],

@@ -1,4 +1,4 @@
-"""The handover of calls to threads, without threads: the test decides when the work is done."""
+"""The handover of calls to threads. The tests use no threads: each test decides when the work is done."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_while_a_call_hangs_others_fail_at_once() -> None:
         await handover.run(60.0, function)
     assert handover.hangs
     assert len(given) == 1
-    given.pop()()  # it starts too late
+    given.pop()()  # after the timeout, the work does not call the function
     await asyncio.sleep(0)
     assert not handover.hangs
     assert seen == []

@@ -35,7 +35,7 @@ def snippets(language: str, page: str = README) -> list[str]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """`make demo` as a new user runs it, on a free port; its address and the token from its log."""
+    """Run `make demo` as a new user does, on a free port. Returns the address and the token from its log."""
     settings = {"WS_PORT": "0", "PREVIEW_FLIP": "true", "PHOTO_DIR": str(tmp_path_factory.mktemp("photos"))}
     environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"} | settings
     process = subprocess.Popen(
@@ -60,7 +60,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
 
 
 def run_client(demo: tuple[str, str], source: str, tmp_path: Path) -> str:
-    """Run a client of the README with the demo; returns its output."""
+    """Run a client of the README with the demo. Returns the output of the client."""
     uri, token = demo
     assert "ws://localhost:8765" in source
     assert "mysecrettoken" in source

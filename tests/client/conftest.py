@@ -58,7 +58,7 @@ def restartable_server(
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a new virtual environment with the built wheel and its extra `cli`; shared by all test processes."""
+    """The bin folder of a new environment with the built wheel and its extra `cli`. All test processes share it."""
     root = tmp_path_factory.getbasetemp()
     if root.name.startswith("popen-"):  # pytest-xdist has a separate folder for each test process
         root = root.parent

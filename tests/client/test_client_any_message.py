@@ -30,7 +30,7 @@ class Text(str):
 
 
 DEEP = Text("[" * 100_000)
-# The depth is below Python's recursion limit for its json module. Recursive code in the client would exceed the limit.
+# Python's json module can decode this depth. Recursive code in the client would exceed Python's recursion limit.
 HALF_DEEP = "[" * 700 + "]" * 700
 DEEP_REPLY = Text(f'{{"id": 1, "status": "ok", "message": "pong", "x": {HALF_DEEP}}}')
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -290,7 +290,7 @@ async def test_a_message_of_endless_fragments_closes_the_connection() -> None:
 
 
 async def test_a_too_large_login_reply_is_not_parsed() -> None:
-    """When the client parsed every login reply, 16 MiB of `{},{},…` from any server became 500 MB of Python objects."""
+    """If the client parsed a login reply of 16 MiB of `{},{},…`, the Python objects would use 500 MB."""
 
     async def amplify(socket: ServerConnection) -> None:
         await socket.recv()

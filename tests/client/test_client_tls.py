@@ -160,7 +160,7 @@ def test_the_command_line_rejects_conflicting_options(bare_shell: Shell, ca_file
 
 
 def _self_signed(folder: Path) -> tuple[str, str]:
-    """Make a minimal self-signed certificate, as openssl does, without key usage and basic constraints, and its key."""
+    """Make a minimal self-signed certificate and its key. As with openssl, it has no key usage and no constraints."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

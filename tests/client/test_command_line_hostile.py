@@ -55,7 +55,7 @@ def shot(*names: str) -> dict[str, Any]:
 
 
 def answering(replies: dict[str, dict[str, Any]]) -> Answer:
-    """Reply from a table, and to all other commands with an error. The content of a downloaded file is its path."""
+    """Send the replies of a table, and errors for all other commands. The content of a downloaded file is its path."""
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
         command = message["command"]

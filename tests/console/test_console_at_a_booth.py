@@ -16,7 +16,7 @@ Open = Callable[..., Awaitable[Console]]
 NARROW = {"width": 1000, "height": 700}  # one column, as on a tablet
 FINGER_PX = 44  # the smallest size of a control in WCAG 2.5.5 and in the guidelines of Apple
 
-# Finds the elements, of those with the given ids, that are not completely visible in the window.
+# Finds the elements with the given ids that are not completely visible in the window.
 OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
   const observer = new IntersectionObserver((entries) => {
     observer.disconnect();
@@ -24,7 +24,7 @@ OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
   });
   for (const id of ids) observer.observe(document.getElementById(id));
 })"""
-# Finds the controls that are too small for a finger. A checkbox or radio button is large enough if its label is.
+# Finds the controls that are too small for a finger. A checkbox or radio button may be small if its label is large.
 TOO_SMALL = """(least) => [...document.querySelectorAll("button, input, select, a[href], summary")]
   .filter((one) => one.checkVisibility())
   .map((one) => [one, ...(/checkbox|radio/.test(one.type) ? one.labels : [])])

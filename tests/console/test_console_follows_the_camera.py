@@ -101,7 +101,7 @@ async def test_a_battery_change_is_shown(console: Console, simulator: Control) -
 async def test_the_camera_information_is_refreshed_every_minute(open_console: Open, server: Server) -> None:
     console = await open_console(server)
     await console.page.clock.install()
-    await console.page.reload()  # so that the page's timers use this clock
+    await console.page.reload()  # so that the page's timers use the installed clock
     await console.log_in()
     # Any battery level is accepted, because the driver may still have the level of an earlier test.
     await expect(console["#camera-facts"]).to_contain_text("%")

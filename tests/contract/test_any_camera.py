@@ -23,7 +23,7 @@ class Subject:
     """A camera under test and its expected properties.
 
     Attributes:
-        sha256: digest of the file at a path of the camera.
+        sha256: a function that returns the digest of the file at a path of the camera.
         changes: for each type of setting, the name of a writable setting, the sent value, and the value read afterwards.
         invalid: for each type of setting, the name of a setting, a forbidden value, and the expected details of the error.
         types: the types that the settings of the camera have.

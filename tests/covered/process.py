@@ -53,7 +53,7 @@ def measure(folder: str) -> None:
         keeper.close()
 
     write()
-    # The data is in an SQLite database in memory with a shared cache, which is lost when its last connection is closed.
+    # coverage has the data in an SQLite database in memory. The database is lost when its last connection is closed.
     keeper = sqlite3.connect(measured.get_data().data_filename(), uri=True, check_same_thread=False)
     measured.start()
     writer = threading.Thread(target=write_regularly, name="coverage", daemon=True)

@@ -1,4 +1,4 @@
-"""The messages of every recipe are sent to a server with two simulated cameras, and its replies are compared."""
+"""The messages of every recipe are sent to a server. The replies must be equal to the replies in the recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of `make release`. The versions of the server, the client and the changelog are equal."""
+"""The checks of `make release`. Also, the versions of the server, the client and the changelog must be equal."""
 
 from __future__ import annotations
 

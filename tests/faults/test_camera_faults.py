@@ -14,7 +14,7 @@ from tests.support.marks import decoded, from_base64, mark
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import BUSY_MACHINE, until
 
-# For each shot, the driver sends this operation for the half press (number 0), and then for the full press.
+# For each shot, the driver sends this operation for the half press (number 0), and then for the full press (number 1).
 CAPTURE, FULL_PRESS = "0x9128", 1
 SPARE = 2  # the index of a camera that the shared server does not use
 NO_RESPONSE = {"camera_io", "camera_timeout", "camera_disconnected"}

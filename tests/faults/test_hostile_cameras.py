@@ -1,4 +1,4 @@
-"""Cameras with random responses. They can only end their own process, and do not affect the server and other cameras.
+"""Cameras with random responses can end only their own camera process. The server and other cameras are not affected.
 
 `make fuzz SECONDS=n` runs these tests for n seconds with new seeds (FUZZ_SECONDS, FUZZ_SEED).
 """

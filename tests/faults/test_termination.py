@@ -112,7 +112,7 @@ async def test_the_server_stops_if_a_camera_does_not_respond_to_closing(open_cam
 
 
 async def test_the_server_stops_while_clients_do_not_read(open_camera: OpenCamera) -> None:
-    """The server cannot send two frames and some events to each of these clients."""
+    """For each of these clients, two frames and some events are waiting to be sent."""
     host, _, port = open_camera.server.uri.removeprefix("ws://").partition(":")
     async with AsyncExitStack() as stack:
         for form in ("base64", "binary"):

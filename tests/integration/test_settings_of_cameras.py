@@ -18,7 +18,7 @@ from tests.support.waiting import WITHIN_S
 
 
 async def test_a_change_by_one_client_is_sent_to_subscribers(client: Client, server: Server) -> None:
-    # If events are unread, the client of websockets does not receive the close frame of the server and waits.
+    # If events are unread, the client of websockets does not see the server's close frame, and waits for close_timeout.
     async with await Client.connect(server, close_timeout=0.2) as listener:
         await listener.command("subscribe", events=["config_changed"])
         await client.command("set_config", name="iso", value="800")

@@ -51,7 +51,7 @@ async def frames(client: Client, count: int) -> list[Json]:
 @asynccontextmanager
 async def viewer(server: Server, port: str, **options: Any) -> AsyncIterator[Client]:
     """A separate client with its own stream."""
-    # If frames are unread, the client of websockets does not receive the close frame of the server and waits.
+    # If frames are unread, the client of websockets does not see the server's close frame, and waits for close_timeout.
     async with await Client.connect(server, close_timeout=0.2) as client:
         await client.command("start_live_view", port=port, **options)
         yield client

@@ -271,7 +271,7 @@ async def test_a_client_that_keeps_sending_after_a_rejection_is_disconnected(bar
     client = await RawClient.connect(bare_server)
     client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
     disconnected = False
-    async with asyncio.timeout(8):  # the library alone would wait 10 s
+    async with asyncio.timeout(8):  # the timeout of the websockets library is 10 s
         while not disconnected:
             try:
                 client.send(b"5\r\nhello\r\n")

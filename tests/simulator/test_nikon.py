@@ -354,7 +354,7 @@ def test_a_dropped_connection_fails_at_once(
     begin = time.monotonic()
     assert failure(driver.preview) == -1
     assert time.monotonic() - begin < 1
-    # The driver reads the configuration of a Nikon from the camera each time, but caches that of a Canon.
+    # The driver reads the configuration of a Nikon from the camera each time. It caches the configuration of a Canon.
     assert failure(lambda: driver.get("iso")) == -2
     new_session = new_driver(simulator.address)
     new_session.set("capturetarget", "Memory card")

@@ -1,4 +1,4 @@
-"""The simulator makes pictures by replacing parts of an encoded picture. They decode without errors."""
+"""The simulator makes pictures by replacing parts of an encoded picture. Such pictures decode without errors."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Console:
         await expect(self["#live-count"]).to_have_text(_more_than(seen + 4))
 
     def setting(self, name: str, within: str = "#sections") -> Any:
-        """The table row of a setting."""
+        """The row of a setting on the page."""
         return self[f"{within} .setting[data-name={name}]"]
 
     async def show_setting(self, name: str) -> Any:
@@ -140,7 +140,7 @@ class Console:
 
 
 def _more_than(number: int) -> re.Pattern[str]:
-    """A pattern for "N shown" with N larger than a number."""
+    """A pattern that matches "N shown" if N is larger than `number`."""
     digits = str(number)
     longer = rf"\d{{{len(digits) + 1},}}"
     above = [
