@@ -1,4 +1,4 @@
-"""Hands calls that can hang, such as those that use a disk, from a task to a thread. A task waits no longer than a deadline."""
+"""Runs calls that can hang, such as calls that use a disk, in threads. The calling task waits at most for a deadline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Call:
     """A call in progress, for the function that runs in the thread.
 
     Attributes:
-        abandoned: the deadline has passed and the caller has gone on; the function should change nothing more.
+        abandoned: whether the caller no longer waits. If so, the function should change nothing more.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -41,7 +41,7 @@ class Handover:
 
     Args:
         start: runs a call in a thread.
-        finish_cancelled: whether a call is completed if its task is cancelled; else it is abandoned.
+        finish_cancelled: whether a call is completed if the waiting task is cancelled; otherwise the call is abandoned.
     """
 
     def __init__(self, start: Start, *, finish_cancelled: bool = False) -> None:
@@ -51,11 +51,11 @@ class Handover:
 
     @property
     def hangs(self) -> bool:
-        """Whether a call was abandoned and has not returned since."""
+        """Whether an abandoned call has not returned yet."""
         return self._hanging > 0
 
     async def run(self, deadline_s: float, function: Callable[[Call], R]) -> R:
-        """The result of `function`, which is not called any more if the call was abandoned before.
+        """Run `function` in a thread and return its result. It is not run if the call was abandoned before its start.
 
         Args:
             deadline_s: the longest time without progress, in seconds.
@@ -104,8 +104,8 @@ class Handover:
 def new_threads(name: str) -> Start:
     """Starts a thread for each call.
 
-    The threads are daemons, so the exit of the process does not wait for them. They are not those of asyncio.to_thread,
-    whose number is limited for all cameras together.
+    The threads are daemons, so the exit of the process does not wait for them. The threads of asyncio.to_thread
+    are not used, because their number is limited for all cameras together.
     """
 
     def start(work: Work) -> None:
@@ -122,13 +122,13 @@ class OneThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self, work: Work) -> None:
-        """Do this after the earlier work. Only one thread may call this."""
+        """Do `work` after all earlier work. All calls must come from the same thread."""
         self._work.put(work)
         if self._thread.ident is None:
             self._thread.start()
 
     def end(self) -> None:
-        """End the thread after its work."""
+        """End the thread after all its work."""
         self._work.put(None)
 
     def _run(self) -> None:

@@ -22,7 +22,7 @@ class SessionOptions:
         preview_iso, capture_iso: ISO for live view and stills; "" keeps the camera's setting.
         photos: options for pictures.
         most_process_bytes: an idle camera process that needs more memory is replaced.
-        spawn: makes the camera process for a camera.
+        spawn: creates the camera process for a camera, without starting it.
     """
 
     capture_target: str = "Memory card"

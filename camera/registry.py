@@ -42,7 +42,7 @@ class Registry:
         options: options for all sessions.
         emit: receives every event of every camera.
         drives: whether mounted drives with a DCIM folder count as cameras.
-        detect: finds the cameras on USB and the drives, if `drives` is passed.
+        detect: called with `drives`; finds the cameras on USB, and with True also the drives.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _log = logging.getLogger("camera.spawn")
 
 _KILL_TIMEOUT_S = 5.0
 _ROOT = Path(__file__).resolve().parent.parent
-# The environment variables that a camera process gets; not the token and the certificate paths.
+# The environment variables that a camera process inherits. The token and the certificate paths are not among them.
 _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "VCAMERADIR", "CAMLIBS", "IOLIBS", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
 )  # fmt: skip
@@ -35,8 +35,8 @@ _MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(16 * 2**20), "MALLOC_MMAP_THRESHOLD_": 
 def environment() -> dict[str, str]:
     """The environment variables of camera processes and helpers.
 
-    The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. A folder that
-    does not exist keeps cameras from changing each other's settings.
+    The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. This
+    variable names a folder that does not exist, so that cameras do not change each other's settings.
     """
     passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**passed, **_MALLOC, "PYTHONPATH": str(_ROOT), "XDG_CONFIG_HOME": "/nonexistent/gphoto-ws"}
@@ -45,7 +45,7 @@ def environment() -> dict[str, str]:
 async def end(process: asyncio.subprocess.Process) -> None:
     """Kill a process that is still running; returns when it has ended, or when it cannot be killed.
 
-    Uses the process id, because `Process.kill` polls first, so that asyncio would not get the exit status.
+    Uses os.kill, because `Process.kill` polls the process first, and asyncio would then not get the exit status.
     """
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -53,7 +53,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
         try:
             async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await process.wait()
-        except TimeoutError:  # it hangs in the kernel, for example in USB; continue without it
+        except TimeoutError:  # the process hangs in the kernel, for example in USB; do not wait longer
             _log.warning("Process %d still exists %.0f s after SIGKILL", process.pid, _KILL_TIMEOUT_S)
 
 
@@ -112,7 +112,7 @@ class Worker(ABC):
             on_lost: called once when the process has closed the channel.
 
         Raises:
-            OSError: out of descriptors, memory or processes. This is temporary; nothing was left behind.
+            OSError: out of descriptors, memory or processes. This is temporary. Nothing remains open.
         """
 
     @abstractmethod

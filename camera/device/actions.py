@@ -1,8 +1,7 @@
-"""Settings of the driver that perform an action. Reading them back shows no change, so it cannot confirm the action.
+"""Settings of the driver that perform an action. Their values do not change, so reading them back confirms nothing.
 
-Some of these actions open the shutter, or press its button, until another action ends that. They are rejected, because
-a
-client that disconnects in between would leave the shutter open.
+Some of these actions open the shutter, or press the shutter button, until another action closes or releases it. They
+are rejected, because a client that disconnects in between would leave the shutter open.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from camera.values import reads_unknown
 _SECTION = "/main/actions/"
 # "capture" of a Canon prepares a capture session, but is listed among the settings (libgphoto2 camlibs/ptp2/config.c).
 _ELSEWHERE = frozenset(("capture",))
-# Canon's button, pressed completely: "Press Full AF", "Press Full MF"; "Press 2", "Press 3" in older drivers.
+# The values that press Canon's shutter button completely: "Press Full AF", "Press Full MF"; in older drivers "Press 2",
+# "Press 3".
 _PRESSED = re.compile(r"press (full|[23])\b", re.IGNORECASE)
 # The driver reads the operation in `opcode` with sscanf("0x%x"), which accepts signs, spaces and a second 0x.
 _OPCODE = re.compile(r"0x\s*([+-]?)(?:0x)?([0-9a-f]+)", re.IGNORECASE)
@@ -27,19 +27,19 @@ def is_action(item: ConfigItem, path: str) -> bool:
     """Whether a setting is an action.
 
     Args:
-        item: as it was read before the change.
+        item: the setting as it was read before the change.
         path: its path in the tree of settings.
     """
     return reads_unknown(item) or path.startswith(_SECTION) or item.name in _ELSEWHERE
 
 
 def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) -> None:
-    """Reject values that leave the shutter open or the button pressed.
+    """Reject a value that would leave the shutter open or the shutter button pressed.
 
     Args:
         item: the setting.
         value: the value to write.
-        quirks: the settings and operations of this camera that do so.
+        quirks: of this camera. They list the settings and operations with this effect.
 
     Raises:
         ShutterStaysOpen: nothing would close the shutter again.
@@ -60,6 +60,6 @@ def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) ->
 
 
 def _operation(opcode: str) -> int | None:
-    """The PTP operation (16 bits) that the driver would send; None if there is none."""
+    """The PTP operation (16 bits) that the driver would send; None if the text contains no operation."""
     match = _OPCODE.match(opcode)
     return int(match[1] + match[2], 16) & 0xFFFF if match else None

@@ -1,4 +1,4 @@
-"""Calls to libgphoto2: converts its errors, keeps its messages, and repeats harmless calls while the camera is busy.
+"""Calls to libgphoto2: converts its errors, collects its messages, and repeats harmless calls while the camera is busy.
 
 Uses the driver's context without importing gphoto2. Runs in the camera process.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from camera.device.gp_codes import from_gp
 from camera.errors import CameraBusy
 
-# A camera that is writing its last picture rejects everything for a moment.
+# How long a call is repeated: a camera that is writing its last picture rejects all operations for a moment.
 _BUSY_S = 2.0
 BUSY_PAUSE_S = 0.02
 _REPEATABLE = frozenset(("get_config", "set_config", "storage", "list_files", "thumbnail", "file_info"))
@@ -38,7 +38,7 @@ class Calls:
         self._failure = failure
         self._on_progress: Progress | None = None
         self._progress_due = 0.0
-        # libgphoto2 calls these functions only as long as the handles exist.
+        # libgphoto2 calls these functions only as long as the returned handles exist.
         self._callbacks = (
             context.set_error_func(self._note_error, None),
             context.set_progress_funcs(self._progress_start, self._progress_update, self._progress_stop, None),
@@ -67,7 +67,7 @@ class Calls:
 
     @contextmanager
     def reporting(self, on_progress: Progress) -> Iterator[None]:
-        """Call `on_progress` when data arrives, at most twice a second, until the block ends."""
+        """Call `on_progress` when data arrives, at most twice a second, until the `with` block ends."""
         self._on_progress = on_progress
         try:
             yield

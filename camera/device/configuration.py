@@ -40,7 +40,7 @@ class Configuration:
         raw: passes text to the driver as bytes.
 
     Attributes:
-        other_names: names of settings at other makers, and the name that this camera uses instead.
+        other_names: for each name of a setting that only other makers use: the name that this camera uses.
     """
 
     def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
@@ -88,7 +88,7 @@ class Configuration:
             pump: processes events for this many milliseconds; some cameras report a new value only in an event.
 
         Raises:
-            InvalidValue: the camera kept another value without an error.
+            InvalidValue: the setting has another value afterwards, although the camera reported no error.
         """
         written = replace(before, value=value)
         # Checked before writing, because the camera may be off afterwards (powerdown).

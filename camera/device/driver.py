@@ -53,13 +53,13 @@ from camera.ports import leads_out
 from camera.remote import FolderContent, FolderNames
 from camera.values import WantedValue, convert
 
-# How long to wait for the next file of a shot that makes several files, how long after the last expected file, and the
-# longest total wait: a slow card may get the RAW file seconds after the JPEG.
+# How long to wait for the next file of a shot with several files, how long to wait after the last expected file, and
+# the longest total wait: a slow card may get the RAW file seconds after the JPEG.
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
-# A camera that fires reports within this time that it is busy or has a file.
+# A camera whose shutter has fired reports within this time that it is busy or has a file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
-# RAW and JPEG of the largest sensors; a card with less free space may refuse the next shot.
+# The size of a RAW file and a JPEG of the largest sensors. A card with less free space may refuse the next shot.
 _LARGEST_SHOT_BYTES = 128 * 2**20
 _BUSY_PREVIEW_S = 3.0
 
@@ -95,7 +95,7 @@ class Driver:
     Attributes:
         identity: read from the camera when it was opened.
         learned: for capabilities (names of `Capabilities`) that were tried: whether the camera has them.
-        has_more_events: whether the last call of `events` left events for the next call.
+        has_more_events: whether more events may be waiting after the last call of `events`.
     """
 
     def __init__(self, port: str, model: str) -> None:
@@ -122,7 +122,7 @@ class Driver:
         self._settings = Configuration(self._camera, self._context, self._call, self._raw)
         self._queue = EventQueue(self._camera, self._context, self._call, self._raw)
         self.learned: dict[str, bool] = {}
-        with suppress(CameraError):  # finds out whether there are events; other problems show up in the next call
+        with suppress(CameraError):  # finds out whether events are supported; other errors show up in the next call
             self._queue.pump(_SETTLED_MS)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
@@ -135,7 +135,7 @@ class Driver:
     def _identify(self) -> CameraIdentity:
         """Read the identity.
 
-        Reads settings even if the driver does not claim them, because some drivers have them anyway.
+        Settings are read even if the driver does not claim to have settings, because some drivers have them anyway.
         """
         claimed = replace(_capabilities(self._abilities), events=self._queue.supported)
         try:
@@ -144,7 +144,7 @@ class Driver:
             return CameraIdentity(str(self._abilities.model), "", "", None, replace(claimed, config=False))
         except ConfigNotFound:
             config = True
-        except CameraError:  # a failed transfer says nothing about the settings
+        except CameraError:  # a failed transfer does not show whether there are settings
             config = claimed.config
         else:
             config = True
@@ -155,7 +155,7 @@ class Driver:
                     value = self.get_config(name).value
                 except (ConfigNotFound, NotSupported):
                     continue
-                except CameraError:  # the next name may give another number, so that it would look like another camera
+                except CameraError:  # do not try the next name: another number would look like another camera
                     return ""
                 if isinstance(value, str) and value.strip("0 "):
                     return value.strip()
@@ -240,8 +240,8 @@ class Driver:
             CaptureUnknown: the shutter may have fired, but no file was seen.
             CameraError: the shutter certainly did not fire.
         """
-        # The driver discards events that arrived before a release, such as a shot with the camera's own button, or
-        # deleted files whose names may be used again.
+        # Read the waiting events first, because a release discards them: for example events about a shot with the
+        # camera's own button, or about deleted files whose names may be used again.
         with suppress(CameraError):
             self._queue.pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
@@ -261,7 +261,8 @@ class Driver:
                 refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
                 unknown = not (refused or self._card_explains(error))
                 if not unknown and not before_the_release(error):
-                    # Some cameras report an error although the shutter opened. The events that follow show whether it did.
+                    # Some cameras report an error although the shutter opened. The events that follow show whether it
+                    # opened.
                     seen = self._signs_of_a_shot(exposure)
                     if seen:
                         paths = seen
@@ -277,7 +278,7 @@ class Driver:
                     raise error from None
             self._queue.pump(50)
             time.sleep(BUSY_PAUSE_S)
-        with suppress(CameraError):  # files that were found are returned; the next job reports the problem
+        with suppress(CameraError):  # the files found so far are returned; the next job gets the error
             self._rest_of_shot(paths)
         return [self._captured(path) for path in paths]
 
@@ -300,7 +301,7 @@ class Driver:
                 if not fired:
                     fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
             elif event == TIMEOUT:
-                time.sleep(BUSY_PAUSE_S)  # if the driver has no events, it returns at once
+                time.sleep(BUSY_PAUSE_S)  # a driver without events returns at once
             else:
                 self._queue.keep(event, data)
         return [] if fired else None
@@ -382,7 +383,7 @@ class Driver:
                 time.sleep(BUSY_PAUSE_S)
                 continue
             self._viewfinder_on = True
-            # The view is valid only as long as `file` exists, so copy the data first.
+            # The returned view is valid only as long as `file` exists, so copy the data first.
             frame = bytes(file.get_data_and_size())
             if not frame and time.monotonic() < deadline:  # a busy Nikon returns an empty frame
                 time.sleep(BUSY_PAUSE_S)
@@ -398,8 +399,8 @@ class Driver:
 
     def viewfinder(self, on: bool) -> None:
         """Switch live view on or off, if the camera has a switch for it."""
-        # Cameras without the switch end live view automatically. The value is not read back, because cameras report it
-        # late.
+        # Cameras without the switch end live view automatically. The value is not read back, because cameras report
+        # a new value late.
         with suppress(ConfigNotFound, NotSupported):
             self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
         self._viewfinder_on = on
@@ -422,7 +423,8 @@ class Driver:
         size = os.fstat(fd).st_size
         announced = self._captured(path).size
         if (announced is None and size == 0) or (announced is not None and announced != size):
-            # Another cause: the driver remembers a file of the same name from before the card was formatted.
+            # Besides a broken transfer, a cause can be that the driver remembers a file of the same name from before
+            # the card was formatted.
             expected = "an unknown number of" if announced is None else announced
             raise OutOfStep(f"{size} of {expected} bytes of {path} were received. Try again.", doing="download")
         return CapturedFile(path, size, mimetype_of(path))
@@ -512,10 +514,10 @@ def _is_busy(error: CameraError) -> bool:
 
 
 def _of_one_shot(first: str, other: str) -> bool:
-    """Whether two new files can be of one shot. Another one may be of the camera's own button, pressed meanwhile.
+    """Whether two new files can be of one shot. If not, the other file is of a shot with the camera's own button.
 
-    RAW and JPEG have the same name with another ending, and copies on two cards have the same name. The driver numbers the
-    files in RAM one by one, so there only the endings differ.
+    RAW and JPEG have the same name with another ending, and copies on two cards have the same name. For files in RAM,
+    the driver counts the names up, so there only the endings must differ.
     """
     (folder, _, name), (_, _, other_name) = first.rpartition("/"), other.rpartition("/")
     (stem, _, ending), (other_stem, _, other_ending) = name.rpartition("."), other_name.rpartition(".")

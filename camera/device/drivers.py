@@ -13,10 +13,10 @@ _PTPIP = 1 << 4
 
 
 def driver_for(port: str, model: str, drivers: Any, unknown: type[Exception]) -> Any:
-    """The driver of a model; for a network port, one that supports PTP.
+    """The driver for a model. For a network port, the driver must support PTP.
 
     Args:
-        port: of the camera, for example "ptpip:192.168.1.20".
+        port: the port of the camera, for example "ptpip:192.168.1.20".
         model: a name from libgphoto2's list, in upper or lower case.
         drivers: libgphoto2's list of drivers.
         unknown: the exception that the list raises for an unknown name.

@@ -55,9 +55,9 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("0x200e", errors.CameraRefused, "The card is write-protected."),
     ("0x2013", errors.CameraRefused, "The camera has no card."),
     ("auto-focus failed", errors.CameraRefused, _UNFOCUSED),
-    # Nikon's capture reports this without a number.
+    # For a failed autofocus, Nikon's capture reports this text without a number.
     ("out of focus", errors.CameraRefused, _UNFOCUSED),
-    # Older Canons report the reason in the answer to the release.
+    # Older Canons report the reason in the response to the release.
     ("release: perhaps no focus", errors.CameraRefused, _UNFOCUSED),
     ("release: perhaps no more memory", errors.CardFull, "The card is full. Delete files or change the card."),
     ("release: card read-only", errors.CameraRefused, "The card is write-protected."),
@@ -65,16 +65,17 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("device busy", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
 )  # fmt: skip
 
-# The camera refused these operations before the shutter, so that no picture was taken (libgphoto2
+# Texts of errors in steps up to and including the release: the camera refused, so that no picture was taken (libgphoto2
 # camlibs/ptp2/library.c).
 _NOT_FIRED = (
     "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
     "can not capture",
 )  # fmt: skip
-# Operations of a Canon that come after the release. Their errors do not show whether the shutter has opened.
+# Texts of errors in steps of a Canon after the release. They do not show whether the shutter has opened.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")
-# PTP results 0x02xx come from libgphoto2 itself: the camera did not answer, so it may have done the operation. The
-# exception is a half-press, which never opens the shutter. The driver also reports 0x2002 (General Error) for invalid data.
+# PTP results 0x02xx come from libgphoto2 itself: the camera did not answer, so it may have performed the operation. The
+# exception is a half-press, which never opens the shutter. 0x2002 (General Error) does not prove that the camera
+# answered, because the driver also reports it for invalid data.
 _ANSWER = re.compile(r"\(0x(?:20(?!02)|a[01])[0-9a-f]{2}\b")
 _NO_ANSWER = re.compile(r"\(0x02[0-9a-f]{2}\b")
 
@@ -96,7 +97,7 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
 
 
 def transfer_broke(error: CameraError) -> bool:
-    """Whether the driver lost synchronization: no answer, a partial answer, or outdated knowledge about files."""
+    """Whether driver and camera are out of step: no answer, a partial answer, or outdated knowledge about files."""
     return isinstance(error, OutOfStep) or (error.gp is not None and error.gp.code in (-7, -10, -34, -52))
 
 

@@ -1,8 +1,7 @@
 """Rotates and mirrors JPEGs: without loss by libjpeg-turbo if it is installed, otherwise by Pillow.
 
 libjpeg-turbo moves the blocks of a picture without decoding them. If width or height is not a multiple of the block
-size,
-some orientations would move a partial block to an edge where it is not allowed. Pillow handles these pictures.
+size, some orientations would move a partial block to an edge where it is not allowed. Pillow handles these pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from camera.orientation import AS_IS, BY_EXIF, Orientation
 
 _log = logging.getLogger("camera.device.jpeg")
 
-# turbojpeg.h, 2.x and 3.x: enum TJXOP by its effect; option bit 0 (TJXOPT_PERFECT) rejects partial blocks.
+# From turbojpeg.h, 2.x and 3.x: the value of enum TJXOP for each orientation. Option bit 0 (TJXOPT_PERFECT) rejects
+# partial blocks.
 _TJXOP = {
     Orientation(0, True): 1,
     Orientation(180, True): 2,
@@ -43,9 +43,9 @@ _PILLOW = {
     Orientation(270): Image.Transpose.ROTATE_90,
 }
 _QUALITY = 92
-# Largest number of pixels that a JPEG may declare before it is decoded: a still of the largest sensors (150
-# megapixels); a live-view frame or a thumbnail from the camera (the size of a display); the EXIF thumbnail (160x120 in
-# CIPA DC-008, 640x480 from some makers). Decoding needs 7 bytes and 50 ns per pixel.
+# How many pixels a JPEG may declare at most; larger pictures are not decoded. The limits are for a still (the largest
+# sensors have 150 megapixels), for a live-view frame or a thumbnail from the camera (the size of a display), and for
+# the EXIF thumbnail (160x120 in CIPA DC-008, 640x480 from some makers). Decoding needs 7 bytes and 50 ns per pixel.
 STILL_PIXELS, SMALL_PIXELS, EXIF_THUMBNAIL_PIXELS = 160_000_000, 16_000_000, 1_000_000
 # Huffman coding needs at least one bit for each block of 64 pixels (ITU T.81, F.1.2 and G.1.2).
 _PIXELS_A_BYTE = 512
@@ -145,7 +145,7 @@ def by_pillow(data: bytes, orientation: Orientation) -> bytes:
     out = io.BytesIO()
     try:
         with (
-            warnings.catch_warnings(action="ignore"),  # about damaged EXIF, already when opening the file
+            warnings.catch_warnings(action="ignore"),  # about damaged EXIF, also when the file is opened
             Image.open(io.BytesIO(data), formats=["JPEG"]) as image,
         ):
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
@@ -172,7 +172,7 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
             if (scans := data.count(_SCAN)) > _MOST_SCANS:
                 raise ValueError(f"not a JPEG of a camera: {scans} scans")
             return width, height
-        if marker == 0xFF:  # a marker may be preceded by any number of these
+        if marker == 0xFF:  # any number of these bytes may precede a marker
             place += 1
         elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # these markers have no content
             place += 2
@@ -182,7 +182,7 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
 
 
 def upright(data: bytes, orientation: Orientation) -> bytes:
-    """A still as a viewer shows it: the EXIF orientation is applied as well and then set to 1.
+    """A still with its EXIF orientation and then `orientation` applied. The new EXIF orientation is 1.
 
     The positions in the EXIF do not change, because the maker's notes point to them. Width, height and thumbnail in the
     EXIF are updated.
@@ -200,7 +200,7 @@ def upright(data: bytes, orientation: Orientation) -> bytes:
     if exif is not None:
         exif.put(_ORIENTATION, 1)
         width, height = _check_size(picture, STILL_PIXELS)
-        exif.put(_WIDTH, width)  # libjpeg-turbo updates them, Pillow does not
+        exif.put(_WIDTH, width)  # libjpeg-turbo updates width and height, Pillow does not
         exif.put(_HEIGHT, height)
         _orient_thumbnail(exif, combined)
     return bytes(picture)
@@ -214,7 +214,7 @@ def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
     try:
         new = turned(bytes(exif.data[start : start + size]), orientation, EXIF_THUMBNAIL_PIXELS)
         quality = _QUALITY
-        while len(new) > size and quality > 20:  # it must fit into the space of the old thumbnail
+        while len(new) > size and quality > 20:  # the new thumbnail must fit into the space of the old one
             quality -= 12
             out = io.BytesIO()
             with Image.open(io.BytesIO(new)) as image:
@@ -229,7 +229,7 @@ def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Exif:
-    """The EXIF of a JPEG from `start` (its TIFF header) to `end`, which is changed in place."""
+    """The EXIF of a JPEG: the bytes of `data` from `start` (its TIFF header) to `end`. It is changed in place."""
 
     data: bytearray
     start: int

@@ -12,7 +12,7 @@ from pathlib import Path
 
 # linux/prctl.h.
 PDEATHSIG, DUMPABLE, NO_NEW_PRIVILEGES = 1, 4, 38
-# The same numbers on every architecture but Alpha.
+# System call numbers, which are the same on every architecture except Alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_QUERY, _PATH_BENEATH = 1, 1
 # linux/landlock.h: the access rights, and the Landlock version that introduced each of them.
@@ -43,7 +43,7 @@ def prctl(option: int, value: int) -> bool:
 
 
 def limit(what: int, most: int) -> None:
-    """Lower one of the RLIMIT_* limits to `most`; lower limits stay as they are. Never raises."""
+    """Lower one of the RLIMIT_* limits to `most`. A limit that is already lower stays unchanged. Never raises."""
     soft, hard = (most if now == resource.RLIM_INFINITY else min(now, most) for now in resource.getrlimit(what))
     with suppress(OSError, ValueError):
         resource.setrlimit(what, (soft, hard))
@@ -62,14 +62,14 @@ def landlock_version() -> int:
 
 
 def landlock(allowed: Mapping[Path, int], *, network: bool) -> bool:
-    """Restrict this process and its children to these files; returns whether the kernel did so.
+    """Restrict this process and its children to the files in `allowed`; returns whether the kernel did so.
 
     The process can then start no programs, and cannot trace or signal processes outside. Open files stay open. Rights
     that this Landlock version does not know are not restricted.
 
     Args:
         allowed: rights (READ, DEVICES, EVERYTHING) for each path and everything in it; missing paths are skipped.
-        network: whether it may use TCP.
+        network: whether the process may use TCP.
     """
     version = landlock_version()
     if not version or not prctl(NO_NEW_PRIVILEGES, 1):

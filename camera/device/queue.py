@@ -11,7 +11,7 @@ from camera.device.raw_calls import FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
 from camera.errors import NotSupported
 from camera.events import ConfigChanged, FileAdded
 
-# Limit, so that a camera with very many events does not block the worker.
+# The most events that are read at once, so that a camera with very many events does not block the worker.
 _MOST_AT_ONCE = 50
 _PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
 
@@ -42,7 +42,7 @@ class EventQueue:
         return taken
 
     def pump(self, timeout_ms: int) -> bool:
-        """Store events until none arrives for this many milliseconds. True if there may be more."""
+        """Store events until none arrives for this many milliseconds. Returns True if there may be more events."""
         for _ in range(_MOST_AT_ONCE):
             event, data = self.wait(timeout_ms)
             if event == TIMEOUT:

@@ -17,14 +17,15 @@ class Quirks:
     Attributes:
         makers: regular expression for the manufacturer or model, ignoring case.
         image_format: settings that determine which files a shot makes.
-        several_files: regular expression for values of these settings that make more than one file.
+        several_files: regular expression for values of these settings with which a shot has more than one file.
         viewfinder_off_before_still: whether live view must be off before the shutter is released.
         shutter_speed: the setting with the exposure time.
-        names: names of settings at other makers, and the name that this maker uses instead.
+        names: for each name of a setting that only other makers use: the name that this maker uses.
         busy_means_not_fired: whether the error "busy" for a capture proves that the shutter did not fire, so that the
             release may be retried.
-        shutter_toggles: settings that keep the shutter open, or its button pressed, while they are on.
-        open_shutter: PTP operations that open the shutter, or press its button, until another operation ends that.
+        shutter_toggles: settings that keep the shutter open, or the shutter button pressed, while they are on.
+        open_shutter: PTP operations that open the shutter, or press the shutter button, until another operation closes
+            or releases it.
     """
 
     makers: str
@@ -43,7 +44,8 @@ class Quirks:
 _BULB_AND_CAPTURE = frozenset(("bulb", "capture"))
 
 # Canon: the driver refuses a release while the camera reports busy, before it sends anything. The camera answers
-# Device_Busy (0x2019) to the release operation itself (libgphoto2 camlibs/ptp2/library.c, EOS capture).
+# Device_Busy (0x2019) to the release operation itself (libgphoto2 camlibs/ptp2/library.c, EOS capture). In both cases
+# the shutter has not fired.
 CANON = Quirks(
     makers=r"canon",
     image_format=("imageformat", "imageformatsd", "imageformatcf"),
@@ -52,7 +54,7 @@ CANON = Quirks(
     names={"f-number": "aperture", "imagequality": "imageformat"},
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
 )
-# Nikon: if live view is switched off before a still, a D810 takes two shots. The driver does what is needed.
+# Nikon: if live view is switched off before a still, a D810 takes two shots. So this is left to the driver.
 _ONE_NAME = {"aperture": "f-number", "imageformat": "imagequality"}
 NIKON = Quirks(
     makers=r"nikon",

@@ -1,9 +1,9 @@
 """Calls of libgphoto2 that pass text to or from the camera, made with bytes. Runs in the camera process.
 
 python-gphoto2 accepts only str and encodes it as UTF-8, so a name that is not UTF-8 cannot be passed back to the
-camera.
-An event with such a text crashes the process (gphoto2 2.6.4, SIGSEGV in wait_for_event). Therefore these functions call
-the loaded libgphoto2 through ctypes, with the objects of python-gphoto2. ctypes releases the GIL during a call.
+camera. An event with text that is not UTF-8 crashes the process (gphoto2 2.6.4, SIGSEGV in wait_for_event). Therefore
+these functions call the loaded libgphoto2 through ctypes, with the objects of python-gphoto2. ctypes releases the GIL
+during a call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from camera.escapes import escaped
 from camera.model import camera_path
 
 _POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-# Functions of gphoto2-camera.h and gphoto2-widget.h. All these functions return an error code.
+# The argument types of functions in gphoto2-camera.h and gphoto2-widget.h. All these functions return an error code.
 _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_folder_list_files": [_POINTER, _TEXT, _POINTER, _POINTER],
     "gp_camera_folder_list_folders": [_POINTER, _TEXT, _POINTER, _POINTER],
@@ -53,7 +53,7 @@ class RawCalls:
     """
 
     def __init__(self, extension: str, check: Callable[[int], Any]) -> None:
-        self._library = ctypes.CDLL(extension)  # also finds the symbols of the libraries that it is linked with
+        self._library = ctypes.CDLL(extension)  # also finds the symbols of linked libraries
         self._check = check
         for name, arguments in _ARGUMENTS.items():
             getattr(self._library, name).argtypes = arguments
@@ -73,7 +73,7 @@ class RawCalls:
         self._call("gp_camera_file_get_info", camera, folder, name, into, context)
 
     def file_get(self, camera: Any, folder: bytes, name: bytes, kind: int, into: Any, context: Any) -> None:
-        """Read a file, or the variant of it that `kind` names, into the file `into`."""
+        """Read a file into the file `into`. `kind` selects the complete file or a variant, such as its preview."""
         self._call("gp_camera_file_get", camera, folder, name, kind, into, context)
 
     def file_delete(self, camera: Any, folder: bytes, name: bytes, context: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from camera.device import kernel
 
 _DEVICE_CODE = Path(__file__).resolve().parent
-# Programs and libraries, also at their places on other systems. Not included: home folders, /etc, /run, settings files.
+# Programs and libraries, at their places on various systems. Not included: home folders, /etc, /run, settings files.
 _CODE = ("/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
 # What the C library and libgphoto2 also read: library paths, the time zone, mounts.
 _SYSTEM_FILES = (

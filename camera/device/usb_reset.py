@@ -11,7 +11,7 @@ _USBDEVFS_RESET = 0x5514
 
 
 def main(node: str) -> int:
-    """Reset the device; returns the exit code. 1 means that it failed; the reason is on stdout."""
+    """Reset the device; returns the exit code. 1 means that the reset failed; the reason is on stdout."""
     try:
         descriptor = os.open(node, os.O_WRONLY)
         try:

@@ -1,7 +1,7 @@
 """The main loop of a camera process: runs jobs, sends live-view frames, and reports events of the camera.
 
 Started by camera/process.py as `python -m camera.device.worker FD JSON`. The process serves one camera connection. When
-the connection fails, the process ends and the server starts a new one.
+the connection fails, the process ends and the server starts a new process.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _log = logging.getLogger("camera.device.worker")
 _EVENTS_EVERY_S = 0.1
 # The process sends at least one message in this time, because the server kills a silent process after 6 s.
 _HEARTBEAT_S = 1.0
-# A camera without events is checked this often by an operation that needs an answer from it, in seconds.
+# How often a camera without events is checked, in seconds. The check is an operation that the camera has to answer.
 _PROBE_EVERY_S = 10.0
-# Live view may miss frames (autofocus, an open menu on the camera). After this many misses in a row it ends.
+# Live view may miss frames (autofocus, an open menu on the camera). After this many misses in a row, live view ends.
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
-# The digest of a video would block the camera for seconds; the server calculates it in a thread instead.
+# For larger files, the server calculates the digest in a thread: here, a video would block the camera for seconds.
 _MOST_DIGESTED_BYTES = 64 * 2**20
 # Limit for a camera that never stops sending events; each round has up to 50 events.
 _INITIAL_EVENT_ROUNDS = 10
@@ -148,7 +148,7 @@ class Worker:
         return _PROBE_EVERY_S
 
     def _report_learned(self) -> None:
-        """Report capabilities that were just found or found to be missing."""
+        """Send what was learned about the capabilities of the camera, if it has changed."""
         if self._reported != self._driver.learned:
             self._reported = dict(self._driver.learned)
             self._send(remote.event(Learned(self._driver.identity.model, self._reported)))
@@ -184,7 +184,7 @@ class Worker:
                 _log.warning("Live view ended: %s", error)
                 self._live = None
                 if self._driver.viewfinder_on:
-                    with suppress(CameraError):  # the next call reports other problems
+                    with suppress(CameraError):  # other errors show up in the next call
                         self._driver.viewfinder(False)
                 self._send(remote.event(LiveViewEnded()))
                 return
@@ -210,7 +210,7 @@ class Worker:
             try:
                 reply = job.run(lambda needs_s: self._channel.send(remote.progress(job.number, needs_s)))
             finally:
-                self._report_learned()  # before the reply, because a client may then ask for the capabilities
+                self._report_learned()  # before the reply, after which a client may ask for the capabilities
         except CameraError as error:
             try:
                 self._check_alive(error)
@@ -233,8 +233,8 @@ class Worker:
         """After an error, check whether the camera still answers.
 
         The driver answers many requests for a disconnected camera from its cache, so this uses an operation that needs
-            an answer from the camera. After a failed transfer, the next answer may belong to an earlier request; only a
-            new connection is safe then.
+        an answer from the camera. After a failed transfer, the next answer may belong to an earlier request; only a new
+        connection is safe then.
 
         Raises:
             CameraError: the camera does not answer, or its answers no longer match the requests.
@@ -257,7 +257,10 @@ class Worker:
                 raise
 
     def _preview(self, orientation: Orientation) -> bytes:
-        """One frame. Leaves live view on or off as before, within one job so that no stream can start in between."""
+        """One frame. Afterwards, live view is on or off as it was before.
+
+        All of this is one job, so that no stream can start in between.
+        """
         was_on = self._live is not None or self._driver.viewfinder_on
         data = self._driver.preview()
         if not was_on:
@@ -280,7 +283,7 @@ class Worker:
             file = self._driver.fetch(path, fd, lambda: on_progress(0.0))
             if orientation and file.mimetype == "image/jpeg":
                 file = replace(file, size=_orient_file(fd, orientation))
-            # Calculated here, because in the server it would delay all clients.
+            # Calculated here, because the calculation in the server would delay all clients.
             sha256 = _sha256(fd) if digest and (file.size or 0) <= _MOST_DIGESTED_BYTES else None
         except BaseException:
             os.close(fd)
@@ -297,7 +300,7 @@ class Worker:
 
     def _stop_live_view(self) -> None:
         self._live = None
-        if self._driver.viewfinder_on:  # also if an earlier attempt to switch it off failed
+        if self._driver.viewfinder_on:  # true also if an earlier attempt to switch it off failed
             self._driver.viewfinder(False)
 
 
@@ -353,7 +356,7 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
 
 
 def main(fd: int, options: dict[str, Any]) -> None:
-    """Open the camera, report that, run the worker, and release the camera in any case."""
+    """Open the camera, send `Opened`, run the worker, and release the camera in any case."""
     _die_with_parent(options["parent"])
     _limit_resources()
     log = logging.StreamHandler(sys.stderr)
