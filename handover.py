@@ -1,4 +1,4 @@
-"""Runs calls that can hang, such as calls that use a disk, in threads. The calling task waits at most for a deadline."""
+"""Runs calls that can hang, such as calls that use a disk, in threads. The calling task waits until a deadline."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ class PictureReply(Generic[ReplyT_co]):
     """A reply that contains the bytes of a file as base64.
 
     Attributes:
-        reply: the reply as far as it is known, with `mark` in place of the bytes.
+        reply: the part of the reply that is already known, with `mark` in place of the bytes.
         mark: a text that occurs nowhere else in the reply.
         file, start, end: the bytes to insert.
-        rest: returns the complete reply; None if `reply` is complete. Both are equal up to the picture.
+        rest: returns the complete reply; None if `reply` is complete. Both replies are equal up to the picture.
     """
 
     reply: ReplyT_co

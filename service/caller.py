@@ -53,7 +53,8 @@ class Notice:
 
     Attributes:
         name, values: see protocol/events.py.
-        about: identifies the subject; a newer event about the same subject replaces an older one. None for all others.
+        about: identifies the subject of the event. An event that still waits is replaced by a newer event about the
+            same subject. None: no event is replaced.
         message: the event as JSON, shared by all callers.
     """
 
@@ -65,14 +66,14 @@ class Notice:
 
 @dataclass(eq=False, slots=True)
 class Caller:
-    """Somebody who sends commands.
+    """A sender of commands, with its selection, subscriptions and streams.
 
     Attributes:
         notify: receives the subscribed events; must not block.
         selected: the selected camera.
         subscribed: the subscribed events.
         streams: the live-view streams by number.
-        left: whether the caller is gone, so that nobody waits for its commands.
+        left: whether the caller has disconnected, so that nobody waits for replies to its commands.
     """
 
     notify: Callable[[Notice], None]
@@ -103,7 +104,7 @@ class Caller:
         return viewer.sent, viewer.dropped
 
     def leave(self) -> None:
-        """The caller disconnects: end its streams. Its captures that have not started are not done, unless they have a key."""
+        """The caller disconnects: end its streams. Its waiting captures are dropped, except captures with a key."""
         self.left = True
         for stream in tuple(self.streams.values()):
             if stream.viewer is not None:

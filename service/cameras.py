@@ -36,12 +36,12 @@ class Cameras:
     async def chosen(self, port: str | None, selected: Session | None) -> Session:
         """The camera for a request.
 
-        It is the camera on `port`; without a port the selected camera; otherwise the only connected camera, or the only known
-        one. Drives count only if there is no camera.
+        It is the camera on `port`. Without a port, it is the selected camera. Without a selection, it is the only
+        connected camera, or the only known camera. Drives count only if there is no other camera.
 
         Raises:
             RequestError: no_camera_selected.
-            CameraError: there is no camera on that port, or the selected one is disconnected.
+            CameraError: there is no camera on that port, or the selected camera is disconnected.
         """
         if port is not None:
             return await self.registry.by_port(port)
@@ -87,7 +87,7 @@ class Cameras:
     async def details(self, camera: Session) -> c.CameraDetails:
         """Identity and state of a camera."""
         first_try = camera.reconnect.first_try
-        if not first_try.done():  # just found: its name and serial number follow soon
+        if not first_try.done():  # its name and serial number are known after the first attempt to open it
             await asyncio.wait((first_try,), timeout=_FIRST_TRY_S)
         read = await _read(camera) if camera.status.connected else {}
         status = camera.status
@@ -137,7 +137,7 @@ class Cameras:
 
 
 async def _read(camera: Session) -> Mapping[str, Any]:
-    """Values that only the camera itself knows; missing ones are left out."""
+    """Values that only the camera itself knows; values that it does not have are left out."""
     async with camera.exclusive() as remote:
         values: dict[str, Any] = {
             "battery": await _setting(remote, "batterylevel"),
@@ -168,5 +168,5 @@ def _condition(status: Status) -> dict[str, Any]:
 
 
 def _iso(seconds: float | None) -> str | None:
-    """A time since the epoch as ISO 8601 in UTC."""
+    """A time in seconds since 1970 as ISO 8601 in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""The implementation of the commands. Each is a coroutine from caller and payload to an answer."""
+"""The implementation of the commands. Each is a coroutine that gets caller and payload, and returns an answer."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Service:
         events: passes the events of cameras to callers.
         shots: the records of shots.
         live_view: defaults for live view.
-        version: of the server.
-        limits: of the transport, for server_info; "streams" is the highest number of streams per caller.
+        version: the version of the server.
+        limits: the limits of the transport, for server_info; "streams" is the highest number of streams per caller.
 
     Attributes:
         cameras: selection of and information about cameras.
-        events, shots: see above.
-        version: of the server.
+        events, shots: see Args.
+        version: the version of the server.
         stopping: whether new commands are rejected.
     """
 
@@ -125,7 +125,7 @@ class Service:
         Raises:
             RequestError, CameraError: the command was not done, or failed.
         """
-        if self.stopping:  # it could be interrupted, possibly during a shot
+        if self.stopping:  # the command could be interrupted, possibly during a shot
             raise RequestError("shutting_down", "The server is shutting down; nothing was done. Connect again later.")
         return await self.handlers[name](caller, payload)
 
@@ -134,7 +134,7 @@ class Service:
         self.cameras.registry.start()
 
     async def drain(self, seconds: float) -> None:
-        """Reject new commands, and wait up to this many seconds for those in progress."""
+        """Reject new commands, and wait up to this many seconds for commands in progress."""
         self.stopping = True
         await self.cameras.registry.drain(seconds)
 
@@ -162,7 +162,7 @@ class Service:
 
     async def restart_camera(self, caller: Caller, payload: c.CameraPayload) -> c.Done:
         camera = await self._camera(caller, payload)
-        # A restart is finished even if the caller disconnects.
+        # A restart is completed even if the caller disconnects.
         await asyncio.shield(self._tasks.start(_restart(camera)))
         return c.Done(message=f"Camera on port {camera.port} restarted")
 
@@ -247,7 +247,7 @@ class Service:
             format=payload.format,
             max_in_flight=payload.max_in_flight,
         )
-        if payload.format == "photonic":  # no stream number in its frames: one per camera and caller
+        if payload.format == "photonic":  # these frames have no stream number: one per camera and caller
             for stream in tuple(caller.streams.values()):
                 if stream.camera is camera and stream.format == "photonic":
                     if (stream.fps, stream.orientation) == (wanted.fps, wanted.orientation):

@@ -1,4 +1,4 @@
-"""Captures with a key: a request that comes again gets the outcome of the first, also after a restart of the server."""
+"""Captures with a key: a repeated request gets the outcome of the first, also after a restart of the server."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from store.shots import ShotRecord, ShotStore
 
 # A longer request is recorded as its digest, so that clients cannot fill the disk.
 _LONGEST_TEXT = 2000
-# A capture with a key stays in the queue after its client has disconnected, so their number is limited.
+# A capture with a key stays in the queue after its client has disconnected, so the number of such captures is limited.
 _MOST_RUNNING = 64
 _MOST_REMEMBERED = 10_000
-# How long an outcome is returned for its key.
+# How long a repeated request gets the outcome of the first.
 _KEPT_S = 24 * 3600.0
 
 Taken = Shot | ShotRecord
@@ -47,7 +47,7 @@ class Orders:
 
     Args:
         shots: the records of earlier captures.
-        tasks: runs captures, which do not end with their callers.
+        tasks: runs captures, which continue if their callers disconnect.
     """
 
     def __init__(self, shots: ShotStore, tasks: Tasks) -> None:
@@ -57,12 +57,13 @@ class Orders:
         self._used: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> tuple[asyncio.Task[Taken], bool]:
-        """The task of the capture with this key, and whether it was in progress already.
+        """The task of the capture with this key, and whether the capture was already in progress.
 
-        Its result is a shot, or the record of an earlier capture.
+        The result of the task is a shot, or the record of an earlier capture with this key.
 
         Raises:
-            RequestError: key_reused; raised by the task for an earlier capture.
+            RequestError: too_many_pending; key_reused if the key is that of another capture in progress. For an earlier
+                capture, the task raises key_reused.
         """
         running = self._running.get(key)
         if running is not None:
@@ -86,7 +87,7 @@ class Orders:
         Raises:
             RequestError: key_reused, or the records cannot be read.
         """
-        # The clock may be set meanwhile, so keys of this run are remembered by the monotonic clock.
+        # The system clock may be set at any time. For keys that were used since the start, the monotonic clock counts.
         used_at = self._used.get(key)
         recent = used_at is not None and time.monotonic() - used_at < _KEPT_S
         try:

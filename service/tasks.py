@@ -1,4 +1,4 @@
-"""Tasks that do not end with the caller that started them."""
+"""Tasks that continue if the caller that started them disconnects."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The durable state of the server: one SQLite database. Knows nothing of cameras, commands or sockets."""
+"""The durable state of the server: one SQLite database. Independent of cameras, commands and sockets."""

@@ -18,7 +18,7 @@ Work = Callable[[sqlite3.Connection], R]
 
 _log = logging.getLogger("store.database")
 
-# A write takes less than a millisecond, and some hundred on a busy SD card that syncs.
+# A write takes less than a millisecond, but some hundred milliseconds on a busy SD card.
 _DEADLINE_S = 5.0
 # The version of the schema is the number of steps that were applied (PRAGMA user_version).
 Migration = str
@@ -31,16 +31,16 @@ class StoreUnavailable(Exception):
 class Store:
     """The database of the server.
 
-    If the file cannot be used, everything is kept in memory until the server ends, and `problem` has the reason. A file
-    that is damaged is kept under another name, and a new one is started.
+    If the file cannot be used, everything is kept in memory until the server ends, and `problem` has the reason. A
+    damaged file is renamed, and a new file is created.
 
     Args:
-        path: of the file, created if it does not exist; None keeps everything in memory.
+        path: the path of the file, which is created if it does not exist. None keeps everything in memory.
         migrations: SQL scripts, each of which raises the version of the schema by one.
-        start: runs work in one thread, in order; by default in a thread of the store's own.
+        start: runs work in one thread, in order; by default in the store's own thread.
 
     Attributes:
-        problem: why nothing is kept on disk, as a sentence; None if it is.
+        problem: why the state is not kept on disk, as a sentence; None if it is kept on disk.
     """
 
     def __init__(self, path: Path | None, migrations: Sequence[Migration], start: Start | None = None) -> None:
@@ -50,7 +50,7 @@ class Store:
         self._connection: sqlite3.Connection  # set in the thread, before any other work
         self._thread = OneThread("store")
         self._start = start or self._thread.start
-        # A record is written even if the task that asked for it is cancelled.
+        # A record is written even if the task that writes it is cancelled.
         self._handover = Handover(self._start, finish_cancelled=True)
         opened = threading.Event()
 
@@ -70,8 +70,8 @@ class Store:
             sync: whether the result must survive a power failure; else it survives a killed process.
 
         Raises:
-            StoreUnavailable: the disk is full, broken or does not respond. Nothing was changed, unless the disk did not respond during
-                the commit itself.
+            StoreUnavailable: the disk is full, broken or does not respond. Nothing was changed, unless the disk stopped
+                responding during the commit.
         """
 
         def transaction(connection: sqlite3.Connection, call: Call) -> R:
@@ -79,7 +79,7 @@ class Store:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 value = work(connection)
-                if call.abandoned:  # the caller was told that nothing was written
+                if call.abandoned:  # the caller already got StoreUnavailable
                     raise sqlite3.OperationalError("too late")
                 return value
 
@@ -90,7 +90,7 @@ class Store:
         return await self._do(lambda connection, call: work(connection))
 
     def close(self) -> None:
-        """Finish the queued work and close the file; waits a short time at most."""
+        """Finish the queued work and close the file. Waits 5 s at most, or not at all if the disk hangs."""
         closed = threading.Event()
 
         def close() -> None:
