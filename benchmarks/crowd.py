@@ -17,7 +17,7 @@ _TIMEOUT_S = 20.0
 
 @dataclass(slots=True)
 class Visits:
-    """Results of visits: answered completely, refused with 503 or a close code, or failed in any other way."""
+    """Visits by their result: answered completely, refused with 503 or a close code, or failed in any other way."""
 
     answered: int = 0
     refused: int = 0

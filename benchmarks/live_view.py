@@ -87,7 +87,7 @@ class Contender:
         return Sample(got / self._message, cpu, took)
 
     def close(self) -> None:
-        """Disconnect the viewers; the server is ended by its creator."""
+        """Disconnect the viewers. The server process continues."""
         self._viewers.stop()
 
 

@@ -142,7 +142,7 @@ class Peak:
 
 
 class Window:
-    """The CPU time of processes from now on."""
+    """Measures the CPU time of processes, beginning with its creation."""
 
     def __init__(self, *pids: int) -> None:
         self._pids = pids

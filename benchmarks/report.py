@@ -1,4 +1,4 @@
-"""Write the table in docs/performance.md between its marks, and docs/performance.svg."""
+"""Writes the table into docs/performance.md, between two marks, and the plot into docs/performance.svg."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _receive(sock: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
 
 
 class BlockingChannel:
-    """The camera process's end. Not thread-safe, because the worker has only one thread."""
+    """The camera process's end of the channel. Not thread-safe, because the worker has only one thread."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -162,7 +162,7 @@ class BlockingChannel:
 
 
 class AsyncChannel:
-    """The server's end.
+    """The server's end of the channel.
 
     Calls `on_message` for each message, in the order of arrival. Calls `on_lost` once, when the camera process has
     closed the channel or has sent invalid data.

@@ -148,7 +148,7 @@ class LiveView:
                 state.offer(frame, now, period)
 
     def paused(self) -> None:
-        """The camera is disconnected; `resume` follows when it is connected again."""
+        """Called when the camera is disconnected. `resume` is called when it is connected again."""
         self._feed = None
 
     async def resume(self) -> None:

@@ -147,7 +147,7 @@ class Reconnect:
             self._attempt.set_result(None)
 
     async def unplug(self) -> None:
-        """The camera was unplugged: end its process and wait for `replug`."""
+        """Called when the camera was unplugged: end its process and wait for `replug`."""
         self._plugged.clear()
         self._retry_now.set()
         self._report_gone(True)
@@ -156,7 +156,7 @@ class Reconnect:
                 await process.kill(CameraDisconnected("The camera was unplugged."))
 
     def replug(self, port: str) -> None:
-        """The camera was plugged in again, on this port."""
+        """Called when the camera was plugged in again, on this port."""
         self.port = port
         self._plugged.set()
         self._retry_now.set()

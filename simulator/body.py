@@ -39,19 +39,19 @@ class OutOfFocus(ReleaseRejected):
 
 
 class ShutterListener(Protocol):
-    """The functions that are called at each step of a shot. The maker's dialect emits events to the driver in them."""
+    """Functions for the steps of a shot. The maker's dialect emits events to the driver in them."""
 
     def exposure_started(self) -> None:
-        """The shutter opened."""
+        """Called when the shutter has opened."""
 
     def picture_stored(self, stored: StoredFile) -> None:
-        """A picture is on the card."""
+        """Called when a picture was stored on the card."""
 
     def picture_in_ram(self, stored: StoredFile) -> None:
-        """A picture waits in RAM for the host."""
+        """Called when a picture waits in RAM for the host."""
 
     def exposure_ended(self) -> None:
-        """The shot is finished."""
+        """Called when the shot is finished."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Dialect(Protocol):
         """The name of each operation, for the control port."""
 
     def session_ended(self) -> None:
-        """Drop what belongs to the session: the host has disconnected."""
+        """Called when the host has disconnected: drop what belongs to the session."""
 
     def reset(self) -> None:
         """Return to the factory settings."""
@@ -64,10 +64,10 @@ class Dialect(Protocol):
         """
 
     def battery_changed(self) -> None:
-        """The level of the battery has changed."""
+        """Called when the level of the battery has changed."""
 
     def card_changed(self) -> None:
-        """The free space of the card has changed."""
+        """Called when the free space of the card has changed."""
 
     def file_removed(self, stored: StoredFile) -> None:
-        """A file was deleted on the body."""
+        """Called when a file was deleted on the body."""

@@ -112,7 +112,7 @@ class Card:
         return number
 
     def end_shot(self) -> None:
-        """The outcome of the shot is known."""
+        """Called when the outcome of the shot is known."""
         self._shot = None
 
     def add(self, path: str) -> None:

@@ -215,7 +215,7 @@ class Downloads:
             self.last_image = None
 
     def added(self, path: str) -> None:
-        """The camera made a new file; a stored file with the same path is outdated."""
+        """Called when the camera has made a new file. A stored file with the same path is outdated."""
         self._fetched.drop(path)
         self.last_image = path
 

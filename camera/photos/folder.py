@@ -71,7 +71,7 @@ class PhotoFolder:
     """A folder that pictures are saved to.
 
     Args:
-        folder: created if it does not exist.
+        folder: the folder, which is created if it does not exist.
         template: see `check_template`; the ending of the original file is added.
     """
 
@@ -178,8 +178,8 @@ class PhotoFolder:
         """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
-            name: without ending; "-2", "-3" and so on is added if the file exists. Files are never overwritten.
-            ending: with the dot.
+            name: the name without ending; "-2", "-3" and so on is added if the file exists. Files are never overwritten.
+            ending: the ending, with its dot.
             size: the expected number of bytes.
             copy_to: writes the bytes to an open descriptor.
             abandoned: returns whether the caller has stopped waiting. If so, no file remains.

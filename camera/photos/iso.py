@@ -32,7 +32,7 @@ class OperatorsIso:
     async def begin_preview(self, camera: RemoteCamera) -> None:
         """Set the ISO for live view.
 
-        If the camera rejects it (for example because of the mode dial), live view starts anyway.
+        If the camera rejects this ISO (for example because of the mode dial), live view starts anyway.
         """
         if self.before_preview is not None or not self._preview:
             return

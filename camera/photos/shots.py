@@ -212,7 +212,7 @@ class Photos:
         self._card.remove(path)
 
     def added(self, path: str) -> None:
-        """The camera reported a new file that was not made by a command.
+        """Called when the camera reported a new file that was not made by a command.
 
         A file in the camera's RAM is fetched before clients get the event.
         """
@@ -224,11 +224,11 @@ class Photos:
         self._emit(FileAdded(path))
 
     def opened(self) -> None:
-        """A new process has opened the camera. It may be another camera, with its own shot to check."""
+        """Called when a new process has opened the camera. It may be another camera, with its own shot to check."""
         self._card.needs_check, self._driver_cache_stale = True, False
 
     def lost(self) -> None:
-        """The camera is no longer open."""
+        """Called when the camera is no longer open."""
         self._downloads.forget_copies()
 
     def forget_old(self) -> None:

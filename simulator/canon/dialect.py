@@ -181,11 +181,11 @@ class CanonEos(StandardDialect[CanonSettings]):
     # The steps of a shot: see body.ShutterListener
 
     def exposure_started(self) -> None:
-        """The shutter opened."""
+        """Emit that a shot has started."""
         self.settings.push(events.status_changed(busy=True))
 
     def picture_stored(self, stored: StoredFile) -> None:
-        """A picture is on the card."""
+        """Emit that a picture was stored on the card."""
         self.settings.push(events.object_added(stored))
 
     def picture_in_ram(self, stored: StoredFile) -> None:
@@ -193,7 +193,7 @@ class CanonEos(StandardDialect[CanonSettings]):
         self.settings.push(events.transfer_request(stored))
 
     def exposure_ended(self) -> None:
-        """The shot is finished."""
+        """Emit that the shot is finished."""
         self.settings.announce(props.AVAILABLE_SHOTS)
         self.settings.announce(props.SHUTTER_COUNTER)
         self.settings.push(events.status_changed(busy=False))

@@ -231,20 +231,20 @@ class NikonDslr(StandardDialect[NikonSettings]):
     # The steps of a shot: see body.ShutterListener
 
     def exposure_started(self) -> None:
-        """The shutter opened, which ends live view."""
+        """End live view, because the shutter has opened."""
         self._body.switch_live_view(False)
 
     def picture_stored(self, stored: StoredFile) -> None:
-        """A picture is on the card."""
+        """Emit that a picture was stored on the card."""
         self.settings.emit(events.OBJECT_ADDED, stored.handle)
 
     def picture_in_ram(self, stored: StoredFile) -> None:
-        """A picture waits in RAM for the host. Only for the first picture of a shot, the event is emitted at once."""
+        """Emit that a picture waits in RAM for the host, but for now only for the first picture of a shot."""
         if sum(one.shot == stored.shot for one in self._body.ram.values()) == 1:
             self.settings.emit(events.ADDED_IN_RAM, stored.handle)
 
     def exposure_ended(self) -> None:
-        """The shot is finished."""
+        """Emit that the shot is finished."""
         self.settings.emit(events.COMPLETE_IN_RAM if self._to_ram else events.CAPTURE_COMPLETE)
         self.settings.emit(events.PROPERTY_CHANGED, props.SHOTS_LEFT)
 
