@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound
@@ -24,6 +24,7 @@ from service.caller import Caller
 from service.cameras import Cameras
 from service.orders import Orders, Taken, text_of
 from service.tasks import Tasks
+from store.result import RecordedFile
 from store.shots import ShotRecord, ShotStore
 
 
@@ -95,46 +96,40 @@ class Captures:
                 await (await self._cameras.registry.by_port(record.port)).photos.settle()
             record = await self._shots.get(record.shot) or record
         result = record.result
-        if "error" in result:
-            error = decode_error(result["error"])
+        if result.error is not None:
+            error = decode_error(result.error.encoded)
             again = " This is the outcome of an earlier request with the same key. To try again, use a new key."
             raise replace(error, message=f"{error.message}{again}")
         if record.outcome != "done":
-            raise CaptureUnknown(result.get("message") or CAPTURE_UNKNOWN)
-        files = [
-            c.ImageFile.of(CapturedFile(path, file.get("size"), mimetype_of(path)), file.get("saved_path"))
-            for file in result["files"]
-            if (path := file["camera_filepath"])
-        ]
-        warnings = list(result.get("warnings", ()))
-        if payload.save and not any(file.saved_path for file in files):
+            raise CaptureUnknown(result.message or CAPTURE_UNKNOWN)
+        warnings = list(result.warnings)
+        if payload.save and not any(file.saved_path for file in result.files):
             warnings.append("The picture was not saved. Save it with capture_image or download it.")
-        path = files[0].camera_filepath
+        first = _on_camera(result.files[0])
         picture: FetchedFile | bytes | None = None
         try:
-            picture = await self._earlier_picture(payload.download, record, files[0])
+            picture = await self._earlier_picture(payload.download, record)
         except CameraError as error:
             warnings.append(f"The picture of the earlier request cannot be read any more: {error}")
         reply = c.Captured(
-            camera_filepath=path,
-            files=files,
-            timing=c.Timing(**result["timing"]) if "timing" in result else None,
+            camera_filepath=first.path,
+            files=[c.ImageFile.of(_on_camera(file), file.saved_path) for file in result.files],
+            timing=None if result.timing is None else c.Timing(**asdict(result.timing)),
             warnings=warnings or None,
             shot=record.shot,
             repeated=True,
         )
-        return _with(reply, CapturedFile(path, files[0].size, files[0].mimetype), picture)
+        return _with(reply, first, picture)
 
-    async def _earlier_picture(
-        self, download: c.PictureInReply, record: ShotRecord, file: c.ImageFile
-    ) -> FetchedFile | bytes | None:
-        """The picture or the thumbnail of a recorded shot, from its own camera. Raises CameraError."""
+    async def _earlier_picture(self, download: c.PictureInReply, record: ShotRecord) -> FetchedFile | bytes | None:
+        """The first picture of a recorded shot or its thumbnail, from the shot's own camera. Raises CameraError."""
         if download == "none":
             return None
+        file = record.result.files[0]
         path = file.camera_filepath
         # A name in the camera's RAM is used again after a restart.
         renamed = in_ram(path) and record.asked_at < self._started_at
-        if renamed or not record.result["files"][0].get("on_camera", True):
+        if renamed or not file.on_camera:
             where = f" It was saved as {file.saved_path}." if file.saved_path else ""
             raise FileNotFound(f"It is no longer on the camera.{where}")
         # The request may come from a client that has selected another camera meanwhile.
@@ -166,7 +161,7 @@ def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:
         mimetype=first.mimetype if image_b64 else None,
         image_b64=image_b64,
         files=files,
-        timing=c.Timing(**shot.timing),
+        timing=c.Timing(**asdict(shot.timing)),
         warnings=[*shot.warnings, *camera.status.warnings] or None,
         shot=shot.number,
     )
@@ -205,9 +200,13 @@ def _with(
     return PictureReply(reply.model_copy(update=named), mark, picture, 0, picture.size)
 
 
+def _on_camera(file: RecordedFile) -> CapturedFile:
+    return CapturedFile(file.camera_filepath, file.size, mimetype_of(file.camera_filepath))
+
+
 def _shot_info(record: ShotRecord) -> c.ShotInfo:
     result = record.result
-    message = result.get("message") or result.get("error", {}).get("message")
+    message = result.message or (result.error and result.error.message)
     if not message:
         message = "Image captured successfully" if record.outcome == "done" else "The outcome is not known yet."
     return c.ShotInfo(
@@ -218,8 +217,8 @@ def _shot_info(record: ShotRecord) -> c.ShotInfo:
         state=record.state,
         outcome=record.outcome,
         files=[
-            c.ShotFileInfo(**{key: file.get(key) for key in c.ShotFileInfo.model_fields})
-            for file in result.get("files", ())
+            c.ShotFileInfo(camera_filepath=file.camera_filepath, size=file.size, saved_path=file.saved_path)
+            for file in result.files
         ],
         settings=json.loads(record.request).get("settings", {}),
         message=message,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from store.database import Store
+from store.result import ShotResult
 
 Value = str | int | float | bool
 # asked: nothing was changed on the camera. changed: settings may have been changed for the shot. released: the shutter may have been
@@ -38,7 +39,7 @@ class ShotRecord:
         settled_at: when its files are on the card at the latest, in seconds since 1970; None if the shutter was not released.
         put_back: settings that have to be restored, with their values before the shot.
         outcome: None until it is known.
-        result: what was reported, as JSON values.
+        result: what was reported.
     """
 
     shot: int
@@ -52,7 +53,7 @@ class ShotRecord:
     settled_at: float | None
     put_back: Mapping[str, Value]
     outcome: Outcome | None
-    result: Mapping[str, Any]
+    result: ShotResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,10 @@ class ShotStore:
             )
         )
 
-    async def finish(
-        self, shot: int, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, Value]
-    ) -> None:
+    async def finish(self, shot: int, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]) -> None:
         """Record the outcome so that it survives a power failure."""
         state = "told" if put_back else "closed"
-        values = (state, outcome, json.dumps(dict(result)), json.dumps(dict(put_back)), shot)
+        values = (state, outcome, result.to_json(), json.dumps(dict(put_back)), shot)
         await self._store.write(
             lambda db: db.execute(
                 "UPDATE shots SET state = ?, outcome = ?, result = ?, put_back = ? WHERE shot = ?", values
@@ -206,7 +205,7 @@ def _records(cursor: sqlite3.Cursor) -> Iterator[ShotRecord]:
         shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result = row
         yield ShotRecord(
             shot, camera, port, key, request, asked_at, state, bool(card_known), settled_at, _object(put_back), outcome,
-            _object(result),
+            ShotResult.from_json(result),
         )  # fmt: skip
 
 

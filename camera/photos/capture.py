@@ -24,6 +24,7 @@ from camera.photos.journal import Order
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
+from store.result import Timing
 
 _log = logging.getLogger("camera.photos.capture")
 
@@ -76,7 +77,7 @@ class Shot:
         files: all files of the shot, the JPEG first.
         picture: the first file, if it was requested.
         thumbnail: a JPEG, if it was requested.
-        timing: milliseconds from the request to the shutter, to the known file, and to the fetched file (if fetched).
+        timing: how long it took.
         warnings: problems after the shutter, in sentences.
         number: the number of its record; None if it was not recorded.
     """
@@ -84,7 +85,7 @@ class Shot:
     files: tuple[ShotFile, ...]
     picture: FetchedFile | None
     thumbnail: bytes | None
-    timing: dict[str, float]
+    timing: Timing
     warnings: tuple[str, ...]
     number: int | None = None
 
@@ -265,7 +266,7 @@ class Capture:
                 if in_reply:
                     picture = fetched
                     known = tuple(ShotFile(one) for one in (file, *captured[1:]))
-                    self._hooks.on_picture(Shot(known, picture, None, dict(self._timing), ()), picture)
+                    self._hooks.on_picture(Shot(known, picture, None, Timing(**self._timing), ()), picture)
                 if name is not None:
                     saved = await self._save(name, fetched)
             # Before deletion, because the camera makes the thumbnail from the file.
@@ -273,7 +274,7 @@ class Capture:
                 thumbnail = await self._thumbnail(file)
             gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved)
             files.append(ShotFile(file, saved, not gone))
-        return Shot(tuple(files), picture, thumbnail, self._timing, tuple(self._warnings))
+        return Shot(tuple(files), picture, thumbnail, Timing(**self._timing), tuple(self._warnings))
 
     async def _name(self, captured: list[CapturedFile]) -> str | None:
         """Reserve the name for the saved files, without ending; None if the folder cannot be read."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
 from camera.model import mimetype_of
 from camera.photos.journal import Body, Journal, Order, as_text, now
+from store.result import RecordedFile, ShotResult
 from store.shots import Outcome
 
 _log = logging.getLogger("camera.photos.card")
@@ -183,8 +184,8 @@ class Card:
     async def reported(self, finding: Finding) -> None:
         """Record that the result of a check was emitted, so that it is not determined again."""
         outcome: Outcome = "unknown" if finding.files is None else "done" if finding.files else "failed"
-        files = [{"camera_filepath": path} for path in finding.files or ()]
-        await self._journal.finish(finding.shot, outcome, {"files": files, "message": finding.message}, {})
+        result = ShotResult(tuple(map(RecordedFile, finding.files or ())), message=finding.message)
+        await self._journal.finish(finding.shot, outcome, result, {})
         self.end_shot()
         # Not in `check`: if the result was not emitted, the check is repeated, and must find the new files again.
         if self._checked is not None:

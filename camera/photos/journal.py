@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from camera.errors import NotRecorded
 from camera.ports import is_usb
 from store.database import StoreUnavailable
+from store.result import ShotResult
 from store.shots import NewShot, Outcome, ShotRecord, ShotStore, Value
 
 _log = logging.getLogger("camera.photos.journal")
@@ -100,7 +100,7 @@ class Journal:
         self._camera: int | None = None
         self._shot: int | None = None
         # Outcomes that could not be written yet, for example because the disk was full.
-        self._unwritten: dict[int, tuple[Outcome, Mapping[str, Any], Mapping[str, Value]]] = {}
+        self._unwritten: dict[int, tuple[Outcome, ShotResult, Mapping[str, Value]]] = {}
 
     async def identify(self, body: Body) -> None:
         """Set the camera that the next calls are about."""
@@ -157,7 +157,7 @@ class Journal:
                 self._complain(error)
 
     async def finish(
-        self, shot: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, Value]
+        self, shot: int | None, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]
     ) -> None:
         """Record the outcome of a shot, and the settings that could not be restored yet."""
         if shot is not None:

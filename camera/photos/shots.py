@@ -33,6 +33,7 @@ from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.values import WantedValue
 from store.database import Store
+from store.result import RecordedError, RecordedFile, ShotResult
 from store.schema import MIGRATIONS
 from store.shots import Outcome, ShotStore
 
@@ -161,7 +162,7 @@ class Photos:
             self._start(self._check_in_background(), "look for shot")
             raise
         except CameraError as error:
-            await self._finish(number, "failed", {"error": encode_error(error)}, capture.to_put_back)
+            await self._finish(number, "failed", _failure(error), capture.to_put_back)
             raise
         except BaseException:  # shutdown or an internal error: whether the shutter fired is unknown
             self._card.needs_check = self._driver_cache_stale = True
@@ -179,7 +180,7 @@ class Photos:
         self._start(self._journal.released(settled_at), "record release")
 
     async def _finish(
-        self, number: int | None, outcome: Outcome, result: Mapping[str, Any], put_back: Mapping[str, WantedValue]
+        self, number: int | None, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]
     ) -> None:
         self._card.end_shot()
         await self._journal.finish(number, outcome, result, put_back)
@@ -364,18 +365,15 @@ class Photos:
                 await self._journal.put_back(record, {})
 
 
-def _result(shot: Shot) -> dict[str, Any]:
-    """The result of a completed shot, as it is recorded."""
-    files = [
-        {
-            "camera_filepath": one.file.path,
-            "size": one.file.size,
-            "saved_path": one.saved_path,
-            "on_camera": one.on_camera,
-        }
-        for one in shot.files
-    ]
-    return {"files": files, "timing": shot.timing, "warnings": list(shot.warnings)}
+def _result(shot: Shot) -> ShotResult:
+    """What the record says about a shot that is done."""
+    files = (RecordedFile(one.file.path, one.file.size, one.saved_path, one.on_camera) for one in shot.files)
+    return ShotResult(tuple(files), shot.timing, shot.warnings)
+
+
+def _failure(error: CameraError) -> ShotResult:
+    """What the record says about a shot that failed."""
+    return ShotResult(error=RecordedError(error.message, encode_error(error)))
 
 
 async def _names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:

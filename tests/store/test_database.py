@@ -10,22 +10,21 @@ from pathlib import Path
 import pytest
 
 from store.database import Store, StoreUnavailable
+from store.result import RecordedError, RecordedFile, ShotResult, Timing
 from store.schema import MIGRATIONS
 from store.shots import NewShot, ShotStore
 from tests.support.waiting import until_answers
 
-FULL_RESULT = {
-    "files": [
-        {
-            "camera_filepath": "/store_00020001/DCIM/100CANON/IMG_0001.JPG",
-            "size": 11839412,
-            "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg",
-            "on_camera": True,
-        }
-    ],
-    "timing": {"shutter_ms": 7.3, "file_known_ms": 186.2},
-    "warnings": [],
-}
+FULL_RESULT = ShotResult(
+    (
+        RecordedFile(
+            "/store_00020001/DCIM/100CANON/IMG_0001.JPG",
+            11839412,
+            "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg",
+        ),
+    ),
+    Timing(7.3, 186.2),
+)
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ async def test_a_hundred_thousand_shots_are_below_50_mb(file: Path) -> None:
         lambda db: db.executemany(
             "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known, outcome, result)"
             " VALUES (?, ?, ?, ?, ?, 'closed', 1, 'done', ?)",
-            ((*row, json.dumps(FULL_RESULT)) for _ in range(100_000)),
+            ((*row, FULL_RESULT.to_json()) for _ in range(100_000)),
         )
     )
     store.close()
@@ -132,3 +131,34 @@ async def test_a_hundred_thousand_shots_are_below_50_mb(file: Path) -> None:
     later = Store(file, MIGRATIONS)
     assert len(await ShotStore(later).last(10)) == 10
     later.close()
+
+
+FILE = RecordedFile("/DCIM/1.JPG")
+FAILED = {"kind": "CardFull", "message": "The card is full.", "doing": "capture"}
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        (
+            (
+                '{"files": [{"camera_filepath": "/DCIM/1.JPG", "size": null, "saved_path": "/p/1.jpg", "on_camera": false}],'
+                ' "timing": {"shutter_ms": 1.5, "file_known_ms": 2.5, "file_here_ms": 3.5}, "warnings": ["Late."]}'
+            ),
+            ShotResult((RecordedFile("/DCIM/1.JPG", None, "/p/1.jpg", False),), Timing(1.5, 2.5, 3.5), ("Late.",)),
+        ),
+        ('{"files": [{"camera_filepath": "/DCIM/1.JPG"}], "message": "New."}', ShotResult((FILE,), message="New.")),
+        ('{"message": "The card is full."}', ShotResult(message="The card is full.")),
+        (json.dumps({"error": FAILED}), ShotResult(error=RecordedError("The card is full.", FAILED))),
+        ('{"files": [{"camera_filepath": "/DCIM/1.JPG", "added_later": 1}]}', ShotResult((FILE,))),
+        ("{}", ShotResult()),
+        ('{"files": 7}', ShotResult()),
+        ("[]", ShotResult()),
+        ("{", ShotResult()),
+    ],
+    ids=["done", "checked", "first_version", "failed", "newer", "open", "damaged_files", "list", "damaged"],
+)
+def test_results_that_an_earlier_server_recorded_are_read(text: str, result: ShotResult) -> None:
+    read = ShotResult.from_json(text)
+    assert read == result
+    assert ShotResult.from_json(read.to_json()) == result

@@ -1,0 +1,95 @@
+"""What is recorded about the result of a shot, and its form in the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T", "RecordedFile", "Timing")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A file of a shot: its path on the camera, its size in bytes (if known), and where it was saved (if it was).
+
+    `on_camera` is whether it was still on the camera.
+    """
+
+    camera_filepath: str
+    size: int | None = None
+    saved_path: str | None = None
+    on_camera: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds from the request to the shutter, to the known file, and to the fetched file (if fetched)."""
+
+    shutter_ms: float
+    file_known_ms: float
+    file_here_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedError:
+    """The error of a shot: its message for people, and the complete error as its encoder wrote it."""
+
+    message: str
+    encoded: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShotResult:
+    """What was reported about a shot.
+
+    Attributes:
+        files: all files, the JPEG first.
+        timing: None for a failed shot, and for a result from the check of the card.
+        warnings: problems after the shutter, in sentences.
+        message: the result of the check of the card, for people.
+        error: why there is no picture.
+    """
+
+    files: tuple[RecordedFile, ...] = ()
+    timing: Timing | None = None
+    warnings: tuple[str, ...] = ()
+    message: str | None = None
+    error: RecordedError | None = None
+
+    def to_json(self) -> str:
+        """The text in the database."""
+        content: dict[str, Any] = {}
+        if self.error is not None:
+            content["error"] = self.error.encoded
+        if self.files:
+            content["files"] = [asdict(file) for file in self.files]
+        if self.timing is not None:
+            content["timing"] = asdict(self.timing)
+        if self.warnings:
+            content["warnings"] = self.warnings
+        if self.message is not None:
+            content["message"] = self.message
+        return json.dumps(content)
+
+    @classmethod
+    def from_json(cls, text: str) -> ShotResult:
+        """The result from its text, also from that of an older version; empty if the text is damaged."""
+        try:
+            content = json.loads(text)
+            error, timing = content.get("error"), content.get("timing")
+            return cls(
+                files=tuple(_value(RecordedFile, file) for file in content.get("files", ())),
+                timing=None if timing is None else _value(Timing, timing),
+                warnings=tuple(content.get("warnings", ())),
+                message=content.get("message"),
+                error=None if error is None else RecordedError(error["message"], error),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return cls()
+
+
+def _value(kind: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass from its fields. Those that only a newer version knows are left out."""
+    return kind(**{field.name: data[field.name] for field in fields(kind) if field.name in data})
