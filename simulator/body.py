@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from . import exposures
@@ -41,6 +41,9 @@ class OutOfFocus(ReleaseRejected):
 class ShutterListener(Protocol):
     """Functions for the steps of a shot. The maker's dialect emits events to the driver in them."""
 
+    def properties(self) -> Mapping[str, object]:
+        """The settings with which the shutter opens."""
+
     def exposure_started(self) -> None:
         """Called when the shutter has opened."""
 
@@ -60,6 +63,33 @@ class Timing:
 
     fps: float
     shutter: float
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file that a shot has written. The path stays the same after the file was deleted."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """One opening of the shutter, for the journal of the body.
+
+    Attributes:
+        shot: the number of the shot, from 1.
+        at: the time in seconds of the machine's monotonic clock.
+        button: whether the camera's own button was pressed, and not a host.
+        settings: every property by its name, with the value at the time of the release.
+        files: the files of the shot, in the order in which they were written.
+    """
+
+    shot: int
+    at: float
+    button: bool
+    settings: Mapping[str, object]
+    files: list[WrittenFile] = field(default_factory=list)
 
 
 class Body:
@@ -84,6 +114,7 @@ class Body:
         self.ram: dict[int, StoredFile] = {}
         self.file_prefix = self._layout.file
         self.shots = 0
+        self.releases: list[Release] = []
         self.frames = 0
         self.battery = 100
         self.clock_offset = 0.0
@@ -122,8 +153,13 @@ class Body:
         self.frames += 1
         return await self.studio.live_frame(self.frames, self.identity.serial, time.time_ns() // 1000)
 
-    def release(self, exposure: Exposure, listener: ShutterListener) -> asyncio.Task[None]:
+    def release(self, exposure: Exposure, listener: ShutterListener, button: bool = False) -> asyncio.Task[None]:
         """Release the shutter. The returned task ends when the pictures are stored.
+
+        Args:
+            exposure: the shot that the settings describe.
+            listener: gets the steps of the shot.
+            button: whether the camera's own button was pressed.
 
         Raises:
             ReleaseRejected: The shutter does not open.
@@ -139,8 +175,10 @@ class Body:
                 raise CardFull
         self.exposing = True
         self.shots += 1
+        release = Release(self.shots, time.monotonic(), button, listener.properties())
+        self.releases.append(release)
         listener.exposure_started()
-        self._task = asyncio.create_task(self._expose(exposure, listener, self.shots))
+        self._task = asyncio.create_task(self._expose(exposure, listener, release))
         self._task.add_done_callback(_report)
         return self._task
 
@@ -151,22 +189,22 @@ class Body:
             ReleaseRejected: The shutter does not open.
         """
         before = {stored.handle for stored in self._stored()}
-        await asyncio.shield(self.release(exposure, listener))
+        await asyncio.shield(self.release(exposure, listener, button=True))
         return [stored for stored in self._stored() if stored.handle not in before]
 
     def _stored(self) -> list[StoredFile]:
         return [*self.card.files(), *self.ram.values()]
 
-    async def _expose(self, exposure: Exposure, listener: ShutterListener, shot: int) -> None:
+    async def _expose(self, exposure: Exposure, listener: ShutterListener, release: Release) -> None:
         due = time.monotonic() + self._shutter + exposure.seconds
         taken = self.clock()
         try:
             if self.faults.take({Kind.NO_FILE}):
                 await asyncio.sleep(due - time.monotonic())
                 return
-            pictures = await exposures.develop(exposure, self.studio, self.identity, shot, taken)
+            pictures = await exposures.develop(exposure, self.studio, self.identity, release.shot, taken)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self._store(exposure, listener, pictures, shot, taken)
+            self._store(exposure, listener, pictures, release, taken)
         finally:
             self.exposing = False
             listener.exposure_ended()
@@ -176,9 +214,10 @@ class Body:
         exposure: Exposure,
         listener: ShutterListener,
         pictures: Sequence[exposures.Picture],
-        shot: int,
+        release: Release,
         taken: float,
     ) -> None:
+        shot = release.shot
         number = (shot - 1) % FILES_PER_FOLDER + 1
         if number == 1 and shot > 1:
             self.card.new_folder(100 + (shot - 1) // FILES_PER_FOLDER)
@@ -196,6 +235,7 @@ class Body:
                 pixels=picture.pixels,
                 shot=shot,
             )
+            release.files.append(WrittenFile(self.card.path(stored), len(stored.content)))
             if exposure.to_host:
                 self.ram[stored.handle] = stored
                 listener.picture_in_ram(stored)

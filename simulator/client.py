@@ -76,6 +76,10 @@ class Control:
         """The whole state of a camera."""
         return self.do("state", camera, sha256=sha256)
 
+    def releases(self, camera: int = 0) -> list[Reply]:
+        """Each opening of the shutter since the reset, with its settings and its files; oldest first."""
+        return list(self.do("releases", camera)["releases"])
+
     def shutter(self, camera: int = 0) -> list[str]:
         """Press the camera's own button; returns the paths of the new files."""
         return list(self.do("shutter", camera)["files"])

@@ -67,6 +67,10 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
     }
 
 
+async def _releases(camera: Camera, arguments: Arguments) -> Result:
+    return {"releases": [asdict(one) for one in camera.body.releases]}
+
+
 async def _shutter(camera: Camera, arguments: Arguments) -> Result:
     if not camera.responder.listening:
         raise InvalidRequest("the camera is off; allowed after `power` with on true")
@@ -196,6 +200,11 @@ async def _help(camera: Camera, arguments: Arguments) -> Result:
 COMMANDS: Mapping[str, Command] = {
     "state": Command(_state, {"sha256": "true: digests of the files too"}, "everything about the camera"),
     "shutter": Command(_shutter, {}, "press the camera's own shutter button and wait for its files"),
+    "releases": Command(
+        _releases,
+        {},
+        "each opening of the shutter: shot, monotonic time, whether by the own button, settings at that time, files written",
+    ),
     "set": Command(_set, {"property": "name or 0x code", "value": "label or number"}, "change a property on the body"),
     "veto": Command(
         _veto,

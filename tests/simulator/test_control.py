@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -73,6 +74,25 @@ def test_a_deleted_file_is_listed_with_its_digest(control: Control) -> None:
     control.delete(path)
     state = control.state()
     assert (state["files"], state["deleted"]) == ([], [file])
+
+
+def test_each_release_is_listed_with_its_settings_and_its_files(driver: Driver, control: Control) -> None:
+    before = time.monotonic()
+    driver.set("iso", "800")
+    driver.capture()
+    driver.set("iso", "100")
+    control.set("imageformat", "RAW + L")
+    control.delete(control.shutter()[0])
+    first, second = control.releases()
+    assert (first["shot"], first["button"], first["settings"]["iso"]) == (1, False, "800")
+    assert (second["shot"], second["button"], second["settings"]["iso"]) == (2, True, "100")
+    assert before < first["at"] < second["at"] < time.monotonic()
+    names = [[file["path"].rpartition("/")[2] for file in one["files"]] for one in (first, second)]
+    assert names == [["IMG_0001.JPG"], ["IMG_0002.CR2", "IMG_0002.JPG"]]
+    sizes = {file["path"]: file["size"] for file in (*control.state()["files"], *control.state()["deleted"])}
+    assert {file["path"]: file["size"] for one in (first, second) for file in one["files"]} == sizes
+    control.reset()
+    assert control.releases() == []
 
 
 def test_armed_faults_are_listed_until_they_are_cleared(control: Control) -> None:
