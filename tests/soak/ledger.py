@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tests.soak.journal import Journal
+from tests.soak.orders import Capture, Outcome
 
-Outcome = Literal["under way", "done", "failed", "capture_unknown", "server killed", "own button"]
 # For each outcome, the number of times that the shutter may have opened between this request and the next request.
 _FIRED: dict[Outcome, tuple[int, ...]] = {
     "done": (1,), "failed": (0,), "capture_unknown": (0, 1), "server killed": (0, 1),
@@ -18,23 +18,6 @@ _FIRED: dict[Outcome, tuple[int, ...]] = {
 }  # fmt: skip
 # The server's log messages about a shot of unknown outcome (camera.photos.card.Finding).
 _FINDING, _UNDECIDED = "with an unknown outcome", "cannot be determined"
-
-
-@dataclass(eq=False)
-class Capture:
-    """One requested capture. `before`: the number of shots that the camera had taken at the time of the request."""
-
-    camera: str
-    order: dict[str, Any]
-    before: int
-    outcome: Outcome = "under way"
-    code: str = ""
-    reply: dict[str, Any] = field(default_factory=dict)
-    picture: str = ""  # SHA-256 of a picture in the reply
-
-    def __str__(self) -> str:
-        words = f"{self.outcome} {self.code}".strip()
-        return f"capture on {self.camera} after shot {self.before} ({words}; {self.order})"
 
 
 class Ledger:
@@ -49,8 +32,13 @@ class Ledger:
         self.captures.append(Capture(camera, order, before))
         return self.captures[-1]
 
+    def own_button(self, camera: str, before: int, began: float) -> None:
+        """Record a photo that was taken with the camera's own button. `began`: monotonic seconds."""
+        self.captures.append(Capture(camera, {}, before, "own button", began=began, ended=time.monotonic()))
+
     def done(self, capture: Capture, reply: dict[str, Any]) -> None:
         """Record a successful reply."""
+        capture.ended = time.monotonic()
         capture.outcome = "done"
         text = reply.pop("image_b64", None)
         if text is not None and capture.order.get("download") == "full":
@@ -59,6 +47,7 @@ class Ledger:
 
     def rejected(self, capture: Capture, code: str) -> None:
         """Record an error reply."""
+        capture.ended = time.monotonic()
         capture.outcome = "capture_unknown" if code == "capture_unknown" else "failed"
         capture.code = code
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.soak.chaos import Chaos
-from tests.soak.connection import Connection, ConnectionCut, ErrorReply
+from tests.soak.connection import Connection, ConnectionCut, ErrorReply, Json
 from tests.soak.figures import UsageMonitor, check_released, measure
 from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
+from tests.soak.pairing import Pairing
+from tests.soak.records import all_shots
 from tests.soak.report import check_log, check_stalls, summary
 from tests.soak.users import change_settings, take_photos
 from tests.soak.viewers import VIEWER_KINDS, Viewer
@@ -53,6 +55,7 @@ class Run:
         self._plan, self._folder = plan, folder
         self._clients: list[asyncio.Task[None]] = []
         self._kills = 0
+        self._records: list[Json] = []
 
     async def run(self) -> bool:
         """Run all parts and print the results. Returns whether every promise was kept."""
@@ -73,10 +76,18 @@ class Run:
                     await asyncio.wait(self._clients)
             states = {camera.name: await camera.state() for camera in world.cameras}
             self.ledger.check_all(states, world.server.photos, world.server.log, self._kills)
+            await self._check_pairs(world)
             check_log(journal, world.server.log)
             check_stalls(journal, world.server.stalls, plan.time_factor)
         print(summary(journal, self.ledger, plan.seed), flush=True)
         return not journal.broken
+
+    async def _check_pairs(self, world: World) -> None:
+        for camera in world.cameras:
+            captures = [capture for capture in self.ledger.captures if capture.camera == camera.name]
+            records = [record for record in self._records if record["port"] == camera.port]
+            account = await camera.account(world.server.log)
+            Pairing(self.journal, account, captures).check(records, camera.findings)
 
     async def _main_part(self, world: World, chaos: Chaos, short: bool) -> None:
         plan = self._plan
@@ -147,6 +158,7 @@ class Run:
         await chaos.kill_server()
         await self._check_all_recovered(world, chaos)
         await self._stop_clients(world)
+        self._records = await all_shots(world)
         await world.server.stop()
         self.journal.note("server ended by SIGTERM")
 

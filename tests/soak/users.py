@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from typing import Any
 
 from simulator.client import ControlError
-from tests.soak.connection import Connection, ConnectionCut, ErrorReply
+from tests.soak.connection import Connection, ConnectionCut, ErrorReply, Json
 from tests.soak.ledger import Ledger
+from tests.soak.orders import MARK
+from tests.soak.pairing import Choice
 from tests.soak.world import Camera, World
 
 # The limit for a capture: the exposure and 45 s, 15 s without data for each of two files, and the time in the queue.
@@ -20,17 +23,20 @@ _SERVED_S = 10.0
 _LATE_S = 4.0
 _BUTTON_PROBABILITY, _BUTTON_S = 0.1, 1.0
 _SETTINGS = ("iso", "whitebalance", "imageformat")
+_numbers = itertools.count(1)
 
 
 async def take_photos(world: World, camera: Camera, ledger: Ledger, rng: random.Random) -> None:
     """Take photos with random options, one after the other, until the run stops."""
     name = f"booth of {camera.name}"
     while (connection := await Connection.connect(world, name)) is not None:
+        connection.on_event = lambda event: _keep_finding(camera, event)
         try:
+            await connection.send("subscribe", events=["capture_checked"])
             while not connection.ended.is_set() and not world.stopping:
                 if camera.keeps_own_shots and rng.random() < _BUTTON_PROBABILITY:
                     await _press_button(camera, ledger)
-                await _one_photo(world, camera, ledger, connection, _order(rng))
+                await _one_photo(world, camera, ledger, connection, _order(camera, rng))
                 await world.pause(rng.uniform(0.2, 1.5))
         finally:
             await connection.close()
@@ -42,19 +48,35 @@ async def _press_button(camera: Camera, ledger: Ledger) -> None:
     if camera.disturbed:
         return
     camera.mark_busy(_BUTTON_S)
+    began = time.monotonic()
     try:
         await camera.ask(lambda control: control.shutter())
     except ControlError:  # raised if the camera is exposing or its card is full
         return
-    ledger.begin(camera.name, {}, before).outcome = "own button"
+    ledger.own_button(camera.name, before, began)
 
 
-def _order(rng: random.Random) -> dict[str, Any]:
+def _keep_finding(camera: Camera, event: Json) -> None:
+    if event["event"] == "capture_checked" and event["port"] == camera.port:
+        camera.findings.append(event)
+
+
+def _order(camera: Camera, rng: random.Random) -> dict[str, Any]:
+    """A random order. It has a key or a mark, or both, so that nothing of one order fits another order."""
     order: dict[str, Any] = {"save": rng.random() < 0.85, "download": rng.choice(("none", "none", "thumbnail", "full"))}
     if order["save"] and rng.random() < 0.3:
         order["keep_on_camera"] = False
+    number, settings = next(_numbers), dict[str, str]()
+    if rng.random() < 0.6:
+        settings[MARK] = f"order {number}"
     if rng.random() < 0.3:
-        order["settings"] = {"iso": rng.choice(("200", "400", "800"))}
+        settings["iso"] = rng.choice(("200", "400", "800"))
+    if rng.random() < 0.3:
+        settings["shutterspeed"] = rng.choice(camera.speeds)
+    if settings:
+        order["settings"] = settings
+    if MARK not in settings or rng.random() < 0.5:
+        order["key"] = f"key {number}"
     return order
 
 
@@ -103,8 +125,10 @@ async def _one_setting(
     try:
         item = await connection.ask("get_config", _CONFIG_S, port=camera.port, name=setting)
         if item["choices"] and not item["readonly"] and rng.random() < 0.5:
-            value = rng.choice(item["choices"])
-            await connection.ask("set_config", _CONFIG_S, port=camera.port, name=setting, value=value)
+            choice = Choice(item["config_name"], rng.choice(item["choices"]), time.monotonic())
+            camera.dials.choices.append(choice)
+            await connection.ask("set_config", _CONFIG_S, port=camera.port, name=setting, value=choice.value)
+            choice.ended = time.monotonic()
         elif rng.random() < 0.1:
             await connection.ask("get_config", _CONFIG_S, port=camera.port)
     except ErrorReply as rejected:

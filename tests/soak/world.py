@@ -15,6 +15,7 @@ import psutil
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.soak.journal import Journal
+from tests.soak.pairing import Account, Dials, Release, given_up
 from tests.soak.server_process import ServerProcess
 from tests.support.waiting import until
 
@@ -23,6 +24,8 @@ T = TypeVar("T")
 # Small pictures and few frames, because throughput is not tested.
 _PICTURES = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.05", "--fps", "15")
 _MAKERS = ("canon", "nikon")
+# Shutter speeds as each driver names them, other than the factory value.
+_SPEEDS = {"canon": ("1/60", "1/250"), "nikon": ("0.0166s", "0.0040s")}
 # The effects of a fault may last for this time after the camera works again.
 _AFTER_EFFECTS_S = 1.0
 
@@ -36,6 +39,12 @@ class Camera:
     control: str
     # Whether a photo by the camera's own button is saved on the card during live view. A Nikon saves it only in RAM.
     keeps_own_shots: bool = True
+    speeds: tuple[str, ...] = ()
+    # The settings before the server was started, and the changes by the client that changes settings.
+    factory: dict[str, Any] = field(default_factory=dict)
+    dials: Dials = field(default_factory=Dials)
+    # The events capture_checked of this camera.
+    findings: list[dict[str, Any]] = field(default_factory=list)
     disturbed: bool = False
     quiet_since: float = 0.0
     # For each viewer, the time of its last frame. The time is 0 until the first frame.
@@ -57,6 +66,15 @@ class Camera:
     async def shots(self) -> int:
         """The number of times that the shutter has opened."""
         return int((await self.ask(lambda control: control.state()))["shots"])
+
+    async def account(self, log: str) -> Account:
+        """The account of the camera at the end of the run. `log`: the server's log."""
+        now = (await self.state())["properties"]
+        releases = await self.ask(lambda control: control.releases())
+        return Account(
+            self.name, [Release.of(one) for one in releases], self.factory, now, time.monotonic(), self.dials,
+            given_up(log, self.port),
+        )  # fmt: skip
 
     def disturb(self) -> None:
         """Mark the beginning of a fault. From now on, errors of this camera are expected."""
@@ -96,7 +114,9 @@ class World:
                 simulator = self._stack.enter_context(SimulatorProcess(*options))
                 port = simulator.cameras[0].address
                 name, to_card = f"{maker} {index + 1}", maker == "canon"
-                self.cameras.append(Camera(name, port, simulator.control, keeps_own_shots=to_card))
+                with Control(simulator.control) as control:
+                    factory = control.state()["properties"]
+                self.cameras.append(Camera(name, port, simulator.control, to_card, _SPEEDS[maker], factory))
         except BaseException:
             self._stack.close()
             raise
