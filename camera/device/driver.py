@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,17 +17,14 @@ from camera.device.actions import refuse_open_shutter
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.device.configuration import Configuration
 from camera.device.drivers import driver_for
-from camera.device.exposure import LONGEST_S, seconds
-from camera.device.gp_codes import before_the_release, card_read_only, from_gp, shutter_did_not_fire
+from camera.device.gp_codes import is_busy
 from camera.device.queue import EventQueue
 from camera.device.quirks import quirks_of
-from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
+from camera.device.raw_calls import RawCalls
+from camera.device.shutter import Shutter
 from camera.errors import (
-    CAPTURE_UNKNOWN,
     CameraError,
     CameraIO,
-    CaptureUnknown,
-    CardFull,
     ConfigNotFound,
     GpFailure,
     InvalidPath,
@@ -53,14 +49,8 @@ from camera.ports import leads_out
 from camera.remote import FolderContent, FolderNames
 from camera.values import WantedValue, convert
 
-# How long to wait for the next file of a shot with several files, how long to wait after the last expected file, and
-# the longest total wait: a slow card may get the RAW file seconds after the JPEG.
-_QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
-_BUSY_RELEASE_S = 2.0
-# A camera whose shutter has fired reports within this time that it is busy or has a file.
-_SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
-# The size of a RAW file and a JPEG of the largest sensors. A card with less free space may refuse the next shot.
-_LARGEST_SHOT_BYTES = 128 * 2**20
+# The shortest wait for an event.
+_POLL_MS = 1
 _BUSY_PREVIEW_S = 3.0
 
 
@@ -123,10 +113,11 @@ class Driver:
         self._queue = EventQueue(self._camera, self._context, self._call, self._raw)
         self.learned: dict[str, bool] = {}
         with suppress(CameraError):  # finds out whether events are supported; other errors show up in the next call
-            self._queue.pump(_SETTLED_MS)
+            self._queue.pump(_POLL_MS)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
         self._settings.other_names = self.quirks.names
+        self._shutter = Shutter(self._fire, self.storage, self._settings, self._queue, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
 
@@ -230,127 +221,20 @@ class Driver:
     # -- pictures
 
     def capture(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
-        """Release the shutter once and collect every file of the shot.
-
-        Args:
-            on_release: called with the exposure in seconds just before the shutter may fire, also before each retry of
-                a refused release.
-
-        Raises:
-            CaptureUnknown: the shutter may have fired, but no file was seen.
-            CameraError: the shutter certainly did not fire.
-        """
+        """Release the shutter once; returns every file of the shot. See `Shutter.release`."""
         # Read the waiting events first, because a release discards them: for example events about a shot with the
         # camera's own button, or about deleted files whose names may be used again.
         with suppress(CameraError):
             self._queue.pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
             self.viewfinder(False)
-        exposure = self._exposure()
-        deadline = time.monotonic() + _BUSY_RELEASE_S
+        return [self._captured(path) for path in self._shutter.release(on_release)]
+
+    def _fire(self) -> str:
+        """Release the shutter; returns the path of the first file."""
         capture = partial(self._raw.capture, self._camera, gp.GP_CAPTURE_IMAGE, self._context)
-        while True:
-            on_release(exposure)
-            try:
-                with self._noting_support("capture"):
-                    paths = [self._call(capture, "capture")]
-                break
-            except CameraError as error:
-                if error.gp is not None and error.gp.code == gp.GP_ERROR_NO_MEMORY:
-                    error = from_gp(gp.GP_ERROR_NO_SPACE, error.gp.text, "capture")
-                refused = shutter_did_not_fire(error, self.quirks.busy_means_not_fired)
-                unknown = not (refused or self._card_explains(error))
-                if not unknown and not before_the_release(error):
-                    # Some cameras report an error although the shutter opened. The events that follow show whether it
-                    # opened.
-                    seen = self._signs_of_a_shot(exposure)
-                    if seen:
-                        paths = seen
-                        break
-                    unknown = seen is not None
-                if unknown:
-                    raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
-                if isinstance(error, NotSupported):
-                    raise replace(
-                        error, message="The shutter of this camera cannot be released by remote control."
-                    ) from None
-                if not _is_busy(error) or time.monotonic() > deadline:
-                    raise error from None
-            self._queue.pump(50)
-            time.sleep(BUSY_PAUSE_S)
-        with suppress(CameraError):  # the files found so far are returned; the next job gets the error
-            self._rest_of_shot(paths)
-        return [self._captured(path) for path in paths]
-
-    def _signs_of_a_shot(self, exposure: float) -> list[str] | None:
-        """What the camera reports after it answered a release with an error.
-
-        Returns:
-            The path of the new file; an empty list if the shutter fired but no file was seen; None without any sign.
-        """
-        deadline = time.monotonic() + _SIGNS_S
-        fired = False
-        while time.monotonic() < deadline:
-            try:
-                event, data = self._queue.wait(_SIGN_PAUSE_MS)
-            except CameraError:
-                return []
-            if event == FILE_ADDED and data is not None:
-                return [data]
-            if event == CAPTURE_COMPLETE or (event == UNKNOWN and data and data.startswith("Camera Status")):
-                if not fired:
-                    fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
-            elif event == TIMEOUT:
-                time.sleep(BUSY_PAUSE_S)  # a driver without events returns at once
-            else:
-                self._queue.keep(event, data)
-        return [] if fired else None
-
-    def _card_explains(self, error: CameraError) -> bool:
-        """Whether the card itself explains the refusal.
-
-        Needed because Nikon's message does not show which step was refused.
-        """
-        full, locked = isinstance(error, CardFull), card_read_only(error)
-        if not (full or locked):
-            return False
-        try:
-            cards = self.storage()
-        except CameraError:
-            return False
-        if locked:
-            return bool(cards) and all(card.read_only for card in cards)
-        return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
-
-    def _exposure(self) -> float:
-        try:
-            return seconds(str(self.get_config(self.quirks.shutter_speed).value))
-        except CameraError:
-            return LONGEST_S
-
-    def _rest_of_shot(self, paths: list[str]) -> None:
-        expected = 2 if self._several_files() else 1
-        deadline = time.monotonic() + _ALL_FILES_S
-        while time.monotonic() < deadline:
-            event, data = self._queue.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
-            if event == TIMEOUT and len(paths) >= expected:
-                break
-            if event == FILE_ADDED and data is not None and (data in paths or _of_one_shot(paths[0], data)):
-                if data not in paths:
-                    paths.append(data)
-            elif event == TIMEOUT:
-                expected = len(paths)
-            else:
-                self._queue.keep(event, data)
-
-    def _several_files(self) -> bool:
-        for name in self.quirks.image_format:
-            try:
-                value = self.get_config(name).value
-            except CameraError:
-                continue
-            return re.search(self.quirks.several_files, str(value)) is not None
-        return False
+        with self._noting_support("capture"):
+            return str(self._call(capture, "capture"))
 
     def _captured(self, path: str) -> CapturedFile:
         folder, name = _split(path)
@@ -378,7 +262,7 @@ class Driver:
                 words = "The camera has no live view. Some cameras have it only in another mode."
                 raise replace(error, message=words) from None
             except CameraError as error:
-                if not _is_busy(error) or time.monotonic() > deadline:
+                if not is_busy(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(BUSY_PAUSE_S)
                 continue
@@ -488,7 +372,7 @@ class Driver:
 
     def events(self) -> list[FileAdded | ConfigChanged]:
         """The events since the last call."""
-        self.has_more_events = self._queue.pump(_SETTLED_MS)
+        self.has_more_events = self._queue.pump(_POLL_MS)
         self.learned["events"] = self._queue.supported
         return self._queue.take()
 
@@ -507,21 +391,6 @@ class Driver:
         if leads_out(self._port, _raw(path)):
             raise InvalidPath("This path leads out of the drive through a link.", camera_filepath=path)
         return _split(path)
-
-
-def _is_busy(error: CameraError) -> bool:
-    return error.gp is not None and error.gp.code == gp.GP_ERROR_CAMERA_BUSY
-
-
-def _of_one_shot(first: str, other: str) -> bool:
-    """Whether two new files can be of one shot. If not, the other file is of a shot with the camera's own button.
-
-    RAW and JPEG have the same name with another ending, and copies on two cards have the same name. For files in RAM,
-    the driver counts the names up, so there only the endings must differ.
-    """
-    (folder, _, name), (_, _, other_name) = first.rpartition("/"), other.rpartition("/")
-    (stem, _, ending), (other_stem, _, other_ending) = name.rpartition("."), other_name.rpartition(".")
-    return ending != other_ending if not folder else stem == other_stem
 
 
 def _split(path: str) -> tuple[bytes, bytes]:

@@ -96,6 +96,18 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
     return kind(words, gp=GpFailure(code, text), doing=doing)
 
 
+def of_a_release(error: CameraError) -> CameraError:
+    """The error of a failed release: "no memory" (-3) is then about the camera's card, and not about this machine."""
+    if error.gp is not None and error.gp.code == -3:
+        return from_gp(-115, error.gp.text, "capture")
+    return error
+
+
+def is_busy(error: CameraError) -> bool:
+    """Whether libgphoto2 itself reports that the camera is busy."""
+    return error.gp is not None and error.gp.code == -110
+
+
 def transfer_broke(error: CameraError) -> bool:
     """Whether driver and camera are out of step: no answer, a partial answer, or outdated knowledge about files."""
     return isinstance(error, OutOfStep) or (error.gp is not None and error.gp.code in (-7, -10, -34, -52))

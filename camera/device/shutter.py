@@ -1,0 +1,184 @@
+"""The release of the shutter of an open camera, and the signs that it fired. Runs in the camera process."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from camera.device.calls import BUSY_PAUSE_S
+from camera.device.configuration import Configuration
+from camera.device.exposure import LONGEST_S, seconds
+from camera.device.gp_codes import before_the_release, card_read_only, is_busy, of_a_release, shutter_did_not_fire
+from camera.device.queue import EventQueue
+from camera.device.quirks import Quirks
+from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNOWN
+from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, CardFull, NotSupported
+from camera.model import Storage
+
+# How long to wait for the next file of a shot with several files, how long to wait after the last expected file, and
+# the longest total wait: a slow card may get the RAW file seconds after the JPEG.
+_QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
+_BUSY_RELEASE_S = 2.0
+# A camera whose shutter has fired reports within this time that it is busy or has a file.
+_SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
+# The size of a RAW file and a JPEG of the largest sensors. A card with less free space may refuse the next shot.
+_LARGEST_SHOT_BYTES = 128 * 2**20
+
+
+class Shutter:
+    """Releases the shutter, and finds the files of the shot.
+
+    Args:
+        fire: releases the shutter; returns the path of the first file.
+        storage: reads the camera's storages.
+        settings, queue: of the camera.
+        quirks: of the camera.
+    """
+
+    def __init__(
+        self,
+        fire: Callable[[], str],
+        storage: Callable[[], list[Storage]],
+        settings: Configuration,
+        queue: EventQueue,
+        quirks: Quirks,
+    ) -> None:
+        self._fire = fire
+        self._storage = storage
+        self._settings = settings
+        self._queue = queue
+        self._quirks = quirks
+
+    def release(self, on_release: Callable[[float], None]) -> list[str]:
+        """Release the shutter once; returns the path of every file of the shot.
+
+        Args:
+            on_release: called with the exposure in seconds just before the shutter may fire, also before each retry of
+                a refused release.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired, but no file was seen.
+            CameraError: the shutter certainly did not fire.
+        """
+        paths = [self._first_file(on_release)]
+        with suppress(CameraError):  # the files found so far are returned; the next job gets the error
+            self._add_other_files(paths)
+        return paths
+
+    def _first_file(self, on_release: Callable[[float], None]) -> str:
+        exposure = self._exposure()
+        deadline = time.monotonic() + _BUSY_RELEASE_S
+        while True:
+            on_release(exposure)
+            try:
+                return self._fire()
+            except CameraError as raised:
+                error = of_a_release(raised)
+                if (path := self._file_despite(error, exposure)) is not None:
+                    return path
+                if isinstance(error, NotSupported):
+                    raise replace(
+                        error, message="The shutter of this camera cannot be released by remote control."
+                    ) from None
+                if not is_busy(error) or time.monotonic() > deadline:
+                    raise error from None
+            self._queue.pump(50)
+            time.sleep(BUSY_PAUSE_S)
+
+    def _file_despite(self, error: CameraError, exposure: float) -> str | None:
+        """The new file after a release that failed; None if the shutter certainly did not fire. Raises CaptureUnknown."""
+        refused = shutter_did_not_fire(error, self._quirks.busy_means_not_fired)
+        unknown = not (refused or self._card_explains(error))
+        if not unknown and not before_the_release(error):
+            # Some cameras report an error although the shutter opened. The events that follow show whether it opened.
+            seen = self._signs_of_a_shot(exposure)
+            if seen:
+                return seen
+            unknown = seen is not None
+        if unknown:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
+        return None
+
+    def _signs_of_a_shot(self, exposure: float) -> str | None:
+        """What the camera reports after it answered a release with an error.
+
+        Returns:
+            The path of the new file; an empty text if the shutter fired but no file was seen; None without any sign.
+        """
+        deadline = time.monotonic() + _SIGNS_S
+        fired = False
+        while time.monotonic() < deadline:
+            try:
+                event, data = self._queue.wait(_SIGN_PAUSE_MS)
+            except CameraError:
+                return ""
+            if event == FILE_ADDED and data is not None:
+                return data
+            if event == CAPTURE_COMPLETE or (event == UNKNOWN and data and data.startswith("Camera Status")):
+                if not fired:
+                    fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
+            elif event == TIMEOUT:
+                time.sleep(BUSY_PAUSE_S)  # a driver without events returns at once
+            else:
+                self._queue.keep(event, data)
+        return "" if fired else None
+
+    def _card_explains(self, error: CameraError) -> bool:
+        """Whether the card itself explains the refusal.
+
+        Needed because Nikon's message does not show which step was refused.
+        """
+        full, locked = isinstance(error, CardFull), card_read_only(error)
+        if not (full or locked):
+            return False
+        try:
+            cards = self._storage()
+        except CameraError:
+            return False
+        if locked:
+            return bool(cards) and all(card.read_only for card in cards)
+        return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
+
+    def _exposure(self) -> float:
+        try:
+            return seconds(str(self._settings.get(self._quirks.shutter_speed).value))
+        except CameraError:
+            return LONGEST_S
+
+    def _add_other_files(self, paths: list[str]) -> None:
+        expected = 2 if self._several_files() else 1
+        deadline = time.monotonic() + _ALL_FILES_S
+        while time.monotonic() < deadline:
+            event, data = self._queue.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
+            if event == TIMEOUT and len(paths) >= expected:
+                break
+            if event == FILE_ADDED and data is not None and (data in paths or _of_one_shot(paths[0], data)):
+                if data not in paths:
+                    paths.append(data)
+            elif event == TIMEOUT:
+                expected = len(paths)
+            else:
+                self._queue.keep(event, data)
+
+    def _several_files(self) -> bool:
+        for name in self._quirks.image_format:
+            try:
+                value = self._settings.get(name).value
+            except CameraError:
+                continue
+            return re.search(self._quirks.several_files, str(value)) is not None
+        return False
+
+
+def _of_one_shot(first: str, other: str) -> bool:
+    """Whether two new files can be of one shot. If not, the other file is of a shot with the camera's own button.
+
+    RAW and JPEG have the same name with another ending, and copies on two cards have the same name. For files in RAM,
+    the driver counts the names up, so there only the endings must differ.
+    """
+    (folder, _, name), (_, _, other_name) = first.rpartition("/"), other.rpartition("/")
+    (stem, _, ending), (other_stem, _, other_ending) = name.rpartition("."), other_name.rpartition(".")
+    return ending != other_ending if not folder else stem == other_stem
