@@ -23,13 +23,23 @@ def missing_parts(command: CommandDescription) -> list[str]:
     method = getattr(Client, command.command, None)
     if method is None:
         return [f"method {command.command}"]
-    parameters = inspect.signature(method).parameters
+    parameters = _arguments_of(method)
     asked = [name for name in _properties(command.payload) if (command.command, name) not in CHOSEN]
     return [
         *(f"argument {name} of {command.command}" for name in asked if name not in parameters),
         *(f"{what} of the reply of {command.command}" for what in _missing(command, _reply_of(method))),
         *_wrong_choices(command, method),
     ]
+
+
+def _arguments_of(method: Any) -> Mapping[str, Any]:
+    """The arguments of a method with their types; those of `**options: Unpack[...]` are the keys of the TypedDict."""
+    hints = get_type_hints(method)
+    for name, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            (options,) = get_args(hints.pop(name))
+            hints |= get_type_hints(options)
+    return hints
 
 
 def _reply_of(method: Any) -> Any:
@@ -91,7 +101,7 @@ def _flat(hint: Any) -> Iterator[Any]:
 
 def _wrong_choices(command: CommandDescription, method: Any) -> Iterator[str]:
     """The arguments whose Literal and the enum of the server have different values."""
-    hints = get_type_hints(method)
+    hints = _arguments_of(method)
     for name, property in _properties(command.payload).items():
         if name in hints and (allowed := set(_enums(property))):
             literals = {word for part in _flat(hints[name]) for word in get_args(part) if isinstance(word, (str, int))}

@@ -221,6 +221,14 @@ def test_the_message_size_limit_cannot_be_disabled(max_message: Any) -> None:
         Client(max_message=max_message)
 
 
+async def test_an_option_that_does_not_exist_is_an_error_before_anything_is_sent() -> None:
+    misspelt: Any = {"safe": True}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'safe'"):
+        Client(**misspelt)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'safe'"):
+        await Client().capture_image(**misspelt)
+
+
 @pytest.mark.parametrize(
     "address",
     ["ws://127.0.0.1:99999", "ws://a..b:80", "ws://[::1", "ws://", "http://127.0.0.1:1", "wss://[", "ws://\x00", "\ud800",

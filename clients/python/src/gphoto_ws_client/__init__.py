@@ -33,6 +33,7 @@ from gphoto_ws_client.events import (
     Reconnected,
 )
 from gphoto_ws_client.live_view import LiveView
+from gphoto_ws_client.options import CaptureOptions, ClientOptions
 from gphoto_ws_client.replies import (
     Camera,
     CameraDetails,
@@ -75,12 +76,14 @@ __all__ = [
     "CameraState",
     "CameraWarning",
     "CaptureChecked",
+    "CaptureOptions",
     "CaptureSaved",
     "CaptureUnknown",
     "Captured",
     "CertificateRefused",
     "CheckedCapture",
     "Client",
+    "ClientOptions",
     "CommandDescription",
     "CommandList",
     "Config",

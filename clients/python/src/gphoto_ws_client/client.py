@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Literal, Self, Unpack, cast
 
 from gphoto_ws_client.commands import Commands
 from gphoto_ws_client.connection import Connection
@@ -15,9 +15,11 @@ from gphoto_ws_client.errors import ConnectionFailed, GphotoWsError
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, EventName, Events, parse_event
 from gphoto_ws_client.link import Json
 from gphoto_ws_client.login import Address
-from gphoto_ws_client.tls import Tls, make_context
+from gphoto_ws_client.options import ClientOptions, check_names
+from gphoto_ws_client.tls import make_context
 
 DEFAULT_URL = "ws://localhost:8765"
+RECONNECT_FOR_S, REPLY_TIMEOUT_S, OPEN_TIMEOUT_S = 60.0, 120.0, 10.0
 # The default is enough for a picture of 96 MB as base64. The smallest allowed value equals the server's limit for
 # messages from clients.
 MAX_MESSAGE, LEAST_MAX_MESSAGE = 128 * 2**20, 64 * 2**10
@@ -29,18 +31,7 @@ class Client(Commands):
     Args:
         url: ws:// or wss:// address of the server.
         token: the server's API_TOKEN.
-        reconnect_for: how many seconds to try to reconnect after a loss of the connection; 0 disables reconnecting,
-            math.inf never stops. After a wrong token or an unsupported protocol there is no retry.
-        reply_timeout: seconds to wait for a reply. A shot with a long exposure, or a shot that waits for other shots,
-            needs more time.
-        open_timeout: seconds for one attempt to connect and log in.
-        max_message: the longest accepted message in bytes, at least 65536; a longer message ends the connection.
-            capture_image with download="full" needs 4/3 of the size of the file. Live view and downloads use small
-            messages.
-        tls: which certificates to trust for a wss:// address. None: the authorities that this machine trusts. A path:
-            only the authorities in that PEM file, which may be the server's own self-signed certificate. An
-            ssl.SSLContext: the certificates that this context trusts. False: any certificate, so that an attacker in
-            the network can read everything, including the token.
+        **options: see `ClientOptions`.
 
     Raises:
         ValueError: max_message is too small, `tls` does not match the address, or its file contains no certificate.
@@ -52,22 +43,17 @@ class Client(Commands):
         ConnectionFailed: no server answers at this address, or the server is not a gphoto-ws-server.
     """
 
-    def __init__(
-        self,
-        url: str = DEFAULT_URL,
-        token: str = "",
-        *,
-        reconnect_for: float = 60.0,
-        reply_timeout: float = 120.0,
-        open_timeout: float = 10.0,
-        max_message: int = MAX_MESSAGE,
-        tls: Tls = None,
-    ) -> None:
+    def __init__(self, url: str = DEFAULT_URL, token: str = "", **options: Unpack[ClientOptions]) -> None:
+        check_names("Client", options, ClientOptions.__optional_keys__)
+        max_message = options.get("max_message", MAX_MESSAGE)
         if not isinstance(max_message, int) or max_message < LEAST_MAX_MESSAGE:
             raise ValueError(
                 f"max_message must be a number of bytes of at least {LEAST_MAX_MESSAGE}, not {max_message!r}"
             )
-        address = Address(url, token, make_context(url, tls), open_timeout, max_message)
+        tls = make_context(url, options.get("tls"))
+        address = Address(url, token, tls, options.get("open_timeout", OPEN_TIMEOUT_S), max_message)
+        reconnect_for = options.get("reconnect_for", RECONNECT_FOR_S)
+        reply_timeout = options.get("reply_timeout", REPLY_TIMEOUT_S)
         super().__init__(Connection(address, reconnect_for, reply_timeout, self._on_event, self._on_over))
         self._listeners: list[Events] = []
 

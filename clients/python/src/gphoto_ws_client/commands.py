@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, Unpack
 from uuid import uuid4
 
 from gphoto_ws_client.connection import Connection
 from gphoto_ws_client.decode import decode
 from gphoto_ws_client.events import EventName
 from gphoto_ws_client.live_view import LiveView, live_view_payload
+from gphoto_ws_client.options import CaptureOptions, check_names
 from gphoto_ws_client.replies import (
     CameraDetails,
     CameraList,
@@ -59,38 +59,21 @@ class Commands:
         self._connection.selected = port
         return done
 
-    async def capture_image(
-        self,
-        *,
-        settings: Mapping[str, Value] | None = None,
-        download: Literal["none", "thumbnail", "full"] | None = None,
-        save: bool | None = None,
-        filename: str | None = None,
-        keep_on_camera: bool | None = None,
-        key: str | None = None,
-        port: str | None = None,
-    ) -> Captured:
+    async def capture_image(self, **options: Unpack[CaptureOptions]) -> Captured:
         """Take one picture. After a loss of the connection, the client requests the outcome of the same shot.
 
         Args:
-            settings: settings for this shot only. The previous values are restored afterwards.
-            download: whether `image` contains nothing, the thumbnail or the full picture. For large files use
-                `Client.download`.
-            save: save every file of the shot to the server's photo folder.
-            filename: name for the saved files; needs `save`.
-            keep_on_camera: if False, the files on the camera are deleted after they were saved.
-            key: identifies the shot, up to 64 characters; by default a random key. The same call with the same key
-                within 24 hours takes no second picture.
-            port: the camera.
+            **options: see `CaptureOptions`.
 
         Raises:
             CaptureUnknown: the shutter may have fired, but no file was found.
             ServerError: the shutter did not fire.
         """
-        return await self._ask(
-            Captured, "capture_image", settings=None if settings is None else dict(settings), download=download,
-            save=save, filename=filename, keep_on_camera=keep_on_camera, key=key or uuid4().hex, port=port,
-        )  # fmt: skip
+        check_names("capture_image", options, CaptureOptions.__optional_keys__)
+        payload: dict[str, Any] = {**options, "key": options.get("key") or uuid4().hex}
+        if (settings := options.get("settings")) is not None:
+            payload["settings"] = dict(settings)
+        return await self._ask(Captured, "capture_image", **payload)
 
     async def list_shots(self, *, limit: int | None = None, since: str | None = None) -> ShotList:
         """The last shots of all cameras with their outcomes; `since` is a time in ISO 8601 with Z or an offset."""

@@ -1,0 +1,65 @@
+"""The options of a client and of a capture, as types that a program can also use for its own dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypedDict
+
+from gphoto_ws_client.replies import Value
+from gphoto_ws_client.tls import Tls
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of `Client`.
+
+    Attributes:
+        reconnect_for: how many seconds to try to reconnect after a loss of the connection, by default 60; 0 disables
+            reconnecting, math.inf never stops. After a wrong token or an unsupported protocol there is no retry.
+        reply_timeout: seconds to wait for a reply, by default 120. A shot with a long exposure, or a shot that waits
+            for other shots, needs more time.
+        open_timeout: seconds for one attempt to connect and log in, by default 10.
+        max_message: the longest accepted message in bytes, at least 65536, by default 128 MiB; a longer message ends
+            the connection. capture_image with download="full" needs 4/3 of the size of the file. Live view and
+            downloads use small messages.
+        tls: which certificates to trust for a wss:// address. None: the authorities that this machine trusts. A path:
+            only the authorities in that PEM file, which may be the server's own self-signed certificate. An
+            ssl.SSLContext: the certificates that this context trusts. False: any certificate, so that an attacker in
+            the network can read everything, including the token.
+    """
+
+    reconnect_for: float
+    reply_timeout: float
+    open_timeout: float
+    max_message: int
+    tls: Tls
+
+
+class CaptureOptions(TypedDict, total=False):
+    """The options of `Client.capture_image`. For an option that is missing or None, the server uses its default.
+
+    Attributes:
+        settings: settings for this shot only. The previous values are restored afterwards.
+        download: whether `image` contains nothing, the thumbnail or the full picture. For large files use
+            `Client.download`.
+        save: save every file of the shot to the server's photo folder.
+        filename: name for the saved files; needs `save`.
+        keep_on_camera: if False, the files on the camera are deleted after they were saved.
+        key: identifies the shot, up to 64 characters; by default a random key. The same call with the same key
+            within 24 hours takes no second picture.
+        port: the camera.
+    """
+
+    settings: Mapping[str, Value] | None
+    download: Literal["none", "thumbnail", "full"] | None
+    save: bool | None
+    filename: str | None
+    keep_on_camera: bool | None
+    key: str | None
+    port: str | None
+
+
+def check_names(function: str, given: Mapping[str, object], allowed: frozenset[str]) -> None:
+    """Raise the TypeError of Python for an option that does not exist."""
+    for name in given:
+        if name not in allowed:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
