@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK, in_factory_state
+from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
 from tests.support.rig import Client, Server
 
 # A shell starts `make test &` with SIGINT ignored, and the processes that the tests start would inherit this.
@@ -29,6 +31,26 @@ def shared_cameras() -> Iterator[SimulatorProcess]:
     """Two simulated cameras, shared by all tests that need no special camera options."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
+
+
+@pytest.fixture(scope="session")
+def running_camera() -> Iterator[Callable[..., OneCamera]]:
+    """Get the camera with the given options. All tests with these options get the same camera, in its current state."""
+    with ExitStack() as running:
+        yield cache(lambda *options: running.enter_context(one_camera(*options)))
+
+
+@pytest.fixture
+def own_camera(running_camera: Callable[..., OneCamera]) -> Iterator[Callable[..., OneCamera]]:
+    """Get the camera with the given options in factory state. Faults are cleared after the test."""
+    with ExitStack() as used:
+
+        def get(*options: str) -> OneCamera:
+            camera = running_camera(*options)
+            used.enter_context(in_factory_state(camera.process))
+            return camera
+
+        yield get
 
 
 @pytest.fixture(scope="session")

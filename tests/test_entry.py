@@ -13,9 +13,7 @@ import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, one_camera
 from tests.support.entry import run
 from tests.support.rig import REPLY_S, TOKEN, Client, Server
 from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
@@ -183,13 +181,13 @@ async def test_a_signal_releases_the_cameras_and_exits_with_0(
 async def test_a_signal_stops_the_server_even_if_a_camera_hangs(
     new_server: Callable[..., Server], number: signal.Signals
 ) -> None:
-    with SimulatorProcess("--cameras", "1", *QUICK) as simulator, Control(simulator.control) as control:
-        server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address)
+    with one_camera(*QUICK) as camera:
+        server = new_server(NETWORK_CAMERAS=camera.port)
         async with await Client.connect(server) as client:
-            await client.command("select_camera", port=simulator.cameras[0].address)
-            control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops endlessly
+            await client.command("select_camera", port=camera.port)
+            camera.control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops endlessly
             await client.socket.send('{"command": "capture_preview", "id": 1}')
-            await until(lambda: LIVE_VIEW in control.state()["operations"], REPLY_S)
+            await until(lambda: LIVE_VIEW in camera.control.state()["operations"], REPLY_S)
             assert server.stop(number, timeout=HUNG_STOP_S) == 0
 
 

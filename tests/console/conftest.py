@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from simulator.client import Control
-from simulator.process import SimulatedCamera, SimulatorProcess
-from tests.support.cameras import QUICK, in_factory_state
+from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Server
 
 if TYPE_CHECKING:
@@ -51,21 +50,13 @@ async def console(open_console: Callable[..., Awaitable[Console]], server: Serve
     return console
 
 
-@pytest.fixture(scope="session")
-def restart_simulator() -> Iterator[SimulatorProcess]:
-    """One camera for servers that a test starts and stops."""
-    with SimulatorProcess(*QUICK) as simulator:
-        yield simulator
+@pytest.fixture
+def restart_camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
+    """One camera in factory state, for servers that a test starts and stops."""
+    return own_camera(*QUICK)
 
 
 @pytest.fixture
-def restart_control(restart_simulator: SimulatorProcess) -> Iterator[Control]:
-    """The control port of this camera, with the camera in factory state."""
-    with in_factory_state(restart_simulator) as control:
-        yield control
-
-
-@pytest.fixture
-def restart_camera(restart_simulator: SimulatorProcess, restart_control: Control) -> SimulatedCamera:
-    """This camera in factory state."""
-    return restart_simulator.cameras[0]
+def restart_control(restart_camera: OneCamera) -> Control:
+    """The control port of this camera."""
+    return restart_camera.control

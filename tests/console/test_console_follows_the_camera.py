@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatedCamera
+from tests.support.cameras import OneCamera
 from tests.support.page import Console, expect
 from tests.support.rig import TOKEN, Client, Server
 
@@ -132,9 +132,9 @@ async def test_without_a_camera_shutter_and_settings_explain_why_they_are_disabl
 
 
 async def test_settings_are_disabled_while_the_camera_is_disconnected(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera, restart_control: Control
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    server = new_server(NETWORK_CAMERAS=restart_camera.port, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await open_console(server)
     await console.log_in()
     owner_input = (await console.show_setting("ownername")).locator("input")
@@ -154,9 +154,9 @@ async def test_settings_are_disabled_while_the_camera_is_disconnected(
 
 
 async def test_a_countdown_is_cancelled_when_the_camera_is_disconnected(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera, restart_control: Control
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    server = new_server(NETWORK_CAMERAS=restart_camera.port, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await open_console(server)
     await console.log_in()
     await console.start_live_view()

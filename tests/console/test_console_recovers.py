@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatedCamera
+from tests.support.cameras import OneCamera
 from tests.support.page import Console, expect
 from tests.support.rig import Server
 
@@ -28,9 +28,9 @@ async def _open_live_view(open_console: Open, server: Server) -> Console:
 
 
 async def test_the_page_reconnects_when_the_server_was_killed_and_restarted(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=restart_camera.address)
+    server = new_server(NETWORK_CAMERAS=restart_camera.port)
     console = await _open_live_view(open_console, server)
     port = str(urlsplit(server.uri).port)
     server.kill()
@@ -39,7 +39,7 @@ async def test_the_page_reconnects_when_the_server_was_killed_and_restarted(
     await expect(console["#live-words"]).to_have_text("No server. Live view continues when the server is back.")
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter-why"]).to_have_text("There is no connection to the server.")
-    await asyncio.to_thread(new_server, NETWORK_CAMERAS=restart_camera.address, WS_PORT=port)
+    await asyncio.to_thread(new_server, NETWORK_CAMERAS=restart_camera.port, WS_PORT=port)
     await expect(console["#connection-words"]).to_have_text("Connected")
     await expect(console["#shutter-why"]).to_be_hidden()
     await console.more_frames()
@@ -48,9 +48,9 @@ async def test_the_page_reconnects_when_the_server_was_killed_and_restarted(
 
 
 async def test_a_stopped_server_is_reported(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=restart_camera.address)
+    server = new_server(NETWORK_CAMERAS=restart_camera.port)
     console = await _open_live_view(open_console, server)
     await asyncio.to_thread(server.stop)
     await expect(console["#events"]).to_contain_text("The server was stopped.")
@@ -58,16 +58,16 @@ async def test_a_stopped_server_is_reported(
 
 
 async def test_after_a_wrong_token_the_page_does_not_retry(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=restart_camera.address)
+    server = new_server(NETWORK_CAMERAS=restart_camera.port)
     console = await _open_live_view(open_console, server)
     port = str(urlsplit(server.uri).port)
     server.kill()
     await expect(console["#connection-words"]).to_have_text("The server does not answer.")
     token = "another-token-for-the-tests"
     new_instance = await asyncio.to_thread(
-        new_server, NETWORK_CAMERAS=restart_camera.address, WS_PORT=port, API_TOKEN=token
+        new_server, NETWORK_CAMERAS=restart_camera.port, WS_PORT=port, API_TOKEN=token
     )
     await expect(console["#login-error"]).to_contain_text("This token is wrong")
     await expect(console["#try-now"]).to_be_hidden()
@@ -77,9 +77,9 @@ async def test_after_a_wrong_token_the_page_does_not_retry(
 
 
 async def test_a_camera_that_is_switched_off_is_reported_and_live_view_continues_later(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera, restart_control: Control
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    server = new_server(NETWORK_CAMERAS=restart_camera.port, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await _open_live_view(open_console, server)
     restart_control.power(False)
     await expect(console["#camera-trouble"]).to_contain_text("Canon EOS 550D does not answer. Switch it on")
@@ -93,10 +93,10 @@ async def test_a_camera_that_is_switched_off_is_reported_and_live_view_continues
 
 
 async def test_a_selected_camera_stays_selected_when_its_serial_becomes_known(
-    open_console: Open, new_server: StartServer, restart_camera: SimulatedCamera, restart_control: Control
+    open_console: Open, new_server: StartServer, restart_camera: OneCamera, restart_control: Control
 ) -> None:
     restart_control.power(False)
-    server = new_server(NETWORK_CAMERAS=restart_camera.address, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
+    server = new_server(NETWORK_CAMERAS=restart_camera.port, RESTART_DELAY="0.2", MAX_RESTART_ATTEMPTS="1000")
     console = await open_console(server)
     await console["#token"].fill(server.token)
     await console["#token"].press("Enter")

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, one_camera
 from tests.support.marks import decoded, from_base64
 from tests.support.rig import Client, CommandError, Json, Server
 
@@ -41,16 +39,15 @@ class Subject:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
+    with one_camera(*QUICK) as camera:
 
         def sha256(path: str) -> str:
-            files = control.state(sha256=True)["files"]
+            files = camera.control.state(sha256=True)["files"]
             return next(str(file["sha256"]) for file in files if file["path"] == path)
 
-        address = simulator.cameras[0].address
-        server = Server(cwd=tmp_path_factory.mktemp("simulated"), NETWORK_CAMERAS=address)
+        server = Server(cwd=tmp_path_factory.mktemp("simulated"), NETWORK_CAMERAS=camera.port)
         yield Subject(
-            server=server, port=address, name="PTP/IP Camera", sha256=sha256,
+            server=server, port=camera.port, name="PTP/IP Camera", sha256=sha256,
             changes={
                 "text": ("ownername", "Ada Lovelace", "Ada Lovelace"),
                 "radio": ("iso", 400, "400"),

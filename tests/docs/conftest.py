@@ -7,29 +7,27 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, OneCamera, one_camera
 from tests.support.rig import Server
 
 
 @pytest.fixture
-def docs_camera() -> Iterator[SimulatorProcess]:
+def docs_camera() -> Iterator[OneCamera]:
     """A new camera for each test."""
-    with SimulatorProcess(*QUICK) as simulator:
-        yield simulator
+    with one_camera(*QUICK) as camera:
+        yield camera
 
 
 @pytest.fixture
-def docs_port(docs_camera: SimulatorProcess) -> str:
+def docs_port(docs_camera: OneCamera) -> str:
     """The port of this camera."""
-    return docs_camera.cameras[0].address
+    return docs_camera.port
 
 
 @pytest.fixture
-def docs_control(docs_camera: SimulatorProcess) -> Iterator[Control]:
+def docs_control(docs_camera: OneCamera) -> Control:
     """The control port of this camera."""
-    with Control(docs_camera.control) as control:
-        yield control
+    return docs_camera.control
 
 
 @pytest.fixture

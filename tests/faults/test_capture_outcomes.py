@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, one_camera
 from tests.support.rig import Client, CommandError, Server
 
 # The operations that the driver sends before, during and after the release of the shutter.
@@ -26,10 +25,10 @@ async def capture_setup(
     request: pytest.FixtureRequest, new_server: Callable[..., Server]
 ) -> AsyncIterator[tuple[str, Client, Control]]:
     """A maker, a client of a server that has a camera of this maker, and the control port of this camera."""
-    with SimulatorProcess("--maker", request.param, *QUICK) as simulator, Control(simulator.control) as control:
-        server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address, RESTART_DELAY="0.2")
+    with one_camera("--maker", request.param, *QUICK) as camera:
+        server = new_server(NETWORK_CAMERAS=camera.port, RESTART_DELAY="0.2")
         async with await Client.connect(server) as client:
-            yield request.param, client, control
+            yield request.param, client, camera.control
 
 
 async def test_a_shot_ends_as_done_failed_or_unknown(capture_setup: tuple[str, Client, Control]) -> None:

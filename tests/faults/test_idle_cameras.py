@@ -10,9 +10,8 @@ import pytest
 
 from camera import upkeep
 from simulator.client import Control
-from simulator.process import SimulatorProcess
 from tests.faults.processes import camera_process
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, one_camera
 from tests.support.in_process import InProcess
 from tests.support.rig import Client, Server
 from tests.support.waiting import until
@@ -23,14 +22,14 @@ STORAGE_INFO, KEEP_DEVICE_ON = "0x1005", "0x911d"
 
 @pytest.mark.parametrize("maker", ["canon", "nikon"])
 async def test_an_idle_camera_is_kept_awake_with_keep_alive(new_server: Callable[..., Server], maker: str) -> None:
-    with SimulatorProcess("--maker", maker, *QUICK) as process, Control(process.control) as camera:
-        server = new_server(NETWORK_CAMERAS=process.cameras[0].address, KEEP_ALIVE="0.5")
+    with one_camera("--maker", maker, *QUICK) as camera:
+        server = new_server(NETWORK_CAMERAS=camera.port, KEEP_ALIVE="0.5")
         async with await Client.connect(server) as client:
             await client.command("get_config", name="iso")
-            before, started = camera.state()["operations"], time.monotonic()
+            before, started = camera.control.state()["operations"], time.monotonic()
 
             def count_since(operation: str) -> int:
-                return int(camera.state()["operations"].get(operation, 0) - before.get(operation, 0))
+                return int(camera.control.state()["operations"].get(operation, 0) - before.get(operation, 0))
 
             await until(lambda: count_since(STORAGE_INFO) >= 4)
             # The driver itself sends this operation, at most every 10 s. The server must not send it, because then the

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
 from tests.faults.processes import camera_process
-from tests.support.cameras import QUICK, in_factory_state
+from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import until, until_answers
 
@@ -20,24 +19,22 @@ WRITING_S = "2.5"
 FIRST, SECOND = (f"/store_00020001/DCIM/100CANON/IMG_000{number}.JPG" for number in (1, 2))
 
 
-@pytest.fixture(scope="module")
-def slow_camera() -> Iterator[SimulatorProcess]:
+@pytest.fixture
+def slow_camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
     """A camera that writes a file to the card 2.5 s after the release."""
-    with SimulatorProcess(*QUICK[:-1], WRITING_S) as simulator:
-        yield simulator
+    return own_camera(*QUICK[:-1], WRITING_S)
 
 
 @pytest.fixture
-def control(slow_camera: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the slow camera, with the camera in factory state."""
-    with in_factory_state(slow_camera) as control:
-        yield control
+def control(slow_camera: OneCamera) -> Control:
+    """The control port of the slow camera."""
+    return slow_camera.control
 
 
 @pytest.fixture
-def start(new_server: Callable[..., Server], slow_camera: SimulatorProcess) -> Callable[[], Server]:
+def start(new_server: Callable[..., Server], slow_camera: OneCamera) -> Callable[[], Server]:
     """Start a server for the camera. All servers of a test use the same state folder."""
-    return lambda: new_server(NETWORK_CAMERAS=slow_camera.cameras[0].address, RESTART_DELAY="0.3")
+    return lambda: new_server(NETWORK_CAMERAS=slow_camera.port, RESTART_DELAY="0.3")
 
 
 async def ready(client: Client) -> Json:

@@ -17,9 +17,8 @@ from PIL import Image
 from camera import detection
 from camera.model import Capabilities, Detected, DetectedCamera
 from simulator.client import Control
-from simulator.process import SimulatorProcess
 from tests.faults.processes import camera_process
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, OneCamera, one_camera
 from tests.support.in_process import InProcess
 from tests.support.marks import from_base64
 from tests.support.rig import Client, CommandError, Server
@@ -159,16 +158,16 @@ async def test_drives_are_listed_as_cameras_only_with_disk_cameras(tmp_path: Pat
 
 
 @pytest.fixture
-def faulty_camera() -> Iterator[tuple[str, Control]]:
-    """The port of a separate camera, and its control port."""
-    with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
-        yield simulator.cameras[0].address, control
+def faulty_camera() -> Iterator[OneCamera]:
+    """A new camera."""
+    with one_camera(*QUICK) as camera:
+        yield camera
 
 
 async def test_a_camera_without_events_keeps_its_process(
-    faulty_camera: tuple[str, Control], new_server: Callable[..., Server]
+    faulty_camera: OneCamera, new_server: Callable[..., Server]
 ) -> None:
-    port, control = faulty_camera
+    port, control = faulty_camera.port, faulty_camera.control
     server = new_server(NETWORK_CAMERAS=port, RESTART_DELAY="0.2")
     async with await Client.connect(server) as client:
         path = (await client.command("capture_image"))["camera_filepath"]
@@ -193,9 +192,9 @@ async def test_a_camera_without_events_keeps_its_process(
 
 
 async def test_live_view_stops_if_the_driver_lacks_it_and_the_process_continues(
-    faulty_camera: tuple[str, Control], new_server: Callable[..., Server]
+    faulty_camera: OneCamera, new_server: Callable[..., Server]
 ) -> None:
-    port, control = faulty_camera
+    port, control = faulty_camera.port, faulty_camera.control
     server = new_server(NETWORK_CAMERAS=port, RESTART_DELAY="0.2")
     async with await Client.connect(server) as client:
         await client.command("start_live_view")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from simulator.client import Control, ControlError
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK, in_factory_state
+from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, Server
 from tests.support.waiting import until
 
@@ -20,27 +19,25 @@ GET_EVENTS = "0x9116"
 CARD = "/store_00020001/DCIM/100CANON"
 
 
-@pytest.fixture(scope="module")
-def camera() -> Iterator[SimulatorProcess]:
+@pytest.fixture
+def camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
     """A camera with a long exposure, so that the test can press its button at the right time."""
-    with SimulatorProcess(*QUICK[:-1], SHUTTER_S) as simulator:
-        yield simulator
+    return own_camera(*QUICK[:-1], SHUTTER_S)
 
 
 @pytest.fixture
-def control(camera: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the camera, with the camera in factory state."""
-    with in_factory_state(camera) as control:
-        yield control
+def control(camera: OneCamera) -> Control:
+    """The control port of the camera."""
+    return camera.control
 
 
 @pytest.mark.parametrize(
     ("image_format", "names"), [("L", ["IMG_0001.JPG"]), ("RAW + L", ["IMG_0001.JPG", "IMG_0001.CR2"])]
 )
 async def test_the_picture_of_the_button_is_not_part_of_the_commands_shot(
-    new_server: Callable[..., Server], camera: SimulatorProcess, control: Control, image_format: str, names: list[str]
+    new_server: Callable[..., Server], camera: OneCamera, control: Control, image_format: str, names: list[str]
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=camera.cameras[0].address)
+    server = new_server(NETWORK_CAMERAS=camera.port)
     async with await Client.connect(server) as booth, await Client.connect(server) as other:
         await booth.command("set_config", name="imageformat", value=image_format)
         await other.command("subscribe", events=["file_added"])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, one_camera
 from tests.support.rig import Client, CommandError, Server
 
 ROUNDS = 6
@@ -17,8 +15,8 @@ async def test_a_camera_lost_during_a_shot_is_not_reported_ready_before_it_is(
     new_server: Callable[..., Server],
 ) -> None:
     wrong = []
-    with SimulatorProcess(*QUICK) as simulator, Control(simulator.control) as control:
-        server = new_server(NETWORK_CAMERAS=simulator.cameras[0].address, RESTART_DELAY="0.5")
+    with one_camera(*QUICK) as camera:
+        server = new_server(NETWORK_CAMERAS=camera.port, RESTART_DELAY="0.5")
         async with await Client.connect(server) as client:
             await client.command("get_config", name="iso")
             await client.command("subscribe", events=["camera_state", "camera_connected", "camera_disconnected"])
@@ -27,13 +25,13 @@ async def test_a_camera_lost_during_a_shot_is_not_reported_ready_before_it_is(
                 # After two frames, live view runs, and the events about the opening of the camera have been sent.
                 for _ in range(2):
                     await client.event("live_view_frame")
-                control.power(False)
+                camera.control.power(False)
                 with suppress(CommandError):
                     await client.command("capture_image")
                 info = await client.command("get_camera_info")
                 wrong += [info] * (info["state"] in ("ready", "live") and not info["connected"])
                 await client.event("camera_disconnected")
-                control.power(True)
+                camera.control.power(True)
                 await client.event("camera_connected")
                 # If a camera is open, its events must have no failed attempts.
                 with_attempts = [

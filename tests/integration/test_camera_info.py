@@ -10,9 +10,7 @@ import pytest
 
 from camera.device.configuration import not_found
 from camera.model import ConfigItem
-from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, OneCamera, one_camera
 from tests.support.rig import Client, CommandError, Json, Server
 
 FUJI_COMMANDS = 55740  # the TCP port of Fuji cameras, from libgphoto2 camlibs/ptp2/fujiptpip.c
@@ -24,10 +22,10 @@ def maker(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def camera_setup(maker: str) -> Iterator[tuple[str, Control]]:
-    """The port of a separate camera, and its control port."""
-    with SimulatorProcess("--maker", maker, *QUICK) as simulator, Control(simulator.control) as control:
-        yield simulator.cameras[0].address, control
+def separate_camera(maker: str) -> Iterator[OneCamera]:
+    """A new camera of this maker."""
+    with one_camera("--maker", maker, *QUICK) as camera:
+        yield camera
 
 
 async def only_camera(client: Client) -> Json:
@@ -37,9 +35,9 @@ async def only_camera(client: Client) -> Json:
 
 
 async def test_the_name_is_the_same_before_and_after_opening(
-    camera_setup: tuple[str, Control], maker: str, new_server: Callable[..., Server]
+    separate_camera: OneCamera, maker: str, new_server: Callable[..., Server]
 ) -> None:
-    port, control = camera_setup
+    port, control = separate_camera.port, separate_camera.control
     control.power(False)
     server = new_server(NETWORK_CAMERAS=port, RESTART_DELAY="0.2")
     async with await Client.connect(server) as client:
@@ -57,10 +55,10 @@ async def test_the_name_is_the_same_before_and_after_opening(
 
 @pytest.mark.parametrize("maker", ["canon"], indirect=True)
 async def test_settings_and_serial_are_available_if_the_driver_claims_none(
-    camera_setup: tuple[str, Control], new_server: Callable[..., Server]
+    separate_camera: OneCamera, new_server: Callable[..., Server]
 ) -> None:
     """libgphoto2 knows this model, but its list of models has no capabilities for it."""
-    server = new_server(NETWORK_CAMERAS=f"{camera_setup[0]}=Canon PowerShot SX200 IS")
+    server = new_server(NETWORK_CAMERAS=f"{separate_camera.port}=Canon PowerShot SX200 IS")
     async with await Client.connect(server) as client:
         info = await client.command("get_camera_info")
         assert (info["name"], info["can"]) == ("Canon PowerShot SX200 IS", ["config", "delete", "events"])
@@ -77,32 +75,32 @@ async def test_settings_and_serial_are_available_if_the_driver_claims_none(
     ("maker", "driver"), [("canon", "Canon EOS (WLAN)"), ("nikon", "nikon dslr (wlan)")], indirect=["maker"]
 )
 async def test_a_network_camera_is_opened_with_the_given_driver(
-    camera_setup: tuple[str, Control], driver: str, new_server: Callable[..., Server]
+    separate_camera: OneCamera, driver: str, new_server: Callable[..., Server]
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=f"{camera_setup[0]}={driver}")
+    server = new_server(NETWORK_CAMERAS=f"{separate_camera.port}={driver}")
     async with await Client.connect(server) as client:
         await client.command("capture_image")
         camera = await only_camera(client)
-        assert (camera["name"], camera["port"]) == (driver, camera_setup[0])
+        assert (camera["name"], camera["port"]) == (driver, separate_camera.port)
 
 
 @pytest.mark.parametrize("maker", ["canon"], indirect=True)
 @pytest.mark.parametrize("driver", ["Fuji X", "Mass Storage Camera"])
 async def test_the_error_for_an_unknown_driver_lists_the_known_ones(
-    camera_setup: tuple[str, Control], driver: str, new_server: Callable[..., Server]
+    separate_camera: OneCamera, driver: str, new_server: Callable[..., Server]
 ) -> None:
-    server = new_server(NETWORK_CAMERAS=f"{camera_setup[0]}={driver}", RESTART_DELAY="0", MAX_RESTART_ATTEMPTS="1")
+    server = new_server(NETWORK_CAMERAS=f"{separate_camera.port}={driver}", RESTART_DELAY="0", MAX_RESTART_ATTEMPTS="1")
     message = f"libgphoto2 has no driver '{driver}' for the port"
     async with await Client.connect(server) as client:
         for _ in range(3):
             with pytest.raises(CommandError, match=message) as error:
-                await client.command("select_camera", port=camera_setup[0])
+                await client.command("select_camera", port=separate_camera.port)
             assert (error.value.code, error.value.reply["retryable"]) == ("not_supported", False)
-        info = await client.command("get_camera_info", port=camera_setup[0])
+        info = await client.command("get_camera_info", port=separate_camera.port)
         assert message in info["last_error"]
         assert "Fuji X (WLAN)" in info["last_error"]
         assert info["attempts"] >= 3
-    assert server.log.count(f"Camera could not be opened: {camera_setup[0]} ({driver}). {message}") == 1
+    assert server.log.count(f"Camera could not be opened: {separate_camera.port} ({driver}). {message}") == 1
 
 
 async def test_a_fuji_camera_is_connected_on_its_own_tcp_ports(new_server: Callable[..., Server]) -> None:

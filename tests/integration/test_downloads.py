@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from simulator.client import Control
-from simulator.process import SimulatorProcess
+from tests.support.cameras import one_camera
 from tests.support.marks import decoded, from_base64, mark
 from tests.support.rig import Client, CommandError, Server
 
@@ -31,18 +30,17 @@ class Shot:
 
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shot]:
-    with SimulatorProcess("--shutter", "0.02") as simulator, Control(simulator.control) as control:
-        address = simulator.cameras[0].address
-        server = Server(cwd=tmp_path_factory.mktemp("full-size"), NETWORK_CAMERAS=address)
+    with one_camera("--shutter", "0.02") as camera:
+        server = Server(cwd=tmp_path_factory.mktemp("full-size"), NETWORK_CAMERAS=camera.port)
 
         async def capture() -> str:
             async with await Client.connect(server) as client:
-                return str((await client.command("capture_image", port=address))["camera_filepath"])
+                return str((await client.command("capture_image", port=camera.port))["camera_filepath"])
 
         path = asyncio.run(capture())
-        (file,) = control.state(sha256=True)["files"]
+        (file,) = camera.control.state(sha256=True)["files"]
         assert file["path"] == path
-        yield Shot(server, address, path, file["size"], file["sha256"])
+        yield Shot(server, camera.port, path, file["size"], file["sha256"])
         assert server.stop() == 0
 
 

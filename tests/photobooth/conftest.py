@@ -10,32 +10,28 @@ import pytest
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.photobooth.pictures import PICTURES
-from tests.support.cameras import in_factory_state
+from tests.support.cameras import OneCamera, in_factory_state
 from tests.support.rig import Client, Server
 
 
-@pytest.fixture(scope="session")
-def booth_camera() -> Iterator[SimulatorProcess]:
-    """One simulated camera."""
-    with SimulatorProcess(*PICTURES) as simulator:
-        yield simulator
+@pytest.fixture
+def booth_camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
+    """One simulated camera in factory state."""
+    return own_camera(*PICTURES)
 
 
 @pytest.fixture
-def camera(booth_camera: SimulatorProcess) -> Iterator[Control]:
-    """The camera's control port, with the camera in factory state."""
-    with in_factory_state(booth_camera) as control:
-        yield control
+def camera(booth_camera: OneCamera) -> Control:
+    """The camera's control port."""
+    return booth_camera.control
 
 
 @pytest.fixture
-def new_booth(
-    booth_camera: SimulatorProcess, camera: Control, new_server: Callable[..., Server], tmp_path: Path
-) -> Callable[..., Server]:
+def new_booth(booth_camera: OneCamera, new_server: Callable[..., Server], tmp_path: Path) -> Callable[..., Server]:
     """Start the server of a booth with the given settings. It saves photos to the folder `photos` in tmp_path."""
 
     def start(**settings: str) -> Server:
-        return new_server(NETWORK_CAMERAS=booth_camera.cameras[0].address, **settings)
+        return new_server(NETWORK_CAMERAS=booth_camera.port, **settings)
 
     return start
 

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
 from tests.photobooth.pictures import PICTURES
-from tests.support.cameras import in_factory_state
+from tests.support.cameras import OneCamera
 from tests.support.rig import Client, CommandError, Server
 
 
-@pytest.fixture(scope="module")
-def nikon_process() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess("--maker", "nikon", *PICTURES) as simulator:
-        yield simulator
+@pytest.fixture
+def booth_camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
+    """A Nikon in factory state."""
+    return own_camera("--maker", "nikon", *PICTURES)
 
 
 @pytest.fixture
-def nikon(nikon_process: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the Nikon, with the Nikon in factory state."""
-    with in_factory_state(nikon_process) as control:
-        yield control
+def nikon(booth_camera: OneCamera) -> Control:
+    """The control port of the Nikon."""
+    return booth_camera.control
 
 
 @pytest.fixture
-async def booth_client(
-    nikon_process: SimulatorProcess, nikon: Control, new_server: Callable[..., Server]
-) -> AsyncIterator[Client]:
+async def booth_client(booth_camera: OneCamera, new_server: Callable[..., Server]) -> AsyncIterator[Client]:
     """A client of a server with a Nikon."""
-    server = new_server(NETWORK_CAMERAS=nikon_process.cameras[0].address)
+    server = new_server(NETWORK_CAMERAS=booth_camera.port)
     async with await Client.connect(server) as client:
         yield client
 

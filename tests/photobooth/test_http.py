@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
+from tests.photobooth.pictures import PICTURES
+from tests.support.cameras import OneCamera
 from tests.support.rig import TOKEN, Client, Server
 from tests.support.waiting import WITHIN_S
 
@@ -30,9 +31,11 @@ def request(server: Server, method: str, path: str, headers: dict[str, str] | No
 
 
 @pytest.fixture(scope="module")
-def module_server(booth_camera: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def module_server(
+    running_camera: Callable[..., OneCamera], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """One server for all tests of this file."""
-    server = Server(cwd=tmp_path_factory.mktemp("http"), NETWORK_CAMERAS=booth_camera.cameras[0].address)
+    server = Server(cwd=tmp_path_factory.mktemp("http"), NETWORK_CAMERAS=running_camera(*PICTURES).port)
     yield server
     assert server.stop() == 0
 

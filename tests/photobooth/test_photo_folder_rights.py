@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
+from tests.support.cameras import OneCamera
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until
 
@@ -41,11 +41,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(
-    booth_camera: SimulatorProcess, camera: Control, new_server: Callable[..., Server]
-) -> Callable[[Path], Server]:
+def start(booth_camera: OneCamera, camera: Control, new_server: Callable[..., Server]) -> Callable[[Path], Server]:
     """Start a server as USER with a given photo folder."""
-    address = booth_camera.cameras[0].address
+    address = booth_camera.port
     return lambda photos: new_server(through=AS_USER, NETWORK_CAMERAS=address, PHOTO_DIR=str(photos))
 
 

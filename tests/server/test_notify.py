@@ -11,9 +11,7 @@ from typing import Self
 
 import pytest
 
-from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, one_camera
 from tests.support.rig import REPLY_S, Client, Server
 from tests.support.waiting import WITHIN_S, until
 
@@ -86,14 +84,16 @@ async def test_a_server_that_cannot_listen_does_not_notify_ready(
 async def test_watchdog_notifications_continue_while_a_camera_hangs(
     new_server: Callable[..., Server], manager: Manager
 ) -> None:
-    with SimulatorProcess("--cameras", "1", *QUICK) as simulator, Control(simulator.control) as control:
-        port = simulator.cameras[0].address
+    with one_camera(*QUICK) as camera:
+        port = camera.port
         server = new_server(NETWORK_CAMERAS=port, NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="1000000")
         async with await Client.connect(server) as client:
             await client.command("get_config", name="iso", port=port)
-            control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops without end
+            camera.control.fault(
+                "malformed_live_view", variety="zero_length", times=None
+            )  # libgphoto2 loops without end
             await client.socket.send(f'{{"command": "capture_preview", "payload": {{"port": "{port}"}}}}')
-            await until(lambda: LIVE_VIEW in control.state()["operations"], REPLY_S)
+            await until(lambda: LIVE_VIEW in camera.control.state()["operations"], REPLY_S)
             worker = next(child for child in server.children() if "camera.device.worker" in child.cmdline())
             manager.unread()
             for _ in range(3):

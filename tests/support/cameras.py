@@ -1,16 +1,33 @@
-"""Options of simulated cameras, and their control port with or without a reset to factory state."""
+"""Simulated cameras: their options, one camera with its control port, and the reset to factory state."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 
 # Small pictures and a short exposure, for tests in which sizes and times do not matter.
 QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
+
+
+@dataclass(frozen=True, slots=True)
+class OneCamera:
+    """One simulated camera: its port for the server, its control port, and the process of the simulator."""
+
+    port: str
+    control: Control
+    process: SimulatorProcess
+
+
+@contextmanager
+def one_camera(*options: str) -> Iterator[OneCamera]:
+    """A new simulated camera. It runs until the end of the block."""
+    with SimulatorProcess(*options) as process, Control(process.control) as control:
+        yield OneCamera(process.cameras[0].address, control, process)
 
 
 @contextmanager
