@@ -58,7 +58,7 @@ class CaptureSaved:
 class CaptureChecked:
     """The card was checked after a shot with an unknown outcome.
 
-    `files` are the new files; None if they could not be determined.
+    `files` are the new files, and the files that were saved before the interruption; None if they could not be determined.
     """
 
     at: str

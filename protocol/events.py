@@ -63,7 +63,9 @@ class CaptureSaved(OfCamera):
 
 class CaptureChecked(OfCamera):
     at: str = Field(description="Time when the shot was requested, ISO 8601 in UTC.")
-    files: list[str] | None = Field(description="New files on the card; null if that is unknown.")
+    files: list[str] | None = Field(
+        description="New files on the card, and files of the shot that were saved before an interruption; null if that is unknown."
+    )
     message: str = Field(description="The result in words, for people.")
     shot: int | None = Field(description="Number of the shot, for get_shot; null if it could not be recorded.")
 

@@ -131,6 +131,12 @@ class ShotStore:
             )
         )
 
+    async def saved(self, shot: int, result: ShotResult, sync: bool) -> None:
+        """Record files that were saved, before the outcome is recorded. With `sync`, it survives a power failure."""
+        await self._store.write(
+            lambda db: db.execute("UPDATE shots SET result = ? WHERE shot = ?", (result.to_json(), shot)), sync=sync
+        )
+
     async def finish(self, shot: int, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]) -> None:
         """Record the outcome so that it survives a power failure."""
         state = "told" if put_back else "closed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,7 +24,7 @@ from camera.photos.journal import Order
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
-from store.result import Timing
+from store.result import RecordedFile, Timing
 
 _log = logging.getLogger("camera.photos.capture")
 
@@ -111,11 +111,14 @@ class CaptureHooks:
         on_picture: receives the picture, if it was requested, before it is saved.
         changing: called before each change of a setting, with the settings that have to be restored and their values.
         on_release: called with the exposure in seconds, just before the shutter may be released.
+        saved: called after a file was saved, with all files that were saved so far, and with whether the file is deleted
+            from the camera next.
     """
 
     on_picture: OnPicture
     changing: Callable[[Mapping[str, WantedValue]], Awaitable[None]]
     on_release: Callable[[float], None]
+    saved: Callable[[Sequence[RecordedFile], bool], Awaitable[None]]
 
 
 class Capture:
@@ -255,6 +258,7 @@ class Capture:
         picture: FetchedFile | None = None
         thumbnail: bytes | None = None
         files: list[ShotFile] = []
+        recorded: list[RecordedFile] = []
         for index, file in enumerate(captured):
             in_reply = index == 0 and request.download == "full"
             saved: str | None = None
@@ -269,6 +273,10 @@ class Capture:
                     self._hooks.on_picture(Shot(known, picture, None, Timing(**self._timing), ()), picture)
                 if name is not None:
                     saved = await self._save(name, fetched)
+                if saved is not None:
+                    # Before the deletion, because after a kill of the server the card would show no picture.
+                    recorded.append(RecordedFile(file.path, file.size, saved))
+                    await self._hooks.saved(recorded, not request.keep_on_camera)
             # Before deletion, because the camera makes the thumbnail from the file.
             if index == 0 and request.download == "thumbnail":
                 thumbnail = await self._thumbnail(file)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
 from camera.model import mimetype_of
@@ -33,13 +33,22 @@ class Finding:
 
     Attributes:
         asked_at: time of the request, in seconds since 1970.
-        files: the new files on the card; None if they could not be determined.
+        files: the files that were saved before the interruption, and the new files on the card; None if they could not
+            be determined.
         shot: the number of the shot; None if it was not recorded.
+        saved: the files that were saved before the interruption.
     """
 
     asked_at: float
     files: tuple[str, ...] | None
     shot: int | None
+    saved: tuple[RecordedFile, ...] = ()
+
+    @property
+    def on_camera(self) -> tuple[str, ...]:
+        """The files that are still on the camera."""
+        gone = {file.camera_filepath for file in self.saved if not file.on_camera}
+        return tuple(path for path in self.files or () if path not in gone)
 
     @property
     def at(self) -> str:
@@ -60,6 +69,9 @@ class Finding:
                 f"The {shot} left no new file on the card: the shutter did not fire, or the camera kept the picture in its"
                 " memory."
             )
+        if self.saved:
+            names = ", ".join(file.saved_path or file.camera_filepath for file in self.saved)
+            return f"The {shot} has these files: {', '.join(self.files)}. Saved before the interruption: {names}."
         return f"New files on the card since the {shot}: {', '.join(self.files)}."
 
 
@@ -156,8 +168,8 @@ class Card:
         await self._identify(body)
         shot = self._shot
         known: Mapping[str, AbstractSet[str]] | None = self._files if self._known else None
+        records = [record for record in await self._journal.open_shots() if record.outcome is None]
         if shot is None:
-            records = [record for record in await self._journal.open_shots() if record.outcome is None]
             if records:
                 # Only the last shot can be unchecked, because a shot starts only after the previous one was checked.
                 shot = _OpenShot(records[-1].shot, records[-1].asked_at)
@@ -175,7 +187,8 @@ class Card:
                 except CameraError as error:
                     _log.warning("Card cannot be read: %s: %s", body.port, error)
             new = await _new_files(known, files, self._added_since)
-            self.finding = Finding(shot.asked_at, new, shot.number)
+            saved = next((record.result.files for record in records if record.shot == shot.number), ())
+            self.finding = _finding(shot, new, saved, files)
             self._checked = files
             return self.finding
         self.needs_check = False
@@ -184,7 +197,9 @@ class Card:
     async def reported(self, finding: Finding) -> None:
         """Record that the result of a check was emitted, so that it is not determined again."""
         outcome: Outcome = "unknown" if finding.files is None else "done" if finding.files else "failed"
-        result = ShotResult(tuple(map(RecordedFile, finding.files or ())), message=finding.message)
+        saved = {file.camera_filepath: file for file in finding.saved}
+        recorded = tuple(saved.get(path, RecordedFile(path)) for path in finding.files or ())
+        result = ShotResult(recorded, message=finding.message)
         await self._journal.finish(finding.shot, outcome, result, {})
         self.end_shot()
         # Not in `check`: if the result was not emitted, the check is repeated, and must find the new files again.
@@ -256,7 +271,26 @@ async def _new_files(
         new += (f"{folder}/{name}" for name in names - known.get(folder, frozenset()))
         await asyncio.sleep(0)  # let other tasks run after each folder, because there may be 50,000 files
     here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
-    return tuple(sorted({*new, *here}, key=lambda path: (mimetype_of(path) != "image/jpeg", path)))
+    return _jpeg_first({*new, *here})
+
+
+def _jpeg_first(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(paths, key=lambda path: (mimetype_of(path) != "image/jpeg", path)))
+
+
+def _finding(
+    shot: _OpenShot, new: tuple[str, ...] | None, saved: tuple[RecordedFile, ...], card: Files | None
+) -> Finding:
+    """The result of a check, with the files that were saved before the interruption. `card`: None if it was not read."""
+
+    def on_card(path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return card is None or name in card.get(folder, ())
+
+    if saved:
+        new = _jpeg_first({*(new or ()), *(file.camera_filepath for file in saved)})
+    saved = tuple(replace(file, on_camera=on_card(file.camera_filepath)) for file in saved)
+    return Finding(shot.asked_at, new, shot.number, saved)
 
 
 async def _read_all(list_folder: ListFolder) -> Files | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from camera.errors import NotRecorded
 from camera.ports import is_usb
 from store.database import StoreUnavailable
-from store.result import ShotResult
+from store.result import RecordedFile, ShotResult
 from store.shots import NewShot, Outcome, ShotRecord, ShotStore, Value
 
 _log = logging.getLogger("camera.photos.journal")
@@ -153,6 +153,14 @@ class Journal:
         if self._shot is not None:
             try:
                 await self._shots.released(self._shot, settled_at)
+            except StoreUnavailable as error:
+                self._complain(error)
+
+    async def saved(self, files: Sequence[RecordedFile], sync: bool) -> None:
+        """Record the files of the shot that were saved so far. `sync`: before one of them is deleted from the camera."""
+        if self._shot is not None:
+            try:
+                await self._shots.saved(self._shot, ShotResult(tuple(files)), sync)
             except StoreUnavailable as error:
                 self._complain(error)
 

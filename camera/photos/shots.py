@@ -150,7 +150,7 @@ class Photos:
         owner = self._owner()
         destination = Destination(self._options.saver, owner.title, owner.body.serial)
         number = await self._card.begin_shot(owner.body, request.order)
-        hooks = CaptureHooks(on_picture, self._journal.changing, self._released)
+        hooks = CaptureHooks(on_picture, self._journal.changing, self._released, self._journal.saved)
         capture = Capture(camera, self._downloads, request, destination, hooks, started)
         self.capturing = True
         self._emit(StateMayDiffer())
@@ -317,8 +317,8 @@ class Photos:
             finding = await self._look(camera)
         if finding is not None:
             _log.warning("%s: %s", self._owner().port, finding.message)
-            if finding.files:
-                self._downloads.last_image = finding.files[-1]
+            if finding.on_camera:
+                self._downloads.last_image = finding.on_camera[-1]
             # First emit, then record: if the server ends in between, the finding is emitted again after the next start.
             self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot))
             await self._card.reported(finding)

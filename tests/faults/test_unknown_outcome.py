@@ -143,3 +143,32 @@ async def test_a_camera_that_answers_with_an_error_and_does_not_fire_is_reported
         await client.command("capture_image")
     assert (failed.value.code, simulator.state(SPARE)["shots"]) == ("camera_error", 0)
     assert (await client.command("capture_image"))["camera_filepath"] == FIRST
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["JPEG", "RAW and JPEG"])
+async def test_files_that_were_saved_and_deleted_before_a_kill_are_reported(
+    client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server], raw: bool
+) -> None:
+    await camera_info(client)
+    # The camera deletes the file and sends no reply. With RAW and JPEG, this happens at the first file.
+    simulator.fault("silent", "DeleteObject", execute=True, camera=SPARE)
+    order: Json = {"save": True, "keep_on_camera": False, "key": "the only one"}
+    if raw:
+        order["settings"] = {"imageformat": "RAW + L"}
+    await client.socket.send(json.dumps({"command": "capture_image", "payload": order}))
+    await until(lambda: bool(simulator.state(SPARE)["deleted"]))
+    server.kill()
+    async with await Client.connect(new_server(NETWORK_CAMERAS=ports[SPARE])) as second_client:
+        repeated = await second_client.command("capture_image", **order)
+        shot = await second_client.command("get_shot", shot=repeated["shot"])
+        finding = (await camera_info(second_client))["last_unknown_capture"]
+    (release,) = simulator.releases(SPARE)
+    written = sorted((file["path"] for file in release["files"]), key=lambda path: not path.endswith(".JPG"))
+    assert [file["camera_filepath"] for file in repeated["files"]] == written
+    assert (repeated["repeated"], Path(repeated["files"][0]["saved_path"]).stat().st_size) == (
+        True,
+        repeated["files"][0]["size"],
+    )
+    assert (shot["outcome"], [file["camera_filepath"] for file in shot["files"]]) == ("done", written)
+    assert shot["files"][0]["saved_path"] == repeated["files"][0]["saved_path"]
+    assert finding["files"] == written
