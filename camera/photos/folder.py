@@ -202,6 +202,10 @@ class PhotoFolder:
                 raise CameraIO("The picture was written too late.")
             saved = self._link(temporary, name, ending)
             _sync_folder(self.folder)
+        except FileExistsError as error:
+            raise self._not_writable(
+                f"{self.folder} is not a folder", " The picture is still on the camera."
+            ) from error
         except OSError as error:
             if error.errno in _FULL:
                 raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error

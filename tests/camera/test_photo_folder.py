@@ -144,6 +144,16 @@ async def test_a_save_that_fails_at_its_last_step_leaves_no_empty_file(photos: P
     assert names(photos) == []
 
 
+async def test_a_folder_that_was_replaced_by_a_file_is_reported_and_the_file_is_kept(
+    saver: PhotoSaver, photos: Path
+) -> None:
+    photos.rmdir()
+    photos.write_text("somebody's")
+    with pytest.raises(FolderNotWritable, match=r"is not a folder\. The picture is still on the camera"):
+        await saver.save("guest", ".jpg", picture(b"picture"))
+    assert photos.read_text() == "somebody's"
+
+
 async def test_a_folder_whose_path_leaves_no_room_for_a_name_is_reported_as_unreadable(photos: Path) -> None:
     folder, longest = photos, 4090  # of the 4095 bytes that a path may have
     while len(str(folder)) < longest - 200:
