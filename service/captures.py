@@ -24,7 +24,7 @@ from service.caller import Caller
 from service.cameras import Cameras
 from service.orders import Orders, Taken, text_of
 from service.tasks import Tasks
-from store.result import RecordedFile
+from store.result import RecordedFile, ShotResult
 from store.shots import ShotRecord, ShotStore
 
 
@@ -103,8 +103,7 @@ class Captures:
         if record.outcome != "done":
             raise CaptureUnknown(result.message or CAPTURE_UNKNOWN)
         warnings = list(result.warnings)
-        if payload.save and not any(file.saved_path for file in result.files):
-            warnings.append("The picture was not saved. Save it with capture_image or download it.")
+        warnings += _unfinished(payload, result)
         first = _on_camera(result.files[0])
         picture: FetchedFile | bytes | None = None
         try:
@@ -198,6 +197,18 @@ def _with(
     mark = new_mark()
     named = {"filename": file.filename, "mimetype": file.mimetype, "image_b64": mark}
     return PictureReply(reply.model_copy(update=named), mark, picture, 0, picture.size)
+
+
+def _unfinished(payload: c.CaptureImage, result: ShotResult) -> list[str]:
+    """What the request wanted and was not done, in sentences, unless the warnings in the result say it."""
+    unsaved = [file.camera_filepath.rpartition("/")[2] for file in result.files if file.saved_path is None]
+    if payload.save and len(unsaved) == len(result.files):
+        return ["The picture was not saved. Save it with capture_image or download it."]
+    if payload.save and unsaved and not result.warnings:
+        return [f"{', '.join(unsaved)} was not saved, because the server was interrupted. Download it."]
+    if not payload.keep_on_camera and not result.warnings and any(file.on_camera for file in result.files):
+        return ["The picture was saved, but not deleted from the camera, because the server was interrupted."]
+    return []
 
 
 def _on_camera(file: RecordedFile) -> CapturedFile:

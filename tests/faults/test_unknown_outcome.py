@@ -172,3 +172,22 @@ async def test_files_that_were_saved_and_deleted_before_a_kill_are_reported(
     assert (shot["outcome"], [file["camera_filepath"] for file in shot["files"]]) == ("done", written)
     assert shot["files"][0]["saved_path"] == repeated["files"][0]["saved_path"]
     assert finding["files"] == written
+    assert [warning.partition(",")[0] for warning in repeated.get("warnings", [])] == [
+        "IMG_0001.CR2 was not saved"
+    ] * raw
+
+
+async def test_a_file_that_was_saved_and_not_deleted_before_a_kill_has_a_warning(
+    client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server]
+) -> None:
+    await camera_info(client)
+    simulator.fault("silent", "DeleteObject", camera=SPARE)
+    order: Json = {"save": True, "keep_on_camera": False, "key": "the only one"}
+    await client.socket.send(json.dumps({"command": "capture_image", "payload": order}))
+    await until(lambda: not simulator.state(SPARE)["faults"])
+    server.kill()
+    async with await Client.connect(new_server(NETWORK_CAMERAS=ports[SPARE])) as second_client:
+        repeated = await second_client.command("capture_image", **order)
+    assert [file["camera_filepath"] for file in repeated["files"]] == [FIRST]
+    assert repeated["files"][0]["saved_path"]
+    assert "not deleted from the camera" in repeated["warnings"][0]
