@@ -100,12 +100,18 @@ class ServerProcess:
     async def kill(self) -> None:
         """Send SIGKILL, and wait until all processes have ended. Remaining camera processes are a broken promise."""
         children = self.process.children(recursive=True)
+        await self.kill_only()
+        await self.check_all_ended(children, "after kill -9 of the server")
+
+    async def kill_only(self) -> None:
+        """Send SIGKILL, and wait for the end of the server, but not of its camera processes."""
         self.restarts += 1
         self.listening = False
         assert self._process is not None
+        assert self._process.stdout is not None
         self._process.kill()
-        await asyncio.to_thread(self._process.communicate)
-        await self._check_all_ended(children, "after kill -9 of the server")
+        await asyncio.to_thread(self._process.wait)
+        self._process.stdout.close()
 
     async def stop(self) -> None:
         """Send SIGTERM, and wait for the end. A late end or an exit code other than 0 is a broken promise."""
@@ -125,7 +131,7 @@ class ServerProcess:
         self._journal.took("server from SIGTERM to gone", asyncio.get_running_loop().time() - before)
         if self._process.returncode != 0:
             self._journal.violation(f"the server ended with code {self._process.returncode} after SIGTERM")
-        await self._check_all_ended(children, "after SIGTERM")
+        await self.check_all_ended(children, "after SIGTERM")
         self.stalls.append(float(output.split()[-1]))
 
     def abandon(self) -> None:
@@ -134,7 +140,8 @@ class ServerProcess:
             self._process.kill()
             self._process.communicate()
 
-    async def _check_all_ended(self, children: list[psutil.Process], when: str) -> None:
+    async def check_all_ended(self, children: list[psutil.Process], when: str) -> None:
+        """Wait for the end of camera processes. Remaining camera processes are a broken promise."""
         _, alive = await asyncio.to_thread(psutil.wait_procs, children, _ORPHANS_S)
         for process in alive:
             self._journal.violation(f"camera process {process.pid} was still there {_ORPHANS_S:.0f} s {when}")
