@@ -1,4 +1,4 @@
-"""The commands that take pictures, and those that report which were taken."""
+"""The commands that take pictures, and the commands that return the records of shots."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from store.shots import ShotRecord, ShotStore
 
 
 class Captures:
-    """Takes pictures, each key once, and reads the records of shots.
+    """Takes pictures, only one shot for each key, and reads the records of shots.
 
     Args:
         cameras: selection of cameras.
         shots: the records of shots.
-        tasks: runs captures, which do not end with their callers.
+        tasks: runs captures, which continue if their callers disconnect.
     """
 
     def __init__(self, cameras: Cameras, shots: ShotStore, tasks: Tasks) -> None:
@@ -48,7 +48,7 @@ class Captures:
         text = text_of(payload)
         try:
             camera = await self._cameras.chosen(payload.port, caller.selected)
-        except (CameraError, RequestError):  # the outcome of an earlier request is known without the camera
+        except (CameraError, RequestError):  # the outcome of an earlier request needs no camera
             record = await self._orders.earlier(payload.key, text) if payload.key is not None else None
             if record is None:
                 raise
@@ -86,10 +86,10 @@ class Captures:
         return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
 
     async def _repeated(self, payload: c.CaptureImage, record: ShotRecord) -> c.Captured | PictureReply[c.Captured]:
-        """The answer to a capture whose key an earlier capture had, from the record of that.
+        """The answer to a capture with the key of an earlier capture, from the record of the earlier capture.
 
         Raises:
-            CameraError: that of the earlier capture.
+            CameraError: the error of the earlier capture.
         """
         if record.outcome is None:
             with suppress(CameraError):
@@ -126,12 +126,12 @@ class Captures:
             return None
         file = record.result.files[0]
         path = file.camera_filepath
-        # A name in the camera's RAM is used again after a restart.
+        # After a restart of the server, a name in the camera's RAM can belong to another picture.
         renamed = in_ram(path) and record.asked_at < self._started_at
         if renamed or not file.on_camera:
             where = f" It was saved as {file.saved_path}." if file.saved_path else ""
             raise FileNotFound(f"It is no longer on the camera.{where}")
-        # The request may come from a client that has selected another camera meanwhile.
+        # Not the selected camera, because the client may have selected another camera meanwhile.
         camera = await self._cameras.registry.by_port(record.port)
         if download == "thumbnail":
             return await camera.photos.thumbnail(path)
@@ -169,7 +169,7 @@ def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:
 def _with_picture(
     shot: Shot, picture: FetchedFile, camera: Session, taking: asyncio.Task[Taken]
 ) -> PictureReply[c.Captured]:
-    """The answer with a picture, before the rest of the reply is known."""
+    """The answer with the picture, which can be sent before the rest of the reply is known."""
     mark = new_mark()
 
     async def rest() -> c.Captured:

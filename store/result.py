@@ -1,4 +1,4 @@
-"""What is recorded about the result of a shot, and its form in the database."""
+"""The recorded result of a shot, and how it is written to the database."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T", "RecordedFile", "Timing")
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """A file of a shot: its path on the camera, its size in bytes (if known), and where it was saved (if it was).
+    """A file of a shot: its path on the camera, its size in bytes (if known), and the path where it was saved.
 
-    `on_camera` is whether it was still on the camera.
+    `on_camera`: whether the file was still on the camera after the shot.
     """
 
     camera_filepath: str
@@ -34,7 +34,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class RecordedError:
-    """The error of a shot: its message for people, and the complete error as its encoder wrote it."""
+    """The error of a shot: its message for people, and the complete error as JSON values."""
 
     message: str
     encoded: Mapping[str, Any]
@@ -42,14 +42,14 @@ class RecordedError:
 
 @dataclass(frozen=True, slots=True)
 class ShotResult:
-    """What was reported about a shot.
+    """The result of a shot.
 
     Attributes:
         files: all files, the JPEG first.
-        timing: None for a failed shot, and for a result from the check of the card.
-        warnings: problems after the shutter, in sentences.
+        timing: None for a failed shot, and for a result that comes from the check of the card.
+        warnings: problems after the release, one sentence each.
         message: the result of the check of the card, for people.
-        error: why there is no picture.
+        error: the reason why there is no picture.
     """
 
     files: tuple[RecordedFile, ...] = ()
@@ -59,7 +59,7 @@ class ShotResult:
     error: RecordedError | None = None
 
     def to_json(self) -> str:
-        """The text in the database."""
+        """The result as text for the database."""
         content: dict[str, Any] = {}
         if self.error is not None:
             content["error"] = self.error.encoded
@@ -75,7 +75,7 @@ class ShotResult:
 
     @classmethod
     def from_json(cls, text: str) -> ShotResult:
-        """The result from its text, also from that of an older version; empty if the text is damaged."""
+        """The result from its text, which an older version may have written. Empty if the text is damaged."""
         try:
             content = json.loads(text)
             error, timing = content.get("error"), content.get("timing")
@@ -91,5 +91,5 @@ class ShotResult:
 
 
 def _value(kind: type[T], data: Mapping[str, Any]) -> T:
-    """A dataclass from its fields. Those that only a newer version knows are left out."""
+    """An instance of `kind` from the fields in `data`. Fields that only a newer version knows are ignored."""
     return kind(**{field.name: data[field.name] for field in fields(kind) if field.name in data})

@@ -12,12 +12,12 @@ from store.database import Store
 from store.result import ShotResult
 
 Value = str | int | float | bool
-# asked: nothing was changed on the camera. changed: settings may have been changed for the shot. released: the shutter may have been
-# released. told: the outcome is known, but not all settings are restored. closed: finished.
+# asked: nothing was changed on the camera. changed: settings may have been changed for the shot. released: the shutter
+# may have been released. told: the outcome is known, but not all settings are restored. closed: nothing remains to do.
 State = Literal["asked", "changed", "released", "told", "closed"]
 Outcome = Literal["done", "failed", "unknown"]
 
-# Older ones are deleted; 100,000 shots need less than 50 MB.
+# Older shots are deleted. 100,000 shots need less than 50 MB.
 _MOST_SHOTS = 100_000
 _PRUNE_EVERY = 1000
 _COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result"
@@ -28,17 +28,18 @@ class ShotRecord:
     """One shot.
 
     Attributes:
-        shot: its number, which is never used again.
+        shot: the number of the shot, which is never used again.
         camera: the number of the camera in the database.
-        port: where the camera was.
+        port: the port of the camera at the time of the shot.
         key: the client's key, if it sent one.
         request: the request as text; equal requests have equal texts.
-        asked_at: seconds since 1970.
+        asked_at: the time of the request, in seconds since 1970.
         state: the last step that was recorded.
         card_known: whether the content of the card was known before the shot.
-        settled_at: when its files are on the card at the latest, in seconds since 1970; None if the shutter was not released.
+        settled_at: the latest time at which the camera writes the files, in seconds since 1970; None if the shutter was
+            not released.
         put_back: settings that have to be restored, with their values before the shot.
-        outcome: None until it is known.
+        outcome: the outcome; None until it is known.
         result: what was reported.
     """
 
@@ -96,7 +97,7 @@ class ShotStore:
         await self._store.write(lambda db: db.execute("UPDATE cameras SET port = ? WHERE camera = ?", (port, camera)))
 
     async def begin(self, new: NewShot, added: Sequence[tuple[str, str]]) -> int:
-        """Add a shot, and folder and name of files that are new on the card since the last call; returns its number."""
+        """Add a shot, and the files (folder, name) that are new on the card; returns the number of the shot."""
 
         def begin(db: sqlite3.Connection) -> int:
             db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((new.camera, *pair) for pair in added))
@@ -124,7 +125,7 @@ class ShotStore:
         )
 
     async def released(self, shot: int, settled_at: float) -> None:
-        """Record that the shutter is being released, and when the files are on the card at the latest."""
+        """Record that the shutter is being released, and the latest time at which the camera writes the files."""
         await self._store.write(
             lambda db: db.execute(
                 "UPDATE shots SET state = 'released', settled_at = ? WHERE shot = ?", (settled_at, shot)
@@ -161,7 +162,7 @@ class ShotStore:
         )
 
     async def with_key(self, key: str, since: float) -> ShotRecord | None:
-        """The newest shot with this key that was asked for after `since` (seconds since 1970)."""
+        """The newest shot with this key that was requested at `since` (seconds since 1970) or later."""
         return await self._one("key = ? AND asked_at >= ? ORDER BY shot DESC LIMIT 1", (key, since))
 
     async def get(self, shot: int) -> ShotRecord | None:
@@ -169,7 +170,7 @@ class ShotStore:
         return await self._one("shot = ?", (shot,))
 
     async def last(self, limit: int, since: float = 0.0) -> list[ShotRecord]:
-        """The newest shots that were asked for at `since` (seconds since 1970) or later, newest first."""
+        """The newest shots that were requested at `since` (seconds since 1970) or later, newest first."""
         return await self._store.read(
             lambda db: list(
                 _records(
@@ -190,7 +191,7 @@ class ShotStore:
         await self._store.write(replace)
 
     async def card(self, camera: int) -> dict[str, frozenset[str]]:
-        """The recorded names by folder."""
+        """The recorded files of a card: names by folder."""
         rows = await self._store.read(
             lambda db: db.execute("SELECT folder, name FROM card_files WHERE camera = ?", (camera,)).fetchall()
         )

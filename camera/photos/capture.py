@@ -28,7 +28,7 @@ from store.result import RecordedFile, Timing
 
 _log = logging.getLogger("camera.photos.capture")
 
-# Largest common size of a shot in 2026 (a 60-megapixel RAW and its JPEG); this much space is needed before the capture.
+# Largest common size of a shot in 2026 (a 60-megapixel RAW and its JPEG). A capture needs this much free space.
 EXPECTED_BYTES = 160 * 2**20
 
 Download = Literal["none", "thumbnail", "full"]
@@ -39,14 +39,15 @@ class CaptureRequest:
     """What a capture should do.
 
     Attributes:
-        settings: for this shot only; restored afterwards.
-        preferred: the operator's settings for every shot; if the camera rejects one, that is a warning and not an
+        settings: settings for this shot only, which are restored afterwards.
+        preferred: the operator's settings for every shot. A setting that the camera rejects causes a warning, not an
             error.
         download: whether to fetch no picture, its thumbnail, or the full file.
         save: whether to save all files to the photo folder.
-        filename: for the saved files, instead of the template; its ending is replaced by that of the file.
+        filename: name of the saved files, instead of a name from the template. Its ending is replaced by the ending of
+            each file.
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
-        order: what the record of the shot says about the request.
+        order: the request as it is written to the record of the shot.
         wanted: returns False if the capture should not start any more, because nobody waits for it.
     """
 
@@ -77,8 +78,8 @@ class Shot:
         files: all files of the shot, the JPEG first.
         picture: the first file, if it was requested.
         thumbnail: a JPEG, if it was requested.
-        timing: how long it took.
-        warnings: problems after the shutter, in sentences.
+        timing: the times from the request to the steps of the capture.
+        warnings: problems after the release, one sentence each.
         number: the number of its record; None if it was not recorded.
     """
 
@@ -90,13 +91,13 @@ class Shot:
     number: int | None = None
 
 
-# Called with what is known about the shot and with its picture, as soon as the picture was fetched.
+# Called as soon as the picture was fetched, with the part of the shot that is known and with the picture.
 OnPicture = Callable[[Shot, FetchedFile], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the files of a shot are saved, and the camera's data for their names."""
+    """Where the files of a shot are saved, and the camera's name and serial number for the file names."""
 
     saver: PhotoSaver
     camera: str
@@ -105,7 +106,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class CaptureHooks:
-    """What a capture reports while it runs.
+    """Functions that a capture calls while it runs.
 
     Attributes:
         on_picture: receives the picture, if it was requested, before it is saved.
@@ -125,11 +126,11 @@ class Capture:
     """One capture in progress.
 
     Args:
-        camera: nobody else uses it during the capture.
-        downloads: of this camera.
+        camera: the camera, with exclusive access during the capture.
+        downloads: the downloads of this camera.
         request: what the capture should do.
         destination: where files are saved.
-        hooks: see there.
+        hooks: see `CaptureHooks`.
         started: time of the request, in monotonic seconds.
     """
 
@@ -154,10 +155,10 @@ class Capture:
         self._timing: dict[str, float] = {}
 
     async def take(self) -> Shot:
-        """Perform the capture. Problems after the shutter do not raise errors but are listed in `warnings`.
+        """Perform the capture. Problems after the release raise no errors. They are listed in `warnings` of the shot.
 
         Raises:
-            DiskFull, FolderNotWritable, InvalidPath: rejected before the shutter.
+            DiskFull, FolderNotWritable, InvalidPath: rejected; nothing was changed on the camera.
             CameraError: a setting was rejected, or the shutter did not fire. Changed settings are restored; `put_back`
                 lists them.
             CaptureUnknown: the shutter may have fired.
@@ -199,12 +200,12 @@ class Capture:
             await self._change(name, value)
 
     async def _change(self, name: str, value: WantedValue) -> None:
-        """Change a setting. Its old value is kept for restoring, unless the change was rejected and nothing was written."""
+        """Change a setting. If a value may have been written, the old value is saved for restoring."""
         item = await self._camera.get_config(name)
         await self._hooks.changing(_values({**self._before, name: self._before.get(name, item)}))
         try:
             await self._camera.set_config(name, value)
-        except ValueVetoed:  # the value was written nevertheless
+        except ValueVetoed:  # a value was written although it was not accepted
             self._before.setdefault(name, item)
             raise
         except (ConfigReadonly, InvalidValue, NotSupported):  # rejected before anything was written
@@ -237,7 +238,7 @@ class Capture:
         files = await self._camera.capture(on_release)
         try:
             files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
-        except CameraError as error:  # it fired, but the file cannot be found
+        except CameraError as error:  # the shutter fired, but the file cannot be found
             unknown = CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing=error.doing, reason=error.message)
             raise unknown from None
         self._record_time("file_known_ms")
@@ -253,7 +254,7 @@ class Capture:
                 self._destination.saver.release(name)
 
     async def _collect_as(self, name: str | None, captured: list[CapturedFile]) -> Shot:
-        """Collect the files; with a name, also save them."""
+        """Fetch, save and delete the files, as requested. Without `name`, nothing is saved."""
         request = self._request
         picture: FetchedFile | None = None
         thumbnail: bytes | None = None
@@ -277,7 +278,7 @@ class Capture:
                     # Before the deletion, because after a kill of the server the card would show no picture.
                     recorded.append(RecordedFile(file.path, file.size, saved))
                     await self._hooks.saved(recorded, not request.keep_on_camera)
-            # Before deletion, because the camera makes the thumbnail from the file.
+            # Before the deletion, because the camera makes the thumbnail from the file.
             if index == 0 and request.download == "thumbnail":
                 thumbnail = await self._thumbnail(file)
             gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved)
@@ -292,7 +293,7 @@ class Capture:
             return await destination.saver.claim(
                 captured[0].filename, destination.camera, destination.serial, self._request.filename, endings
             )
-        except CameraError as error:  # e.g. a network folder that is no longer available
+        except CameraError as error:  # for example a network folder that is no longer available
             self._warnings.append(f"The picture was not saved and is still on the camera: {error}")
             return None
 

@@ -178,7 +178,7 @@ class PhotoFolder:
         """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
-            name: the name without ending; "-2", "-3" and so on is added if the file exists. Files are never overwritten.
+            name: the name without ending. If the file exists, "-2", "-3" and so on is added. No file is overwritten.
             ending: the ending, with its dot.
             size: the expected number of bytes.
             copy_to: writes the bytes to an open descriptor.

@@ -366,13 +366,13 @@ class Photos:
 
 
 def _result(shot: Shot) -> ShotResult:
-    """What the record says about a shot that is done."""
+    """The result of a completed shot, as it is recorded."""
     files = (RecordedFile(one.file.path, one.file.size, one.saved_path, one.on_camera) for one in shot.files)
     return ShotResult(tuple(files), shot.timing, shot.warnings)
 
 
 def _failure(error: CameraError) -> ShotResult:
-    """What the record says about a shot that failed."""
+    """The result of a failed shot, as it is recorded."""
     return ShotResult(error=RecordedError(error.message, encode_error(error)))
 
 
