@@ -200,7 +200,7 @@ def _with(
 
 
 def _unfinished(payload: c.CaptureImage, result: ShotResult) -> list[str]:
-    """What the request wanted and was not done, in sentences, unless the warnings in the result say it."""
+    """Warnings about requested work that was not done, unless the result already has warnings about it."""
     unsaved = [file.camera_filepath.rpartition("/")[2] for file in result.files if file.saved_path is None]
     if payload.save and len(unsaved) == len(result.files):
         return ["The picture was not saved. Save it with capture_image or download it."]

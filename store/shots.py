@@ -40,7 +40,7 @@ class ShotRecord:
             not released.
         put_back: settings that have to be restored, with their values before the shot.
         outcome: the outcome; None until it is known.
-        result: what was reported.
+        result: the result of the shot.
     """
 
     shot: int
@@ -133,7 +133,7 @@ class ShotStore:
         )
 
     async def saved(self, shot: int, result: ShotResult, sync: bool) -> None:
-        """Record files that were saved, before the outcome is recorded. With `sync`, it survives a power failure."""
+        """Record files that were saved, before the outcome is recorded. With `sync`, the record survives a power failure."""
         await self._store.write(
             lambda db: db.execute("UPDATE shots SET result = ? WHERE shot = ?", (result.to_json(), shot)), sync=sync
         )

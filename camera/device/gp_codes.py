@@ -97,7 +97,7 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
 
 
 def of_a_release(error: CameraError) -> CameraError:
-    """The error of a failed release: "no memory" (-3) is then about the camera's card, and not about this machine."""
+    """The error of a failed release. "No memory" (-3) becomes CardFull, because it means the camera's card here."""
     if error.gp is not None and error.gp.code == -3:
         return from_gp(-115, error.gp.text, "capture")
     return error

@@ -34,8 +34,7 @@ class Shutter:
     Args:
         fire: releases the shutter; returns the path of the first file.
         storage: reads the camera's storages.
-        settings, queue: of the camera.
-        quirks: of the camera.
+        settings, queue, quirks: the settings, the event queue and the quirks of the camera.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Shutter:
             time.sleep(BUSY_PAUSE_S)
 
     def _file_despite(self, error: CameraError, exposure: float) -> str | None:
-        """The new file after a release that failed; None if the shutter certainly did not fire. Raises CaptureUnknown."""
+        """The new file after a release with an error; None if the shutter certainly did not fire. Raises CaptureUnknown."""
         refused = shutter_did_not_fire(error, self._quirks.busy_means_not_fired)
         unknown = not (refused or self._card_explains(error))
         if not unknown and not before_the_release(error):

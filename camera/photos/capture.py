@@ -112,8 +112,8 @@ class CaptureHooks:
         on_picture: receives the picture, if it was requested, before it is saved.
         changing: called before each change of a setting, with the settings that have to be restored and their values.
         on_release: called with the exposure in seconds, just before the shutter may be released.
-        saved: called after a file was saved, with all files that were saved so far, and with whether the file is deleted
-            from the camera next.
+        saved: called after each saved file, with all files that were saved until now, and whether the file is then
+            deleted from the camera.
     """
 
     on_picture: OnPicture
@@ -275,7 +275,7 @@ class Capture:
                 if name is not None:
                     saved = await self._save(name, fetched)
                 if saved is not None:
-                    # Before the deletion, because after a kill of the server the card would show no picture.
+                    # Before the deletion, because if the server is killed later, the card would show no picture.
                     recorded.append(RecordedFile(file.path, file.size, saved))
                     await self._hooks.saved(recorded, not request.keep_on_camera)
             # Before the deletion, because the camera makes the thumbnail from the file.

@@ -46,7 +46,7 @@ class Finding:
 
     @property
     def on_camera(self) -> tuple[str, ...]:
-        """The files that are still on the camera."""
+        """The paths of the files that are still on the camera."""
         gone = {file.camera_filepath for file in self.saved if not file.on_camera}
         return tuple(path for path in self.files or () if path not in gone)
 
@@ -281,7 +281,14 @@ def _jpeg_first(paths: Iterable[str]) -> tuple[str, ...]:
 def _finding(
     shot: _OpenShot, new: tuple[str, ...] | None, saved: tuple[RecordedFile, ...], card: Files | None
 ) -> Finding:
-    """The result of a check, with the files that were saved before the interruption. `card`: None if it was not read."""
+    """The result of a check, with the files that were saved before the interruption.
+
+    Args:
+        shot: the checked shot.
+        new: the new files on the card; None if they could not be determined.
+        saved: the files that were saved before the interruption.
+        card: the content of the card; None if the card was not read.
+    """
 
     def on_card(path: str) -> bool:
         folder, _, name = path.rpartition("/")

@@ -157,7 +157,7 @@ class Journal:
                 self._complain(error)
 
     async def saved(self, files: Sequence[RecordedFile], sync: bool) -> None:
-        """Record the files of the shot that were saved so far. `sync`: before one of them is deleted from the camera."""
+        """Record the files of the shot that were saved until now. With `sync`, the record survives a power failure."""
         if self._shot is not None:
             try:
                 await self._shots.saved(self._shot, ShotResult(tuple(files)), sync)
