@@ -67,7 +67,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that a shot has written. The path stays the same after the file was deleted."""
+    """A file that a shot has written. `path` does not change if the file is deleted."""
 
     path: str
     size: int
@@ -80,7 +80,7 @@ class Release:
     Attributes:
         shot: the number of the shot, from 1.
         at: the time in seconds of the machine's monotonic clock.
-        button: whether the camera's own button was pressed, and not a host.
+        button: whether the camera's own button was pressed. If not, a host released the shutter.
         settings: every property by its name, with the value at the time of the release.
         files: the files of the shot, in the order in which they were written.
     """

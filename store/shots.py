@@ -133,7 +133,7 @@ class ShotStore:
         )
 
     async def saved(self, shot: int, result: ShotResult, sync: bool) -> None:
-        """Record files that were saved, before the outcome is recorded. With `sync`, the record survives a power failure."""
+        """Record the saved files before the outcome is known. With `sync`, the record survives a power failure."""
         await self._store.write(
             lambda db: db.execute("UPDATE shots SET result = ? WHERE shot = ?", (result.to_json(), shot)), sync=sync
         )

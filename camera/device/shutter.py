@@ -88,7 +88,11 @@ class Shutter:
             time.sleep(BUSY_PAUSE_S)
 
     def _file_despite(self, error: CameraError, exposure: float) -> str | None:
-        """The new file after a release with an error; None if the shutter certainly did not fire. Raises CaptureUnknown."""
+        """The new file after a release with an error; None if the shutter certainly did not fire.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired, but no file was seen.
+        """
         refused = shutter_did_not_fire(error, self._quirks.busy_means_not_fired)
         unknown = not (refused or self._card_explains(error))
         if not unknown and not before_the_release(error):
