@@ -124,13 +124,21 @@ class ShotStore:
             )
         )
 
-    async def released(self, shot: int, settled_at: float) -> None:
-        """Record that the shutter is being released, and the latest time at which the camera writes the files."""
-        await self._store.write(
-            lambda db: db.execute(
-                "UPDATE shots SET state = 'released', settled_at = ? WHERE shot = ?", (settled_at, shot)
-            )
-        )
+    async def released(self, shot: int, settled_at: float, camera: int, added: Sequence[tuple[str, str]]) -> None:
+        """Record that the shutter is being released.
+
+        Args:
+            shot: its number.
+            settled_at: the latest time at which the camera writes the files, in seconds since 1970.
+            camera: the number of its camera.
+            added: folder and name of files that are new on the card since `begin`, and not of this shot.
+        """
+
+        def released(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((camera, *pair) for pair in added))
+            db.execute("UPDATE shots SET state = 'released', settled_at = ? WHERE shot = ?", (settled_at, shot))
+
+        await self._store.write(released)
 
     async def saved(self, shot: int, result: ShotResult, sync: bool) -> None:
         """Record the saved files before the outcome is known. With `sync`, the record survives a power failure."""

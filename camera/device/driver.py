@@ -376,6 +376,10 @@ class Driver:
         self.learned["events"] = self._queue.supported
         return self._queue.take()
 
+    def read_events(self) -> list[FileAdded | ConfigChanged]:
+        """The events that were read from the camera and not returned yet. Does not ask the camera."""
+        return self._queue.take()
+
     def close(self) -> None:
         """Switch live view off, and release the camera."""
         try:

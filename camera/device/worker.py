@@ -16,6 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from camera import remote
@@ -208,7 +209,7 @@ class Worker:
     def _carry_out(self, job: Job) -> None:
         try:
             try:
-                reply = job.run(lambda needs_s: self._channel.send(remote.progress(job.number, needs_s)))
+                reply = job.run(partial(self._progress, job))
             finally:
                 self._report_learned()  # before the reply, after which a client may ask for the capabilities
         except CameraError as error:
@@ -228,6 +229,12 @@ class Worker:
         finally:
             if reply.fd is not None:
                 os.close(reply.fd)
+
+    def _progress(self, job: Job, needs_s: float) -> None:
+        """Report that a job makes progress. Events come first: a file that was added before a release is not of its shot."""
+        for event in self._driver.read_events():
+            self._send(remote.event(event))
+        self._channel.send(remote.progress(job.number, needs_s))
 
     def _check_alive(self, error: CameraError) -> None:
         """After an error, check whether the camera still answers.

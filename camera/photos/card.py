@@ -104,7 +104,7 @@ class Card:
         self._body: Body | None = None
         self._shot: _OpenShot | None = None  # kept in memory too, because the store may not be writable
         self._known = False  # whether the card was read before the shot
-        self._added_since: set[str] = set()  # files that were added after the shot started
+        self._added_since: set[str] = set()  # files that were added after the release started
         self._tries = 0
         self._tried_at = float("-inf")
 
@@ -123,6 +123,20 @@ class Card:
         number = await self._journal.begin(order, at, known, added)
         self._shot = _OpenShot(number, at)
         return number
+
+    def begin_release(self, settled_at: float) -> list[tuple[str, str]]:
+        """Called when the shutter is being released. Files that were added before are not of this shot.
+
+        Args:
+            settled_at: see the attribute.
+
+        Returns:
+            Folder and name of the files that were added since the shot started.
+        """
+        self.settled_at = settled_at
+        self._added_since = set()
+        added, self._unwritten = self._unwritten, []
+        return added
 
     def end_shot(self) -> None:
         """Called when the outcome of the shot is known."""

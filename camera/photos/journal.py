@@ -148,11 +148,16 @@ class Journal:
             except StoreUnavailable as error:
                 self._complain(error)
 
-    async def released(self, settled_at: float) -> None:
-        """Record that the shutter is being released, and the latest time at which the camera writes the files."""
-        if self._shot is not None:
+    async def released(self, settled_at: float, added: Sequence[tuple[str, str]]) -> None:
+        """Record that the shutter is being released.
+
+        Args:
+            settled_at: the latest time at which the camera writes the files, in seconds since 1970.
+            added: folder and name of files that are new on the card since `begin`; they are not of this shot.
+        """
+        if self._shot is not None and self._camera is not None:
             try:
-                await self._shots.released(self._shot, settled_at)
+                await self._shots.released(self._shot, settled_at, self._camera, added)
             except StoreUnavailable as error:
                 self._complain(error)
 

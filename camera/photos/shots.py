@@ -176,8 +176,7 @@ class Photos:
     def _released(self, exposure_s: float) -> None:
         # The exposure counts twice, because noise reduction in the camera takes as long as the exposure.
         settled_at = now() + 2 * exposure_s + _WRITING_S
-        self._card.settled_at = settled_at
-        self._start(self._journal.released(settled_at), "record release")
+        self._start(self._journal.released(settled_at, self._card.begin_release(settled_at)), "record release")
 
     async def _finish(
         self, number: int | None, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]

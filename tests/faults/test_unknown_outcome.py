@@ -12,7 +12,7 @@ import pytest
 from simulator.client import Control
 from tests.faults.processes import camera_process
 from tests.support.rig import Client, CommandError, Json, Server
-from tests.support.waiting import WITHIN_S, until
+from tests.support.waiting import WITHIN_S, until, until_answers
 
 SPARE = 2  # the index of a camera that the shared server does not use
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
@@ -191,3 +191,28 @@ async def test_a_file_that_was_saved_and_not_deleted_before_a_kill_has_a_warning
     assert [file["camera_filepath"] for file in repeated["files"]] == [FIRST]
     assert repeated["files"][0]["saved_path"]
     assert "not deleted from the camera" in repeated["warnings"][0]
+
+
+@pytest.mark.parametrize("killed", ["camera process", "server"])
+async def test_a_picture_of_the_own_button_just_before_an_unknown_shot_is_not_reported_as_its_file(
+    client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server], killed: str
+) -> None:
+    await camera_info(client)
+    simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=1, camera=SPARE)
+    await asyncio.to_thread(simulator.shutter, SPARE)
+    await client.socket.send(json.dumps({"command": "capture_image", "payload": {"key": "the only one"}}))
+    await until(lambda: simulator.state(SPARE)["shots"] == 2)
+    if killed == "server":
+        server.kill()
+        server = new_server(NETWORK_CAMERAS=ports[SPARE])
+    else:
+        (await camera_process(server.process.pid, ports[SPARE])).kill()
+    second = FIRST.replace("IMG_0001", "IMG_0002")
+    async with await Client.connect(server) as second_client:
+
+        async def known() -> bool:
+            return (await second_client.command("list_shots"))["shots"][0]["outcome"] is not None
+
+        await until_answers(known)
+        shot = (await second_client.command("list_shots"))["shots"][0]
+    assert [file["camera_filepath"] for file in shot["files"]] == [second]

@@ -253,14 +253,12 @@ class Pairing:
     def _check_found(self, capture: Capture, paths: list[str], what: str) -> None:
         """Check the files that the server found after an unknown outcome.
 
-        They are all files of the release. Pictures of the camera's own button may be among them, if they were taken later,
-        or immediately before the order, so that the server had not seen them.
+        They are all files of the release. Pictures that were taken later with the camera's own button may be among them.
         """
         release = self._releases.get(capture)
         written = set(release.files) if release is not None else set[str]()
-        own = {
-            path for one in self._account.releases if one.button and one.shot >= capture.before for path in one.files
-        }
+        since = capture.before if release is None else release.shot
+        own = {path for one in self._account.releases if one.button and one.shot > since for path in one.files}
         if not written <= set(paths) or not set(paths) <= written | own:
             self._journal.violation(f"{capture}: {what} names {paths}, the camera wrote {sorted(written)}")
         self._give(capture, set(paths) - own)
