@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from camera import detection, ports
 from camera.errors import CameraNotFound
 from camera.events import CameraConnected, CameraEvent, OtherCamera
-from camera.model import Capabilities, Detected, DetectedCamera
+from camera.model import Capabilities, DetectedCamera
 from camera.options import SessionOptions
 from camera.session import Session
 
@@ -42,7 +42,6 @@ class Registry:
         options: options for all sessions.
         emit: receives every event of every camera.
         drives: whether mounted drives with a DCIM folder count as cameras.
-        detect: called with `drives`; finds the cameras on USB, and with True also the drives.
     """
 
     def __init__(
@@ -51,13 +50,11 @@ class Registry:
         options: SessionOptions,
         emit: Callable[[CameraEvent], None],
         drives: bool = False,
-        detect: Callable[[bool], Awaitable[Detected | None]] = detection.detect,
     ) -> None:
         self._options = options
         self._emit = emit
         self._network = {camera.port: camera for camera in map(network_camera, network)}
         self._drives = drives
-        self._detect_cameras = detect
         self._found: dict[str, DetectedCamera] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._sessions: dict[str, Session] = {}
@@ -162,7 +159,7 @@ class Registry:
                 return
             if signature is not None and signature == self._signature:
                 return
-            found = await self._detect_cameras(self._drives)
+            found = await detection.detect(self._drives)
             self._detected_at = loop.time()
             if found is None:
                 self._signature = None  # so that the cameras are detected again at the next check or request
