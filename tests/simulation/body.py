@@ -1,0 +1,113 @@
+"""A model camera: settings, card, shutter and own button. It lives on while camera processes and servers come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass, field
+
+FOLDER = "/store_00010001/DCIM/100MODEL"
+BASE = {"iso": "100", "shutterspeed": "0.1", "artist": "nobody"}
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What kind of camera it is.
+
+    Attributes:
+        port: its address.
+        serial: the serial number that it reports; cameras of some makers report none, or all the same one.
+        writing_s: seconds from the end of the exposure until the first file is on the card.
+        raw: whether each shot has a RAW file as well, which is written after the JPEG.
+        to_ram: whether shots stay in the camera's memory, from which only the camera process of the shot can fetch them.
+        noise_reduction: whether it takes a dark frame, as long as the exposure, before the file is written.
+    """
+
+    port: str
+    serial: str | None
+    writing_s: float
+    raw: bool
+    to_ram: bool
+    noise_reduction: bool
+
+
+@dataclass
+class Release:
+    """One release of the shutter, as the camera itself knows it: the truth.
+
+    Attributes:
+        by: the order that caused it; "button" for the camera's own button, "card" for files from before.
+        at: when, in virtual seconds.
+        settings: the camera's settings at that moment.
+        files: paths and contents of its files.
+        complete: whether all files are written.
+    """
+
+    by: str
+    at: float
+    settings: dict[str, str]
+    files: dict[str, bytes] = field(default_factory=dict)
+    complete: bool = False
+
+
+class Body:
+    """One camera.
+
+    Attributes:
+        traits: what kind of camera it is.
+        settings: the current settings.
+        card, ram: the files by path.
+        releases: all releases, oldest first.
+        reachable: whether it is switched on and connected.
+        on_files: called with the paths of a shot's files after they were written, and with its release.
+    """
+
+    def __init__(self, traits: Traits, loop: asyncio.AbstractEventLoop, world: Context) -> None:
+        self.traits = traits
+        self.settings = dict(BASE)
+        self.card: dict[str, bytes] = {}
+        self.ram: dict[str, bytes] = {}
+        self.releases: list[Release] = []
+        self.reachable = True
+        self.on_files: Callable[[Release, str], None] = lambda release, path: None
+        self._loop = loop
+        self._world = world
+        self._number = 0
+        self._busy_until = 0.0
+
+    @property
+    def exposure_s(self) -> float:
+        """The exposure, in seconds."""
+        return float(self.settings["shutterspeed"])
+
+    def release(self, by: str) -> Release:
+        """Release the shutter. The files follow after the exposure and the writing."""
+        self._number += 1
+        release = Release(by, self._loop.time(), dict(self.settings))
+        self.releases.append(release)
+        exposure = self.exposure_s * (2 if self.traits.noise_reduction else 1)
+        written = max(self._loop.time(), self._busy_until) + exposure + self.traits.writing_s
+        self._busy_until = written + 0.3
+        self._loop.call_at(written, self._write, release, "JPG", not self.traits.raw, context=self._world)
+        if self.traits.raw:
+            self._loop.call_at(written + 0.3, self._write, release, "CR2", True, context=self._world)
+        return release
+
+    def fill(self, count: int) -> None:
+        """Put files from before on the card."""
+        for _ in range(count):
+            self._number += 1
+            self.card[f"{FOLDER}/IMG_{self._number:04}.JPG"] = b"before"
+
+    def _write(self, release: Release, ending: str, last: bool) -> None:
+        number = self.releases.index(release) + 1
+        if self.traits.to_ram and release.by != "button":
+            path, place = f"/capt{number:04}.{ending.lower()}", self.ram
+        else:
+            path, place = f"{FOLDER}/IMG_{1000 + number:04}.{ending}", self.card
+        content = hashlib.sha256(f"{self.traits.port}{path}{release.at}".encode()).hexdigest().encode()
+        release.files[path] = place[path] = content
+        release.complete = release.complete or last
+        self.on_files(release, path)

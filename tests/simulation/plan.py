@@ -1,0 +1,133 @@
+"""What happens in one simulation, as a value: made from a seed, replayed exactly, and made smaller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from tests.simulation.body import Traits
+
+Kind = Literal[
+    "fault", "off", "button", "kill", "terminate", "power cut", "kill worker", "database hangs", "photos hang", "disk full",
+    "clock",
+]  # fmt: skip
+# Faults that a camera process can meet.
+FAULTS = (
+    "open", "hang", "die before", "die after", "die before capture", "die after capture", "die before fetch",
+    "die after set_config", "refuse setting", "break after setting", "refuse early", "refuse late", "die exposing",
+)  # fmt: skip
+ACTIVE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """One capture_image of a client.
+
+    Attributes:
+        name: unique.
+        at: when it is sent, in virtual seconds.
+        camera: number of the camera.
+        settings: for this shot.
+        download, save, keep_on_camera: as in the command.
+        key: whether it has a key, and is sent again until there is an answer.
+        leaves_after_s: the client disconnects after this time; None if it waits.
+    """
+
+    name: str
+    at: float
+    camera: int
+    settings: tuple[tuple[str, str], ...]
+    download: Literal["none", "thumbnail", "full"]
+    save: bool
+    keep_on_camera: bool
+    key: bool
+    leaves_after_s: float | None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that happens.
+
+    Attributes:
+        at: when, in virtual seconds.
+        kind: what.
+        camera: number of the camera.
+        fault: the fault that waits from now on.
+        value: for how many seconds; for "clock" by how many seconds, and for "kill" and "power cut" after how many steps.
+    """
+
+    at: float
+    kind: Kind
+    camera: int = 0
+    fault: str = ""
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One simulation."""
+
+    seed: int
+    cameras: tuple[Traits, ...]
+    files_before: int
+    orders: tuple[Order, ...]
+    incidents: tuple[Incident, ...]
+
+
+def plan_of(seed: int) -> Plan:
+    """The simulation of a seed."""
+    random = Random(seed)
+    serials = random.choice((["11", "22"], ["0.1", "0.1"], [None, None], ["11", None]))
+    usb = random.random() < 0.3
+    cameras = tuple(
+        Traits(
+            port=f"usb:001,{number + 5:03}" if usb else f"ptpip:192.168.7.{number + 1}",
+            serial=serials[number],
+            writing_s=random.choice((0.1, 0.4, 1.5, 4.0)),
+            raw=random.random() < 0.3,
+            to_ram=random.random() < 0.15,
+            noise_reduction=random.random() < 0.2,
+        )
+        for number in range(random.choice((1, 1, 2)))
+    )
+    orders = tuple(_order(random, number, len(cameras)) for number in range(random.randint(2, 8)))
+    incidents = [_incident(random, len(cameras)) for _ in range(random.randint(0, 5))]
+    return Plan(seed, cameras, random.choice((0, 3)), orders, tuple(incidents))
+
+
+def _order(random: Random, number: int, cameras: int) -> Order:
+    settings: dict[str, str] = {}
+    if random.random() < 0.6:
+        settings["iso"] = random.choice(("200", "400", "800"))
+    if random.random() < 0.4:
+        settings["shutterspeed"] = random.choice(("0.5", "2", "6"))
+    if random.random() < 0.2:
+        settings["artist"] = f"order {number}"
+    save = random.random() < 0.5
+    return Order(
+        name=f"order-{number}",
+        at=random.uniform(0.0, ACTIVE_S),
+        camera=random.randrange(cameras),
+        settings=tuple(settings.items()),
+        download=random.choice(("none", "none", "full", "thumbnail")),
+        save=save,
+        keep_on_camera=not save or random.random() < 0.6,
+        key=random.random() < 0.4,
+        leaves_after_s=random.uniform(0.01, 8.0) if random.random() < 0.25 else None,
+    )
+
+
+def _incident(random: Random, cameras: int) -> Incident:
+    at, camera = random.uniform(0.0, ACTIVE_S), random.randrange(cameras)
+    kind: Kind = random.choice(
+        ("fault", "fault", "fault", "fault", "off", "button", "button", "kill", "kill", "terminate", "power cut", "kill worker",
+         "kill worker", "database hangs", "photos hang", "disk full", "clock")
+    )  # fmt: skip
+    if kind == "fault":
+        return Incident(at, kind, camera, random.choice(FAULTS))
+    if kind in ("kill", "power cut"):
+        return Incident(at, kind, camera, value=random.randint(1, 400))
+    if kind == "clock":
+        return Incident(at, kind, camera, value=random.choice((-7200.0, -3.0, 3.0, 90_000.0)))
+    return Incident(at, kind, camera, value=random.choice((0.5, 3.0, 8.0, 45.0)))

@@ -1,0 +1,123 @@
+"""What must be true at rest, whatever happened. The model cameras know the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from store.shots import ShotRecord
+from tests.simulation.body import BASE, Body, Release
+from tests.simulation.disk import photo_names
+from tests.simulation.plan import Order
+from tests.simulation.world import Answer, World
+
+# A power cut this soon after the shutter may lose the record of the shot, which is synced while the shot is exposed.
+_SYNC_S = 0.6
+
+
+def judge(world: World, records: list[ShotRecord]) -> list[str]:
+    """Everything that is wrong, in sentences."""
+    wrong: list[str] = []
+    by_order: dict[str, list[ShotRecord]] = {}
+    for record in records:
+        by_order.setdefault(world.orders_of_shots.get(record.shot, ""), []).append(record)
+    named: dict[tuple[str, str], str] = {}
+    for order in world.plan.orders:
+        body = world.bodies[order.camera]
+        releases = [release for release in body.releases if release.by == order.name]
+        answer = world.answers[order.name]
+        if len(releases) > 1:
+            wrong.append(f"{order.name} released the shutter {len(releases)} times")
+            continue
+        release = releases[0] if releases else None
+        wrong += _of_answer(world, order, answer, release)
+        wrong += _of_records(world, order, body, by_order.get(order.name, []), release)
+        if answer.reply is not None:
+            for file in answer.reply.files:
+                other = named.setdefault((body.traits.port, file.camera_filepath), order.name)
+                if other != order.name:
+                    wrong.append(f"{file.camera_filepath} was given to {other} and to {order.name}")
+    for body in world.bodies:
+        if body.settings != BASE:
+            wrong.append(f"{body.traits.port} keeps the settings {body.settings}")
+    wrong += _of_files(world)
+    return wrong
+
+
+def _of_answer(world: World, order: Order, answer: Answer, release: Release | None) -> list[str]:
+    """The answer of a client against the truth."""
+    if answer.reply is not None:
+        if release is None:
+            return [f"{order.name} is done, but its shutter was not released"]
+        wrong = []
+        named = {file.camera_filepath for file in answer.reply.files}
+        own = set(release.files)
+        if not (named <= own if answer.reply.repeated else named == own):
+            wrong.append(f"{order.name} names {sorted(named)}, and its release made {sorted(own)}")
+        expected = {**BASE, **dict(order.settings)}
+        if release.settings != expected:
+            wrong.append(f"{order.name} was taken at {release.settings} instead of {expected}")
+        stems = set()
+        for file in answer.reply.files:
+            if file.saved_path is not None:
+                stems.add(Path(file.saved_path).stem)
+                if Path(file.saved_path).read_bytes() != release.files.get(file.camera_filepath):
+                    wrong.append(f"{file.saved_path} is not the picture of {order.name}")
+        if len(stems) > 1:
+            wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
+        return wrong
+    if answer.code not in (None, "capture_unknown") and release is not None:
+        return [f"{order.name} failed with {answer.code} ({answer.message}), but its shutter was released"]
+    if answer.lost and not order.key and answer.left_at is not None and release is not None:
+        started = world.started_orders.get(order.name)
+        if started is not None and started > answer.left_at + 0.05:
+            return [f"{order.name} was started after its client had left"]
+    return []
+
+
+def _of_records(
+    world: World, order: Order, body: Body, records: list[ShotRecord], release: Release | None
+) -> list[str]:
+    """The records of an order against the truth."""
+    if release is None:
+        return [
+            f"shot {record.shot} of {order.name} is recorded as done ({record.result}), but was not released"
+            for record in records
+            if record.outcome == "done" and not _by_button(world, body, record)
+        ]
+    if not records:
+        lost = any(release.at <= at <= release.at + _SYNC_S for at in world.power_cuts)
+        unrecordable = any(incident.kind in ("disk full", "database hangs") for incident in world.plan.incidents)
+        return [] if lost or unrecordable else [f"{order.name} was released, but there is no record of it"]
+    record = records[-1]
+    if record.outcome == "failed" and _visible(body, release):
+        return [f"shot {record.shot} of {order.name} is recorded as failed, but released: {record.result}"]
+    if record.outcome == "done":
+        named = {file.camera_filepath for file in record.result.files}
+        if release.files and not named & set(release.files):
+            return [f"shot {record.shot} of {order.name} names {sorted(named)}, not {sorted(release.files)}"]
+    return []
+
+
+def _visible(body: Body, release: Release) -> bool:
+    return any(path in body.card for path in release.files)
+
+
+def _by_button(world: World, body: Body, record: ShotRecord) -> bool:
+    """Whether the camera's own button can be the reason for a new file."""
+    return any(release.by == "button" for release in body.releases)
+
+
+def _of_files(world: World) -> list[str]:
+    """No picture is lost, and every saved picture is complete."""
+    saved = {path.read_bytes(): path for path in photo_names(world.disk.photos)}
+    contents = {
+        data: path for body in world.bodies for release in body.releases for path, data in release.files.items()
+    }
+    wrong = [f"{path} is not a complete picture" for data, path in saved.items() if data not in contents]
+    for body in world.bodies:
+        for release in body.releases:
+            for path, data in release.files.items():
+                in_memory = body.traits.to_ram and release.by != "button"
+                if not in_memory and path not in body.card and data not in saved:
+                    wrong.append(f"{path} of {release.by} is lost")
+    return wrong

@@ -1,0 +1,399 @@
+"""A model of a camera process: it answers the verbs of the channel like a driver, on a model camera, and can fail anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
+from random import Random
+from typing import Any
+
+from camera import remote
+from camera.channel import ChannelClosed, Message
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    CameraError,
+    CameraIO,
+    CameraRefused,
+    CaptureUnknown,
+    ConfigNotFound,
+    FileNotFound,
+    GpFailure,
+    NotSupported,
+)
+from camera.events import FileAdded
+from camera.model import CameraIdentity, Capabilities, CapturedFile, ConfigItem, Storage, mimetype_of
+from camera.orientation import Orientation
+from camera.remote import Alive, Content, FolderContent, FolderNames, Lost, OnProgress, Opened, RemoteCamera, serve
+from camera.spawn import ProcessOptions, Worker
+from camera.values import WantedValue
+from tests.simulation.body import FOLDER, Body, Release
+
+# The order for which the server uses the camera. It is set by the client's side and inherited by the server's tasks.
+ORDER: ContextVar[str] = ContextVar("order", default="server")
+
+_CAN = Capabilities(capture=True, config=True, delete=True, events=True)
+_HEARTBEAT_S = 2.0
+_CAPTURE_S = 40.0
+_NO_SUCH_PROCESS = 2**22 + 7
+
+
+class _Died(Exception):
+    """The process ends without a word."""
+
+
+class ModelWorker(Worker):
+    """A camera process.
+
+    Args:
+        options: options of the process.
+        body: the camera.
+        random: decides how long everything takes.
+        world: the context of tasks that do not belong to a server.
+        faults: decides what fails next.
+        on_order: called with the name of the order for each job.
+    """
+
+    def __init__(
+        self,
+        options: ProcessOptions,
+        body: Body,
+        random: Random,
+        world: Context,
+        faults: Faults,
+        on_order: Callable[[str], None],
+    ) -> None:
+        self._options = options
+        self._body = body
+        self._random = random
+        self._world = world
+        self._faults = faults
+        self._on_order = on_order
+        self._loop = asyncio.get_running_loop()
+        self._server: Context | None = None
+        self._on_message: Callable[[Message], None] = lambda message: None
+        self._on_lost: Callable[[], None] = lambda: None
+        self._connected = False
+        self._runs = False
+        self._deliver_at = 0.0
+        self._jobs: asyncio.Queue[tuple[dict[str, Any], str]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._listed: dict[str, tuple[list[str], list[str]]] = {}
+        self._capturing = False
+        self._table = remote.JobTable(
+            *(
+                serve(method, function)
+                for method, function in (
+                    (RemoteCamera.get_config, self._get_config),
+                    (RemoteCamera.get_all_config, self._get_all_config),
+                    (RemoteCamera.set_config, self._set_config),
+                    (RemoteCamera.capture, self._capture),
+                    (RemoteCamera.preview, self._unsupported),
+                    (RemoteCamera.start_live_view, self._unsupported),
+                    (RemoteCamera.stop_live_view, self._unsupported),
+                    (RemoteCamera.fetch, self._fetch),
+                    (RemoteCamera.thumbnail, self._thumbnail),
+                    (RemoteCamera.list_files, self._list_files),
+                    (RemoteCamera.list_names, self._list_names),
+                    (RemoteCamera.delete_file, self._delete_file),
+                    (RemoteCamera.storage, self._storage),
+                    (RemoteCamera.keep_alive, self._keep_alive),
+                )
+            )
+        )
+
+    # -- as the server uses it
+
+    @property
+    def port(self) -> str:
+        """The port of the camera."""
+        return self._options.port
+
+    @property
+    def pid(self) -> int | None:
+        return _NO_SUCH_PROCESS if self._runs else None
+
+    async def start(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
+        self._on_message, self._on_lost = on_message, on_lost
+        self._server = copy_context()
+        self._connected = self._runs = True
+        self._body_joined()
+        self._task = self._loop.create_task(self._live(), name="worker", context=self._world)
+        await asyncio.sleep(0)
+
+    async def send(self, header: dict[str, Any]) -> None:
+        if not self._connected:
+            raise ChannelClosed
+        self._on_order(ORDER.get())
+        self._jobs.put_nowait((header, ORDER.get()))
+
+    def disconnect(self) -> None:
+        self._connected = False
+
+    async def wait(self) -> None:
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def end(self) -> None:
+        self.kill()
+        self.disconnect()
+        await asyncio.sleep(0)
+
+    def kill(self) -> None:
+        """End the process at once, as SIGKILL does. The camera goes on with what it has started."""
+        if self._runs:
+            self._runs = False
+            self._body_left()
+            if self._task is not None:
+                self._task.cancel()
+            if self._connected:
+                self._deliver(self._lost)
+
+    # -- the process
+
+    async def _live(self) -> None:
+        heartbeat = self._loop.create_task(self._heartbeats(), name="heartbeats", context=self._world)
+        try:
+            await self._delay(0.05, 0.4)
+            self._check_reachable()
+            if self._faults.take(self._body.traits.port, "open"):
+                raise CameraIO("The camera did not open.", gp=GpFailure(-7))
+            traits = self._body.traits
+            identity = CameraIdentity("Model", "Nobody", "1.0", traits.serial, _CAN)
+            self._send(remote.event(Opened(identity, "2.5.34")))
+            while True:
+                header, order = await self._jobs.get()
+                job = self._table.job_of(Message(header))
+                if job is None:
+                    break
+                await self._carry_out(job, order)
+        except CameraError as error:
+            self._send(remote.event(Lost(error)))
+        except _Died:
+            pass
+        finally:
+            heartbeat.cancel()
+            if self._runs:
+                self._runs = False
+                self._body_left()
+                if self._connected:
+                    self._deliver(self._lost)
+
+    async def _carry_out(self, job: remote.Job, order: str) -> None:
+        port = self._body.traits.port
+        if self._faults.take(port, "hang"):
+            await asyncio.sleep(10_000)
+        if self._faults.take(port, f"die before {job.verb.name}") or self._faults.take(port, "die before"):
+            raise _Died
+
+        def on_progress(needs_s: float) -> None:
+            self._send(Message(remote.progress(job.number, needs_s)))
+
+        try:
+            await self._delay(0.002, 0.03)
+            self._check_reachable()
+            work = job.function(*job.verb.arguments(job.values, on_progress))
+            result = await for_order(order, work)
+            self._check_reachable()
+            reply = job.verb.reply(job.number, result)
+        except CameraError as error:
+            lost = isinstance(error, CameraIO)
+            self._send(Message(remote.failure(job.number, error, lost)))
+            if lost:
+                raise
+            return
+        if self._faults.take(port, f"die after {job.verb.name}") or self._faults.take(port, "die after"):
+            if reply.fd is not None:
+                os.close(reply.fd)
+            raise _Died
+        self._send(reply)
+
+    async def _heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_S)
+            self._send(remote.event(Alive()))
+            if not self._body.reachable and not self._capturing:
+                self._send(remote.event(Lost(CameraIO("The camera does not answer.", gp=GpFailure(-7)))))
+                if self._task is not None:
+                    self._task.cancel()
+                return
+
+    def _send(self, message: Message) -> None:
+        if self._connected:
+            self._deliver(lambda: self._on_message(message))
+        elif message.fd is not None:
+            os.close(message.fd)
+
+    def _deliver(self, callback: Callable[[], None]) -> None:
+        def arrive() -> None:
+            if self._connected:
+                callback()
+
+        latest = max(self._deliver_at + 1e-6, self._loop.time() + self._random.uniform(0.0001, 0.004))
+        self._deliver_at = latest
+        self._loop.call_at(latest, arrive, context=self._server)
+
+    def _lost(self) -> None:
+        self._connected = False
+        self._on_lost()
+
+    async def _delay(self, least: float, most: float) -> None:
+        await asyncio.sleep(self._random.uniform(least, most))
+
+    def _check_reachable(self) -> None:
+        if not self._body.reachable:
+            raise CameraIO("The camera does not answer.", gp=GpFailure(-7))
+
+    # -- what the driver notices of the camera by itself
+
+    def _body_joined(self) -> None:
+        self._body.on_files = self._file_written
+
+    def _body_left(self) -> None:
+        self._body.on_files = lambda release, path: None
+        self._body.ram.clear()
+
+    def _file_written(self, release: Release, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        if folder in self._listed and name not in self._listed[folder][1]:
+            self._listed[folder][1].append(name)
+        if release.by == "button" or release is not self._awaited:
+            self._send(remote.event(FileAdded(path)))
+
+    _awaited: Release | None = None
+
+    # -- verbs
+
+    async def _get_config(self, name: str) -> ConfigItem:
+        if name not in self._body.settings:
+            raise ConfigNotFound(f"There is no setting {name}.", config_name=name)
+        return self._item(name)
+
+    def _item(self, name: str) -> ConfigItem:
+        return ConfigItem(name, name, "text", self._body.settings[name], False)
+
+    async def _get_all_config(self) -> list[ConfigItem]:
+        return [self._item(name) for name in self._body.settings]
+
+    async def _set_config(self, name: str, value: WantedValue) -> ConfigItem:
+        await self._get_config(name)
+        if self._faults.take(self._body.traits.port, "refuse setting"):
+            raise CameraRefused("The camera refused the value.", gp=GpFailure(-1))
+        self._body.settings[name] = str(value)
+        if self._faults.take(self._body.traits.port, "break after setting"):
+            raise CameraIO("The connection broke.", gp=GpFailure(-7))
+        await self._delay(0.002, 0.02)
+        return self._item(name)
+
+    async def _capture(self, on_progress: OnProgress) -> list[CapturedFile]:
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        self._capturing = True
+        try:
+            await self._delay(0.005, 0.05)
+            if faults.take(port, "refuse early"):
+                raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            on_progress(body.exposure_s)
+            if faults.take(port, "refuse late"):
+                await self._delay(0.1, 0.9)
+                raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            await self._delay(0.0, 0.01)
+            self._check_reachable()
+            self._awaited = release = body.release(ORDER.get())
+            if faults.take(port, "die exposing"):
+                raise _Died
+            waited = 0.0
+            while not release.complete:
+                if not body.reachable or waited > body.exposure_s * 2 + _CAPTURE_S:
+                    raise CaptureUnknown(CAPTURE_UNKNOWN)
+                await asyncio.sleep(0.1)
+                waited += 0.1
+            return [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
+        finally:
+            self._capturing = False
+
+    async def _unsupported(self, *arguments: Any) -> Any:
+        raise NotSupported("A model camera cannot do that.")
+
+    async def _fetch(self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress) -> Content:
+        data = self._read(path)
+        await self._delay(0.01, 0.1)
+        self._check_reachable()
+        descriptor = os.memfd_create("picture")
+        os.write(descriptor, data)
+        return Content(CapturedFile(path, len(data), mimetype_of(path)), None, descriptor)
+
+    async def _thumbnail(self, path: str, orientation: Orientation) -> bytes:
+        return b"small " + self._read(path)
+
+    def _read(self, path: str) -> bytes:
+        data = self._body.card.get(path, self._body.ram.get(path))
+        if data is None:
+            raise FileNotFound(f"There is no file {path}.")
+        return data
+
+    async def _list_files(self, folder: str) -> FolderContent:
+        folders, files = self._content(folder)
+        return FolderContent(folders, [CapturedFile(f"{folder}/{name}", None, mimetype_of(name)) for name in files])
+
+    async def _list_names(self, folder: str) -> FolderNames:
+        folders, files = self._content(folder)
+        return FolderNames(list(folders), list(files))
+
+    def _content(self, folder: str) -> tuple[list[str], list[str]]:
+        """A driver lists each folder once and then remembers it."""
+        key = folder.rstrip("/")
+        if key not in self._listed:
+            steps = ["", "/store_00010001", "/store_00010001/DCIM", FOLDER]
+            if key not in steps:
+                raise FileNotFound(f"There is no folder {folder}.")
+            place = steps.index(key)
+            folders = [steps[place + 1].rpartition("/")[2]] if place + 1 < len(steps) else []
+            names = [path.rpartition("/")[2] for path in self._body.card] if key == FOLDER else []
+            self._listed[key] = (folders, names)
+        return self._listed[key]
+
+    async def _delete_file(self, path: str) -> None:
+        if self._body.card.pop(path, None) is None:
+            raise FileNotFound(f"There is no file {path}.")
+        with suppress(KeyError, ValueError):
+            self._listed[FOLDER][1].remove(path.rpartition("/")[2])
+
+    async def _storage(self) -> list[Storage]:
+        return [Storage("/store_00010001", "card", 2**34, 2**33)]
+
+    async def _keep_alive(self) -> None: ...
+
+
+async def for_order(order: str, work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of work that is done for an order."""
+    token = ORDER.set(order)
+    try:
+        return await work
+    finally:
+        ORDER.reset(token)
+
+
+class Faults:
+    """Faults that wait until somebody meets them, by port and name."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], int] = {}
+        self.met: list[str] = []
+
+    def add(self, port: str, name: str) -> None:
+        """Let this happen once, at the next occasion."""
+        self._waiting[port, name] = self._waiting.get((port, name), 0) + 1
+
+    def clear(self) -> None:
+        """Let nothing happen any more."""
+        self._waiting.clear()
+
+    def take(self, port: str, name: str) -> bool:
+        """Whether it happens now."""
+        count = self._waiting.get((port, name), 0)
+        if count:
+            self._waiting[port, name] = count - 1
+            self.met.append(name)
+        return count > 0

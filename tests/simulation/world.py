@@ -1,0 +1,462 @@
+"""Runs one plan: servers, clients, cameras and incidents, until everything is at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+from camera import detection
+from camera.errors import CameraError
+from camera.model import Detected
+from camera.options import SessionOptions
+from camera.photos.folder import PhotoFolder
+from camera.photos.journal import Journals
+from camera.photos.saver import PhotoSaver
+from camera.photos.shots import PhotoOptions
+from camera.process_log import LineBudget
+from camera.registry import Registry
+from camera.spawn import ProcessOptions
+from protocol import commands as c
+from protocol.errors import RequestError, code_of
+from service.answers import PictureReply
+from service.caller import Caller, Notice
+from service.commands import LiveViewDefaults, Service
+from service.events import EventHub
+from store.shots import NewShot, ShotRecord, ShotStore
+from tests.simulation.body import BASE, Body
+from tests.simulation.clock import Clock, Run, VirtualLoop
+from tests.simulation.disk import Disk, SimulatedStore
+from tests.simulation.plan import ACTIVE_S, Incident, Order, Plan
+from tests.simulation.worker import ORDER, Faults, ModelWorker
+
+# The longest time that any command may take: exposures of a queue, and all deadlines of a hanging camera and disk.
+LONGEST_S = 400.0
+# The longest time to rest, after all faults have ended.
+REST_S = 200.0
+_STOP_S = 60.0
+
+
+@dataclass
+class Answer:
+    """What a client got.
+
+    Attributes:
+        reply: of a capture that is done.
+        code: of an error.
+        lost: whether it got nothing, because it left or the server ended.
+        left_at: when the client left, in virtual seconds.
+        at: when the client got it, in virtual seconds.
+    """
+
+    reply: c.Captured | None = None
+    code: str | None = None
+    message: str = ""
+    lost: bool = False
+    left_at: float | None = None
+    at: float = 0.0
+
+
+@dataclass
+class Result:
+    """What one simulation has shown.
+
+    Attributes:
+        violations: what must never happen, in sentences.
+        trace: everything that clients and cameras saw, in order.
+        counts: how often something happened.
+    """
+
+    violations: list[str]
+    trace: list[str]
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class _Shots(ShotStore):
+    """Notes which order a record belongs to."""
+
+    def __init__(self, store: SimulatedStore, world: World) -> None:
+        super().__init__(store)
+        self._world = world
+
+    async def begin(self, new: NewShot, added: Any) -> int:
+        number = await super().begin(new, added)
+        self._world.orders_of_shots[number] = ORDER.get()
+        return number
+
+
+class Server:
+    """One run of the server."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.run = Run(number)
+        self.ended: asyncio.Future[None] = world.loop.create_future()
+        self._world = world
+        self.workers: list[ModelWorker] = []
+        self.run.context.run(self._build)
+
+    def _build(self) -> None:
+        world = self._world
+        self.store = world.disk.open_store(self.run.context)
+        self.shots = _Shots(self.store, world)
+        saver = PhotoSaver(PhotoFolder(world.disk.photos, "{original}"), world.disk.starter("photos", self.run.context))
+        options = SessionOptions(photos=PhotoOptions(saver, Journals(self.shots)), spawn=self._spawn)
+        self.events = EventHub()
+        registry = Registry([body.traits.port for body in world.bodies], options, self.events.emit)
+        self.service = Service(registry, self.events, self.shots, LiveViewDefaults(), "1", {"streams": 4})
+        observer = Caller(world.observed)
+        observer.subscribed = {"capture_checked", "file_added"}
+        self.events.join(observer)
+
+    def _spawn(self, options: ProcessOptions, lines: LineBudget) -> ModelWorker:
+        world = self._world
+        body = next(body for body in world.bodies if body.traits.port == options.port)
+        worker = ModelWorker(options, body, world.random, world.context, world.faults, world.begun)
+        self.workers.append(worker)
+        return worker
+
+    async def call(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The result of work in the server. None if the server ended before."""
+
+        async def inside() -> Any:
+            return await work()
+
+        task = world_task = self._world.loop.create_task(inside(), context=self.run.context.copy())
+        await asyncio.wait((task, self.ended), return_when=asyncio.FIRST_COMPLETED)
+        return world_task.result() if task.done() else None
+
+    def start(self) -> None:
+        """Start to open the cameras."""
+        self._world.loop.call_soon(self.service.start, context=self.run.context)
+
+    def killed(self) -> None:
+        """It was killed: its camera processes end as well."""
+        self.run.dead = True
+        for worker in self.workers:
+            worker.kill()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+async def _nothing(drives: bool) -> Detected:
+    return Detected("2.5.34", [])
+
+
+class World:
+    """Everything in one simulation."""
+
+    def __init__(self, plan: Plan, root: Path, loop: VirtualLoop, clock: Clock) -> None:
+        self.plan = plan
+        self.loop = loop
+        self.clock = clock
+        self.random = Random(plan.seed ^ 0x5EED)
+        self.context = copy_context()
+        self.faults = Faults()
+        self.bodies = [Body(traits, loop, self.context) for traits in plan.cameras]
+        self.disk = Disk(root, self.random)
+        self.answers: dict[str, Answer] = {}
+        self.orders_of_shots: dict[int, str] = {}
+        self.checked: list[dict[str, Any]] = []
+        self.trace: list[str] = []
+        self.violations: list[str] = []
+        self.power_cuts: list[float] = []
+        self.started_orders: dict[str, float] = {}
+        self.server: Server | None = None
+        self._up = asyncio.Event()
+        self._runs = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def note(self, text: str) -> None:
+        """Add a line to the trace."""
+        self.trace.append(f"{self.loop.time():9.4f} {text}")
+
+    def begun(self, order: str) -> None:
+        """The server uses a camera for an order."""
+        self.started_orders.setdefault(order, self.loop.time())
+
+    def observed(self, notice: Notice) -> None:
+        """An event for clients."""
+        self.note(f"event {notice.name} {notice.values}")
+        if notice.name == "capture_checked":
+            self.checked.append(notice.values)
+
+    # -- servers
+
+    def start_server(self, power_cut: bool = False) -> None:
+        """Start the server on the disk as it is."""
+        self._runs += 1
+        self.disk.reboot(power_cut)
+        self.server = Server(self, self._runs)
+        self.server.start()
+        self._up.set()
+        self.note(f"server {self._runs} started")
+
+    def server_down(self) -> Server | None:
+        """No server runs from now on."""
+        server, self.server = self.server, None
+        self._up.clear()
+        return server
+
+    async def stop_server(self) -> None:
+        """End the server as SIGTERM does."""
+        server = self.server_down()
+        if server is None:
+            return
+        self.note("server stops")
+
+        async def stop() -> None:
+            await server.service.drain(5.0)
+            await server.service.stop()
+
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await server.call(stop)
+        except TimeoutError:
+            self.violations.append("the server did not stop in time")
+        leftover = sorted(task.get_name() for task in server.run.tasks if not task.done())
+        server.killed()
+        if leftover:
+            self.violations.append(f"tasks are left after the end of the server: {leftover}")
+        self.note("server stopped")
+
+    # -- clients
+
+    async def client(self, order: Order) -> None:
+        """Send an order, and again if it has a key and got no answer."""
+        await asyncio.sleep(order.at)
+        key = order.name if order.key else None
+        payload = c.CaptureImage(
+            port=self.bodies[order.camera].traits.port,
+            settings=dict(order.settings),
+            download=order.download,
+            save=order.save,
+            keep_on_camera=order.keep_on_camera,
+            key=key,
+        )
+        answer = self.answers[order.name] = Answer(lost=True)
+        leaves = order.leaves_after_s
+        for _ in range(30):
+            await self._up.wait()
+            server = self.server
+            if server is None:
+                continue
+            await self._ask(server, order, payload, answer, leaves)
+            leaves = None
+            if not answer.lost or key is None:
+                break
+            await asyncio.sleep(1.0)
+        answer.at = self.loop.time()
+        self.note(f"{order.name}: {_words(answer)}")
+
+    async def _ask(
+        self, server: Server, order: Order, payload: c.CaptureImage, answer: Answer, leaves_after_s: float | None
+    ) -> None:
+        caller = Caller(lambda notice: None)
+
+        async def ask() -> c.Captured:
+            ORDER.set(order.name)
+            given = await server.service.ask(caller, "capture_image", payload)
+            if isinstance(given, PictureReply):
+                reply: c.Captured = given.reply if given.rest is None else await given.rest()
+                return reply
+            assert isinstance(given, c.Captured)
+            return given
+
+        task = self.loop.create_task(ask(), name=f"ask {order.name}", context=server.run.context.copy())
+        longest = LONGEST_S if leaves_after_s is None else leaves_after_s
+        await asyncio.wait((task, server.ended), timeout=longest, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            answer.lost = False
+            try:
+                answer.reply = task.result()
+            except (CameraError, RequestError) as error:
+                answer.code = code_of(type(error)) if isinstance(error, CameraError) else error.code
+                answer.message = str(error)
+            except asyncio.CancelledError:
+                answer.lost = True  # the server stopped
+        elif not server.ended.done():
+            if leaves_after_s is None:
+                self.violations.append(f"{order.name} has waited for {LONGEST_S:.0f} s")
+            caller.left = True
+            answer.left_at = self.loop.time()
+            task.cancel()
+
+    # -- incidents
+
+    async def happen(self, incident: Incident) -> None:
+        """Let an incident happen at its time."""
+        await asyncio.sleep(incident.at)
+        body = self.bodies[incident.camera]
+        self.note(f"{incident.kind} {incident.fault} {incident.value:g} camera {incident.camera}")
+        match incident.kind:
+            case "fault":
+                self.faults.add(body.traits.port, incident.fault)
+            case "off":
+                body.reachable = False
+                await asyncio.sleep(incident.value)
+                body.reachable = True
+            case "button":
+                if body.reachable:
+                    body.release("button")
+            case "kill" | "power cut":
+                await self._kill(int(incident.value), incident.kind == "power cut")
+            case "terminate":
+                await self.stop_server()
+                await asyncio.sleep(1.0)
+                self._start_again(False)
+            case "kill worker":
+                if self.server is not None:
+                    for worker in self.server.workers:
+                        if worker.port == body.traits.port:
+                            worker.kill()
+            case "database hangs" | "photos hang":
+                part = incident.kind.split()[0]
+                self.disk.hang(part)
+                await asyncio.sleep(incident.value)
+                self.disk.go_on(part)
+            case "disk full":
+                self.disk.full = True
+                await asyncio.sleep(incident.value)
+                self.disk.full = False
+            case "clock":
+                self.clock.offset += incident.value
+
+    async def _kill(self, steps: int, power_cut: bool) -> None:
+        server = self.server
+        if server is None:
+            return
+        died = self.loop.create_future()
+
+        def killed() -> None:
+            self.note("server killed" if not power_cut else "power cut")
+            if power_cut:
+                self.power_cuts.append(self.loop.time())
+            if self.server is server:
+                self.server_down()
+            server.killed()
+            if not died.done():
+                died.set_result(None)
+
+        server.run.kill_after(steps, killed)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(30):
+                await asyncio.wait((died, server.ended), return_when=asyncio.FIRST_COMPLETED)
+        server.run.spare()
+        await asyncio.sleep(1.0)
+        self._start_again(power_cut)
+
+    def _start_again(self, power_cut: bool) -> None:
+        if self.server is None:
+            self.start_server(power_cut)
+
+    # -- the whole
+
+    async def live(self) -> None:
+        """Run the plan, and then wait for rest."""
+        for body in self.bodies:
+            body.fill(self.plan.files_before)
+        self.start_server()
+        tasks = [asyncio.create_task(self.client(order)) for order in self.plan.orders]
+        tasks += [asyncio.create_task(self.happen(incident)) for incident in self.plan.incidents]
+        await asyncio.sleep(ACTIVE_S)
+        self.faults.clear()
+        await asyncio.gather(*tasks)
+        self.faults.clear()
+        if self.server is None:
+            self.start_server()
+        await self._rest()
+
+    async def _rest(self) -> None:
+        until = self.loop.time() + REST_S
+        while self.loop.time() < until:
+            await asyncio.sleep(3.0)
+            if not await self._restless():
+                return
+        self.violations += [f"not at rest: {reason}" for reason in await self._restless()]
+
+    async def _restless(self) -> list[str]:
+        reasons = [
+            f"settings of {body.traits.port} are {body.settings}" for body in self.bodies if body.settings != BASE
+        ]
+        reasons += [
+            f"shot {record.shot} is {record.state}" for record in await self.records() if record.state != "closed"
+        ]
+        assert self.server is not None
+        reasons += [
+            f"{session.port} is not open" for session in self.server.service.cameras.registry.known
+            if not session.reconnect.connected
+        ]  # fmt: skip
+        return reasons
+
+    async def records(self) -> list[ShotRecord]:
+        """All records, oldest first."""
+        server = self.server
+        assert server is not None, "a server runs at the end"
+        found: list[ShotRecord] = await server.call(lambda: server.shots.last(1000))
+        return found[::-1]
+
+
+def _words(answer: Answer) -> str:
+    if answer.reply is not None:
+        return f"done {answer.reply.camera_filepath}{' repeated' if answer.reply.repeated else ''}"
+    return "no answer" if answer.lost else f"{answer.code}: {answer.message}"
+
+
+@contextmanager
+def _no_leftovers() -> Iterator[None]:
+    """Collect the tasks of killed servers silently: their `finally` blocks run then, in a world that has ended."""
+    hook = sys.unraisablehook
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.unraisablehook = lambda error: None
+        gc.collect()
+        gc.enable()
+        sys.unraisablehook = hook
+
+
+def run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> Result:
+    """Run a plan; `judge` finds what must not be, in the world at rest."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
+        loop = VirtualLoop()
+        clock = Clock(loop)
+        asyncio.set_event_loop(loop)
+
+        async def whole() -> Result:
+            world = World(plan, Path(root), loop, clock)
+            try:
+                with world.disk.installed():
+                    await world.live()
+                    records = await world.records()
+                    violations = world.violations + judge(world, records)
+                    await world.stop_server()
+                    violations += [one for one in world.violations if one not in violations]
+            finally:
+                world.disk.close()
+            unknown = sum(record.outcome == "unknown" for record in records)
+            counts = {
+                "orders": len(plan.orders),
+                "releases": sum(len(body.releases) for body in world.bodies),
+                "done": sum(answer.reply is not None for answer in world.answers.values()),
+                "unknown answers": sum(answer.code == "capture_unknown" for answer in world.answers.values()),
+                "unknown at rest": unknown,
+                "servers": world._runs,
+            }
+            return Result(violations, world.trace, counts)
+
+        with clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing):
+            try:
+                return loop.run_until_complete(whole())
+            finally:
+                loop.close()
