@@ -125,7 +125,7 @@ class ShotStore:
         )
 
     async def released(self, shot: int, settled_at: float, camera: int, added: Sequence[tuple[str, str]]) -> None:
-        """Record that the shutter is being released.
+        """Record that the shutter is being released, so that the record survives a power failure.
 
         Args:
             shot: its number.
@@ -138,7 +138,7 @@ class ShotStore:
             db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((camera, *pair) for pair in added))
             db.execute("UPDATE shots SET state = 'released', settled_at = ? WHERE shot = ?", (settled_at, shot))
 
-        await self._store.write(released)
+        await self._store.write(released, sync=True)
 
     async def saved(self, shot: int, result: ShotResult, sync: bool) -> None:
         """Record the saved files before the outcome is known. With `sync`, the record survives a power failure."""
