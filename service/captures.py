@@ -24,6 +24,7 @@ from service.caller import Caller
 from service.cameras import Cameras
 from service.orders import Orders, Taken, text_of
 from service.tasks import Tasks
+from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
 from store.shots import ShotRecord, ShotStore
 
@@ -94,7 +95,8 @@ class Captures:
         if record.outcome is None:
             with suppress(CameraError):
                 await (await self._cameras.registry.by_port(record.port)).photos.settle()
-            record = await self._shots.get(record.shot) or record
+            with suppress(StoreUnavailable):  # then the outcome stays unknown
+                record = await self._shots.get(record.shot) or record
         result = record.result
         if result.error is not None:
             error = decode_error(result.error.encoded)
