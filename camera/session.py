@@ -42,7 +42,7 @@ _log = logging.getLogger("camera.session")
 
 # Longest time at shutdown for restoring the ISO, in seconds.
 _LAST_ISO_S = 1.0
-_FORGET_FILES_EVERY_S = 15.0
+_CLEAN_UP_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Session:
         """Start to open the camera and keep it open."""
         self.reconnect.start()
         self._start(self._upkeep.run(), "upkeep")
-        self._start(self._forget_files(), "forget files")
+        self._start(self._clean_up(), "clean up")
 
     async def stop(self) -> None:
         """Release the camera and cancel its tasks; takes at most 1.5 s longer than `CLOSE_DEADLINE_S`."""
@@ -235,10 +235,11 @@ class Session:
         busy = self._lock.locked() or self.live.running or self.live.viewers
         return None if process is None or busy else process.pid
 
-    async def _forget_files(self) -> None:
+    async def _clean_up(self) -> None:
         while True:
-            await asyncio.sleep(_FORGET_FILES_EVERY_S)
+            await asyncio.sleep(_CLEAN_UP_EVERY_S)
             self.photos.forget_old()
+            await self.photos.write_outcomes()
 
     # -- events
 

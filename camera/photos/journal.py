@@ -101,6 +101,7 @@ class Journal:
         self._shot: int | None = None
         # Outcomes that could not be written yet, for example because the disk was full.
         self._unwritten: dict[int, tuple[Outcome, ShotResult, Mapping[str, Value]]] = {}
+        self._writing = asyncio.Lock()  # each outcome is recorded once
 
     async def identify(self, body: Body) -> None:
         """Set the camera that the next calls are about."""
@@ -175,15 +176,18 @@ class Journal:
         """Record the outcome of a shot, and the settings that could not be restored yet."""
         if shot is not None:
             self._unwritten[shot] = (outcome, result, put_back)
-            await self._write_outcomes()
+            await self.write_outcomes()
 
-    async def _write_outcomes(self) -> None:
-        try:
-            for shot, outcome in list(self._unwritten.items()):
-                await self._shots.finish(shot, *outcome)
-                self._unwritten.pop(shot, None)
-        except StoreUnavailable as error:
-            self._complain(error)
+    async def write_outcomes(self) -> None:
+        """Record the outcomes that could not be recorded yet, for example because the disk was full."""
+        async with self._writing:
+            try:
+                while self._unwritten:
+                    shot, outcome = next(iter(self._unwritten.items()))
+                    await self._shots.finish(shot, *outcome)
+                    self._unwritten.pop(shot, None)
+            except StoreUnavailable as error:
+                self._complain(error)
 
     async def put_back(self, record: ShotRecord, left: Mapping[str, Value]) -> None:
         """Record the settings that still have to be restored after a shot."""
@@ -197,7 +201,7 @@ class Journal:
         if self._camera is None:
             return []
         try:
-            await self._write_outcomes()
+            await self.write_outcomes()
             found = await self._shots.open_shots(self._camera)
             return [record for record in found if record.shot not in self._unwritten]
         except StoreUnavailable as error:

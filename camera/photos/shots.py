@@ -235,6 +235,10 @@ class Photos:
         """Free the memory of files that were not used recently."""
         self._downloads.forget_old()
 
+    async def write_outcomes(self) -> None:
+        """Record the outcomes of shots that could not be recorded yet, for example because the disk was full."""
+        await self._journal.write_outcomes()
+
     async def settle(self) -> None:
         """Determine the outcome of a shot with an unknown outcome now. Raises CameraError if the camera is not open."""
         async with self._exclusive() as camera:
