@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from camera.photos.shots import PhotoOptions
 from camera.process_log import LineBudget
-from camera.spawn import ProcessOptions, SpawnedWorker, Worker
+from camera.spawn import ProcessOptions, SpawnedProcess, WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +33,4 @@ class SessionOptions:
     capture_iso: str = ""
     photos: PhotoOptions = field(default_factory=PhotoOptions)
     most_process_bytes: int = 256 * 2**20
-    spawn: Callable[[ProcessOptions, LineBudget], Worker] = SpawnedWorker
+    spawn: Callable[[ProcessOptions, LineBudget], WorkerProcess] = SpawnedProcess

@@ -17,7 +17,7 @@ from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, Came
 from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
 from camera.model import CameraIdentity, Frame
 from camera.remote import Alive, FromCamera, Lost, OnProgress, Opened, Progress, Reply, Verb
-from camera.spawn import ProcessOptions, Worker
+from camera.spawn import ProcessOptions, WorkerProcess
 
 _log = logging.getLogger("camera.process")
 
@@ -49,7 +49,7 @@ class CameraProcess:
         last_io: time of the last successful operation of the camera, in seconds since 1970.
     """
 
-    def __init__(self, options: ProcessOptions, on_event: OnEvent, worker: Worker) -> None:
+    def __init__(self, options: ProcessOptions, on_event: OnEvent, worker: WorkerProcess) -> None:
         self.options = options
         self.lost: asyncio.Future[CameraError] = asyncio.get_running_loop().create_future()
         self.identity: CameraIdentity | None = None

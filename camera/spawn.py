@@ -95,7 +95,7 @@ class ProcessOptions:
     capture_target: str
 
 
-class Worker(ABC):
+class WorkerProcess(ABC):
     """A camera process and the channel to it, as `CameraProcess` uses them. The simulation has its own implementation."""
 
     @property
@@ -132,7 +132,7 @@ class Worker(ABC):
         """Kill the process if it still runs, and free everything that belongs to it."""
 
 
-class SpawnedWorker(Worker):
+class SpawnedProcess(WorkerProcess):
     """A real camera process.
 
     Args:

@@ -14,7 +14,7 @@ from camera.process import CameraProcess
 from camera.process_log import LineBudget
 from camera.reconnect import open_error
 from camera.remote import RemoteCamera
-from camera.spawn import ProcessOptions, SpawnedWorker
+from camera.spawn import ProcessOptions, SpawnedProcess
 from camera.upkeep import battery_warnings, card_warnings
 from doctor.findings import Finding
 
@@ -23,7 +23,7 @@ async def examine(camera: DetectedCamera) -> list[Finding]:
     """Open a camera in its own process, check it, and release it."""
     findings = sleep(camera.port)
     options = ProcessOptions(camera.port, camera.model, "")
-    process = CameraProcess(options, lambda event: None, SpawnedWorker(options, LineBudget()))
+    process = CameraProcess(options, lambda event: None, SpawnedProcess(options, LineBudget()))
     try:
         await process.open()
     except CameraError as error:

@@ -27,7 +27,7 @@ from camera.events import FileAdded
 from camera.model import CameraIdentity, Capabilities, CapturedFile, ConfigItem, Storage, mimetype_of
 from camera.orientation import Orientation
 from camera.remote import Alive, Content, FolderContent, FolderNames, Lost, OnProgress, Opened, RemoteCamera, serve
-from camera.spawn import ProcessOptions, Worker
+from camera.spawn import ProcessOptions, WorkerProcess
 from camera.values import WantedValue
 from tests.simulation.body import FOLDER, Body, Release
 
@@ -44,7 +44,7 @@ class _Died(Exception):
     """The process ends without a word."""
 
 
-class ModelWorker(Worker):
+class ModelWorker(WorkerProcess):
     """A camera process.
 
     Args:
@@ -82,6 +82,7 @@ class ModelWorker(Worker):
         self._task: asyncio.Task[None] | None = None
         self._listed: dict[str, tuple[list[str], list[str]]] = {}
         self._capturing = False
+        self._awaited: Release | None = None  # the shot of the capture in progress
         self._table = remote.JobTable(
             *(
                 serve(method, function)
@@ -262,8 +263,6 @@ class ModelWorker(Worker):
         if release.by == "button" or release is not self._awaited:
             self._send(remote.event(FileAdded(path)))
 
-    _awaited: Release | None = None
-
     # -- verbs
 
     async def _get_config(self, name: str) -> ConfigItem:
@@ -380,7 +379,6 @@ class Faults:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], int] = {}
-        self.met: list[str] = []
 
     def add(self, port: str, name: str) -> None:
         """Let this happen once, at the next occasion."""
@@ -395,5 +393,4 @@ class Faults:
         count = self._waiting.get((port, name), 0)
         if count:
             self._waiting[port, name] = count - 1
-            self.met.append(name)
         return count > 0
