@@ -69,6 +69,11 @@ class ShotFile:
     saved_path: str | None = None
     on_camera: bool = True
 
+    @property
+    def recorded(self) -> RecordedFile:
+        """The file as it is recorded."""
+        return RecordedFile(self.file.path, self.file.size, self.saved_path, self.on_camera)
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:
@@ -259,7 +264,6 @@ class Capture:
         picture: FetchedFile | None = None
         thumbnail: bytes | None = None
         files: list[ShotFile] = []
-        recorded: list[RecordedFile] = []
         for index, file in enumerate(captured):
             in_reply = index == 0 and request.download == "full"
             saved: str | None = None
@@ -276,8 +280,8 @@ class Capture:
                     saved = await self._save(name, fetched)
                 if saved is not None:
                     # Before the deletion, because if the server is killed later, the card would show no picture.
-                    recorded.append(RecordedFile(file.path, file.size, saved))
-                    await self._hooks.saved(recorded, not request.keep_on_camera)
+                    so_far = [one.recorded for one in (*files, ShotFile(file, saved)) if one.saved_path is not None]
+                    await self._hooks.saved(so_far, not request.keep_on_camera)
             # Before the deletion, because the camera makes the thumbnail from the file.
             if index == 0 and request.download == "thumbnail":
                 thumbnail = await self._thumbnail(file)

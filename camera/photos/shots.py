@@ -33,7 +33,7 @@ from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.values import WantedValue
 from store.database import Store
-from store.result import RecordedError, RecordedFile, ShotResult
+from store.result import RecordedError, ShotResult
 from store.schema import MIGRATIONS
 from store.shots import Outcome, ShotStore
 
@@ -370,8 +370,7 @@ class Photos:
 
 def _result(shot: Shot) -> ShotResult:
     """The result of a completed shot, as it is recorded."""
-    files = (RecordedFile(one.file.path, one.file.size, one.saved_path, one.on_camera) for one in shot.files)
-    return ShotResult(tuple(files), shot.timing, shot.warnings)
+    return ShotResult(tuple(one.recorded for one in shot.files), shot.timing, shot.warnings)
 
 
 def _failure(error: CameraError) -> ShotResult:
