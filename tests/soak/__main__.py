@@ -8,23 +8,11 @@ is checked.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
-import shutil
-import signal
 import sys
-import tempfile
-from pathlib import Path
 
+from tests.soak.command import run_in_folder
 from tests.soak.run import Plan, Run
-
-
-async def _run(plan: Plan, folder: Path) -> bool:
-    running = asyncio.current_task()
-    assert running is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    return await Run(plan, folder).run()
 
 
 def main() -> int:
@@ -37,18 +25,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     plan = Plan(options.minutes, seed, options.cameras, options.patience)
-    folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    passed = False
-    try:
-        passed = asyncio.run(_run(plan, folder))
-    except asyncio.CancelledError:
-        print("stopped by a signal", file=sys.stderr)
-    finally:
-        if passed:
-            shutil.rmtree(folder)
-        else:
-            print(f"The server's log and photos are in {folder}.", flush=True)
-    return 0 if passed else 1
+    return run_in_folder("soak-", lambda folder: Run(plan, folder).run())
 
 
 if __name__ == "__main__":

@@ -11,10 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
@@ -23,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from tests.soak.command import run_in_folder
 from tests.soak.connection import Connection, ConnectionCut, ErrorReply, Json
 from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
@@ -238,14 +236,6 @@ def _keep_finding(world: World, event: Json) -> None:
             camera.findings.append(event)
 
 
-async def _run(kills: int, seed: int, folder: Path) -> bool:
-    running = asyncio.current_task()
-    assert running is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    return await Kills(kills, seed, folder).run()
-
-
 def main() -> int:
     """Run all rounds. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.kills", description=(__doc__ or "").partition("\n")[0])
@@ -255,18 +245,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
-    folder = Path(tempfile.mkdtemp(prefix="kills-"))
-    passed = False
-    try:
-        passed = asyncio.run(_run(options.kills, seed, folder))
-    except asyncio.CancelledError:
-        print("stopped by a signal", file=sys.stderr)
-    finally:
-        if passed:
-            shutil.rmtree(folder)
-        else:
-            print(f"The server's log and photos are in {folder}.", flush=True)
-    return 0 if passed else 1
+    return run_in_folder("kills-", lambda folder: Kills(options.kills, seed, folder).run())
 
 
 if __name__ == "__main__":
