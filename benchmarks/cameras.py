@@ -29,8 +29,10 @@ def run(effort: Effort) -> list[Figure]:
     figures = [for_information(row, "1 camera, CPU of one frame", [one * 1000 for one in cost[1]], "ms")]
     for count in _COUNTS[1:]:
         shares = [several / single for several, single in zip(cost[count], cost[1], strict=True)]
-        beside = f"CPU of one frame, {alone * 1000:.2f} ms alone"
-        figures.append(judged(row, f"{count} cameras: a frame / with one camera", shares, beside, Limit(1.0, "x")))
+        compared_with = f"CPU of one frame, {alone * 1000:.2f} ms alone"
+        figures.append(
+            judged(row, f"{count} cameras: a frame / with one camera", shares, compared_with, Limit(1.0, "x"))
+        )
     return figures
 
 

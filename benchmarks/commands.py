@@ -53,9 +53,9 @@ def _alone(effort: Effort) -> list[Figure]:
             alone.append(middle["direct"])
             pings.append(middle["ping"])
         direct.close()
-    beside = f"direct {statistics.median(alone):.0f} us"
+    compared_with = f"direct {statistics.median(alone):.0f} us"
     return [
-        judged(row, "more than the same call in a process, median", more, beside, Limit(250, "us"), digits=0),
+        judged(row, "more than the same call in a process, median", more, compared_with, Limit(250, "us"), digits=0),
         for_information(row, "of that, a command without a camera (ping)", pings, "us", digits=0),
     ]
 
@@ -141,9 +141,9 @@ def _under_load(effort: Effort) -> list[Figure]:
             load.end()
     clock = [loaded.clock - free.clock for loaded, free in zip(other, idle, strict=True)]
     alone = [loaded.alone - free.alone for loaded, free in zip(other, idle, strict=True)]
-    beside = f"idle {statistics.median(one.clock for one in idle):.2f} ms"
+    compared_with = f"idle {statistics.median(one.clock for one in idle):.2f} ms"
     return [
-        judged(row, "99th percentile, another camera: more than idle", clock, beside, Limit(5, "ms")),
+        judged(row, "99th percentile, another camera: more than idle", clock, compared_with, Limit(5, "ms")),
         judged(row, "the same without waits for a core (viewers and simulators share them here)", alone,
                f"idle {statistics.median(one.alone for one in idle):.2f} ms", Limit(5, "ms")),
         for_information(row, "slowest of 20, the camera that is watched", [one.clock for one in same], "ms",

@@ -27,7 +27,7 @@ class Figure:
         row: the group of the line.
         what: what was measured.
         value: the figure, with the lowest and the highest of the rounds.
-        beside: with what the value was compared in the same run, as text.
+        compared_with: the value from the same run that it was compared with, as text.
         reach: the limit as text, empty without a limit.
         verdict: whether the limit was reached.
     """
@@ -35,7 +35,7 @@ class Figure:
     row: str
     what: str
     value: str
-    beside: str
+    compared_with: str
     reach: str
     verdict: Verdict
 
@@ -52,7 +52,9 @@ class Limit:
         return f"at {'least' if self.at_least else 'most'} {self.value:g} {self.unit}"
 
 
-def judged(row: str, what: str, rounds: Sequence[float], beside: str, limit: Limit, *, digits: int = 2) -> Figure:
+def judged(
+    row: str, what: str, rounds: Sequence[float], compared_with: str, limit: Limit, *, digits: int = 2
+) -> Figure:
     """A figure from its rounds: the median decides, unless the rounds differ by more than a quarter.
 
     The spread of a ratio ("x") is relative to its median. Other figures are differences, which may be near 0. Then
@@ -72,14 +74,14 @@ def judged(row: str, what: str, rounds: Sequence[float], beside: str, limit: Lim
         verdict = "spread too wide (each round missed it)"
     else:
         verdict = "spread too wide"
-    return Figure(row, what, spelled(rounds, limit.unit, digits), beside, str(limit), verdict)
+    return Figure(row, what, spelled(rounds, limit.unit, digits), compared_with, str(limit), verdict)
 
 
 def for_information(
-    row: str, what: str, rounds: Sequence[float], unit: str, beside: str = "", *, digits: int = 2
+    row: str, what: str, rounds: Sequence[float], unit: str, compared_with: str = "", *, digits: int = 2
 ) -> Figure:
     """A figure without a limit."""
-    return Figure(row, what, spelled(rounds, unit, digits), beside, "", "for information")
+    return Figure(row, what, spelled(rounds, unit, digits), compared_with, "", "for information")
 
 
 def spelled(rounds: Sequence[float], unit: str, digits: int = 2) -> str:
@@ -103,20 +105,20 @@ def as_text(figures: Sequence[Figure]) -> str:
         if figure.row != row:
             row = figure.row
             lines.append(row)
-        beside = f"  [{figure.beside}]" if figure.beside else ""
+        compared_with = f"  [{figure.compared_with}]" if figure.compared_with else ""
         lines.append(
-            f"  {figure.what:<{wide}}  {figure.value:<{value}}  {figure.reach:<{reach}}  {figure.verdict}{beside}"
+            f"  {figure.what:<{wide}}  {figure.value:<{value}}  {figure.reach:<{reach}}  {figure.verdict}{compared_with}"
         )
     return "\n".join(lines)
 
 
 def as_markdown(figures: Sequence[Figure]) -> str:
     """The table in Markdown."""
-    lines = ["| | measured | beside | to reach | |", "|---|---|---|---|---|"]
+    lines = ["| | measured | compared with | to reach | |", "|---|---|---|---|---|"]
     row = ""
     for figure in figures:
         if figure.row != row:
             row = figure.row
             lines.append(f"| **{row}** | | | | |")
-        lines.append(f"| {figure.what} | {figure.value} | {figure.beside} | {figure.reach} | {figure.verdict} |")
+        lines.append(f"| {figure.what} | {figure.value} | {figure.compared_with} | {figure.reach} | {figure.verdict} |")
     return "\n".join(lines)

@@ -167,8 +167,8 @@ def judge(count: int, samples: Samples) -> list[Figure]:
     row = f"live view, {count} viewers, saturated: CPU of the server for each delivered frame of 100 KB"
     floor = for_information("", "", cost[_FLOOR], "us", digits=1).value
 
-    def line(name: str, peer: str, limit: float, beside: str) -> Figure:
-        return judged(row, f"{name} / {peer}", ratios(cost[name], cost[peer]), beside, Limit(limit, "x"))
+    def line(name: str, peer: str, limit: float, compared_with: str) -> Figure:
+        return judged(row, f"{name} / {peer}", ratios(cost[name], cost[peer]), compared_with, Limit(limit, "x"))
 
     figures = [
         line(_OURS, _FLOOR, 1.3, f"raw epoll {floor}"),

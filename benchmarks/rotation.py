@@ -75,8 +75,8 @@ def _orientation_figures(effort: Effort) -> list[Figure]:
             ]
         quick, default_settings_pool, kept = zip(*rounds, strict=True)
         what = f"turned {orientation.rotation}{' and mirrored' if orientation.flip else ''} / Pillow"
-        beside = f"{statistics.median(quick):.1f} / {statistics.median(default_settings_pool):.1f} ms"
-        figures.append(judged(row, what, ratios(quick, default_settings_pool), beside, Limit(0.5, "x")))
+        compared_with = f"{statistics.median(quick):.1f} / {statistics.median(default_settings_pool):.1f} ms"
+        figures.append(judged(row, what, ratios(quick, default_settings_pool), compared_with, Limit(0.5, "x")))
         figures.append(
             for_information(row, "the same with our memory settings for Pillow too", ratios(quick, kept), "x")
         )
