@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
 
 from tests.simulation.plan import plan_of
 from tests.simulation.verdict import judge
@@ -24,12 +25,14 @@ def main() -> int:
         result = run(plan, judge)
         print(plan, *result.trace, *result.violations, sep="\n")
         return int(bool(result.violations))
-    failed = 0
+    failed, counts = 0, Counter[str]()
     for seed in range(arguments.first, arguments.first + arguments.seeds):
-        violations = run(plan_of(seed), judge).violations
-        if violations:
+        result = run(plan_of(seed), judge)
+        counts += result.counts
+        if result.violations:
             failed += 1
-            print(f"seed {seed}: {'; '.join(violations)}", flush=True)
+            print(f"seed {seed}: {'; '.join(result.violations)}", flush=True)
+    print(", ".join(f"{count} {name}" for name, count in counts.items()))
     print(f"{failed} of {arguments.seeds} seeds have shown a violation")
     return int(failed > 0)
 

@@ -30,14 +30,12 @@ class Run:
     """One run of the server, from its start until it ends or is killed.
 
     Attributes:
-        number: 1 for the first run.
         dead: whether the server was killed. None of its callbacks runs any more, as after SIGKILL.
         steps: the number of callbacks that ran.
         tasks: the tasks of the server.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.dead = False
         self.steps = 0
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()

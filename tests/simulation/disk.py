@@ -41,7 +41,7 @@ class Disk:
         self._state = root / "state-0"
         self._runs = 0
         self._synced_bytes = 0
-        self.stores: list[SimulatedStore] = []
+        self._stores: list[SimulatedStore] = []
 
     def hang(self, part: str) -> None:
         """Stop responding: "database" or "photos"."""
@@ -75,7 +75,7 @@ class Disk:
         store = SimulatedStore(self, self._state / "store.db", self.starter("database", run))
         self._at_once = False
         self._synced_bytes = self._log_bytes()
-        self.stores.append(store)
+        self._stores.append(store)
         return store
 
     def starter(self, part: str, run: Context) -> Start:
@@ -120,7 +120,7 @@ class Disk:
 
     def close(self) -> None:
         """Close the databases of killed servers."""
-        for store in self.stores:
+        for store in self._stores:
             store.abandon()
 
 

@@ -82,7 +82,7 @@ def _of_records(
         return [
             f"shot {record.shot} of {order.name} is recorded as done ({record.result}), but was not released"
             for record in records
-            if record.outcome == "done" and not _by_button(world, body, record)
+            if record.outcome == "done" and not any(other.by == "button" for other in body.releases)
         ]
     if not records:
         lost = any(release.at <= at <= release.at + _SYNC_S for at in world.power_cuts)
@@ -100,11 +100,6 @@ def _of_records(
 
 def _visible(body: Body, release: Release) -> bool:
     return any(path in body.card for path in release.files)
-
-
-def _by_button(world: World, body: Body, record: ShotRecord) -> bool:
-    """Whether the camera's own button can be the reason for a new file."""
-    return any(release.by == "button" for release in body.releases)
 
 
 def _of_files(world: World) -> list[str]:

@@ -7,10 +7,11 @@ import gc
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -56,7 +57,6 @@ class Answer:
         code: of an error.
         lost: whether it got nothing, because it left or the server ended.
         left_at: when the client left, in virtual seconds.
-        at: when the client got it, in virtual seconds.
     """
 
     reply: c.Captured | None = None
@@ -64,7 +64,6 @@ class Answer:
     message: str = ""
     lost: bool = False
     left_at: float | None = None
-    at: float = 0.0
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Result:
 
     violations: list[str]
     trace: list[str]
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str]
 
 
 class _Shots(ShotStore):
@@ -98,8 +97,8 @@ class _Shots(ShotStore):
 class Server:
     """One run of the server."""
 
-    def __init__(self, world: World, number: int) -> None:
-        self.run = Run(number)
+    def __init__(self, world: World) -> None:
+        self.run = Run()
         self.ended: asyncio.Future[None] = world.loop.create_future()
         self._world = world
         self.workers: list[ModelWorker] = []
@@ -131,9 +130,9 @@ class Server:
         async def inside() -> Any:
             return await work()
 
-        task = world_task = self._world.loop.create_task(inside(), context=self.run.context.copy())
+        task = self._world.loop.create_task(inside(), context=self.run.context.copy())
         await asyncio.wait((task, self.ended), return_when=asyncio.FIRST_COMPLETED)
-        return world_task.result() if task.done() else None
+        return task.result() if task.done() else None
 
     def start(self) -> None:
         """Start to open the cameras."""
@@ -166,15 +165,13 @@ class World:
         self.disk = Disk(root, self.random)
         self.answers: dict[str, Answer] = {}
         self.orders_of_shots: dict[int, str] = {}
-        self.checked: list[dict[str, Any]] = []
         self.trace: list[str] = []
         self.violations: list[str] = []
         self.power_cuts: list[float] = []
         self.started_orders: dict[str, float] = {}
         self.server: Server | None = None
         self._up = asyncio.Event()
-        self._runs = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self.runs = 0
 
     def note(self, text: str) -> None:
         """Add a line to the trace."""
@@ -187,19 +184,17 @@ class World:
     def observed(self, notice: Notice) -> None:
         """An event for clients."""
         self.note(f"event {notice.name} {notice.values}")
-        if notice.name == "capture_checked":
-            self.checked.append(notice.values)
 
     # -- servers
 
     def start_server(self, power_cut: bool = False) -> None:
         """Start the server on the disk as it is."""
-        self._runs += 1
+        self.runs += 1
         self.disk.reboot(power_cut)
-        self.server = Server(self, self._runs)
+        self.server = Server(self)
         self.server.start()
         self._up.set()
-        self.note(f"server {self._runs} started")
+        self.note(f"server {self.runs} started")
 
     def server_down(self) -> Server | None:
         """No server runs from now on."""
@@ -255,7 +250,6 @@ class World:
             if not answer.lost or key is None:
                 break
             await asyncio.sleep(1.0)
-        answer.at = self.loop.time()
         self.note(f"{order.name}: {_words(answer)}")
 
     async def _ask(
@@ -444,15 +438,16 @@ def run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> Re
                     violations += [one for one in world.violations if one not in violations]
             finally:
                 world.disk.close()
-            unknown = sum(record.outcome == "unknown" for record in records)
-            counts = {
-                "orders": len(plan.orders),
-                "releases": sum(len(body.releases) for body in world.bodies),
-                "done": sum(answer.reply is not None for answer in world.answers.values()),
-                "unknown answers": sum(answer.code == "capture_unknown" for answer in world.answers.values()),
-                "unknown at rest": unknown,
-                "servers": world._runs,
-            }
+            counts = Counter(
+                {
+                    "orders": len(plan.orders),
+                    "releases": sum(len(body.releases) for body in world.bodies),
+                    "done": sum(answer.reply is not None for answer in world.answers.values()),
+                    "unknown answers": sum(answer.code == "capture_unknown" for answer in world.answers.values()),
+                    "unknown at rest": sum(record.outcome == "unknown" for record in records),
+                    "servers": world.runs,
+                }
+            )
             return Result(violations, world.trace, counts)
 
         with clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing):
