@@ -46,7 +46,7 @@ class AnswerWriter:
         except RequestError as error:
             await self._fail(error)
         except CameraError as error:
-            # The Photonic frontend also sends a stop if live view is not running. Its reply is then not an error.
+            # The Photonic frontend sends a stop even if live view is not running. The reply to it is then not an error.
             if request.dialect is not None and isinstance(error, LiveViewNotRunning):
                 await self._reply(LiveViewStopped(sent=0, dropped=0))
             else:
@@ -87,7 +87,8 @@ class AnswerWriter:
             self._client.socket.transport.abort()
             raise
         finally:
-            # Wait until the shot is complete, even if the client has disconnected. The next command starts after that.
+            # Wait until the shot is complete, even if the client has disconnected, so that the next command of this
+            # client starts after the shot.
             if answer.rest is not None:
                 with suppress(CameraError):
                     await answer.rest()
@@ -96,7 +97,7 @@ class AnswerWriter:
         client, file = self._client, answer.file
         number = client.new_transfer()
         await self._reply(answer.reply.model_copy(update={"transfer": number, "chunk_bytes": answer.piece_bytes}))
-        # An empty part is sent as one empty piece.
+        # If the requested part of the file is empty, one empty piece is sent.
         for sequence, offset in enumerate(range(answer.start, max(answer.end, answer.start + 1), answer.piece_bytes)):
             size = min(answer.piece_bytes, answer.end - offset)
             head = piece_head(number, sequence, offset, last=offset + size >= answer.end)

@@ -142,14 +142,15 @@ class App:
             # If a client does not read, the server cannot send the close message to it.
             for connection in self.admission.connections():
                 connection.transport.abort()
-            # Do not wait for the delayed reply to a wrong token. Its task is cancelled at the end of the event loop.
+            # Do not wait for replies to wrong tokens, which are delayed. Their tasks are cancelled when the event loop
+            # ends.
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.3):
                     for server in self._servers:
                         await server.wait_closed()
 
     def summary(self) -> str:
-        """The numbers of cameras and clients, for the service manager."""
+        """The number of cameras and the number of clients, as a text for the service manager."""
         return f"{self.service.cameras.summary()}, clients: {self.admission.logged_in()}"
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -192,7 +193,7 @@ class App:
             admission.clients.pop(client, None)
 
     async def _watch_for_stalls(self) -> None:
-        """Drop clients that read nothing for too long although data waits for them."""
+        """Drop each client that has unread data but reads nothing for READ_STALL_SECONDS."""
         stalled: dict[Client, tuple[int, int, float]] = {}
         loop = asyncio.get_running_loop()
         while True:

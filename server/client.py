@@ -43,7 +43,7 @@ class Client:
         caller: represents the client in the service.
         logged_in: whether the client has sent the correct token.
         since: when the client connected, in seconds of the loop's clock.
-        login_timeout: limits the time until the login; expires early if the client is evicted.
+        login_timeout: cancels the login when the client is evicted. It has no deadline before that.
         leaving: whether the connection is closed or will be closed soon. The client is then not evicted any more.
     """
 
@@ -125,7 +125,7 @@ class Client:
         await self.socket.close(end.code, end.reason)
 
     def drop(self, why: str) -> None:
-        """Close with 4413, because the client does not read. If that takes too long, abort the connection.
+        """Close the connection with 4413, because the client does not read. Abort it after 2 s at the latest.
 
         Does nothing if the connection is already being closed.
         """

@@ -24,7 +24,8 @@ from service.commands import Service
 _log = logging.getLogger("server.connection")
 
 _FLOOD = 200
-# Limit in bytes for error replies that wait. A burst of invalid messages needs half of this limit.
+# Limit in bytes for error replies that wait to be sent. The replies to a burst of COMMANDS_BURST invalid messages need
+# half of this limit.
 _UNSENT_REFUSALS = 512 * 1024
 
 
@@ -138,7 +139,7 @@ class Connection:
     # -- processing
 
     def _queue(self, request_id: RequestId | None, work: Coroutine[Any, Any, None]) -> None:
-        """Run a request. With an id it starts at once; requests without an id run one after the other.
+        """Run a request. A request with an id starts at once. Requests without an id run one after the other.
 
         Work that has started continues after the client has disconnected.
         """
@@ -148,7 +149,8 @@ class Connection:
             self._client.keep(until_disconnected(work))
 
     def _queue_refusal(self, request_id: RequestId | None, message: bytes) -> None:
-        # Waiting error replies need memory, and no other limit applies to a client that sends only invalid messages.
+        # If a client sends only invalid messages below the rate limit and reads no replies, no other limit applies to
+        # the memory of its waiting error replies.
         self._unsent_refusals += len(message)
         if self._unsent_refusals > _UNSENT_REFUSALS:
             raise Closing(closing.FLOOD, "flood", None)
@@ -169,8 +171,8 @@ class Connection:
     def _discard_waiting(self) -> None:
         """Discard the waiting commands, and end the worker after the command in progress.
 
-        The first waiting command counts as started, even if the client disconnected before the worker could run it.
-        Otherwise it would depend on chance whether a shot is taken.
+        The first waiting command is still run, even if the client disconnected before the worker could start it.
+        Otherwise, the timing of the disconnection would decide whether a shot is taken.
         """
         waiting = [self._ordered.get_nowait() for _ in range(self._ordered.qsize())]
         if waiting and not self._working:

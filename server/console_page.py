@@ -1,4 +1,4 @@
-"""The console page: builds one response from its files, with a policy that blocks all other scripts and styles."""
+"""The console page: its HTML, style and scripts in one response. A policy blocks all other scripts and styles."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import hashlib
 from pathlib import Path
 
 _FOLDER = Path(__file__).with_name("console")
-# In the order of the page. The files become one script, so that they share one scope and need no further requests.
+# In the order in which the files are joined to one script. With one script, the files share one scope, and the browser
+# needs no further requests.
 _SCRIPTS = ("elements.js", "wire.js", "login.js", "cameras.js", "live.js", "picture.js", "shots.js", "controls.js", "settings.js",
             "storage.js", "events.js", "main.js")  # fmt: skip
 _STYLE_HERE, _SCRIPT_HERE = "/* style */", "/* script */"
 
 
 class ConsolePage:
-    """The page as it is sent.
+    """The console page as it is sent to a browser.
 
     Attributes:
         body: HTML with its style and script.
@@ -43,7 +44,7 @@ def _read(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Allows only this style and this script, pictures from the script, and connections to this server."""
+    """The policy allows only this style, this script, images from the script, and connections to this server."""
     return "; ".join((
         "default-src 'none'",
         f"script-src {_hash(script)}",

@@ -1,13 +1,13 @@
 """A client's WebSocket connection that sends frames and files without the library's encoder.
 
-This is the only file that uses internals of websockets. In addition to the documented API, it needs
-`Connection.transport`, `send_in_progress`, `send_context`, `send_data`, `drain`, `connection_made`, `data_received`,
-`process_event`, `keepalive` and `resume_writing` (websockets/asyncio/connection.py).
+This file uses internals of websockets. In addition to the documented API, it needs `Connection.transport`,
+`send_in_progress`, `send_context`, `send_data`, `drain`, `connection_made`, `data_received`, `process_event`,
+`keepalive` and `resume_writing` (websockets/asyncio/connection.py).
 
-Messages from a server are not masked, so the bytes of a frame are the same for every viewer and can be written directly
-to the transport. The kernel copies a piece of a file directly from memory to the socket. If a version of the library
-does not have these internals, frames and files are sent with the library's `send`. This needs more CPU but gives the
-same result.
+WebSocket messages from a server are not masked. The bytes of a live-view frame are therefore the same for every viewer
+and can be written directly to the transport. For files, the kernel copies each piece directly from the file in memory
+to the socket. If a version of the library does not have these internals, frames and files are sent with the library's
+`send`. The client receives the same data, but the server needs more CPU.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _BEFORE_ANSWER_BYTES = 128 * 1024
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
 # The attributes that are needed to send frames and files without the library's encoder.
 _NEEDED_INTERNALS = ("transport", "send_in_progress", "send_context", "send_data", "drain")
-# If the socket is full, this many bytes of the file are written to the transport instead. The transport then resumes
-# this task as soon as the socket has space.
+# If the socket is full, the kernel cannot copy from the file. Then this many bytes of the file are written to the
+# transport, and `drain` waits until the socket has accepted them.
 _NUDGE_BYTES = 4096
 
 _log = logging.getLogger("server.frame_connection")
@@ -123,10 +123,10 @@ class FrameConnection(ServerConnection):
             self.transport.pause_reading()  # reading resumes after the request is answered
 
     def process_event(self, event: Event) -> None:
-        """Called by the library for the request and for each frame. Closes the connection on too many frames.
+        """Called by the library for the request and for each WebSocket frame.
 
-        The limits for commands do not cover pings, because the library answers a ping at once, even if the client does
-        not read the pongs.
+        Closes the connection if the client sends too many frames. Pings need a limit here, because the limits for
+        commands do not count them, and the library answers each ping even if the client does not read the pongs.
         """
         if isinstance(event, WireFrame):
             if self._discarding:
@@ -142,8 +142,8 @@ class FrameConnection(ServerConnection):
     async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection with the given code.
 
-        Between the fragments of a message, the library's own `close` would send 1011 instead. Further data from the
-        client is read and dropped.
+        While a message is being sent in fragments, the library's own `close` would send 1011 instead of the given code.
+        Further data from the client is read and dropped.
         """
         self._discard_input()
         if self.send_in_progress is None:
@@ -154,9 +154,9 @@ class FrameConnection(ServerConnection):
                 self.protocol.fail(code, reason)
 
     def _discard_input(self) -> None:
-        # If no task takes the messages, the library stops reading from the socket. The client's closing handshake would
-        # then not be noticed. Closing a socket with unread data would also reset the connection, possibly before the
-        # client has read the close reason.
+        # If messages are not dropped and no task receives them, the library stops reading from the socket. The client's
+        # closing handshake would then not be noticed. Closing a socket with unread data would also reset the
+        # connection, possibly before the client has read the close reason.
         self._discarding = True
         self.transport.resume_reading()
 
@@ -181,11 +181,11 @@ class FrameConnection(ServerConnection):
 
     @property
     def opening(self) -> bool:
-        """Whether the WebSocket handshake is not finished. Also true for a client that requests a page."""
+        """Whether the WebSocket handshake is still in progress. Also true while the client requests an HTTP page."""
         return self.state is State.CONNECTING and not self.transport.is_closing()
 
     def resume_writing(self) -> None:
-        """Called by asyncio when the kernel has accepted all data (write_limit is 0)."""
+        """Called by asyncio when the kernel has accepted all data. The `write_limit` in app.py has this effect."""
         super().resume_writing()
         self.emptied += 1
         self._fill()
@@ -228,12 +228,14 @@ class FrameConnection(ServerConnection):
             await super().send(message, text=text)
 
     async def send_piece(self, head: bytes, file: FetchedFile, offset: int, size: int) -> None:
-        """Send a binary message with a header and a part of a file, without copying the file to Python's memory.
+        """Send a binary message: a header and a part of a file.
+
+        Without TLS, the kernel copies the part from the file to the socket. Python reads only small pieces of it.
 
         Raises:
             ConnectionClosed: the client has disconnected.
         """
-        # With TLS, this process must encrypt the bytes, so it needs them in its memory.
+        # With TLS, Python must encrypt the bytes, so it must read them first.
         if not self.direct or self.transport.get_extra_info("sslcontext") is not None:
             await self.send(head + file.read(offset, size))
             return

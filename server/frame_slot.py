@@ -19,7 +19,7 @@ class FrameSlot:
         on_end: called with the reason when the stream ends because of the camera.
 
     Attributes:
-        fps: the highest frame rate.
+        fps: the highest frame rate, in frames per second.
         orientation: the orientation of the frames.
         sent: number of frames written to the socket.
         dropped: number of frames that were skipped because the client was not ready.

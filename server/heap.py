@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 from contextlib import suppress
 
-# malloc.h of glibc. 4 MB is enough for some frames with their encodings, and for a complete configuration tree.
+# The numbers of the two parameters of `mallopt` are from malloc.h of glibc. 4 MB is enough for several frames with
+# their encoded messages, and for a complete configuration tree.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 4 * 2**20
 

@@ -15,7 +15,7 @@ _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(
 class Hosts:
     """The host names: addresses, localhost, the names of this machine, *.local, and the names from the settings.
 
-    Attackers cannot create DNS entries for addresses and .local names.
+    All addresses and all .local names are accepted, because attackers cannot create DNS entries for them.
 
     Args:
         more: names from the settings, such as "booth.example", or "*.example" for all names that end with ".example".

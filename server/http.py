@@ -38,7 +38,8 @@ class Pages:
 
     Args:
         service: runs the requests.
-        check: returns whether a token from an address is correct; raises RequestError after too many wrong tokens.
+        check: called with a token and the address of the client; returns whether the token is correct. Raises
+            RequestError after too many wrong tokens.
     """
 
     def __init__(self, service: Service, check: Callable[[str, str], Awaitable[bool]]) -> None:
@@ -151,7 +152,7 @@ def is_upgrade(request: Request) -> bool:
 
 
 def malformed(request: Request) -> str:
-    """The error in a request that the library accepted; "" if there is none."""
+    """The error in a request that the library does not reject; "" if there is no error."""
     if not _METHOD.fullmatch(request.method):
         return "This is not a valid method.\n"
     if not _PATH.fullmatch(request.path):

@@ -16,7 +16,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
-# Limit for a body. No request needs a body, but many programs send a body with a POST. The server reads and ignores it.
+# Limit for the body of a request. No request needs a body, but many programs send a body with a POST. The server reads
+# and ignores it.
 BODY_BYTES = 64 * 1024
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -38,7 +39,7 @@ EVERY_REPLY_OVER_TLS = EVERY_REPLY | {
 
 
 class _BodyError(ValueError):
-    """A request with a body that is not accepted."""
+    """The body of a request is too long, or its Content-Length is not valid."""
 
     def __init__(self, status: http.HTTPStatus, words: str) -> None:
         super().__init__(words)
@@ -76,8 +77,8 @@ class _RequestReader(StreamReader):
     def at_eof(self) -> Generator[None, None, bool]:
         """Whether the stream has ended.
 
-        Waits until the request is answered, because the library would close the connection if it read further data
-        earlier. Data that follows a request for a page is dropped.
+        Waits until the request is answered. The library would close the connection if it received more data before the
+        answer. Data that follows a request for a page is dropped.
         """
         while not (self._head or self._answered or self.eof):
             if not self._upgrade:
@@ -125,7 +126,8 @@ class HttpProtocol(ServerProtocol):
                 response.headers[name] = value
         self._requests.request_answered()
         super().send_response(response)
-        # The function is called only once. Without the reference to it, this object and the connection can be freed.
+        # The function is called only once. The reference to it is removed, so that this object and the connection can
+        # be freed.
         answered, self._answered = self._answered, None
         if answered is not None:
             answered(response.status_code)

@@ -13,20 +13,21 @@ COMMANDS_A_SECOND = 100
 COMMANDS_BURST = 200
 LOGIN_SECONDS = 30
 READ_STALL_SECONDS = 15
-# Limit for events that wait, for example during a download: about 3000 events. Clients share the memory of equal
-# events.
+# Limit for the events that wait for one client, for example during a download. It is enough for about 3000 events. An
+# event that waits for several clients is in memory only once.
 EVENT_BYTES = 1024 * 1024
-# A handshake needs 0.3 MB. Normal clients stay below this limit, even if 50 per second connect and disconnect at once.
+# Limit for TLS handshakes in progress. Each of them needs 0.3 MB of memory. Normal clients stay below this limit, even
+# if 50 clients per second connect and disconnect immediately.
 TLS_HANDSHAKES = 256
 TLS_HANDSHAKE_SECONDS = 3
-# Pings detect a dead client even if there is no data for it. This takes at most the sum of both times, and less than
-# 20 s including the close.
+# Pings detect a dead client even if there is no data for it. The detection takes at most the sum of both times (17 s).
+# Together with the close, it takes less than 20 s.
 PING_SECONDS = 5
 PONG_SECONDS = 12
 STREAMS = 16
-# Enough for an ack for each frame of all streams at the highest rate.
+# Enough for an ack of each frame when all streams run at the highest frame rate.
 ACKS_A_SECOND = 2000
-# WebSocket frames: fragments of messages, and pings and pongs.
+# "Frames" here are WebSocket frames: fragments of messages, pings, and pongs. "Control frames" are pings and pongs.
 FRAMES_A_SECOND = 2500
 CONTROL_FRAMES_A_SECOND = 50
 
@@ -51,7 +52,7 @@ ALL: dict[str, int | float] = {
     "streams": STREAMS,
 }
 
-# What each limit means, with units, for the documents.
+# The meaning and the unit of each limit, for the documentation.
 MEANINGS: dict[str, str] = {
     "message_bytes": "longest message from a client in bytes; for a longer one the connection is closed with 1009",
     "connections": "connections with a login; the next client gets HTTP 503",
@@ -75,7 +76,12 @@ MEANINGS: dict[str, str] = {
 
 
 class TokenBucket:
-    """A token bucket: limits a rate and allows bursts."""
+    """A token bucket: limits the rate of events and allows short bursts.
+
+    Args:
+        rate: tokens that are added per second.
+        burst: highest number of tokens.
+    """
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, burst

@@ -18,7 +18,7 @@ _log = logging.getLogger("server.listener")
 # transfer needs 1.
 _RESERVE = 64
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-# After such an error, asyncio listens again a second later (ACCEPT_RETRY_DELAY).
+# After one of these errors, asyncio listens again after 1 s (ACCEPT_RETRY_DELAY). This pause must end before that.
 _PAUSED_S = 0.9
 _LOG_EVERY_S = 60.0
 
@@ -28,7 +28,10 @@ class _OutOfDescriptors(OSError):
 
 
 class Listener(socket.socket):
-    """A listening socket for asyncio that accepts no connection if fewer than 64 descriptors would remain."""
+    """A listening socket for asyncio that accepts no connection if too few file descriptors would remain.
+
+    The reserve is 64 descriptors, or a quarter of the limit of the process if that is less.
+    """
 
     _paused_until = 0.0
     _logged_at = float("-inf")
@@ -38,7 +41,7 @@ class Listener(socket.socket):
         """The next connection.
 
         Raises:
-            BlockingIOError: there is no connection, or none is accepted at the moment.
+            BlockingIOError: there is no connection, or the listener is paused.
             OSError: there are no free descriptors, or there is no memory. asyncio then pauses.
         """
         # asyncio calls accept() in a loop, also after an error. BlockingIOError ends this loop.

@@ -1,4 +1,4 @@
-"""The login of a client: token, protocol number, and the number of connections."""
+"""The login of a client: checks the token, the protocol number, and the number of connections."""
 
 from __future__ import annotations
 

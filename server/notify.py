@@ -1,4 +1,4 @@
-"""Reports the state of the service to the service manager (protocol of sd_notify: one datagram for each message)."""
+"""Reports the state of the service to the service manager. Uses the protocol of sd_notify: one datagram per message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 _log = logging.getLogger("server.notify")
 
-# Interval of status messages without a watchdog.
+# Interval of status messages if there is no watchdog.
 _STATUS_EVERY_S = 10.0
 
 
@@ -19,9 +19,10 @@ class Notifier:
     A failure is logged once and never stops the service.
 
     Args:
-        address: a path, or "@" and the name of an abstract socket (NOTIFY_SOCKET).
-        watchdog_s: the service manager restarts a process that sends nothing for this time; 0 disables it
-            (WATCHDOG_USEC).
+        address: the value of NOTIFY_SOCKET. It is the path of a socket, or the character "@" followed by the name of
+            an abstract socket.
+        watchdog_s: the time from WATCHDOG_USEC in seconds. If the process sends nothing for this time, the service
+            manager restarts it. 0 means that there is no watchdog.
     """
 
     def __init__(self, address: str, watchdog_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The queue of events for one client. Limits the bytes of the events, and drops events that a newer event replaces."""
+"""The queue of events for one client. Its size in bytes is limited. An event is dropped if a newer one replaces it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OVERHEAD_BYTES = 200
 
 
 class Outbox:
-    """A queue of messages with a limit on their bytes.
+    """A queue of messages with a limit for its size in bytes.
 
     Args:
         most_bytes: the limit.
@@ -24,7 +24,7 @@ class Outbox:
         self._filled = asyncio.Event()
 
     def put(self, message: bytes, about: Hashable | None = None) -> bool:
-        """Add a message at the end. Returns False without adding it if the limit would be exceeded.
+        """Add a message at the end. If the limit would be exceeded, returns False and does not add the message.
 
         Args:
             message: the encoded text.

@@ -14,13 +14,13 @@ from service.answers import PictureReply
 # A multiple of 3, so that the base64 of the pieces can be joined without padding. The result is 64 KiB of text per
 # fragment. Larger fragments were slower: 12 MB took 40 ms with 64 KiB per fragment, and 48 ms with 256 KiB.
 _FRAGMENT_BYTES = 48 * 1024
-# Limit per message. websockets rejects messages of more than 4096 fragments, so the fragments of files above 96 MiB are
-# larger.
+# Limit for the number of fragments of a message. The library websockets rejects messages of more than 4096 fragments.
+# Files above 96 MiB are therefore sent in larger fragments.
 _MOST_FRAGMENTS = 2048
 
 
 async def fragments(answer: PictureReply[Any], encode: Callable[[BaseModel], bytes]) -> AsyncIterator[bytes]:
-    """The message of a reply, in which the base64 of the picture replaces the mark.
+    """Yields the message of a reply in fragments. The base64 of the picture replaces the mark in the encoded reply.
 
     Args:
         answer: the reply.

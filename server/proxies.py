@@ -1,4 +1,4 @@
-"""The address of a client behind a reverse proxy, from X-Forwarded-For and Forwarded (RFC 7239) of trusted proxies."""
+"""The address of a client behind a trusted reverse proxy, from the headers X-Forwarded-For and Forwarded (RFC 7239)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from websockets.datastructures import Headers
 # Number of hops to check, beginning with the hop that is nearest to this server. No real chain of proxies is longer.
 _MOST_HOPS = 32
 _MOST_CHARACTERS = 4096
-# Elements of Forwarded are separated by commas, and their pairs by semicolons. Quoted text may contain both.
+# The elements of Forwarded are separated by commas. The name=value pairs of an element are separated by semicolons.
+# Quoted text may contain commas and semicolons.
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED})+')
 _FORWARDED = re.compile(rf'(?:[^"]|{_QUOTED})*')
@@ -32,7 +33,7 @@ class Proxies:
         self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
 
     def client(self, peer: str, headers: Headers) -> str:
-        """The client's address: the nearest address that is not a trusted proxy.
+        """The client's address: the address nearest to this server that is not a trusted proxy.
 
         If there is no header, or the two headers give different addresses (a client can forge a header), the result is
         the proxy's address.
@@ -47,7 +48,7 @@ class Proxies:
         nearest = peer
         for hop in islice(reversed(chain), _MOST_HOPS):
             address = _address(hop)
-            # This hop is "unknown", an obfuscated name or an invalid value. Return the address of the previous hop.
+            # This hop is the word "unknown", an obfuscated name, or an invalid value. Return the last valid address.
             if address is None:
                 return nearest
             nearest = str(address)
@@ -64,7 +65,7 @@ def _x_forwarded_for(headers: Headers) -> list[str]:
 
 
 def _forwarded(headers: Headers) -> list[str]:
-    """The value of for= in each element, "" for an element without for=. [""] if the header cannot be parsed."""
+    """The value of for= in each element; "" for an element without for=. The result is [""] if parsing fails."""
     value = ",".join(headers.get_all("Forwarded"))
     if not value:
         return []

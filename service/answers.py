@@ -22,8 +22,9 @@ class PictureReply(Generic[ReplyT_co]):
     Attributes:
         reply: the part of the reply that is already known, with `mark` in place of the bytes.
         mark: a text that occurs nowhere else in the reply.
-        file, start, end: the bytes to insert.
-        rest: returns the complete reply; None if `reply` is complete. Both replies are equal up to the picture.
+        file, start, end: the bytes of `file` from offset `start` up to, but not including, `end` are inserted.
+        rest: returns the complete reply; None if `reply` is complete. The encoded text before the picture is the same
+            in both replies.
     """
 
     reply: ReplyT_co

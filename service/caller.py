@@ -38,7 +38,12 @@ class Stream:
 
 
 class StreamViewer(Viewer, Protocol):
-    """A transport's viewer of a stream. `sent` and `dropped` count frames."""
+    """A transport's viewer of a stream.
+
+    Attributes:
+        sent: number of frames that were sent.
+        dropped: number of frames that were skipped because the client was not ready.
+    """
 
     sent: int
     dropped: int
@@ -73,7 +78,7 @@ class Caller:
         selected: the selected camera.
         subscribed: the subscribed events.
         streams: the live-view streams by number.
-        left: whether the caller has disconnected, so that nobody waits for replies to its commands.
+        left: whether the caller has disconnected. Nobody then waits for the replies to its commands.
     """
 
     notify: Callable[[Notice], None]
@@ -94,7 +99,7 @@ class Caller:
         raise RequestError("too_many_pending", f"This connection has {most} streams. Stop one first.", limit=most)
 
     def end(self, stream: Stream) -> tuple[int, int]:
-        """End a stream; returns the numbers of sent and dropped frames."""
+        """End a stream. Returns the number of sent frames and the number of dropped frames."""
         self.streams.pop(stream.number, None)
         viewer = stream.viewer
         if viewer is None:
@@ -104,7 +109,10 @@ class Caller:
         return viewer.sent, viewer.dropped
 
     def leave(self) -> None:
-        """The caller disconnects: end its streams. Its waiting captures are dropped, except captures with a key."""
+        """Called when the caller has disconnected. Ends its streams.
+
+        Its captures that have not started are then dropped, except captures with a `key`.
+        """
         self.left = True
         for stream in tuple(self.streams.values()):
             if stream.viewer is not None:

@@ -117,7 +117,7 @@ class Cameras:
         )
 
     def health(self) -> tuple[bool, dict[str, Any]]:
-        """Whether a camera is open, and the state of all cameras, without ports, paths and serial numbers."""
+        """Whether a camera is open, and the state of all cameras. It contains no ports, paths or serial numbers."""
         statuses = [camera.status for camera in self.registry.known]
         connected = sum(status.connected for status in statuses)
         healthy = connected > 0
@@ -137,7 +137,7 @@ class Cameras:
 
 
 async def _read(camera: Session) -> Mapping[str, Any]:
-    """Values that only the camera itself knows; values that it does not have are left out."""
+    """Values that must be read from the camera. A value that the camera does not have is None or missing."""
     async with camera.exclusive() as remote:
         values: dict[str, Any] = {
             "battery": await _setting(remote, "batterylevel"),

@@ -1,4 +1,4 @@
-"""The implementation of the commands. Each is a coroutine that gets caller and payload, and returns an answer."""
+"""The implementation of the commands. Each is a coroutine that gets a caller and a payload, and returns an answer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LiveViewDefaults:
 def bind(
     command: Command[PayloadT, ReplyT], handler: Callable[[Caller, PayloadT], Awaitable[Answer[ReplyT]]]
 ) -> tuple[str, Handler]:
-    """Connect a command with its handler; the types must match."""
+    """Connect a command with its handler. The type checker verifies that the payload and reply types match."""
     return command.name, handler
 
 
@@ -62,7 +62,7 @@ class Service:
         limits: the limits of the transport, for server_info; "streams" is the highest number of streams per caller.
 
     Attributes:
-        cameras: selection of and information about cameras.
+        cameras: selects the camera for a command, and gives information about cameras.
         events, shots: see Args.
         version: the version of the server.
         stopping: whether new commands are rejected.
@@ -123,9 +123,9 @@ class Service:
             payload: from `Command.validate`.
 
         Raises:
-            RequestError, CameraError: the command was not done, or failed.
+            RequestError, CameraError: the command was rejected or failed.
         """
-        if self.stopping:  # the command could be interrupted, possibly during a shot
+        if self.stopping:  # a command that starts now could be interrupted, possibly during a shot
             raise RequestError("shutting_down", "The server is shutting down; nothing was done. Connect again later.")
         return await self.handlers[name](caller, payload)
 
@@ -134,7 +134,7 @@ class Service:
         self.cameras.registry.start()
 
     async def drain(self, seconds: float) -> None:
-        """Reject new commands, and wait up to this many seconds for commands in progress."""
+        """Reject new commands, and wait for commands in progress, for at most `seconds`."""
         self.stopping = True
         await self.cameras.registry.drain(seconds)
 
@@ -247,7 +247,7 @@ class Service:
             format=payload.format,
             max_in_flight=payload.max_in_flight,
         )
-        if payload.format == "photonic":  # these frames have no stream number: one per camera and caller
+        if payload.format == "photonic":  # its frames have no stream number, so allow one stream per camera and caller
             for stream in tuple(caller.streams.values()):
                 if stream.camera is camera and stream.format == "photonic":
                     if (stream.fps, stream.orientation) == (wanted.fps, wanted.orientation):

@@ -1,4 +1,4 @@
-"""Tasks that continue if the caller that started them disconnects."""
+"""Tasks that continue even if the caller that started them disconnects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Awaitable[T]) -> asyncio.Task[T]:
-        """Run a task until it ends, also if nobody waits for it."""
+        """Run a task until it ends, even if nobody waits for it."""
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -1,1 +1,1 @@
-"""What the operator decides: settings from the environment, what they allow to listen on, and how logs are written."""
+"""The settings of the operator, the rules for listening to other machines, and the setup of the logs."""

@@ -1,4 +1,4 @@
-"""The settings as a frozen value, and the only code that reads them from the environment and from .env."""
+"""The settings as an immutable object. Only this file reads settings from the environment and from .env."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SettingsError(Exception):
     """A setting is not allowed, or a file with settings cannot be read. The message names the setting or the file."""
 
 
-# Bytes. No token is longer, because the first message of a client, which contains the token, has at most 64 KiB.
+# In bytes. No token is longer, because the first message of a client contains the token and has at most 64 KiB.
 _LONGEST_TOKEN_FILE = 65536
 
 
@@ -38,7 +38,7 @@ _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseModel):
-    """All settings. A field has the name of its environment variable in lower case. .env.example explains each field."""
+    """All settings. Each field has the name of its environment variable in lower case. See .env.example for meanings."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -172,8 +172,9 @@ class ServiceManager:
     """How to report the state of this process to systemd; see sd_notify(3).
 
     Attributes:
-        address: the socket for messages, a path or "@" and an abstract name; "" without a service manager.
-        watchdog_s: systemd ends the process if it sends no message for this many seconds; 0 without a watchdog.
+        address: the socket for messages. It is a path, or the character "@" followed by the name of an abstract socket.
+            "" means that there is no service manager.
+        watchdog_s: if the process sends no message for this many seconds, systemd ends it. 0 means no watchdog.
     """
 
     address: str = ""
@@ -181,7 +182,7 @@ class ServiceManager:
 
 
 def service_manager(environment: Mapping[str, str] | None = None) -> ServiceManager:
-    """Read the variables that systemd sets for a service (default: from the process's environment)."""
+    """Read the variables that systemd sets for a service. The default is the environment of the process."""
     variables = os.environ if environment is None else environment
     microseconds = variables.get("WATCHDOG_USEC", "")
     for_this_process = variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
@@ -278,7 +279,7 @@ def _token_from_file(name: str | None) -> str:
 def _token_in(file: Path, what: str) -> str:
     """The only line of a file, without white space around it."""
     try:
-        # The limit prevents that a device or a very large file fills the memory.
+        # The limit prevents a device or a very large file from filling the memory.
         with file.open("rb") as opened:
             token = opened.read(_LONGEST_TOKEN_FILE).decode().strip()
     except FileNotFoundError:

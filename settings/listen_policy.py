@@ -6,10 +6,10 @@ import ipaddress
 
 from settings.environment import Settings, SettingsError
 
-# If only this machine can connect, a token that is shorter than this causes a warning.
+# If only this machine can connect, a token with fewer characters than this causes a warning.
 WARN_BELOW_CHARACTERS = 8
-# If other machines can connect, a token that is shorter than this is refused. Attempts to guess the token are delayed,
-# but their number is not limited.
+# If other machines can connect, a token with fewer characters than this is refused. Attempts to guess the token are
+# delayed, but their number is not limited.
 REFUSE_BELOW_CHARACTERS = 16
 
 

@@ -12,8 +12,9 @@ from camera.log_lines import OneLine
 
 SHOW_TOKEN = {"show_token": True}
 _MARK = "[token]"
-# A log line may cut off the end of a token. Therefore a text is also removed if it begins with this many characters of the
-# token. A token that has fewer characters could be an ordinary word, so it is removed only between quotes.
+# Some log lines are shortened, so the end of a token may be missing. Therefore the start of the token is also removed,
+# if it has at least this many characters. A token with fewer characters could be an ordinary word, so it is removed
+# only between quotes.
 _RECOGNIZED_CHARACTERS = 8
 
 
@@ -27,7 +28,7 @@ class _Formatter(OneLine):
         self._forms = sorted((form for form in forms if form), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, in which the token is replaced unless the record has SHOW_TOKEN."""
+        """The line of a log record. The token in it is replaced by a mark, unless the record has SHOW_TOKEN."""
         line = super().format(record)
         if not getattr(record, "show_token", False):
             for form in self._forms:
@@ -36,7 +37,12 @@ class _Formatter(OneLine):
 
 
 def _without(line: str, form: str) -> str:
-    """The line, in which the form is replaced by the mark. If only the start of the form is there, it is replaced."""
+    """Replace the token by the mark. If the line has only the start of the token, replace this start.
+
+    Args:
+        line: the log line.
+        form: the token as it is written in JSON, in a repr, or in a URL.
+    """
     if len(form) < _RECOGNIZED_CHARACTERS:
         return re.sub(rf"""(?<=["'`]){re.escape(form)}(?=\\*["'`])""", _MARK, line)
     start = form[:_RECOGNIZED_CHARACTERS]
@@ -51,10 +57,10 @@ def _without(line: str, form: str) -> str:
 
 
 def configure(level: str, text: str, token: str) -> None:
-    """Log to stderr from `level` up, with lines in the format `text`.
+    """Log messages of `level` and above to stderr, with lines in the format `text`. Remove `token` from the lines.
 
-    The websockets library stays at WARNING or above. At INFO it logs several lines for each request; at DEBUG it logs
-    shortened messages, which could contain a part of the token that is not recognized.
+    The level of the websockets library is never below WARNING. At INFO it would log several lines for each request. At
+    DEBUG it would log shortened messages, which could contain a part of the token that is not recognized.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(text, token))

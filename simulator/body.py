@@ -39,10 +39,10 @@ class OutOfFocus(ReleaseRejected):
 
 
 class ShutterListener(Protocol):
-    """Functions for the steps of a shot. The maker's dialect emits events to the driver in them."""
+    """Functions that are called at the steps of a shot. In them, the maker's dialect emits events to the driver."""
 
     def properties(self) -> Mapping[str, object]:
-        """The settings with which the shutter opens."""
+        """The values of all properties, by name, at the time when the shutter opens."""
 
     def exposure_started(self) -> None:
         """Called when the shutter has opened."""
@@ -93,7 +93,7 @@ class Release:
 
 
 class Body:
-    """The state of a camera. It lasts until ``reset`` or the end of the process, also without a connection."""
+    """The state of a camera. It is kept until ``reset`` or the end of the process, even if no host is connected."""
 
     def __init__(self, identity: Identity, layout: Layout, studio: Studio, faults: Faults, timing: Timing) -> None:
         """Start in the factory state."""
@@ -158,7 +158,7 @@ class Body:
 
         Args:
             exposure: the shot that the settings describe.
-            listener: gets the steps of the shot.
+            listener: called at each step of the shot.
             button: whether the camera's own button was pressed.
 
         Raises:
@@ -183,7 +183,7 @@ class Body:
         return self._task
 
     async def press(self, exposure: Exposure, listener: ShutterListener) -> list[StoredFile]:
-        """Release the shutter, wait until the pictures are stored, and return them.
+        """Press the camera's own button: release the shutter, wait until the pictures are stored, and return them.
 
         Raises:
             ReleaseRejected: The shutter does not open.

@@ -68,7 +68,8 @@ class Camera:
         if self._switching:
             self._switching.cancel()
         self.faults.clear()
-        for stored in self.body.card.files():  # Later files get the same names, so a connected driver needs the events.
+        # New files get the same names as the old files. A connected driver must therefore know of the deletions.
+        for stored in self.body.card.files():
             self.dialect.file_removed(stored)
         self.body.reset()
         self.dialect.reset()

@@ -19,7 +19,7 @@ class ControlError(Exception):
 
 
 class Control:
-    """One connection to a control port. Each method sends one request; keyword arguments are its members."""
+    """One connection to a control port. Each method sends one request. Keyword arguments are members of the request."""
 
     def __init__(self, address: str, timeout: float = 10.0) -> None:
         """Connect to ``HOST:PORT``. Each reply has to come within ``timeout`` seconds.
@@ -47,7 +47,7 @@ class Control:
         self.close()
 
     def send(self, request: Reply) -> Reply:
-        """Send ``request`` unchanged and return the reply, also an error reply.
+        """Send ``request`` unchanged and return the reply, even if it reports an error.
 
         Raises:
             OSError: The connection was lost, or the reply did not come in time.
@@ -89,7 +89,7 @@ class Control:
         self.do("set", camera, property=property, value=value)
 
     def veto(self, property: str, on: bool = True, camera: int = 0) -> None:
-        """Make the camera keep the old value when the driver sets ``property``; if ``on`` is false, no longer."""
+        """Switch the veto of ``property`` on or off. With a veto, the camera ignores new values from the driver."""
         self.do("veto", camera, property=property, on=on)
 
     def battery(self, level: int, camera: int = 0) -> None:
@@ -101,7 +101,7 @@ class Control:
         self.do("power", camera, on=on, after=after)
 
     def card(self, camera: int = 0, **arguments: Any) -> None:
-        """Set ``full``, ``free_shots`` or ``prefix`` of the card."""
+        """Change the card. The argument is ``full``, ``free_shots`` or ``prefix``; see ``help``."""
         self.do("card", camera, **arguments)
 
     def write_protect(self, on: bool = True, camera: int = 0) -> None:

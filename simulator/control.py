@@ -1,4 +1,7 @@
-"""The control port: tests use it to operate a camera as a person does, and to arm faults. JSON lines over TCP."""
+"""The control port: tests use it to operate a camera as a person does, and to arm faults.
+
+The protocol is JSON lines over TCP.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""PTP data structures as bytes: strings, arrays, device, storage and object info, property descriptions.
+"""PTP data structures as bytes: strings, arrays, device info, storage info, object info, property descriptions.
 
-Little-endian. Source: ISO 15740 (PTP), clauses 5 and 13.
+All numbers are little-endian. Source: ISO 15740 (PTP), clauses 5 and 13.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def limits(type_: int) -> tuple[int, int]:
 
 
 def plain_bytes(text: str) -> bytes:
-    """Text as plain bytes, not UCS-2. U+DC80 to U+DCFF stand for bytes that are not UTF-8 (PEP 383)."""
+    """Text as bytes in UTF-8, not in UCS-2. U+DC80 to U+DCFF stand for bytes that are not valid UTF-8 (PEP 383)."""
     return text.encode("utf-8", "surrogateescape")
 
 

@@ -17,7 +17,7 @@ class InvalidRequest(Exception):
 
 
 class Dialect(Protocol):
-    """The operations, properties and events of one maker: standard PTP and the maker's own."""
+    """The operations, properties and events of one maker: those of standard PTP, and the maker's own."""
 
     @property
     def operations(self) -> Mapping[int, Handler]:

@@ -1,4 +1,4 @@
-"""Draws what is in the pictures: backgrounds, labels, digits and the moving ball. Uses Pillow."""
+"""Draws the content of the pictures: backgrounds, labels, digits and the moving ball. Uses Pillow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the picture files of an exposure, Exif included."""
+"""Makes the picture files of an exposure, including the Exif data."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A file of a shot, without a name."""
+    """A file of a shot that has no name yet."""
 
     extension: str
     format: int
@@ -87,7 +87,7 @@ def size(exposure: Exposure, studio: Studio) -> int:
 def _entries(
     exposure: Exposure, identity: Identity, pixels: tuple[int, int], taken: float
 ) -> tuple[list[tiff.Entry], list[tiff.Entry]]:
-    """The main and the Exif directory."""
+    """The entries of the main directory, and the entries of the Exif directory."""
     date = time.strftime("%Y:%m:%d %H:%M:%S", time.localtime(taken))
     main = [
         tiff.text(0x010F, exposure.maker),

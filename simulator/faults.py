@@ -48,7 +48,7 @@ VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
 
 @dataclass
 class Fault:
-    """One fault. After ``after`` matching events, the fault occurs ``times`` times; None: no limit."""
+    """One fault. After ``after`` matching events, the fault occurs ``times`` times. ``times`` None means no limit."""
 
     kind: Kind
     operation: int | None = None

@@ -31,13 +31,13 @@ class Listener:
         return self._server is not None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen on ``port``, 0: any free port. Returns the port.
+        """Listen on ``port``; 0 chooses a free port. Returns the port.
 
         Raises:
             OSError: The address is in use or not an address of this machine.
         """
-        # Not a port from the kernel's range for outgoing connections: another program could get the port while
-        # the camera is off, and the camera could not listen again.
+        # The port is not from the kernel's range for outgoing connections. Another program could get such a port while
+        # the camera is off, and the camera could then not listen again.
         while True:
             candidate = port or random.choice(_FIXED_PORTS)
             try:
@@ -68,8 +68,8 @@ class Listener:
 
         def done(_: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            # Here and not in the task, because a task that is cancelled before its first step does not run. After
-            # close() there must be no abort(), so that the written data is still sent.
+            # The connection is aborted here and not in the task, because a task that is cancelled before its first step
+            # does not run. After close() there must be no abort(), so that the written data is still sent.
             if not writer.is_closing():
                 writer.transport.abort()
 

@@ -1,7 +1,7 @@
-"""Mutated replies, which a real camera does not send. The same seed, operation and count give the same reply.
+"""Mutated replies, which a real camera does not send.
 
 Each function gets a random generator and a reply, and yields the packets to send in place of the reply. libgphoto2
-reads lengths, counts, strings and offsets from a camera; the functions change these.
+reads lengths, counts, strings and offsets from a camera, so the functions change these parts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _bits(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _cut(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Send less data."""
+    """Send only the start of the data."""
     data = reply.data or b""
     return _whole(transaction, data[: rng.randint(0, len(data))], reply)
 
@@ -69,7 +69,7 @@ def _longer(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _numbers(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Replace a few aligned numbers of the data, which may be counts, lengths or types, by extreme numbers."""
+    """Replace 1 to 4 aligned 32-bit numbers in the data by extreme numbers. They may be counts, lengths or types."""
     data = bytearray(reply.data or b"")
     for _ in range(rng.randint(1, 4)):
         if len(data) >= 4:
@@ -86,7 +86,7 @@ def _strings(rng: random.Random, transaction: int, reply: Reply) -> Packets:
         return name[: len(match[0])].ljust(len(match[0]), rng.choice((b"\0", b"/", b"\n", b"\xff")))
 
     def wide(match: re.Match[bytes]) -> bytes:
-        # In the data, the number of units stands before the text, so this number must stay the same.
+        # The data contains the number of units (16 bits each) before the text, so the new text has the same length.
         units = len(match[0]) // 2
         text = rng.choice(_NAMES).encode("utf-16-le", "surrogatepass")[: 2 * units]
         return text.ljust(2 * units, rng.choice((b"\0", b".", b"/", b"\xd8")))
@@ -106,7 +106,7 @@ def _unasked(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _announced(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Announce another size than the data has."""
+    """Announce a size that differs from the size of the data."""
     data = reply.data or b""
     size = rng.choice((0, 1, len(data) // 2, len(data) + 1, 2 * len(data), 2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1))
     yield ptpip.packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size))
@@ -135,7 +135,7 @@ def _transaction(rng: random.Random, transaction: int, reply: Reply) -> Packets:
 
 
 def _code(rng: random.Random, transaction: int, reply: Reply) -> Packets:
-    """Send an unknown response code, and parameters that may be too many."""
+    """Send an error code or an unknown response code, with up to 8 parameters (PTP allows 5)."""
     parameters = tuple(rng.choice(_ODD_NUMBERS) for _ in range(rng.randrange(9)))
     return _whole(transaction, reply.data, Reply(rng.choice((0, 0x2000, 0x2002, 0xFFFF)), None, parameters))
 
@@ -165,8 +165,8 @@ WAYS: Mapping[str, Way] = {
 }
 """The mutations by their names in the control port."""
 
-# Most replies should reach the parsers of the driver, so these mutations are used most often. The others break the
-# framing, and then the driver waits for 2.5 s.
+# Most mutated replies should reach the parsers of the driver, so these mutations are used most often. The other
+# mutations break the framing, so that the driver waits for 2.5 s.
 _PARSED = ("bits", "cut", "longer", "numbers", "strings", "noise")
 
 
@@ -176,7 +176,7 @@ class Mutator:
     Args:
         seed: with the same seed, the nth reply to an operation is mutated in the same way.
         share: the share of the replies that is mutated, 0 to 1.
-        way: the only mutation to use, a key of `WAYS`; None: any.
+        way: a key of `WAYS`: only this mutation is used. None: all mutations are used.
     """
 
     def __init__(self, seed: int, share: float, way: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Numbered pictures. Each takes about a millisecond, because only parts of an encoded picture are replaced."""
+"""Makes numbered pictures. This takes 1 ms for each, because only parts of an already encoded picture are replaced."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Numbered:
     """Pictures of one scene, each with a number and a line of text."""
 
     def __init__(self, scene: Scene) -> None:
-        """Draw and encode the scene. This takes 0.05 s for a live-view frame, 0.5 s for 18 megapixels."""
+        """Draw and encode the scene. This takes 0.05 s for a live-view frame, and 0.5 s for an 18-megapixel still."""
         self._scene = scene
         self._grid = grid = Grid.of(scene.width, scene.height)
         cell = max(1, grid.columns // 11 // grid.interval)
@@ -81,7 +81,7 @@ class Numbered:
         return Patch.of(drawing.label(words, *self._strip), self._grid, self._scene.quality)
 
     def parts(self, number: int, words: str, segments: Sequence[bytes]) -> list[bytes]:
-        """The JPEG with ``number`` and ``words`` in the picture and ``segments`` (APP, COM) at its start."""
+        """The JPEG, as parts to join. It shows ``number`` and ``words``, and begins with ``segments`` (APP or COM)."""
         digits = str(number % 10**DIGITS).zfill(DIGITS)
         patches = [self._glyphs[character] for character in "#" + digits]
         patches.append(self._label(words))
@@ -109,7 +109,7 @@ class Studio:
     """Makes the pictures of all cameras of the process. It draws each scene once, in a thread."""
 
     def __init__(self, still: tuple[int, int], frame: tuple[int, int]) -> None:
-        """``still`` and ``frame``: the size in pixels of the largest still and of a live-view frame."""
+        """``still``: the size of the largest still. ``frame``: the size of a live-view frame. Both are in pixels."""
         self.still_size = still
         self.frame_size = frame
         self._live_scene = Scene(*frame, LIVE_SIGMA, LIVE_QUALITY, moving=True)
@@ -118,7 +118,7 @@ class Studio:
         self._warming: set[asyncio.Task[Numbered]] = set()
 
     def size(self, scale: float) -> tuple[int, int]:
-        """The size of a still in pixels, in whole coding units; ``scale`` is relative to the largest still."""
+        """The size of a still in pixels, relative to the largest still. A scaled size is in whole coding units."""
         width, height = self.still_size
         if scale == 1:
             return width, height
@@ -155,7 +155,8 @@ class Studio:
                 except RuntimeError:
                     log.debug("a picture was drawn after the end of the simulator")
 
-            # A daemon thread, not the loop's executor: the process must not wait for it when it ends.
+            # Use a daemon thread instead of the loop's executor, because the process must not wait for the drawing when
+            # it ends.
             threading.Thread(target=draw, name=f"draw {scene.width}x{scene.height}", daemon=True).start()
         numbered = await asyncio.shield(self._pending[scene])
         self._ready[scene] = numbered
@@ -170,7 +171,7 @@ class Studio:
                 task.add_done_callback(self._warming.discard)
 
     async def live_frame(self, number: int, serial: str, microseconds: int) -> list[bytes]:
-        """A live-view frame; ``microseconds`` since 1970 go into its comment."""
+        """A live-view frame. Its comment contains the time (``microseconds`` since 1970)."""
         numbered = await self.prepare(self._live_scene)
         comment = tiff.comment_segment(f"frame={number} serial={serial} time={microseconds}")
         return numbered.parts(number, f"{serial}  live view", [comment])

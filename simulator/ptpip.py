@@ -1,6 +1,6 @@
 """PTP/IP packets, and a stream that reads and writes them.
 
-Packet: u32 length (this header included), u32 type, body; little-endian. Source: CIPA DC-X005 (PTP/IP).
+Packet: u32 length (of the whole packet), u32 type, body; little-endian. Source: CIPA DC-X005 (PTP/IP).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Reply:
 
 
 class PtpIpError(Exception):
-    """The peer sent an invalid PTP/IP packet, or another packet than expected."""
+    """The peer sent an invalid PTP/IP packet, or a packet that is not allowed at this time."""
 
 
 def packet(type_: int, *parts: bytes) -> bytes:
@@ -146,9 +146,9 @@ class PacketStream:
         """
         if self._writer.is_closing():
             raise ConnectionResetError
-        # The driver sends request, start and data in three small writes, without TCP_NODELAY. Without this option
-        # the writes wait 40 ms for a delayed acknowledgement (measured). The kernel resets the option, so it
-        # is set before each read.
+        # The driver sends the request, the start of the data, and the data in three small writes, without TCP_NODELAY.
+        # Without TCP_QUICKACK on this side, its writes wait 40 ms for a delayed acknowledgement (measured). The kernel
+        # resets TCP_QUICKACK, so it is set before each read.
         if _QUICKACK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         length, type_ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
@@ -157,7 +157,7 @@ class PacketStream:
         return Packet(type_, await self._reader.readexactly(length - _HEADER.size))
 
     async def read_request(self) -> Request:
-        """The next request, its data included. Answers pings and ignores cancels."""
+        """The next request, including its data. Answers pings and ignores cancels."""
         while True:
             incoming = await self.read()
             if incoming.type == PacketType.COMMAND_REQUEST:

@@ -24,7 +24,7 @@ GARBAGE = b"\xde\xad\xbe\xef" * 16
 
 
 class Responder:
-    """Serves one session. A new session replaces it, so that a killed driver does not block the next driver."""
+    """Serves one session. A new session ends the old one, so that a killed driver does not block the next driver."""
 
     def __init__(self, body: Body, dialect: Dialect, faults: Faults) -> None:
         """Serve ``body`` in ``dialect``."""
@@ -92,7 +92,8 @@ class Responder:
         elif first.type == PacketType.INIT_EVENT_REQUEST:
             self._event = stream
             await stream.write(ptpip.packet(PacketType.INIT_EVENT_ACK))
-            # A Canon sends its events in replies to 0x9116, a Nikon in replies to 0x90C7, not over this connection.
+            # No events are sent over this connection. A Canon sends its events in replies to 0x9116, and a Nikon sends
+            # them in replies to 0x90C7.
             await stream.wait_closed_by_peer()
         else:
             raise PtpIpError(f"a first packet of type {first.type}")

@@ -41,7 +41,7 @@ class Setting:
 
 
 class BodySettings(ABC):
-    """The values and vetoes of one body, which survive sessions. Events are queued only while a host reads them."""
+    """The values and vetoes of one body, which are kept between sessions. Events are queued if a host reads them."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class BodySettings(ABC):
         self.reset()
 
     def reset(self) -> None:
-        """Return to the factory settings, with nothing vetoed."""
+        """Return to the factory settings. No property is vetoed."""
         self._values: dict[int, Value] = {code: setting.default for code, setting in self._settings.items()}
         self._vetoed: set[int] = set()
 
@@ -99,7 +99,7 @@ class BodySettings(ABC):
     # Events
 
     def emit_events(self, on: bool) -> None:
-        """Start or stop to queue events. Drops the events in the queue."""
+        """Start or stop queueing events. Drops the events in the queue."""
         self._emitting = on
         self._events.clear()
 

@@ -1,9 +1,10 @@
 """Replaces parts of a JPEG without encoding the whole picture again.
 
-The entropy-coded data between two restart markers does not depend on the rest of the picture: the DC prediction
-starts again and the bits are padded to a byte. So the blocks between two markers can come from another picture with the
-same quality, subsampling and (standard) Huffman tables. Only the numbers of the markers, which count modulo 8, depend
-on the place. Source: ITU-T T.81, E.1.4 and F.1.1.
+The entropy-coded data between two restart markers does not depend on the rest of the picture: at each marker, the DC
+prediction starts again, and the bits are padded to a whole byte. So this data can be replaced by data from another
+picture that has the same quality, the same subsampling and the same Huffman tables (the standard tables). Only the
+markers depend on their place in the picture, because they are numbered from 0 to 7 in turn. Source: ITU-T T.81, E.1.4
+and F.1.1.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 @dataclass(frozen=True)
 class Grid:
-    """The coding units of a picture: ``columns`` x ``rows`` of 16 pixels, with a restart after each ``interval`` units.
+    """The coding units of a picture, of 16 x 16 pixels each. After each ``interval`` units is a restart marker.
 
     ``interval`` divides ``columns``, so each row of units begins with a restart.
     """
@@ -34,7 +35,7 @@ class Grid:
 
     @classmethod
     def of(cls, width: int, height: int) -> Grid:
-        """The grid of a picture of ``width`` x ``height`` pixels. The interval is at most a tenth of the width."""
+        """The grid for a size in pixels. The interval is at most 1/11 of the columns, but at least 1 unit."""
         columns = -(-width // MCU)
         widest = max(1, columns // 11)
         interval = max(step for step in range(1, widest + 1) if columns % step == 0)
@@ -47,14 +48,14 @@ class Grid:
 
 
 def encode(image: Image.Image, interval: int, quality: int) -> bytes:
-    """``image`` as a baseline JPEG with standard tables, 4:2:0, a restart marker after each ``interval`` units."""
+    """``image`` as a baseline JPEG: standard tables, 4:2:0, and a restart marker after each ``interval`` units."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=2, optimize=False, restart_marker_blocks=interval)
     return buffer.getvalue()
 
 
 def _scan_start(jpeg: bytes) -> tuple[int, int]:
-    """Where the tables begin (after SOI and JFIF) and where the entropy-coded data begins."""
+    """The offset of the tables (after SOI and JFIF), and the offset of the entropy-coded data."""
     tables = position = 2
     while True:
         marker, length = jpeg[position + 1], int.from_bytes(jpeg[position + 2 : position + 4], "big")
@@ -67,14 +68,14 @@ def _scan_start(jpeg: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Patch:
-    """JPEG restart intervals of a small picture, for insertion into a larger one. ``width``: intervals in a row."""
+    """The restart intervals of a small picture, to insert into a larger picture. ``width``: intervals per row."""
 
     intervals: tuple[bytes, ...]
     width: int
 
     @classmethod
     def of(cls, image: Image.Image, grid: Grid, quality: int) -> Patch:
-        """Encode ``image``. Its width must be a multiple of the grid's interval, its height a multiple of a unit."""
+        """Encode ``image``. It must be a whole number of restart intervals wide, and a whole number of units high."""
         jpeg = encode(image, grid.interval, quality)
         scan = jpeg[_scan_start(jpeg)[1] : -2]
         return cls(tuple(_RESTART.split(scan)), image.width // MCU // grid.interval)
@@ -84,7 +85,7 @@ class Patch:
         return len(self.intervals) // self.width
 
     def row(self, index: int, phase: int) -> bytes:
-        """The bytes of one row. Its markers are numbered for a row that begins at interval ``phase``."""
+        """The bytes of one row, with markers between the intervals. ``phase`` is the number of the first marker."""
         cells = self.intervals[index * self.width : (index + 1) * self.width]
         parts = [cells[0]]
         for number, cell in enumerate(cells[1:], phase):
@@ -112,7 +113,8 @@ class Template:
         marks = [match.span() for match in _RESTART.finditer(jpeg, start, len(jpeg) - 2)]
         begins = [start, *(end for _, end in marks)]
         ends = [*(begin for begin, _ in marks), len(jpeg) - 2]
-        # Each hole: first interval, number of intervals, slot, row in the slot.
+        # A hole is one row of a slot: its first interval, its number of intervals, the index of the slot, and the row
+        # in the slot.
         holes = sorted(
             ((slot.row + row) * grid.per_row + slot.left, slot.width, index, row)
             for index, slot in enumerate(slots)
@@ -128,7 +130,7 @@ class Template:
         self._tail = jpeg[position:]
 
     def fill(self, patches: Sequence[Patch]) -> list[bytes]:
-        """The entropy-coded data up to the end of the picture, with one patch for each slot."""
+        """The rest of the JPEG after the tables. ``patches`` has one patch for each slot."""
         out: list[bytes] = []
         for fixed, (index, row, phase) in zip(self._fixed, self._holes, strict=True):
             out += (fixed, patches[index].row(row, phase))

@@ -105,7 +105,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         return Reply(data=datasets.storage_info(CAPACITY, free, card.write_protected, "SD"))
 
     def _matching(self, request: Request) -> list[int]:
-        """The handles with the format and the parent folder of the request (0: any)."""
+        """The handles of the objects with the requested format in the requested folder. 0 means any of them."""
         card = self._body.card
         wanted, parent = request.parameter(1), request.parameter(2)
         found = card.children(ROOT if parent == ROOT else parent) if parent else card.objects()

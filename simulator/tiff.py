@@ -74,7 +74,7 @@ def directory(entries: Sequence[Entry], offset: int, following: int = 0) -> byte
 
 
 def exif_segment(main: Sequence[Entry], exif: Sequence[Entry], thumbnail: bytes) -> bytes:
-    """The APP1 segment of a JPEG, marker included, with ``thumbnail`` (a JPEG) in its second directory."""
+    """The APP1 segment of a JPEG, including its marker. The second directory contains ``thumbnail`` (a JPEG)."""
     body = exif_tiff(main, exif, thumbnail)
     if len(body) + 8 > MAX_SEGMENT:
         raise ValueError(f"an Exif block holds up to {MAX_SEGMENT} bytes, not {len(body) + 8}")
@@ -106,6 +106,6 @@ def exif_tiff(main: Sequence[Entry], exif: Sequence[Entry], thumbnail: bytes, he
 
 
 def comment_segment(words: str) -> bytes:
-    """A COM segment of a JPEG, marker included."""
+    """A COM segment of a JPEG, including its marker."""
     data = words.encode("ascii", "replace")
     return b"\xff\xfe" + struct.pack(">H", len(data) + 2) + data

@@ -86,13 +86,13 @@ class CanonEos(StandardDialect[CanonSettings]):
         )
 
     def standard_properties(self) -> list[Property]:
-        """The standard properties, without vendor codes: with them, libgphoto2 would treat this Canon differently."""
+        """The standard properties. With Canon's own properties here, libgphoto2 would treat the camera differently."""
         return [
             Property(0xD402, datasets.STRING, self._body.identity.model),
             Property(0xD407, datasets.UINT32, 1),
             Property(0xD406, datasets.STRING, "Unknown Initiator", writable=True),
-            # A real 550D has a flag here. The simulator has a range instead, so that tests have a range widget. It has
-            # 200 steps, because libgphoto2 makes a menu of a range with fewer than 128 steps.
+            # On a real 550D, this property is a flag. Here it is a range, so that tests have a range widget. It has 200
+            # steps, because libgphoto2 shows a range with fewer than 128 steps as a menu.
             Property(0xD303, datasets.UINT8, 1, writable=True, bounds=(0, 200, 1)),
             Property(0x5001, datasets.UINT8, self._body.battery, choices=tuple(props.BATTERY_VALUES)),
         ]

@@ -31,7 +31,7 @@ def value_changed(code: int, packed: bytes) -> bytes:
 
 
 def choices_changed(code: int, packed: Sequence[bytes]) -> bytes:
-    """The record for new choices of a property. Send it after a value, so that the driver knows the property."""
+    """The record for new choices of a property. Send `value_changed` first, so that the driver knows the property."""
     return _record(CHOICES_CHANGED, struct.pack("<III", code, 3, len(packed)) + b"".join(packed))
 
 
@@ -58,10 +58,11 @@ def transfer_request(stored: StoredFile) -> bytes:
 
 
 def focus_info(selected: Sequence[int]) -> bytes:
-    """The record for the focus points (of 9) that are in focus; none if the autofocus failed.
+    """The record that says which of the 9 focus points are in focus. ``selected`` is empty if the autofocus failed.
 
-    Layout: u32 size, u16 size - 4, u16 version, u16 points, u16 points in use, four u16 picture sizes, then
-    for all points u16 heights, widths, offsets x, offsets y, and a bit for each point that is in focus.
+    Layout: u32 size, u16 size - 4, u16 version, u16 points, u16 points in use, u16 width and height of the picture
+    (twice). Then there are four arrays with one 16-bit number per point: heights, widths, offsets x, offsets y. Then
+    there is one bit per point, which is 1 if the point is in focus.
     """
     points = _FOCUS_POINTS
     offsets = [300 * (index - points // 2) for index in range(points)]

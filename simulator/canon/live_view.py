@@ -13,11 +13,11 @@ def live_view_reply(frame: Sequence[bytes], variety: str | None) -> bytes:
 
     What libgphoto2 2.5.34 does with malformed blobs (library.c, camera_capture_preview):
 
-    - ``zero_length``, a blob with length 0, and ``too_long``, a picture longer than the reply: libgphoto2
+    - ``zero_length`` (the length of the blob is 0) and ``too_long`` (the length exceeds the reply): libgphoto2
       reads the blob again and again, in an endless loop with 100 % CPU.
-    - ``truncated``, the first half of a picture, and ``short``, 56 bytes of a picture: libgphoto2
+    - ``truncated`` (only the first half of a picture) and ``short`` (only the first 56 bytes of a picture): libgphoto2
       delivers these bytes unchanged.
-    - ``no_picture``, a blob of another type: libgphoto2 returns -1.
+    - ``no_picture`` (the type of the blob is not a picture): libgphoto2 returns -1.
     """
     picture = b"".join(frame)
     size = len(picture) + 8

@@ -1,6 +1,7 @@
 """The settings of a Canon EOS 550D: codes, data types, choices and factory values.
 
-Codes and values: libgphoto2's ptp.h and config.c, and its record of a real 550D (cameras/canon-eos550d.txt).
+Sources of the codes and values: ptp.h and config.c of libgphoto2, and the file in libgphoto2 that lists the properties
+of a real 550D (cameras/canon-eos550d.txt).
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ SETTINGS: dict[int, Setting] = {
 
 
 def fixed_by_mode(mode: Value) -> frozenset[int]:
-    """The settings without choices in an exposure mode, because the body chooses their values."""
+    """The settings that have no choices in this exposure mode, because the body chooses their values."""
     return {
         3: frozenset[int](),
         1: frozenset({APERTURE}),

@@ -26,7 +26,7 @@ _AUTO_ISO = 400
 
 
 class CanonSettings(BodySettings):
-    """The settings of a Canon EOS. The body emits an event for each change, also for changes by the host."""
+    """The settings of a Canon EOS. The body emits an event for each change, even if the host has made the change."""
 
     def __init__(self, body: Body) -> None:
         """Start with the factory settings."""
@@ -43,7 +43,7 @@ class CanonSettings(BodySettings):
         super().__init__(body, SETTINGS, computed, dials=(props.CAMERA_TIME,))
 
     def reset(self) -> None:
-        """Return to the factory settings, with nothing vetoed and live view off."""
+        """Return to the factory settings. No property is vetoed, and live view is off."""
         super().reset()
         self._body.switch_live_view(False)
         self._announce_all()
@@ -97,7 +97,7 @@ class CanonSettings(BodySettings):
         return props.as_fraction(self.label(code))
 
     def _choices(self, setting: Setting) -> list[Value]:
-        """What the host may set now: only the current value if the exposure mode determines it."""
+        """The values that the host may set now. If the exposure mode fixes the setting, only the current value."""
         if setting.code in props.fixed_by_mode(self._values[props.EXPOSURE_MODE]):
             return [self.value(setting.code)]
         return list(setting.choices.values())

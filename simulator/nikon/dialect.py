@@ -1,7 +1,7 @@
 """A Nikon D7100: its identity and its operations.
 
-Source of the codes: libgphoto2's ptp.h. The steps of a shot and of live view are as library.c (camera_nikon_capture,
-camera_capture_preview) expects them.
+Source of the codes: ptp.h of libgphoto2. The steps of a shot and of live view are those that library.c of libgphoto2
+expects (functions camera_nikon_capture and camera_capture_preview).
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class NikonDslr(StandardDialect[NikonSettings]):
 
     async def _get_object(self, request: Request) -> Reply:
         reply = await super()._get_object(request)
-        # A D750 does the same: the delete operation that follows does not find the object (libgphoto2 issue 22).
+        # Like a D750, delete a picture in RAM after the host has read it. The delete operation that the host then sends
+        # does not find the object (libgphoto2 issue 22).
         self._drop_from_ram(request.parameter(0))
         return reply
 
@@ -164,7 +165,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         return self._body.exposing or time.monotonic() < self._busy_until
 
     async def _device_ready(self, request: Request) -> Reply:
-        """Reply that the body is busy, or the result of the last operation that took time."""
+        """Reply that the body is busy, or reply with the result of the last long operation."""
         if self._busy:
             return Reply(ResponseCode.DEVICE_BUSY)
         outcome, self._outcome = self._outcome, ResponseCode.OK
@@ -239,7 +240,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         self.settings.emit(events.OBJECT_ADDED, stored.handle)
 
     def picture_in_ram(self, stored: StoredFile) -> None:
-        """Emit that a picture waits in RAM for the host, but for now only for the first picture of a shot."""
+        """Emit that the first picture of a shot waits in RAM for the host. `_drop_from_ram` emits the next pictures."""
         if sum(one.shot == stored.shot for one in self._body.ram.values()) == 1:
             self.settings.emit(events.ADDED_IN_RAM, stored.handle)
 
@@ -260,7 +261,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         self.settings.emit(events.PROPERTY_CHANGED, props.BATTERY)
 
     def card_changed(self) -> None:
-        """Emit the number of shots that fit on the card."""
+        """Emit that the free space of the card and the number of shots that fit on it have changed."""
         self.settings.emit(events.STORAGE_CHANGED, props.LAYOUT.storage)
         self.settings.emit(events.PROPERTY_CHANGED, props.SHOTS_LEFT)
 

@@ -1,4 +1,7 @@
-"""The events of a Nikon, which the host reads with operation 0x90C7: u16 count, then u16 code and u32 parameter."""
+"""The events of a Nikon, which the host reads with operation 0x90C7.
+
+Layout: u16 count, then a u16 code and a u32 parameter for each event.
+"""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ HEADER_SIZE = 384
 
 
 def live_view_reply(frame: Sequence[bytes], size: tuple[int, int], variety: str | None) -> bytes:
-    """A header and ``frame`` of ``size`` pixels, or a malformed reply of that ``variety``.
+    """A header and ``frame``, or a malformed reply of the kind ``variety``. ``size``: the size of the frame in pixels.
 
-    The header begins with the size of the picture and of the whole scene in pixels, big-endian; the rest (focus
-    areas, level) is zero here. libgphoto2 2.5.34 (library.c, camera_capture_preview) reads no length: it searches
-    for the start and the end of a picture. So ``too_long`` has no effect. The others make libgphoto2 return
-    -1: ``zero_length`` (an empty reply), ``no_picture``, ``truncated`` (the first half of a picture) and ``short``
-    (56 bytes of a picture).
+    The header begins with the size of the picture and the size of the whole scene, both in pixels and big-endian. The
+    rest of the header (focus areas, level) is zero here. libgphoto2 2.5.34 (library.c, camera_capture_preview) does not
+    use a length: it searches for the start and the end of a picture. Therefore ``too_long`` has no effect. The other
+    varieties make libgphoto2 return -1: ``zero_length`` (an empty reply), ``no_picture`` (zeros instead of a picture),
+    ``truncated`` (only the first half of a picture) and ``short`` (only the first 56 bytes of a picture).
     """
     picture = b"".join(frame)
     width, height = size

@@ -1,7 +1,8 @@
 """The settings of a Nikon D7100: codes, types, choices and factory values.
 
-Codes and values: libgphoto2's ptp.h and config.c, and its record of a real D7100 (cameras/nikon-d7100.txt).
-The labels are libgphoto2's. Over PTP/IP, libgphoto2 uses its first Nikon table that has the property, for all models.
+Sources of the codes and values: ptp.h and config.c of libgphoto2, and the file in libgphoto2 that lists the properties
+of a real D7100 (cameras/nikon-d7100.txt). The labels are those of libgphoto2. Over PTP/IP, libgphoto2 does not use the
+table of the model: for all models, it uses the first of its Nikon tables that has the property.
 """
 
 from __future__ import annotations
@@ -79,12 +80,12 @@ _SHUTTER_SPEEDS: dict[str, Value] = {
 
 
 def exposure_time(speed: int) -> int:
-    """The exposure time (0x500D, in 0.1 ms) of a shutter speed (0xD100, two 16-bit numbers: a fraction)."""
+    """The exposure time (0x500D, in units of 0.1 ms) of a shutter speed (0xD100; see `as_fraction`)."""
     return int(10000 * as_fraction(speed))
 
 
 def as_fraction(speed: int) -> Fraction:
-    """A shutter speed in seconds."""
+    """A shutter speed in seconds. The upper 16 bits are the numerator, the lower 16 bits are the denominator."""
     return Fraction(speed >> 16, speed & 0xFFFF)
 
 
@@ -97,7 +98,7 @@ _TIMES: dict[str, Value] = {f"{value / 10000:.4f}s": value for value in sorted(E
 
 
 def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
-    """All settings by code; ``sizes``: the pixels of a still, ``WIDTHxHEIGHT``, largest first."""
+    """All settings by code. ``sizes``: the sizes of a still in pixels, as ``WIDTHxHEIGHT``, largest first."""
     battery: dict[str, Value] = {f"{level}%": level for level in (100, 75, 50, 25, 0)}
     found = (
         Setting(BATTERY, "batterylevel", UINT8, 100, battery, False, (0, 100, 1)),

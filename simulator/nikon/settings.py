@@ -24,7 +24,7 @@ _WITH_RAW = range(4, 8)
 
 
 class NikonSettings(BodySettings):
-    """The settings of a Nikon. The body emits an event for each change, but not for a property that the host set."""
+    """The settings of a Nikon. The body emits an event for each changed property, unless the host has set it."""
 
     def __init__(self, body: Body) -> None:
         """Start with the factory settings."""
@@ -44,7 +44,7 @@ class NikonSettings(BodySettings):
         super().__init__(body, props.settings_of(list(self._scales)), computed, dials)
 
     def reset(self) -> None:
-        """Return to the factory settings, with nothing vetoed."""
+        """Return to the factory settings. No property is vetoed."""
         super().reset()
         self.control_mode = 0
         for code in self._settings:
@@ -107,7 +107,7 @@ class NikonSettings(BodySettings):
     # Changes
 
     def _writable(self, setting: Setting) -> bool:
-        """Whether the host may set a property now. The mode dial decides; PC mode lets the host set the dial."""
+        """Whether the host may set a property now. This depends on the mode dial, which the host may set in PC mode."""
         program = self.number(props.EXPOSURE_PROGRAM)
         if setting.code == props.EXPOSURE_PROGRAM:
             return self.control_mode == 1
@@ -129,7 +129,7 @@ class NikonSettings(BodySettings):
                 self.emit(events.PROPERTY_CHANGED, code)
 
     def _changed_by(self, code: int, value: Value) -> set[int]:
-        """Store a value; returns the properties that changed with it."""
+        """Store the value of a property. Returns the codes of all properties that have changed."""
         if code == props.DATE_TIME:
             self._body.clock_offset = (_seconds(str(value)) or 0.0) - time.time()
             return {code}

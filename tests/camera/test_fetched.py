@@ -1,4 +1,4 @@
-"""The cache of fetched files: lookup, eviction by age and size, and unique names for the only copies of files."""
+"""The cache of fetched files: lookup, eviction by age and size, unique names for files that are only in the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from camera.photos.downloads import FetchedFile, FileCache
 
 
 def file(path: str, size: int = 10, mark: bytes = b"x") -> FetchedFile:
-    """A file whose first byte is `mark`. The other bytes are a hole, which uses no memory."""
+    """A file that begins with the bytes `mark`. The rest of the file is a hole, which uses no memory."""
     fd = os.memfd_create("test")
     os.write(fd, mark)
     os.truncate(fd, size)

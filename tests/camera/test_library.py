@@ -1,4 +1,4 @@
-"""The warning about a libgphoto2 version with known bugs is logged only one time."""
+"""The warning about a libgphoto2 version with known bugs is logged only once."""
 
 from __future__ import annotations
 

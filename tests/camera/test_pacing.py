@@ -31,7 +31,7 @@ class Viewer:
 
 
 class Switch:
-    """The function that switches live view of a camera. Records the requested rates, or raises `error` if one is set."""
+    """Switches live view of a camera. Records the requested frame rates, or raises `error` if it is not None."""
 
     def __init__(self) -> None:
         self.rates: list[float | None] = []
@@ -45,7 +45,7 @@ class Switch:
 
 
 async def reply_at_once() -> None:
-    """A client that reads its reply without delay."""
+    """Sends the reply to a client that reads it without delay."""
 
 
 @pytest.fixture

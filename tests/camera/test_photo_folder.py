@@ -23,7 +23,7 @@ NewSaver = Callable[..., PhotoSaver]
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """The photo folder, which exists."""
+    """The photo folder. It already exists."""
     (tmp_path / "photos").mkdir()
     return tmp_path / "photos"
 
@@ -35,7 +35,7 @@ def saver(photos: Path) -> PhotoSaver:
 
 
 def picture(content: bytes, size: int | None = None) -> FetchedFile:
-    """A fetched picture; `size` is the size that the camera reported, if it is another one."""
+    """A fetched picture. `size` is the size that the camera reported, if it differs from the size of `content`."""
     descriptor = os.memfd_create("picture")
     os.write(descriptor, content)
     return FetchedFile(descriptor, "/DCIM/1.JPG", len(content) if size is None else size, "image/jpeg")
@@ -88,7 +88,7 @@ async def test_two_shots_at_once_with_one_name_get_two_names(saver: PhotoSaver, 
     first, second = await name_of_next(saver, "guest.jpg"), await name_of_next(saver, "guest.jpg")
     assert (first, second) == ("guest", "guest-2")
     saver.release(first)
-    assert await name_of_next(saver, "guest.jpg") == "guest"  # no file has it
+    assert await name_of_next(saver, "guest.jpg") == "guest"  # no file was saved with this name
 
 
 async def test_without_a_free_name_the_shot_is_reported_as_not_saved(

@@ -1,4 +1,4 @@
-"""Verbs and messages of a camera process: each end decodes the messages of the other, and rejects invalid ones."""
+"""Verbs and messages of a camera process: each end decodes the messages of the other end, and rejects invalid ones."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ async def cameras(bus: Bus) -> AsyncIterator[tuple[Registry, list[CameraEvent]]]
 
 
 async def reply_at_once() -> None:
-    """A viewer that reads its reply without delay."""
+    """Sends the reply to a viewer that reads it without delay."""
 
 
 @pytest.mark.parametrize("serial", ["000SIM0000001", None])
@@ -138,7 +138,7 @@ async def test_a_camera_with_another_serial_is_another_camera(
 
 @pytest.fixture(scope="module")
 def two_cameras() -> Iterator[tuple[list[str], list[str]]]:
-    """The ports of two cameras, and the ports of two other cameras that have the same serial numbers."""
+    """The ports of two cameras, and the ports where the same cameras (the same serial numbers) appear later."""
     with SimulatorProcess("--cameras", "2", *QUICK) as before, SimulatorProcess("--cameras", "2", *QUICK) as after:
         yield [camera.address for camera in before.cameras], [camera.address for camera in after.cameras]
 

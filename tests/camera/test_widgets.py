@@ -114,7 +114,7 @@ def test_a_group_of_widgets_has_no_value(kind: WidgetType) -> None:
         (item("text", value="20301224T180003"), "hello", False),
         (item("date", value=1_900_000_003), 1_900_000_000, True), (item("date", value=1_900_000_999), 1_900_000_000, False),
         (item("date", value=1_899_996_401), 1_900_000_000, True),  # differs by the hour of daylight saving time
-        (item("date", value=1_800_000_001), 1_800_003_600, False),  # the difference is one hour, but the clock did not change
+        (item("date", value=1_800_000_001), 1_800_003_600, False),  # the difference is one hour, but the clock was not set
     ],
 )  # fmt: skip
 def test_a_value_read_back_is_compared_by_its_type(after: ConfigItem, value: str | float, expected: bool) -> None:
