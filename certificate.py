@@ -34,7 +34,7 @@ _COMMON_NAME_LENGTH = 64  # limit of X.509
 
 
 def run(folder: Path) -> int:
-    """Create the certificate and print the settings for it; the exit code is 1 on failure."""
+    """Create the certificate and print the settings for it. Returns the exit code: 0, or 1 after a failure."""
     try:
         covered = make(folder)
     except (OSError, subprocess.SubprocessError) as error:
@@ -48,7 +48,10 @@ def run(folder: Path) -> int:
 
 
 def make(folder: Path) -> list[str]:
-    """Create a certificate and its key, readable only by this user; returns the covered names and addresses.
+    """Create a certificate and its key. Only this user can read the key.
+
+    Returns:
+        The names and addresses that the certificate covers.
 
     Raises:
         FileExistsError: one of the files exists; nothing is overwritten.

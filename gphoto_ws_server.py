@@ -92,7 +92,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _raise_descriptor_limit() -> None:
-    """Raise the limit of file descriptors, so that cameras and pictures get descriptors even if there are many clients."""
+    """Raise the limit of file descriptors, so that many clients do not use up those for cameras and pictures."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft < most:
@@ -110,14 +110,17 @@ def _console(host: str, port: int, secure: bool) -> str:
 
 
 def _reason(error: OSError) -> str:
-    """The reason why the server cannot listen, without the library's text around it."""
+    """The reason why the server cannot listen: only the text of the operating system, without the text of asyncio."""
     if error.errno is None or error.errno < 0:  # the host name cannot be resolved
         return str(error.strerror or error)
     return os.strerror(error.errno)
 
 
 def _reload(certificates: Certificates | None) -> None:
-    """Handle SIGHUP: load the certificate again. By default, SIGHUP would end the server without releasing the cameras."""
+    """Handle SIGHUP: load the certificate again.
+
+    Without this handler, SIGHUP would end the server before the cameras are released.
+    """
     if certificates is None:
         _log.info("SIGHUP: there is no certificate to reload. Other settings need a restart.")
         return
@@ -130,7 +133,7 @@ def _reload(certificates: Certificates | None) -> None:
 
 
 async def _check_photo_folder(photos: PhotoSaver) -> None:
-    """Warn if pictures cannot be saved, and remove partial files of a killed server."""
+    """Warn if pictures cannot be saved, and remove incomplete files that a killed server has left."""
     try:
         swept = await photos.prepare()
     except FolderNotWritable as error:

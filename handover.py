@@ -1,4 +1,4 @@
-"""Runs calls that can hang, such as calls that use a disk, in threads. The calling task waits until a deadline."""
+"""Runs calls in threads, because they can hang, for example on a disk. The calling task waits until a deadline."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TypeVar
 
 R = TypeVar("R")
 Work = Callable[[], None]
-# Runs work in a thread, and returns at once.
+# Runs work in a thread, and returns without waiting for the work.
 Start = Callable[[Work], None]
 
 
 class Call:
-    """A call in progress, for the function that runs in the thread.
+    """A call in progress. The function that runs in the thread gets this object as its argument.
 
     Attributes:
         abandoned: whether the caller no longer waits. If so, the function should change nothing more.
@@ -28,7 +28,7 @@ class Call:
         self._progress_at = clock()
 
     def progress(self) -> None:
-        """Extend the deadline: it counts from now."""
+        """Restart the deadline: it counts from now."""
         self._progress_at = self._clock()
 
     def idle_s(self) -> float:
@@ -115,7 +115,7 @@ def new_threads(name: str) -> Start:
 
 
 class OneThread:
-    """A daemon thread that does its work in order. It starts with the first work."""
+    """A daemon thread that does its work in order. The thread starts when the first work arrives."""
 
     def __init__(self, name: str) -> None:
         self._work: SimpleQueue[Work | None] = SimpleQueue()

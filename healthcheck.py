@@ -1,4 +1,4 @@
-"""Checks the server with these settings, for Docker's HEALTHCHECK. The exit code is 0 if /health reports a camera."""
+"""Asks the running server for /health, for Docker's HEALTHCHECK. The exit code is 0 if a camera is open."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
     """The status and body of GET /health.
 
     Args:
-        settings: the server's address.
-        token: requests details. If the settings contain a certificate, the server's certificate is checked before the
-            token is sent.
+        settings: the settings of the server, with its address.
+        token: if it is given, the response contains details. If the settings name a certificate, the token is sent only
+            to a server that has this certificate.
 
     Raises:
         OSError, http.client.HTTPException: there is no response, or the response is not HTTP.
@@ -61,7 +61,7 @@ def ask(settings: Settings, token: str = "") -> tuple[int, str]:
 
 
 def _reachable(host: str) -> str:
-    """The address under which a server on this machine with this setting can be reached."""
+    """The address to which a program on this machine connects if the server listens on `host`."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

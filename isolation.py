@@ -32,7 +32,7 @@ def isolate(secret: str, *, debuggable: bool) -> None:
 
 
 def report() -> None:
-    """Log whether camera processes are confined, which needs a newer kernel."""
+    """Log whether camera processes are confined by Landlock, which older kernels do not have."""
     if version := kernel.landlock_version():
         _log.info("Camera processes are confined by Landlock (version %d)", version)
     else:

@@ -18,7 +18,7 @@ _HOSTS = Path("/etc/hosts")
 
 
 def names() -> list[str]:
-    """The names of this machine: the host name in full and short, and further names of the machine.
+    """The names of this machine: the full host name, the short host name, and further names.
 
     The further names come from /etc/hosts, from the domains of the network, and from multicast DNS (.local).
     """

@@ -1,4 +1,4 @@
-"""The verbs of a camera process, declared once for both ends of the channel, and all messages of the channel.
+"""The verbs of a camera process and the messages of its channel, declared once for both ends of the channel.
 
 The server calls the methods of `RemoteCamera`. In the process, a function with the same parameters serves each verb. No
 other module knows the format of the messages.
@@ -29,7 +29,7 @@ R = TypeVar("R")
 Method = Callable[Concatenate["RemoteCamera", P], Coroutine[Any, Any, R]]
 Json = dict[str, Any]
 
-# Called when a job makes progress, with the number of seconds by which the job extends its deadline.
+# Called when a job makes progress. The deadline of the job restarts and becomes longer by this number of seconds.
 OnProgress = Callable[[float], None]
 
 FromCamera = Frame | FileAdded | ConfigChanged | Learned | LiveViewEnded
@@ -41,7 +41,7 @@ def ignore_progress(needs_s: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of a file on the camera, in anonymous memory. The receiver must close the descriptor."""
+    """The content of a file on the camera. It is in anonymous memory, and the receiver must close `descriptor`."""
 
     file: CapturedFile
     sha256: str | None
@@ -50,7 +50,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class FolderNames:
-    """The names of the folders and of the files in a folder."""
+    """The names of the subfolders and files of a folder."""
 
     folders: list[str]
     files: list[str]
@@ -58,7 +58,7 @@ class FolderNames:
 
 @dataclass(frozen=True, slots=True)
 class FolderContent:
-    """The names of the folders in a folder, and the files in it."""
+    """The content of a folder: the names of its subfolders, and its files."""
 
     folders: list[str]
     files: list[CapturedFile]
@@ -69,10 +69,10 @@ class Verb:
 
     Attributes:
         name: the name of the method.
-        deadline_s: the longest time without progress; after that the process is killed.
-        again: errors after which the call is repeated once, if the process was lost.
-        fires: whether it releases the shutter. If the process is lost after a progress message of such a call, the
-            outcome of the shot is unknown.
+        deadline_s: the longest time without progress, in seconds. After that, the process is killed.
+        again: errors after which the call is repeated once, but only if the process was lost.
+        fires: whether the verb releases the shutter. Such a call sends a progress message just before the release. If
+            the process is lost after this message, the outcome of the shot is unknown.
     """
 
     def __init__(self, method: Callable[..., Any], deadline_s: float, again: tuple[type[CameraError], ...]) -> None:
@@ -112,10 +112,10 @@ class Verb:
         return Message({"job": job, "result": codec(self._result).encode(result)})
 
     def result(self, message: Message) -> Any:
-        """The function's result.
+        """The result of the function, read from its reply.
 
         Raises:
-            CameraError: the function has raised this error.
+            CameraError: the error that the function raised.
         """
         if (failure := message.header.get("error")) is not None:
             raise decode_error(failure)
@@ -130,7 +130,7 @@ class Verb:
 _CONTENT = codec(Content)
 _VERBS: dict[str, Verb] = {}
 
-# For verbs that only read. They change nothing, so a call may be repeated in the process that replaces a lost process.
+# For verbs that only read. They change nothing, so if the process was lost, a call may be repeated in the new process.
 _LOST = (CameraDisconnected,)
 
 
@@ -181,17 +181,17 @@ class RemoteCamera:
 
     @verb(10.0)
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
-        """Change a setting; returns it as read back.
+        """Change a setting. Returns the setting, read back from the camera after the change.
 
         Raises ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported.
         """
 
-    @verb(45.0)  # plus the exposure
+    @verb(45.0)  # plus the exposure time, which `on_progress` adds
     async def capture(self, on_progress: OnProgress) -> list[CapturedFile]:
         """Release the shutter once; returns all files of the shot.
 
         Args:
-            on_progress: called with the exposure in seconds, just before the shutter may be released.
+            on_progress: called with the exposure time in seconds. From this call on, the shutter may open.
 
         Raises:
             CaptureUnknown: the shutter may have been released, but no file was seen.
@@ -212,7 +212,7 @@ class RemoteCamera:
     async def stop_live_view(self) -> None:
         """Stop sending frames, and switch live view off on the camera."""
 
-    @verb(15.0, again=(*_LOST, CameraIO))  # the longest time in which no data arrives
+    @verb(15.0, again=(*_LOST, CameraIO))  # the longest time without new data
     async def fetch(
         self, path: str, orientation: Orientation, digest: bool, on_progress: OnProgress = ignore_progress
     ) -> Content:
@@ -226,10 +226,10 @@ class RemoteCamera:
     async def list_files(self, folder: str) -> FolderContent:
         """The content of a folder, with file sizes. Raises FileNotFound, InvalidPath."""
 
-    # A shorter deadline, because a card is read folder by folder in the background while clients wait for the camera.
+    # A card is read folder by folder in the background. The deadline is short, because clients wait meanwhile.
     @verb(15.0)
     async def list_names(self, folder: str) -> FolderNames:
-        """The content of a folder without file sizes, which makes it faster. Raises FileNotFound."""
+        """The names in a folder. Faster than `list_files`, because no file sizes are read. Raises FileNotFound."""
 
     @verb(30.0)
     async def delete_file(self, path: str) -> None:
@@ -273,7 +273,7 @@ Served = tuple[Verb, Callable[..., Any]]
 
 
 def serve(method: Method[P, R], function: Callable[P, R]) -> Served:
-    """Connect a verb with the function that serves it, which has the same parameters and result."""
+    """Connect a verb with the function that serves it. Both have the same parameters and the same result."""
     return verb_of(method), function
 
 
@@ -286,7 +286,7 @@ class JobTable:
             raise NotImplementedError(f"no function serves {', '.join(missing)}")
 
     def job_of(self, message: Message) -> Job | None:
-        """The requested job; None if the camera should be closed."""
+        """The job that a message requests; None if the message asks to close the camera."""
         header = message.header
         if "close" in header:
             return None
@@ -319,7 +319,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job makes progress and extends its deadline by this many seconds."""
+    """A job makes progress. Its deadline restarts and becomes longer by `needs_s` seconds."""
 
     job: int
     needs_s: float
@@ -327,7 +327,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a job; `Verb.result` reads the result. If `lost` is set, the camera is lost as well."""
+    """The reply to a job (see `Verb.result`). If `lost` is set, the job failed because the camera was lost."""
 
     job: int
     message: Message

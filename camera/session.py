@@ -40,7 +40,7 @@ from camera.values import WantedValue
 
 _log = logging.getLogger("camera.session")
 
-# Longest time at shutdown for restoring the ISO, in seconds.
+# The longest time for restoring the ISO when the session stops, in seconds.
 _LAST_ISO_S = 1.0
 _CLEAN_UP_EVERY_S = 15.0
 
@@ -52,9 +52,10 @@ class Status:
     Attributes:
         port: the current port.
         name: libgphoto2's name of the model; it never changes.
-        identity: as the camera reports it; None until it was first opened.
-        can: its capabilities: the claims of the driver, corrected by the results of attempts.
-        state, connected: its state, and whether it is open and answers.
+        identity: the identity that the camera reports; None until the camera was first opened.
+        can: its capabilities. The claims of the driver are corrected by the results of earlier operations.
+        state: its state.
+        connected: whether it is open and answers.
         viewers: number of its live-view viewers.
         file_count: number of files on its card; None until they were counted.
         attempts: number of failed attempts to open it since it was last open.
@@ -80,7 +81,7 @@ class Status:
 
     @property
     def model(self) -> str | None:
-        """The model as the camera reports it; None until it was opened."""
+        """The model as the camera reports it; None until the camera was first opened."""
         return self.identity.model if self.identity is not None else None
 
     @property
@@ -90,7 +91,7 @@ class Status:
 
     @property
     def title(self) -> str:
-        """The model for people: as the camera reports it; libgphoto2's name until the camera was first opened."""
+        """The name of the model for people: from the camera, or libgphoto2's name until the camera was first opened."""
         return self.model or self.name
 
 
@@ -124,7 +125,8 @@ class Session:
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
         self.photos = Photos(options.photos, self._iso, self.exclusive, self._owner, self._from_photos)
         self._upkeep = Upkeep(options, self.exclusive, self._idle_process, self._emit_here)
-        # By model. Kept when the process is replaced, because the driver makes the same wrong claims in the new one.
+        # The corrected capabilities of each model. They are kept when the process is replaced, because in a new process
+        # the driver makes the same wrong claims.
         self._learned: dict[str, dict[str, bool]] = {}
         self._emit = emit
         self._lock = asyncio.Lock()
@@ -176,13 +178,13 @@ class Session:
         await self.reconnect.stop()
 
     async def drain(self) -> None:
-        """Wait for the job in progress and for all jobs that wait already."""
+        """Wait until the job in progress and all jobs that already wait have ended."""
         async with self._lock:
             return
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[RemoteCamera]:
-        """Exclusive access to the camera, in the order of requests.
+        """Exclusive access to the camera. Callers get it in the order of their requests.
 
         The yielded camera stays usable if its process is lost and replaced.
 
@@ -194,7 +196,7 @@ class Session:
             yield RemoteCamera(self.reconnect.call, self.reconnect.renew)
 
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
-        """Change a setting permanently; returns it as read back.
+        """Change a setting permanently. Returns the setting, read back from the camera after the change.
 
         Raises:
             ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported: the setting was not changed.
@@ -302,7 +304,8 @@ class Session:
     async def _resume(self) -> None:
         """Continue after the camera was opened: restart streams, restore the ISO, read the card."""
         await self.live.resume()
-        await self.photos.restore_settings()  # before _end_preview: the ISO before a shot may be that of live view
+        # First the settings of interrupted shots: they may contain the ISO of live view, which _end_preview replaces.
+        await self.photos.restore_settings()
         await self._end_preview()
         await self.photos.read_card()
 

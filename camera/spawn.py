@@ -1,4 +1,4 @@
-"""Starts processes: a camera process with its channel, and short helpers."""
+"""Starts processes: camera processes with their channels, and short helper processes."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(16 * 2**20), "MALLOC_MMAP_THRESHOLD_": 
 def environment() -> dict[str, str]:
     """The environment variables of camera processes and helpers.
 
-    The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. This
-    variable names a folder that does not exist, so that cameras do not change each other's settings.
+    The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. Here,
+    XDG_CONFIG_HOME names a folder that does not exist, so that cameras do not change each other's settings.
     """
     passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**passed, **_MALLOC, "PYTHONPATH": str(_ROOT), "XDG_CONFIG_HOME": "/nonexistent/gphoto-ws"}
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process that is still running; returns when it has ended, or when it cannot be killed.
+    """Kill a process if it still runs. Returns when the process has ended, or after 5 s if it cannot be killed.
 
-    Uses os.kill, because `Process.kill` polls the process first, and asyncio would then not get the exit status.
+    Uses os.kill. `Process.kill` polls the process first: the poll takes the exit status, so asyncio would not get it.
     """
     if process.returncode is None:
         with suppress(ProcessLookupError):
@@ -59,14 +59,14 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Exit code of a helper (None if it was killed at its deadline) and its output."""
+    """The exit code of a helper process, and its stdout. `code` is None if the process was killed at its deadline."""
 
     code: int | None
     output: bytes
 
 
 async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
-    """Run a module of this project in its own process, which is killed at the deadline.
+    """Run a module of this project in a separate process. The process is killed after `deadline_s` seconds.
 
     Raises:
         OSError: the process could not be started (not enough descriptors, memory or processes). This is temporary.
@@ -88,7 +88,7 @@ async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
 
 @dataclass(frozen=True, slots=True)
 class ProcessOptions:
-    """Options of a camera process: port, model in libgphoto2, and capture target ("" keeps the camera's setting)."""
+    """The options of a camera process. `model` is libgphoto2's name; `capture_target` "" keeps the camera's setting."""
 
     port: str
     model: str
@@ -96,12 +96,12 @@ class ProcessOptions:
 
 
 class WorkerProcess(ABC):
-    """A camera process and the channel to it, as `CameraProcess` uses them. The simulation has its own implementation."""
+    """A camera process and the channel to it, for `CameraProcess`. The simulation has its own implementation."""
 
     @property
     @abstractmethod
     def pid(self) -> int | None:
-        """The process id while the process runs."""
+        """The process id; None if the process does not run."""
 
     @abstractmethod
     async def start(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:

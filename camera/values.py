@@ -1,7 +1,7 @@
 """Converts a value to the type of a configuration widget and checks it before the camera gets it.
 
-libgphoto2 does not check values. The camera rejects an invalid value with error -1 or ignores it, or the value makes
-the widget unusable. This module works with `ConfigItem`, without gphoto2.
+libgphoto2 does not check values. An invalid value has one of three effects: the camera rejects it with error -1, the
+camera ignores it, or the widget becomes unusable. This module uses `ConfigItem` and does not import gphoto2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from camera.errors import ConfigReadonly, InvalidValue, NotSupported, ValueVetoe
 from camera.escapes import unescaped
 from camera.model import ConfigItem, ConfigValue
 
-# Different names that camera makers use for the same value (of capturetarget).
+# Names that different camera makers use for the same value of capturetarget.
 _SAME_VALUES: tuple[frozenset[str], ...] = (
     frozenset(("memory card", "card")),
     frozenset(("internal ram", "sdram", "ram")),
@@ -29,7 +29,8 @@ _NO = ("0", "false", "off", "no")
 _STEP_TOLERANCE = 0.02
 # DATE widgets contain a time_t; the oldest cameras support up to 2**31 - 1.
 _LAST_SECOND = 2**31 - 1
-# With a slow camera or connection, a clock is read back some seconds after it was set.
+# Accepted differences, in seconds, between a clock that was set and the clock that is read back: the delay of a slow
+# camera or connection, and summer time.
 _CLOCK_S, _SUMMER_TIME_S = 10, 3600
 _PTP_DATE = "%Y%m%dT%H%M%S"  # ISO 15740, 5.3.5.3
 
@@ -46,7 +47,7 @@ def same_value(one: str, other: str) -> bool:
 
 
 def convert(item: ConfigItem, wanted: WantedValue) -> str | int | float | None:
-    """Convert a value to the widget's own type; None for a button.
+    """Convert a value to the widget's own type. Returns None for a button.
 
     Raises:
         ConfigReadonly: the camera does not allow a change now.
@@ -110,7 +111,7 @@ def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
     read_back, wanted = _normalized(str(after or "")), _normalized(str(value))
     if read_back == wanted or (_number(read_back) is not None and _number(read_back) == _number(wanted)):
         return True
-    try:  # for two times, a small difference is accepted, because the camera's clock runs on
+    try:  # if both texts are times, a small difference is accepted, because the camera's clock is running
         off = datetime.strptime(read_back[:15], _PTP_DATE) - datetime.strptime(wanted[:15], _PTP_DATE)
     except ValueError:
         return False
@@ -118,12 +119,12 @@ def _text_accepted(after: ConfigValue, value: ConfigValue) -> bool:
 
 
 def _normalized(text: str) -> str:
-    """The text without the differences that cameras introduce: padding and capital letters."""
+    """The text in a form for comparison: padding is removed, and all letters are upper case."""
     return " ".join(text.replace("\0", " ").split()).upper()
 
 
 def vetoed(after: ConfigItem) -> ValueVetoed:
-    """The error for a setting that has another value after it was written, although the camera reported no error."""
+    """The error for a setting that does not have the written value, although the camera reported no error."""
     free = after.type in ("text", "date")
     why = "It does not accept this value." if free else "It may depend on the mode dial or the lens."
     return ValueVetoed(

@@ -1,1 +1,1 @@
-"""Finds problems of this machine, its settings and its cameras, each with a command that solves it."""
+"""Finds problems of this machine, the settings and the cameras, and shows what solves each problem."""

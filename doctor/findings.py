@@ -14,9 +14,9 @@ class Finding:
     """One finding of the report.
 
     Attributes:
-        level: "problem" if the server or a camera does not work, "note" for possible later problems.
+        level: "problem" if the server or a camera does not work, "note" for a possible later problem, otherwise "ok".
         words: what was found.
-        fix: one command, or one action.
+        fix: the command or the action that solves the problem; may be empty.
     """
 
     level: Level

@@ -44,7 +44,7 @@ def port(host: str, number: int) -> Finding:
 
 
 def volume_monitors() -> list[Finding]:
-    """Running desktop programs that claim every connected camera."""
+    """A finding for each running desktop program that claims every connected camera."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -64,7 +64,7 @@ def folders(photos: Path, state: Path) -> list[Finding]:
     photos = photos.absolute()
     try:
         PhotoFolder(photos, "{original}").check_writable()
-        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # creates no folder
+        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # creates no folder, because it exists
         findings.append(Finding("ok", f"photos are saved to {photos}"))
     except CameraError as error:
         fix = error.fix if isinstance(error, FolderNotWritable) else "free some space on that disk"
@@ -96,7 +96,7 @@ def libraries(libgphoto2: str) -> list[Finding]:
 
 
 def bus(seen: int) -> list[Finding]:
-    """Compare the cameras on USB with the number that libgphoto2 found."""
+    """Compare the number of cameras on USB with `seen`, the number of cameras that libgphoto2 found."""
     on_bus = ports.usb_cameras()
     if len(on_bus) > seen:
         words = f"USB has {', '.join(on_bus)}, but libgphoto2 finds {seen or 'no'} camera{'s'[: seen != 1]}"

@@ -15,7 +15,7 @@ from settings.environment import Settings, SettingsError, load, state_folder, un
 
 
 def run(host: str | None, port: int | None) -> int:
-    """Print the findings; the exit code is 1 if there is a problem."""
+    """Print the findings. Returns the exit code: 1 if there is a problem, otherwise 0."""
     return asyncio.run(_print(host, port))
 
 

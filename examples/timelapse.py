@@ -17,7 +17,7 @@ from gphoto_ws_client import Client, GphotoWsError
 
 async def main(options: argparse.Namespace) -> int:
     options.to.mkdir(parents=True, exist_ok=True)
-    done = max((int(file.stem) for file in options.to.iterdir() if file.stem.isdigit()), default=0)  # last number
+    done = max((int(file.stem) for file in options.to.iterdir() if file.stem.isdigit()), default=0)  # highest number
     missed = 0
     async with Client(options.server, os.environ.get("API_TOKEN", ""), reconnect_for=math.inf) as camera:
         begin, slot = time.monotonic(), 0
@@ -30,7 +30,7 @@ async def main(options: argparse.Namespace) -> int:
             except GphotoWsError as error:  # no immediate retry, because the shutter may have been released
                 missed += 1
                 print(f"picture {number} is missing: {error.code}: {error}", file=sys.stderr, flush=True)
-            # Times are multiples of the interval: slow pictures cause no delay in total, and times during an outage are skipped.
+            # Pictures are due at multiples of the interval: slow ones delay no others, an outage skips some.
             slot = max(slot + 1, math.ceil((time.monotonic() - begin) / options.every))
             await asyncio.sleep(max(0.0, begin + slot * options.every - time.monotonic()))
     return 1 if missed else 0

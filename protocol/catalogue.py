@@ -58,7 +58,7 @@ class Command(Generic[PayloadT, ReplyT]):
             raise _invalid(self, error) from None
 
 
-# If a value fits none of several types, Pydantic adds the name of each type to the path of its error.
+# If a value fits none of several types, Pydantic reports one error per type, with the type at the end of the path.
 _VALUE_KINDS = ("str", "int", "float", "bool")
 _MOST_REPORTED = 10
 

@@ -21,8 +21,8 @@ PictureInReply = Literal["none", "thumbnail", "full"]
 FileTransfer = Literal["base64", "binary"]
 Rotation = Literal[0, 90, 180, 270]
 
-# Limit for a piece of a file. Clients should request smaller pieces: Python clients accept messages of up to 1 MiB, and
-# 256 KiB of a file are 350 KB as base64.
+# Limit for a piece of a file, in bytes. Clients should request smaller pieces, for example 256 KiB, which are 350 KB as
+# base64: by default, the Python library websockets accepts messages of up to 1 MiB.
 MAX_PIECE = 8 * 2**20
 
 
@@ -150,7 +150,7 @@ class Timing(BaseModel):
 class Captured(Reply):
     message: str = Field("Image captured successfully", description="What was done, in words for people.")
     camera_filepath: str = Field(description="The first of `files`.")
-    # The picture comes before the keys whose values are known last, so that it can be sent while it is being saved.
+    # The picture comes before the keys whose values are known last. So it can be sent while the files are being saved.
     filename: str | None = Field(None, description="Name of the picture in this reply (download).")
     mimetype: str | None = Field(None, description="Type of the picture in this reply.")
     image_b64: str | None = Field(None, description="The picture or its thumbnail, as base64.")

@@ -232,7 +232,7 @@ def encode_event(name: str, values: dict[str, Any]) -> bytes:
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    # Text from a camera may contain anything: invalid numbers become null, invalid characters a replacement character.
+    # Values from a camera may contain anything. Invalid numbers become null, and invalid characters become "?".
     try:
         return to_json(value, inf_nan_mode="null", bytes_mode="utf8")
     except PydanticSerializationError:

@@ -121,7 +121,7 @@ class RequestError(Exception):
         return cls(code_of(type(error)), explain(error), **_details(error))
 
 
-# Sentences that name a command, setting or file that helps. The messages of camera/ do not contain such names.
+# By class of error: a sentence with the command, setting or file that helps. The messages of camera/ do not name these.
 _HINTS: dict[type[camera.CameraError], str] = {
     camera.ConfigNotFound: "Send get_config without a name for all of them.",
     camera.CaptureUnknown: "list_files lists the files on it.",
@@ -138,7 +138,7 @@ _HINTS: dict[type[camera.CameraError], str] = {
 
 
 def explain(error: camera.CameraError) -> str:
-    """The message for people, with the command, setting or file that helps."""
+    """The message for people, with the helpful command, setting or file."""
     words = f"{error.message} {_HINTS.get(type(error), '')}".rstrip()
     if isinstance(error, camera.CameraUnreachable) and error.cause is not None:
         words += f" ({explain(error.cause)})"

@@ -106,7 +106,7 @@ def _payload(frame: Frame, form: StreamFormat, stream: int, dropped: bool) -> Pa
 def _with_picture(head: dict[str, Any], key: str, frame: Frame) -> Parts:
     """The message with the picture under `key`.
 
-    base64 needs no escaping, so the JSON encoder does not process the picture (130 KB).
+    base64 needs no escaping. So the picture (130 KB) is inserted without the JSON encoder, which saves time.
     """
     picture = frame.encodings.get("base64")
     if picture is None:

@@ -23,9 +23,9 @@ class Translation:
     Attributes:
         command: the equivalent command.
         payload: converts the message to the payload of the command.
-        required, optional: the fields of the message.
-        reply: the type of the reply.
-        fields: converts the message and the command's reply to the fields of the reply.
+        required, optional: the fields that the message must have, and the fields that it may have.
+        reply: the type of the reply in the dialect.
+        fields: makes the fields of the reply in the dialect, from the message and the command's reply.
     """
 
     command: str
@@ -49,7 +49,7 @@ def _photo(message: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {key: reply[key] for key in ("files", "timing", "warnings") if key in reply}
     return {
         "mimetype": reply.get("mimetype"),
-        "image": reply.get("image_b64"),  # placed in front of the keys that are known last, see commands.Captured
+        "image": reply.get("image_b64"),  # before the keys whose values are known last, see commands.Captured
         "filename": (picture.get("saved_path") or picture["filename"]).rpartition("/")[2],
         "filepath": picture.get("saved_path"),
         **values,

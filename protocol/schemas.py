@@ -1,4 +1,4 @@
-"""JSON Schemas of the models in a form that type generators understand: only types have titles."""
+"""JSON Schemas of the models, for type generators. Only types have titles: a generator makes a type of each title."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INTEGER, _NUMBER = {"type": "integer"}, {"type": "number"}
 
 
 class _Received(GenerateJsonSchema):
-    """Schemas of received messages. Omits Pydantic's titles of keys, because generators would make a type of each."""
+    """Schemas of received messages. Pydantic's titles of keys are omitted: a generator makes a type of each title."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Always False, because a key needs no title."""
@@ -36,7 +36,7 @@ class _Sent(_Received):
     """Schemas of sent messages: a key whose default is None may be omitted; all other keys are always present."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Omits the default value. Also omits null as a value if the server leaves out the key instead."""
+        """Omits the default value. Also omits the type null if the server omits the key instead of sending null."""
         inner = schema["schema"]
         return self.generate_inner(
             inner["schema"] if _may_be_missing(schema) and inner["type"] == "nullable" else inner
@@ -56,12 +56,12 @@ def received(model: type[BaseModel], where: str = _HERE) -> Schema:
 
 
 def sent(model: type[BaseModel], where: str = _HERE) -> Schema:
-    """The schema of a message from the server, in the same form."""
+    """The schema of a message from the server, in the same form as the result of `received`."""
     return model.model_json_schema(ref_template=where, schema_generator=_Sent, mode="serialization")
 
 
 def type_name(name: str, kind: Literal["Request", "Payload", "Reply", "Event"]) -> str:
-    """The name of a type for clients: capture_image and Reply make CaptureImageReply."""
+    """The name of a type for clients, for example CaptureImageReply for "capture_image" and "Reply"."""
     return "".join(word.capitalize() for word in name.split("_")) + kind
 
 

@@ -48,7 +48,7 @@ class Access:
 
 
 class Handshakes:
-    """Limits the number of TLS handshakes in progress. Each handshake needs memory, and other limits apply only later.
+    """Limits the number of TLS handshakes in progress. Each needs memory, and other limits apply only after it.
 
     During the handshake, good and bad clients cannot be distinguished. So a flood of unfinished handshakes (about 85
     per second) blocks new clients until the flood ends. Existing connections are not affected.
@@ -86,7 +86,7 @@ class Admission:
 
     Attributes:
         gate: checks tokens.
-        visits: the log of clients without the token.
+        visits: logs the requests of clients without the token.
         clients: the connected clients, in the order in which they connected.
     """
 
@@ -128,10 +128,11 @@ class Admission:
         return None
 
     async def check_token(self, token: str, address: str) -> bool:
-        """Whether the token is correct. After many wrong tokens, the result for a wrong token is delayed.
+        """Whether the token is correct.
 
         Raises:
-            RequestError: rate_limited, after too many wrong tokens.
+            RequestError: rate_limited. This token is wrong, and there were too many wrong tokens before it. The error
+                is raised after one second.
         """
         if self.gate.accepts(token):
             return True

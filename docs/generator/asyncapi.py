@@ -54,7 +54,7 @@ def text() -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes repeated values again instead of YAML aliases, which are hard to read."""
+    """Writes a repeated value in full each time, because YAML aliases are hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -165,7 +165,7 @@ def _schemas() -> Schema:
 
 
 def _flat(named: Schema) -> Schema:
-    """Move the parts from the $defs of the schemas, and each set of allowed values, to types of their own."""
+    """Make a separate type of each part in the $defs of the schemas, and of each set of allowed values."""
     parts: Schema = {}
     for schema in named.values():
         parts |= schema.pop("$defs", {})
@@ -185,9 +185,9 @@ def _plain_parts(parts: Schema) -> Schema:
 def _plain(value: Any, parts: Schema) -> Any:
     """The schema with a plain reference to each part and to each set of allowed values.
 
-    Modelina creates a type AnonymousSchema_N for a set of values that is not a component, and for a reference with
-    other keys next to it. Therefore these keys (description, default) move to the component, which gets those of its
-    first use.
+    The generator Modelina creates a type AnonymousSchema_N for a set of values that is not a component, and for a
+    reference with other keys next to it. Therefore these keys (description, default) move to the component. If several
+    references have them, the component gets those of the first reference.
     """
     match value:
         case {"enum": words, **siblings}:
@@ -295,7 +295,7 @@ def _answer(reply: Schema) -> Schema:
 
 
 def _event(kind: EventKind) -> Schema:
-    # The event's own schema allows no other keys, so the name is added here.
+    # The schema of an event does not contain the key `event` with its name, so this key is added here.
     own = sent(kind.holds, _WHERE)
     return {
         **own,

@@ -1,4 +1,4 @@
-"""Markdown tables from JSON Schemas: one row for each key; nested keys have their path."""
+"""Markdown tables from JSON Schemas: one row for each key. The row of a nested key shows the path of the key."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Row:
     """One row for a key.
 
     Attributes:
-        key: with its path, for example "cameras[].port".
-        kind: its type and limits, as text.
-        need: "required", the default, or empty.
-        may_be_missing: whether it may be missing in a reply.
-        what: its description.
+        key: the key with its path, for example "cameras[].port".
+        kind: the type and the limits of the value, as text.
+        need: "required", or the default value, or "" for an optional key without a default value.
+        may_be_missing: whether the key may be missing in a reply.
+        what: the description of the key.
     """
 
     key: str

@@ -1,7 +1,7 @@
 """Third-party packages of a release: `python -m docs.generator.third_party PYTHON [--sbom FILE] [--licences FILE]`.
 
-PYTHON is the interpreter of an environment that contains only the packages of requirements.lock (`make sbom`, `make
-licences`).
+PYTHON is the interpreter of an environment that contains only the packages of requirements.lock. `make sbom` and
+`make licences` create this environment.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def bundled(python: str) -> dict[str, list[Json]]:
     """The libraries inside the wheels of an environment, by package, as CycloneDX components.
 
     They come from the SBOMs in the wheels (PEP 770). The SBOM of gphoto2 lists libraries of its build system but not
-    libgphoto2 itself, which is added.
+    libgphoto2 itself, so libgphoto2 is added here.
     """
     folder, libgphoto2 = json.loads(_run(python, "-c", _ASK))
     found: dict[str, list[Json]] = {
@@ -76,7 +76,7 @@ def sbom(python: str) -> Json:
     locked, direct, inside = names(ROOT / "requirements.lock"), names(ROOT / "requirements.txt"), bundled(python)
     root = bom["metadata"]["component"]
     root["version"] = VERSION
-    # Without packages of the environment itself (pip, setuptools).
+    # Keep only the packages of requirements.lock: pip and setuptools belong to the environment itself.
     bom["components"] = [part for part in bom["components"] if _normal(part["name"]) in locked]
     refs = {part["bom-ref"]: _normal(part["name"]) for part in bom["components"]}
     for part in bom["components"]:
@@ -118,7 +118,7 @@ def licences(python: str) -> str:
 def _licence(part: Json) -> str:
     names_of_licences = [entry.get("expression") or entry["license"].get("id") or entry["license"].get("name", "")
             for entry in part.get("licenses", [])]  # fmt: skip
-    # If the SBOM names no licence, refer to the package of the Linux distribution, which does.
+    # If the SBOM names no licence, refer to the package of the Linux distribution, which names the licence.
     return " and ".join(names_of_licences) or (f"see {part['purl']}" if "purl" in part else "not said")
 
 

@@ -1,4 +1,4 @@
-"""Binary messages: a live-view frame or a piece of a file, after a 16-byte header (see docs/protocol.md)."""
+"""Binary messages: a 16-byte header, followed by a live-view frame or a piece of a file (see docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from gphoto_ws_client.errors import UnexpectedReply
 
-# kind, flags, stream or transfer, sequence, microseconds since the epoch (frames) or byte offset (pieces)
+# The fields: kind; flags; number of the stream or transfer; sequence number; position. The position is the time in
+# microseconds since 1970 for a frame, and the offset in the file in bytes for a piece.
 _HEADER = struct.Struct(">BBHIQ")
 _FRAME, _PIECE = 1, 2
 _LAST, _DROPPED = 1, 2
@@ -25,7 +26,7 @@ class Frame:
         time: when the server received the frame from the camera, in UTC.
         dropped: whether frames were skipped directly before this frame, because the network or this program was too
             slow.
-        stream: number of the stream on the server.
+        stream: number of the stream on this connection.
     """
 
     jpeg: bytes = field(repr=False)
@@ -37,7 +38,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a file, beginning at `offset`."""
+    """A piece of a file. `offset` is its position in the file, in bytes."""
 
     transfer: int
     offset: int

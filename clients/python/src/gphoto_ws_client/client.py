@@ -20,8 +20,8 @@ from gphoto_ws_client.tls import make_context
 
 DEFAULT_URL = "ws://localhost:8765"
 RECONNECT_FOR_S, REPLY_TIMEOUT_S, OPEN_TIMEOUT_S = 60.0, 120.0, 10.0
-# The default is enough for a picture of 96 MB as base64. The smallest allowed value equals the server's limit for
-# messages from clients.
+# The default is enough for a picture of 96 MiB, which is 128 MiB as base64. The smallest allowed value equals the
+# server's limit for messages from clients.
 MAX_MESSAGE, LEAST_MAX_MESSAGE = 128 * 2**20, 64 * 2**10
 
 
@@ -34,7 +34,8 @@ class Client(Commands):
         **options: see `ClientOptions`.
 
     Raises:
-        ValueError: max_message is too small, `tls` does not match the address, or its file contains no certificate.
+        ValueError: `max_message` is too small, `tls` does not match the address, or the file of `tls` contains no
+            certificate.
         OSError: the file of `tls` cannot be read.
 
     Raises (at `async with`):
@@ -75,8 +76,8 @@ class Client(Commands):
         """Events of the cameras, received within an `async with` block.
 
         Args:
-            *names: names of events; no name or "*" for all events. After a loss of the connection, the client itself
-                emits `reconnected`. Events that happen during the loss are missing.
+            *names: names of events. No name, or "*", means all events. When a lost connection is restored, the client
+                itself emits `reconnected`. Events that happen while there is no connection are missing.
         """
         everything = not names or "*" in names
         wanted = {*EVENT_NAMES, RECONNECTED} if everything else set(names)
@@ -101,10 +102,10 @@ class Client(Commands):
         Args:
             target: the file to write.
             camera_filepath: path on the camera; None for the last picture.
-            port: the camera.
+            port: the port of the camera; None for the selected camera.
             overwrite: whether an existing target is replaced.
             piece_bytes: size of the pieces, at most 8 MiB.
-            progress: called with the number of bytes so far and the size of the file.
+            progress: called with the number of bytes received so far and the size of the file.
 
         Raises:
             FileExistsError: the target exists.

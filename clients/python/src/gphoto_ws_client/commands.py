@@ -41,8 +41,9 @@ class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
-    selection is needed. After a reconnect, commands that change nothing are sent again. capture_image is also sent
-    again, because its key prevents a second picture. All other commands raise ConnectionLost.
+    selection is needed. If the connection is lost during set_config, delete_file, restart_camera or stop_live_view, the
+    command raises ConnectionLost. All other commands are sent again after a reconnect, because this is safe: the key of
+    capture_image prevents a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -60,7 +61,9 @@ class Commands:
         return done
 
     async def capture_image(self, **options: Unpack[CaptureOptions]) -> Captured:
-        """Take one picture. After a loss of the connection, the client requests the outcome of the same shot.
+        """Take one picture. After a loss of the connection, the same request is sent again, with the same key.
+
+        If the first request arrived, the server returns its outcome and takes no second picture.
 
         Args:
             **options: see `CaptureOptions`.
@@ -95,8 +98,8 @@ class Commands:
 
         Args:
             camera_filepath: path of the file on the camera.
-            offset, length: a part of the file, in bytes.
-            port: the camera.
+            offset, length: position and length of the requested part of the file, in bytes. None: the whole file.
+            port: the port of the camera; None for the selected camera.
         """
         payload = {"camera_filepath": camera_filepath, "offset": offset, "length": length, "port": port}
         return await fetch(self._connection, _given(payload))
@@ -125,7 +128,7 @@ class Commands:
         max_in_flight: int | None = 2,
         port: str | None = None,
     ) -> LiveView:
-        """Start live view and return it. `Client.live_view` also stops it at the end of a block."""
+        """Start live view and return the running `LiveView`. Use `live_view` to also stop it at the end of a block."""
         view = self.live_view(fps=fps, rotation=rotation, flip=flip, max_in_flight=max_in_flight, port=port)
         await view.start()
         return view
@@ -145,9 +148,9 @@ class Commands:
             fps: highest frame rate in frames per second, 0.1 to 120.
             rotation: degrees clockwise.
             flip: mirror left and right.
-            max_in_flight: highest number of unacknowledged frames, 1 to 64; None for no limit, so that the network may
+            max_in_flight: highest number of unacknowledged frames, 1 to 64. None means no limit: the network may then
                 buffer many frames.
-            port: the camera.
+            port: the port of the camera; None for the selected camera.
         """
         view = LiveView(
             self._connection,

@@ -40,7 +40,7 @@ _STEADY_S = 2.0
 
 @dataclass(slots=True)
 class _Attempts:
-    """How often a command was lost with its connection, and how often it could not be sent."""
+    """How often the connection was lost after a command was sent (`lost`), and before it was sent (`not_sent`)."""
 
     lost: int = 0
     not_sent: int = 0
@@ -51,9 +51,9 @@ class Connection:
 
     Args:
         address: address of the server.
-        reconnect_for: how many seconds to try to reconnect after a loss; 0 disables reconnecting, math.inf never stops.
+        reconnect_for: seconds to try to reconnect after a loss. 0 disables reconnecting, math.inf sets no limit.
         reply_timeout: seconds to wait for a reply.
-        on_event: receives every event message, and {"event": "reconnected"} after a loss.
+        on_event: receives every event message, and {"event": "reconnected"} when a lost link is restored.
         on_over: called once with the reason when no further connection will be opened.
 
     Attributes:
@@ -142,9 +142,9 @@ class Connection:
 
         Raises:
             ServerError: the server sent an error reply.
-            CaptureUnknown: during a capture, the connection was lost or no reply came in time.
-            ConnectionLost: the connection was lost during another command, and the command is not sent again.
-            NoReply: no reply to another command came in time.
+            CaptureUnknown: capture_image may have been carried out: the connection was lost, or no reply came in time.
+            ConnectionLost: the connection was lost, and the command is not sent again.
+            NoReply: no reply came in time.
         """
         attempts = _Attempts()
         try:
@@ -216,7 +216,7 @@ class Connection:
         """Open a new link and restore the subscriptions.
 
         Raises:
-            GphotoWsError: the close code or the server does not allow a new link, or `reconnect_for` is over.
+            GphotoWsError: the close code or the server does not allow a new link, or `reconnect_for` seconds are over.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self.reconnect_for
@@ -260,7 +260,8 @@ class Connection:
 def _may_have_fired(error: GphotoWsError, attempts: _Attempts) -> bool:
     """Whether the shutter may have opened although the capture failed with this error."""
     if isinstance(error, ServerError):
-        # After a loss of the connection, the command was sent again. These errors concern only the second command.
+        # After a loss of the connection, the command was sent again. These errors say nothing about the first request,
+        # which may have released the shutter.
         return attempts.lost > 0 and error.code in _ABOUT_THE_REPETITION
     return attempts.lost > 0 or isinstance(error, NoReply)
 

@@ -1,6 +1,6 @@
-"""Converts JSON text to frozen dataclasses according to their type hints. Ignores keys of newer servers.
+"""Converts JSON text to frozen dataclasses according to their type hints.
 
-Any invalid text raises UnexpectedReply.
+Unknown keys are ignored, because newer servers may send them. Any invalid text raises UnexpectedReply.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 PICTURE_KEY = "image_b64"
 
 # Limit for nested values. It is much higher than the messages of the protocol need, and below Python's recursion limit.
-# A value beyond the recursion limit cannot be printed or copied.
+# A value that is nested more deeply than the recursion limit cannot be printed or copied.
 _DEEPEST = 64
 
 
@@ -51,10 +51,10 @@ def _object_in(value: Any) -> dict[str, Any]:
 
 
 def number_in(message: Mapping[str, Any], key: str) -> int:
-    """The number of a stream or transfer, or another integer of 0 or more.
+    """The integer under `key`, for example the number of a stream or transfer.
 
     Raises:
-        UnexpectedReply: there is no such number under that key.
+        UnexpectedReply: there is no integer of 0 or more under `key`.
     """
     value = message.get(key)
     if type(value) is not int or value < 0:
@@ -103,7 +103,7 @@ def required_picture() -> Any:
 
 
 def wire_key(one: Field[Any]) -> str:
-    """The key in the reply from which a field is read."""
+    """The key of a reply under which the value of a field is found."""
     return str(one.metadata.get("key", one.name))
 
 

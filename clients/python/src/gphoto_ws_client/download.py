@@ -1,4 +1,4 @@
-"""Download of a file from the camera to a local file: in pieces, with progress, complete or not at all."""
+"""Downloads a file from the camera in pieces, and reports progress. The local file appears when it is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gphoto_ws_client.errors import UnexpectedReply
 from gphoto_ws_client.transfer import Progress, fetch
 
 PIECE_BYTES = 2 * 2**20
-# The server's limit.
+# The server's limit for one piece.
 MAX_PIECE_BYTES = 8 * 2**20
 
 
@@ -84,6 +84,6 @@ def _put(part: Path, target: Path, overwrite: bool) -> None:
         except FileExistsError:
             raise
         except OSError:
-            # The file system has no hard links, for example FAT. Creating an empty file fails if the target exists.
+            # The file system (for example FAT) has no hard links. Creating an empty file fails if the target exists.
             target.open("xb").close()
     os.replace(part, target)

@@ -73,7 +73,7 @@ class ConnectionLost(ConnectionFailed):
     """The connection was lost. A command in progress may have been carried out.
 
     Attributes:
-        close_code: the WebSocket close code, if there was one.
+        close_code: the WebSocket close code; None if it is not known.
     """
 
     default_code = "connection_lost"
@@ -94,7 +94,7 @@ class ServerError(GphotoWsError):
 
 
 class RequestRefused(ServerError):
-    """The request was rejected. One of the three groups of codes in docs/protocol.md."""
+    """The request was rejected. This class is for codes about requests (see docs/protocol.md)."""
 
 
 class Unauthorized(RequestRefused):
@@ -104,7 +104,7 @@ class Unauthorized(RequestRefused):
 
 
 class CameraError(ServerError):
-    """The camera cannot carry out the command now. One of the three groups of codes in docs/protocol.md."""
+    """The camera cannot carry out the command now. This class is for codes about cameras (see docs/protocol.md)."""
 
 
 class CaptureUnknown(CameraError):
@@ -114,7 +114,7 @@ class CaptureUnknown(CameraError):
 
 
 class DataError(ServerError):
-    """A problem with a setting, a value, a file or a card. One of the three groups of codes in docs/protocol.md."""
+    """There is a problem with a setting, a value, a file, a card or a disk (see docs/protocol.md)."""
 
 
 _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (

@@ -91,7 +91,7 @@ class CaptureChecked(Event):
 
 @dataclass(frozen=True, slots=True)
 class CameraWarning(Event):
-    """Problems that will soon stop the camera, in words. Empty when there are no problems any more."""
+    """Problems that will soon stop the camera, one sentence each. `warnings` is empty if no problem is left."""
 
     warnings: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ class LiveViewEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Reconnected(Event):
-    """The connection was lost and is restored. Events that happened during the loss are missing."""
+    """The connection was lost and is restored. Events that happened while there was no connection are missing."""
 
 
 _KINDS: Mapping[str, type[Event]] = {
@@ -124,7 +124,7 @@ _KINDS: Mapping[str, type[Event]] = {
 
 
 def parse_event(message: Json) -> Event:
-    """The event in a message. An event that is unknown to this version becomes a plain Event.
+    """The event in a message. An event that this version does not know, or cannot decode, becomes a plain Event.
 
     Raises:
         UnexpectedReply: the name or the time of the event is not valid.

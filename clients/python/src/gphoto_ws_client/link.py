@@ -55,7 +55,7 @@ class TransferSink(Protocol):
 
 
 class NotSent(ConnectionLost):
-    """The connection was lost before the command was sent, so it can safely be sent on a new connection."""
+    """The connection was lost before the command was sent. So it is safe to send the command on a new connection."""
 
 
 class Link:

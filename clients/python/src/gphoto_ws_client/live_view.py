@@ -55,7 +55,7 @@ class LiveView:
         return self.started
 
     async def stop(self) -> LiveViewStopped | None:
-        """Stop the stream. Returns the server's frame counts, or None if the stream was not running."""
+        """Stop the stream. Returns the numbers of sent and dropped frames, or None if the stream was not running."""
         link, self._link = self._link, None
         running = link is not None and not link.lost.done() and not self._stopped and self._end is None
         self.over()

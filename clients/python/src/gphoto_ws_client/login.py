@@ -1,4 +1,4 @@
-"""Connecting and logging in, with messages that explain failures."""
+"""Connects and logs in. The messages of the errors explain what failed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from gphoto_ws_client.tls import other_scheme, why_refused
 PROTOCOL = 1
 # Close codes after which a retry fails again: no login, wrong token, unsupported protocol (docs/protocol.md).
 FINAL_CLOSE_CODES = frozenset((4400, 4401, 4406))
-# Close codes for a message that is too long, and for a connection without a close code (RFC 6455, 7.4.1).
+# Close codes for a message that is too long, and for a connection that ended without a close code (RFC 6455, 7.4.1).
 TOO_BIG, _NO_CLOSE = 1009, 1006
-# Limit in characters. The reply contains the limits of the server. Parsed JSON may need thirty times the memory of the
-# text.
+# The longest accepted reply to the login, in characters. A reply is short: it contains the limits of the server. A
+# longer text is not parsed, because parsed JSON may need thirty times the memory of the text.
 _LONGEST_LOGIN_REPLY = 64 * 1024
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -69,7 +69,7 @@ async def log_in(address: Address) -> ClientConnection:
 
 
 class _Direct(connect):
-    """Connects without following redirects, because the token would be sent to another server."""
+    """Connects, but does not follow redirects, because a redirect would send the token to another server."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         """Return the exception, so that websockets raises it."""
@@ -102,7 +102,7 @@ async def _connect(address: Address) -> ClientConnection:
         if hung_up and (other := await other_scheme(url)):
             raise ConnectionFailed(other) from error
         raise ConnectionFailed(f"Cannot connect to {url}: {_reason(error)}", retryable=True) from error
-    except (WebSocketException, ImportError) as error:  # e.g. a proxy in the environment that cannot be used
+    except (WebSocketException, ImportError) as error:  # for example, the environment names an unusable proxy
         if isinstance(error, InvalidURI):
             raise _no_address(url) from error
         raise ConnectionFailed(f"Cannot connect to {url}: {error}.") from error
@@ -147,9 +147,10 @@ async def _send_token(socket: ClientConnection, address: Address) -> None:
 
 
 def why_lost(closed: ConnectionClosed, last_words: str, max_size: int) -> ConnectionLost:
-    """Why a connection has ended, from its close code or from the last error without an id.
+    """Why a connection has ended: the last error reply without an id, or else the reason in the close message.
 
-    After 1009 a new connection is possible, but the same request would fail again, so the error is not retryable.
+    After close code 1009 (message too long), a new connection is possible. But the same request would fail again, so
+    the error is not retryable.
     """
     if closed.rcvd is None and closed.sent is not None and closed.sent.code == TOO_BIG:
         words = f"The server sent a message of more than {max_size} bytes (max_message): the connection was ended"

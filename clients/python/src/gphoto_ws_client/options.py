@@ -13,18 +13,18 @@ class ClientOptions(TypedDict, total=False):
     """The options of `Client`.
 
     Attributes:
-        reconnect_for: how many seconds to try to reconnect after a loss of the connection, by default 60; 0 disables
-            reconnecting, math.inf never stops. After a wrong token or an unsupported protocol there is no retry.
+        reconnect_for: how many seconds to try to reconnect after a loss of the connection, by default 60. 0 disables
+            reconnecting, math.inf sets no limit. After a wrong token or an unsupported protocol there is no retry.
         reply_timeout: seconds to wait for a reply, by default 120. A shot with a long exposure, or a shot that waits
             for other shots, needs more time.
         open_timeout: seconds for one attempt to connect and log in, by default 10.
         max_message: the longest accepted message in bytes, at least 65536, by default 128 MiB; a longer message ends
-            the connection. capture_image with download="full" needs 4/3 of the size of the file. Live view and
+            the connection. capture_image with download="full" needs 4/3 of the size of the file (base64). Live view and
             downloads use small messages.
-        tls: which certificates to trust for a wss:// address. None: the authorities that this machine trusts. A path:
-            only the authorities in that PEM file, which may be the server's own self-signed certificate. An
-            ssl.SSLContext: the certificates that this context trusts. False: any certificate, so that an attacker in
-            the network can read everything, including the token.
+        tls: which certificates to trust for a wss:// address. None: those of the authorities that this machine trusts.
+            A path: only the certificates in that PEM file, for example the server's own self-signed certificate. An
+            ssl.SSLContext: the certificates that this context trusts. False: any certificate; then an attacker in the
+            network can read everything, including the token.
     """
 
     reconnect_for: float
@@ -46,7 +46,7 @@ class CaptureOptions(TypedDict, total=False):
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
         key: identifies the shot, up to 64 characters; by default a random key. The same call with the same key
             within 24 hours takes no second picture.
-        port: the camera.
+        port: the port of the camera; None for the selected camera.
     """
 
     settings: Mapping[str, Value] | None
@@ -59,7 +59,7 @@ class CaptureOptions(TypedDict, total=False):
 
 
 def check_names(function: str, given: Mapping[str, object], allowed: frozenset[str]) -> None:
-    """Raise the TypeError of Python for an option that does not exist."""
+    """Raise the same TypeError as Python for an unknown keyword argument, if `given` contains an unknown option."""
     for name in given:
         if name not in allowed:
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")

@@ -25,11 +25,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera of list_cameras.
+    """A camera in the reply of list_cameras.
 
     `name` is the name of the model in libgphoto2. `model` is the name that the camera reports, or None until the camera
-    was opened. `can` has some of the values capture, live_view, config, delete, and events (the camera reports the use
-    of its own button and dials).
+    was opened. `can` lists what the camera can do: capture, live_view, config, delete, events. The value events means
+    that the camera reports the use of its own button and dials.
     """
 
     name: str
@@ -60,7 +60,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds from the request to the shutter, to the known file, and to the fetched file."""
+    """Milliseconds from the request until the shutter opens, until the file is known, and until the file is fetched."""
 
     shutter_ms: float
     file_known_ms: float
@@ -69,7 +69,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A shot. `files` has all its files (RAW and JPEG), with the JPEG first. `image` is what `download` requested."""
+    """A shot.
+
+    `files` has all its files (RAW and JPEG), the JPEG first. `image` is the picture that `download` requested.
+    """
 
     message: str
     camera_filepath: str
@@ -179,7 +182,7 @@ class LiveViewStarted:
 
 @dataclass(frozen=True, slots=True)
 class LiveViewStopped:
-    """The numbers of frames that the server sent, and that it skipped because this client was not ready."""
+    """`sent` is the number of sent frames, `dropped` the number of skipped frames (this client was not ready)."""
 
     message: str
     sent: int

@@ -1,4 +1,4 @@
-"""TLS for wss:// addresses: trusted certificates, and explanations for rejected ones."""
+"""TLS for wss:// addresses: which certificates are trusted, and why a certificate was rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gphoto_ws_client.errors import CertificateRefused
 
 Tls = ssl.SSLContext | str | os.PathLike[str] | bool | None
 
-# X509_V_ERR_... of OpenSSL's x509_vfy.h, as in SSLCertVerificationError.verify_code.
+# Values of SSLCertVerificationError.verify_code: constants X509_V_ERR_... in OpenSSL's x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_IP = 9, 10, 62, 64
 _UNKNOWN_ISSUER = frozenset((18, 19, 20, 21))
 _PROBE_S = 3.0
@@ -28,7 +28,7 @@ def make_context(url: str, tls: Tls) -> ssl.SSLContext | None:
 
     Args:
         url: the server's address.
-        tls: see Client.
+        tls: see ClientOptions.
 
     Raises:
         ValueError: `tls` was given for an address without TLS, or the CA file contains no certificates.
@@ -62,8 +62,8 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         raise ValueError(f"{ca_file} contains no certificate in PEM format") from error
     except OSError as error:  # the original error has no file name
         raise OSError(error.errno, error.strerror, ca_file) from error
-    # The file may contain the server's own self-signed certificate. It may not have all extensions of a certificate
-    # authority, and would be rejected by the strict check, which is the default since Python 3.13.
+    # The file may contain the server's own self-signed certificate, which may lack extensions of a certificate
+    # authority. The strict check, which is the default since Python 3.13, would reject such a certificate.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
@@ -99,7 +99,8 @@ def _host(url: str) -> str:
 async def other_scheme(url: str) -> str | None:
     """An explanation if the port uses TLS and the address does not, or the other way round; otherwise None.
 
-    Called after the server closed the connection. Connects once more, with a TLS handshake or a plain GET.
+    Called after the server closed the connection. Connects once more: for a ws:// address with a TLS handshake, for a
+    wss:// address with a plain HTTP request.
     """
     secure = is_secure(url)
     try:

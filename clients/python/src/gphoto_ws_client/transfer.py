@@ -1,4 +1,4 @@
-"""Bytes of a file from binary messages: collected in order, and checked with the server's digest."""
+"""Collects the bytes of a file from binary messages, and checks their order and the server's SHA-256."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gphoto_ws_client.link import Json, Link
 from gphoto_ws_client.replies import Downloaded
 
 _TRIES = 3
-# Longer than the server waits for data from a camera: after 15 s, the server sends an error.
+# The longest wait for a message. The server waits at most 15 s for data from the camera, and then sends an error.
 _SILENCE_S = 30.0
 
 Progress = Callable[[int, int], None]
@@ -49,11 +49,13 @@ class _Transfer:
             del self._link.transfers[self._number]
 
     async def collect(self, start: int, length: int, progress: Callable[[int], None]) -> bytes:
-        """Receive `length` bytes, beginning at offset `start`. Calls `progress` with the number of bytes so far.
+        """Receive `length` bytes, beginning at offset `start` of the file.
+
+        Calls `progress` with the number of bytes received so far.
 
         Raises:
             ConnectionLost: the connection was lost during the transfer.
-            UnexpectedReply: bytes are missing, damaged or too many, or the transfer stopped.
+            UnexpectedReply: bytes are missing or damaged, there are too many bytes, or the transfer stopped.
         """
         data = bytearray()
         while True:
@@ -79,7 +81,7 @@ class _Transfer:
 async def fetch(connection: Connection, payload: dict[str, Any], progress: Progress | None = None) -> Downloaded:
     """Fetch a file, or the piece that the payload names. The result is complete and checked.
 
-    If the data were damaged, or the connection was lost, they are fetched again.
+    If the data were damaged, or the connection was lost, the data are fetched again.
 
     Raises:
         ServerError: the server rejected the request.
@@ -107,7 +109,7 @@ async def fetch(connection: Connection, payload: dict[str, Any], progress: Progr
 
 
 def _extent(reply: Downloaded, payload: dict[str, Any]) -> tuple[int, int]:
-    """The first byte and the number of bytes that follow a reply.
+    """The offset of the first byte that follows a reply, and the number of bytes.
 
     Raises:
         UnexpectedReply: these bytes are not the requested bytes.

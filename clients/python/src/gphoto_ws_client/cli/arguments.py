@@ -135,7 +135,7 @@ def token(token_file: str | None, environment: Mapping[str, str]) -> str:
     """The token from the file, if one is given, otherwise from the environment.
 
     Raises:
-        UsageError: there is no token.
+        UsageError: there is no token, or the file cannot be read.
     """
     if token_file is not None:
         try:
@@ -155,7 +155,7 @@ def tls(options: argparse.Namespace, environment: Mapping[str, str]) -> Tls:
     """Which certificates to trust, as an argument for Client.
 
     Raises:
-        UsageError: the options cannot be combined.
+        UsageError: the options cannot be combined with each other, or with an address that is not wss://.
     """
     if not (options.ca or options.insecure):
         return (environment.get("GPHOTO_WS_CA") or None) if is_secure(options.url) else None

@@ -50,7 +50,7 @@ def show_json(value: Any, file: TextIO | None = None) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Convert a dataclass to JSON-compatible values, without pictures."""
+    """Convert a dataclass to JSON-compatible values. Pictures are omitted."""
     if is_dataclass(value) and not isinstance(value, type):
         entries = {one.name: getattr(value, one.name) for one in fields(value)}
         return {name: plain(entry) for name, entry in entries.items() if not isinstance(entry, bytes)}
@@ -81,9 +81,10 @@ def size_words(size: int | None) -> str:
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr for one download. Yields a function; call it with the bytes so far and the size.
+    """Show a progress bar on stderr for one download.
 
-    Shows nothing if stderr is not a terminal, or rich (the extra `cli`) is not installed.
+    Yields a function. Call it with the number of bytes received so far and the size of the file. Nothing is shown if
+    stderr is not a terminal, or if the package rich is not installed (the extra `cli` installs it).
     """
     if not sys.stderr.isatty():
         yield lambda here, size: None

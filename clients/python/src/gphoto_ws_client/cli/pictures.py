@@ -34,7 +34,7 @@ def check_capture(options: argparse.Namespace) -> None:
 
 
 def check_get(options: argparse.Namespace) -> None:
-    """Reject a target that exists, or whose folder does not exist."""
+    """Reject an invalid path on the camera, a missing target folder, and a target that exists (without --force)."""
     name = options.path.rstrip("/").rpartition("/")[2]
     if not name or not options.path.startswith("/"):
         raise UsageError(f"{options.path!r} is not the path of a file on the camera; gphoto-ws files lists them.")
@@ -45,7 +45,7 @@ def check_get(options: argparse.Namespace) -> None:
 
 
 def check_live(options: argparse.Namespace) -> None:
-    """Reject a file name pattern that gives all frames the same name."""
+    """Reject a file name pattern that gives all frames the same name, and an output that cannot be written."""
     if options.output != STDOUT:
         first = _numbered(options.output, 1)
         if first == _numbered(options.output, 2) and options.count != 1:
@@ -87,7 +87,7 @@ async def get(client: Client, options: argparse.Namespace) -> None:
 
 
 async def live(client: Client, options: argparse.Namespace) -> None:
-    """Show live view until the requested number of frames, or Ctrl-C."""
+    """Write live-view frames until the requested number is reached, or until Ctrl-C."""
     count = 0
     async with client.live_view(
         fps=options.fps, rotation=options.rotation, flip=options.flip, port=options.port

@@ -11,7 +11,7 @@ from gphoto_ws_client.client import Client
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
 from gphoto_ws_client.replies import Config, FileList, ImageFile
 
-# The fullest cards have 50,000 files. The limit protects the memory against an endless list from a server.
+# Full cards have up to 50,000 files. The limit protects this program's memory if a server sends an endless list.
 _MOST_ENTRIES = 100_000
 _PAGE = 500
 # Limit for nested folders. No real card has so many levels.

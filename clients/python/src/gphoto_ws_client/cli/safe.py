@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-# Characters that Windows does not allow in file names, and names that Windows reserves for devices (CreateFileW, naming
-# rules).
+# Characters that Windows does not allow in file names, and names that Windows reserves for devices (Microsoft's page
+# "Naming Files, Paths, and Namespaces", and CreateFileW for conin$ and conout$).
 _FORBIDDEN = frozenset('<>:"|?*\\/')
 _DEVICES = frozenset(
     (
@@ -20,15 +20,16 @@ _DEVICES = frozenset(
         *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"),
     )
 )
-# Limits for the name and for its suffix. ext4, APFS and NTFS allow at least 255 bytes; the difference is for a number.
+# Limits for the name and for its suffix, in bytes. ext4, APFS and NTFS allow at least 255 bytes. The remaining bytes
+# are for the number that makes a name unique.
 _NAME_BYTES, _SUFFIX_BYTES = 200, 20
 
 
 def printable(text: str) -> str:
-    """The text with escapes such as \\x1b for characters that control a terminal or are invisible.
+    """The text, with escapes such as \\x1b instead of characters that control a terminal or are invisible.
 
-    These are control characters, line ends, marks that change the writing direction, other invisible characters and
-    lone surrogates. Spaces of any width stay as they are.
+    Escaped are control characters, line ends, marks that change the writing direction, other invisible characters and
+    lone surrogates. Spaces of any width are not escaped.
     """
     if text.isprintable():
         return text
@@ -38,8 +39,8 @@ def printable(text: str) -> str:
 def local_name(name: str, taken: Collection[str] = ()) -> str:
     """A local file name, made from the name that a camera or server sent.
 
-    The result is not hidden, not an option, not a path, not a Windows device, and not too long. It differs from all
-    names in `taken`, even on a file system that ignores upper and lower case.
+    The result is not a hidden file, a command line option, a path or a Windows device, and it is not too long. It
+    differs from all names in `taken`, even on a file system that does not distinguish upper and lower case.
     """
     wanted = name.rpartition("/")[2]
     clean = "".join("_" if one in _FORBIDDEN or not _is_shown(one) else one for one in wanted).strip().rstrip(". ")
