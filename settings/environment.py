@@ -38,7 +38,7 @@ _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseModel):
-    """All settings. Each field has the name of its environment variable in lower case. See .env.example for meanings."""
+    """All settings. A field has the name of its environment variable in lower case. .env.example explains them."""
 
     model_config = ConfigDict(frozen=True)
 
