@@ -22,8 +22,8 @@ class Certificates:
     def __init__(self, chain: str, key: str) -> None:
         self._chain, self._key = chain, key
         self.context = self._current = self._read()
-        # Each loading creates a new context, so that certificate and key always match. `_show` puts the newest context
-        # into each handshake.
+        # Each loading creates a new context, so that certificate and key always match. `_show` makes each handshake use
+        # the newest context.
         self.context.sni_callback = self._show
 
     def read_again(self) -> None:

@@ -16,7 +16,7 @@ from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
 from tests.support.rig import Client, Server
 
-# A shell starts `make test &` with SIGINT ignored, and the processes that the tests start would inherit this.
+# If a shell runs `make test &`, SIGINT is ignored in this process. The processes that tests start would inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -35,14 +35,14 @@ def shared_cameras() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture(scope="session")
 def running_camera() -> Iterator[Callable[..., OneCamera]]:
-    """Get the camera with the given options. All tests with these options get the same camera, in its current state."""
+    """A function that returns the camera with the given options, in its current state. All tests share this camera."""
     with ExitStack() as running:
         yield cache(lambda *options: running.enter_context(one_camera(*options)))
 
 
 @pytest.fixture
 def own_camera(running_camera: Callable[..., OneCamera]) -> Iterator[Callable[..., OneCamera]]:
-    """Get the camera with the given options in factory state. Faults are cleared after the test."""
+    """A function that returns the camera with the given options, in factory state. Its faults end after the test."""
     with ExitStack() as used:
 
         def get(*options: str) -> OneCamera:
@@ -64,7 +64,7 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without cameras, for tests of connections only."""
+    """A server without cameras, for tests that need only connections."""
     server = Server(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
     yield server
     assert server.stop() == 0
@@ -72,7 +72,7 @@ def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the two cameras, both in factory state."""
+    """The control port of the two cameras. Both cameras are in factory state."""
     with in_factory_state(shared_cameras) as control:
         yield control
 
@@ -85,7 +85,7 @@ def ports(shared_cameras: SimulatorProcess) -> list[str]:
 
 @pytest.fixture
 def server(shared_server: Server, simulator: Control) -> Server:
-    """The shared server with its cameras in factory state."""
+    """The shared server. Its cameras are in factory state."""
     return shared_server
 
 
@@ -99,7 +99,7 @@ async def client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers with the given settings. The servers are ended after the test."""
+    """A function that starts a server with the given settings. The servers are stopped after the test."""
     servers: list[Server] = []
 
     def start(*options: str, through: Sequence[str] = (), **settings: str) -> Server:

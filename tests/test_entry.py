@@ -20,7 +20,7 @@ from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
 # The README promises that the server stops within 5 s.
 STOP_S = 5.0 * BUSY_MACHINE
-# The PTP operation of the simulated camera that reads a live-view frame.
+# The PTP operation that reads a live-view frame from the simulated camera.
 LIVE_VIEW = "0x9153"
 HUNG_STOP_S = 20.0 * BUSY_MACHINE  # the promised limit if a camera hangs
 

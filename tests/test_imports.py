@@ -106,7 +106,7 @@ def _imported(source: str) -> Iterator[str]:
 
 
 def _wrong_imports(source: str, helpers: set[str]) -> list[str]:
-    """Forbidden imports in a test: relative ones, helpers without their package, names from a conftest or test file."""
+    """The forbidden imports of a file: relative imports, helpers without their package, and names of test files."""
     wrong = []
     for name in _imported(source):
         first, *others = name.split(".")

@@ -32,7 +32,7 @@ def test_steps_and_packages_are_printed_in_order(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("one\ntwo\n")
     for name in ("one", "two"):
         _wheel(tmp_path, name)
-    # `make test` passes its variables to child processes in MAKEFLAGS. The make of this test must not get them.
+    # `make test` passes its variables to child processes in MAKEFLAGS. The make that this test runs must not get them.
     environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "MAKEFLAGS": ""}
     done = subprocess.run(
         ["make", ".venv/.run"], cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, timeout=150,

@@ -28,7 +28,7 @@ _DEMO_S = 40.0
 
 
 def snippets(language: str, page: str = README) -> list[str]:
-    """A page's code blocks in one language ("" for the wscat session)."""
+    """The code blocks of a page in one language. The wscat session has the language ""."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     return [text for block_language, text in blocks if block_language == language]
 
@@ -60,7 +60,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
 
 
 def run_client(demo: tuple[str, str], source: str, tmp_path: Path) -> str:
-    """Run a client of the README with the demo. Returns the output of the client."""
+    """Run a client of the README with the server of the demo. Returns the output of the client."""
     uri, token = demo
     assert "ws://localhost:8765" in source
     assert "mysecrettoken" in source

@@ -1,4 +1,4 @@
-"""Fixtures: clients of the package in clients/python, a server that a test can kill, the installed command line."""
+"""Fixtures: the client of clients/python, servers that a test can kill, and the installed command line gphoto-ws."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def api(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 @pytest.fixture(scope="session")
 def restart_cameras() -> Iterator[SimulatorProcess]:
-    """Two cameras for servers that are killed and restarted. Usually, a server has only the first camera."""
+    """Two cameras for servers that are killed and restarted. By default, a server uses only the first camera."""
     with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 
 @pytest.fixture
 def restart_control(restart_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port of these cameras, both in factory state."""
+    """The control port of `restart_cameras`. Both cameras are in factory state."""
     with in_factory_state(restart_cameras) as control:
         yield control
 
@@ -46,7 +46,7 @@ def restart_control(restart_cameras: SimulatorProcess) -> Iterator[Control]:
 def restartable_server(
     restart_cameras: SimulatorProcess, restart_control: Control, new_server: Callable[..., Server]
 ) -> Callable[..., Server]:
-    """Start a server for the first of these cameras, always on the same port."""
+    """A function that starts a server for the first camera of `restart_cameras`. The port is the same at every call."""
     port = str(free_port())
 
     def start(**settings: str) -> Server:
@@ -58,7 +58,10 @@ def restartable_server(
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a new environment with the built wheel and its extra `cli`. All test processes share it."""
+    """The bin folder of a new virtual environment in which the client is installed as a wheel, with its extra `cli`.
+
+    All test processes share this environment.
+    """
     root = tmp_path_factory.getbasetemp()
     if root.name.startswith("popen-"):  # pytest-xdist has a separate folder for each test process
         root = root.parent
@@ -86,7 +89,10 @@ def _run(*arguments: str) -> None:
 
 @pytest.fixture
 def installed_shell(installed: Path, tmp_path: Path) -> Iterator[Callable[[Server], Shell]]:
-    """Run the installed gphoto-ws in an empty folder, with a given server. Its processes are ended after the test."""
+    """A function that makes a Shell for a server. The Shell runs the installed gphoto-ws in an empty folder.
+
+    Processes that still run after the test are killed.
+    """
     shells: list[Shell] = []
 
     def make(server: Server) -> Shell:

@@ -19,7 +19,7 @@ CONSUMED = {("download_last_image", "transfer"), ("download_last_image", "chunk_
 
 
 def missing_parts(command: CommandDescription) -> list[str]:
-    """The parts of a command that the client lacks. The list is empty if the client has all parts."""
+    """The parts of a command that the client lacks: its method, its arguments, their choices, and keys of its reply."""
     method = getattr(Client, command.command, None)
     if method is None:
         return [f"method {command.command}"]
@@ -33,7 +33,7 @@ def missing_parts(command: CommandDescription) -> list[str]:
 
 
 def _arguments_of(method: Any) -> Mapping[str, Any]:
-    """The arguments of a method with their types; those of `**options: Unpack[...]` are the keys of the TypedDict."""
+    """The arguments of a method with their types. The keys of the TypedDict replace `**options: Unpack[...]`."""
     hints = get_type_hints(method)
     for name, parameter in inspect.signature(method).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -58,7 +58,10 @@ def _missing(command: CommandDescription, reply: Any) -> Iterator[str]:
 
 
 def _missing_of(schema: Mapping[str, Any], defs: Mapping[str, Any], kind: Any, consumed: set[str]) -> Iterator[str]:
-    """Fields that a dataclass lacks, or requires although the server may omit them. Checks nested dataclasses too."""
+    """The fields that the dataclass lacks, and the fields that it requires although the server may omit them.
+
+    Nested dataclasses are also checked.
+    """
     assert is_dataclass(kind)
     known = {wire_key(field): field for field in fields(kind)}
     hints = get_type_hints(kind)
@@ -100,7 +103,7 @@ def _flat(hint: Any) -> Iterator[Any]:
 
 
 def _wrong_choices(command: CommandDescription, method: Any) -> Iterator[str]:
-    """The arguments whose Literal and the enum of the server have different values."""
+    """The arguments whose Literal in the client has other values than the enum that the server declares."""
     hints = _arguments_of(method)
     for name, property in _properties(command.payload).items():
         if name in hints and (allowed := set(_enums(property))):

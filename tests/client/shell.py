@@ -30,7 +30,7 @@ class Done:
 
     @property
     def text(self) -> str:
-        """stdout as text, without the last newline."""
+        """stdout as text, without newlines at the end."""
         return self.out.decode().rstrip("\n")
 
     @property
@@ -118,6 +118,6 @@ def finish(process: subprocess.Popen[bytes]) -> Done:
 
 
 def interrupt(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT) -> Done:
-    """Send SIGINT, as Ctrl-C does, or another signal, and wait for the end. Returns the result of the run."""
+    """Send a signal and wait until the process ends. The default is SIGINT, the signal that Ctrl-C sends."""
     process.send_signal(number)
     return finish(process)

@@ -27,7 +27,7 @@ Answer = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
 
 
 class Strange:
-    """A misbehaving server: its address, and what it has received."""
+    """The address of a misbehaving server, and what the server has received."""
 
     def __init__(self) -> None:
         self.uri = ""
@@ -77,10 +77,10 @@ async def transfer(
     sent: int | None = None,
     lie: dict[str, Any] | None = None,
 ) -> None:
-    """Reply to download_last_image, and send the complete file in one chunk and its digest.
+    """Reply to download_last_image. Then send the complete file in one chunk, and finally the digest of the file.
 
-    `sha256` replaces the correct digest, and `lie` replaces fields of the reply. With `sent`, the server sends only that
-    many bytes of the file and then closes the connection.
+    `sha256` replaces the correct digest, and `lie` replaces fields of the reply. With `sent`, the server sends only the
+    first `sent` bytes of the file and then closes the connection.
     """
     await socket.send(
         json.dumps(

@@ -1,4 +1,4 @@
-"""Any message from the server gives a result or a GphotoWsError, and the client stays usable or is closed."""
+"""For any message from the server, a call returns or raises a GphotoWsError. Then the client works or is closed."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def _error_of(client: Client, use: Use) -> BaseException | None:
             await use(client)
     except GphotoWsError as error:
         return error
-    except TimeoutError:  # raised by a timeout above, because no event, no frame or no usable reply arrived
+    except TimeoutError:  # raised by a timeout above: no event, frame or usable reply arrived
         return None
     return None
 

@@ -15,7 +15,7 @@ KIND = TypeVar("KIND", bound=Event)
 
 
 async def first(events: Events, kind: type[KIND], wanted: Callable[[KIND], bool] = lambda event: True) -> KIND:
-    """The next matching event of a kind. Other events are skipped: a camera also emits events about other settings."""
+    """The next event of type `kind` for which `wanted` returns true. Skips all other events."""
     async for event in events:
         if isinstance(event, kind) and wanted(event):
             return event

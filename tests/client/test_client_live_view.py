@@ -19,7 +19,7 @@ from tests.support.waiting import WITHIN_S, until
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port without a reset: live view may still be on from the previous test."""
+    """The control port. The cameras are not reset: live view may still be on from the previous test."""
     with as_they_are(shared_cameras) as control:
         yield control
 

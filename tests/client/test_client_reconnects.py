@@ -24,7 +24,7 @@ from tests.support.marks import decoded, mark
 from tests.support.rig import Server
 from tests.support.waiting import until
 
-# For each shot, the driver sends this operation one time for the half press, and then for the full press.
+# For each shot, the driver sends operation 0x9128 twice: once for the half press, and then for the full press.
 FULL_PRESS, HALF_PRESSES = "0x9128", 1
 DEADLINE_S = 50.0
 
@@ -55,7 +55,7 @@ async def test_live_view_continues_after_a_restart(restartable_server: Callable[
     async with asyncio.timeout(DEADLINE_S), Client(server.uri, server.token) as client, client.live_view() as view:
         before = [await anext(view) for _ in range(3)]
         await restart(restartable_server, server)
-        # The client may have received the first of these frames before the kill. A later frame reports the gap.
+        # The client may have received the first frames of `after` before the kill. A later frame has `dropped` set.
         after = [await anext(view) for _ in range(4)]
     assert any(frame.dropped for frame in after)
     for frame in after:

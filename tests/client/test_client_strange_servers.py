@@ -1,4 +1,4 @@
-"""The client against servers that close with any code, do not reply, or send damaged data."""
+"""The client with servers that close the connection with any code, do not reply, or send damaged data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECONNECT_CODES, FINAL_CODES = (1001, 1011, 1012, 4408, 4413), (4400, 4401, 4406
 
 
 def closing_once(code: int) -> Any:
-    """Close the connection at the first command. Reply to all later commands."""
+    """A function that closes the connection at the first command, and replies to all later commands."""
     closed: list[int] = []
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -290,7 +290,7 @@ async def test_a_message_of_endless_fragments_closes_the_connection() -> None:
 
 
 async def test_a_too_large_login_reply_is_not_parsed() -> None:
-    """If the client parsed a login reply of 16 MiB of `{},{},…`, the Python objects would use 500 MB."""
+    """If the client parsed a login reply of 16 MiB that consists of `{},{},…`, the Python objects would use 500 MB."""
 
     async def amplify(socket: ServerConnection) -> None:
         await socket.recv()

@@ -36,7 +36,7 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 
 @pytest.fixture
 def tls_server(authority: trustme.CA, tmp_path: Path, new_server: Callable[..., Server]) -> StartServer:
-    """Start a server with a certificate for a given name and period."""
+    """A function that starts a server with a certificate for a given name and period."""
 
     def start(
         name: str = "127.0.0.1",
@@ -160,7 +160,10 @@ def test_the_command_line_rejects_conflicting_options(bare_shell: Shell, ca_file
 
 
 def _self_signed(folder: Path) -> tuple[str, str]:
-    """Make a minimal self-signed certificate and its key. As with openssl, it has no key usage and no constraints."""
+    """Write a minimal self-signed certificate and its key, and return both paths.
+
+    The certificate has no key usage and no constraints, like the certificates that openssl makes.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

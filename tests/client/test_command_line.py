@@ -155,7 +155,7 @@ def test_watch_prints_events(shell: Shell, ports: list[str], simulator: Control,
     def change() -> None:  # called repeatedly, because the program may not have subscribed yet
         shell.succeed("config", "set", "iso", "3200", "--port", ports[0])
 
-    # Other events may come from the reset of the cameras to factory state.
+    # line_of skips other events: the reset of the cameras to factory state may have caused some.
     line = line_of(watching, change, b"3200")
     if form:
         event = json.loads(line)

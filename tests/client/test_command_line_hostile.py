@@ -55,7 +55,10 @@ def shot(*names: str) -> dict[str, Any]:
 
 
 def answering(replies: dict[str, dict[str, Any]]) -> Answer:
-    """Send the replies of a table, and errors for all other commands. The content of a downloaded file is its path."""
+    """A function that sends the reply in `replies` to each command, or an error if `replies` has none.
+
+    The content of a downloaded file is its path.
+    """
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
         command = message["command"]
@@ -79,7 +82,7 @@ def answering(replies: dict[str, dict[str, Any]]) -> Answer:
 
 @contextlib.asynccontextmanager
 async def hostile(installed: Path, folder: Path, replies: dict[str, dict[str, Any]] = REPLIES) -> Any:
-    """A shell for a server that sends these replies."""
+    """A Shell for a server that sends these replies."""
     async with strange(answering(replies)) as server:
         yield Shell(installed, folder, server)
 

@@ -1,8 +1,8 @@
-"""The Autobahn test suite against the server's WebSocket side: `make autobahn`.
+"""Test the server's WebSocket code with the Autobahn test suite: `make autobahn`.
 
 The suite is a program for Python 2.7 from PyPI. `make autobahn` installs the suite in a separate folder. The suite needs
-an echo server, see `echo`. Two groups of cases are excluded: compression (12, 13), because the server does not offer
-compression, and messages of up to 16 MiB (9), because the server rejects large messages.
+an echo server, which is in echo.py. Cases 12 and 13 are excluded, because they test compression, which the server does
+not offer. Case 9 is excluded, because it sends messages of up to 16 MiB, and the server rejects large messages.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 _CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 _GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
-# In this case, a close frame is sent between two fragments of a message. websockets treats this as an error and closes
-# with 1002 instead of 1000.
+# In this case, the suite sends a close frame between two fragments of a message. The library websockets treats this as
+# an error, and closes the connection with code 1002 instead of 1000.
 _KNOWN = {"7.1.5"}
 _DEADLINE_S = 300.0
 

@@ -1,4 +1,4 @@
-"""The server's WebSocket side as an echo, for conformance suites: `python -m tests.conformance.echo PORT`.
+"""An echo server with the server's WebSocket code, for conformance suites: `python -m tests.conformance.echo PORT`.
 
 The sockets are those of `App`, with the same size limits and the same connection class. Only the handling of messages
 differs, because conformance suites expect that the server sends each message back.

@@ -1,4 +1,4 @@
-"""Fixtures: a real Chromium, and console pages for which the browser must report no errors."""
+"""Fixtures: a real Chromium, and console pages. A test fails if the browser reports an error on a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def browser() -> AsyncIterator[Any]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_console(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Console]]]:
-    """Open the page of a server. Fails after the test if the browser has reported an error or a warning."""
+    """A function that opens the console page of a server. A test fails if the browser reports an error or a warning."""
     from tests.support.page import Console
 
     opened: list[Console] = []
@@ -44,7 +44,7 @@ async def open_console(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Co
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def console(open_console: Callable[..., Awaitable[Console]], server: Server) -> Console:
-    """The page of the shared server, logged in, with the first camera selected."""
+    """The console page of the shared server. It is logged in and has selected the first camera."""
     console = await open_console(server)
     await console.log_in()
     return console
@@ -58,5 +58,5 @@ def restart_camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
 
 @pytest.fixture
 def restart_control(restart_camera: OneCamera) -> Control:
-    """The control port of this camera."""
+    """The control port of `restart_camera`."""
     return restart_camera.control

@@ -47,7 +47,8 @@ async def test_the_token_is_kept_in_the_tab_until_log_out(console: Console, serv
 
 
 async def test_the_page_works_with_another_host_name_and_without_tls(open_console: Open, server: Server) -> None:
-    # With this host name, as on a phone, the page is not a secure context for the browser.
+    # With this host name and without TLS, the browser does not treat the page as a secure context. The same is true for
+    # a page that a phone opens without TLS.
     console = await open_console(server, name=OTHER_NAME)
     assert await console.page.evaluate("[location.hostname, isSecureContext]") == [OTHER_NAME, False]
     await console.log_in()

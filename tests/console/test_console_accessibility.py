@@ -168,7 +168,7 @@ async def test_the_pressed_button_stays_visible_above_its_message(open_console: 
     shutter, notice = await console["#shutter"].bounding_box(), await console["#notice"].bounding_box()
     assert shutter["y"] + shutter["height"] <= notice["y"] + 1  # the browser scrolls only by whole pixels
     await console["#page"].evaluate("page => page.scrollTo(0, 0)")
-    # The event is dispatched, because a real click would scroll. The focused element must not be visible.
+    # The event is dispatched, because a real click would scroll. The element with the focus must stay out of view.
     await console["#restart-camera"].dispatch_event("click")
     await expect(console["#notice"]).to_contain_text("was restarted")
     assert await console["#page"].evaluate("page => page.scrollTop") == 0

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Open = Callable[..., Awaitable[Console]]
 NARROW = {"width": 1000, "height": 700}  # one column, as on a tablet
-FINGER_PX = 44  # the smallest size of a control in WCAG 2.5.5 and in the guidelines of Apple
+FINGER_PX = 44  # the minimum size of a control in WCAG 2.5.5 and in the guidelines of Apple
 
 # Finds the elements with the given ids that are not completely visible in the window.
 OUT_OF_SIGHT = """(ids) => new Promise((resolve) => {
@@ -49,7 +49,7 @@ async def test_the_page_has_no_blank_space_below_its_content(
     console = await open_console(server, viewport=size)
     await console.log_in()
     await expect(console[".tile img"]).to_have_count(3)
-    await console["#settings-filter"].fill("e")  # opens the sections, in which many texts are for screen readers only
+    await console["#settings-filter"].fill("e")  # opens the sections; many texts in them are only for screen readers
     assert await console.page.evaluate(BLANK_PX) <= 40
 
 
@@ -96,7 +96,7 @@ async def test_a_double_click_does_not_cancel_the_countdown_it_starts(console: C
 
 async def test_holding_a_key_down_takes_one_picture(console: Console, simulator: Control) -> None:
     await console["#shutter"].focus()
-    for count in range(1, 4):  # a key that is held down repeats, also after the picture is shown
+    for count in range(1, 4):  # a key that is held down is repeated, even after the picture is shown
         await console.page.keyboard.down("Enter")
         await expect(console["#shutter"]).to_have_text("Take picture")
         await expect(console["#shot-image"]).to_be_visible()

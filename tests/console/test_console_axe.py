@@ -1,4 +1,4 @@
-"""The console page checked by axe-core: no serious finding in any state, at three sizes, in both themes."""
+"""axe-core finds no serious problem on the console page: in any state, at three window sizes, and in both themes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_axe_finds_nothing_serious(
     size: dict[str, int],
     scheme: str,
 ) -> None:
-    # Animations are off, because axe would measure colours during a transition.
+    # Animations are off. Otherwise, axe would measure colours during a transition.
     options = {"viewport": size, "color_scheme": scheme, "reduced_motion": "reduce"}
     console = await open_console(server, **options)
     findings_by_state = {"login": await _findings(console)}

@@ -105,7 +105,7 @@ async def test_the_camera_information_is_refreshed_every_minute(open_console: Op
     await console.log_in()
     # Any battery level is accepted, because the driver may still have the level of an earlier test.
     await expect(console["#camera-facts"]).to_contain_text("%")
-    await console.page.clock.fast_forward(5_000)  # so that the requests of the page at its start have been sent
+    await console.page.clock.fast_forward(5_000)  # after this, the page has sent the requests of its start
     await expect(console["#camera-facts"]).to_contain_text("%")
     old_facts = console["#camera-facts .old"]
     await console["#camera-facts div"].first.evaluate("fact => { fact.className = 'old'; }")
@@ -124,7 +124,7 @@ async def test_without_a_camera_shutter_and_settings_explain_why_they_are_disabl
     await expect(console["#no-cameras"]).to_be_visible()
     await expect(console["#shutter"]).to_be_disabled()
     await expect(console["#shutter"]).to_have_accessible_description("No camera is connected.")
-    await console["#shutter"].focus()  # this button can have the focus also while it is disabled
+    await console["#shutter"].focus()  # this button can have the focus even while it is disabled
     await console.page.keyboard.press("Enter")
     await expect(console["#notice"]).to_have_text("No camera is connected.")
     await expect(console["#settings-why"]).to_have_text("No camera is connected.")

@@ -1,4 +1,4 @@
-"""The same tests for the simulator and for the virtual camera of libgphoto2, through the server."""
+"""The same tests with a simulated camera and with libgphoto2's virtual camera. The tests send commands to a server."""
 
 from __future__ import annotations
 
@@ -148,8 +148,8 @@ async def test_without_a_path_the_last_image_is_downloaded(camera: Client) -> No
     assert (await camera.command("download_last_image"))["camera_filepath"] == last
 
 
-# The types of settings that can be changed. The menu of the simulator is read-only, and the virtual camera ignores
-# changes of text and dates.
+# The types of settings that can be changed. The simulator's menu settings are read-only, and the virtual camera ignores
+# changes of its text and date settings.
 CHANGES = [
     ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
     ("simulated", "date"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),

@@ -1,4 +1,4 @@
-"""Run the tests and measure the branch coverage of every process that they start; `make coverage`.
+"""Run the tests, and measure the branch coverage of every process that they start (`make coverage`).
 
 The processes of pytest, servers, camera processes and their helpers are measured. If a process is killed, the data of its
 last second may be missing. Simulators are not measured, because tests depend on their timing. Copies of the project that
@@ -35,7 +35,7 @@ REQUIRED = {"camera/photos": 90.0, "service": 90.0, "protocol": 90.0}
 
 @contextmanager
 def measure_every_process(folder: Path) -> Iterator[None]:
-    """Measure each Python process of this environment, and write its data to a file in `folder`."""
+    """Measure each process that runs this environment's Python. Each process writes its data to a file in `folder`."""
     code = str(Path(__file__).with_name("process.py"))
     pth_file = HOOK.with_suffix(".pth")
     # If this process is killed, both files remain. They have no effect, because the code checks that this process runs.
@@ -57,7 +57,7 @@ def measure_every_process(folder: Path) -> Iterator[None]:
 
 
 def last_record(file: Path) -> bytes | None:
-    """The last complete record in the file of a process. None if there is none."""
+    """The last complete record in the file of a process, or None if the file has no complete record."""
     content, start, found = file.read_bytes(), 0, None
     while start + 8 <= len(content):
         end = start + 8 + int.from_bytes(content[start : start + 8], "big")

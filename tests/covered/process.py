@@ -20,7 +20,7 @@ _NOT_MEASURED = ("tests", "benchmarks", "build", "clients", "docs", "examples", 
 
 
 def new_coverage(data_file: str | None = None) -> coverage.Coverage:
-    """Coverage of the server's packages, with absolute paths because camera processes run in another folder."""
+    """A Coverage for the server's packages. It uses absolute paths, because camera processes run in another folder."""
     return coverage.Coverage(
         data_file=data_file, config_file=str(ROOT / "pyproject.toml"), branch=True, source=[str(ROOT)],
         omit=[str(ROOT / folder / "*") for folder in _NOT_MEASURED],
@@ -53,7 +53,8 @@ def measure(folder: str) -> None:
         keeper.close()
 
     write()
-    # coverage has the data in an SQLite database in memory. The database is lost when its last connection is closed.
+    # The library coverage has its data in an SQLite database in memory. The database is lost when the last connection
+    # to it is closed, so this connection stays open.
     keeper = sqlite3.connect(measured.get_data().data_filename(), uri=True, check_same_thread=False)
     measured.start()
     writer = threading.Thread(target=write_regularly, name="coverage", daemon=True)

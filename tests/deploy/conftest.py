@@ -15,7 +15,10 @@ from tests.support.tools import find_tool
 
 @pytest.fixture
 def run_in_overlay(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a bash script with tests/deploy/layered, stderr in stdout. Skips the test if no overlay can be mounted."""
+    """A function that runs a bash script with tests/deploy/layered, and adds its stderr to its stdout.
+
+    Skips the test if no overlay can be mounted.
+    """
     if os.geteuid() != 0:
         pytest.skip("mounts an overlay over the whole machine, which needs root: sudo make test")
     for program in ("unshare", "findmnt", "chroot"):

@@ -1,9 +1,9 @@
-"""The commands of deploy/README.md that install and update the service, run unchanged by a user with sudo.
+"""Run the commands of deploy/README.md that install and update the service.
 
-The commands run on this machine in a temporary overlay (tests/deploy/layered). apt-get, git, pip with hashes, sudo,
-systemd-sysusers, `systemctl enable` and the server, run by the user of the service, are real. No systemd runs in the
-overlay, so the other commands of systemctl are only recorded. In a chroot, udevadm ignores `control` and `trigger`, so
-`udevadm test` reads the rules.
+A user with sudo rights runs the unchanged commands on this machine, in a temporary overlay (tests/deploy/layered). The
+test uses the real apt-get, git, pip, sudo, systemd-sysusers and `systemctl enable`. pip checks the hashes of the
+packages. The user of the service runs the real server. systemd does not run in the overlay, so the other commands of
+systemctl are only recorded. In a chroot, udevadm ignores `control` and `trigger`, so `udevadm test` reads the rules.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _block(heading: str) -> str:
 
 
 def _as_script(block: str, name: str) -> str:
-    """A script that runs the lines of a block as the user, and exits after the first line that fails."""
+    """A script that runs the lines of a block as the user newcomer, and exits after the first line that fails."""
     lines = []
     for line in block.splitlines():
         lines.append(line)
@@ -167,7 +167,7 @@ def test_the_overlay_does_not_change_this_machine(
     left_file, before = tmp_path / "left", Path("/etc/passwd").read_bytes()
     done = run_in_overlay(f"echo here >{left_file}\nsleep 600 &\necho $$ >/etc/passwd && cat /etc/passwd\n", WITHIN_S)
     assert done.returncode == 0
-    assert 1 < int(done.stdout) < 100  # the process id is low, because the script has its own process namespace
+    assert 1 < int(done.stdout) < 100  # the process id is low, because the script has its own PID namespace
     assert not left_file.exists()
     assert Path("/etc/passwd").read_bytes() == before
 

@@ -1,4 +1,4 @@
-"""The server, started with the command and the environment of the systemd unit. The test replaces systemd."""
+"""Start the server with the command and the environment of the systemd unit. The test does the work of systemd."""
 
 from __future__ import annotations
 

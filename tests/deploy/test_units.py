@@ -1,4 +1,4 @@
-"""The files in deploy/: checked with the tools of systemd and udev. All settings in them must exist."""
+"""Check the files in deploy/ with the tools of systemd and udev. All settings that the files name must exist."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_unit_reloads_on_a_minimal_debian() -> None:
     (command,) = values_of(UNIT.read_text(), "ExecReload")
     program, *arguments = shlex.split(command)
     assert program == "/bin/sh"
-    # The child resets SIGHUP, because it would inherit an ignored SIGHUP if the tests run under nohup.
+    # The child sets SIGHUP to its default action, because it inherits an ignored SIGHUP if the tests run under nohup.
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None

@@ -20,17 +20,17 @@ def docs_camera() -> Iterator[OneCamera]:
 
 @pytest.fixture
 def docs_port(docs_camera: OneCamera) -> str:
-    """The port of this camera."""
+    """The port of `docs_camera`."""
     return docs_camera.port
 
 
 @pytest.fixture
 def docs_control(docs_camera: OneCamera) -> Control:
-    """The control port of this camera."""
+    """The control port of `docs_camera`."""
     return docs_camera.control
 
 
 @pytest.fixture
 def docs_server(docs_port: str, new_server: Callable[..., Server]) -> Server:
-    """A server for this camera."""
+    """A server for `docs_camera`."""
     return new_server(NETWORK_CAMERAS=docs_port, RESTART_DELAY="0.3", MAX_RESTART_ATTEMPTS="100")

@@ -40,7 +40,7 @@ def run(server: Server, folder: Path, name: str, *options: str) -> subprocess.Co
 
 
 def lines_of_code(text: str) -> int:
-    """The number of lines without empty lines, imports, docstrings and comments."""
+    """The number of lines that are not empty and are not an import, a docstring or a comment."""
     return len([line for line in text.splitlines() if line.strip() and not re.match(r'import |"""|#', line)])
 
 
@@ -160,7 +160,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 
 async def wait_for_text(tab: Any, start: str) -> str:
-    """Wait for a recorded text with this start, and return the text. Removes it and earlier texts from the record."""
+    """Wait until a text that begins with `start` is recorded, and return it. Removes it and all earlier texts."""
     index = f"window.shown.findIndex((text) => text.startsWith({json.dumps(start)}))"
     await tab.wait_for_function(f"{index} >= 0")
     return str(await tab.evaluate(f"window.shown.splice(0, {index} + 1).at(-1)"))

@@ -23,7 +23,7 @@ ORDER = [
 
 
 def shape(value: object) -> object:
-    """The part of a reply that must be equal to the document: keys, types and texts, without pictures and numbers."""
+    """The parts of a reply that must equal the document: keys, types and texts. Pictures and numbers may differ."""
     match value:
         case dict():
             return {key: shape(entry) for key, entry in value.items()}

@@ -138,7 +138,7 @@ def test_modelina_names_every_type_of_the_asyncapi_file(tmp_path: Path) -> None:
 
 def test_every_type_of_the_asyncapi_file_is_a_component() -> None:
     schemas = document()["components"]["schemas"]
-    # A generator would make a type without a name from an object with properties or an enum that is not a component.
+    # If an enum or an object with properties is not a component, a generator makes a type without a name from it.
     for name, schema in schemas.items():
         for key, entry in _keys(schema):
             if isinstance(entry, dict):

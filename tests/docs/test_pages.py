@@ -1,4 +1,4 @@
-"""The pages that are not generated: links are valid, quoted messages are in the source code, and names exist."""
+"""On the pages that are not generated, links are valid, quoted messages are in the source code, and names exist."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def recipe_cameras() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture(scope="module")
 def recipe_server(recipe_cameras: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server for these cameras."""
+    """A server for `recipe_cameras`."""
     addresses = ",".join(camera.address for camera in recipe_cameras.cameras)
     settings = {"RESTART_DELAY": "0.3", "MAX_RESTART_ATTEMPTS": "100"}
     server = Server(cwd=tmp_path_factory.mktemp("kitchen"), NETWORK_CAMERAS=addresses, **settings)
@@ -86,12 +86,12 @@ async def next_message(client: Client, shown: Json) -> Json:
     assert isinstance(received, dict)
     client.events = [
         event for event in client.events if event["event"] != "live_view_frame"
-    ]  # the removed frames were received earlier than the reply
+    ]  # the removed frames were received before the reply
     return received
 
 
 async def reset_camera(client: Client, control: Control) -> None:
-    """Undo the changes that other recipes made on the camera."""
+    """Undo the changes that other recipes made to the camera."""
     await client.command("set_config", name="imageformat", value="L")
     for file in control.state()["files"]:
         await client.command("delete_file", camera_filepath=file["path"])

@@ -76,7 +76,7 @@ def _check_sbom(text: str) -> None:
     root = bom["metadata"]["component"]
     assert (root["name"], root["version"]) == ("gphoto-ws-server", VERSION)
     parts = {part["name"].replace("_", "-"): part for part in bom["components"]}
-    # Packages that only belong to the environment, such as pip, are not listed.
+    # Packages that the environment has but the server does not need, such as pip, are not listed.
     assert {name: part["version"] for name, part in parts.items()} == _locked()
     assert all(part["purl"] and part["licenses"] for part in parts.values())
     needs = {line["ref"]: line["dependsOn"] for line in bom["dependencies"]}

@@ -1,4 +1,4 @@
-"""The changes of the example in CONTRIBUTING.md are applied to a copy of the project, and the new command is sent."""
+"""Apply the changes of the example in CONTRIBUTING.md to a copy of the project, and send the new command to it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,10 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 async def in_process() -> AsyncIterator[Callable[..., Awaitable[InProcess]]]:
-    """Start servers inside the test's process, so that tests can lower timeouts. Stops the servers after the test."""
+    """A function that starts a server inside the test's process, so that a test can lower timeouts.
+
+    The servers are stopped after the test.
+    """
     servers: list[InProcess] = []
 
     async def start(*addresses: str, **options: Any) -> InProcess:

@@ -23,7 +23,7 @@ def process_of(parent: int, port: str) -> psutil.Process | None:
 
 
 async def camera_process(parent: int, port: str, other_than: int | None = None) -> psutil.Process:
-    """Wait for the process of the camera on a port. With `other_than`, wait for a process with another id."""
+    """Wait for the process of the camera on a port. With `other_than`, wait for a process with another id than this."""
     found: list[psutil.Process] = []
 
     def exists() -> bool:

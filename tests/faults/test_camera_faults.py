@@ -14,7 +14,8 @@ from tests.support.marks import decoded, from_base64, mark
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import BUSY_MACHINE, until
 
-# For each shot, the driver sends this operation for the half press (number 0), and then for the full press (number 1).
+# For each shot, the driver sends the operation CAPTURE twice: first for the half press (number 0), and then for the
+# full press (number 1).
 CAPTURE, FULL_PRESS = "0x9128", 1
 SPARE = 2  # the index of a camera that the shared server does not use
 NO_RESPONSE = {"camera_io", "camera_timeout", "camera_disconnected"}
@@ -45,7 +46,7 @@ def check_works(client: Client, simulator: Control) -> Callable[[], Awaitable[No
 
 @pytest.fixture
 async def other_client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
-    """A client that repeatedly reads a setting of the other camera. Fails if a fault delays a reply to this client."""
+    """A client that repeatedly reads a setting of the other camera. The test fails if a fault delays a reply to it."""
     async with await Client.connect(server) as client:
         await client.command("select_camera", port=ports[1])
         values: list[str] = []

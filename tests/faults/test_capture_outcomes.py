@@ -24,7 +24,7 @@ CODES = (0x200C, 0x2005, 0x2019, 0x2002)
 async def capture_setup(
     request: pytest.FixtureRequest, new_server: Callable[..., Server]
 ) -> AsyncIterator[tuple[str, Client, Control]]:
-    """A maker, a client of a server that has a camera of this maker, and the control port of this camera."""
+    """The maker of a camera, a client of a server for this camera, and the control port of the camera."""
     with one_camera("--maker", request.param, *QUICK) as camera:
         server = new_server(NETWORK_CAMERAS=camera.port, RESTART_DELAY="0.2")
         async with await Client.connect(server) as client:

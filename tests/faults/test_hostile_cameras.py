@@ -1,6 +1,7 @@
-"""Cameras with random responses can end only their own camera process. The server and other cameras are not affected.
+"""A camera with random responses can end only its own camera process. The server and other cameras are not affected.
 
-`make fuzz SECONDS=n` runs these tests for n seconds with new seeds (FUZZ_SECONDS, FUZZ_SEED).
+`make fuzz SECONDS=n` runs these tests for n seconds with new seeds. It sets the environment variables FUZZ_SECONDS and
+FUZZ_SEED.
 """
 
 from __future__ import annotations
@@ -31,17 +32,18 @@ HONEST = HOSTILE_COUNT  # the last camera of the simulator
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "6"))
 FIRST_SEED = int(os.environ.get("FUZZ_SEED", "1"))
 QUICK_RESTARTS = {"RESTART_DELAY": "0.3", "MAX_RESTART_ATTEMPTS": "100"}
-# The operation with which a Canon EOS describes a new file: GetObjectInfo.
+# The operation GetObjectInfo. The response of a Canon EOS to this operation describes a new file.
 FILE_INFO = "0x1008"
 # With these seeds, file names contain "..", slashes, control characters or surrogates, or are very long. The seeds 1, 6
-# and 11 are left out: with an empty name, the driver searches for the file until the timeout of a capture.
+# and 11 are left out, because they make the name empty. The driver then searches for the file until the capture times
+# out.
 NAME_SEEDS = (2, 3, 4, 7, 8, 9, 10, 12, 13, 14)
 # After this time without a reply, a client continues with the next seed. The timeouts of the server are longer.
 REPLY_TIMEOUT_S = 2.5
 # The timeout for a ping and for reading a setting of the honest camera. It is long enough for a busy machine.
 HONEST_TIMEOUT_S = 5.0
 # This time is long, because a driver may loop while it opens the camera or reads all settings. The server ends the
-# process of such a driver after a timeout of 35 or 30 s.
+# process of such a driver after 35 s (opening) or 30 s (settings).
 READY_S = 100.0
 
 
@@ -104,7 +106,7 @@ async def honest_camera_works(setup: Setup) -> AsyncIterator[None]:
 
 
 def _check_reply(reply: Json) -> None:
-    """Check that a reply is well-formed, is not an internal error, and has pictures in base64."""
+    """Check that a reply is well-formed and is not an internal error, and that its pictures are valid base64."""
     well_formed(reply)
     assert reply.get("code") != "internal_error", reply
     for file in (reply, *reply.get("files", ())):

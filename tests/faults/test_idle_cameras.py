@@ -32,8 +32,8 @@ async def test_an_idle_camera_is_kept_awake_with_keep_alive(new_server: Callable
                 return int(camera.control.state()["operations"].get(operation, 0) - before.get(operation, 0))
 
             await until(lambda: count_since(STORAGE_INFO) >= 4)
-            # The driver itself sends this operation, at most every 10 s. The server must not send it, because then the
-            # operation would have a data phase and block for 2.5 s.
+            # The driver itself sends the operation KEEP_DEVICE_ON, at most every 10 s. The server must not send it: the
+            # operation would then have a data phase, and block for 2.5 s.
             assert count_since(KEEP_DEVICE_ON) <= 1 + (time.monotonic() - started) // 10
             if maker == "canon":
                 await until(lambda: count_since(KEEP_DEVICE_ON) >= 1)

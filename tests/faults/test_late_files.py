@@ -1,4 +1,4 @@
-"""A file that the camera writes long after the release. Meanwhile, the camera process or the server is replaced."""
+"""The camera writes a file long after the release. In between, the camera process or the server is replaced."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def control(slow_camera: OneCamera) -> Control:
 
 @pytest.fixture
 def start(new_server: Callable[..., Server], slow_camera: OneCamera) -> Callable[[], Server]:
-    """Start a server for the camera. All servers of a test use the same state folder."""
+    """A function that starts a server for the slow camera. All servers of a test use the same state folder."""
     return lambda: new_server(NETWORK_CAMERAS=slow_camera.port, RESTART_DELAY="0.3")
 
 

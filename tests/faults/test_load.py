@@ -74,7 +74,7 @@ class Usage:
 
 @asynccontextmanager
 async def viewer_during(server: Server, port: str, seconds: float) -> AsyncIterator[None]:
-    """Watch live view for at least `seconds`, while the test runs. Fails if the frame rate is too low."""
+    """Watch live view for at least `seconds` while the test runs. Fails if the frame rate is not above MIN_FPS."""
     watching = asyncio.create_task(crowd.watch(server.uri, TOKEN, port, seconds))
     yield
     assert await watching > MIN_FPS

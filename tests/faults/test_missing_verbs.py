@@ -25,7 +25,7 @@ from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until_answers
 
 SPARE = 2  # the index of a camera that the shared server does not use
-# The capabilities that libgphoto2 reports for a drive.
+# The capabilities that libgphoto2 reports for a drive, such as a mounted memory card.
 REPORTED = Capabilities(delete=True)
 GET_EVENT, NOT_SUPPORTED = "0x9116", 0x2005
 # A shell script that mounts a file system with the folders of a memory card, and then executes a program.
@@ -44,7 +44,7 @@ def card(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def detected(monkeypatch: pytest.MonkeyPatch) -> list[DetectedCamera]:
-    """A list of cameras to which a test adds. The detection returns this list; the camera processes are real."""
+    """A list to which a test adds cameras. The camera detection returns this list. The camera processes are real."""
     cameras: list[DetectedCamera] = []
 
     async def detect(drives: bool) -> Detected:
@@ -124,7 +124,7 @@ async def test_with_a_camera_and_a_memory_card_the_camera_is_the_default(
 
 
 def mount_command(folder: Path) -> list[str]:
-    """The beginning of a command that starts a program with a memory card mounted at a folder."""
+    """A command prefix: it mounts a memory card at `folder`, and then starts the program that follows the prefix."""
     namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if (
         shutil.which("unshare") is None
@@ -159,7 +159,7 @@ async def test_drives_are_listed_as_cameras_only_with_disk_cameras(tmp_path: Pat
 
 @pytest.fixture
 def faulty_camera() -> Iterator[OneCamera]:
-    """A new camera."""
+    """A new camera for each test."""
     with one_camera(*QUICK) as camera:
         yield camera
 

@@ -21,7 +21,7 @@ CARD = "/store_00020001/DCIM/100CANON"
 
 @pytest.fixture
 def camera(own_camera: Callable[..., OneCamera]) -> OneCamera:
-    """A camera with a long exposure, so that the test can press its button at the right time."""
+    """A camera with a long exposure, so that the test can press its button during a shot."""
     return own_camera(*QUICK[:-1], SHUTTER_S)
 
 

@@ -17,7 +17,7 @@ LINES = 60
 
 
 def raw_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The output lines of camera processes that are not log records."""
+    """The lines that camera processes have written and that are not log records."""
     return [record.getMessage() for record in caplog.records if record.name == "camera.process_log"]
 
 

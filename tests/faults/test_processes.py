@@ -120,7 +120,7 @@ async def test_a_command_to_a_hung_camera_process_fails_at_its_timeout(
             while True:
                 if "file_count" in await client.command("get_camera_info"):
                     break
-                await asyncio.sleep(0.05)  # below the limit of commands per second
+                await asyncio.sleep(0.05)  # to stay below the limit of commands per second
         monkeypatch.setattr(verb_of(RemoteCamera.set_config), "deadline_s", 0.5)
         hung = await camera_process(os.getpid(), ports[SPARE])
         with stopped(hung):

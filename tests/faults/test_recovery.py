@@ -137,7 +137,7 @@ def test_the_error_for_a_missing_permission_explains_it(tmp_path: Path, monkeypa
     node.touch()
     original = CameraIO("The transfer broke.", gp=GpFailure(-7))
     assert open_error("usb:001,004", original) is original
-    # Replaced, because the tests may run as root, and root always has permission.
+    # os.access is replaced, because the tests may run as root, and root always has permission.
     monkeypatch.setattr("camera.ports.os.access", lambda *_: False)
     explained: CameraError = open_error("usb:001,004", original)
     assert str(node) in explained.message

@@ -1,4 +1,4 @@
-"""After a shot with its own settings, the old values are restored, even if the camera process or the server ends."""
+"""After a shot with its own settings, the old values are restored, even if the camera process or the server ended."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SETTINGS = {"iso": "800", "aperture": "8"}
 
 @pytest.fixture
 def start(new_server: Callable[..., Server], ports: list[str]) -> Callable[[], Server]:
-    """Start a server for the spare camera. All servers of a test use the same state folder."""
+    """A function that starts a server for the spare camera. All servers of a test use the same state folder."""
     return lambda: new_server(NETWORK_CAMERAS=ports[SPARE], RESTART_DELAY="0.3")
 
 
 async def slow_shutter(client: Client, simulator: Control) -> asyncio.Task[object]:
-    """Start a shot with its own settings. Returns after the release, to which the camera responds 8 s later."""
+    """Start a shot with its own settings. Returns after the release. The camera responds to the release 8 s later."""
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=8, camera=SPARE)
     shooting = asyncio.create_task(client.command("capture_image", settings=SETTINGS))
     await until(lambda: simulator.state(SPARE)["shots"] == 1)

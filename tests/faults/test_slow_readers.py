@@ -38,7 +38,7 @@ async def test_a_client_that_reads_gets_the_last_of_600_quick_setting_changes(
     async with await server.connect() as client:
         await client.command("get_config", name="iso")
         await client.command("subscribe", events=["config_changed"])
-        # The calls block the event loop, so the server in this process reads all changes afterwards at once.
+        # These calls block the event loop, in which the server also runs. So the server then reads all changes at once.
         for number in range(CHANGES):
             simulator.set("iso", ("200", "400")[number % 2], camera=SPARE)
         simulator.set("iso", "1600", camera=SPARE)

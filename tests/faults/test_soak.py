@@ -1,4 +1,4 @@
-"""Half a minute of the soak test (`make soak`), as a user starts it."""
+"""Run half a minute of the soak test (`make soak`), in the same way as a user does."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def test_a_camera_lost_during_a_shot_is_not_reported_ready_before_it_is(
                 await client.event("camera_disconnected")
                 camera.control.power(True)
                 await client.event("camera_connected")
-                # If a camera is open, its events must have no failed attempts.
+                # An event of an open camera must not have the key `attempts`, the number of failed attempts to open it.
                 with_attempts = [
                     event for event in client.events if event["event"] == "camera_state" and "attempts" in event
                 ]

@@ -39,7 +39,7 @@ class OpenCamera:
         self.server, self.client, self.port, self.control = server, client, port, control
 
     def operation_count(self, operation: str) -> int:
-        """The number of requests for an operation that the camera has received. It may not have responded to all."""
+        """The number of requests with this operation that the camera has received. Some may still have no response."""
         return int(self.control.state(SPARE)["operations"].get(operation, 0))
 
     async def send_command(self, command: str, **payload: object) -> None:

@@ -1,4 +1,4 @@
-"""A shot with an unknown outcome: the server searches the card for the file and emits the result."""
+"""A shot with an unknown outcome: the server searches the card for the file, and emits an event with the result."""
 
 from __future__ import annotations
 

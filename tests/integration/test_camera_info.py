@@ -1,4 +1,4 @@
-"""The information about a camera is correct: its name, which never changes, its capabilities and its driver."""
+"""The information about a camera is correct: its name (which never changes), its capabilities and its driver."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def maker(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def separate_camera(maker: str) -> Iterator[OneCamera]:
-    """A new camera of this maker."""
+    """A new camera of the maker `maker`."""
     with one_camera("--maker", maker, *QUICK) as camera:
         yield camera
 

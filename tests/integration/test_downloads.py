@@ -1,4 +1,4 @@
-"""Downloads of a full-size picture: as a whole, in pieces and as binary messages. Also its Exif data and thumbnail."""
+"""Download a full-size picture as a whole, in pieces and as binary messages. Check its Exif data and its thumbnail."""
 
 from __future__ import annotations
 

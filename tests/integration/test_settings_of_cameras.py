@@ -18,7 +18,8 @@ from tests.support.waiting import WITHIN_S
 
 
 async def test_a_change_by_one_client_is_sent_to_subscribers(client: Client, server: Server) -> None:
-    # If events are unread, the client of websockets does not see the server's close frame, and waits for close_timeout.
+    # If events are unread, the client of the library websockets does not see the server's close frame, and waits for
+    # close_timeout.
     async with await Client.connect(server, close_timeout=0.2) as listener:
         await listener.command("subscribe", events=["config_changed"])
         await client.command("set_config", name="iso", value="800")
@@ -164,7 +165,7 @@ async def test_settings_that_open_the_shutter_without_closing_it_are_rejected(
 @pytest.mark.parametrize("maker", ["Sony Corporation", "Panasonic"])
 @pytest.mark.parametrize("name", ["bulb", "capture"])
 def test_a_capture_setting_that_presses_the_button_is_rejected_like_bulb(maker: str, name: str) -> None:
-    """On a Sony, the setting "on" presses the shutter button, and libgphoto2 ends this only with the setting "off"."""
+    """On a Sony, the value "on" presses the shutter button. libgphoto2 releases it only with the value "off"."""
     setting = ConfigItem(name, "", "toggle", 2, readonly=False, path=f"/main/actions/{name}")
     with pytest.raises(ShutterStaysOpen):
         refuse_open_shutter(setting, 1, quirks_of(maker, ""))

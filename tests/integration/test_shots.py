@@ -22,7 +22,7 @@ async def download(client: Client, path: str | None = None) -> bytes:
 
 @pytest.fixture
 async def to_ram(client: Client) -> AsyncIterator[None]:
-    """Let the camera save pictures to its RAM. The setting is restored after the test, because the driver keeps it."""
+    """Set the camera to save pictures in its RAM. The test restores the setting, because the driver keeps it."""
     await client.command("set_config", name="capturetarget", value="Internal RAM")
     yield
     await client.command("set_config", name="capturetarget", value="Memory card")
@@ -119,7 +119,7 @@ async def test_the_camera_button_is_reported_during_live_view(client: Client, si
 async def test_the_camera_button_with_pictures_to_ram_returns_the_right_picture(
     client: Client, simulator: Control
 ) -> None:
-    await client.command("restart_camera")  # after a start, the driver gives pictures in RAM the same names again
+    await client.command("restart_camera")  # after each start, the driver uses the same names for pictures in RAM
     first = (await client.command("capture_image"))["camera_filepath"]
     await client.command("restart_camera")
     await client.command("subscribe", events=["file_added"])

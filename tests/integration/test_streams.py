@@ -29,7 +29,7 @@ HEADER = struct.Struct(">BBHIQ")
 
 @pytest.fixture
 def simulator(shared_cameras: SimulatorProcess) -> Iterator[Control]:
-    """The control port of the cameras without a reset: live view of the previous test may still be on."""
+    """The control port. The cameras are not reset: live view of the previous test may still be on."""
     with as_they_are(shared_cameras) as control:
         yield control
 
@@ -51,7 +51,8 @@ async def frames(client: Client, count: int) -> list[Json]:
 @asynccontextmanager
 async def viewer(server: Server, port: str, **options: Any) -> AsyncIterator[Client]:
     """A separate client with its own stream."""
-    # If frames are unread, the client of websockets does not see the server's close frame, and waits for close_timeout.
+    # If frames are unread, the client of the library websockets does not see the server's close frame, and waits for
+    # close_timeout.
     async with await Client.connect(server, close_timeout=0.2) as client:
         await client.command("start_live_view", port=port, **options)
         yield client
@@ -133,7 +134,7 @@ async def test_each_viewer_gets_at_most_its_own_rate(server: Server, ports: list
         first = await slow.event("live_view_frame")
         received = [first, *await frames(slow, 10)]
         times = [datetime.fromisoformat(frame["time"]) for frame in received]
-        # The interval between two frames is 0.2 s on any machine. It is shorter only after a frame that was late.
+        # At 5 frames per second, the interval between two frames is 0.2 s. It is shorter only after a late frame.
         assert (times[-1] - times[0]).total_seconds() > 1.5
 
 
@@ -274,7 +275,7 @@ async def test_at_most_max_in_flight_frames_are_sent_without_an_ack(client: Clie
         await client.event("live_view_frame", within=0.5)
     await client.socket.send(json.dumps({"ack": {"stream": reply["stream"], "seq": unacknowledged[-1]["seq"]}}))
     next_frames = await frames(client, 2)
-    assert next_frames[0]["seq"] > unacknowledged[-1]["seq"] + 1  # newer than the next frame of the camera
+    assert next_frames[0]["seq"] > unacknowledged[-1]["seq"] + 1  # the frames in between were dropped
     assert (await client.command("stop_live_view"))["dropped"] > 0
 
 

@@ -1,4 +1,4 @@
-"""Fixtures: a server as for a photobooth, a photo folder for each test, and a separate simulated camera."""
+"""Fixtures: the server of a photobooth, a photo folder for each test, and separate simulated cameras."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def camera(booth_camera: OneCamera) -> Control:
 
 @pytest.fixture
 def new_booth(booth_camera: OneCamera, new_server: Callable[..., Server], tmp_path: Path) -> Callable[..., Server]:
-    """Start the server of a booth with the given settings. It saves photos to the folder `photos` in tmp_path."""
+    """A function that starts the server of a booth with the given settings. Photos are saved in tmp_path/photos."""
 
     def start(**settings: str) -> Server:
         return new_server(NETWORK_CAMERAS=booth_camera.port, **settings)
@@ -51,7 +51,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def pair_process() -> Iterator[SimulatorProcess]:
-    """Two simulated cameras that no other server uses. A PTP/IP camera serves only the server that connected last."""
+    """Two simulated cameras that no other server uses: a PTP/IP camera serves only the server that connected last."""
     with SimulatorProcess("--cameras", "2", *PICTURES) as simulator:
         yield simulator
 

@@ -1,4 +1,4 @@
-"""The commands of a photobooth with a Nikon, whose settings have different names and which behaves differently."""
+"""The commands of a photobooth with a Nikon camera. Its settings have other names, and it behaves differently."""
 
 from __future__ import annotations
 

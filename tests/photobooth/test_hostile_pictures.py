@@ -1,4 +1,4 @@
-"""Harmful pictures and names from a camera are rejected, before they cost much time or memory."""
+"""Harmful pictures and names from a camera are rejected before they cost much time or memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_header_with_a_huge_size_is_rejected(size: tuple[int, int]) -> None:
 
 
 def padded(data: bytes, size: int) -> bytes:
-    """The JPEG with comments of `size` bytes, so that its length is plausible for the false size in its header."""
+    """The JPEG with at least `size` bytes of comments, so that its length fits the false size in its header."""
     comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
     return data[:2] + comment * (size // len(comment) + 1) + data[2:]
 
@@ -61,7 +61,7 @@ def test_a_picture_over_the_pixel_limit_is_not_decoded(data: bytes, max_pixels: 
 
 
 def test_a_picture_of_thousands_of_scans_is_not_decoded() -> None:
-    """A decoder processes all pixels for each scan. Decoding 1200 scans, which have 100 KB, took 30 s."""
+    """A decoder processes all pixels for each scan. Decoding a picture of 100 KB with 1200 scans took 30 s."""
     out = io.BytesIO()
     Image.new("L", (4000, 4000)).save(out, "JPEG", progressive=True)
     original = out.getvalue()
@@ -83,7 +83,7 @@ def test_an_oversized_exif_thumbnail_is_kept_unchanged_and_the_picture_is_rotate
 
 @pytest.fixture(params=["libturbojpeg", "Pillow alone"])
 def jpeg_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test two times: with the libraries of this machine, and as if libjpeg-turbo was missing."""
+    """Run the test twice: with the libraries of this machine, and as if libjpeg-turbo was missing."""
     if request.param == "Pillow alone":
         monkeypatch.setattr(jpeg, "turbojpeg", lambda: None)
 

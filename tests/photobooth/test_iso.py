@@ -1,4 +1,4 @@
-"""PREVIEW_ISO and CAPTURE_ISO never let a command fail, and the camera's own ISO is restored afterwards."""
+"""PREVIEW_ISO and CAPTURE_ISO never cause a command to fail, and the camera's own ISO is restored afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A capture with a key can be requested again without a second shot. A capture without a key ends with its client."""
+"""A capture with a key can be requested again without a second shot.
+
+If a client disconnects, those of its captures that have no key and have not started are cancelled.
+"""
 
 from __future__ import annotations
 

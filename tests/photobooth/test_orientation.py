@@ -1,4 +1,4 @@
-"""Orientation: rotation and mirroring of live view and pictures, checked by their pixels."""
+"""Rotation and mirroring of live view and pictures. The tests check the pixels."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _colour(pixel: object) -> str:
 
 
 def expected_corners(orientation: Orientation) -> tuple[str, ...]:
-    """The expected colours after an orientation, which first rotates clockwise and then mirrors."""
+    """The colours in the corners after an orientation. An orientation first rotates clockwise and then mirrors."""
     steps = orientation.rotation // 90
     order = CORNERS[-steps:] + CORNERS[:-steps] if steps else CORNERS
     return (order[1], order[0], order[3], order[2]) if orientation.flip else order

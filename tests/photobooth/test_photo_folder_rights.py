@@ -18,7 +18,8 @@ from tests.support.cameras import OneCamera
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until
 
-# The user id in the Docker image. In these tests, the user may read all files, so that the project can be in any folder.
+# The user id of the server in the Docker image. In these tests, the user may read all files, so that the project can be
+# in any folder.
 USER = 1000
 AS_USER = (
     "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all,+dac_read_search",
@@ -42,7 +43,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def start(booth_camera: OneCamera, camera: Control, new_server: Callable[..., Server]) -> Callable[[Path], Server]:
-    """Start a server as USER with a given photo folder."""
+    """A function that starts a server as the user USER with a given photo folder."""
     address = booth_camera.port
     return lambda photos: new_server(through=AS_USER, NETWORK_CAMERAS=address, PHOTO_DIR=str(photos))
 

@@ -1,4 +1,4 @@
-"""The disk of the photo folder does not respond. Also, the names of photos that two cameras take at the same time."""
+"""Tests with a photo folder whose disk does not respond, and with two cameras that save photos at the same time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_photo_folder_that_hangs_delays_neither_other_commands_nor_later
                 saved = await booth_client.command("capture_image", port=pair[0], save=True)
         assert Path(saved["files"][0]["saved_path"]).is_file()
         folder = Path(saved["files"][0]["saved_path"]).parent
-        assert len(list(folder.iterdir())) == 1  # the photo of the first shot was not saved later
+        assert len(list(folder.iterdir())) == 1  # the photo of the first shot was not saved afterwards
 
 
 async def test_the_server_stops_while_the_photo_folder_hangs(

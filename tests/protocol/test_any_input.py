@@ -39,7 +39,7 @@ MESSAGES = st.fixed_dictionaries(
         "extra": VALUES,
     },
 )
-# Plausible values for these keys. They are sent in addition to random values.
+# Plausible values for these keys. The tests send them in addition to random values.
 PLAUSIBLE = {
     "name": st.sampled_from(["iso", "/main/imgsettings/iso", "ownername", "nothing"]),
     "value": st.sampled_from(["100", 400, 0.5, True]),

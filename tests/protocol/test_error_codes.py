@@ -1,4 +1,4 @@
-"""Every camera error and every error number of libgphoto2 is mapped to an error code, which the error reply contains."""
+"""Every camera error and every error number of libgphoto2 is mapped to the error code of the error reply."""
 
 from __future__ import annotations
 

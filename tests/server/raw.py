@@ -1,4 +1,4 @@
-"""A client that can break the WebSocket protocol. It builds frames itself and reads replies with wsproto."""
+"""A client that can violate the WebSocket protocol. It builds frames itself and reads replies with wsproto."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int 
 
 
 class RawClient:
-    """A TCP connection. With `open`, it is a WebSocket connection, and logged in unless `login` is false."""
+    """A connection to the server: only TCP if it is made with `connect`, a WebSocket connection if made with `open`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
@@ -50,7 +50,7 @@ class RawClient:
 
     @classmethod
     async def open(cls, server: Server, *, login: bool = True) -> Self:
-        """Connect, do the handshake and log in."""
+        """Connect, do the handshake, and log in if `login` is true."""
         client = await cls.connect(server)
         client.writer.write(client.handshake())
         assert isinstance(await client._event(), AcceptConnection)
@@ -88,7 +88,7 @@ class RawClient:
                     continue
 
     async def until_pong(self, payload: bytes) -> None:
-        """Read until the pong with this payload: then the server has read all data sent earlier than the ping."""
+        """Read until the pong with this payload arrives. Then the server has read all data sent before the ping."""
         while payload not in self.pongs:
             match event := await self._event():
                 case Pong():
@@ -98,7 +98,7 @@ class RawClient:
                     raise ConnectionResetError
 
     async def until_closed(self) -> int | None:
-        """Read until the connection ends. Returns the close code, or None if there was none."""
+        """Read until the connection ends. Returns the close code, or None if the server sent no close code."""
         try:
             while True:
                 await self.reply()

@@ -16,14 +16,14 @@ import psutil
 from tests.support.rig import Server
 from tests.support.wire import fresh_address, logged_in, still_answers
 
-FREE_DESCRIPTORS = 90  # the number that the server may still open; 64 of them are reserved
+FREE_DESCRIPTORS = 90  # the number of descriptors that the server may still open; it reserves 64 of them
 MANY = 120
 FEW = 24  # below the limit for connections without a login
 OBSERVED_S = 3.0
 
 
 def silent_connection(server: Server) -> socket.socket:
-    """A connection from a new address that sends nothing."""
+    """A connection from a new address. It sends nothing."""
     address = urlsplit(server.uri)
     return socket.create_connection((address.hostname, address.port), source_address=fresh_address())
 

@@ -39,7 +39,7 @@ EVERY_REPLY = {
 
 
 class Reply:
-    """An HTTP response. Fails if the response is not exactly in the format of HTTP."""
+    """An HTTP response. The constructor fails if the data does not have exactly the format of an HTTP response."""
 
     def __init__(self, data: bytes) -> None:
         head, _, self.body = data.partition(b"\r\n\r\n")
@@ -167,7 +167,8 @@ POST = b"POST /health HTTP/1.1\r\n" + HOST
         ((POST + b"Content-Length: 0\r\n" * 20_000,), 400),
         ((POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",), 411),
         ((POST + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",), 411),
-        # Two special cases: a header instead of a request line, and a second request after the body, which is ignored.
+        # Two special cases: a header instead of a request line, and a second request after the body. The server ignores
+        # the second request.
         ((b"Content-Length: 5\r\n\r\n",), 400),
         ((POST + b"Content-Length: 2\r\n\r\n{}" + get(b"/nope"),), 405),
     ],
@@ -241,7 +242,7 @@ LINES = [
 async def test_a_restart_request_with_a_body_is_handled(bare_server: Server) -> None:
     request = f"POST /camera/restart HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
     reply = await ask(bare_server, request + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
-    # The response is the same as without a body, because there is no camera.
+    # This is also the response to a request without a body: the error of a server that has no camera.
     assert (reply.status, b"no_camera_selected" in reply.body) == (409, True)
 
 
@@ -271,7 +272,7 @@ async def test_a_client_that_keeps_sending_after_a_rejection_is_disconnected(bar
     client = await RawClient.connect(bare_server)
     client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
     disconnected = False
-    async with asyncio.timeout(8):  # the timeout of the websockets library is 10 s
+    async with asyncio.timeout(8):  # shorter than the timeout of the websockets library, which is 10 s
         while not disconnected:
             try:
                 client.send(b"5\r\nhello\r\n")
@@ -392,7 +393,7 @@ async def test_wrong_logins_do_not_flood_the_log(new_server: Callable[..., Serve
 
 
 def _seconds(log: str) -> float:
-    """The seconds between the first and the last line of server.visits."""
+    """The seconds between the first and the last log line of server.visits."""
     lines = re.findall(r"^(\S+) \w+ server\.visits", log, re.MULTILINE)
     assert lines
     first, last = (datetime.fromisoformat(line) for line in (lines[0], lines[-1]))

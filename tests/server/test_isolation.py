@@ -23,7 +23,7 @@ from tests.support.waiting import until
 from tests.support.wire import still_answers
 
 needs_landlock = pytest.mark.skipif(not kernel.landlock_version(), reason="This kernel has no Landlock")
-# An attack by a process of the same user. The script prints the names of the attempts that succeeded.
+# An attack by a process of the same user. The script prints the names of the successful attempts as JSON.
 ATTACK = """
 import json, os, sys
 pid, token = int(sys.argv[1]), sys.argv[2].encode()
@@ -48,7 +48,7 @@ actions = {
 }
 print(json.dumps([name for name, action in actions.items() if attempt(action)]))
 """
-# The same attack from a confined camera process. It also makes attempts that only the confinement can prevent.
+# The same attack from a confined camera process. The script also tries actions that only the confinement can prevent.
 CONFINED_ATTACK = """
 import os, signal, socket, subprocess, sys
 from camera.device import sandbox
@@ -72,7 +72,7 @@ import PIL.Image  # modules that are not loaded yet can still be loaded
 
 @pytest.fixture(scope="module")
 def unprivileged() -> list[str]:
-    """The beginning of a command that starts a process without the capabilities of root. Empty for other users."""
+    """A command prefix that starts a program without the capabilities of root. Empty if the test is not run by root."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -82,7 +82,7 @@ def unprivileged() -> list[str]:
 
 @pytest.fixture
 def unprivileged_server(tmp_path: Path, unprivileged: list[str]) -> Iterator[Callable[..., Server]]:
-    """Start servers without capabilities. By default, they are protected from other processes."""
+    """A function that starts a server without capabilities. By default, other processes cannot inspect the server."""
     servers: list[Server] = []
 
     def start(*options: str, **settings: str) -> Server:
@@ -191,7 +191,7 @@ async def test_lower_resource_limits_do_not_stop_a_camera_process(
 async def test_sigabrt_logs_a_traceback_and_ends_the_camera_processes(
     unprivileged_server: Callable[..., Server],
 ) -> None:
-    """The systemd unit enables faulthandler. Its watchdog ends a hung server with SIGABRT."""
+    """The systemd unit enables Python's faulthandler. The watchdog of systemd ends a hung server with SIGABRT."""
     server = unprivileged_server("--simulate", PYTHONFAULTHANDLER="1")
     async with await Client.connect(server) as client:
         await client.command("get_camera_info")

@@ -1,4 +1,4 @@
-"""A JSON reply with a very large file has fewer fragments than the limit of clients."""
+"""A JSON reply with a very large file has fewer fragments than clients accept in one message."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.support.rig import REPLY_S, TOKEN, Client, Server
 from tests.support.waiting import WITHIN_S, until
 from tests.support.wire import answers, codes, last_words, logged_in, say, still_answers, stranger
 
-# The operation with which the simulated camera releases the shutter.
+# The operation that releases the shutter of the simulated camera.
 RELEASE = "0x9128"
 
 
@@ -198,7 +198,7 @@ async def test_connections_with_wrong_tokens_are_evicted(new_server: Callable[..
         guessers = await silent(server, stack, limits.CONNECTIONS_NOT_LOGGED_IN, local_addr=None, close_timeout=0.5)
         for guesser in guessers:
             await guesser.send('{"token": "guess"}')
-        async with asyncio.timeout(WITHIN_S):  # shorter than the delayed replies to all wrong tokens
+        async with asyncio.timeout(WITHIN_S):  # the delayed replies to all wrong tokens would take longer
             await still_answers(await stack.enter_async_context(await logged_in(server)))
 
 

@@ -1,4 +1,4 @@
-"""Login: a successful login gets no reply. A client that fails to log in gets an error and is disconnected."""
+"""A valid login gets a reply only if it names a protocol. An invalid login gets an error and closes the connection."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_token_in_the_handshake_logs_in(bare_server: Server) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 async def test_a_token_in_the_handshake_may_be_utf8_or_latin1(new_server: Callable[..., Server], encoding: str) -> None:
     server = new_server(API_TOKEN="schl\u00fcssel-1d9e")
-    # The library of the client encodes headers in latin-1.
+    # The client's library encodes headers in latin-1.
     sent = f"Bearer {server.token}".encode(encoding).decode("latin-1")
     async with await stranger(server, additional_headers={"Authorization": sent}) as socket:
         await still_answers(Client(socket))

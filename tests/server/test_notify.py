@@ -15,7 +15,7 @@ from tests.support.cameras import QUICK, one_camera
 from tests.support.rig import REPLY_S, Client, Server
 from tests.support.waiting import WITHIN_S, until
 
-# The operation with which the simulated camera reads a frame.
+# The operation that reads a live-view frame from the simulated camera.
 LIVE_VIEW = "0x9153"
 
 
@@ -29,7 +29,10 @@ class Manager:
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
     async def message_with(self, wanted: str) -> list[str]:
-        """The lines of the next message that contains the line `wanted`. If `wanted` ends in "=", any value fits."""
+        """Wait for a message with the line `wanted`. Returns the lines of the message.
+
+        If `wanted` ends with "=", the value in the line may be anything.
+        """
         async with asyncio.timeout(WITHIN_S):
             while True:
                 lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
@@ -89,9 +92,7 @@ async def test_watchdog_notifications_continue_while_a_camera_hangs(
         server = new_server(NETWORK_CAMERAS=port, NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="1000000")
         async with await Client.connect(server) as client:
             await client.command("get_config", name="iso", port=port)
-            camera.control.fault(
-                "malformed_live_view", variety="zero_length", times=None
-            )  # libgphoto2 loops without end
+            camera.control.fault("malformed_live_view", variety="zero_length", times=None)  # libgphoto2 loops endlessly
             await client.socket.send(f'{{"command": "capture_preview", "payload": {{"port": "{port}"}}}}')
             await until(lambda: LIVE_VIEW in camera.control.state()["operations"], REPLY_S)
             worker = next(child for child in server.children() if "camera.device.worker" in child.cmdline())

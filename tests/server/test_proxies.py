@@ -33,7 +33,7 @@ PROXIES = Proxies(["127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"])
         ("127.0.0.1", [("Forwarded", "for=192.0.2.7")], "192.0.2.7"),
         ("127.0.0.1", [("Forwarded", 'proto=https; For="[2001:db8::7]:4711";by=10.0.0.1')], "2001:db8::7"),
         ("127.0.0.1", [("Forwarded", 'for="192.0.2.7:_port"')], "192.0.2.7"),
-        # The client is the rightmost address that is not a trusted proxy. A client can forge the addresses left of it.
+        # The client is the rightmost address that is not a trusted proxy. A client can forge all addresses to the left.
         ("127.0.0.1", [("X-Forwarded-For", "198.51.100.1, 192.0.2.7, 10.0.0.3")], "192.0.2.7"),
         ("127.0.0.1", [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "192.0.2.7")], "192.0.2.7"),
         ("127.0.0.1", [("Forwarded", "for=198.51.100.1, for=192.0.2.7, for=10.0.0.3")], "192.0.2.7"),
@@ -46,7 +46,7 @@ PROXIES = Proxies(["127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"])
         # If the two headers differ, both are ignored, because the client may have sent one of them.
         ("127.0.0.1", [("X-Forwarded-For", "192.0.2.7"), ("Forwarded", "for=198.51.100.1")], "127.0.0.1"),
         ("127.0.0.1", [("X-Forwarded-For", "192.0.2.7"), ("Forwarded", "for=192.0.2.7")], "192.0.2.7"),
-        # If a value is invalid, the client is the last valid address, read from the right.
+        # Addresses are read from the right. If one is invalid, the client is the address that was read before it.
         ("127.0.0.1", [("X-Forwarded-For", "unknown")], "127.0.0.1"),
         ("127.0.0.1", [("X-Forwarded-For", "198.51.100.1, booth, 10.0.0.3")], "10.0.0.3"),
         ("127.0.0.1", [("X-Forwarded-For", "")], "127.0.0.1"),

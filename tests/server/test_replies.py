@@ -1,4 +1,4 @@
-"""Each command gets exactly one reply, and nothing is sent without a request. Also, ids and the order of replies."""
+"""Each command gets exactly one reply, and nothing is sent unasked. Also tests the ids and the order of replies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.client import Control
 from tests.support.rig import Client, Server
 from tests.support.wire import answer, answers, codes, logged_in, say, still_answers
 
-# The operation with which the simulated camera releases the shutter.
+# The operation that releases the shutter of the simulated camera.
 RELEASE = "0x9128"
 
 

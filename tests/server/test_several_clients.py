@@ -10,7 +10,7 @@ from simulator.client import Control
 from tests.support.rig import Client, Server
 from tests.support.wire import answer, answers, codes, logged_in, say, still_answers
 
-# The operation with which the simulated camera releases the shutter.
+# The operation that releases the shutter of the simulated camera.
 RELEASE = "0x9128"
 
 

@@ -123,7 +123,7 @@ async def test_a_flood_of_fragments_ends_the_connection(bare_server: Server) -> 
 
 
 async def test_a_message_of_too_many_fragments_is_closed_at_any_rate(bare_server: Server) -> None:
-    """Empty fragments do not make a message longer, and are no flood if they are sent slowly. But each uses memory."""
+    """Empty fragments do not make a message longer. Sent slowly, they are not a flood, but each of them uses memory."""
     async with await RawClient.open(bare_server) as client:
         client.send(frame(TEXT, b"", fin=False))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):

@@ -75,7 +75,7 @@ async def test_tls_handshakes_have_a_timeout_and_bounded_memory(
     before = psutil.Process(server.process.pid).num_fds()
     async with AsyncExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(address)) for _ in range(2 * limits.TLS_HANDSHAKES)]
-        # The server closes the connections above the limit, and closes their descriptors too.
+        # The server closes the connections above the limit, and also their descriptors.
         await until(lambda: sum(_closed_by_server(connection) for connection in silent) >= limits.TLS_HANDSHAKES)
         assert psutil.Process(server.process.pid).num_fds() <= before + limits.TLS_HANDSHAKES
         # The server closes the other connections after their timeout, and then accepts new clients.

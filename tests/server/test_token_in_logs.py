@@ -104,7 +104,7 @@ async def test_no_log_line_contains_the_token(
     server = new_server(API_TOKEN=token, LOG_LEVEL="DEBUG", NETWORK_CAMERAS=camera.cameras[0].address)
     await _send_everywhere(server, token)
     assert server.stop() == 0
-    assert "config_not_found" in server.log  # the log has the errors of clients, which quote the sent text
+    assert "config_not_found" in server.log  # the log contains error replies, which quote the text of the client
     assert "[token]" in server.log
     assert [line for line in server.log.splitlines() if any(form in line for form in _forms(token))] == []
 

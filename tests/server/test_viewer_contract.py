@@ -1,4 +1,4 @@
-"""The internals of websockets that server/frame_connection.py uses. Live view also works without these internals."""
+"""The internals of the library websockets that server/frame_connection.py uses. Live view also works without them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def jpeg_stream() -> Stream:
 
 @asynccontextmanager
 async def pair(read: bool = True) -> AsyncIterator[tuple[FrameConnection, ClientConnection]]:
-    """Both ends of a connection. If `read` is false, the client does not read until the test lets it read."""
+    """Both ends of a connection. If `read` is false, the client does not read until the test resumes its transport."""
     accepted: asyncio.Future[FrameConnection] = asyncio.get_running_loop().create_future()
 
     async def handle(connection: object) -> None:
@@ -227,7 +227,7 @@ async def test_a_cancelled_piece_ends_the_connection(file: FetchedFile) -> None:
 
 @pytest.fixture
 def unknown_internals(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Simulate a version of websockets with different internals."""
+    """Simulate a version of the library websockets that has different internals."""
     monkeypatch.setattr(frame_connection, "_NEEDED_INTERNALS", ("no_such_attribute",))
     return caplog
 

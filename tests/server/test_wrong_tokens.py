@@ -25,7 +25,7 @@ LOGIN_COUNT = 12
 
 @asynccontextmanager
 async def guessing(server: Server, address: tuple[str, int], interval_s: float) -> AsyncIterator[Counter[int | None]]:
-    """Send a wrong token every `interval_s` seconds. After the first 4429, yield the counts of the close codes."""
+    """Send a wrong token every `interval_s` seconds. Yields the counts of the close codes after the first code 4429."""
     close_codes: Counter[int | None] = Counter()
     throttled = asyncio.Event()
 

@@ -30,7 +30,7 @@ Answer = Callable[..., Any]
 
 
 class RecordingCaller:
-    """A caller of the service that records the notices for it."""
+    """A caller of the service. It records the notices that it gets."""
 
     def __init__(self, service: Service) -> None:
         self.notices: list[Notice] = []

@@ -35,7 +35,7 @@ def control(simulator: Simulator) -> Control:
 
 @pytest.fixture
 def new_driver(tmp_path: Path) -> Iterator[Callable[..., Driver]]:
-    """Start processes with libgphoto2. The processes are ended after the test."""
+    """A function that starts a process with libgphoto2. The processes are killed after the test."""
     drivers: list[Driver] = []
 
     def start(address: str | None = None, model: str = "PTP/IP Camera") -> Driver:

@@ -156,7 +156,7 @@ class Driver:
         self.camera.file_delete(*self.split(path))
 
     def preview(self, count: int = 1, target: str | None = None) -> dict[str, Any]:
-        """Read live-view frames. Returns the comment of each frame, the size of the last frame, and the total time."""
+        """Read frames. Returns the comment of each frame, the size of the last frame, and the total time in seconds."""
         comments: list[str] = []
         size = 0
         begin = time.perf_counter()

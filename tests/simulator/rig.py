@@ -29,7 +29,7 @@ class DriverError(Exception):
 
 
 class Driver:
-    """A process with libgphoto2. It has the methods of ``driver_child.Driver``, which raise DriverError."""
+    """A process with libgphoto2. It has the methods of ``driver_child.Driver``. All methods may raise DriverError."""
 
     def __init__(self, config: Path) -> None:
         parent_end, child_end = socket.socketpair()

@@ -1,4 +1,4 @@
-"""The real libgphoto2 with the simulated Nikon: the differences from a Canon, and faults with different results."""
+"""The real libgphoto2 with the simulated Nikon: what differs from a Canon, and faults that have other results."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(20)
 
 
 def decoded(data: bytes) -> Image.Image:
-    """Decode all of a picture. Raises an exception if the picture is damaged."""
+    """Decode a complete picture. Raises an exception if the picture is damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = Image.open(io.BytesIO(data))

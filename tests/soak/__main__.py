@@ -1,8 +1,8 @@
 """The chaos run: `python -m tests.soak --minutes 10 [--seed 7] [--cameras 2]`. Exit code 1: a promise was broken.
 
-The run has a real server with simulated cameras, clients of all kinds, and a random fault every few seconds. A fault
-affects the protocol or the camera's body, or is a signal to a real process. At the end, every capture and every process
-is checked.
+The run has a real server with simulated cameras, clients of all kinds, and a random fault every few seconds. A fault is
+an error in the protocol, a change at the camera's body, or a signal to a real process. At the end, every capture and
+every process is checked. A promise is a property of the server that the run checks, such as the time of a recovery.
 """
 
 from __future__ import annotations

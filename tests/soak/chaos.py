@@ -29,7 +29,7 @@ class Chaos:
         self._world, self._rng, self._time_factor, self._short = world, rng, time_factor, short
 
     async def inject_faults(self, seconds: float) -> None:
-        """Inject faults for that long. Returns after every camera works again."""
+        """Inject faults for `seconds`. Returns when every camera works again."""
         end = time.monotonic() + seconds
         camera, faults = None, list[Fault]()
         while time.monotonic() < end:
@@ -98,5 +98,5 @@ class Chaos:
                     await connection.close()
 
     async def _wait_for_frames(self, camera: Camera, since: float) -> None:
-        """Wait until every viewer of the camera has received a frame after this time."""
+        """Wait until every viewer of the camera has received a frame after the time `since` (monotonic seconds)."""
         await until(lambda: all(last > since for last in camera.last_frame.values()), _GIVE_UP_S)

@@ -1,4 +1,4 @@
-"""Runs a long test from the command line: in a folder of its own, until it ends or a signal stops it."""
+"""Run a long test from the command line, in its own folder, until the test ends or a signal stops it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 
 def run_in_folder(prefix: str, work: Callable[[Path], Awaitable[bool]]) -> int:
-    """Run `work` in a new folder. Returns the exit code: 0 if `work` returned True.
+    """Run `work` in a new folder. Returns the exit code: 0 if `work` returned True, otherwise 1.
 
-    The folder is deleted after a success. Otherwise it is kept, because it has the log and the photos of the server.
+    The folder is deleted after a success. Otherwise, the folder is kept, because it has the server's log and photos.
 
     Args:
         prefix: the start of the folder's name.
-        work: the test; cancelled by SIGTERM and SIGINT.
+        work: the test. SIGTERM and SIGINT cancel it.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     passed = False

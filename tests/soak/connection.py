@@ -28,7 +28,7 @@ class ErrorReply(Exception):
 
 
 class ConnectionCut(Exception):
-    """The connection has ended, and the reply has not arrived."""
+    """The connection ended before the reply arrived."""
 
 
 class Connection:
@@ -69,8 +69,8 @@ class Connection:
 
         Raises:
             ErrorReply: the reply is an error.
-            ConnectionCut: the connection ended, and the reply has not arrived.
-            TimeoutError: no reply has arrived within that many seconds.
+            ConnectionCut: the connection ended before the reply arrived.
+            TimeoutError: no reply arrived within `within` seconds.
         """
         reply = await self.send(command, **payload)
         async with asyncio.timeout(within):
@@ -91,7 +91,7 @@ class Connection:
         return reply
 
     async def send_message(self, message: Json) -> None:
-        """Send a message that has no reply. Raises ConnectionClosed."""
+        """Send a message that gets no reply. Raises ConnectionClosed if the connection has ended."""
         await self._socket.send(json.dumps(message))
 
     async def close(self) -> None:

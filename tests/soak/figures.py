@@ -23,7 +23,12 @@ _RELEASE_S = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The resources in use. `memory`, `cameras`: resident bytes of the server process and of all camera processes."""
+    """The resources in use.
+
+    Attributes:
+        memory: the resident memory of the server process, in bytes.
+        cameras: the resident memory of all camera processes, in bytes.
+    """
 
     restarts: int
     memory: int
@@ -40,7 +45,7 @@ class Usage:
 
 
 def measure(world: World) -> Usage:
-    """Measure the resources now in use. Raises psutil.NoSuchProcess if the server is down."""
+    """Measure the resources that are now in use. Raises psutil.NoSuchProcess if the server is down."""
     server, children = world.server.process, 0
     processes = server.children(recursive=True)
     for child in processes:
@@ -94,8 +99,8 @@ class UsageMonitor:
 async def check_released(world: World, before: Usage) -> None:
     """Check the resources that remain in use after all clients have disconnected.
 
-    There must not be more descriptors than before the run, and only one process for each camera. Threads are limited to
-    the number before the run or to the maximum of the thread pool.
+    There must not be more descriptors than before the run, and only one process for each camera. The limit for threads
+    is the larger of two numbers: the threads before the run, and the main thread plus a full thread pool.
     """
     threads = max(before.threads, 1 + _pool())
 

@@ -14,7 +14,8 @@ class Journal:
         self.broken: list[str] = []
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        # The seconds from the end of a fault until the camera has replied, and until all its viewers have got a frame.
+        # For each fault, the seconds from its end until the camera has replied (ready_after), and until all viewers of
+        # the camera have received a frame (frames_after).
         self.ready_after: list[float] = []
         self.frames_after: list[float] = []
         self.longest: dict[str, float] = {}

@@ -1,9 +1,9 @@
-"""Servers killed while they save pictures: `python -m tests.soak.kills --kills 500 [--seed 7]`. Exit code 1: a promise was broken.
+"""Kill servers that save pictures: `python -m tests.soak.kills --kills 500 [--seed 7]`. Exit code 1: a broken promise.
 
-In each round a server takes one picture with each of two cameras, and SIGKILL ends the server at a random moment of
+In each round, a server takes one picture with each of two cameras, and SIGKILL ends the server at a random moment of
 these shots. The next server has the same state folder and the same photo folder. It must report the outcome of each
-shot, and a repeated key must not take a second picture. At the end, every file and every record is compared with the
-journals of the cameras.
+shot. If an order is repeated with its key, no second picture must be taken. At the end, every file and every record is
+compared with the journals of the cameras.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ from tests.soak.world import Camera, World
 from tests.support.waiting import until_answers
 
 _REPLY_S = 60.0
-# The setting for RAW and JPEG of each maker.
+# For each maker, the setting that makes a camera save both RAW and JPEG.
 _RAW_AND_JPEG = {"canon": {"imageformat": "RAW + L"}, "nikon": {"imagequality": "NEF+Fine"}}
-# Moments of kills, as parts of the time that the same kind of shot takes. Files are saved in the last part of this time.
+# Ranges for the moment of a kill, as fractions of the time that the same kind of shot takes. Files are saved in the
+# second half of this time.
 _ANY_MOMENT, _SAVING = (0.0, 1.1), (0.5, 1.1)
-# A part of the kills comes at most this many seconds after a file began to be written: saving takes little of the time.
+# Saving takes little of the time. Therefore, a share of the rounds (_WATCHED_SHARE) first waits until a file is being
+# written, for at most _WATCHED_AT_MOST_S. The kill follows at most _WATCHED_S later.
 _WATCHED_SHARE, _WATCHED_S, _WATCHED_AT_MOST_S = 0.4, 0.004, 1.0
 _LISTED = 20
 
@@ -46,7 +48,7 @@ class Kills:
 
     Args:
         kills: the number of rounds.
-        folder: for the server's log, state and photos.
+        folder: the folder for the server's log, state and photos.
     """
 
     def __init__(self, kills: int, seed: int, folder: Path) -> None:
@@ -69,7 +71,7 @@ class Kills:
                 await self._measure(world, connection)
                 for _ in range(self._kills):
                     children = await self._round(world, connection)
-                    # The next server starts at once, as systemd does it. Camera processes may end later.
+                    # The next server is started at once, as systemd does. The old camera processes may end later.
                     ended = world.server.check_all_ended(children, "after kill -9 of the server")
                     ending.append(asyncio.create_task(ended))
                     connection = await self._start(world)
@@ -94,7 +96,7 @@ class Kills:
         return not journal.broken
 
     async def _start(self, world: World) -> Connection:
-        """Start a server. No incomplete file may remain, and both cameras must work."""
+        """Start a server and connect to it. If the photo folder then has an incomplete file, this is a violation."""
         await world.server.start()
         for path in self._partial(world):
             self.journal.violation(f"after a start, {path} is still there")
@@ -108,7 +110,7 @@ class Kills:
         return list(world.server.photos.glob(".*")) if world.server.photos.is_dir() else []
 
     async def _measure(self, world: World, connection: Connection) -> None:
-        """Take one picture of each kind that is not interrupted, to know how long each kind takes."""
+        """Take one picture of each kind without an interruption, to measure how long each kind takes."""
         for camera in world.cameras:
             await _ready(connection, camera)
             for raw in (False, True):
@@ -130,7 +132,10 @@ class Kills:
         return self._ledger.begin(camera.name, order, before)
 
     async def _round(self, world: World, connection: Connection) -> list[psutil.Process]:
-        """Order one picture from each camera, and kill the server at a random moment. Returns its camera processes."""
+        """Order one picture from each camera, and kill the server at a random moment.
+
+        Returns the camera processes of the killed server.
+        """
         rng, moments = self._rng, list[float]()
         before = [await camera.shots() for camera in world.cameras]
         children = world.server.process.children(recursive=True)
@@ -149,7 +154,7 @@ class Kills:
         else:
             await asyncio.sleep(max(0.0, began + rng.choice(moments) - time.monotonic()))
         await world.server.kill_only()
-        await connection.ended.wait()  # replies that were sent before the kill arrive until then
+        await connection.ended.wait()  # replies that the server sent before the kill may still arrive
         self._open = []
         for capture, reply in replies:
             with suppress(ConnectionCut):
@@ -168,7 +173,7 @@ class Kills:
         return children
 
     def _wait_for_incomplete_file(self, world: World, until: float) -> None:
-        """Block until a file is being written to the photo folder. `until`: the latest time, in monotonic seconds."""
+        """Block until a file is being written to the photo folder, or until the time `until` (monotonic seconds)."""
         while time.monotonic() < until and not self._partial(world):
             time.sleep(0.0005)  # short, because a file is incomplete for a few milliseconds only
 
@@ -196,10 +201,10 @@ class Kills:
         await self._repeat(world, connection, self._open, final=True)
 
     async def _repeat(self, world: World, connection: Connection, captures: list[Capture], final: bool) -> None:
-        """Repeat each order that has a key. The reply must be about the first picture.
+        """Repeat each order that has a key. The reply must be about the picture of the first request.
 
         Args:
-            final: whether the cameras are ready, so that a reply is certain.
+            final: whether the cameras are ready. If they are, an error for a shot that was taken is a violation.
         """
         for capture in captures:
             if "key" not in capture.order:

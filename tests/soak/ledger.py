@@ -16,12 +16,12 @@ _FIRED: dict[Outcome, tuple[int, ...]] = {
     "done": (1,), "failed": (0,), "capture_unknown": (0, 1), "server killed": (0, 1),
     "own button": (1,),
 }  # fmt: skip
-# The server's log messages about a shot of unknown outcome (camera.photos.card.Finding).
+# Parts of the server's log messages about a shot with an unknown outcome (camera.photos.card.Finding).
 _FINDING, _UNDECIDED = "with an unknown outcome", "cannot be determined"
 
 
 class Ledger:
-    """The captures in their order. Only one client captures with each camera, one photo at a time."""
+    """All captures, in the order of their requests. Only one client takes photos with a camera, one at a time."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -113,7 +113,7 @@ class Ledger:
         ))  # fmt: skip
 
     def _check_findings(self, camera: str, state: dict[str, Any], log: str) -> None:
-        """Check that the server has searched for each shot with an unknown outcome, and has found any picture of it."""
+        """Check that the server has searched for each shot with an unknown outcome. It must have found each picture."""
         lines = [line for line in log.splitlines() if state["address"] in line and _FINDING in line]
         unknown = [
             capture for capture in self.captures if capture.camera == camera and capture.outcome == "capture_unknown"

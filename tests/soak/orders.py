@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# The setting that has another value in each marked order.
+# The setting that marks an order. Each marked order has a different value of this setting.
 MARK = "artist"
 
 Outcome = Literal["under way", "done", "failed", "capture_unknown", "server killed", "own button"]
@@ -20,8 +20,9 @@ class Capture:
         camera: the name of the camera.
         order: the payload of the command; empty for the camera's own button.
         before: the number of shots that the camera had taken at the time of the request.
-        began, ended: the times of the request and of its reply, in monotonic seconds.
-        picture: SHA-256 of a picture in the reply.
+        picture: the SHA-256 of the full picture in the reply, or "".
+        began: the time of the request, in monotonic seconds.
+        ended: the time of the reply, in monotonic seconds.
     """
 
     camera: str
@@ -45,7 +46,7 @@ class Capture:
         return settings
 
     def fits(self, record: dict[str, Any]) -> bool:
-        """Whether a record of list_shots is of this order. Each order has a key, or settings with a mark, or both."""
+        """Whether a record of list_shots belongs to this order. If the order has no key, the marks are compared."""
         if self.order.get("key") is not None:
             return bool(record["key"] == self.order["key"])
         return MARK in self.settings and record["settings"].get(MARK) == self.settings[MARK]

@@ -1,8 +1,8 @@
-"""Compare each order with the release that it caused: which files the camera wrote for it, and at which settings.
+"""Compare each order with the release that it caused: the files that the camera wrote, and the settings at the release.
 
 The releases come from the camera's own journal (`releases` of the control port), so the comparison does not depend on
-the server. A release belongs to an order for two reasons that must agree: only one client orders pictures of a camera,
-one at a time, and most orders set the artist to a text that no other order has.
+the server. The order of a release is known in two ways, which must agree. First, only one client orders pictures from a
+camera, one at a time. Second, most orders set the setting "artist" to a text that no other order has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NOT_SETTINGS = frozenset({
     "batterylevel", "datetime", "availableshots", "capturedestination", "currentfolder", "shuttercounter", "output",
     "liveviewstatus", "liveviewprohibit", "recordingmedia", "lightmeter", "evfmode", "shutterspeed2",
 })  # fmt: skip
-# The log message after which the server does not try to restore a setting again (camera.photos.shots).
+# Part of the log message after which the server does not try to restore a setting again (camera.photos.shots).
 _GIVEN_UP = "was not restored to"
 _CANNOT_BE_DETERMINED = "cannot be determined"
 
@@ -38,14 +38,19 @@ class Release:
 
     @classmethod
     def of(cls, said: Json) -> Self:
-        """A release from the reply of the control port."""
+        """A release from an entry in the reply of the control port."""
         files = tuple(file["path"] for file in said["files"])
         return cls(said["shot"], said["at"], said["button"], said["settings"], files)
 
 
 @dataclass
 class Choice:
-    """A request to change a setting. `ended` is None until a successful reply: until then, nobody knows the value."""
+    """A request to change a setting.
+
+    Attributes:
+        began: the time of the request, in monotonic seconds.
+        ended: the time of the successful reply. While it is None, the value of the setting is uncertain.
+    """
 
     name: str
     value: object
@@ -55,12 +60,15 @@ class Choice:
 
 @dataclass
 class Dials:
-    """The settings that a client has changed, in the order of its requests. One request follows the other."""
+    """The changes of settings that a client has requested, in their order. The requests do not overlap."""
 
     choices: list[Choice] = field(default_factory=list)
 
     def possible(self, name: str, at: float, factory: object) -> set[object]:
-        """The values that a setting may have at a time: the last value that is certain, and later uncertain values."""
+        """The values that a setting may have at the time `at`: the last certain value, and all later uncertain values.
+
+        Until the first successful reply, `factory` is the last certain value.
+        """
         values = {factory}
         for choice in self.choices:
             if choice.name == name and choice.began <= at:
@@ -80,7 +88,7 @@ class Account:
         factory: its settings before the server was started.
         now: its settings at the end.
         at: the time at which `now` was read, in monotonic seconds.
-        dials: the changes by other clients.
+        dials: the changes of settings by a client that orders no pictures.
         given_up: names of settings that the server could not restore, according to its log.
     """
 
@@ -94,7 +102,7 @@ class Account:
 
 
 def given_up(log: str, port: str) -> frozenset[str]:
-    """The names of settings of a camera that the server could not restore, from its log."""
+    """The names of the settings of one camera that the server could not restore, according to its log."""
     lines = [line for line in log.splitlines() if port in line and _GIVEN_UP in line]
     return frozenset(line.partition(f"{port}: ")[2].partition(" ")[0] for line in lines)
 
@@ -104,7 +112,7 @@ class Pairing:
 
     Args:
         journal: receives the broken promises.
-        account: of the camera.
+        account: what is known about the camera.
         captures: the captures with this camera in their order.
     """
 
@@ -120,8 +128,8 @@ class Pairing:
         """Check every order.
 
         Args:
-            records: what list_shots says about the shots of this camera.
-            findings: the events capture_checked of this camera.
+            records: the server's records of all shots of this camera.
+            findings: all events capture_checked of this camera.
         """
         for capture, releases in self._windows():
             self._pair(capture, releases)
@@ -162,11 +170,11 @@ class Pairing:
             self._journal.violation(f"{capture}: release {release.shot} has the artist of another order: {other}")
 
     def _left_over(self, name: str, value: object) -> bool:
-        """Whether a value is left from an earlier order, and the log says that the server could not restore it."""
+        """Whether the value is from an earlier order, and the log says that the setting could not be restored."""
         return name in self._account.given_up and value in self._ordered.get(name, ())
 
     def _check_settings(self, capture: Capture, release: Release) -> None:
-        """The settings of the order have the values in the order. All others are as before."""
+        """Check that the release had the settings of the order, and that the other settings were as before."""
         for name, value in release.settings.items():
             if name in capture.settings:
                 if value != capture.settings[name]:
@@ -201,7 +209,7 @@ class Pairing:
         self._give(capture, paths)
 
     def _give(self, capture: Capture, paths: Iterable[str]) -> None:
-        """Record that files were reported for an order. Another order must not get the same files."""
+        """Record that files were reported for this order. A file that another order already has is a violation."""
         for path in paths:
             other = self._given.setdefault(path, capture)
             if other is not capture:
@@ -253,7 +261,7 @@ class Pairing:
     def _check_found(self, capture: Capture, paths: list[str], what: str) -> None:
         """Check the files that the server found after an unknown outcome.
 
-        They are all files of the release. Pictures that were taken later with the camera's own button may be among them.
+        They must contain all files of the release. Files of later pictures of the camera's own button are also allowed.
         """
         release = self._releases.get(capture)
         written = set(release.files) if release is not None else set[str]()

@@ -13,7 +13,10 @@ _RATE_LIMITED_S = 0.5
 
 
 async def all_shots(world: World) -> list[Json]:
-    """The records of all shots. list_shots has the last ones, get_shot the older ones. Both must agree."""
+    """The records of all shots. The last records come from list_shots, and the older records from get_shot.
+
+    The record of the newest shot must be equal in both replies.
+    """
     connection = await Connection.connect(world, "accountant")
     assert connection is not None
     try:

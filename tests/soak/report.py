@@ -25,7 +25,7 @@ def check_log(journal: Journal, log: str) -> None:
 
 
 def check_stalls(journal: Journal, stalls: list[float], time_factor: float) -> None:
-    """Check the longest time in which the server's event loop was blocked. Time of other programs is not counted.
+    """Check the longest stall of the server's event loop. The CPU time of other programs does not count.
 
     Args:
         stalls: the longest stall of the loop for each start of the server, in milliseconds.

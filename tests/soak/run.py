@@ -28,7 +28,7 @@ _WARM_UP_S, _CALM_S = 5.0, 30.0
 _FINISH_S = 240.0
 _SETTLE_S = 1.0  # after this time, the connections that checked the cameras are closed
 _SHORT_MINUTES = 2.0
-# A longer run is divided into these parts. The server is killed between two parts.
+# If a run takes longer than _SHORT_MINUTES, it is divided into these fractions. The server is killed between two parts.
 _PARTS = (0.25, 0.25, 0.5)
 
 
@@ -42,7 +42,7 @@ class Plan:
     time_factor: float
 
     def random(self, name: str) -> random.Random:
-        """A separate random generator for each actor. Its choices do not depend on the timing of other actors."""
+        """The random generator of one actor. Its numbers do not depend on the timing of other actors."""
         return random.Random(f"{self.seed} {name}")
 
 

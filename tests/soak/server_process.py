@@ -1,4 +1,4 @@
-"""The real server as a process that can be killed and restarted on the same port, with one log for all starts."""
+"""The real server as a process that can be killed and restarted on the same port. All processes write to one log."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ServerProcess:
         cameras: the addresses of the cameras.
 
     Attributes:
-        restarts: the number of times that the server was ended. Connections made at a lower number have been closed.
+        restarts: how often the server was ended. Connections that were made at a lower number have been closed.
         listening: whether the server has started and was not stopped or killed.
-        stalls: the longest stall of the event loop in milliseconds, one value for each start that ended cleanly.
+        stalls: for each server process that ended cleanly, the longest stall of its event loop in milliseconds.
     """
 
     def __init__(self, folder: Path, cameras: list[str], journal: Journal) -> None:
@@ -54,7 +54,7 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """The log of all starts."""
+        """The text of the log, to which all server processes have written."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     @property

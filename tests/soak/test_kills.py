@@ -1,4 +1,4 @@
-"""Some rounds of the run with killed servers (`make kill-9`), as a user starts it."""
+"""Run some rounds of `make kill-9`, the test with killed servers, in the same way as a user does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.rig import ROOT
 from tests.support.waiting import WITHIN_S
 
 SEED = 5
-# A round takes a second. On a busy machine it takes longer, so there is a limit for a run that hangs.
+# The time limit for all rounds, which ends a run that hangs. A round takes about 1 s, but longer on a busy machine.
 TOTAL_S = 240.0
 
 

@@ -1,4 +1,4 @@
-"""The comparison of orders and releases finds each kind of wrong report. Without these tests it could accept anything."""
+"""Check that the comparison of orders and releases finds each kind of wrong report, and does not accept everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PORT = "ptpip:127.0.0.1:4001:4001"
 
 
 class Scene:
-    """A camera with three orders. Order 1 and 2 are done, the outcome of order 3 was unknown and its files were found."""
+    """A camera with three orders. Orders 1 and 2 are done. The outcome of order 3 was unknown; its files were found."""
 
     def __init__(self) -> None:
         self.captures = [self._order(number) for number in (1, 2, 3)]

@@ -14,7 +14,8 @@ from tests.soak.orders import MARK
 from tests.soak.pairing import Choice
 from tests.soak.world import Camera, World
 
-# The limit for a capture: the exposure and 45 s, 15 s without data for each of two files, and the time in the queue.
+# The limit for a capture is the sum of the exposure time and 45 s, of 15 s without data for each of two files, and of
+# the time in the queue.
 _CAPTURE_S = 150.0
 _CONFIG_S = 90.0
 # The limit for a setting of a camera without a fault. The request may wait in the queue behind a photo.
@@ -62,7 +63,7 @@ def _keep_finding(camera: Camera, event: Json) -> None:
 
 
 def _order(camera: Camera, rng: random.Random) -> dict[str, Any]:
-    """A random order. It has a key or a mark, or both, so that nothing of one order fits another order."""
+    """A random order. It has a key, a mark, or both, so that a record fits only one order."""
     order: dict[str, Any] = {"save": rng.random() < 0.85, "download": rng.choice(("none", "none", "thumbnail", "full"))}
     if order["save"] and rng.random() < 0.3:
         order["keep_on_camera"] = False

@@ -18,7 +18,7 @@ from tests.support.marks import decoded
 
 _START_S = 90.0  # the start may wait for a photo and a reconnect of the camera
 _RETRY_S = 0.5
-_DECODE_EVERY = 50  # decoding every frame would load the machine too much
+_DECODE_EVERY = 50  # only every 50th frame is decoded, to save CPU time
 
 
 @dataclass(frozen=True)

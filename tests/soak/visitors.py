@@ -1,4 +1,4 @@
-"""Short connections, which are correct, aborted, silent, or send garbage, and a client that polls /health."""
+"""Clients with short connections (correct, aborted, silent or with garbage), and a client that polls /health."""
 
 from __future__ import annotations
 

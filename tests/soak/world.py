@@ -24,7 +24,7 @@ T = TypeVar("T")
 # Small pictures and few frames, because throughput is not tested.
 _PICTURES = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.05", "--fps", "15")
 _MAKERS = ("canon", "nikon")
-# Shutter speeds as each driver names them, other than the factory value.
+# Shutter speeds that differ from the factory value, with the names that the driver of each maker uses.
 _SPEEDS = {"canon": ("1/60", "1/250"), "nikon": ("0.0166s", "0.0040s")}
 # The effects of a fault may last for this time after the camera works again.
 _AFTER_EFFECTS_S = 1.0
@@ -40,7 +40,7 @@ class Camera:
     # Whether a photo by the camera's own button is saved on the card during live view. A Nikon saves it only in RAM.
     keeps_own_shots: bool = True
     speeds: tuple[str, ...] = ()
-    # The settings before the server was started, and the changes by the client that changes settings.
+    # `factory`: the settings before the server was started. `dials`: the changes by the client that changes settings.
     factory: dict[str, Any] = field(default_factory=dict)
     dials: Dials = field(default_factory=Dials)
     # The events capture_checked of this camera.
@@ -81,7 +81,7 @@ class Camera:
         self.disturbed = True
 
     def mark_busy(self, seconds: float) -> None:
-        """Mark the camera as busy with its own button for some seconds. Requests may fail with busy during this time."""
+        """Mark the camera as busy with its own button for `seconds`. During this time, requests may fail as busy."""
         self.quiet_since = max(self.quiet_since, time.monotonic() + seconds)
 
     def end_disturbance(self) -> None:
@@ -90,7 +90,7 @@ class Camera:
         self.quiet_since = max(self.quiet_since, time.monotonic())
 
     def undisturbed_since(self, began: float) -> bool:
-        """Whether no fault has affected the camera since this time."""
+        """Whether no fault has affected the camera since the time `began` (monotonic seconds)."""
         return not self.disturbed and self.quiet_since + _AFTER_EFFECTS_S < began
 
 
@@ -144,6 +144,6 @@ class World:
         return None
 
     async def pause(self, seconds: float) -> None:
-        """Wait for that many seconds, or until the run stops."""
+        """Wait for `seconds`, or until the run stops."""
         with suppress(TimeoutError):
             await until(lambda: self.stopping, seconds)

@@ -120,7 +120,7 @@ async def test_a_hundred_thousand_shots_are_below_50_mb(file: Path) -> None:
     camera = await shots.add_camera("Canon EOS 550D", "SIM0000001", "usb:001,002")
     request = json.dumps({"settings": {"iso": "400"}, "save": True})
     row = (camera, "usb:001,002", "0123456789abcdef" * 2, request, 1.0, FULL_RESULT.to_json())
-    for _ in range(50):  # one write must not take longer than the store's deadline, also on a slow machine
+    for _ in range(50):  # one write must not take longer than the store's deadline, even on a slow machine
         await store.write(
             lambda db: db.executemany(
                 "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known, outcome, result)"

@@ -32,7 +32,7 @@ def one_camera(*options: str) -> Iterator[OneCamera]:
 
 @contextmanager
 def in_factory_state(process: SimulatorProcess) -> Iterator[Control]:
-    """The control port of cameras that are on and in factory state, without faults. Faults are cleared afterwards."""
+    """The control port. All cameras are on, in factory state and without faults. Faults end at the end of the block."""
     with Control(process.control) as control:
         for camera in process.cameras:
             control.clear(camera.index)
@@ -45,7 +45,7 @@ def in_factory_state(process: SimulatorProcess) -> Iterator[Control]:
 
 @contextmanager
 def as_they_are(process: SimulatorProcess) -> Iterator[Control]:
-    """The control port without a reset: live view may still be on from the previous test. Faults are cleared afterwards."""
+    """The control port. The cameras are not reset, so live view may still be on. Faults end at the end of the block."""
     with Control(process.control) as control:
         yield control
         _clear(control, process)
@@ -57,7 +57,7 @@ def _clear(control: Control, process: SimulatorProcess) -> None:
 
 
 def _wait_for_live_view_end(control: Control, camera: int) -> None:
-    """Wait for the end of live view, a second after its last viewer left. A reset during live view disturbs the driver."""
+    """Wait until live view ends, 1 s after the last viewer left. A reset during live view would disturb the driver."""
     deadline = time.monotonic() + 5
     while control.state(camera)["live_view"] and time.monotonic() < deadline:
         time.sleep(0.02)

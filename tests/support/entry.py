@@ -1,4 +1,4 @@
-"""Run the server's command with options or invalid settings with which it ends by itself."""
+"""Run the server's command with options or invalid settings that make it end by itself."""
 
 from __future__ import annotations
 

@@ -23,7 +23,11 @@ class InProcess:
 
     @classmethod
     async def start(cls, *addresses: str, drives: bool = False, **options: Any) -> Self:
-        """Start a server for the cameras at these addresses, or on the bus if none is given. `options`: SessionOptions."""
+        """Start a server for the cameras at these addresses. Without an address, it uses the cameras that it detects.
+
+        Args:
+            options: fields of SessionOptions.
+        """
         usual = {"restart_delay": 0.3, **options}
         app = build(Access(TOKEN), addresses, SessionOptions(**usual), drives=drives)
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")

@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def decoded(picture: bytes) -> Image.Image:
-    """Decode all of a picture; fails if it is damaged."""
+    """Decode a complete picture. Fails if it is damaged."""
     image = Image.open(io.BytesIO(picture))
     image.load()
     return image
@@ -23,5 +23,5 @@ def mark(picture: bytes, name: str) -> int:
 
 
 def from_base64(text: str) -> bytes:
-    """Decode `image_b64`; fails if it is not valid base64."""
+    """Decode `image_b64`. Fails if it is not valid base64."""
     return base64.b64decode(text, validate=True)

@@ -106,7 +106,7 @@ class Console:
         await self.more_frames()
 
     async def start_countdown(self) -> None:
-        """Select a self-timer of 600 s, longer than any test, press the shutter button, and wait for the countdown."""
+        """Select a self-timer of 600 s (longer than any test), press the shutter button, and wait for the countdown."""
         await self["#delay option"].last.evaluate("option => { option.value = 600; }")
         await self["#delay"].select_option("600")
         await self["#shutter"].click()

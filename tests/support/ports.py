@@ -24,7 +24,7 @@ def _reserve_block() -> int:
     for block in random.sample(range(_BLOCKS), _BLOCKS):
         path = Path(tempfile.gettempdir(), f"gphoto-ws-tests-ports-{block}.lock")
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)  # read-only, to lock also a file of another user
+            file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)  # read-only, because another user may own it
         except OSError:
             continue
         try:

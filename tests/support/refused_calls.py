@@ -1,4 +1,4 @@
-"""Threads in which the kernel refuses some system calls, as a file system does that cannot do them."""
+"""Threads in which the kernel refuses some system calls, like a file system that does not support them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _RENAME = {"x86_64": (82, 264, 316), "aarch64": (38, 276)}  # rename, renameat a
 
 
 def without_hard_links(*, and_renaming: bool = False) -> Callable[[Callable[[], None]], None]:
-    """A function that runs work in a new thread, where each hard link fails as on vfat; skips the test on other processors."""
+    """A function that runs work in a new thread. In this thread, each hard link fails, as on vfat.
+
+    With `and_renaming`, each renaming also fails. Skips the test on a processor that _LINK does not contain.
+    """
     machine = platform.machine()
     if machine not in _LINK:
         pytest.skip(f"the numbers of the system calls of {machine} are not known here")
@@ -37,7 +40,7 @@ def without_hard_links(*, and_renaming: bool = False) -> Callable[[Callable[[], 
 
 
 def _refuse(numbers: tuple[int, ...]) -> None:
-    """Let these system calls of the current thread fail with EPERM, until the thread ends."""
+    """Make these system calls fail with EPERM in the current thread, until the thread ends."""
     steps = [(_LOAD_NUMBER, 0, 0, 0)]
     for number in numbers:
         steps += [(_IS_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | errno.EPERM)]

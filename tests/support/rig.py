@@ -29,13 +29,13 @@ Json = dict[str, Any]
 
 
 class Server:
-    """`python gphoto_ws_server.py` on a free port, with its log collected.
+    """The process `python gphoto_ws_server.py` on a free port, and its log.
 
     Args:
         *options: command-line options.
-        cwd: the working directory (a .env file there is read).
-        through: a command that starts the server's command, such as setpriv.
-        **settings: environment variables; the default of API_TOKEN is TOKEN.
+        cwd: the working directory. The server reads the file .env in it.
+        through: a command prefix that starts the server, such as setpriv with its options.
+        **settings: environment variables. The default of API_TOKEN is TOKEN.
     """
 
     def __init__(self, *options: str, cwd: Path, through: Sequence[str] = (), **settings: str) -> None:
@@ -63,12 +63,12 @@ class Server:
 
     @property
     def log(self) -> str:
-        """The log so far."""
+        """The text that the server has logged so far."""
         with self._changed:
             return "".join(self._lines)
 
     def wait_for_log(self, pattern: str, timeout: float = WITHIN_S) -> str:
-        """The first log line that matches. Waits until such a line is logged."""
+        """The first log line that matches `pattern`. Waits until such a line is logged, at most `timeout` seconds."""
         found: list[str] = []
 
         def match_found() -> bool:
@@ -143,7 +143,7 @@ class Client:
 
     @classmethod
     async def connect(cls, server: Server, token: str | None = None, **options: Any) -> Self:
-        """Connect and send the login. The server does not reply to a valid login."""
+        """Connect and send the login. The server does not reply to a valid login that names no protocol."""
         socket = await connect(server.uri, max_size=None, **options)
         await socket.send(json.dumps({"token": server.token if token is None else token}))
         return cls(socket)

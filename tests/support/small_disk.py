@@ -1,4 +1,4 @@
-"""A disk of some kilobytes, which is soon full."""
+"""A disk with a size of some kilobytes, for tests of a full disk."""
 
 from __future__ import annotations
 

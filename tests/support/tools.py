@@ -1,4 +1,4 @@
-"""Find programs that some tests run. If a program is not installed, the test is skipped with a reason."""
+"""Find the programs that some tests need. If a program is not installed, the test is skipped with a reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_tool(*commands: tuple[str, ...], install: str) -> list[str]:
         commands: each is a program with optional arguments, such as `("docker", "compose")`. A command with arguments
             is run with `version`, because a program may be installed without its subcommand.
 
-        install: the command that installs the program, for the skip reason.
+        install: the command that installs the program. It is shown in the skip reason.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), str(NPM_PROGRAMS), os.environ["PATH"]])
     for program, *words in commands:

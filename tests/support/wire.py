@@ -1,4 +1,4 @@
-"""Functions to send and receive messages that the client of tests.support.rig cannot send."""
+"""Functions that send messages that the client of tests.support.rig cannot send, and that check the replies."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _numbers = itertools.count(1)
 
 
 def fresh_address() -> tuple[str, int]:
-    """A loopback address to connect from. Each call returns another address, so that it has no failed logins yet."""
+    """A loopback address from which a client connects. Each call returns a new address, which has no failed logins."""
     number = next(_numbers)
     return f"127.{1 + number // 62500}.{1 + number // 250 % 250}.{1 + number % 250}", 0
 
 
 async def stranger(server: Server, path: str = "", **options: Any) -> ClientConnection:
-    """A connection from a new address that is not logged in."""
+    """A connection from a new address. It is not logged in."""
     return await connect(server.uri + path, max_size=None, **{"local_addr": fresh_address(), **options})
 
 
 async def logged_in(server: Server, path: str = "", login: str | bytes | None = None, **options: Any) -> Client:
-    """A logged-in client from a new address; `login` replaces the first message."""
+    """A logged-in client from a new address. `login` replaces the login message."""
     socket = await stranger(server, path, **options)
     await socket.send(json.dumps({"token": server.token}) if login is None else login)
     return Client(socket)
@@ -53,7 +53,7 @@ async def answers(client: Client, count: int) -> list[Json]:
 
 
 async def refused(client: Client, command: str, **payload: Any) -> CommandError:
-    """The error reply of a command; fails if the command succeeds."""
+    """The error reply to a command. Fails if the command succeeds."""
     try:
         reply = await client.command(command, **payload)
     except CommandError as error:
