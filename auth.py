@@ -12,15 +12,16 @@ FAILURES_A_MINUTE = 5
 FAILURES_A_MINUTE_OVERALL = 300
 _WINDOW_S = 60.0
 _DELAY_S = 1.0
-# Number of remembered addresses. An attacker with more addresses is limited by the overall limit.
+# Wrong tokens are remembered for at most this number of addresses. An attacker who uses more addresses is limited by
+# FAILURES_A_MINUTE_OVERALL.
 _MAX_ADDRESSES = 1024
 
 
 def network_of(address: str) -> str:
-    """The network of an IPv6 address (/64), or the IPv4 address itself.
+    """The /64 network of an IPv6 address. An IPv4 address, or text that is not an IP address, is returned unchanged.
 
-    One machine can use all addresses of a /64, so wrong tokens are counted per network. The correct token is always
-    accepted.
+    Wrong tokens are counted per network, because one machine can use all addresses of a /64 network. Other machines in
+    the network can still log in, because the correct token is always accepted.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -36,7 +37,7 @@ class TooManyFailures(Exception):
 
 
 class _Failures:
-    """The times of the last wrong tokens, at most as many as the limit."""
+    """When the latest wrong tokens arrived; only the latest `most` tokens are kept."""
 
     def __init__(self, most: int) -> None:
         self._times: deque[float] = deque(maxlen=most)
@@ -51,10 +52,11 @@ class _Failures:
 
 
 class Gate:
-    """Compares tokens in constant time, and delays the results for wrong tokens.
+    """Compares tokens in constant time, and delays the answer after too many wrong tokens.
 
-    After five wrong tokens from one address (IPv6: network) or 300 overall within a minute, the result for a further
-    wrong token takes one second and is TooManyFailures. Wrong tokens never delay the correct token.
+    If there were already five wrong tokens from one address (for IPv6: from one network) or 300 wrong tokens overall
+    within a minute, `slow_down` waits one second and raises TooManyFailures for each further wrong token. Wrong tokens
+    never delay the correct token.
     """
 
     def __init__(self, token: str) -> None:

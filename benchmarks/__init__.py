@@ -1,1 +1,1 @@
-"""Benchmarks: each figure is compared with another program in the same run, or with a limit."""
+"""Benchmarks. Each figure is compared with a limit, or with a figure of another program from the same run."""

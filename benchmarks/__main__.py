@@ -1,4 +1,7 @@
-"""Print all benchmarks as a table: `python -m benchmarks --quick | --full [--only ROW] [--write]`. `make bench`, `make bench-full`."""
+"""Runs the benchmarks and prints their figures: `python -m benchmarks --quick | --full [--only ROW] [--write]`.
+
+`make bench` and `make bench-full` run this program.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table. The exit code is 0 even if a figure misses its limit."""
+    """Run the benchmarks and print the table. The exit code is 0 even if a figure misses its limit."""
     arguments = _arguments(argv)
     effort: Effort = arguments.effort
     figures: list[Figure] = []
@@ -68,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{len(judged)} figures with a limit: {len(judged) - len(missed) - len(wide)} reached, {len(missed)} missed, "
           f"{len(wide)} without a verdict because the rounds differ too much")  # fmt: skip
     if arguments.write:
-        from benchmarks import report  # imported here because it loads matplotlib
+        from benchmarks import report  # imported only here, because it loads matplotlib
 
         report.write(figures, plotted)
     return 0

@@ -1,4 +1,4 @@
-"""Several cameras at once: the cost of each camera, compared with the cost of a single camera."""
+"""Live view of several cameras at once: the CPU time per frame, compared with a single camera."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(effort: Effort) -> list[Figure]:
 
 
 def _cost(served: Served, ports: list[str], seconds: float) -> float:
-    """CPU seconds of one frame of one camera."""
+    """The CPU seconds of server and camera processes per delivered frame, with one viewer for each of `ports`."""
     crowds = []
     for port in ports:
         viewers = Viewers()

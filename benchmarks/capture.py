@@ -21,7 +21,7 @@ def run(effort: Effort) -> list[Figure]:
         Served(simulator.cameras[0].address) as served,
     ):
         direct, client = Direct(simulator.cameras[1].address), served.client()
-        client.command("capture_image", download="full", save=True)  # so that the simulator has generated its picture
+        client.command("capture_image", download="full", save=True)  # the simulator generates its picture now
         for _ in range(effort.parts):
             through, theirs, short, shorter = [], [], [], []
             for _ in range(max(1, effort.shots // effort.parts)):

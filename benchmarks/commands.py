@@ -1,4 +1,4 @@
-"""The time that the server adds to a command, idle and under load."""
+"""The time that the server adds to a command, when the server is idle and when it is under load."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 from simulator.process import SimulatorProcess
 
-_VIEWERS, _AHEAD, _LARGE = 16, 4, "8192x5456"  # a RAW file of 50 MB
+_VIEWERS, _AHEAD, _LARGE = 16, 4, "8192x5456"  # as RAW, a picture of this size has 50 MB
 _ENCODED_BYTES = 8192 * 5456 * 1.12 * 4 / 3
-_BURST = 150  # the server accepts 200 commands at once from a client, then 100 per second
+_BURST = 150  # below the server's limit for one client: 200 commands at once, then 100 per second
 
 
 def run(effort: Effort) -> list[Figure]:
@@ -62,7 +62,12 @@ def _alone(effort: Effort) -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class _SlowEnd:
-    """The 99th percentile of some calls in milliseconds: total time, and time without waiting for a CPU core."""
+    """The 99th percentile of the duration of some calls, in milliseconds.
+
+    Attributes:
+        clock: the percentile of the total duration.
+        alone: the percentile of the duration without the time of waiting for a CPU core.
+    """
 
     clock: float
     alone: float
@@ -71,7 +76,15 @@ class _SlowEnd:
 def _slow_end(
     client: wire.Client, port: str, calls: int, chain: Sequence[int], between: Callable[[], None] = lambda: None
 ) -> _SlowEnd:
-    """Measure calls that pass through the processes of `chain`; `between` is called before every fifth call."""
+    """Measure calls.
+
+    Args:
+        client: sends the calls.
+        port: the port of the camera.
+        calls: number of calls.
+        chain: the ids of all processes that take part in a call.
+        between: called before every fifth call.
+    """
     took, alone = [], []
     for call in range(calls):
         if call % 5 == 0:
@@ -88,7 +101,7 @@ def _percentile(values: list[float]) -> float:
 
 
 class _Load:
-    """Load: viewers of a camera, and a client that repeatedly downloads its last picture."""
+    """Load on the server: viewers of a camera, and a client that repeatedly downloads the camera's last picture."""
 
     def __init__(self, served: Served, camera: str) -> None:
         self._request = wire.request("download_last_image", port=camera)
@@ -125,7 +138,7 @@ def _under_load(effort: Effort) -> list[Figure]:
         client = served.client()
         client.command(
             "capture_image", port=busy
-        )  # the machine is busy until the simulator has generated the large picture
+        )  # the simulator generates the large picture now, which keeps the machine busy
         client.close()
         shoot_raw(served, busy)
         chain = (os.getpid(), served.pid, *served.children(asked), quiet.pid)

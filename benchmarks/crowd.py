@@ -17,7 +17,13 @@ _TIMEOUT_S = 20.0
 
 @dataclass(slots=True)
 class Visits:
-    """Visits by their result: answered completely, refused with 503 or a close code, or failed in any other way."""
+    """The results of visits.
+
+    Attributes:
+        answered: number of visits that were answered completely.
+        refused: number of visits that the server refused, with HTTP status 503 or a close code.
+        broken: the errors of the visits that failed in any other way.
+    """
 
     answered: int = 0
     refused: int = 0
@@ -47,7 +53,7 @@ async def visit(uri: str, token: str, visits: Visits) -> None:
 
 
 async def come_and_go(uri: str, token: str, rate: float, seconds: float) -> Visits:
-    """Visits at a constant rate per second; a visit does not wait for the previous one."""
+    """Start `rate` visits per second for some seconds, without waiting for earlier visits. Returns their results."""
     visits, loop = Visits(), asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.TaskGroup() as group:
@@ -58,7 +64,10 @@ async def come_and_go(uri: str, token: str, rate: float, seconds: float) -> Visi
 
 
 async def keep_silent(uri: str, seconds: float) -> Counter[int | None]:
-    """Connect without logging in, and again a second after each close; returns the counts of close codes."""
+    """Connect without logging in. After each close by the server, wait a second and connect again.
+
+    Returns how often each close code occurred; None stands for a refused connection.
+    """
     close_codes: Counter[int | None] = Counter()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -77,7 +86,10 @@ async def keep_silent(uri: str, seconds: float) -> Counter[int | None]:
 
 
 async def shout(uri: str, token: str, seconds: float, message: str, rate: float) -> Counter[int | None]:
-    """Send a message `rate` times per second, read all replies, reconnect after a close; returns the counts of close codes."""
+    """Send a message `rate` times per second, and discard the replies. If the server closes the connection, reconnect.
+
+    Returns how often each close code occurred.
+    """
     close_codes: Counter[int | None] = Counter()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -118,7 +130,7 @@ async def deaf(uri: str, token: str, *messages: str) -> AsyncIterator[ClientConn
 
 
 async def watch(uri: str, token: str, port: str, seconds: float) -> float:
-    """Watch live view at 30 frames/s; returns the frames per second that arrived."""
+    """Watch live view at 30 frames/s for some seconds; returns the number of received frames per second."""
     async with await log_in(uri, token) as socket:
         await socket.send(json.dumps({"command": "start_live_view", "payload": {"port": port, "format": "binary"}}))
         await socket.recv()

@@ -1,4 +1,4 @@
-"""Driver calls without a server: a process with only the driver, which times one call for each line of input.
+"""Driver calls without a server, in a separate process. For each line of input, it measures the time of one call.
 
 `python -m benchmarks.direct PORT`. A line of input is "get_config", "capture" or "capture_and_get". The line of output
 is the time of this call in seconds.
@@ -48,8 +48,8 @@ class Direct:
 
 
 def main(port: str) -> None:
-    """Open the camera and time calls until the input ends."""
-    from camera.device.driver import Driver  # imported here so that the starting process does not load libgphoto2
+    """Open the camera, and measure the time of calls until the input ends."""
+    from camera.device.driver import Driver  # imported only here: the benchmark must not load libgphoto2
 
     driver = Driver(port, "PTP/IP Camera")
     driver.set_config("capturetarget", "Memory card")

@@ -1,6 +1,6 @@
 """Downloads of a large file by one client.
 
-As one JSON message, compared with json.dumps; as binary messages, compared with sendfile.
+A download as one JSON message is compared with json.dumps. A download as binary messages is compared with sendfile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from benchmarks.served import Served
 from benchmarks.viewers import Viewers, Wanted
 from simulator.process import SimulatorProcess
 
-# A RAW file of the simulator has 1.12 bytes per pixel (simulator/pictures.py).
+# The pixels of pictures whose RAW files have 1, 8 and 50 MB. A RAW file of the simulator has 1.12 bytes per pixel
+# (simulator/pictures.py).
 _PIXELS = {1: "1024x880", 8: "3264x2192", 50: "8192x5456"}
 _SLACK = 64
 _DEADLINE_S = 30.0
@@ -26,7 +27,7 @@ _STAY_S = 15.0
 
 
 class Download:
-    """One client that repeatedly downloads the same file, and the cost of each download for the server.
+    """A client that repeatedly downloads the same file. Measures the CPU time of the server for each download.
 
     Args:
         pid: the process id of the server.
@@ -41,10 +42,10 @@ class Download:
         self._connected_at = float("-inf")
         self._connect()
         self._size = size
-        self._size = self._wait_until_received()  # not measured, because the file may come from the camera
+        self._size = self._wait_until_received()  # not measured: the server may have to read the file from the camera
 
     def cpu(self) -> float:
-        """CPU seconds of one more download."""
+        """Download the file once; returns the CPU seconds that the server needed."""
         self._connect()
         before, window = self._received(), Window(self._pid)
         self._viewers.say(self._request)
@@ -61,7 +62,10 @@ class Download:
         self._viewers.stop()
 
     def _connect(self) -> None:
-        """Connect. Reconnect after 15 s, because the server later disconnects a client that does not answer pings."""
+        """Connect, or connect again if the connection is older than 15 s.
+
+        The client does not answer pings, so the server would disconnect it some time later.
+        """
         if time.monotonic() - self._connected_at > _STAY_S:
             self._viewers.leave()
             self._viewers.connect(self._wanted)
@@ -106,7 +110,8 @@ def _of_size(effort: Effort, megabytes: int, plain_python: str) -> list[Figure]:
         text, binary = wire.request("download_last_image"), wire.request("download_last_image", transfer="binary")
         contenders = {
             "text": Download(ours.pid, Wanted(ours.port, 1, messages=login), text, size),
-            # Measured without the monitor of the event loop, whose cost would matter in a download of two milliseconds.
+            # Measured without the monitor of the event loop, because a binary download takes only two milliseconds, and
+            # the CPU time of the monitor would falsify the result.
             "binary": Download(without.pid, Wanted(without.port, 1, messages=login), binary, size),
             "without": Download(without.pid, Wanted(without.port, 1, messages=login), text, size),
             "json": Download(whole.pid, Wanted(int(whole.hello), 1), "picture", size),

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Counts and lengths.
+    """Numbers of measurements, and their lengths.
 
     Attributes:
-        viewers: numbers of viewers for the live-view figures; the plot needs more than the table.
-        rounds: number of paired measurements of each figure.
-        parts: number of measurements of each figure with a fixed pace, such as live view.
+        viewers: the numbers of viewers for which live view is measured; the plot needs more of them than the table.
+        rounds: number of rounds. In each round, all contenders of a figure are measured.
+        parts: number of measurements of each figure that depends on a fixed pace, such as the camera's frame rate.
         slices: how often each contender is measured within a round.
-        slice_s: length of each such measurement, in seconds.
-        watch_s: length of a measurement with a fixed pace, in seconds.
+        slice_s: length of each of these slices, in seconds.
+        watch_s: length of each measurement that `parts` counts, in seconds.
         calls: number of commands of each kind.
         shots: number of photos.
         starts: number of starts of the server.
@@ -38,6 +38,6 @@ QUICK = Effort(viewers=(16, 64), rounds=4, parts=2, slices=2, slice_s=0.07, watc
                files=(8, 50))  # fmt: skip
 FULL = Effort(viewers=(1, 4, 16, 64), rounds=9, parts=5, slices=8, slice_s=0.12, watch_s=4.0, calls=1200, shots=25,
               starts=9, files=(8, 50))  # fmt: skip
-# For the test of the benchmarks: everything once, without meaningful figures.
+# For the test of the benchmarks: everything is measured once, and the figures have no meaning.
 TINY = Effort(viewers=(2,), rounds=1, parts=1, slices=1, slice_s=0.03, watch_s=0.3, calls=5, shots=1, starts=1,
               files=(1,))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Live view from the simulator to a client at the camera's frame rate: delivered frames and their age."""
+"""Live view from the simulator to clients, at the camera's frame rate: the share of delivered frames, and their age."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A camera process that sends frames at any rate: `python -m benchmarks.feeder FD`.
+"""Replaces a camera process, and sends frames at any rate: `python -m benchmarks.feeder FD`.
 
-FD is the process's end of a channel. After the message {"rate": n}, the process sends n frames per second, as a real
-camera process does, until the next such message.
+FD is the file descriptor of the process's end of a channel. After the message {"rate": n}, the process sends n frames
+per second until the next message. The frames have the same format as those of a real camera process.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ def main(fd: int) -> None:
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # use other cores than the server
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # the server is limited to one core; this process may use all
     with suppress(ChannelClosed):
         main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Figures and verdicts: ratios of paired measurements, their spread, and their table."""
+"""Computes figures from the rounds of a measurement, judges them against their limits, and formats them as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Verdict = Literal[
     "spread too wide (each round missed it)",
     "for information",
 ]
-# If the rounds differ by more than this, other load on the machine dominates the measurement.
+# If the rounds differ by more than this fraction, other load on the machine dominates the measurement.
 _WIDEST = 0.25
 
 
@@ -24,12 +24,12 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        row: the group of the line.
+        row: the group of lines to which this line belongs.
         what: what was measured.
-        value: the figure, with the lowest and the highest of the rounds.
-        compared_with: the value from the same run that it was compared with, as text.
-        reach: the limit as text, empty without a limit.
-        verdict: whether the limit was reached.
+        value: the median of the rounds as text, with the values of the lowest and the highest round.
+        compared_with: the value from the same run with which this figure was compared, as text.
+        reach: the limit as text; empty if there is none.
+        verdict: whether the figure reached its limit.
     """
 
     row: str
@@ -42,7 +42,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit: at most (or at least) this value in this unit."""
+    """The highest allowed value of a figure, or the lowest allowed value if `at_least` is true."""
 
     value: float
     unit: str
@@ -55,10 +55,10 @@ class Limit:
 def judged(
     row: str, what: str, rounds: Sequence[float], compared_with: str, limit: Limit, *, digits: int = 2
 ) -> Figure:
-    """A figure from its rounds: the median decides, unless the rounds differ by more than a quarter.
+    """A figure with its verdict. The median of the rounds decides, unless the rounds differ too much.
 
-    The spread of a ratio ("x") is relative to its median. Other figures are differences, which may be near 0. Then
-    every relative spread is wide, so their spread is relative to the larger of median and limit.
+    For ratios (unit "x"), the rounds may differ by a quarter of their median. Other figures are differences, whose
+    median may be near 0, so their rounds may differ by a quarter of the median or of the limit, whichever is larger.
     """
     middle = statistics.median(rounds)
     scale = abs(middle) if limit.unit == "x" else max(abs(middle), limit.value)
@@ -91,7 +91,7 @@ def spelled(rounds: Sequence[float], unit: str, digits: int = 2) -> str:
 
 
 def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
-    """Ratios of two values measured in the same round."""
+    """For each round: the ratio of the two values that were measured in it."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 

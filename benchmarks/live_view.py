@@ -1,4 +1,7 @@
-"""One frame to many viewers, saturated: the server's CPU for each delivered frame, compared with other programs."""
+"""Live view for many viewers that receive as many frames as the server can send.
+
+The CPU time of the server per delivered frame is compared with other programs.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 
 _SETTLE_S = 0.03
-# Viewers that discard everything do not answer pings: servers send a ping after 20 s, and disconnect the viewer
-# 20 s later.
+# How long viewers stay connected, in seconds. Viewers that discard everything do not answer pings: servers send a ping
+# after 20 s, and disconnect the viewer 20 s later.
 _STAY_S = 10.0
 _EXACT_VIEWERS = 16
-_BINARY = samples.FRAME_BYTES + 26  # with the headers of the WebSocket and of the protocol
+_BINARY = samples.FRAME_BYTES + 26  # including the headers of the WebSocket and of the protocol
 _PEERS = ("aiohttp WebSocket", "Starlette + uvicorn", "websockets broadcast()", "aiohttp MJPEG")
 _FLOOR, _JSON = "raw epoll", "json + base64 per client"
 _OURS, _OURS_TEXT, _OURS_UVLOOP = "ours, binary", "ours, base64", "ours on uvloop, binary"
@@ -30,7 +33,13 @@ _OURS, _OURS_TEXT, _OURS_UVLOOP = "ours, binary", "ours, base64", "ours on uvloo
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The result of one contender in a round: frames delivered, CPU seconds of its process, seconds."""
+    """The result of one contender in one round.
+
+    Attributes:
+        frames: number of frames that were delivered to all viewers together.
+        cpu: CPU seconds of the server process.
+        seconds: length of the measurement.
+    """
 
     frames: float
     cpu: float
@@ -47,12 +56,12 @@ Samples = dict[str, list[Sample]]
 
 
 class Contender:
-    """A server that sends frames as fast as viewers read them; stopped (SIGSTOP) except during its measurement.
+    """A server that sends frames as fast as viewers read them. It is stopped (SIGSTOP) except while it is measured.
 
     Args:
         name: its name in the table.
         process: the server process.
-        wanted: how its viewers connect; their count is set by `crowd`.
+        wanted: how its viewers connect; `crowd` sets their number.
         message: size of one frame on the wire in bytes.
     """
 
@@ -64,7 +73,7 @@ class Contender:
         pin(self._viewers.pid, -1)
 
     def crowd(self, count: int) -> None:
-        """Connect this number of viewers, then stop the process (SIGSTOP)."""
+        """Connect `count` viewers, wait until each has received a frame, and stop the server process (SIGSTOP)."""
         self._process.signal(signal.SIGCONT)
         self._viewers.leave()
         wanted = self._wanted
@@ -77,7 +86,7 @@ class Contender:
         self._process.signal(signal.SIGSTOP)
 
     def run_slice(self, seconds: float) -> Sample:
-        """Continue the process for some seconds and measure it."""
+        """Let the server process run (SIGCONT), measure it for some seconds, and stop it again."""
         self._process.signal(signal.SIGCONT)
         time.sleep(_SETTLE_S)
         before, window = sum(self._viewers.count()), Window(self._process.pid)
@@ -143,7 +152,7 @@ _EVENT = {
 
 
 def measure(effort: Effort, count: int, all_contenders: list[Contender]) -> Samples:
-    """Measure rounds with `count` viewers; the order of the contenders is random."""
+    """Measure all rounds with `count` viewers. In each slice of a round, the order of the contenders is random."""
     samples: Samples = {one.name: [] for one in all_contenders}
     crowded_at = float("-inf")
     for _ in range(effort.rounds):
@@ -162,7 +171,7 @@ def measure(effort: Effort, count: int, all_contenders: list[Contender]) -> Samp
 
 
 def judge(count: int, samples: Samples) -> list[Figure]:
-    """The figures for one count of viewers."""
+    """The figures for `count` viewers."""
     cost = {name: [sample.microseconds for sample in rounds] for name, rounds in samples.items()}
     row = f"live view, {count} viewers, saturated: CPU of the server for each delivered frame of 100 KB"
     floor = for_information("", "", cost[_FLOOR], "us", digits=1).value
@@ -193,7 +202,7 @@ def judge(count: int, samples: Samples) -> list[Figure]:
 
 
 def exact(effort: Effort) -> list[Figure]:
-    """Check the data with viewers that compare every byte."""
+    """Check the delivered data: viewers compare every byte with what was sent."""
     figures = []
     for form in ("binary", "base64"):
         with Served(module="benchmarks.saturated") as served:
@@ -212,7 +221,7 @@ def exact(effort: Effort) -> list[Figure]:
 
 
 def run(effort: Effort, plotted: dict[int, Samples] | None = None) -> list[Figure]:
-    """All figures of the live view; samples for the plot are added to `plotted`."""
+    """All figures of the live view. Adds the samples for the plot to `plotted`, by number of viewers."""
     figures = []
     with contenders() as all_contenders:
         for count in effort.viewers:

@@ -1,7 +1,8 @@
-"""Figures of the server under load: `make load`, for a minute or LOAD_SECONDS.
+"""Figures of the server under load: `make load`. It takes a minute, or the number of seconds in LOAD_SECONDS.
 
-At the same time: a viewer of 30 frames/s, 30 clients that stay connected, 50 visits per second, connections that never
-log in, clients that send many messages of the largest size, and clients that do not read.
+All these clients are connected at the same time: a viewer with 30 frames/s, 30 clients that stay connected, 50 visits
+per second, connections that never log in, clients that send many messages of the largest size, and clients that do not
+read.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ROW = "a crowd"
 
 
 def largest(command: str) -> str:
-    """A command padded to the largest size of a message."""
+    """A command as JSON, padded with spaces to the largest size that a message may have."""
     return json.dumps({"command": command, "id": 1}).ljust(limits.MESSAGE_BYTES)
 
 
@@ -38,7 +39,7 @@ def _figures(process: psutil.Process) -> tuple[float, int, int]:
 
 
 async def _alone(uri: str, port: str) -> float:
-    """The frame rate without other clients. This measurement is also the warm-up."""
+    """The frame rate of one viewer without other clients. Before that, some visits warm up the server."""
     await crowd.come_and_go(uri, TOKEN, _VISITS_A_SECOND, 3)
     return await crowd.watch(uri, TOKEN, port, 5)
 

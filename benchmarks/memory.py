@@ -1,4 +1,4 @@
-"""The memory of the server, for each viewer and for each camera."""
+"""The memory of the idle server, the additional memory for each viewer, and the memory of a camera process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The server with a measurement of stalls of its event loop: `python -m benchmarks.monitored [options of the server]`.
+"""Runs the server and measures how long its event loop is blocked: `python -m benchmarks.monitored [server options]`.
 
-Runs the unchanged gphoto_ws_server in the same process. On SIGUSR1 it prints for how many milliseconds the loop was
-blocked at most since the previous signal. The last line of output is the maximum of the whole run. Time in which the
-machine ran other programs does not count.
+Runs the unchanged gphoto_ws_server in the same process. On SIGUSR1, prints the longest time in milliseconds that the
+loop was blocked since the previous signal. The last line of output is the longest time of the whole run. Time in which
+this process waited for a CPU core does not count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import gphoto_ws_server
 from server.app import App
 
 _EVERY_S = 0.005
-# Its numbers, for this thread: nanoseconds running, nanoseconds ready but waiting for a core, number of time slices.
+# This file contains three numbers about the current thread: the nanoseconds that it ran, the nanoseconds that it waited
+# for a core, and the number of its time slices.
 _SCHEDULED = Path("/proc/thread-self/schedstat")
 
 

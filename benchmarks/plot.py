@@ -1,4 +1,7 @@
-"""The plot of the live view as SVG: frames per second and CPU per frame by number of viewers, for all contenders."""
+"""Draws the live-view figures of the contenders (without uvloop) as SVG.
+
+The two plots show frames per second and CPU time per frame for each number of viewers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes to measure: start, communication and end, and their use of CPU and memory."""
+"""Starts, controls and ends the processes of a benchmark, and measures their CPU time and memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _STOP_S = 10.0
 
 
 class Running:
-    """A Python module as a process that answers each line of input with one line of output.
+    """A process that runs a Python module and answers each line of input with one line of output.
 
     Args:
         *command: the module and its arguments.
         environment: the environment variables; default: those of this process.
         log: the file for its stderr; default: the stderr of this process.
-        hello: whether to wait for a first line of output, which is then in the attribute `hello`.
+        hello: whether to wait for the first line of output; the attribute `hello` then contains this line.
 
     Raises:
         RuntimeError: the process ended before its first line of output.
@@ -59,7 +59,7 @@ class Running:
         self._process.stdin.flush()
 
     def read(self) -> str:
-        """The next line of output."""
+        """Wait for the next line of output and return it."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -74,7 +74,7 @@ class Running:
         """End the process and wait for it."""
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.send_signal(signal.SIGCONT)  # because the process may be stopped (SIGSTOP)
+            self._process.send_signal(signal.SIGCONT)  # a stopped process (SIGSTOP) cannot end otherwise
             try:
                 self._process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
@@ -94,7 +94,10 @@ class Running:
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process on one core, so that rounds are comparable; a negative number counts from the last core."""
+    """Let a process run on one core only, so that the rounds are comparable.
+
+    `core` is the index of the core; a negative index counts from the last core.
+    """
     os.sched_setaffinity(pid, {sorted(os.sched_getaffinity(0))[core]})
 
 
@@ -108,12 +111,12 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def waited_seconds(pids: Sequence[int]) -> float:
-    """The seconds that the main threads of some processes were ready but waited for a core."""
+    """For how many seconds the main threads of some processes were ready to run but waited for a core, in total."""
     return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
 
 
 def memory(pid: int) -> float:
-    """The memory of a process in MB, with its share of shared pages (PSS)."""
+    """The memory of a process in MB, including its proportional share of shared pages (PSS)."""
     return float(psutil.Process(pid).memory_full_info().pss) / 1e6
 
 
@@ -131,7 +134,7 @@ class Peak:
         self.before = self._field("VmRSS")
 
     def increase(self) -> float:
-        """The peak above the memory at `reset`, in MB."""
+        """By how many MB the peak exceeds the memory at `reset`."""
         return self._field("VmHWM") - self.before
 
     def _field(self, name: str) -> float:
@@ -142,16 +145,16 @@ class Peak:
 
 
 class Window:
-    """Measures the CPU time of processes, beginning with its creation."""
+    """Measures the CPU time of processes since this object was created."""
 
     def __init__(self, *pids: int) -> None:
         self._pids = pids
         self._cpu, self._at = cpu_seconds(pids), time.perf_counter()
 
     def cpu(self) -> float:
-        """CPU seconds since the start."""
+        """CPU seconds since the object was created."""
         return cpu_seconds(self._pids) - self._cpu
 
     def seconds(self) -> float:
-        """Seconds since the start."""
+        """Seconds since the object was created."""
         return time.perf_counter() - self._at

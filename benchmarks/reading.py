@@ -1,4 +1,4 @@
-"""Read a stream of frames message by message: age of each frame, missing frames, and wrong data."""
+"""Reads a stream of frames message by message. Finds the age of each frame, missing frames, and wrong data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks import samples
 
 _CONTROL, _PING = 0x8, 0x9
 _HEADER = struct.Struct(">BBHIQ")
-# The simulator's comment in each frame.
+# The comment that the simulator writes into each frame: frame number, serial number, and time in microseconds.
 _MARK = re.compile(rb"frame=(\d+) serial=\S+ time=(\d+)")
 _MARK_WITHIN = 600
 
@@ -26,9 +26,9 @@ class Seen:
         frames: number of frames.
         first: number of the first frame, as counted by the source.
         last: number of the last frame.
-        wrong: number of messages that differ from what the source sent.
-        ages: milliseconds of each frame from the source to the viewer.
-        waits: milliseconds of each frame from the camera process to the viewer.
+        wrong: number of messages whose content differs from what the source sent.
+        ages: for each frame, the milliseconds from the source to the viewer.
+        waits: for each frame, the milliseconds from the camera process to the viewer.
     """
 
     frames: int
@@ -40,7 +40,7 @@ class Seen:
 
     @property
     def share(self) -> float:
-        """The received share of the frames that the source sent in this time."""
+        """The fraction of frames that were received, of all frames that the source sent from `first` to `last`."""
         return self.frames / (self.last - self.first + 1) if self.frames else 0.0
 
 
@@ -48,8 +48,8 @@ class Reader:
     """Parses the bytes of one connection.
 
     Args:
-        exact: whether to compare each frame with the frame of `samples`; otherwise, the simulator's comment in the frame
-            is read.
+        exact: if true, compare each frame with the frame from `samples`. If false, read the simulator's comment in each
+            frame.
     """
 
     def __init__(self, exact: bool) -> None:

@@ -30,7 +30,7 @@ def write(figures: Sequence[Figure], plotted: dict[int, Samples]) -> None:
 
 
 def machine() -> str:
-    """The machine and the versions in one paragraph."""
+    """A paragraph about the machine, with the versions of the compared programs."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

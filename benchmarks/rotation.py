@@ -1,4 +1,4 @@
-"""Rotated live view: its CPU compared with Pillow, and whether many viewers still receive each frame."""
+"""Rotated live view: its CPU time compared with Pillow, and whether many viewers still receive all frames."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(effort: Effort) -> list[Figure]:
 
 
 def _sample() -> bytes:
-    """A live-view frame of 1280x720 and about 100 KB, as in all rows of the table."""
+    """A live-view frame of 1280x720 pixels. It has about 100 KB, as the frames in all other rows of the table."""
     picture = Image.merge("RGB", [Image.effect_noise((40, 24), 90) for _ in range(3)])
     picture = picture.resize((1280, 720), Image.Resampling.BICUBIC)
     picture = Image.blend(picture, Image.effect_noise((1280, 720), 40).convert("RGB"), 0.1)
@@ -42,7 +42,7 @@ def _sample() -> bytes:
 
 
 def _milliseconds(data: bytes, orientation: Orientation, by_pillow: bool, frames: int) -> float:
-    """The CPU milliseconds of one frame (median). Runs in a separate process, as the code of a camera process does."""
+    """The median CPU time for one frame, in milliseconds. Runs in a separate process, as in a real camera process."""
     work = jpeg.by_pillow if by_pillow else jpeg.turned
     took = []
     for _ in range(frames):

@@ -1,4 +1,4 @@
-"""Frames and files whose content is known on both sides."""
+"""Frames and files with fixed content, which both the senders and the viewers know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _frames() -> tuple[bytes, ...]:
 
 
 def frame(number: int) -> bytes:
-    """The frame with that number: 100 KB of incompressible data, like a camera's frames."""
+    """The frame with this number: 100 KB of incompressible data, like a camera's frames."""
     return _frames()[number % _DIFFERENT]
 
 
@@ -27,12 +27,12 @@ def _messages() -> tuple[bytes, ...]:
 
 
 def message(number: int) -> bytes:
-    """The frame with a header of 16 bytes, built once so that peers do not build it each time."""
+    """A header of 16 bytes and the frame with this number. Built only once, so that building is not measured."""
     return _messages()[number % _DIFFERENT]
 
 
 def file(size: int) -> int:
-    """The open descriptor of a file of that many bytes in anonymous memory."""
+    """Create a file of `size` bytes in anonymous memory; returns its open descriptor."""
     descriptor = os.memfd_create("sample")
     source = random.Random(2)
     with open(descriptor, "wb", closefd=False) as out:

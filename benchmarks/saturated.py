@@ -1,9 +1,9 @@
 """The server with a camera that produces frames faster than the server can deliver them.
 
-`python -m benchmarks.saturated [options of the server]`. The code from the socket to the channel of the camera process
-is the code of the server: logins, commands, live view, slots, encoding. Only the camera process is replaced, and a
-stream has no maximum rate (the protocol's limit of 120 frames/s is below what the machine can do).
-BENCHMARK_LOOP=uvloop runs the server on uvloop.
+`python -m benchmarks.saturated [options of the server]`. Everything from the client's socket to the channel of the
+camera process is the server's own code: logins, commands, live view, frame slots, encoding. There are two differences:
+the camera process is replaced, and streams have no maximum rate (the protocol allows 120 frames/s, but the machine can
+send more). With BENCHMARK_LOOP=uvloop, the server runs on uvloop.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from service.answers import FrameStream
 from service.caller import Caller, Stream
 from service.commands import LiveViewDefaults, Service
 
-# The camera sends 1.33 times as many frames per second as the viewers received last. That is more than the server can
-# deliver, but not so many that reading undelivered frames dominates the measurement.
+# The feeder sends 1.33 times as many frames per second as each viewer received in the last interval. So it always sends
+# more than the server can deliver. With a much larger factor, the server would spend most of its time on reading frames
+# that it does not deliver.
 _FACTOR, _FIRST_RATE, _LOOK_EVERY_S = 1.33, 500.0, 0.02
 _WITHOUT_LIMIT = 1e6
 
@@ -54,7 +55,7 @@ class _Camera:
     async def _pace(self, channel: AsyncChannel) -> None:
         """Keep the feeder faster than the viewers.
 
-        Rates are per second of CPU time, because the process may be stopped (SIGSTOP).
+        Rates are measured per second of CPU time of this process, because the process may be stopped (SIGSTOP).
         """
         await channel.send({"rate": _FIRST_RATE})
         while True:
@@ -83,7 +84,7 @@ class _Camera:
 
 
 class _OneCamera(Service):
-    """The commands, with the feeder's camera instead of the cameras of the registry."""
+    """The commands of the server. They use the feeder's camera instead of the cameras of the registry."""
 
     def __init__(self, service: Service) -> None:
         registry, version = service.cameras.registry, service.version
@@ -97,7 +98,7 @@ class _OneCamera(Service):
         answer = await super().start_live_view(caller, payload)
         if isinstance(answer, FrameStream):
             answer.stream.fps = _WITHOUT_LIMIT
-            # Streams of disconnected viewers are removed.
+            # Remove the streams of disconnected viewers.
             remaining = [
                 stream for stream in self._only.streams if stream.viewer is None or stream.number in caller.streams
             ]

@@ -1,4 +1,4 @@
-"""The measured server as a process on a free port, with its log in a file."""
+"""Runs the measured server as a process on a free port, and writes its log into a file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Served:
         return wire.Client(self.port)
 
     def children(self, *ports: str) -> list[int]:
-        """The ids of all camera processes, or only of those for the given ports."""
+        """The process ids of the camera processes for these ports; of all camera processes if no port is given."""
         workers = [child for child in psutil.Process(self.pid).children() if "camera.device.worker" in child.cmdline()]
         wanted = [f'"{port}"' for port in ports] or [""]
         return [worker.pid for worker in workers if any(port in worker.cmdline()[-1] for port in wanted)]
@@ -58,7 +58,10 @@ class Served:
         return self._log.read_text()
 
     def longest_stall(self) -> float:
-        """The longest stall of a monitored server's loop since the last call, in milliseconds."""
+        """The longest time in milliseconds that the event loop was blocked since the previous call.
+
+        Works only with the module benchmarks.monitored.
+        """
         self.process.signal(signal.SIGUSR1)
         return float(self.process.read())
 

@@ -1,4 +1,4 @@
-"""One viewer with a link of 1 MB/s together with fifteen fast viewers."""
+"""One slow viewer, which reads 1 MB/s, together with fifteen fast viewers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.viewers import Viewers, Wanted
 from simulator.process import SimulatorProcess
 
 _OTHERS, _BYTES_A_SECOND, _FPS = 15, 1_000_000, 30
-# The memory of one viewer is below the resolution of the counter, so several slow viewers are measured.
+# The number of slow viewers while memory is measured: the memory for one viewer is below the counter's resolution.
 _MANY = 24
 _ROW = "one viewer at 1 MB/s among 15 (100 KB frames, 30 a second)"
 
@@ -55,7 +55,7 @@ def run(effort: Effort) -> list[Figure]:
             quick = peak(0)
             more.append(max(0.0, peak(_BYTES_A_SECOND) - quick) / _MANY * 1000)
         others.stop()
-    on_the_link = 1000 * 0.1  # a frame of 100 KB
+    on_the_link = 1000 * 0.1  # milliseconds for a frame of 100 KB
     return [
         judged(_ROW, "median age of its frames on receipt", ages,
                f"a frame takes 100 ms on that link; {statistics.median(frames):.1f} frames/s of 30 got there",

@@ -1,4 +1,4 @@
-"""The time from the start of the process to the first reply."""
+"""The time from the start of the server process to its first reply."""
 
 from __future__ import annotations
 

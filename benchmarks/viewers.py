@@ -1,7 +1,8 @@
-"""Viewers in a separate process: `python -m benchmarks.viewers`. It answers each line (a JSON request) with a line.
+"""Viewers in a separate process: `python -m benchmarks.viewers`.
 
-Most viewers discard the data in the kernel (MSG_TRUNC), so that no server waits for them. Others read every message:
-they record its age and its number, or compare each byte. A viewer may read slowly.
+Each line of input is a JSON request, which the process answers with one line. Most viewers discard the received data in
+the kernel (MSG_TRUNC), so that no server waits for them. Other viewers read every message: they record its age and its
+number, or compare each byte. A viewer may read at a limited rate.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from benchmarks.processes import Running
 How = Literal["discard", "numbers", "exact"]
 _CHUNK = 1024 * 1024
 _TICK_S = 0.005
-# Viewers that discard data poll at this interval, so that a send of a server wakes no process. Real clients are on
-# other machines. Here, waking them cost the server more than sending, and caused most of the spread.
+# Viewers that discard data poll at this interval, so that the server does not wake them when it sends. When it woke
+# them, this cost the server more CPU time than sending, and caused most of the differences between rounds. With real
+# clients, which run on other machines, the server does not have this cost.
 _NAP_S = 0.0002
 _ADMISSION_S = 5.0
 
@@ -36,7 +38,7 @@ class Wanted:
         count: number of viewers.
         hello: the HTTP request to send first; "" for a server that sends at once.
         messages: text messages that each viewer sends afterwards.
-        how: what they do with received data.
+        how: what they do with received data: discard it, read numbers and ages of frames, or compare every byte.
         bytes_a_second: the maximum reading rate; 0 for no limit.
     """
 
@@ -49,7 +51,7 @@ class Wanted:
 
 
 class Viewers:
-    """The viewers' process: it connects viewers, counts their bytes, and disconnects all of them."""
+    """The process of the viewers. It connects viewers, counts the bytes that they receive, and disconnects them."""
 
     def __init__(self) -> None:
         self._process = Running("benchmarks.viewers")
@@ -69,7 +71,7 @@ class Viewers:
         return counts
 
     def seen(self) -> list[reading.Seen]:
-        """What each reading viewer received since its connection or since the last call."""
+        """For each viewer that reads messages: what it received since it was connected, or since the previous call."""
         return [reading.Seen(**one) for one in json.loads(self._process.ask('"seen"'))]
 
     def leave(self) -> None:
@@ -83,7 +85,7 @@ class Viewers:
 
 class _Viewer:
     def __init__(self, wanted: Wanted) -> None:
-        # A slow link buffers little; without this limit the client's kernel would buffer megabytes.
+        # The buffers of a slow link are small. Without this limit, the client's kernel would buffer megabytes.
         self.socket = wire.connected(wanted.port, wanted.hello, 32 * 1024 if wanted.bytes_a_second else None)
         if wanted.messages:
             self.socket.sendall(b"".join(wire.masked(text) for text in wanted.messages))
@@ -116,7 +118,10 @@ class _Viewer:
 
 
 def _admitted(wanted: Wanted) -> _Viewer:
-    """Connect a viewer, with retries while the server has too many clients: others may be disconnecting or logging in."""
+    """Connect a viewer. If the server has too many clients, try again for 5 s.
+
+    The reason may be temporary: other clients are logging in or disconnecting.
+    """
     deadline = time.monotonic() + _ADMISSION_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A minimal WebSocket client on a blocking socket, so that no time of a library is measured."""
+"""A minimal WebSocket client on a blocking socket, so that the time of a client library is not measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXT, _CLOSE, _PING = 1, 8, 9
 
 
 def masked(text: str) -> bytes:
-    """A text message from client to server."""
+    """The bytes of a text message from a client to the server."""
     payload = text.encode()
     size = len(payload)
     head = struct.pack(">BB", 0x80 | _TEXT, 0x80 | size) if size < 126 else struct.pack(">BBH", 0x81, 0xFE, size)
@@ -26,17 +26,17 @@ def masked(text: str) -> bytes:
 
 
 def pong(payload: bytes) -> bytes:
-    """The answer to a ping; a client that does not answer is disconnected after 40 s."""
+    """The bytes of the answer to a ping. The server disconnects a client that does not answer for 40 s."""
     return struct.pack(">BB", 0x8A, 0x80 | len(payload)) + _MASK_OF_ZEROS + payload
 
 
 def login() -> str:
-    """The first message of a client."""
+    """The text of the first message of a client."""
     return json.dumps({"token": TOKEN})
 
 
 def request(command: str, /, **payload: object) -> str:
-    """A command."""
+    """The text of a command."""
     return json.dumps({"command": command, "payload": payload})
 
 
@@ -105,7 +105,7 @@ class Client:
         return dict(reply)
 
     def seconds(self, name: str, /, **payload: object) -> float:
-        """The seconds of a command from the first byte sent to the last byte of the reply."""
+        """Send a command; returns the seconds from the start of sending to the end of the reply."""
         text = request(name, **payload)
         started = time.perf_counter()
         self.send(text)

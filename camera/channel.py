@@ -1,8 +1,8 @@
-"""Messages between the server and a camera process: a JSON header, raw bytes and open files over a socketpair.
+"""Messages between the server and a camera process, over a socketpair: a JSON header, raw bytes, and an open file.
 
-A message starts with two lengths in bytes (`>II`), of the JSON and of the raw bytes. The JSON and the raw bytes follow.
-An open file is passed as a descriptor (SCM_RIGHTS). The camera process writes a picture into anonymous memory, and the
-server reads the picture from there, so that its bytes are not copied through the socket.
+A message starts with the length of the JSON and the length of the raw bytes (`>II`), both in bytes. Then the JSON and
+the raw bytes follow. An open file is passed as a descriptor (SCM_RIGHTS). The camera process writes a picture into
+anonymous memory, and the server reads the picture from there, so that its bytes are not copied through the socket.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _LENGTHS = struct.Struct(">II")
-# The largest header is a complete configuration tree (about 300 KB for a Nikon), the largest payload a live-view frame
-# or a thumbnail. A message above this limit means that the other end is broken.
+# The largest header is a complete configuration tree (about 300 KB for a Nikon). The largest raw bytes are a live-view
+# frame or a thumbnail. A message above this limit means that the other end is broken.
 _LARGEST = 64 * 2**20
 _FDS_A_READ = 8
 _READ_SIZE = 256 * 1024
@@ -115,7 +115,7 @@ def _receive(sock: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
 
 
 class BlockingChannel:
-    """The camera process's end of the channel. Not thread-safe, because the worker has only one thread."""
+    """The camera process's end of the channel. It is not thread-safe: the worker has only one thread."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -192,7 +192,7 @@ class AsyncChannel:
             self._on_lost()
 
     async def send(self, header: dict[str, Any]) -> None:
-        """Send one message without bytes.
+        """Send one message, which has no raw bytes.
 
         Raises:
             ChannelClosed: the camera process has closed the channel.
@@ -209,7 +209,7 @@ class AsyncChannel:
             raise ChannelClosed from error
 
     def close(self) -> None:
-        """Close this end, and received descriptors that belong to no complete message. Does not call `on_lost`."""
+        """Close this end, and the received descriptors of messages that are not complete. Does not call `on_lost`."""
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._socket)

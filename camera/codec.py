@@ -1,4 +1,4 @@
-"""Conversion of values to JSON and back according to their declared types, for messages between processes."""
+"""Converts values to JSON and back, as their declared types require, for messages between processes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def codec(kind: Any) -> Codec:
     """The codec of a type.
 
     Args:
-        kind: a dataclass; str, int, float, bool, None, a Literal or Any; or a list, tuple[X, ...], frozenset, dict or
-            union of these. A union may contain at most one member that needs a conversion.
+        kind: one of these types: a dataclass, str, int, float, bool, None, Any, or a Literal; or a list, a
+            tuple[X, ...], a frozenset, a dict or a union that contains only these types. At most one member of a union
+            may need a conversion.
 
     Raises:
         TypeError: `kind` is another type.

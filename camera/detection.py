@@ -1,4 +1,4 @@
-"""Detection of cameras in a short-lived process (camera/device/detect.py), and a check for outdated libgphoto2."""
+"""Detects cameras in a short-lived process (camera/device/detect.py), and checks whether libgphoto2 is outdated."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def is_old(version: str) -> bool:
 
 @cache
 def warn_if_old(version: str) -> None:
-    """Log a warning, once for each version, if this version of libgphoto2 is outdated."""
+    """Log a warning if this version of libgphoto2 is outdated. Each version is logged only once."""
     if is_old(version):
         oldest = ".".join(map(str, OLDEST))
         _log.warning(

@@ -1,8 +1,9 @@
 """Camera errors, named by what the caller can do about them.
 
 CameraError
-├── CameraRefused         read the message: the camera or its driver refused for a reason without its own class
+├── CameraRefused         read the message: the camera or its driver refused for a reason that has no class here
 ├── CameraBusy            wait a moment and try again
+│   └── CaptureAbandoned  nothing: the client disconnected before its capture started
 ├── CameraTimeout         the camera did not answer in time; the server opens it again
 ├── CameraIO              the transfer failed; try again
 │   ├── OutOfStep         the answers no longer match the requests; the server opens the camera again
@@ -16,6 +17,7 @@ CameraError
 │   └── ShutterStaysOpen  use capture to release the shutter
 ├── Cancelled             the operation was cancelled on the camera
 ├── CaptureUnknown        check the card before the next capture
+├── NotRecorded           capture without a key, or look at the server's log
 ├── ConfigNotFound        choose another name
 ├── ConfigReadonly        change the camera's mode first
 ├── InvalidValue          choose another value
@@ -59,9 +61,9 @@ class CameraError(Exception):
         message: text for people: what happened and what to do.
         gp: the error of libgphoto2 that caused this error, if any.
         doing: the operation that failed, in one word, for example "capture".
-        state: the state of the camera, if it is not open.
+        state: the state of the camera; None while the camera is open.
         put_back: names of the settings that were restored after a failed shot.
-        warnings: further problems, in sentences.
+        warnings: further problems, one sentence each.
     """
 
     message: str
@@ -76,7 +78,7 @@ class CameraError(Exception):
 
 
 class CameraRefused(CameraError):
-    """The camera or its driver refused the operation, for a reason without its own class."""
+    """The camera or its driver refused the operation, for a reason that has no class of its own."""
 
 
 class CameraBusy(CameraError):
@@ -88,7 +90,7 @@ class CaptureAbandoned(CameraBusy):
 
 
 class NotRecorded(CameraError):
-    """The capture has a key, but the server cannot record the shot. Nothing was done."""
+    """The client sent a key with the capture, but the server cannot record the shot with its key. Nothing was done."""
 
 
 class CameraTimeout(CameraError):
@@ -154,7 +156,7 @@ class ShutterStaysOpen(NotSupported):
 
 @dataclass(eq=False)
 class CaptureUnknown(CameraError):
-    """The shutter may have fired, but no file was found (see `reason`).
+    """The shutter may have fired, but no file was found; `reason` is the error that occurred.
 
     Do not capture again without asking the user.
     """

@@ -1,9 +1,9 @@
 """Converts text from a camera that is not valid UTF-8: each invalid byte becomes `%` and two hex digits.
 
-A card that was written by a PC has names in the PC's character set (CP437, CP932), which the card does not specify. The
-escape keeps the bytes, so the escaped name can be converted back: `caf\\x82.jpg` becomes `caf%82.jpg`. Only bytes from
-0x80 to 0xFF are escaped, with capital hex digits. If a name itself contains text like `%82` or `%25`, this `%` becomes
-`%25`. All other names stay unchanged.
+If a PC wrote the files on a card, their names are in the PC's character set (for example CP437 or CP932). The card does
+not say which character set this is. The escape keeps the bytes, so the escaped name can be converted back:
+`caf\\x82.jpg` becomes `caf%82.jpg`. Only bytes from 0x80 to 0xFF are escaped, with capital hex digits. If a name itself
+contains text like `%82` or `%25`, its `%` becomes `%25`. All other names stay unchanged.
 """
 
 from __future__ import annotations

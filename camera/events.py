@@ -1,4 +1,4 @@
-"""Events of a camera, as values."""
+"""Events of a camera, as dataclasses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from camera.model import ConfigValue, State
 
 @dataclass(frozen=True, slots=True)
 class CameraConnected:
-    """The camera was found or connected again; `model` is None until it was first opened."""
+    """The camera was found or connected again; `model` is None if it was never opened."""
 
     name: str
     model: str | None = None
@@ -25,7 +25,10 @@ class CameraGone:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The state changed; `attempts` (failed attempts to open the camera) and `error` only while it is not open."""
+    """The state of the camera changed.
+
+    `attempts` (the number of failed attempts to open the camera) and `error` are set only while the camera is not open.
+    """
 
     state: State
     attempts: int | None = None
@@ -58,7 +61,8 @@ class CaptureSaved:
 class CaptureChecked:
     """The card was checked after a shot with an unknown outcome.
 
-    `files` are the new files, and the files that were saved before the interruption; None if they could not be determined.
+    `files` contains the new files on the card, and the files that were saved before the interruption. It is None if the
+    files could not be determined.
     """
 
     at: str
@@ -77,7 +81,7 @@ class ConfigChanged:
 
 @dataclass(frozen=True, slots=True)
 class OtherCamera:
-    """The opened camera is not the expected one and was closed again; `serial` is its serial number."""
+    """The opened camera is not the expected camera, and was closed again; `serial` is its serial number."""
 
     serial: str
 
@@ -109,7 +113,7 @@ class CameraEvent:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """For capabilities that were tried (names of `Capabilities`): whether cameras of this model have them."""
+    """Capabilities that were tried (their names in `Capabilities`), and whether cameras of this model have them."""
 
     model: str
     can: dict[str, bool]

@@ -15,8 +15,8 @@ from camera.orientation import Orientation
 
 _log = logging.getLogger("camera.live_view")
 
-# Live view stays on this long after the last viewer was removed. If a page reloads or another viewer follows in this
-# time, the mirror does not move twice.
+# Live view stays on this long after the last viewer was removed, in seconds. If a page is reloaded or another viewer
+# starts in this time, the mirror does not have to move down and up again.
 _LINGER_S = 1.0
 _RESUME_TRIES, _RESUME_PAUSE_S = 5, 1.0
 
@@ -37,7 +37,7 @@ class Feed:
 
 
 class Viewer(Protocol):
-    """A viewer. `fps` is its highest frame rate in frames per second; `orientation` the orientation of its frames."""
+    """A viewer. `fps` is its highest frame rate in frames per second; `orientation` is that of its frames."""
 
     fps: float
     orientation: Orientation
@@ -78,7 +78,7 @@ class LiveView:
     """The live view of one camera.
 
     Args:
-        switch: starts live view on the camera or changes it; with None, stops it.
+        switch: called with a feed, starts or changes live view on the camera; called with None, stops it.
     """
 
     def __init__(self, switch: Callable[[Feed | None], Awaitable[None]]) -> None:
@@ -138,7 +138,7 @@ class LiveView:
             self._linger = asyncio.create_task(self._reduce_after_linger(), name="live view linger")
 
     def publish(self, frame: Frame) -> None:
-        """Offer a new frame to all viewers with the orientation of the frame, if their next frame is due."""
+        """Offer a new frame to each viewer that wants this orientation and whose next frame is due."""
         self.last_seq = frame.seq
         now = time.monotonic()
         period = min(now - self._last_at.get(frame.orientation, 0.0), 0.2)
@@ -197,7 +197,7 @@ class LiveView:
                     return
                 try:
                     await self._switch(wanted)
-                except CameraError as error:  # for example busy; tried again, because the mirror must not stay up
+                except CameraError as error:  # tried again, because the mirror must not stay up
                     _log.info("Live view could not be changed to %s: %s", wanted, error)
                 else:
                     self._feed = wanted

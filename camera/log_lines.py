@@ -1,4 +1,4 @@
-"""Log formatting that keeps text from cameras and clients from starting new lines or controlling the terminal."""
+"""Log formatting. Text from cameras and clients cannot start a new log line, and cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 from datetime import datetime
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# For camera processes. The server recognizes their log lines by the control character at the start, because messages
-# never contain this character.
+# The format for camera processes. The server recognizes their log lines by the control character at the start. Messages
+# never contain this character, because OneLine escapes it.
 PASSED_ON_FORMAT = "\x1e%(levelno)d %(name)s: %(message)s"
-# Control characters of ASCII and Latin-1, Unicode line separators, and characters that change the writing direction.
+# Control characters of ASCII and Latin-1, Unicode line separators, characters that change the writing direction, and
+# surrogates.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

@@ -1,4 +1,4 @@
-"""Data about cameras, as frozen values that all layers and the channel to the camera process use."""
+"""Data about cameras, as frozen dataclasses. All layers use them, and they are sent to and from camera processes."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Capabilities:
 
     Attributes:
         capture, live_view, config, delete: see the protocol.
-        events: the camera reports events, such as a picture taken with its own button. Drivers make no claim about
-            events.
+        events: the camera reports events, such as a picture that was taken with its own button. Drivers make no claim
+            about events, so only attempts show this.
     """
 
     capture: bool = False
@@ -90,7 +90,7 @@ class Detected:
 
 @dataclass(frozen=True, slots=True)
 class CameraIdentity:
-    """Identity of an opened camera, read from the camera. `serial` is None if it reports none."""
+    """Identity of an opened camera, read from the camera. `serial` is None if it reports no serial number."""
 
     model: str
     manufacturer: str
@@ -101,7 +101,7 @@ class CameraIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """One card or memory of the camera; sizes in bytes, None if the camera does not report them."""
+    """One card or memory of the camera. `capacity` and `free` are in bytes; None if the camera does not report them."""
 
     path: str
     label: str
@@ -186,5 +186,5 @@ _RAW_TYPES = {
 
 
 def mimetype_of(filename: str) -> str:
-    """The MIME type for the ending of a file name; application/octet-stream if it is unknown."""
+    """The MIME type for a file name, from its extension; application/octet-stream if the extension is unknown."""
     return _RAW_TYPES.get(filename.rpartition(".")[2].lower(), "application/octet-stream")

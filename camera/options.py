@@ -19,9 +19,9 @@ class SessionOptions:
         max_restart_attempts: number of quick attempts to open a camera again.
         restart_delay: seconds between these attempts.
         keep_alive: seconds between keep-alive operations on an idle camera, so that it stays on; 0 disables them.
-        preview_iso, capture_iso: ISO for live view and stills; "" keeps the camera's setting.
+        preview_iso, capture_iso: the ISO values for live view and for stills; "" keeps the camera's setting.
         photos: options for pictures.
-        most_process_bytes: an idle camera process that needs more memory is replaced.
+        most_process_bytes: an idle camera process that uses more memory than this is replaced by a new process.
         spawn: creates the camera process for a camera, without starting it.
     """
 

@@ -9,7 +9,7 @@ ROTATIONS = (0, 90, 180, 270)
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """Rotate clockwise by `rotation` degrees (0, 90, 180, 270), then mirror left and right if `flip`."""
+    """Rotate clockwise by `rotation` degrees (0, 90, 180, 270), then exchange left and right if `flip`."""
 
     rotation: int = 0
     flip: bool = False
@@ -26,7 +26,7 @@ class Orientation:
 
 AS_IS = Orientation()
 
-# How a picture has to be displayed for each value of the EXIF orientation tag (0x0112, CIPA DC-008).
+# For each value of the EXIF orientation tag (0x0112, CIPA DC-008): how to rotate and mirror the picture for display.
 BY_EXIF: dict[int, Orientation] = {
     1: Orientation(0),
     2: Orientation(0, True),

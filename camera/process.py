@@ -23,8 +23,8 @@ _log = logging.getLogger("camera.process")
 
 OPEN_DEADLINE_S = 35.0
 CLOSE_DEADLINE_S = 5.0
-# The process sends a message every second, but an exchange over PTP/IP can block it for 2.5 s, and the preview of a
-# busy camera for 3 s.
+# A process that sends no message for this many seconds is killed. Normally it sends a message every second, but an
+# exchange over PTP/IP can block it for 2.5 s, and the preview of a busy camera can block it for 3 s.
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5
 # The most seconds that a progress message may add to the deadline of a job: the longest exposure.
@@ -39,7 +39,7 @@ class CameraProcess:
     Args:
         options: options of the process.
         on_event: receives its events.
-        worker: the process, not started yet.
+        worker: the process, which is not started yet.
 
     Attributes:
         lost: completes with the reason when the process can no longer be used.
@@ -109,8 +109,8 @@ class CameraProcess:
         Each progress message restarts the deadline and adds the number of seconds in the message.
 
         Raises:
-            CameraError: the error of the camera. CameraTimeout, CameraDisconnected or (if the shutter may have fired)
-                CaptureUnknown mean that the process was killed or has died.
+            CameraError: the error of the camera. If the process was killed or has died, this is CameraTimeout or
+                CameraDisconnected, or CaptureUnknown if the shutter may have fired.
         """
         if self.lost.done():
             raise self.lost.result()

@@ -80,7 +80,7 @@ class ProcessLog:
             os.close(self.write_end)
 
     def close(self) -> None:
-        """Log the remaining output and stop reading. The process has ended."""
+        """Log the remaining output and stop reading. Called after the process has ended."""
         self.started()
         for _ in range(16):  # a pipe holds 64 KiB; the limit is for a process that cannot be killed and still writes
             if self._closed or not self._read():

@@ -1,4 +1,7 @@
-"""Keeps a camera open: opens it, detects its loss, and opens it again with increasingly strong measures."""
+"""Keeps a camera open: opens it, detects its loss, and opens it again.
+
+Each attempt uses a new camera process. After repeated failures, the USB device is reset.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +36,19 @@ from camera.spawn import ProcessOptions, run_helper
 
 _log = logging.getLogger("camera.reconnect")
 
-# The pause between slow attempts, so that a camera is ready within 10 s after it answers again, including the opening.
+# The pause between attempts after the quick attempts have failed. With 8 s, a camera that answers again is opened and
+# ready within 10 s.
 _SLOW_RETRY_S = 8.0
-# The shortest pause between attempts, however often clients request a camera that cannot be opened.
+# The shortest pause between attempts, even if clients repeatedly request a camera that cannot be opened.
 _SHORTEST_PAUSE_S = 1.0
-# A new process solves most failures, so the second attempt follows at once. After this many failures, the USB device is
-# reset.
+# In most cases a new process is enough, so the second attempt follows the first failure at once. After this many failed
+# attempts, the USB device is reset.
 _RESET_AFTER = 2
 # During a reset, the kernel waits up to 5 s for the device to respond to its new address.
 _RESET_DEADLINE_S = 8.0
-# If a camera is lost within this many seconds after it was opened, this many times in a row, opening it again does not
-# help.
+# A connection is short if the camera is lost within _SHORT_CONNECTION_S seconds after it was opened. After
+# _MOST_SHORT_CONNECTIONS consecutive short connections, opening the camera again at once does not help, so there is a
+# pause.
 _SHORT_CONNECTION_S, _MOST_SHORT_CONNECTIONS = 3.0, 3
 
 FromReconnect = FromCamera | CameraOpened | CameraLost | Reachable | StateMayDiffer | OtherCamera
@@ -105,7 +110,7 @@ class Reconnect:
 
     @property
     def title(self) -> str:
-        """The model for people: as the camera reports it; libgphoto2's name until the camera was first opened."""
+        """The model to show to people: the camera's own name of it, or libgphoto2's name if it was never opened."""
         return self.identity.model if self.identity is not None else self.driver_model
 
     @property
@@ -134,7 +139,7 @@ class Reconnect:
         self._task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
-        """Release the camera and stop opening it; takes little longer than `CLOSE_DEADLINE_S`."""
+        """Release the camera and stop opening it. Takes at most a little longer than `CLOSE_DEADLINE_S`."""
         self._stopping = True
         self._retry_now.set()
         if self._task is not None:
@@ -147,7 +152,7 @@ class Reconnect:
             self._attempt.set_result(None)
 
     async def unplug(self) -> None:
-        """Called when the camera was unplugged: end its process and wait for `replug`."""
+        """Called when the camera was unplugged: end its process. The camera is opened again only after `replug`."""
         self._plugged.clear()
         self._retry_now.set()
         self._report_gone(True)
@@ -156,7 +161,7 @@ class Reconnect:
                 await process.kill(CameraDisconnected("The camera was unplugged."))
 
     def replug(self, port: str) -> None:
-        """Called when the camera was plugged in again, on this port."""
+        """Called when the camera was plugged in again; `port` is its new port."""
         self.port = port
         self._plugged.set()
         self._retry_now.set()
@@ -278,7 +283,7 @@ class Reconnect:
             if not self._stopping:
                 self._process = None
                 if not process.closing:
-                    self._state = "recovering"  # set now, because "ready" is wrong; emitted below with the reason
+                    self._state = "recovering"  # set at once, because "ready" is wrong; the event follows
         self._emit(CameraLost())
         if process.closing:
             _log.info("Camera closed: %s (%s)", self.port, self.title)
@@ -287,7 +292,7 @@ class Reconnect:
         self._emit(StateMayDiffer())
         _log.warning("Camera disconnected: %s (%s). %s", self.port, self.title, reason)
         await process.kill(reason)
-        # With an error of libgphoto2, the camera itself does not answer. Without one, only the process was lost.
+        # With an error of libgphoto2 as reason, the camera does not answer. Otherwise, only the process was lost.
         if reason.gp is not None:
             self._report_gone(True)
         self._short_connections = (
@@ -319,12 +324,12 @@ class Reconnect:
         self._set_state("recovering" if quick else "needs_attention")
         self._finish_attempt()
         if self.attempts == _RESET_AFTER and not isinstance(error, CameraClaimed | CameraNotFound):
-            with suppress(OSError):  # without the helper process, there is no reset, only the pause
+            with suppress(OSError):  # if the helper process cannot start, there is only the pause
                 await reset_device(self.port)
         await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for the next attempt. A request for the camera shortens the pause, but not below a minimum."""
+        """Wait before the next attempt. A request for the camera shortens the wait, but not below a minimum."""
         least = min(_SHORTEST_PAUSE_S, max(seconds, 0.2))
         if self._plugged.is_set():
             self._retry_now.clear()
@@ -350,7 +355,10 @@ class Reconnect:
 
 
 def open_error(port: str, error: CameraError) -> CameraError:
-    """The error for a failed attempt to open a camera: NoPermission if its device file may not be used, or `error`."""
+    """The error for a failed attempt to open a camera.
+
+    This is NoPermission if the server has no permission to use the device file of the camera, otherwise `error`.
+    """
     node = forbidden_node(port)
     if node is None:
         return error
@@ -359,7 +367,7 @@ def open_error(port: str, error: CameraError) -> CameraError:
 
 
 async def reset_device(port: str) -> bool:
-    """Reset a USB device, which has the effect of unplugging it briefly; returns whether it was reset.
+    """Reset a USB device, as if it was unplugged for a moment. Returns whether it was reset.
 
     Runs in its own process, because the system call can block for as long as the device does not respond.
     """
@@ -376,6 +384,6 @@ async def reset_device(port: str) -> bool:
 
 
 def log_failure(task: asyncio.Task[None]) -> None:
-    """Log an error of a task that should never end."""
+    """Log the error of a background task that has failed. For tasks that should never end."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("Background task %s failed and has stopped", task.get_name(), exc_info=error)

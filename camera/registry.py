@@ -16,10 +16,11 @@ from camera.session import Session
 
 _log = logging.getLogger("camera.registry")
 
-# How long a detection result is used before a new detection, if the USB bus cannot be watched.
+# If the USB bus cannot be watched, the result of a detection is used for this many seconds before the next detection.
 _FRESH_S = 1.0
 _FIRST_TRY_S = 0.5
-# The first detection usually takes 0.25 s, but several seconds on a Raspberry Pi with a slow disk.
+# How long to wait for the first detection, in seconds. Usually it takes 0.25 s, but on a Raspberry Pi with a slow disk
+# it takes several seconds.
 _FIRST_DETECTION_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
@@ -29,7 +30,10 @@ _NETWORK_CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, 
 
 
 def network_camera(entry: str) -> DetectedCamera:
-    """Data of a network camera before it is opened: `ptpip:192.168.1.20` or `ptpip:192.168.1.20=driver`."""
+    """The data of a network camera before it is opened.
+
+    `entry` is an address, or an address and a driver: `ptpip:192.168.1.20` or `ptpip:192.168.1.20=driver`.
+    """
     address, _, driver = entry.partition("=")
     return DetectedCamera(driver or _NETWORK_MODEL, address, _NETWORK_CAPABILITIES)
 
@@ -94,8 +98,8 @@ class Registry:
         """All present cameras in a fixed order: network cameras as configured, then USB by port, then drives."""
         if not self._watching:
             await self._detect()
-        # Wait for newly found cameras, because their names and serial numbers are known after the first attempt to open
-        # them.
+        # Wait for newly found cameras, because their names and serial numbers are not known before the first attempt to
+        # open them has ended.
         first_tries = [
             session.reconnect.first_try for session in self._sessions.values() if not session.reconnect.first_try.done()
         ]
@@ -143,7 +147,7 @@ class Registry:
         self._first_detection.set()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
-            if self._current_signature() != self._signature:  # also different after a failed detection
+            if self._current_signature() != self._signature:  # after a failed detection, they also differ
                 await self._detect()
 
     def _current_signature(self) -> frozenset[str] | None:
@@ -194,8 +198,9 @@ class Registry:
     def _returned_session(self, camera: DetectedCamera) -> Session | None:
         """The session of a camera that was unplugged and is now plugged in again; None for a new camera.
 
-        The session is found by the serial number. If USB reports none, the only unplugged camera of the same model is
-        taken. This is a guess, which `_expected` corrects after the camera was opened. A drive is found by its port.
+        The session is found by the serial number. If USB reports no serial number and only one unplugged camera has the
+        same model, its session is taken. This is a guess. If it is wrong, `_expected` notices this after the camera was
+        opened. A drive is found by its port.
         """
         if camera.serial is not None:
             known = [session for session in self._absent if _same_serial(camera.serial, session)]
@@ -253,7 +258,7 @@ class Registry:
 def _same_serial(serial: str, session: Session) -> bool:
     """Whether a serial number is that of the session.
 
-    USB and PTP report the same number, but one of the two has leading zeros.
+    USB and PTP report the same number, but in one of them it may have leading zeros.
     """
     known = {known.lstrip("0") for known in (session.detected.serial, session.status.serial) if known}
     return serial.lstrip("0") in known

@@ -1,1 +1,4 @@
-"""Other programs for the same task. Each is a process that prints its port and serves until it is ended."""
+"""Other programs that send frames or files, for the comparison.
+
+Each module runs as a process. The process prints its port, and serves until it is ended.
+"""

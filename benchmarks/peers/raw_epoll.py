@@ -1,6 +1,6 @@
-"""The lower bound: one pre-built message sent repeatedly to every connection, with epoll only.
+"""The lower bound of the CPU time: sends one prepared message repeatedly to every connection, and uses only epoll.
 
-`python -m benchmarks.peers.raw_epoll`. It has no handshake: a connected viewer gets messages at once.
+`python -m benchmarks.peers.raw_epoll`. There is no handshake: a viewer gets messages as soon as it is connected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Sends a file for each request: as one JSON message, or sent by the kernel (sendfile).
+"""Sends a file for each request, either as one JSON message or with sendfile (the kernel copies the bytes).
 
-`python -m benchmarks.peers.whole_file MEGABYTES json|sendfile`. "json": a WebSocket of the library
-that the server uses too; any message is a request. "sendfile": a plain socket; any bytes are a request.
+`python -m benchmarks.peers.whole_file MEGABYTES json|sendfile`. "json" uses a WebSocket of the library `websockets`,
+which the server also uses; each message from the client is a request. "sendfile" uses a plain socket; any bytes from
+the client are a request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""aiohttp: its WebSocket at /ws, and MJPEG (multipart/x-mixed-replace over HTTP) at /mjpeg.
+"""Sends frames with aiohttp: over a WebSocket at /ws, and as MJPEG (multipart/x-mixed-replace over HTTP) at /mjpeg.
 
 `python -m benchmarks.peers.with_aiohttp`.
 """

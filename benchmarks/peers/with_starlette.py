@@ -1,4 +1,4 @@
-"""Starlette on uvicorn, without compression: `python -m benchmarks.peers.with_starlette`."""
+"""Sends frames with Starlette on uvicorn, without compression: `python -m benchmarks.peers.with_starlette`."""
 
 from __future__ import annotations
 

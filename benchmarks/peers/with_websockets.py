@@ -1,6 +1,7 @@
-"""websockets, the library that the server uses, with its public API: broadcast(), or JSON with base64 per client.
+"""Sends frames with the public API of `websockets`, the library that the server uses.
 
-`python -m benchmarks.peers.with_websockets broadcast|json`.
+`python -m benchmarks.peers.with_websockets broadcast|json`. "broadcast" sends binary messages with broadcast(). "json"
+sends JSON with base64, and encodes each frame again for each client.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ async def _json(connection: ServerConnection) -> None:
             picture = base64.b64encode(samples.frame(seq)).decode()
             event = {"event": "live_view_frame", "stream": 1, "seq": seq, "mimetype": "image/jpeg"}
             await connection.send(json.dumps({**event, "image_b64": picture}))
-            await asyncio.sleep(0)  # send does not yield while the socket can take more data
+            await asyncio.sleep(0)  # as long as the socket accepts data, send does not let other tasks run
     except ConnectionClosed:
         pass
 

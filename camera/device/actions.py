@@ -1,7 +1,7 @@
 """Settings of the driver that perform an action. Their values do not change, so reading them back confirms nothing.
 
-Some of these actions open the shutter, or press the shutter button, until another action closes or releases it. They
-are rejected, because a client that disconnects in between would leave the shutter open.
+Some of these actions open the shutter until another action closes it, or press the shutter button until another action
+releases it. They are rejected: if the client disconnected before the second action, the shutter would stay open.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from camera.model import ConfigItem, ConfigValue
 from camera.values import reads_unknown
 
 _SECTION = "/main/actions/"
-# "capture" of a Canon prepares a capture session, but is listed among the settings (libgphoto2 camlibs/ptp2/config.c).
+# Actions that the driver does not list in /main/actions/. "capture" of a Canon prepares a capture session (libgphoto2
+# camlibs/ptp2/config.c).
 _ELSEWHERE = frozenset(("capture",))
-# The values that press Canon's shutter button completely: "Press Full AF", "Press Full MF"; in older drivers "Press 2",
-# "Press 3".
+# The values that press Canon's shutter button completely: "Press Full AF" and "Press Full MF", or in older drivers
+# "Press 2" and "Press 3".
 _PRESSED = re.compile(r"press (full|[23])\b", re.IGNORECASE)
-# The driver reads the operation in `opcode` with sscanf("0x%x"), which accepts signs, spaces and a second 0x.
+# The driver reads the operation in `opcode` with sscanf("0x%x"), which also accepts a sign, spaces and a second 0x.
 _OPCODE = re.compile(r"0x\s*([+-]?)(?:0x)?([0-9a-f]+)", re.IGNORECASE)
 
 
@@ -39,10 +40,10 @@ def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) ->
     Args:
         item: the setting.
         value: the value to write.
-        quirks: of this camera. They list the settings and operations with this effect.
+        quirks: the quirks of this camera, which list the settings and operations with this effect.
 
     Raises:
-        ShutterStaysOpen: nothing would close the shutter again.
+        ShutterStaysOpen: the value has this effect, and nothing would close the shutter or release the button again.
     """
     if item.name in quirks.shutter_toggles:
         refused = value == 1

@@ -1,6 +1,6 @@
-"""Calls to libgphoto2: converts its errors, collects its messages, and repeats harmless calls while the camera is busy.
+"""Calls libgphoto2, converts its errors, collects its messages, and repeats some calls while the camera is busy.
 
-Uses the driver's context without importing gphoto2. Runs in the camera process.
+Uses the context object of python-gphoto2, but does not import gphoto2. Runs in the camera process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from camera.device.gp_codes import from_gp
 from camera.errors import CameraBusy
 
-# How long a call is repeated: a camera that is writing its last picture rejects all operations for a moment.
+# How long a call is repeated, in seconds. A camera that writes its last picture rejects all operations for a moment.
 _BUSY_S = 2.0
 BUSY_PAUSE_S = 0.02
 _REPEATABLE = frozenset(("get_config", "set_config", "storage", "list_files", "thumbnail", "file_info"))
@@ -27,7 +27,7 @@ class Calls:
 
     Args:
         context: the libgphoto2 context, which reports errors and progress.
-        failure: the exception that a call raises; its `code` is libgphoto2's error number.
+        failure: the exception class that calls of libgphoto2 raise; its `code` is libgphoto2's error number.
 
     Attributes:
         messages: the error messages of libgphoto2 during the last call.
@@ -45,7 +45,7 @@ class Calls:
         )
 
     def __call__(self, function: Callable[[], Any], doing: str) -> Any:
-        """Call libgphoto2. A call without side effects is repeated for up to 2 s while the camera is busy.
+        """Call libgphoto2. A call that may safely be repeated is repeated for up to 2 s while the camera is busy.
 
         Args:
             function: the call.

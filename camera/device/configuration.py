@@ -21,12 +21,13 @@ from camera.errors import CameraError, CameraIO, ConfigNotFound
 from camera.escapes import read, read_value, unescaped
 from camera.model import ConfigItem, ConfigRange, ConfigValue, WidgetType
 
-# GP_WIDGET_WINDOW = 0 and so on (libgphoto2 gphoto2/gphoto2-widget.h, CameraWidgetType).
+# The position of a type in this list is its number in libgphoto2 (gphoto2/gphoto2-widget.h, CameraWidgetType).
 _WIDGET_TYPES: tuple[WidgetType, ...] = (
     "window", "section", "text", "range", "toggle", "radio", "menu", "button", "date",
 )  # fmt: skip
 _BAD_PARAMETERS = -2
-# A camera may report a new value with a delay; after this time the value counts as rejected.
+# A camera may report a new value with a delay. If it does not report the value within this time (in seconds), the value
+# counts as rejected.
 _READ_BACK_S = 1.0
 _READ_BACK_PAUSE_S = 0.02
 
@@ -35,12 +36,12 @@ class Configuration:
     """The tree of settings.
 
     Args:
-        camera, context: of the driver.
-        call: calls the driver.
+        camera, context: the camera and the context of python-gphoto2.
+        call: calls libgphoto2 and converts its errors.
         raw: passes text to the driver as bytes.
 
     Attributes:
-        other_names: for each name of a setting that only other makers use: the name that this camera uses.
+        other_names: names of settings that only other makers use, each with the name that this camera uses instead.
     """
 
     def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
@@ -61,7 +62,7 @@ class Configuration:
 
     def get_all(self) -> list[ConfigItem]:
         """All settings of the camera with their paths, without sections, in the camera's order."""
-        root = self._tree()  # keeps the widgets alive
+        root = self._tree()  # this reference keeps the widgets alive
         return [item for item, _ in self._everything(root) if item.type not in ("window", "section")]
 
     def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
@@ -80,18 +81,19 @@ class Configuration:
     def set(
         self, before: ConfigItem, widget: Any, root: Any, value: ConfigValue, pump: Callable[[int], object]
     ) -> ConfigItem:
-        """Write a setting and return it as read back, or as written if it is an action.
+        """Write a setting. Returns the setting as it was read back; if it is an action, as it was written.
 
         Args:
-            before, widget, root: from `find`.
+            before, widget, root: what `find` returned.
             value: the value to write, which was checked before.
-            pump: processes events for this many milliseconds; some cameras report a new value only in an event.
+            pump: processes events for the given number of milliseconds. It is needed because some cameras report a new
+                value only in an event.
 
         Raises:
             InvalidValue: the setting has another value afterwards, although the camera reported no error.
         """
         written = replace(before, value=value)
-        # Checked before writing, because the camera may be off afterwards (powerdown).
+        # This is checked before writing, because after writing the camera may be off (powerdown).
         action = before.type == "toggle" and (values.reads_unknown(before) or is_action(before, self._path(before)))
         self.write(before, widget, root, value)
         if action:
@@ -117,7 +119,10 @@ class Configuration:
         return next((path for path in self._paths if path.endswith(f"/{item.name}")), "")
 
     def find(self, name: str) -> tuple[ConfigItem, Any, Any]:
-        """The item, its widget, and the tree that owns the widget (None if the setting was read alone).
+        """Find a setting by its name or path.
+
+        Returns:
+            The item, its widget, and the tree that owns the widget. The tree is None if the setting was read alone.
 
         Raises:
             ConfigNotFound: the camera has no such setting.
@@ -134,11 +139,11 @@ class Configuration:
         bare = name.strip("/").rpartition("/")[2]
         wanted = "/" + name.strip("/")
         wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
-        # The first lookup by path reads the whole tree; after that the path is known.
-        if (bare == name or wanted in self._paths) and "\0" not in name:  # C would stop reading at this character
+        # The first lookup by path reads the whole tree. After that, all paths are known.
+        if (bare == name or wanted in self._paths) and "\0" not in name:  # for C, a text ends at this character
             try:
                 widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
-                if widget is not None:  # None without an error: the camera's settings are inconsistent
+                if widget is not None:  # None means that the camera's settings are inconsistent
                     return self._item(widget, wanted if bare != name else ""), widget, None
             except CameraError as error:
                 # -2 means an unknown name, or a setting that this driver shows only in the whole tree.

@@ -1,4 +1,4 @@
-"""Blocking operations on one open camera: the only file that imports gphoto2. Runs in the camera process."""
+"""Blocking operations on one open camera. Only this file imports gphoto2. Runs in the camera process."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def _capabilities(abilities: Any) -> Capabilities:
 
 
 class Driver:
-    """One open camera. Each operation blocks, and raises a `CameraError` that shows what the caller can do.
+    """One open camera. Each operation blocks. If it fails, it raises a `CameraError` that shows what the caller can do.
 
     Attributes:
-        identity: read from the camera when it was opened.
-        learned: for capabilities (names of `Capabilities`) that were tried: whether the camera has them.
+        identity: the identity, read from the camera when it was opened.
+        learned: the capabilities that were tried (their names in `Capabilities`), and whether the camera has them.
         has_more_events: whether more events may be waiting after the last call of `events`.
     """
 
@@ -112,7 +112,7 @@ class Driver:
         self._settings = Configuration(self._camera, self._context, self._call, self._raw)
         self._queue = EventQueue(self._camera, self._context, self._call, self._raw)
         self.learned: dict[str, bool] = {}
-        with suppress(CameraError):  # finds out whether events are supported; other errors show up in the next call
+        with suppress(CameraError):  # shows whether events are supported; errors show up again in the next call
             self._queue.pump(_POLL_MS)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
@@ -146,7 +146,7 @@ class Driver:
                     value = self.get_config(name).value
                 except (ConfigNotFound, NotSupported):
                     continue
-                except CameraError:  # do not try the next name: another number would look like another camera
+                except CameraError:  # do not try the next name: another serial number would look like another camera
                     return ""
                 if isinstance(value, str) and value.strip("0 "):
                     return value.strip()
@@ -162,7 +162,7 @@ class Driver:
 
     @contextmanager
     def _noting_support(self, verb: str) -> Iterator[None]:
-        """Record in `learned` whether the driver supports the operation in the block."""
+        """Record in `learned` whether the driver supports the operation in the `with` block."""
         try:
             yield
         except NotSupported:
@@ -210,9 +210,10 @@ class Driver:
         return replace(item, value=value)  # reading back would show an old value: see viewfinder()
 
     def keep_alive(self) -> None:
-        """Perform an operation that the camera counts as use."""
-        # If the camera has an operation for this, the driver sends it at most every 10 s when any setting is read
-        # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on). The setting itself may come from a cache.
+        """Perform an operation that the camera counts as use, so that it does not switch itself off."""
+        # Some cameras have a keep-alive operation. The driver sends it when any setting is read, at most every 10 s
+        # (libgphoto2 camlibs/ptp2/config.c, camera_keep_device_on). For other cameras, reading a setting may not be
+        # enough, because its value may come from a cache. `storage` always communicates with the camera.
         if self.identity.capabilities.config:
             with suppress(ConfigNotFound, NotSupported):
                 self.get_config("batterylevel")
@@ -242,7 +243,7 @@ class Driver:
         try:
             self._call(lambda: self._raw.file_info(self._camera, folder, name, info, self._context), "file_info")
         except CameraError:
-            return CapturedFile(path, None, mimetype_of(path))  # the shot exists; its size is not essential
+            return CapturedFile(path, None, mimetype_of(path))  # the file exists, and its size is not essential
         size = int(info.file.size) if info.file.fields & gp.GP_FILE_INFO_SIZE else None
         return CapturedFile(path, size, mimetype_of(path))
 
@@ -267,7 +268,7 @@ class Driver:
                 time.sleep(BUSY_PAUSE_S)
                 continue
             self._viewfinder_on = True
-            # The returned view is valid only as long as `file` exists, so copy the data first.
+            # The returned memoryview is valid only as long as `file` exists, so the data is copied.
             frame = bytes(file.get_data_and_size())
             if not frame and time.monotonic() < deadline:  # a busy Nikon returns an empty frame
                 time.sleep(BUSY_PAUSE_S)
@@ -307,8 +308,8 @@ class Driver:
         size = os.fstat(fd).st_size
         announced = self._captured(path).size
         if (announced is None and size == 0) or (announced is not None and announced != size):
-            # Besides a broken transfer, a cause can be that the driver remembers a file of the same name from before
-            # the card was formatted.
+            # There are two known causes: a broken transfer, or the driver still has the data of a file with the same
+            # name that existed before the card was formatted.
             expected = "an unknown number of" if announced is None else announced
             raise OutOfStep(f"{size} of {expected} bytes of {path} were received. Try again.", doing="download")
         return CapturedFile(path, size, mimetype_of(path))
@@ -326,7 +327,7 @@ class Driver:
         return bytes(file.get_data_and_size())
 
     def list_files(self, folder: str) -> FolderContent:
-        """The names of the folders in a folder, and its files, with sizes if the camera reports them.
+        """The content of a folder: the names of its folders, and its files with sizes (if the camera reports them).
 
         Raises:
             FileNotFound: no such folder.

@@ -1,4 +1,4 @@
-"""Selection of the libgphoto2 driver for a camera. Works with the driver list, without importing gphoto2."""
+"""Selects the libgphoto2 driver for a camera. Uses libgphoto2's list of drivers, but does not import gphoto2."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def driver_for(port: str, model: str, drivers: Any, unknown: type[Exception]) ->
     network = port.startswith("ptpip:")
     with suppress(unknown):
         driver = drivers[drivers.lookup_model(model)]
-        # A model that is listed only for USB also uses PTP on the network.
+        # A PTP camera that is listed only for USB also works on the network.
         if not network or driver.port & _PTPIP or "ptp2" in driver.library:
             return driver
     everything = [drivers[index] for index in range(drivers.count())]

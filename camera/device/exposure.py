@@ -1,4 +1,4 @@
-"""Parses shutter speeds, as cameras write them."""
+"""Parses shutter speeds in the forms that cameras use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 # The longest exposure of most cameras; also used for values without a number (bulb, auto).
 LONGEST_S = 30.0
-# Longer values are implausible.
+# Longer values are implausible, and LONGEST_S is used instead.
 _LONGEST_PLAUSIBLE_S = 900.0
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*s?")
 

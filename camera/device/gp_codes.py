@@ -1,4 +1,4 @@
-"""The table from libgphoto2 error codes to camera errors."""
+"""Converts error codes and error messages of libgphoto2 to camera errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BY_CODE: dict[int, tuple[type[CameraError], str]] = {
     -115: (errors.CardFull, "The card is full. Delete files or change the card."),
 }  # fmt: skip
 
-# What the PTP layer writes into the message of a general error (-1 or -2).
+# For general errors (-1 or -2), the cause is only in the message. These are texts that the PTP layer writes into it.
 _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("0x200c", errors.CardFull, "The card is full. Delete files or change the card."),
     ("store full", errors.CardFull, "The card is full. Delete files or change the card."),
@@ -55,7 +55,7 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("0x200e", errors.CameraRefused, "The card is write-protected."),
     ("0x2013", errors.CameraRefused, "The camera has no card."),
     ("auto-focus failed", errors.CameraRefused, _UNFOCUSED),
-    # For a failed autofocus, Nikon's capture reports this text without a number.
+    # If the autofocus of a Nikon fails during a capture, the driver reports this text without a PTP code.
     ("out of focus", errors.CameraRefused, _UNFOCUSED),
     # Older Canons report the reason in the response to the release.
     ("release: perhaps no focus", errors.CameraRefused, _UNFOCUSED),
@@ -65,16 +65,16 @@ _BY_TEXT: tuple[tuple[str, type[CameraError], str], ...] = (
     ("device busy", errors.CameraBusy, "The camera is busy. Wait a moment and try again."),
 )  # fmt: skip
 
-# Texts of errors in steps up to and including the release: the camera refused, so that no picture was taken (libgphoto2
-# camlibs/ptp2/library.c).
+# Texts of errors in the steps up to and including the release. They mean that the camera refused and took no picture
+# (libgphoto2 camlibs/ptp2/library.c).
 _NOT_FIRED = (
     "press failed", "failed to release", "auto-focus failed", "does not support", "initiatecapture", "out of focus",
     "can not capture",
 )  # fmt: skip
-# Texts of errors in steps of a Canon after the release. They do not show whether the shutter has opened.
+# Texts of errors in the steps that follow the release of a Canon. They do not show whether the shutter has opened.
 _MAY_HAVE_FIRED = ("-release failed", "get changes failed")
-# PTP results 0x02xx come from libgphoto2 itself: the camera did not answer, so it may have performed the operation. The
-# exception is a half-press, which never opens the shutter. 0x2002 (General Error) does not prove that the camera
+# PTP results 0x02xx come from libgphoto2 itself. They mean that the camera did not answer, so it may have performed the
+# operation. (Even then, a half-press has not opened the shutter.) 0x2002 (General Error) does not prove that the camera
 # answered, because the driver also reports it for invalid data.
 _ANSWER = re.compile(r"\(0x(?:20(?!02)|a[01])[0-9a-f]{2}\b")
 _NO_ANSWER = re.compile(r"\(0x02[0-9a-f]{2}\b")
@@ -85,8 +85,8 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
 
     Args:
         code: the negative error code, for example -110.
-        text: libgphoto2's message, may be empty.
-        doing: the operation, for example "capture", shown to people.
+        text: libgphoto2's message, which may be empty.
+        doing: the name of the operation, for example "capture". It is shown to people.
     """
     lowered = text.lower()
     known = _BY_CODE.get(code)
@@ -97,24 +97,27 @@ def from_gp(code: int, text: str, doing: str) -> CameraError:
 
 
 def of_a_release(error: CameraError) -> CameraError:
-    """The error of a failed release. "No memory" (-3) becomes CardFull, because it means the camera's card here."""
+    """The error of a failed release. The code -3 ("no memory") becomes CardFull: here, it means the card's memory."""
     if error.gp is not None and error.gp.code == -3:
         return from_gp(-115, error.gp.text, "capture")
     return error
 
 
 def is_busy(error: CameraError) -> bool:
-    """Whether libgphoto2 itself reports that the camera is busy."""
+    """Whether the error has libgphoto2's own code for a busy camera (-110)."""
     return error.gp is not None and error.gp.code == -110
 
 
 def transfer_broke(error: CameraError) -> bool:
-    """Whether driver and camera are out of step: no answer, a partial answer, or outdated knowledge about files."""
+    """Whether driver and camera are out of step.
+
+    The cause is a missing or partial answer, or outdated data about files in the driver.
+    """
     return isinstance(error, OutOfStep) or (error.gp is not None and error.gp.code in (-7, -10, -34, -52))
 
 
 def camera_answered(error: CameraError) -> bool:
-    """Whether an error is an answer of the camera (a PTP response code), so that the connection works."""
+    """Whether an error is an answer of the camera (a PTP response code). If it is, the connection works."""
     return _ANSWER.search(_text(error)) is not None
 
 

@@ -1,7 +1,8 @@
-"""Rotates and mirrors JPEGs: without loss by libjpeg-turbo if it is installed, otherwise by Pillow.
+"""Rotates and mirrors JPEGs, with libjpeg-turbo (without loss of quality) if it is installed, otherwise with Pillow.
 
 libjpeg-turbo moves the blocks of a picture without decoding them. If width or height is not a multiple of the block
-size, some orientations would move a partial block to an edge where it is not allowed. Pillow handles these pictures.
+size, some orientations would move partial blocks to an edge where JPEG does not allow them. For these pictures, Pillow
+is used.
 """
 
 from __future__ import annotations
@@ -43,17 +44,19 @@ _PILLOW = {
     Orientation(270): Image.Transpose.ROTATE_90,
 }
 _QUALITY = 92
-# How many pixels a JPEG may declare at most; larger pictures are not decoded. The limits are for a still (the largest
-# sensors have 150 megapixels), for a live-view frame or a thumbnail from the camera (the size of a display), and for
-# the EXIF thumbnail (160x120 in CIPA DC-008, 640x480 from some makers). Decoding needs 7 bytes and 50 ns per pixel.
+# The largest number of pixels that a JPEG may declare; larger pictures are not decoded. The first limit is for stills
+# (the largest sensors have 150 megapixels). The second limit is for live-view frames and thumbnails from the camera,
+# which are not larger than a display. The third limit is for the thumbnail in the EXIF (160x120 in CIPA DC-008, 640x480
+# from some makers). Decoding needs 7 bytes and 50 ns per pixel.
 STILL_PIXELS, SMALL_PIXELS, EXIF_THUMBNAIL_PIXELS = 160_000_000, 16_000_000, 1_000_000
-# Huffman coding needs at least one bit for each block of 64 pixels (ITU T.81, F.1.2 and G.1.2).
+# Huffman coding needs at least one bit for each block of 64 pixels (ITU T.81, F.1.2 and G.1.2). So one byte contains at
+# most 8 blocks, which are 512 pixels.
 _PIXELS_A_BYTE = 512
-# Start of scan (ITU T.81, B.1.1.3). Within a scan, 0xFF is never followed by 0xDA. Progressive pictures have about ten
-# scans. Each scan costs a pass over all pixels, even if it has only a few bytes.
+# The marker "start of scan" (ITU T.81, B.1.1.3). Its two bytes do not occur in the data of a scan. Progressive pictures
+# have about ten scans. For each scan, a decoder processes all pixels, even if the scan has only a few bytes.
 _SCAN, _MOST_SCANS = b"\xff\xda", 100
 _MOST_DIRECTORIES = 8
-_EXIF_WITHIN = 256 * 1024  # APP1 comes before the picture and has at most 64 KB
+_EXIF_WITHIN = 256 * 1024  # the EXIF is in APP1, which comes before the picture and has at most 64 KB
 _ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
     0x0112,
     0x0201,
@@ -65,7 +68,7 @@ _ORIENTATION, _THUMBNAIL_AT, _THUMBNAIL_SIZE, _EXIF_IFD, _WIDTH, _HEIGHT = (
 
 
 class _Transform(ctypes.Structure):
-    """tjtransform of turbojpeg.h."""
+    """The struct tjtransform of turbojpeg.h."""
 
     _fields_ = (
         ("x", ctypes.c_int),
@@ -95,7 +98,7 @@ class TurboJpeg:
         self._handle = library.tjInitTransform()
 
     def turned(self, data: bytes, orientation: Orientation) -> bytes | None:
-        """The picture with rearranged blocks and all markers; None if its size or its data does not allow that."""
+        """The picture with rearranged blocks and all its metadata; None if its size or data does not allow this."""
         out, size = ctypes.c_void_p(), ctypes.c_ulong()
         transform = _Transform(0, 0, 0, 0, _TJXOP[orientation], _TJXOPT_PERFECT, None, None)
         failed = self._transform(
@@ -109,7 +112,7 @@ class TurboJpeg:
 
 @cache
 def turbojpeg() -> TurboJpeg | None:
-    """The installed libjpeg-turbo; None if there is none."""
+    """The installed libjpeg-turbo; None if it is not installed."""
     try:
         return TurboJpeg(ctypes.CDLL("libturbojpeg.so.0"))
     except (OSError, AttributeError):
@@ -126,7 +129,7 @@ def turned(data: bytes, orientation: Orientation, most_pixels: int = SMALL_PIXEL
         most_pixels: the largest allowed number of pixels.
 
     Raises:
-        ValueError: this is not a JPEG, or it is too large.
+        ValueError: `data` is not a JPEG, or it has too many pixels.
     """
     if not orientation:
         return data
@@ -137,15 +140,15 @@ def turned(data: bytes, orientation: Orientation, most_pixels: int = SMALL_PIXEL
 
 
 def by_pillow(data: bytes, orientation: Orientation) -> bytes:
-    """The picture decoded, rotated or mirrored, and encoded again, with its metadata.
+    """Decode the picture, rotate and mirror it, and encode it again with its metadata.
 
     Raises:
-        ValueError: this is not a JPEG.
+        ValueError: `data` is not a JPEG.
     """
     out = io.BytesIO()
     try:
         with (
-            warnings.catch_warnings(action="ignore"),  # about damaged EXIF, also when the file is opened
+            warnings.catch_warnings(action="ignore"),  # for warnings about damaged EXIF; opening can already cause them
             Image.open(io.BytesIO(data), formats=["JPEG"]) as image,
         ):
             kept = {key: image.info[key] for key in ("exif", "icc_profile", "comment", "dpi") if key in image.info}
@@ -159,8 +162,8 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
     """Width and height from the frame header (ITU T.81, B.2.2).
 
     Raises:
-        ValueError: this is not a JPEG, it declares more pixels than allowed or than its bytes can hold, or it has too
-            many scans. A few bytes could otherwise keep a decoder busy for minutes.
+        ValueError: `data` is not a JPEG, it declares more pixels than `most_pixels` or more than its bytes can contain,
+            or it has too many scans. Without this check, a few bytes could keep a decoder busy for minutes.
     """
     place = 2
     while data[:2] == b"\xff\xd8" and place + 9 <= len(data) and data[place] == 0xFF:
@@ -172,7 +175,7 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
             if (scans := data.count(_SCAN)) > _MOST_SCANS:
                 raise ValueError(f"not a JPEG of a camera: {scans} scans")
             return width, height
-        if marker == 0xFF:  # any number of these bytes may precede a marker
+        if marker == 0xFF:  # any number of 0xFF bytes may precede a marker
             place += 1
         elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # these markers have no content
             place += 2
@@ -182,13 +185,13 @@ def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
 
 
 def upright(data: bytes, orientation: Orientation) -> bytes:
-    """A still with its EXIF orientation and then `orientation` applied. The new EXIF orientation is 1.
+    """Rotate and mirror a still, first as its EXIF orientation requires, then by `orientation`.
 
-    The positions in the EXIF do not change, because the maker's notes point to them. Width, height and thumbnail in the
-    EXIF are updated.
+    The EXIF orientation of the result is 1 (upright). Width, height and thumbnail in the EXIF are updated. All data in
+    the EXIF stays at its position, because the maker's notes refer to positions.
 
     Raises:
-        ValueError: this is not a JPEG.
+        ValueError: `data` is not a JPEG.
     """
     exif = _exif(bytearray(data[:_EXIF_WITHIN]))
     value = exif.first(_ORIENTATION) if exif else None
@@ -214,14 +217,14 @@ def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
     try:
         new = turned(bytes(exif.data[start : start + size]), orientation, EXIF_THUMBNAIL_PIXELS)
         quality = _QUALITY
-        while len(new) > size and quality > 20:  # the new thumbnail must fit into the space of the old one
+        while len(new) > size and quality > 20:  # the new thumbnail must fit into the space of the old thumbnail
             quality -= 12
             out = io.BytesIO()
             with Image.open(io.BytesIO(new)) as image:
                 image.save(out, "JPEG", quality=quality)
             new = out.getvalue()
     except (ValueError, OSError, SyntaxError):
-        return  # a damaged thumbnail is no reason to reject the picture
+        return  # the picture is used even if its thumbnail is damaged
     if len(new) <= size:
         exif.data[start : start + size] = new + bytes(size - len(new))
         exif.put(_THUMBNAIL_SIZE, len(new))
@@ -229,7 +232,10 @@ def _orient_thumbnail(exif: _Exif, orientation: Orientation) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Exif:
-    """The EXIF of a JPEG: the bytes of `data` from `start` (its TIFF header) to `end`. It is changed in place."""
+    """The EXIF of a JPEG: the bytes of `data` from `start` (the TIFF header) to `end`. Changes are made in `data`.
+
+    `order` is the byte order of its numbers, as in `struct`.
+    """
 
     data: bytearray
     start: int
@@ -237,7 +243,7 @@ class _Exif:
     order: str
 
     def first(self, tag: int) -> int | None:
-        """The first number of a SHORT or LONG tag, in any directory."""
+        """The first number of a SHORT or LONG tag, searched in all directories; None if there is no such tag."""
         for _, kind, place in self._entries(tag):
             return int(struct.unpack_from(self.order + kind, self.data, place)[0])
         return None
@@ -250,8 +256,8 @@ class _Exif:
             return
 
     def _entries(self, wanted: int) -> Iterator[tuple[int, str, int]]:
-        # Malicious EXIF may contain loops or a huge number of entries, so only a few directories within the EXIF are
-        # read.
+        # Malicious EXIF may contain loops or a huge number of entries. Therefore only a few directories are read, and
+        # only those that are completely within the EXIF.
         todo, seen = [self._u32(self.start + 4)], set[int]()
         while todo and len(seen) < _MOST_DIRECTORIES:
             directory = self.start + todo.pop(0)
@@ -275,7 +281,10 @@ class _Exif:
 
 
 def _exif(data: bytearray) -> _Exif | None:
-    """The EXIF of a JPEG; None if there is none (JPEG markers: ITU T.81, EXIF in APP1: CIPA DC-008)."""
+    """The EXIF of a JPEG; None if the JPEG has no EXIF.
+
+    ITU T.81 specifies the markers of JPEG. CIPA DC-008 specifies the EXIF in the segment APP1.
+    """
     place = 2
     while place + 10 < len(data) and data[place] == 0xFF and data[place + 1] not in (0xDA, 0xD9):
         size = int.from_bytes(data[place + 2 : place + 4], "big")

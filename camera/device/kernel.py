@@ -1,4 +1,4 @@
-"""Linux system calls that reduce the rights of a process and are missing in Python."""
+"""Linux system calls that reduce the rights of a process. Python has no functions for them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-# linux/prctl.h.
+# Options of prctl(2), from linux/prctl.h.
 PDEATHSIG, DUMPABLE, NO_NEW_PRIVILEGES = 1, 4, 38
-# System call numbers, which are the same on every architecture except Alpha.
+# The numbers of the Landlock system calls. They are the same on every architecture except Alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_QUERY, _PATH_BENEATH = 1, 1
-# linux/landlock.h: the access rights, and the Landlock version that introduced each of them.
+# From linux/landlock.h: the access rights, and for each Landlock version the rights that it introduced (_SINCE).
 _EXECUTE, _WRITE, _READ_FILE, _READ_FOLDER, _TRUNCATE, _DEVICE_CONTROL = (
     1 << 0,
     1 << 1,
@@ -57,18 +57,19 @@ def prefer_for_oom_kill() -> None:
 
 
 def landlock_version() -> int:
-    """The Landlock version of the kernel, 0 without Landlock."""
+    """The Landlock version of the kernel; 0 if the kernel has no Landlock."""
     return max(0, _syscall(_CREATE_RULESET, None, 0, _VERSION_QUERY))
 
 
 def landlock(allowed: Mapping[Path, int], *, network: bool) -> bool:
     """Restrict this process and its children to the files in `allowed`; returns whether the kernel did so.
 
-    The process can then start no programs, and cannot trace or signal processes outside. Open files stay open. Rights
-    that this Landlock version does not know are not restricted.
+    Afterwards, they cannot start programs, and cannot trace or signal any other process. Open files stay open. Rights
+    that the kernel's Landlock version does not know are not restricted.
 
     Args:
-        allowed: rights (READ, DEVICES, EVERYTHING) for each path and everything in it; missing paths are skipped.
+        allowed: for each path, the rights (READ, DEVICES or EVERYTHING) for the path and for everything below it. Paths
+            that do not exist are skipped.
         network: whether the process may use TCP.
     """
     version = landlock_version()

@@ -11,17 +11,17 @@ from camera.device.raw_calls import FILE_ADDED, TIMEOUT, UNKNOWN, RawCalls
 from camera.errors import NotSupported
 from camera.events import ConfigChanged, FileAdded
 
-# The most events that are read at once, so that a camera with very many events does not block the worker.
+# The largest number of events that are read at once, so that a camera with very many events does not block the worker.
 _MOST_AT_ONCE = 50
 _PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
 
 
 class EventQueue:
-    """Events that a camera reported and that were not read yet.
+    """The events of a camera: reads them from the driver, and stores them until they are taken.
 
     Args:
-        camera, context: of the driver.
-        call: calls the driver.
+        camera, context: the camera and the context of python-gphoto2.
+        call: calls libgphoto2 and converts its errors.
         raw: reads text from the driver as bytes.
 
     Attributes:
@@ -42,7 +42,10 @@ class EventQueue:
         return taken
 
     def pump(self, timeout_ms: int) -> bool:
-        """Store events until none arrives for this many milliseconds. Returns True if there may be more events."""
+        """Read and store events until no event arrives within `timeout_ms` milliseconds.
+
+        Stops after 50 events and returns True, because there may be more events.
+        """
         for _ in range(_MOST_AT_ONCE):
             event, data = self.wait(timeout_ms)
             if event == TIMEOUT:
@@ -51,11 +54,11 @@ class EventQueue:
         return True
 
     def wait(self, timeout_ms: int) -> tuple[int, str | None]:
-        """The next event: its type in libgphoto2, and its text or path."""
+        """The next event: its type in libgphoto2, and its text or path. The type is TIMEOUT if no event arrives."""
         call = partial(self._raw.wait_for_event, self._camera, timeout_ms, self._context)
         try:
             event, data = self._call(call, "events")
-        except NotSupported:  # "disk:" ports and many older drivers
+        except NotSupported:  # "disk:" ports and many older drivers have no events
             self.supported = False
             return TIMEOUT, None
         self.supported = True

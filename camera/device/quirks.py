@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# ISO 15740, 10.4.28; the makers' own operations are from libgphoto2 camlibs/ptp2/ptp.h.
+# The PTP operation InitiateOpenCapture (ISO 15740, 10.4.28). The codes of makers' own operations below are from
+# libgphoto2 camlibs/ptp2/ptp.h.
 _INITIATE_OPEN_CAPTURE = 0x101C
 
 
@@ -15,12 +16,12 @@ class Quirks:
     """How one family of cameras differs.
 
     Attributes:
-        makers: regular expression for the manufacturer or model, ignoring case.
+        makers: regular expression that is searched in the manufacturer and the model, ignoring case.
         image_format: settings that determine which files a shot makes.
-        several_files: regular expression for values of these settings with which a shot has more than one file.
+        several_files: regular expression for values of these settings with which a shot makes more than one file.
         viewfinder_off_before_still: whether live view must be off before the shutter is released.
         shutter_speed: the setting with the exposure time.
-        names: for each name of a setting that only other makers use: the name that this maker uses.
+        names: names of settings that only other makers use, and for each the name that this maker uses.
         busy_means_not_fired: whether the error "busy" for a capture proves that the shutter did not fire, so that the
             release may be retried.
         shutter_toggles: settings that keep the shutter open, or the shutter button pressed, while they are on.
@@ -39,13 +40,13 @@ class Quirks:
     open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
 
 
-# For Sony, "capture" on presses the shutter button (ControlDevice 0xD2C2), and "capture" off releases it (libgphoto2
-# camlibs/ptp2/config.c, _put_Sony_Capture). For Canon, "capture" only prepares a session.
+# On a Sony, the value "on" of the setting "capture" presses the shutter button (ControlDevice 0xD2C2), and "off"
+# releases it (libgphoto2 camlibs/ptp2/config.c, _put_Sony_Capture). On a Canon, "capture" only prepares a session.
 _BULB_AND_CAPTURE = frozenset(("bulb", "capture"))
 
-# Canon: the driver refuses a release while the camera reports busy, before it sends anything. The camera answers
-# Device_Busy (0x2019) to the release operation itself (libgphoto2 camlibs/ptp2/library.c, EOS capture). In both cases
-# the shutter has not fired.
+# Canon: the error "busy" has two possible causes. Either the camera reports that it is busy, and the driver does not
+# send the release. Or the camera answers the release operation with Device_Busy (0x2019) (libgphoto2
+# camlibs/ptp2/library.c, EOS capture). In both cases the shutter has not fired.
 CANON = Quirks(
     makers=r"canon",
     image_format=("imageformat", "imageformatsd", "imageformatcf"),
@@ -54,7 +55,8 @@ CANON = Quirks(
     names={"f-number": "aperture", "imagequality": "imageformat"},
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
 )
-# Nikon: if live view is switched off before a still, a D810 takes two shots. So this is left to the driver.
+# Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to
+# switch it off.
 _ONE_NAME = {"aperture": "f-number", "imageformat": "imagequality"}
 NIKON = Quirks(
     makers=r"nikon",
@@ -67,7 +69,7 @@ OTHER = Quirks(
     makers=r"",
     image_format=("imageformat", "imagequality"),
     shutter_toggles=_BULB_AND_CAPTURE,
-    # Panasonic's and Olympus' capture operations, which also start bulb exposures, and Leica's ControlBulbExposure.
+    # The capture operations of Panasonic and Olympus, which also start bulb exposures; Leica's ControlBulbExposure.
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9404, 0x9481, 0x9019)),
 )
 

@@ -1,9 +1,9 @@
-"""Calls of libgphoto2 that pass text to or from the camera, made with bytes. Runs in the camera process.
+"""Calls to those functions of libgphoto2 that pass text to or from the camera. Here, the text is passed as bytes.
 
 python-gphoto2 accepts only str and encodes it as UTF-8, so a name that is not UTF-8 cannot be passed back to the
 camera. An event with text that is not UTF-8 crashes the process (gphoto2 2.6.4, SIGSEGV in wait_for_event). Therefore
 these functions call the loaded libgphoto2 through ctypes, with the objects of python-gphoto2. ctypes releases the GIL
-during a call.
+during a call. Runs in the camera process.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_wait_for_event": [_POINTER, _INT, _POINTER, _POINTER, _POINTER],
     "gp_widget_set_value": [_POINTER, _TEXT],
 }
-# CameraEventType of gphoto2-camera.h. UNKNOWN has a text, TIMEOUT and CAPTURE_COMPLETE have no data, the types in _WITH_PATH
-# have a path.
+# Values of CameraEventType in gphoto2-camera.h. Events of type UNKNOWN have a text. Events of the types in _WITH_PATH
+# have a path; 3 is "folder added" and 5 is "file changed". TIMEOUT and CAPTURE_COMPLETE have no data.
 UNKNOWN, TIMEOUT, FILE_ADDED, CAPTURE_COMPLETE = 0, 1, 2, 4
 _WITH_PATH = (FILE_ADDED, 3, 5)
 
 
 class _FilePath(ctypes.Structure):
-    """CameraFilePath of gphoto2-camera.h."""
+    """The struct CameraFilePath of gphoto2-camera.h."""
 
     _fields_ = (("name", ctypes.c_char * 128), ("folder", ctypes.c_char * 1024))
 
     @property
     def path(self) -> str:
-        """Folder and name as one text, made by `escaped`."""
+        """The path of the file, with folder and name escaped by `escaped`."""
         return camera_path(escaped(self.folder), escaped(self.name))
 
 
@@ -48,7 +48,7 @@ class RawCalls:
     """Replacements for functions of python-gphoto2, with bytes instead of text.
 
     Args:
-        extension: the file of the python-gphoto2 module that has loaded libgphoto2.
+        extension: the path of the python-gphoto2 module that has loaded libgphoto2.
         check: raises the exception of python-gphoto2 for an error code.
     """
 
@@ -73,7 +73,7 @@ class RawCalls:
         self._call("gp_camera_file_get_info", camera, folder, name, into, context)
 
     def file_get(self, camera: Any, folder: bytes, name: bytes, kind: int, into: Any, context: Any) -> None:
-        """Read a file into the file `into`. `kind` selects the complete file or a variant, such as its preview."""
+        """Read a file of the camera into `into`. `kind` selects the complete file or a variant, such as its preview."""
         self._call("gp_camera_file_get", camera, folder, name, kind, into, context)
 
     def file_delete(self, camera: Any, folder: bytes, name: bytes, context: Any) -> None:
@@ -81,13 +81,13 @@ class RawCalls:
         self._call("gp_camera_file_delete", camera, folder, name, context)
 
     def capture(self, camera: Any, kind: int, context: Any) -> str:
-        """Release the shutter; returns the path of the first file, made by `escaped`."""
+        """Release the shutter; returns the path of the first file, escaped by `escaped`."""
         where = _FilePath()
         self._call("gp_camera_capture", camera, kind, ctypes.byref(where), context)
         return where.path
 
     def wait_for_event(self, camera: Any, timeout_ms: int, context: Any) -> tuple[int, str | None]:
-        """The next event: its type, and its text or path, made by `escaped`."""
+        """The next event: its type, and its text or path, escaped by `escaped`."""
         kind, data = ctypes.c_int(TIMEOUT), ctypes.c_void_p()
         self._call("gp_camera_wait_for_event", camera, timeout_ms, ctypes.byref(kind), ctypes.byref(data), context)
         try:

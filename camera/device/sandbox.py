@@ -1,4 +1,4 @@
-"""Restricts what a camera process may use: its own code and the camera, but no other files of its user."""
+"""Restricts a camera process: it may use its own code and the camera, but no other files of its user."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from camera.device import kernel
 
 _DEVICE_CODE = Path(__file__).resolve().parent
-# Programs and libraries, at their places on various systems. Not included: home folders, /etc, /run, settings files.
+# Where various systems have programs and libraries. Home folders, /etc, /run and settings files are not included.
 _CODE = ("/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
-# What the C library and libgphoto2 also read: library paths, the time zone, mounts.
+# Other files that the C library and libgphoto2 read: library paths, the time zone, mounts.
 _SYSTEM_FILES = (
     "/etc/ld.so.cache",
     "/etc/localtime",
@@ -56,7 +56,7 @@ def _code() -> set[Path]:
 
 
 def _mapped() -> set[Path]:
-    """The libraries that are already loaded; for libgphoto2, the folder that also contains its drivers."""
+    """The files of the loaded libraries. For libgphoto2, its folder, because it also contains the drivers."""
     with open("/proc/self/maps") as maps:
         names = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
     files = {Path(name) for name in names if ".so" in name}

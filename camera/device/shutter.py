@@ -18,13 +18,13 @@ from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNO
 from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, CardFull, NotSupported
 from camera.model import Storage
 
-# How long to wait for the next file of a shot with several files, how long to wait after the last expected file, and
-# the longest total wait: a slow card may get the RAW file seconds after the JPEG.
+# How long to wait for the next file of a shot with several files; how long to wait for more files after the last
+# expected file; and the longest total wait. On a slow card, the RAW file may appear seconds after the JPEG.
 _QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
-# A camera whose shutter has fired reports within this time that it is busy or has a file.
+# If the shutter has fired, the camera reports within _SIGNS_S seconds that it is busy or that it has a new file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
-# The size of a RAW file and a JPEG of the largest sensors. A card with less free space may refuse the next shot.
+# The size of a shot (RAW and JPEG) with the largest sensors. A card with less free space may refuse the next shot.
 _LARGEST_SHOT_BYTES = 128 * 2**20
 
 
@@ -88,7 +88,7 @@ class Shutter:
             time.sleep(BUSY_PAUSE_S)
 
     def _file_despite(self, error: CameraError, exposure: float) -> str | None:
-        """The new file after a release with an error; None if the shutter certainly did not fire.
+        """The path of the new file after a release that reported an error; None if the shutter certainly did not fire.
 
         Raises:
             CaptureUnknown: the shutter may have fired, but no file was seen.
@@ -109,7 +109,8 @@ class Shutter:
         """What the camera reports after it answered a release with an error.
 
         Returns:
-            The path of the new file; an empty text if the shutter fired but no file was seen; None without any sign.
+            The path of the new file. None if there is no sign of a shot. "" if there are other signs of a shot but no
+            file, or if the camera does not answer.
         """
         deadline = time.monotonic() + _SIGNS_S
         fired = False
@@ -124,15 +125,15 @@ class Shutter:
                 if not fired:
                     fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
             elif event == TIMEOUT:
-                time.sleep(BUSY_PAUSE_S)  # a driver without events returns at once
+                time.sleep(BUSY_PAUSE_S)  # because a driver without events returns at once
             else:
                 self._queue.keep(event, data)
         return "" if fired else None
 
     def _card_explains(self, error: CameraError) -> bool:
-        """Whether the card itself explains the refusal.
+        """Whether the release was refused because the card is full or write-protected, as the storage data confirms.
 
-        Needed because Nikon's message does not show which step was refused.
+        This check is needed because Nikon's message does not show which step was refused.
         """
         full, locked = isinstance(error, CardFull), card_read_only(error)
         if not (full or locked):
@@ -177,10 +178,11 @@ class Shutter:
 
 
 def _of_one_shot(first: str, other: str) -> bool:
-    """Whether two new files can be of one shot. If not, the other file is of a shot with the camera's own button.
+    """Whether two new files can belong to the same shot.
 
-    RAW and JPEG have the same name with another ending, and copies on two cards have the same name. For files in RAM,
-    the driver counts the names up, so there only the endings must differ.
+    If not, `other` belongs to a shot with the camera's own button. RAW and JPEG of a shot have the same name with
+    different file extensions, and copies on two cards have the same name. For files in the camera's RAM (which have no
+    folder), the driver gives each file a new number, so there only the extensions must differ.
     """
     (folder, _, name), (_, _, other_name) = first.rpartition("/"), other.rpartition("/")
     (stem, _, ending), (other_stem, _, other_ending) = name.rpartition("."), other_name.rpartition(".")

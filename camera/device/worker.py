@@ -45,21 +45,24 @@ from camera.remote import Alive, Content, Job, JobTable, Lost, OnProgress, Opene
 
 _log = logging.getLogger("camera.device.worker")
 
-# How often the camera is asked for events while there is nothing else to do, in seconds. Each request is one exchange
-# over USB.
+# While there is nothing else to do, the camera is asked for events at this interval, in seconds. Each request is one
+# exchange over USB.
 _EVENTS_EVERY_S = 0.1
 # The process sends at least one message in this time, because the server kills a silent process after 6 s.
 _HEARTBEAT_S = 1.0
-# How often a camera without events is checked, in seconds. The check is an operation that the camera has to answer.
+# A camera without events is checked at this interval, in seconds. The check is an operation that needs an answer from
+# the camera.
 _PROBE_EVERY_S = 10.0
-# Live view may miss frames (autofocus, an open menu on the camera). After this many misses in a row, live view ends.
+# Live view may miss frames (autofocus, an open menu on the camera). After this many consecutive misses, live view ends.
 _PREVIEW_MISSES = 8
 _PREVIEW_MISS_PAUSE_S = 0.1
-# For larger files, the server calculates the digest in a thread: here, a video would block the camera for seconds.
+# The largest file whose digest is calculated in this process. The digest of a video would block the camera for seconds,
+# so for larger files the server calculates it in a thread.
 _MOST_DIGESTED_BYTES = 64 * 2**20
-# Limit for a camera that never stops sending events; each round has up to 50 events.
+# The initial events are read in at most this many rounds of up to 50 events, because a camera might never stop sending
+# events.
 _INITIAL_EVENT_ROUNDS = 10
-# Rotating a picture of 60 megapixels takes 600 MB. This limits the address space, which includes the libraries.
+# The limit of the address space, which also contains the libraries. Rotating a picture of 60 megapixels needs 600 MB.
 _MOST_MEMORY_BYTES = 3 * 2**30
 
 
@@ -155,7 +158,7 @@ class Worker:
             self._send(remote.event(Learned(self._driver.identity.model, self._reported)))
 
     def _skip_initial_events(self) -> None:
-        """Ignore the settings that a camera reports after opening.
+        """Ignore the changes of settings that a camera reports after it was opened.
 
         A Canon reports every setting, although none has changed.
         """
@@ -185,7 +188,7 @@ class Worker:
                 _log.warning("Live view ended: %s", error)
                 self._live = None
                 if self._driver.viewfinder_on:
-                    with suppress(CameraError):  # other errors show up in the next call
+                    with suppress(CameraError):  # the next call shows the error again
                         self._driver.viewfinder(False)
                 self._send(remote.event(LiveViewEnded()))
                 return
@@ -211,15 +214,15 @@ class Worker:
             try:
                 reply = job.run(partial(self._progress, job))
             finally:
-                self._report_learned()  # before the reply, after which a client may ask for the capabilities
+                self._report_learned()  # before the reply: afterwards, a client may request the capabilities
         except CameraError as error:
             try:
                 self._check_alive(error)
             except CameraError as dead:
-                # The camera is disconnected, so the driver's reason for the refusal means nothing.
+                # The camera is disconnected, so the reason for the refusal that the driver reports is wrong.
                 if isinstance(error, CameraRefused):
                     error = replace(dead, gp=error.gp, doing=error.doing)
-                # In one message, so that the server does not send the next job to this process.
+                # The error and the loss are sent in one message, so that the server sends no more jobs to this process.
                 self._channel.send(remote.failure(job.number, error, lost=True))
                 raise
             self._channel.send(remote.failure(job.number, error, lost=False))
@@ -231,7 +234,10 @@ class Worker:
                 os.close(reply.fd)
 
     def _progress(self, job: Job, needs_s: float) -> None:
-        """Report that a job makes progress. Events come first: a file that was added before a release is not of its shot."""
+        """Report that a job makes progress.
+
+        Events are sent first, so that a file that was added before a release does not count as a file of this shot.
+        """
         for event in self._driver.read_events():
             self._send(remote.event(event))
         self._channel.send(remote.progress(job.number, needs_s))
@@ -246,7 +252,8 @@ class Worker:
         Raises:
             CameraError: the camera does not answer, or its answers no longer match the requests.
         """
-        # ConfigNotFound is included: it also occurs when a camera is disconnected while its settings are read.
+        # ConfigNotFound is in _CHECK_CAMERA_AFTER, because this error also occurs when a camera is disconnected while
+        # its settings are read.
         if not isinstance(error, _CHECK_CAMERA_AFTER):
             return
         if transfer_broke(error):
@@ -343,7 +350,7 @@ def _limit_resources() -> None:
     """Limit the resources of this process, because a malicious camera may send endless data."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     kernel.limit(resource.RLIMIT_AS, _MOST_MEMORY_BYTES)
-    kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # a file in transfer is in memory
+    kernel.limit(resource.RLIMIT_FSIZE, memory // 2)  # during a transfer, the file is in memory
     kernel.prefer_for_oom_kill()
 
 
@@ -363,7 +370,10 @@ def _open(port: str, model: str, capture_target: str) -> Driver:
 
 
 def main(fd: int, options: dict[str, Any]) -> None:
-    """Open the camera, send `Opened`, run the worker, and release the camera in any case."""
+    """Open the camera, send `Opened`, run the worker, and release the camera even after an error.
+
+    Sends `Lost` if the camera could not be opened or its connection is lost.
+    """
     _die_with_parent(options["parent"])
     _limit_resources()
     log = logging.StreamHandler(sys.stderr)
@@ -382,7 +392,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
         try:
             Worker(channel, driver).run()
         except CameraError as error:
-            if isinstance(error, CameraRefused):  # the driver's message about a disconnected camera has no meaning
+            if isinstance(error, CameraRefused):  # for a disconnected camera, the driver's message is wrong
                 words = "The camera is disconnected. Plug it in or switch it on."
                 error = CameraDisconnected(words, gp=error.gp, doing=error.doing)
             channel.send(remote.event(Lost(error)).header)
