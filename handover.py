@@ -13,6 +13,8 @@ R = TypeVar("R")
 Work = Callable[[], None]
 # Runs work in a thread, and returns without waiting for the work.
 Start = Callable[[Work], None]
+# A timer may end this many seconds early.
+_CLOCK_ERROR_S = 0.001
 
 
 class Call:
@@ -90,9 +92,10 @@ class Handover:
         self._start(work)
         try:
             while not result.done():
-                if call.idle_s() >= deadline_s:
+                left = deadline_s - call.idle_s()
+                if left <= _CLOCK_ERROR_S:
                     raise TimeoutError
-                await asyncio.wait((result,), timeout=deadline_s - call.idle_s())
+                await asyncio.wait((result,), timeout=left)
         except (TimeoutError, asyncio.CancelledError) as error:
             if isinstance(error, TimeoutError) or not self._finish_cancelled:
                 call.abandoned = True

@@ -242,6 +242,8 @@ class Session:
             await asyncio.sleep(_CLEAN_UP_EVERY_S)
             self.photos.forget_old()
             await self.photos.write_outcomes()
+            if self.reconnect.connected:
+                self.photos.complete_soon()
 
     # -- events
 

@@ -69,6 +69,17 @@ class NewShot:
     card_known: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ShotChange:
+    """The values of a shot that change; see `ShotRecord`."""
+
+    state: State
+    settled_at: float | None
+    put_back: Mapping[str, Value]
+    outcome: Outcome | None
+    result: ShotResult
+
+
 class ShotStore:
     """Reads and writes the records. All methods raise StoreUnavailable."""
 
@@ -114,48 +125,27 @@ class ShotStore:
 
         return await self._store.write(begin)
 
-    async def change(self, shot: int, state: State, put_back: Mapping[str, Value]) -> None:
-        """Record the state and the settings that have to be restored."""
-        await self._store.write(
-            lambda db: db.execute(
-                "UPDATE shots SET state = iif(state = 'released' AND ?1 = 'changed', state, ?1), put_back = ?2"
-                " WHERE shot = ?3",
-                (state, json.dumps(dict(put_back)), shot),
-            )
-        )
-
-    async def released(self, shot: int, settled_at: float, camera: int, added: Sequence[tuple[str, str]]) -> None:
-        """Record that the shutter is being released, so that the record survives a power failure.
+    async def update(self, shot: int, change: ShotChange, sync: bool, added: Sequence[tuple[int, str, str]]) -> None:
+        """Record the current state of a shot.
 
         Args:
             shot: its number.
-            settled_at: the latest time at which the camera writes the files, in seconds since 1970.
-            camera: the number of its camera.
-            added: folder and name of files that are new on the card since `begin`, and not of this shot.
+            change: the new values.
+            sync: whether the record must survive a power failure.
+            added: files that are new on a card and not of this shot: the number of the camera, folder and name.
         """
+        values = (
+            change.state, change.settled_at, json.dumps(dict(change.put_back)), change.outcome, change.result.to_json(), shot,
+        )  # fmt: skip
 
-        def released(db: sqlite3.Connection) -> None:
-            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((camera, *pair) for pair in added))
-            db.execute("UPDATE shots SET state = 'released', settled_at = ? WHERE shot = ?", (settled_at, shot))
+        def update(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", added)
+            db.execute(
+                "UPDATE shots SET state = ?, settled_at = ?, put_back = ?, outcome = ?, result = ? WHERE shot = ?",
+                values,
+            )
 
-        await self._store.write(released, sync=True)
-
-    async def saved(self, shot: int, result: ShotResult, sync: bool) -> None:
-        """Record the saved files before the outcome is known. With `sync`, the record survives a power failure."""
-        await self._store.write(
-            lambda db: db.execute("UPDATE shots SET result = ? WHERE shot = ?", (result.to_json(), shot)), sync=sync
-        )
-
-    async def finish(self, shot: int, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]) -> None:
-        """Record the outcome so that it survives a power failure."""
-        state = "told" if put_back else "closed"
-        values = (state, outcome, result.to_json(), json.dumps(dict(put_back)), shot)
-        await self._store.write(
-            lambda db: db.execute(
-                "UPDATE shots SET state = ?, outcome = ?, result = ?, put_back = ? WHERE shot = ?", values
-            ),
-            sync=True,
-        )
+        await self._store.write(update, sync=sync)
 
     async def open_shots(self, camera: int) -> list[ShotRecord]:
         """The shots of a camera whose outcome is unknown, or whose changed settings are not restored yet; oldest first."""

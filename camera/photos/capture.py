@@ -11,6 +11,7 @@ from typing import Literal
 from camera.errors import (
     CAPTURE_UNKNOWN,
     CameraError,
+    CaptureAbandoned,
     CaptureUnknown,
     ConfigReadonly,
     InvalidValue,
@@ -59,6 +60,11 @@ class CaptureRequest:
     keep_on_camera: bool = True
     order: Order = field(default_factory=Order)
     wanted: Callable[[], bool] = lambda: True
+
+    def check_wanted(self) -> None:
+        """Raises CaptureAbandoned if nobody waits for the capture any more."""
+        if not self.wanted():
+            raise CaptureAbandoned("Nothing was done: the client disconnected before the capture started.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,7 @@ class Capture:
         """Perform the capture. Problems after the release raise no errors. They are listed in `warnings` of the shot.
 
         Raises:
-            DiskFull, FolderNotWritable, InvalidPath: rejected; nothing was changed on the camera.
+            DiskFull, FolderNotWritable, InvalidPath, CaptureAbandoned: nothing was changed on the camera.
             CameraError: a setting was rejected, or the shutter did not fire. Changed settings are restored; `put_back`
                 lists them.
             CaptureUnknown: the shutter may have fired.
@@ -172,6 +178,7 @@ class Capture:
             check_name(self._request.filename)
         if self._request.save:
             await self._destination.saver.check_room(EXPECTED_BYTES)
+        self._request.check_wanted()  # again, because a slow disk may have delayed the record of the shot
         try:
             await self._prepare()
             captured = await self._release()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
 from camera.model import mimetype_of
-from camera.photos.journal import Body, Journal, Order, as_text, now
+from camera.photos.journal import Body, Journal, OpenShot, Order, as_text, now
 from store.result import RecordedFile, ShotResult
 from store.shots import Outcome
 
@@ -32,17 +32,27 @@ class Finding:
     """The result of the check after a shot with an unknown outcome.
 
     Attributes:
-        asked_at: time of the request, in seconds since 1970.
+        shot: the shot.
         files: the files that were saved before the interruption, and the new files on the card; None if they could not
             be determined.
-        shot: the number of the shot; None if it was not recorded.
         saved: the files that were saved before the interruption.
     """
 
-    asked_at: float
+    shot: OpenShot
     files: tuple[str, ...] | None
-    shot: int | None
     saved: tuple[RecordedFile, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome as far as the files prove it."""
+        if self.files is None or self._several:
+            return "unknown"
+        return "done" if self.files else "failed"
+
+    @property
+    def _several(self) -> bool:
+        """Whether the files are of several shots, for example because the camera's own button was used as well."""
+        return not self.saved and len({_stem(path) for path in self.files or ()}) > 1
 
     @property
     def on_camera(self) -> tuple[str, ...]:
@@ -53,7 +63,7 @@ class Finding:
     @property
     def at(self) -> str:
         """Time of the request, ISO 8601 in UTC."""
-        return as_text(self.asked_at)
+        return as_text(self.shot.asked_at)
 
     @property
     def message(self) -> str:
@@ -72,13 +82,8 @@ class Finding:
         if self.saved:
             names = ", ".join(file.saved_path or file.camera_filepath for file in self.saved)
             return f"The {shot} has these files: {', '.join(self.files)}. Saved before the interruption: {names}."
-        return f"New files on the card since the {shot}: {', '.join(self.files)}."
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenShot:
-    number: int | None
-    asked_at: float
+        found = f"New files on the card since the {shot}: {', '.join(self.files)}."
+        return f"{found} They are of several shots, so its picture cannot be determined." if self._several else found
 
 
 class Card:
@@ -86,14 +91,12 @@ class Card:
 
     Attributes:
         finding: the result of the check after the last shot with an unknown outcome.
-        settled_at: the latest time at which the camera writes the files of the last shot, in seconds since 1970.
         needs_check: whether there may be a shot with an unknown outcome, or settings to restore.
     """
 
     def __init__(self, journal: Journal) -> None:
         self.finding: Finding | None = None
         self.needs_check = True
-        self.settled_at = 0.0
         self._journal = journal
         self._files: Files | None = None
         self._count = 0
@@ -102,8 +105,7 @@ class Card:
         self._changes: list[tuple[bool, str]] = []  # not yet in _files: whether added, path
         self._unwritten: list[tuple[str, str]] = []
         self._body: Body | None = None
-        self._shot: _OpenShot | None = None  # kept in memory too, because the store may not be writable
-        self._known = False  # whether the card was read before the shot
+        self._newest: OpenShot | None = None  # the newest shot since the camera was identified
         self._added_since: set[str] = set()  # files that were added after the release started
         self._tries = 0
         self._tried_at = float("-inf")
@@ -113,34 +115,17 @@ class Card:
         """The number of files; None until the card was read."""
         return None if self._files is None else self._count
 
-    async def begin_shot(self, body: Body, order: Order) -> int | None:
-        """Record that a shot starts now; returns its number, or None if it could not be recorded."""
+    async def begin_shot(self, body: Body, order: Order) -> OpenShot:
+        """Record that a shot starts now. Raises NotRecorded."""
         await self._identify(body)
-        known = self._known = self._files is not None
-        at, added, self._unwritten = now(), self._unwritten, []
-        self._added_since = set()
-        self.settled_at = 0.0
-        number = await self._journal.begin(order, at, known, added)
-        self._shot = _OpenShot(number, at)
-        return number
+        self._hand_over()
+        shot = await self._journal.begin(order, now(), self._files is not None)
+        self._newest = shot
+        return shot
 
-    def begin_release(self, settled_at: float) -> list[tuple[str, str]]:
-        """Called when the shutter is being released. Files that were added before are not of this shot.
-
-        Args:
-            settled_at: see the attribute.
-
-        Returns:
-            Folder and name of the files that were added since the shot started.
-        """
-        self.settled_at = settled_at
-        self._added_since = set()
-        added, self._unwritten = self._unwritten, []
-        return added
-
-    def end_shot(self) -> None:
-        """Called when the outcome of the shot is known."""
-        self._shot = None
+    def begin_release(self) -> None:
+        """Called when the shutter is being released. Files that were added before are not of this shot."""
+        self._hand_over()
 
     def add(self, path: str) -> None:
         """Add a new file."""
@@ -171,64 +156,70 @@ class Card:
         if files is not None:
             await self._remember(files)
 
-    async def check(self, body: Body, list_folder: ListFolder) -> Finding | None:
-        """Determine the outcome of a shot with an unknown outcome, if there is one.
+    async def check(self, body: Body, list_folder: ListFolder) -> list[Finding]:
+        """Determine the outcomes of the shots with an unknown outcome, oldest first.
 
-        The caller must emit the result, and then call `reported`.
+        The caller must emit each result, and then call `reported`.
 
         Raises:
             CameraDisconnected, CameraIO: the camera was lost during the check; try again later.
         """
         await self._identify(body)
-        shot = self._shot
-        known: Mapping[str, AbstractSet[str]] | None = self._files if self._known else None
-        records = [record for record in await self._journal.open_shots() if record.outcome is None]
-        if shot is None:
-            if records:
-                # Only the last shot can be unchecked, because a shot starts only after the previous one was checked.
-                shot = _OpenShot(records[-1].shot, records[-1].asked_at)
-                self.settled_at = records[-1].settled_at or 0.0
-                known = await self._journal.card() if records[-1].card_known else None
+        unknown = [shot for shot in self._journal.open_shots() if shot.outcome is None]
+        if not unknown:
+            # Without the records of earlier servers, there may be such a shot.
+            self.needs_check = not self._journal.complete
+            return []
+        files: Files | None = None
+        if self._may_try():
+            try:
+                files = await _read_all(list_folder)
+                self._tries = 0
+            except (CameraDisconnected, CameraIO):
+                raise
+            except CameraError as error:
+                _log.warning("Card cannot be read: %s: %s", body.port, error)
+        # A shot starts only after the earlier shots were checked. There are several only if the store could not be
+        # used meanwhile, and then only the card before the last one is known.
+        findings = [_finding(shot, None, files) for shot in unknown[:-1]]
+        newest = unknown[-1]
+        known: Mapping[str, AbstractSet[str]] | None = None
+        if newest is self._newest:
+            known = self._files if newest.card_known else None
+        elif self._newest is None:
             self._added_since = set()
-        if shot is not None:
-            files: Files | None = None
-            if self._may_try():
-                try:
-                    files = await _read_all(list_folder)
-                    self._tries = 0
-                except (CameraDisconnected, CameraIO):
-                    raise
-                except CameraError as error:
-                    _log.warning("Card cannot be read: %s: %s", body.port, error)
-            new = await _new_files(known, files, self._added_since)
-            saved = next((record.result.files for record in records if record.shot == shot.number), ())
-            self.finding = _finding(shot, new, saved, files)
-            self._checked = files
-            return self.finding
-        self.needs_check = False
-        return None
+            known = await self._journal.card() if newest.card_known else None
+        findings.append(_finding(newest, await _new_files(known, files, self._added_since), files))
+        self.finding = findings[-1]
+        self._checked = files
+        return findings
 
     async def reported(self, finding: Finding) -> None:
         """Record that the result of a check was emitted, so that it is not determined again."""
-        outcome: Outcome = "unknown" if finding.files is None else "done" if finding.files else "failed"
         saved = {file.camera_filepath: file for file in finding.saved}
         recorded = tuple(saved.get(path, RecordedFile(path)) for path in finding.files or ())
-        result = ShotResult(recorded, message=finding.message)
-        await self._journal.finish(finding.shot, outcome, result, {})
-        self.end_shot()
+        await self._journal.finish(
+            finding.shot, finding.outcome, ShotResult(recorded, message=finding.message), finding.shot.put_back
+        )
         # Not in `check`: if the result was not emitted, the check is repeated, and must find the new files again.
-        if self._checked is not None:
-            await self._remember(self._checked)
-            self._checked = None
-        self.needs_check = False
+        if finding is self.finding:
+            self.needs_check = not self._journal.complete
+            if self._checked is not None:
+                await self._remember(self._checked)
+                self._checked = None
 
     async def _identify(self, body: Body) -> None:
         """If another camera was on this port earlier, forget its data. Its shot remains in the journal."""
         old, self._body = self._body, body
-        if old is not None and (old.model, old.serial) != (body.model, body.serial):
-            self._files, self._shot, self.finding = None, None, None
+        if old is not None and not body.same_camera(old):
+            self._files, self._newest, self.finding = None, None, None
             self._changes, self._unwritten = [], []
         await self._journal.identify(body)
+
+    def _hand_over(self) -> None:
+        """Give the files that were added until now to the journal, because they are not of the next shot."""
+        self._journal.add_files(self._unwritten)
+        self._unwritten, self._added_since = [], set()
 
     def _may_try(self) -> bool:
         """Whether the card may be read now; if so, this counts as an attempt.
@@ -292,15 +283,12 @@ def _jpeg_first(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(paths, key=lambda path: (mimetype_of(path) != "image/jpeg", path)))
 
 
-def _finding(
-    shot: _OpenShot, new: tuple[str, ...] | None, saved: tuple[RecordedFile, ...], card: Files | None
-) -> Finding:
+def _finding(shot: OpenShot, new: tuple[str, ...] | None, card: Files | None) -> Finding:
     """The result of a check, with the files that were saved before the interruption.
 
     Args:
         shot: the checked shot.
         new: the new files on the card; None if they could not be determined.
-        saved: the files that were saved before the interruption.
         card: the content of the card; None if the card was not read.
     """
 
@@ -308,10 +296,17 @@ def _finding(
         folder, _, name = path.rpartition("/")
         return card is None or name in card.get(folder, ())
 
-    if saved:
-        new = _jpeg_first({*(new or ()), *(file.camera_filepath for file in saved)})
-    saved = tuple(replace(file, on_camera=on_card(file.camera_filepath)) for file in saved)
-    return Finding(shot.asked_at, new, shot.number, saved)
+    saved = shot.result.files
+    if saved:  # files of another shot have another name
+        stems = {_stem(file.camera_filepath) for file in saved}
+        own = (path for path in new or () if _stem(path) in stems)
+        new = _jpeg_first({*own, *(file.camera_filepath for file in saved)})
+    return Finding(shot, new, tuple(replace(file, on_camera=on_card(file.camera_filepath)) for file in saved))
+
+
+def _stem(path: str) -> str:
+    """The name without folder and extension, which all files of a shot share."""
+    return path.rpartition("/")[2].rpartition(".")[0]
 
 
 async def _read_all(list_folder: ListFolder) -> Files | None:

@@ -1,6 +1,7 @@
-"""The records of one camera's shots in the store, so that the next process or server can complete them.
+"""The shots of one camera that are not completed yet, and their records in the store.
 
-If the store cannot be used, a shot without a key is taken anyway, and the log says that it was not recorded.
+The journal knows the shots. The store has a copy, with which the next server can complete them. If the store cannot be
+used, a shot without a key is taken anyway, and its record is written as soon as the store can be used again.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from camera.errors import NotRecorded
 from camera.ports import is_usb
 from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
-from store.shots import NewShot, Outcome, ShotRecord, ShotStore, Value
+from store.shots import NewShot, Outcome, ShotChange, ShotRecord, ShotStore, State, Value
 
 _log = logging.getLogger("camera.photos.journal")
 
@@ -29,6 +30,10 @@ class Body:
     serial: str | None
     port: str
 
+    def same_camera(self, other: Body) -> bool:
+        """Whether the other body is of the same camera, perhaps on another port."""
+        return (self.model, self.serial) == (other.model, other.serial)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -36,6 +41,46 @@ class Order:
 
     key: str | None = None
     request: str = ""
+
+
+@dataclass(eq=False)
+class OpenShot:
+    """A shot that is not completed yet; see `ShotRecord`.
+
+    Attributes:
+        body: its camera.
+        number: the number of its record; None if it is not recorded yet.
+        from_store: whether an earlier server, or an earlier connection of the camera, has started the shot.
+        unwritten: whether the record in the store is older than these values.
+        writes: the number of changes, to see whether one was made during a write.
+    """
+
+    body: Body
+    order: Order
+    asked_at: float
+    card_known: bool
+    number: int | None = None
+    from_store: bool = False
+    state: State = "asked"
+    settled_at: float | None = None
+    put_back: Mapping[str, Value] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    result: ShotResult = field(default_factory=ShotResult)
+    unwritten: bool = False
+    changes: int = 0
+
+    @classmethod
+    def of(cls, record: ShotRecord, body: Body) -> OpenShot:
+        """The shot of a record in the store."""
+        return cls(
+            body, Order(record.key, record.request), record.asked_at, record.card_known, record.shot, True, record.state,
+            record.settled_at, record.put_back, record.outcome, record.result,
+        )  # fmt: skip
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing remains to do: the outcome is known, and all settings are restored."""
+        return self.state == "closed"
 
 
 class Journals:
@@ -91,130 +136,121 @@ class Journals:
 
 
 class Journal:
-    """Writes the records of one camera's shots, and reads the records that are not closed yet."""
+    """The shots of one camera that are not completed yet.
+
+    Attributes:
+        complete: whether the shots of earlier servers were read. If not, there may be others.
+    """
 
     def __init__(self, journals: Journals, shots: ShotStore) -> None:
+        self.complete = False
         self._journals = journals
         self._shots = shots
         self._body: Body | None = None
         self._camera: int | None = None
-        self._shot: int | None = None
-        # Outcomes that could not be written yet, for example because the disk was full.
-        self._unwritten: dict[int, tuple[Outcome, ShotResult, Mapping[str, Value]]] = {}
-        self._writing = asyncio.Lock()  # each outcome is recorded once
+        self._open: list[OpenShot] = []
+        self._added: list[tuple[str, str]] = []  # files that are new on the card and not in the store yet
+        self._writing, self._inserting = asyncio.Lock(), asyncio.Lock()  # each record is written by one task
 
     async def identify(self, body: Body) -> None:
         """Set the camera that the next calls are about."""
-        if body == self._body and self._camera is not None:
+        if body == self._body and self.complete:
             return
-        self._body, self._shot = body, None
+        if self._body is None or not body.same_camera(self._body):
+            # Shots of another camera that are not in the store yet stay here, in case that camera returns.
+            self._open = [shot for shot in self._open if shot.unwritten]
+            self._added, self.complete, self._camera = [], False, None
+        self._body = body
         try:
-            self._camera = await self._journals.number(body, self, self._camera)
+            number = await self._journals.number(body, self, self._camera)
         except StoreUnavailable as error:
-            self._camera = None
+            self._camera, self.complete = None, False
             self._complain(error)
+            return
+        if number != self._camera:
+            self._camera, self.complete = number, False
+        await self._read()
 
-    async def begin(
-        self, order: Order, asked_at: float, card_known: bool, added: Sequence[tuple[str, str]]
-    ) -> int | None:
-        """Record that a shot starts; returns its number, or None if it could not be recorded.
+    async def begin(self, order: Order, asked_at: float, card_known: bool) -> OpenShot:
+        """Record that a shot starts.
 
         Args:
             order: the request.
             asked_at: the time of the request, in seconds since 1970.
             card_known: whether the content of the card is known.
-            added: folder and name of files that are new on the card since the last call.
 
         Raises:
             NotRecorded: the shot could not be recorded, and the order has a key.
         """
-        self._shot = None
-        if self._camera is not None and self._body is not None:
-            new = NewShot(self._camera, self._body.port, order.key, order.request, asked_at, card_known)
-            try:
-                self._shot = await self._shots.begin(new, added)
-            except StoreUnavailable as error:
-                self._complain(error)
-        if self._shot is None and order.key is not None:
+        assert self._body is not None, "the camera is identified first"
+        shot = OpenShot(self._body, order, asked_at, card_known)
+        if not await self._insert(shot) and order.key is not None:
             raise NotRecorded(
                 "Nothing was done: the shot cannot be recorded, so its key could not prevent a second picture."
             )
-        return self._shot
+        self._open.append(shot)
+        return shot
 
-    async def changing(self, put_back: Mapping[str, Value]) -> None:
+    def add_files(self, files: Iterable[tuple[str, str]]) -> None:
+        """Note files (folder, name) that are new on the card and belong to no shot in progress."""
+        self._added += files
+
+    async def changing(self, shot: OpenShot, put_back: Mapping[str, Value]) -> None:
         """Record the settings that have to be restored after the shot, before they are changed."""
-        if self._shot is not None:
-            try:
-                await self._shots.change(self._shot, "changed", put_back)
-            except StoreUnavailable as error:
-                self._complain(error)
+        if shot.state == "asked":
+            shot.state = "changed"
+        shot.put_back = put_back
+        await self._write(shot)
 
-    async def released(self, settled_at: float, added: Sequence[tuple[str, str]]) -> None:
-        """Record that the shutter is being released.
+    async def released(self, shot: OpenShot) -> None:
+        """Record that the shutter is being released, so that the record survives a power failure."""
+        await self._write(shot, sync=True)
 
-        Args:
-            settled_at: the latest time at which the camera writes the files, in seconds since 1970.
-            added: folder and name of files that are new on the card since `begin`; they are not of this shot.
-        """
-        if self._shot is not None and self._camera is not None:
-            try:
-                await self._shots.released(self._shot, settled_at, self._camera, added)
-            except StoreUnavailable as error:
-                self._complain(error)
-
-    async def saved(self, files: Sequence[RecordedFile], sync: bool) -> None:
+    async def saved(self, shot: OpenShot, files: Sequence[RecordedFile], sync: bool) -> None:
         """Record the files of the shot that were saved until now. With `sync`, the record survives a power failure."""
-        if self._shot is not None:
-            try:
-                await self._shots.saved(self._shot, ShotResult(tuple(files)), sync)
-            except StoreUnavailable as error:
-                self._complain(error)
+        shot.result = ShotResult(tuple(files))
+        await self._write(shot, sync=sync)
 
-    async def finish(
-        self, shot: int | None, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]
-    ) -> None:
+    async def finish(self, shot: OpenShot, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]) -> None:
         """Record the outcome of a shot, and the settings that could not be restored yet."""
-        if shot is not None:
-            self._unwritten[shot] = (outcome, result, put_back)
-            await self.write_outcomes()
+        shot.outcome, shot.result, shot.put_back = outcome, result, put_back
+        shot.state = "told" if put_back else "closed"
+        await self._write(shot, sync=True)
+
+    async def put_back(self, shot: OpenShot, left: Mapping[str, Value]) -> None:
+        """Record the settings that still have to be restored after a shot."""
+        shot.put_back = left
+        if shot.outcome is not None and not left:
+            shot.state = "closed"
+        await self._write(shot)
+
+    def open_shots(self) -> list[OpenShot]:
+        """The shots without a known outcome, or with settings to restore, oldest first."""
+        return [shot for shot in self._open if self._is_here(shot) and not shot.settled]
 
     async def write_outcomes(self) -> None:
-        """Record the outcomes that could not be recorded yet, for example because the disk was full."""
+        """Write the records that could not be written yet, for example because the disk was full."""
+        if self._body is None:
+            return
         async with self._writing:
-            try:
-                while self._unwritten:
-                    shot, outcome = next(iter(self._unwritten.items()))
-                    await self._shots.finish(shot, *outcome)
-                    self._unwritten.pop(shot, None)
-            except StoreUnavailable as error:
-                self._complain(error)
-
-    async def put_back(self, record: ShotRecord, left: Mapping[str, Value]) -> None:
-        """Record the settings that still have to be restored after a shot."""
-        try:
-            await self._shots.change(record.shot, "closed" if record.outcome and not left else record.state, left)
-        except StoreUnavailable as error:
-            self._complain(error)
-
-    async def open_shots(self) -> list[ShotRecord]:
-        """The shots without a known outcome, or with settings to restore, oldest first. Empty if the store fails."""
-        if self._camera is None:
-            return []
-        try:
-            await self.write_outcomes()
-            found = await self._shots.open_shots(self._camera)
-            return [record for record in found if record.shot not in self._unwritten]
-        except StoreUnavailable as error:
-            self._complain(error)
-            return []
+            await self.identify(self._body)
+            for shot in [shot for shot in self._open if shot.unwritten]:
+                if self._is_here(shot) and not await self._write(shot, sync=True):
+                    return
 
     async def note_card(self, files: Iterable[tuple[str, str]]) -> None:
-        """Record the content of a card that was just read: folder and name of each file."""
-        if self._camera is not None:
-            try:
-                await self._shots.replace_card(self._camera, files)
-            except StoreUnavailable as error:
-                self._complain(error)
+        """Record the content of a card that was just read: folder and name of each file.
+
+        Not before the shots of earlier servers were read, because their files are found by a comparison with the
+        recorded content.
+        """
+        if self._camera is None or not self.complete:
+            return
+        try:
+            await self._shots.replace_card(self._camera, files)
+            self._added = []
+        except StoreUnavailable as error:
+            self._complain(error)
 
     async def card(self) -> dict[str, frozenset[str]] | None:
         """The recorded content of the card: names by folder. None if the content cannot be read."""
@@ -225,6 +261,72 @@ class Journal:
         except StoreUnavailable as error:
             self._complain(error)
             return None
+
+    # -- the store
+
+    def _is_here(self, shot: OpenShot) -> bool:
+        return self._body is not None and shot.body.same_camera(self._body)
+
+    async def _read(self) -> None:
+        """Read the shots of earlier servers, once."""
+        if self.complete or self._camera is None or self._body is None:
+            return
+        try:
+            records = await self._shots.open_shots(self._camera)
+        except StoreUnavailable as error:
+            self._complain(error)
+            return
+        known = {shot.number for shot in self._open}
+        self._open[:0] = [OpenShot.of(record, self._body) for record in records if record.shot not in known]
+        self.complete = True
+
+    async def _insert(self, shot: OpenShot) -> bool:
+        """Add the record of a shot; returns whether it was possible."""
+        shot.unwritten = True
+        async with self._inserting:
+            if shot.number is None:
+                if self._camera is None or not self._is_here(shot):
+                    return False
+                order = shot.order
+                new = NewShot(self._camera, shot.body.port, order.key, order.request, shot.asked_at, shot.card_known)
+                added = self._take_added()
+                try:
+                    shot.number = await self._shots.begin(new, added)
+                except StoreUnavailable as error:
+                    self._added[:0] = added
+                    self._complain(error)
+                    return False
+                shot.unwritten = False
+        return True
+
+    async def _write(self, shot: OpenShot, sync: bool = False) -> bool:
+        """Write the record of a shot; returns whether it was possible. A shot that is completed is then forgotten."""
+        shot.changes += 1
+        shot.unwritten = True
+        if shot.number is None and not await self._insert(shot):
+            return False
+        assert shot.number is not None, "it was inserted"
+        shot.unwritten = True
+        changes, camera, added = shot.changes, self._camera, self._take_added()
+        change = ShotChange(shot.state, shot.settled_at, shot.put_back, shot.outcome, shot.result)
+        try:
+            rows = [(camera, *pair) for pair in added if camera is not None]
+            await self._shots.update(shot.number, change, sync, rows)
+        except StoreUnavailable as error:
+            self._added[:0] = added
+            self._complain(error)
+            return False
+        if shot.changes == changes:
+            shot.unwritten = False
+            if shot.settled and shot in self._open:
+                self._open.remove(shot)
+        return True
+
+    def _take_added(self) -> list[tuple[str, str]]:
+        if not self.complete or self._camera is None:  # see note_card
+            return []
+        added, self._added = self._added, []
+        return added
 
     def _complain(self, error: StoreUnavailable) -> None:
         port = self._body.port if self._body is not None else "?"

@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from camera.errors import (
-    CameraDisconnected,
     CameraError,
-    CameraIO,
-    CameraTimeout,
-    CaptureAbandoned,
     CaptureUnknown,
     NoImage,
 )
@@ -27,8 +23,9 @@ from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destina
 from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
+from camera.photos.interrupted import InterruptedShots, list_names, settled_at
 from camera.photos.iso import OperatorsIso
-from camera.photos.journal import Body, Journals, now
+from camera.photos.journal import Body, Journals, OpenShot
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.values import WantedValue
@@ -38,12 +35,6 @@ from store.schema import MIGRATIONS
 from store.shots import Outcome, ShotStore
 
 _log = logging.getLogger("camera.photos.shots")
-
-# The longest time from the end of the exposure until the files are on the card, in seconds: a slow card and a full buffer.
-_WRITING_S = 10.0
-_LOOK_AGAIN_S = 1.0
-# If the camera is lost this many times while the settings of a shot are restored, they are not restored any more.
-_RESTORE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +101,11 @@ class Photos:
         self._downloads = Downloads(options.orientation)
         self._journal = options.journals.journal()
         self._card = Card(self._journal)
-        self._driver_cache_stale = False  # after a shot with an unknown outcome
-        self._lost_restoring: dict[int, int] = {}
+        self._interrupted = InterruptedShots(
+            self._card, self._journal, exclusive, lambda: owner().body, self._outcome_found
+        )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._completing: asyncio.Task[None] | None = None
 
     @property
     def file_count(self) -> int | None:
@@ -136,55 +129,61 @@ class Photos:
             CameraError: the shutter did not fire.
         """
         started = time.monotonic()
-        async with self._exclusive() as camera:
-            if not request.wanted():
-                raise CaptureAbandoned("Nothing was done: the client disconnected before the capture started.")
-            await self._check_unknown_shot(camera)
-            if "iso" not in request.settings and (iso := await self._iso.for_still(camera)) is not None:
-                request = replace(request, preferred={"iso": iso})
-            shot = await self._take(camera, request, on_picture, started)
+        while True:
+            async with self._exclusive() as camera:
+                request.check_wanted()
+                if await self._interrupted.completed(camera):
+                    if "iso" not in request.settings and (iso := await self._iso.for_still(camera)) is not None:
+                        request = replace(request, preferred={"iso": iso})
+                    shot = await self._take(camera, request, on_picture, started)
+                    break
+            await self._interrupted.next_search()
         self._report(shot, started)
         return shot
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
         destination = Destination(self._options.saver, owner.title, owner.body.serial)
-        number = await self._card.begin_shot(owner.body, request.order)
-        hooks = CaptureHooks(on_picture, self._journal.changing, self._released, self._journal.saved)
+        record = await self._card.begin_shot(owner.body, request.order)
+        hooks = CaptureHooks(
+            on_picture,
+            lambda put_back: self._journal.changing(record, put_back),
+            lambda exposure_s: self._released(record, exposure_s),
+            lambda files, sync: self._journal.saved(record, files, sync),
+        )
         capture = Capture(camera, self._downloads, request, destination, hooks, started)
         self.capturing = True
         self._emit(StateMayDiffer())
         try:
             shot = await capture.take()
         except CaptureUnknown:
-            await self._journal.changing(capture.to_put_back)
-            self._card.needs_check = self._driver_cache_stale = True
-            self._start(self._check_in_background(), "look for shot")
+            self._interrupted.interrupted()
+            await self._journal.changing(record, capture.to_put_back)
+            self.complete_soon()
             raise
         except CameraError as error:
-            await self._finish(number, "failed", _failure(error), capture.to_put_back)
+            await self._finish(record, "failed", _failure(error), capture.to_put_back)
             raise
         except BaseException:  # shutdown or an internal error: whether the shutter fired is unknown
-            self._card.needs_check = self._driver_cache_stale = True
+            self._interrupted.interrupted()
             raise
         finally:
             self.capturing = False
             self._emit(StateMayDiffer())
-        await self._finish(number, "done", _result(shot), capture.to_put_back)
-        return replace(shot, number=number)
+        await self._finish(record, "done", _result(shot), capture.to_put_back)
+        return replace(shot, number=record.number)
 
-    def _released(self, exposure_s: float) -> None:
-        # The exposure counts twice, because noise reduction in the camera takes as long as the exposure.
-        settled_at = now() + 2 * exposure_s + _WRITING_S
-        self._start(self._journal.released(settled_at, self._card.begin_release(settled_at)), "record release")
+    def _released(self, record: OpenShot, exposure_s: float) -> None:
+        record.state, record.settled_at = "released", settled_at(exposure_s)
+        self._card.begin_release()
+        self._start(self._journal.released(record), "record release")
 
     async def _finish(
-        self, number: int | None, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]
+        self, record: OpenShot, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]
     ) -> None:
-        self._card.end_shot()
-        await self._journal.finish(number, outcome, result, put_back)
         if put_back:
             self._card.needs_check = True  # the settings are restored before the next shot
+        await self._journal.finish(record, outcome, result, put_back)
 
     async def fetch(self, path: str | None, digest: bool = False) -> FetchedFile:
         """A complete file; without a path, the last picture. Raises FileNotFound, InvalidPath.
@@ -221,11 +220,12 @@ class Photos:
             return
         self._downloads.added(path)
         self._card.add(path)
+        self._interrupted.file_added()
         self._emit(FileAdded(path))
 
     def opened(self) -> None:
-        """Called when a new process has opened the camera. It may be another camera, with its own shot to check."""
-        self._card.needs_check, self._driver_cache_stale = True, False
+        """Called when a new process has opened the camera. It may be another camera."""
+        self._interrupted.opened()
 
     def lost(self) -> None:
         """Called when the camera is no longer open."""
@@ -236,24 +236,39 @@ class Photos:
         self._downloads.forget_old()
 
     async def write_outcomes(self) -> None:
-        """Record the outcomes of shots that could not be recorded yet, for example because the disk was full."""
+        """Write the records that could not be written yet, for example because the disk was full."""
         await self._journal.write_outcomes()
 
     async def settle(self) -> None:
-        """Determine the outcome of a shot with an unknown outcome now. Raises CameraError if the camera is not open."""
-        async with self._exclusive() as camera:
-            await self._check_unknown_shot(camera)
+        """Determine the outcomes of shots with an unknown outcome. Waits until the camera has written their files.
+
+        Raises:
+            CameraError: the camera is not open.
+        """
+        await self._interrupted.complete_all()
+
+    def complete_soon(self) -> None:
+        """Complete interrupted shots in the background, if there may be any."""
+        if self._card.needs_check and (self._completing is None or self._completing.done()):
+            self._completing = self._start(self._complete(), "complete shots")
+
+    async def restore_settings(self) -> None:
+        """Restore the settings of interrupted shots. If the camera is lost, this is repeated after the next opening."""
+        await self._interrupted.restore_settings()
+
+    async def setting_chosen(self, name: str) -> None:
+        """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
+        await self._interrupted.setting_chosen(name)
 
     async def read_card(self) -> None:
-        """Check a shot with an unknown outcome, and read the card of a newly opened camera."""
+        """Complete interrupted shots, and read the card of a newly opened camera."""
 
         async def list_folder(folder: str) -> tuple[list[str], list[str]]:
             async with self._exclusive() as camera:  # released between folders, so that others can use the camera
-                return await _names(camera, folder)
+                return await list_names(camera, folder)
 
         with suppress(CameraError):  # if the camera is lost, this is called again after the next opening
-            async with self._exclusive() as camera:
-                await self._check_unknown_shot(camera)
+            await self._interrupted.complete_all()
             await self._card.read(self._owner().body, list_folder)
 
     async def stop(self) -> None:
@@ -262,10 +277,11 @@ class Photos:
             task.cancel()
             await asyncio.wait((task,))
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _fetch_from_ram(self, path: str) -> None:
         """Fetch a picture, taken with the camera's own button, from the camera's RAM. Then emit FileAdded."""
@@ -290,82 +306,17 @@ class Photos:
             if one.saved_path is not None:
                 self._emit(CaptureSaved(one.file.path, one.saved_path))
 
-    # -- shots with an unknown outcome
+    # -- interrupted shots
 
-    async def _check_in_background(self) -> None:
-        """Check the card after a shot with an unknown outcome.
-
-        If the camera is lost, the check is repeated after the next opening.
-        """
+    async def _complete(self) -> None:
+        """Complete interrupted shots. If the camera is lost, this is repeated after the next opening."""
         with suppress(CameraError):
-            await self.settle()
+            await self._interrupted.complete_all()
 
-    async def _check_unknown_shot(self, camera: RemoteCamera) -> None:
-        """Check the outcome of an earlier shot before the next capture."""
-        if self._driver_cache_stale:
-            await camera.renew()
-            self._driver_cache_stale = False
-        if not self._card.needs_check:
-            return
-        await self._journal.identify(self._owner().body)
-        await self._restore_settings(camera)
-        finding = await self._look(camera)
-        # If there is no new file, the camera may still be writing it, so wait before the shot counts as failed. The
-        # wait uses the monotonic clock and has a limit, because the system clock may have been set since the release.
-        longest = self._card.settled_at - (finding.asked_at if finding is not None else 0.0)
-        wait_until = time.monotonic() + min(self._card.settled_at - now(), longest)
-        while finding is not None and finding.files == () and time.monotonic() < wait_until:
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            await camera.renew()  # the driver has cached the content of the card
-            finding = await self._look(camera)
-        if finding is not None:
-            _log.warning("%s: %s", self._owner().port, finding.message)
-            if finding.on_camera:
-                self._downloads.last_image = finding.on_camera[-1]
-            # First emit, then record: if the server ends in between, the finding is emitted again after the next start.
-            self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot))
-            await self._card.reported(finding)
-
-    async def restore_settings(self) -> None:
-        """Restore the settings of interrupted shots. If the camera is lost, this is repeated after the next opening."""
-        with suppress(CameraError):
-            async with self._exclusive() as camera:
-                await self._journal.identify(self._owner().body)
-                await self._restore_settings(camera)
-
-    async def setting_chosen(self, name: str) -> None:
-        """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
-        await self._journal.identify(self._owner().body)
-        for record in await self._journal.open_shots():
-            if name in record.put_back:
-                left = {other: value for other, value in record.put_back.items() if other != name}
-                await self._journal.put_back(record, left)
-
-    async def _look(self, camera: RemoteCamera) -> Finding | None:
-        return await self._card.check(self._owner().body, lambda folder: _names(camera, folder))
-
-    async def _restore_settings(self, camera: RemoteCamera) -> None:
-        """Restore the settings that earlier shots did not restore, because the camera was lost or the server ended.
-
-        Raises:
-            CameraError: the camera was lost; try again later.
-        """
-        for record in await self._journal.open_shots():
-            for name, value in reversed(list(record.put_back.items())):
-                try:
-                    await camera.set_config(name, value)
-                    _log.info("%s: %s restored to %s after an interrupted shot", self._owner().port, name, value)
-                except (CameraDisconnected, CameraIO, CameraTimeout) as error:
-                    self._lost_restoring[record.shot] = lost = self._lost_restoring.get(record.shot, 0) + 1
-                    if lost < _RESTORE_TRIES:
-                        raise
-                    _log.warning("%s: %s was not restored to %s: %s", self._owner().port, name, value, error)
-                    break
-                except CameraError as error:
-                    _log.warning("%s: %s was not restored to %s: %s", self._owner().port, name, value, error)
-            if record.put_back:
-                self._lost_restoring.pop(record.shot, None)
-                await self._journal.put_back(record, {})
+    def _outcome_found(self, finding: Finding) -> None:
+        if finding.on_camera:
+            self._downloads.last_image = finding.on_camera[-1]
+        self._emit(CaptureChecked(finding.at, finding.files, finding.message, finding.shot.number))
 
 
 def _result(shot: Shot) -> ShotResult:
@@ -376,8 +327,3 @@ def _result(shot: Shot) -> ShotResult:
 def _failure(error: CameraError) -> ShotResult:
     """The result of a failed shot, as it is recorded."""
     return ShotResult(error=RecordedError(error.message, encode_error(error)))
-
-
-async def _names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:
-    names = await camera.list_names(folder)
-    return names.folders, names.files

@@ -67,15 +67,27 @@ class Run:
 _RUN: ContextVar[Run | None] = ContextVar("run", default=None)
 
 
+class Spin(Exception):
+    """A task runs again and again, and no time passes."""
+
+
+# The most rounds of the event loop at one moment. Usual are some hundred.
+_MOST_ROUNDS = 50_000
+
+
 class _Selector(selectors.BaseSelector):
     """Has no files. Waiting advances the clock."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise Deadlock
+        self._rounds = 0 if timeout > 0 else self._rounds + 1
+        if self._rounds > _MOST_ROUNDS:
+            raise Spin
         self.now += max(0.0, timeout)
         return []
 
