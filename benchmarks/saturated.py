@@ -44,13 +44,16 @@ class _Camera:
         camera = DetectedCamera("Feeder", "feeder", Capabilities(live_view=True))
         self.session = Session(camera, SessionOptions(), lambda port, serial: True, lambda event: None)
         self.session.live = LiveView(self._switch)
-        self.streams: list[Stream] = []
+        self.callers: set[Caller] = set()
         self._channel: AsyncChannel | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._pacing: asyncio.Task[None] | None = None
 
     def _sent(self) -> int:
-        return sum(stream.viewer.sent for stream in self.streams if stream.viewer is not None)
+        return sum(stream.viewer.sent for stream in self._streams() if stream.viewer is not None)
+
+    def _streams(self) -> list[Stream]:
+        return [stream for caller in self.callers for stream in caller.streams.values()]
 
     async def _pace(self, channel: AsyncChannel) -> None:
         """Keep the feeder faster than the viewers.
@@ -61,7 +64,7 @@ class _Camera:
         while True:
             sent, at = self._sent(), time.process_time()
             await asyncio.sleep(_LOOK_EVERY_S)
-            taken = (self._sent() - sent) / max(len(self.streams), 1)
+            taken = (self._sent() - sent) / max(len(self._streams()), 1)
             busy = time.process_time() - at
             if taken and busy > _LOOK_EVERY_S / 40:
                 await channel.send({"rate": _FACTOR * taken / busy})
@@ -98,11 +101,7 @@ class _OneCamera(Service):
         answer = await super().start_live_view(caller, payload)
         if isinstance(answer, FrameStream):
             answer.stream.fps = _WITHOUT_LIMIT
-            # Remove the streams of disconnected viewers.
-            remaining = [
-                stream for stream in self._only.streams if stream.viewer is None or stream.number in caller.streams
-            ]
-            self._only.streams = [*remaining, answer.stream]
+            self._only.callers = {one for one in self._only.callers if not one.left} | {caller}
         return answer
 
 
