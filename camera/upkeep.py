@@ -49,6 +49,8 @@ class Upkeep:
         emit: Callable[[Warned], None],
     ) -> None:
         self.warnings: tuple[str, ...] = ()
+        self._battery: list[str] = []
+        self._card: list[str] = []
         self._exclusive = exclusive
         self._idle = idle
         self._emit = emit
@@ -72,14 +74,15 @@ class Upkeep:
         """Check battery and card of an idle camera, and emit the warnings if they have changed."""
         if self._idle() is None:
             return
-        warnings = []
         async with self._exclusive() as camera:
+            # Without an answer, the last warning stays: nothing shows that the problem is solved.
             with suppress(CameraError):
-                warnings += battery_warnings(str((await camera.get_config("batterylevel")).value))
+                self._battery = battery_warnings(str((await camera.get_config("batterylevel")).value))
             with suppress(CameraError):
-                warnings += card_warnings(await camera.storage())
-        if tuple(warnings) != self.warnings:
-            self.warnings = tuple(warnings)
+                self._card = card_warnings(await camera.storage())
+        warnings = (*self._battery, *self._card)
+        if warnings != self.warnings:
+            self.warnings = warnings
             self._emit(Warned(self.warnings))
 
     async def _keep_alive(self) -> None:
