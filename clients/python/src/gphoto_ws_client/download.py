@@ -86,4 +86,10 @@ def _put(part: Path, target: Path, overwrite: bool) -> None:
         except OSError:
             # The file system (for example FAT) has no hard links. Creating an empty file fails if the target exists.
             target.open("xb").close()
+            try:
+                os.replace(part, target)
+            except OSError:
+                target.unlink()
+                raise
+            return
     os.replace(part, target)
