@@ -63,7 +63,11 @@ async def _first_message(client: Client) -> Login:
         async with asyncio.timeout(limits.LOGIN_SECONDS):
             text = await client.socket.recv()
     except TimeoutError:
-        raise Closing(closing.LOGIN_TIMEOUT, "no login in time", _unauthorized("Send the token within 30 s.")) from None
+        raise Closing(
+            closing.LOGIN_TIMEOUT,
+            "no login in time",
+            _unauthorized(f"Send the token within {limits.LOGIN_SECONDS:g} s."),
+        ) from None
     try:
         message = parse(text)
     except BadRequest as error:

@@ -21,7 +21,7 @@ def test_only_channel_and_remote_read_the_headers_of_messages() -> None:
 @pytest.mark.parametrize("verb", ["get_config", "live_view", "list_names", "storage"])
 def test_no_verb_is_called_by_a_string(verb: str) -> None:
     """The test searches camera/ and the folders that use camera/."""
-    folders = ("camera", "server", "doctor")
+    folders = ("camera", "service", "server", "doctor")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     callers = [file.name for file in files if re.search(rf'\.(call|_ask)\(\s*"{verb}"', file.read_text())]
     assert callers == []
