@@ -58,7 +58,7 @@ KINDS: dict[ErrorCode, Kind] = {
     "cancelled": Kind("The operation was cancelled on the camera.", camera=camera.Cancelled),
     "capture_unknown": Kind("The shutter may have fired, but no file was found. Look at the card before the next capture.", camera=camera.CaptureUnknown),
     "key_reused": Kind("Another request had the same key. Use a new key for each shot.", 409),
-    "not_recorded": Kind("The server cannot record the shot, which its key needs, and nothing was done. See the server's log, or send no key.", 503, camera=camera.NotRecorded),
+    "not_recorded": Kind("The records of the shots cannot be read or written now, and nothing was done. See the server's log.", 503, camera=camera.NotRecorded),
     "shot_not_found": Kind("There is no record of this shot. list_shots has the last ones.", 404),
     "config_not_found": Kind("The camera has no setting with that name. get_config without a name lists all settings.", camera=camera.ConfigNotFound),
     "config_readonly": Kind("The camera does not allow a change of this setting now. Change its mode first.", camera=camera.ConfigReadonly),

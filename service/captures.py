@@ -22,7 +22,7 @@ from protocol.errors import RequestError
 from service.answers import PictureReply, new_mark
 from service.caller import Caller
 from service.cameras import Cameras
-from service.orders import Orders, Taken, text_of
+from service.orders import Orders, Taken, readable, text_of
 from service.tasks import Tasks
 from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
@@ -144,10 +144,12 @@ class Captures:
 
     async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
         since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()
-        return c.ShotList(shots=[_shot_info(record) for record in await self._shots.last(payload.limit, since)])
+        with readable():
+            return c.ShotList(shots=[_shot_info(record) for record in await self._shots.last(payload.limit, since)])
 
     async def get_shot(self, caller: Caller, payload: c.GetShot) -> c.ShotReply:
-        record = await self._shots.get(payload.shot)
+        with readable():
+            record = await self._shots.get(payload.shot)
         if record is None:
             raise RequestError("shot_not_found", f"There is no record of shot {payload.shot}.", shot=payload.shot)
         return c.ShotReply(**_shot_info(record).model_dump())

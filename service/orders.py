@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from camera.photos.capture import Shot
@@ -21,7 +20,6 @@ from store.shots import ShotRecord, ShotStore
 _LONGEST_TEXT = 2000
 # A capture with a key stays in the queue after its client has disconnected, so the number of such captures is limited.
 _MOST_RUNNING = 64
-_MOST_REMEMBERED = 10_000
 # How long a repeated request gets the outcome of the first.
 _KEPT_S = 24 * 3600.0
 
@@ -54,7 +52,6 @@ class Orders:
         self._shots = shots
         self._tasks = tasks
         self._running: dict[str, _Running] = {}
-        self._used: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> tuple[asyncio.Task[Taken], bool]:
         """The task of the capture with this key, and whether the capture was already in progress.
@@ -87,26 +84,29 @@ class Orders:
         Raises:
             RequestError: key_reused, or the records cannot be read.
         """
-        # The system clock may be set at any time. For keys that were used since the start, the monotonic clock counts.
-        used_at = self._used.get(key)
-        recent = used_at is not None and time.monotonic() - used_at < _KEPT_S
-        try:
-            earlier = await self._shots.with_key(key, 0.0 if recent else time.time() - _KEPT_S)
-        except StoreUnavailable as error:
-            raise RequestError(
-                "not_recorded", f"Nothing was done, because it cannot be checked whether the key is new. {error}"
-            ) from None
-        if earlier is not None and earlier.request != request:
+        with readable():
+            earlier = await self._shots.with_key(key)
+        if earlier is None or earlier.age_s(self._shots.boot) > _KEPT_S:
+            return None
+        if earlier.request != request:
             raise _reused(key)
         return earlier
 
     async def _once(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> Taken:
         if (record := await self.earlier(key, request)) is not None:
             return record
-        self._used[key] = time.monotonic()
-        while len(self._used) > _MOST_REMEMBERED:
-            self._used.popitem(last=False)
         return await capture()
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn StoreUnavailable into the error for clients."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise RequestError(
+            "not_recorded", f"Nothing was done, because the records cannot be read now. {error}"
+        ) from None
 
 
 def _reused(key: str) -> RequestError:
