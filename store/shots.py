@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
+from store.boot import this_boot, uptime_s
 from store.database import Store
 from store.result import ShotResult
 
@@ -20,7 +22,7 @@ Outcome = Literal["done", "failed", "unknown"]
 # Older shots are deleted. 100,000 shots need less than 50 MB.
 _MOST_SHOTS = 100_000
 _PRUNE_EVERY = 1000
-_COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result"
+_COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, settles_s, put_back, outcome, result, boot, asked_uptime_s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,14 @@ class ShotRecord:
         asked_at: the time of the request, in seconds since 1970.
         state: the last step that was recorded.
         card_known: whether the content of the card was known before the shot.
-        settled_at: the latest time at which the camera writes the files, in seconds since 1970; None if the shutter was
-            not released.
+        settles_s: seconds after the release until the camera has certainly written the files; before the release, an
+            estimate. None in records of older versions.
         put_back: settings that have to be restored, with their values before the shot.
         outcome: the outcome; None until it is known.
         result: the result of the shot.
+        boot: the boot of the operating system during the shot. After another boot, the last changes of the record may
+            be lost. None in records of older versions.
+        asked_uptime_s: the time of the request, in seconds since that boot.
     """
 
     shot: int
@@ -51,22 +56,32 @@ class ShotRecord:
     asked_at: float
     state: State
     card_known: bool
-    settled_at: float | None
+    settles_s: float | None
     put_back: Mapping[str, Value]
     outcome: Outcome | None
     result: ShotResult
+    boot: str | None
+    asked_uptime_s: float | None
+
+    def age_s(self, boot: str) -> float:
+        """Seconds since the request. Exact during the same boot, even if the system clock was set."""
+        if self.boot == boot and self.asked_uptime_s is not None:
+            return uptime_s() - self.asked_uptime_s
+        return time.time() - self.asked_at
 
 
 @dataclass(frozen=True, slots=True)
 class NewShot:
-    """A shot that starts; see `ShotRecord`."""
+    """A shot that starts; see `ShotRecord`. The fields have the order of the columns in `begin`."""
 
     camera: int
     port: str
     key: str | None
     request: str
     asked_at: float
+    state: State
     card_known: bool
+    settles_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +89,22 @@ class ShotChange:
     """The values of a shot that change; see `ShotRecord`."""
 
     state: State
-    settled_at: float | None
+    settles_s: float | None
     put_back: Mapping[str, Value]
     outcome: Outcome | None
     result: ShotResult
 
 
 class ShotStore:
-    """Reads and writes the records. All methods raise StoreUnavailable."""
+    """Reads and writes the records. All methods raise StoreUnavailable.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: the database.
+        boot: identifies this boot of the operating system; by default as the system reports it.
+    """
+
+    def __init__(self, store: Store, boot: str | None = None) -> None:
+        self.boot = boot if boot is not None else this_boot()
         self._store = store
 
     async def cameras(self, model: str, serial: str) -> dict[int, str]:
@@ -108,15 +129,17 @@ class ShotStore:
         await self._store.write(lambda db: db.execute("UPDATE cameras SET port = ? WHERE camera = ?", (port, camera)))
 
     async def begin(self, new: NewShot, added: Sequence[tuple[str, str]]) -> int:
-        """Add a shot, and the files (folder, name) that are new on the card; returns the number of the shot."""
+        """Add a shot that starts now, and the files (folder, name) that are new on the card; returns its number."""
+        asked_uptime_s = uptime_s()
 
         def begin(db: sqlite3.Connection) -> int:
             db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((new.camera, *pair) for pair in added))
             shot = _number(
                 db.execute(
-                    "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known)"
-                    " VALUES (?, ?, ?, ?, ?, 'asked', ?)",
-                    (new.camera, new.port, new.key, new.request, new.asked_at, new.card_known),
+                    "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known, settles_s, boot,"
+                    " asked_uptime_s)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*astuple(new), self.boot, asked_uptime_s),
                 )
             )
             if shot % _PRUNE_EVERY == 0:
@@ -135,13 +158,13 @@ class ShotStore:
             added: files that are new on a card and not of this shot: the number of the camera, folder and name.
         """
         values = (
-            change.state, change.settled_at, json.dumps(dict(change.put_back)), change.outcome, change.result.to_json(), shot,
+            change.state, change.settles_s, json.dumps(dict(change.put_back)), change.outcome, change.result.to_json(), shot,
         )  # fmt: skip
 
         def update(db: sqlite3.Connection) -> None:
             db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", added)
             db.execute(
-                "UPDATE shots SET state = ?, settled_at = ?, put_back = ?, outcome = ?, result = ? WHERE shot = ?",
+                "UPDATE shots SET state = ?, settles_s = ?, put_back = ?, outcome = ?, result = ? WHERE shot = ?",
                 values,
             )
 
@@ -159,9 +182,9 @@ class ShotStore:
             )
         )
 
-    async def with_key(self, key: str, since: float) -> ShotRecord | None:
-        """The newest shot with this key that was requested at `since` (seconds since 1970) or later."""
-        return await self._one("key = ? AND asked_at >= ? ORDER BY shot DESC LIMIT 1", (key, since))
+    async def with_key(self, key: str) -> ShotRecord | None:
+        """The newest shot with this key."""
+        return await self._one("key = ? ORDER BY shot DESC LIMIT 1", (key,))
 
     async def get(self, shot: int) -> ShotRecord | None:
         """The shot with this number."""
@@ -180,13 +203,13 @@ class ShotStore:
         )
 
     async def replace_card(self, camera: int, files: Iterable[tuple[str, str]]) -> None:
-        """Record the content of a card that was just read: folder and name of each file."""
+        """Record the content of a card that was just read: folder and name of each file. Survives a power failure."""
 
         def replace(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM card_files WHERE camera = ?", (camera,))
             db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((camera, *pair) for pair in files))
 
-        await self._store.write(replace)
+        await self._store.write(replace, sync=True)
 
     async def card(self, camera: int) -> dict[str, frozenset[str]]:
         """The recorded files of a card: names by folder."""
@@ -207,10 +230,10 @@ class ShotStore:
 
 def _records(cursor: sqlite3.Cursor) -> Iterator[ShotRecord]:
     for row in cursor:
-        shot, camera, port, key, request, asked_at, state, card_known, settled_at, put_back, outcome, result = row
+        shot, camera, port, key, request, asked_at, state, known, settles_s, put_back, outcome, result, *asked = row
         yield ShotRecord(
-            shot, camera, port, key, request, asked_at, state, bool(card_known), settled_at, _object(put_back), outcome,
-            ShotResult.from_json(result),
+            shot, camera, port, key, request, asked_at, state, bool(known), settles_s, _object(put_back), outcome,
+            ShotResult.from_json(result), *asked,
         )  # fmt: skip
 
 

@@ -61,6 +61,16 @@ class CaptureRequest:
     order: Order = field(default_factory=Order)
     wanted: Callable[[], bool] = lambda: True
 
+    @property
+    def changes_settings(self) -> bool:
+        """Whether a setting is changed before the release."""
+        return bool(self.settings or self.preferred)
+
+    @property
+    def changes_exposure(self) -> bool:
+        """Whether the exposure time may be changed before the release."""
+        return any("shutter" in name.lower() or "expos" in name.lower() for name in self.settings)
+
     def check_wanted(self) -> None:
         """Raises CaptureAbandoned if nobody waits for the capture any more."""
         if not self.wanted():
@@ -122,15 +132,18 @@ class CaptureHooks:
     Attributes:
         on_picture: receives the picture, if it was requested, before it is saved.
         changing: called before each change of a setting, with the settings that have to be restored and their values.
+        releasing: called before the release is requested, after the settings were changed. If it raises, the shutter is
+            not released.
         on_release: called with the exposure in seconds, just before the shutter may be released.
         saved: called after each saved file, with all files that were saved until now, and whether the file is then
-            deleted from the camera.
+            deleted from the camera. Returns whether it may be deleted.
     """
 
     on_picture: OnPicture
     changing: Callable[[Mapping[str, WantedValue]], Awaitable[None]]
+    releasing: Callable[[], Awaitable[None]]
     on_release: Callable[[float], None]
-    saved: Callable[[Sequence[RecordedFile], bool], Awaitable[None]]
+    saved: Callable[[Sequence[RecordedFile], bool], Awaitable[bool]]
 
 
 class Capture:
@@ -247,6 +260,7 @@ class Capture:
             self._record_time("shutter_ms")
             self._hooks.on_release(exposure_s)
 
+        await self._hooks.releasing()
         files = await self._camera.capture(on_release)
         try:
             files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
@@ -274,6 +288,7 @@ class Capture:
         for index, file in enumerate(captured):
             in_reply = index == 0 and request.download == "full"
             saved: str | None = None
+            recorded = False
             fetched = await self._fetch(file) if in_reply or name is not None else None
             if fetched is not None:
                 file = CapturedFile(file.path, fetched.size, file.mimetype)
@@ -288,11 +303,11 @@ class Capture:
                 if saved is not None:
                     # Before the deletion, because if the server is killed later, the card would show no picture.
                     so_far = [one.recorded for one in (*files, ShotFile(file, saved)) if one.saved_path is not None]
-                    await self._hooks.saved(so_far, not request.keep_on_camera)
+                    recorded = await self._hooks.saved(so_far, not request.keep_on_camera)
             # Before the deletion, because the camera makes the thumbnail from the file.
             if index == 0 and request.download == "thumbnail":
                 thumbnail = await self._thumbnail(file)
-            gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved)
+            gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved, recorded)
             files.append(ShotFile(file, saved, not gone))
         return Shot(tuple(files), picture, thumbnail, Timing(**self._timing), tuple(self._warnings))
 
@@ -329,8 +344,16 @@ class Capture:
             self._warnings.append(f"The thumbnail could not be read: {error}")
             return None
 
-    async def _delete(self, file: CapturedFile, saved: str) -> bool:
-        """Delete a saved file from the camera; returns whether that succeeded."""
+    async def _delete(self, file: CapturedFile, saved: str, recorded: bool) -> bool:
+        """Delete a saved file from the camera; returns whether that succeeded.
+
+        Without the record of the saved file, the next server would find no picture of this shot.
+        """
+        if not recorded:
+            self._warnings.append(
+                f"{file.filename} was saved as {saved}, but not deleted from the camera: the shot cannot be recorded."
+            )
+            return False
         try:
             await self._downloads.delete(self._camera, file.path)
         except CameraError as error:

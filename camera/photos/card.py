@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
 from camera.model import mimetype_of
-from camera.photos.journal import Body, Journal, OpenShot, Order, as_text, now
+from camera.photos.journal import Body, Journal, OpenShot, Order, as_text
 from store.result import RecordedFile, ShotResult
 from store.shots import Outcome
 
@@ -21,6 +22,9 @@ _DEEPEST, _MOST_FOLDERS, _MOST_FILES = 6, 2000, 100_000
 # After this many failed attempts in a row to read the card, it is not read for this many seconds, because reading may
 # be what makes the camera fail.
 _TRIES, _REST_S = 2, 60.0
+
+# The most changes that are remembered while the content of the card is unknown.
+_MOST_CHANGES = 1000
 
 # Returns the names of the folders and of the files in a folder of the camera.
 ListFolder = Callable[[str], Awaitable[tuple[list[str], list[str]]]]
@@ -68,6 +72,8 @@ class Finding:
     @property
     def message(self) -> str:
         """The result in words."""
+        if not self.shot.may_have_fired:
+            return f"The shot of {self.at} was interrupted before the shutter was released."
         shot = f"shot of {self.at} with an unknown outcome"
         if self.files is None:
             return (
@@ -100,9 +106,9 @@ class Card:
         self._journal = journal
         self._files: Files | None = None
         self._count = 0
-        self._reading = False
         self._checked: Files | None = None  # content of the card at the last check
-        self._changes: list[tuple[bool, str]] = []  # not yet in _files: whether added, path
+        # Not yet in _files, because the card was not read yet: whether added, path.
+        self._changes: deque[tuple[bool, str]] = deque(maxlen=_MOST_CHANGES)
         self._unwritten: list[tuple[str, str]] = []
         self._body: Body | None = None
         self._newest: OpenShot | None = None  # the newest shot since the camera was identified
@@ -115,16 +121,22 @@ class Card:
         """The number of files; None until the card was read."""
         return None if self._files is None else self._count
 
-    async def begin_shot(self, body: Body, order: Order) -> OpenShot:
-        """Record that a shot starts now. Raises NotRecorded."""
+    async def begin_shot(self, body: Body, order: Order, prepared: bool, settles_s: float) -> OpenShot:
+        """Record that a shot starts now; see `Journal.begin`. Raises NotRecorded."""
         await self._identify(body)
         self._hand_over()
-        shot = await self._journal.begin(order, now(), self._files is not None)
+        shot = await self._journal.begin(order, self._files is not None, prepared, settles_s)
         self._newest = shot
         return shot
 
     def begin_release(self) -> None:
         """Called when the shutter is being released. Files that were added before are not of this shot."""
+        self._hand_over()
+
+    def end_shot(self, files: Iterable[str]) -> None:
+        """Called with the paths of the shot's files on the card, before its outcome is recorded."""
+        for path in files:
+            self.add(path)
         self._hand_over()
 
     def add(self, path: str) -> None:
@@ -139,10 +151,8 @@ class Card:
         """Read the card of a newly opened camera. If that fails, its content stays unknown."""
         await self._identify(body)
         self._files = None
-        self._changes.clear()
         if not self._may_try():
             return
-        self._reading = True
         try:
             files = await _read_all(list_folder)
         except CameraError as error:
@@ -150,8 +160,6 @@ class Card:
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
             _log.info("Card was not read: %s: %s", body.port, error)
             return
-        finally:
-            self._reading = False
         self._tries = 0
         if files is not None:
             await self._remember(files)
@@ -171,7 +179,8 @@ class Card:
             self.needs_check = not self._journal.complete
             return []
         files: Files | None = None
-        if self._may_try():
+        fired = [shot for shot in unknown if shot.may_have_fired]
+        if fired and self._may_try():
             try:
                 files = await _read_all(list_folder)
                 self._tries = 0
@@ -181,15 +190,17 @@ class Card:
                 _log.warning("Card cannot be read: %s: %s", body.port, error)
         # A shot starts only after the earlier shots were checked. There are several only if the store could not be
         # used meanwhile, and then only the card before the last one is known.
-        findings = [_finding(shot, None, files) for shot in unknown[:-1]]
-        newest = unknown[-1]
-        known: Mapping[str, AbstractSet[str]] | None = None
-        if newest is self._newest:
-            known = self._files if newest.card_known else None
-        elif self._newest is None:
-            self._added_since = set()
-            known = await self._journal.card() if newest.card_known else None
-        findings.append(_finding(newest, await _new_files(known, files, self._added_since), files))
+        findings = [_finding(shot, None if shot.may_have_fired else (), files) for shot in unknown]
+        if fired:
+            newest = fired[-1]
+            known: Mapping[str, AbstractSet[str]] | None = None
+            if newest is self._newest:
+                known = self._files if newest.card_known else None
+            elif self._newest is None:
+                self._added_since = set()
+                known = await self._journal.card() if newest.card_known else None
+            new = await _new_files(known, files, self._added_since)
+            findings[unknown.index(newest)] = _finding(newest, new, files)
         self.finding = findings[-1]
         self._checked = files
         return findings
@@ -213,7 +224,8 @@ class Card:
         old, self._body = self._body, body
         if old is not None and not body.same_camera(old):
             self._files, self._newest, self.finding = None, None, None
-            self._changes, self._unwritten = [], []
+            self._changes.clear()
+            self._unwritten = []
         await self._journal.identify(body)
 
     def _hand_over(self) -> None:
@@ -243,15 +255,15 @@ class Card:
         await self._journal.note_card([(folder, name) for folder, names in files.items() for name in names])
 
     def _change(self, added: bool, path: str) -> None:
-        if self._files is not None or self._reading:
-            self._changes.append((added, path))
+        self._changes.append((added, path))
         if self._files is not None:
             self._apply()
 
     def _apply(self) -> None:
         files = self._files
         assert files is not None, "changes wait until the card was read"
-        changes, self._changes = self._changes, []
+        changes = list(self._changes)
+        self._changes.clear()
         for added, path in changes:
             folder, _, name = path.rpartition("/")
             names = files.setdefault(folder, set())

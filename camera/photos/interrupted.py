@@ -12,20 +12,24 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 
-from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
+from camera.errors import CameraBusy, CameraDisconnected, CameraError, CameraIO, CameraRefused, CameraTimeout
 from camera.photos.card import Card, Finding
-from camera.photos.journal import Body, Journal, OpenShot, now
+from camera.photos.journal import Body, Journal, OpenShot
 from camera.remote import RemoteCamera
+from camera.values import WantedValue
 
 _log = logging.getLogger("camera.photos.interrupted")
 
 # The longest time from the end of the exposure until the files are on the card, in seconds: a slow card and a full buffer.
 _WRITING_S = 10.0
+# The exposure that is assumed before the camera has reported it.
+LONGEST_EXPOSURE_S = 30.0
 # The pauses between two searches for a missing file, in seconds: the first and the longest; and the shortest wait for
 # the next search, because the end of a wait is not exact.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 1.0, 4.0, 0.02
-# If the camera is lost this many times while the settings of a shot are restored, they are not restored any more.
+# If the camera refuses a setting of an interrupted shot this many times, or is lost, the setting is not restored any more.
 _RESTORE_TRIES = 3
+_REFUSED_PAUSE_S = 0.5
 
 
 class InterruptedShots:
@@ -59,22 +63,27 @@ class InterruptedShots:
         self._lost_restoring: dict[OpenShot, int] = {}
         self._pause = _FIRST_PAUSE_S
         self._look_at = 0.0  # the time of the next search, in monotonic seconds
-        self._wait_until: float | None = None  # the end of the search for a missing file, in monotonic seconds
         self._file_added = asyncio.Event()
+        self._stopped = False
 
     def opened(self) -> None:
         """Called when a new process has opened the camera. It may be another camera, with its own interrupted shots."""
         self._card.needs_check, self.driver_cache_stale = True, False
-        self._pause, self._look_at, self._wait_until = _FIRST_PAUSE_S, 0.0, None
+        self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
 
     def interrupted(self) -> None:
         """Called when the outcome of a shot is unknown."""
         self._card.needs_check = self.driver_cache_stale = True
-        self._pause, self._look_at, self._wait_until = _FIRST_PAUSE_S, 0.0, None
+        self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
 
     def file_added(self) -> None:
         """Called when the camera has reported a new file, so that the search continues at once."""
         self._look_at = 0.0
+        self._file_added.set()
+
+    def stop(self) -> None:
+        """End all waits, because the server is shutting down."""
+        self._stopped = True
         self._file_added.set()
 
     async def complete_all(self) -> None:
@@ -90,11 +99,18 @@ class InterruptedShots:
             await self.next_search()
 
     async def next_search(self) -> None:
-        """Wait until the next search for a missing file is useful."""
+        """Wait until the next search for a missing file is useful.
+
+        Raises:
+            CameraDisconnected: the server is shutting down.
+        """
         self._file_added.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(_SHORTEST_PAUSE_S, self._look_at - time.monotonic())):
-                await self._file_added.wait()
+        if not self._stopped:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(_SHORTEST_PAUSE_S, self._look_at - time.monotonic())):
+                    await self._file_added.wait()
+        if self._stopped:
+            raise CameraDisconnected("The server is shutting down.")
 
     async def completed(self, camera: RemoteCamera) -> bool:
         """Complete the interrupted shots, as far as it is possible now.
@@ -115,7 +131,7 @@ class InterruptedShots:
         await self._journal.identify(self._body())
         await self._restore(camera)
         findings = await self._card.check(self._body(), lambda folder: list_names(camera, folder))
-        if findings and findings[-1].files == () and self._may_follow(findings[-1]):
+        if any(self._may_follow(finding) for finding in findings):
             self.driver_cache_stale = True  # the driver has cached the content of the card
             return False
         for finding in findings:
@@ -127,16 +143,15 @@ class InterruptedShots:
 
     def _may_follow(self, finding: Finding) -> bool:
         """Whether the camera may still write the file of a shot. If so, the time of the next search is set."""
-        if self._wait_until is None:
-            # The wait uses the monotonic clock and has a limit, because the system clock may have been set since the
-            # release.
-            settled_at = finding.shot.settled_at or 0.0
-            self._wait_until = time.monotonic() + min(settled_at - now(), settled_at - finding.shot.asked_at)
-        left = self._wait_until - time.monotonic()
-        if left <= 0:
-            self._pause, self._wait_until = _FIRST_PAUSE_S, None
+        if finding.outcome == "done" or not finding.shot.may_have_fired:
             return False
-        self._look_at = time.monotonic() + min(self._pause, left)
+        now = time.monotonic()
+        if finding.shot.deadline is None:  # of an earlier server; the system clock may have been set since
+            finding.shot.deadline = now + finding.shot.settles_s
+        left = finding.shot.deadline - now
+        if left <= 0:
+            return False
+        self._look_at = now + min(self._pause, left)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
         return True
 
@@ -166,27 +181,38 @@ class InterruptedShots:
         """
         port = self._body().port
         for shot in self._journal.open_shots():
+            left = dict(shot.put_back)
             for name, value in reversed(list(shot.put_back.items())):
                 try:
-                    await camera.set_config(name, value)
+                    await _set_patiently(camera, name, value)
                     _log.info("%s: %s restored to %s after an interrupted shot", port, name, value)
-                except (CameraDisconnected, CameraIO, CameraTimeout) as error:
-                    self._lost_restoring[shot] = lost = self._lost_restoring.get(shot, 0) + 1
-                    if lost < _RESTORE_TRIES:
-                        raise
-                    _log.warning("%s: %s was not restored to %s: %s", port, name, value, error)
-                    break
                 except CameraError as error:
+                    if isinstance(error, CameraDisconnected | CameraIO | CameraTimeout):
+                        self._lost_restoring[shot] = lost = self._lost_restoring.get(shot, 0) + 1
+                        if lost < _RESTORE_TRIES:
+                            raise
                     _log.warning("%s: %s was not restored to %s: %s", port, name, value, error)
-            if shot.put_back:
-                self._lost_restoring.pop(shot, None)
-                await self._journal.put_back(shot, {})
+                del left[name]
+            if left != shot.put_back:
+                await self._journal.put_back(shot, left)
 
 
-def settled_at(exposure_s: float) -> float:
-    """The latest time at which a shot that is released now is on the card, in seconds since 1970."""
+async def _set_patiently(camera: RemoteCamera, name: str, value: WantedValue) -> None:
+    """Change a setting; if the camera refuses it, try again, because it may be busy with the interrupted shot."""
+    for _ in range(_RESTORE_TRIES - 1):
+        try:
+            await camera.set_config(name, value)
+        except (CameraRefused, CameraBusy):
+            await asyncio.sleep(_REFUSED_PAUSE_S)
+        else:
+            return
+    await camera.set_config(name, value)
+
+
+def settles_s(exposure_s: float) -> float:
+    """Seconds after a release until the camera has certainly written the files."""
     # The exposure counts twice, because noise reduction in the camera takes as long as the exposure.
-    return now() + 2 * exposure_s + _WRITING_S
+    return 2 * exposure_s + _WRITING_S
 
 
 async def list_names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:

@@ -50,32 +50,43 @@ class OpenShot:
     Attributes:
         body: its camera.
         number: the number of its record; None if it is not recorded yet.
-        from_store: whether an earlier server, or an earlier connection of the camera, has started the shot.
+        deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
+        complete: whether `state` is the last state of the shot. After a power failure, the record may be older.
         unwritten: whether the record in the store is older than these values.
-        writes: the number of changes, to see whether one was made during a write.
+        changes: the number of changes, to see whether one was made during a write.
     """
 
     body: Body
     order: Order
     asked_at: float
     card_known: bool
+    settles_s: float
     number: int | None = None
-    from_store: bool = False
     state: State = "asked"
-    settled_at: float | None = None
     put_back: Mapping[str, Value] = field(default_factory=dict)
     outcome: Outcome | None = None
     result: ShotResult = field(default_factory=ShotResult)
+    deadline: float | None = None
+    complete: bool = True
     unwritten: bool = False
     changes: int = 0
 
     @classmethod
-    def of(cls, record: ShotRecord, body: Body) -> OpenShot:
-        """The shot of a record in the store."""
+    def of(cls, record: ShotRecord, body: Body, boot: str) -> OpenShot:
+        """The shot of a record in the store; `boot` is the current boot of the operating system."""
         return cls(
-            body, Order(record.key, record.request), record.asked_at, record.card_known, record.shot, True, record.state,
-            record.settled_at, record.put_back, record.outcome, record.result,
+            body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or 0.0,
+            record.shot, record.state, record.put_back, record.outcome, record.result, complete=record.boot == boot,
         )  # fmt: skip
+
+    def will_settle(self, settles_s: float) -> None:
+        """The shutter is released now, or soon; see `ShotRecord.settles_s`."""
+        self.settles_s, self.deadline = settles_s, time.monotonic() + settles_s
+
+    @property
+    def may_have_fired(self) -> bool:
+        """Whether the shutter may have been released."""
+        return self.state not in ("asked", "changed") or not self.complete
 
     @property
     def settled(self) -> bool:
@@ -150,6 +161,9 @@ class Journal:
         self._camera: int | None = None
         self._open: list[OpenShot] = []
         self._added: list[tuple[str, str]] = []  # files that are new on the card and not in the store yet
+        self._unwritten_card: list[tuple[str, str]] | None = (
+            None  # the content of the card, if the store has an older one
+        )
         self._writing, self._inserting = asyncio.Lock(), asyncio.Lock()  # each record is written by one task
 
     async def identify(self, body: Body) -> None:
@@ -159,7 +173,7 @@ class Journal:
         if self._body is None or not body.same_camera(self._body):
             # Shots of another camera that are not in the store yet stay here, in case that camera returns.
             self._open = [shot for shot in self._open if shot.unwritten]
-            self._added, self.complete, self._camera = [], False, None
+            self._added, self._unwritten_card, self.complete, self._camera = [], None, False, None
         self._body = body
         try:
             number = await self._journals.number(body, self, self._camera)
@@ -171,19 +185,21 @@ class Journal:
             self._camera, self.complete = number, False
         await self._read()
 
-    async def begin(self, order: Order, asked_at: float, card_known: bool) -> OpenShot:
+    async def begin(self, order: Order, card_known: bool, prepared: bool, settles_s: float) -> OpenShot:
         """Record that a shot starts.
 
         Args:
             order: the request.
-            asked_at: the time of the request, in seconds since 1970.
             card_known: whether the content of the card is known.
+            prepared: whether settings are changed before the release. If not, the shutter may be released at once.
+            settles_s: an estimate of the seconds until the camera has certainly written the files.
 
         Raises:
             NotRecorded: the shot could not be recorded, and the order has a key.
         """
         assert self._body is not None, "the camera is identified first"
-        shot = OpenShot(self._body, order, asked_at, card_known)
+        shot = OpenShot(self._body, order, now(), card_known, settles_s, state="asked" if prepared else "released")
+        shot.will_settle(settles_s)
         if not await self._insert(shot) and order.key is not None:
             raise NotRecorded(
                 "Nothing was done: the shot cannot be recorded, so its key could not prevent a second picture."
@@ -202,14 +218,34 @@ class Journal:
         shot.put_back = put_back
         await self._write(shot)
 
-    async def released(self, shot: OpenShot) -> None:
+    async def releasing(self, shot: OpenShot, settles_s: float) -> None:
+        """Record that the shutter may be released from now on, if that is not recorded yet.
+
+        Without this record, the next server would take it for certain that the shutter was not released.
+
+        Raises:
+            NotRecorded: it cannot be recorded, although the start of the shot was recorded.
+        """
+        if shot.state == "released":
+            return
+        before, shot.state = shot.state, "released"
+        shot.will_settle(settles_s)
+        if not await self._write(shot) and shot.number is not None:
+            shot.state = before
+            raise NotRecorded("Nothing was done: the shot could not be recorded.")
+
+    async def released(self, shot: OpenShot, settles_s: float) -> None:
         """Record that the shutter is being released, so that the record survives a power failure."""
+        shot.will_settle(settles_s)
         await self._write(shot, sync=True)
 
-    async def saved(self, shot: OpenShot, files: Sequence[RecordedFile], sync: bool) -> None:
-        """Record the files of the shot that were saved until now. With `sync`, the record survives a power failure."""
+    async def saved(self, shot: OpenShot, files: Sequence[RecordedFile], sync: bool) -> bool:
+        """Record the files of the shot that were saved until now; returns whether it was possible.
+
+        With `sync`, the record survives a power failure.
+        """
         shot.result = ShotResult(tuple(files))
-        await self._write(shot, sync=sync)
+        return await self._write(shot, sync=sync)
 
     async def finish(self, shot: OpenShot, outcome: Outcome, result: ShotResult, put_back: Mapping[str, Value]) -> None:
         """Record the outcome of a shot, and the settings that could not be restored yet."""
@@ -234,6 +270,7 @@ class Journal:
             return
         async with self._writing:
             await self.identify(self._body)
+            await self._write_card()
             for shot in [shot for shot in self._open if shot.unwritten]:
                 if self._is_here(shot) and not await self._write(shot, sync=True):
                     return
@@ -246,11 +283,8 @@ class Journal:
         """
         if self._camera is None or not self.complete:
             return
-        try:
-            await self._shots.replace_card(self._camera, files)
-            self._added = []
-        except StoreUnavailable as error:
-            self._complain(error)
+        self._added, self._unwritten_card = [], list(files)
+        await self._write_card()
 
     async def card(self) -> dict[str, frozenset[str]] | None:
         """The recorded content of the card: names by folder. None if the content cannot be read."""
@@ -263,6 +297,20 @@ class Journal:
             return None
 
     # -- the store
+
+    async def _write_card(self) -> None:
+        if self._camera is None or self._unwritten_card is None:
+            return
+        files, added = self._unwritten_card, self._added
+        self._added = []
+        try:
+            await self._shots.replace_card(self._camera, [*files, *added])
+        except StoreUnavailable as error:
+            self._added[:0] = added
+            self._complain(error)
+            return
+        if self._unwritten_card is files:
+            self._unwritten_card = None
 
     def _is_here(self, shot: OpenShot) -> bool:
         return self._body is not None and shot.body.same_camera(self._body)
@@ -277,7 +325,9 @@ class Journal:
             self._complain(error)
             return
         known = {shot.number for shot in self._open}
-        self._open[:0] = [OpenShot.of(record, self._body) for record in records if record.shot not in known]
+        self._open[:0] = [
+            OpenShot.of(record, self._body, self._shots.boot) for record in records if record.shot not in known
+        ]
         self.complete = True
 
     async def _insert(self, shot: OpenShot) -> bool:
@@ -288,7 +338,11 @@ class Journal:
                 if self._camera is None or not self._is_here(shot):
                     return False
                 order = shot.order
-                new = NewShot(self._camera, shot.body.port, order.key, order.request, shot.asked_at, shot.card_known)
+                await self._write_card()
+                known = shot.card_known and self.complete and self._unwritten_card is None
+                new = NewShot(
+                    self._camera, shot.body.port, order.key, order.request, shot.asked_at, shot.state, known, shot.settles_s,
+                )  # fmt: skip
                 added = self._take_added()
                 try:
                     shot.number = await self._shots.begin(new, added)
@@ -308,7 +362,7 @@ class Journal:
         assert shot.number is not None, "it was inserted"
         shot.unwritten = True
         changes, camera, added = shot.changes, self._camera, self._take_added()
-        change = ShotChange(shot.state, shot.settled_at, shot.put_back, shot.outcome, shot.result)
+        change = ShotChange(shot.state, shot.settles_s, shot.put_back, shot.outcome, shot.result)
         try:
             rows = [(camera, *pair) for pair in added if camera is not None]
             await self._shots.update(shot.number, change, sync, rows)
@@ -323,7 +377,7 @@ class Journal:
         return True
 
     def _take_added(self) -> list[tuple[str, str]]:
-        if not self.complete or self._camera is None:  # see note_card
+        if not self.complete or self._camera is None or self._unwritten_card is not None:
             return []
         added, self._added = self._added, []
         return added

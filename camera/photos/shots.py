@@ -23,7 +23,7 @@ from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destina
 from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
-from camera.photos.interrupted import InterruptedShots, list_names, settled_at
+from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names, settles_s
 from camera.photos.iso import OperatorsIso
 from camera.photos.journal import Body, Journals, OpenShot
 from camera.photos.saver import PhotoSaver
@@ -106,6 +106,7 @@ class Photos:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._completing: asyncio.Task[None] | None = None
+        self._exposure_s = LONGEST_EXPOSURE_S  # of the last shot, as the camera reported it
 
     @property
     def file_count(self) -> int | None:
@@ -144,10 +145,12 @@ class Photos:
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
         destination = Destination(self._options.saver, owner.title, owner.body.serial)
-        record = await self._card.begin_shot(owner.body, request.order)
+        exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
+        record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s(exposure_s))
         hooks = CaptureHooks(
             on_picture,
             lambda put_back: self._journal.changing(record, put_back),
+            lambda: self._journal.releasing(record, settles_s(exposure_s)),
             lambda exposure_s: self._released(record, exposure_s),
             lambda files, sync: self._journal.saved(record, files, sync),
         )
@@ -170,13 +173,15 @@ class Photos:
         finally:
             self.capturing = False
             self._emit(StateMayDiffer())
+        self._card.end_shot(one.file.path for one in shot.files if one.on_camera)
         await self._finish(record, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=record.number)
 
     def _released(self, record: OpenShot, exposure_s: float) -> None:
-        record.state, record.settled_at = "released", settled_at(exposure_s)
+        if not record.put_back:  # not an exposure that is set for this shot only
+            self._exposure_s = exposure_s
         self._card.begin_release()
-        self._start(self._journal.released(record), "record release")
+        self._start(self._journal.released(record, settles_s(exposure_s)), "record release")
 
     async def _finish(
         self, record: OpenShot, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]
@@ -272,7 +277,8 @@ class Photos:
             await self._card.read(self._owner().body, list_folder)
 
     async def stop(self) -> None:
-        """Cancel background tasks."""
+        """Cancel background tasks, and end all waits for late files."""
+        self._interrupted.stop()
         for task in tuple(self._tasks):
             task.cancel()
             await asyncio.wait((task,))
@@ -301,7 +307,6 @@ class Photos:
             self._downloads.last_image = shot.files[0].file.path
         for one in shot.files:
             if one.on_camera:
-                self._card.add(one.file.path)
                 self._emit(FileAdded(one.file.path))
             if one.saved_path is not None:
                 self._emit(CaptureSaved(one.file.path, one.saved_path))

@@ -61,7 +61,7 @@ async def test_a_file_added_while_the_card_is_read_is_not_a_finding(new_card: Ne
     card = new_card()
     await card.read(A, listing("1.JPG", meanwhile=lambda: card.add(f"{FOLDER}/2.JPG")))
     assert card.files == 2
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     (finding,) = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding.files == ()
 
@@ -70,7 +70,7 @@ async def test_after_a_restart_a_file_that_was_unknown_before_is_found(new_card:
     card = new_card()
     await card.read(A, listing("1.JPG"))
     card.add(f"{FOLDER}/2.JPG")
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     later = new_card()
     (finding,) = await later.check(A, listing("1.JPG", "2.JPG", "3.JPG"))
     assert finding.files == (f"{FOLDER}/3.JPG",)
@@ -87,7 +87,7 @@ async def test_without_a_database_file_the_same_server_finds_the_file(tmp_path: 
     assert store.problem is not None
     card = Card(Journals(ShotStore(store)).journal())
     await card.read(A, listing("1.JPG"))
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     card.add(f"{FOLDER}/2.JPG")  # the camera reports this file after the start of the shot
     (finding,) = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding.files == (f"{FOLDER}/2.JPG",)
@@ -97,14 +97,14 @@ async def test_without_a_database_file_the_same_server_finds_the_file(tmp_path: 
 async def test_an_empty_list_of_a_card_that_had_files_is_inconclusive(new_card: NewCard) -> None:
     card = new_card()
     await card.read(A, listing("1.JPG"))
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     (finding,) = await card.check(A, listing())
     assert finding.files is None
 
 
 async def test_after_repeated_disconnects_a_card_is_not_read_and_shots_are_possible(new_card: NewCard) -> None:
     card = new_card()
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     for _ in range(module._TRIES):
         with pytest.raises(CameraDisconnected):
             await card.check(A, list_disconnected)
@@ -129,7 +129,7 @@ async def test_two_cameras_with_one_serial_number_have_separate_records(shots: S
     cards = [Card(journals.journal()), Card(journals.journal())]
     for card, body in zip(cards, (first, second), strict=True):
         await card.read(body, listing(f"{body.port[-1]}.JPG"))
-        await card.begin_shot(body, Order())
+        await card.begin_shot(body, Order(), False, 0.0)
     later = Journals(shots)
     for body in (second, first):
         (finding,) = await Card(later.journal()).check(body, listing(f"{body.port[-1]}.JPG", "9.JPG"))
@@ -137,14 +137,14 @@ async def test_two_cameras_with_one_serial_number_have_separate_records(shots: S
 
 
 async def test_a_camera_on_another_usb_port_keeps_its_records(new_card: NewCard) -> None:
-    await new_card().begin_shot(A, Order())
+    await new_card().begin_shot(A, Order(), False, 0.0)
     moved = replace(A, port="usb:001,007")
     assert await new_card().check(replace(moved, serial="2"), listing()) == []
     assert await new_card().check(moved, listing())
 
 
 async def test_a_camera_on_another_address_is_another_camera(new_card: NewCard) -> None:
-    await new_card().begin_shot(replace(A, port="ptpip:192.0.2.1"), Order())
+    await new_card().begin_shot(replace(A, port="ptpip:192.0.2.1"), Order(), False, 0.0)
     assert await new_card().check(replace(A, port="ptpip:192.0.2.2"), listing()) == []
     assert await new_card().check(replace(A, port="ptpip:192.0.2.1"), listing())
 
@@ -169,7 +169,7 @@ async def test_a_card_with_fifty_thousand_files_does_not_block_the_event_loop(ne
     card = new_card()
     await card.read(A, crowded)
     assert card.files == 50_000
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     card.add("/100CANON/NEW.JPG")
     (finding,) = await card.check(A, crowded)
     watching.cancel()
@@ -181,7 +181,7 @@ async def test_a_card_with_fifty_thousand_files_does_not_block_the_event_loop(ne
 async def test_an_unknown_shot_is_searched_only_on_its_own_camera(new_card: NewCard) -> None:
     card = new_card()  # the card of a network address that two cameras use, one after the other
     await card.read(A, listing("1.JPG"))
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     assert await card.check(B, listing("9.JPG")) == []
     (finding,) = await card.check(A, listing("1.JPG", "2.JPG"))
     assert finding.files == (f"{FOLDER}/2.JPG",)
@@ -198,7 +198,7 @@ async def test_the_file_of_a_shot_started_while_the_card_was_read_is_inconclusiv
 
     reading = asyncio.create_task(card.read(A, slow))
     await started.wait()
-    await card.begin_shot(A, Order())
+    await card.begin_shot(A, Order(), False, 0.0)
     go_on.set()
     await reading
     (finding,) = await card.check(A, slow)

@@ -13,7 +13,7 @@ from simulator.client import Control
 from tests.faults.processes import camera_process
 from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, CommandError, Json, Server
-from tests.support.waiting import until, until_answers
+from tests.support.waiting import until
 
 WRITING_S = "2.5"
 FIRST, SECOND = (f"/store_00020001/DCIM/100CANON/IMG_000{number}.JPG" for number in (1, 2))
@@ -66,15 +66,10 @@ async def test_the_next_server_waits_for_the_file_of_a_shot_of_a_killed_server(
     start: Callable[[], Server], control: Control
 ) -> None:
     server = start()
-    async with await Client.connect(server) as guest, await Client.connect(server) as other:
+    async with await Client.connect(server) as guest:
         await ready(guest)
         shot = asyncio.create_task(guest.command("capture_image", key="guest"))
-
-        async def recorded() -> bool:
-            shots = (await other.command("list_shots", limit=1))["shots"]
-            return bool(shots and shots[0]["state"] == "released")
-
-        await until_answers(recorded)
+        await until(lambda: control.state()["shots"] == 1)
         server.kill()
         with suppress(ConnectionClosed):
             await shot

@@ -37,7 +37,9 @@ async def record_one(store: Store) -> int:
     """Record a shot that has finished, and return its number."""
     shots = ShotStore(store)
     camera = await shots.add_camera("Canon", "1", "usb:001,002")
-    shot = await shots.begin(NewShot(camera, "usb:001,002", "guest", "{}", 1.0, False), [("/DCIM", "1.JPG")])
+    shot = await shots.begin(
+        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0), [("/DCIM", "1.JPG")]
+    )
     await shots.update(shot, ShotChange("closed", None, {}, "done", FULL_RESULT), sync=True, added=[])
     return shot
 
@@ -47,7 +49,7 @@ async def test_records_survive_the_server(file: Path) -> None:
     shot = await record_one(store)
     store.close()
     later = Store(file, MIGRATIONS)
-    found = await ShotStore(later).with_key("guest", 0.0)
+    found = await ShotStore(later).with_key("guest")
     assert found is not None
     assert (found.shot, found.outcome, found.state, found.result) == (shot, "done", "closed", FULL_RESULT)
     assert later.problem is None
