@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak kill-9 fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak kill-9 simulate fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below shows the address of the console and, if API_TOKEN is not set, the token. Press Ctrl-C to stop."
@@ -75,6 +75,11 @@ $(AUTOBAHN)/bin/wstest:
 MINUTES ?= 10
 soak: $(VENV)/.dev  ## soak test with all kinds of faults, for MINUTES (10); at the end every command and file is accounted for
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+SEEDS ?= 2000
+FIRST ?= 0
+simulate: $(VENV)/.dev  ## SEEDS (2000) simulations of servers, cameras and disks under virtual time, from seed FIRST on; prints seeds that fail
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 KILLS ?= 500
 kill-9: $(VENV)/.dev  ## kill the server KILLS (500) times with SIGKILL during shots; then every picture and every outcome is accounted for

@@ -1,13 +1,16 @@
-"""Runs simulations: `python -m tests.simulation --seeds 300`, or `--replay SEED` with everything that happened."""
+"""Runs simulations: `python -m tests.simulation --seeds 300`.
+
+A seed that shows a violation is replayed exactly with `--replay SEED`, and made smaller with `--shrink SEED`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-from collections import Counter
 
-from tests.simulation.plan import plan_of
+from tests.simulation.many import quiet, run_all
+from tests.simulation.plan import Plan, plan_of
+from tests.simulation.shrink import shrink
 from tests.simulation.verdict import judge
 from tests.simulation.world import run
 
@@ -18,23 +21,20 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=300, help="number of seeds (300)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its plan and its trace")
+    parser.add_argument("--shrink", type=int, metavar="SEED", help="the same, with the smallest plan that still fails")
     arguments = parser.parse_args()
-    logging.disable(logging.CRITICAL)
+    quiet()
     if arguments.replay is not None:
-        plan = plan_of(arguments.replay)
-        result = run(plan, judge)
-        print(plan, *result.trace, *result.violations, sep="\n")
-        return int(bool(result.violations))
-    failed, counts = 0, Counter[str]()
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        result = run(plan_of(seed), judge)
-        counts += result.counts
-        if result.violations:
-            failed += 1
-            print(f"seed {seed}: {'; '.join(result.violations)}", flush=True)
-    print(", ".join(f"{count} {name}" for name, count in counts.items()))
-    print(f"{failed} of {arguments.seeds} seeds have shown a violation")
-    return int(failed > 0)
+        return _show(plan_of(arguments.replay))
+    if arguments.shrink is not None:
+        return _show(shrink(plan_of(arguments.shrink), lambda plan: bool(run(plan, judge).violations)))
+    return run_all(range(arguments.first, arguments.first + arguments.seeds))
+
+
+def _show(plan: Plan) -> int:
+    result = run(plan, judge)
+    print(*plan.cameras, *plan.orders, *plan.incidents, *result.trace, *result.violations, sep="\n")
+    return int(bool(result.violations))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ class Release:
         settings: the camera's settings at that moment.
         files: paths and contents of its files.
         complete: whether all files are written.
+        ambiguous: whether a picture of the own button was still being written, so that nobody but the camera can know
+            which of the following files belongs to which release.
     """
 
     by: str
@@ -50,6 +52,7 @@ class Release:
     settings: dict[str, str]
     files: dict[str, bytes] = field(default_factory=dict)
     complete: bool = False
+    ambiguous: bool = False
 
 
 class Body:
@@ -60,6 +63,7 @@ class Body:
         settings: the current settings.
         card, ram: the files by path.
         releases: all releases, oldest first.
+        changed_at: when a setting was last changed, in virtual seconds.
         reachable: whether it is switched on and connected.
         on_files: called with the paths of a shot's files after they were written, and with its release.
     """
@@ -70,11 +74,13 @@ class Body:
         self.card: dict[str, bytes] = {}
         self.ram: dict[str, bytes] = {}
         self.releases: list[Release] = []
+        self.changed_at = 0.0
         self.reachable = True
         self.on_files: Callable[[Release, str], None] = lambda release, path: None
         self._loop = loop
         self._world = world
         self._number = 0
+        self._exposing_until = 0.0
         self._busy_until = 0.0
 
     @property
@@ -82,18 +88,36 @@ class Body:
         """The exposure, in seconds."""
         return float(self.settings["shutterspeed"])
 
+    @property
+    def exposing_s(self) -> float:
+        """For how many seconds the shutter is still open, or a dark frame is taken. No other shot is possible then."""
+        return max(0.0, self._exposing_until - self._loop.time())
+
+    def press_button(self) -> None:
+        """Press the camera's own button."""
+        if self.reachable and not self.exposing_s:
+            self.release("button")
+
     def release(self, by: str) -> Release:
         """Release the shutter. The files follow after the exposure and the writing."""
         self._number += 1
         release = Release(by, self._loop.time(), dict(self.settings))
+        release.ambiguous = any(
+            not other.complete and (other.by == "button" or other.ambiguous) for other in self.releases
+        )
         self.releases.append(release)
-        exposure = self.exposure_s * (2 if self.traits.noise_reduction else 1)
-        written = max(self._loop.time(), self._busy_until) + exposure + self.traits.writing_s
+        self._exposing_until = self._loop.time() + self.exposure_s * (2 if self.traits.noise_reduction else 1)
+        written = max(self._exposing_until, self._busy_until) + self.traits.writing_s
         self._busy_until = written + 0.3
         self._loop.call_at(written, self._write, release, "JPG", not self.traits.raw, context=self._world)
         if self.traits.raw:
             self._loop.call_at(written + 0.3, self._write, release, "CR2", True, context=self._world)
         return release
+
+    def change(self, name: str, value: str) -> None:
+        """Change a setting."""
+        self.settings[name] = value
+        self.changed_at = self._loop.time()
 
     def fill(self, count: int) -> None:
         """Put files from before on the card."""

@@ -16,6 +16,8 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVarTuple
 from unittest.mock import patch
 
+from store import shots
+
 Ts = TypeVarTuple("Ts")
 
 # 2026-01-01, in seconds since 1970.
@@ -171,6 +173,9 @@ class Clock:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Make time.time and time.monotonic virtual."""
-        with patch.object(time, "time", self.time), patch.object(time, "monotonic", self._loop.time):
+        """Make all clocks virtual."""
+        now = self._loop.time
+        with (
+            patch.object(time, "time", self.time), patch.object(time, "monotonic", now), patch.object(shots, "uptime_s", now),
+        ):  # fmt: skip
             yield

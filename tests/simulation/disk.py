@@ -33,6 +33,7 @@ class Disk:
     def __init__(self, root: Path, random: Random) -> None:
         self.photos = root / "photos"
         self.full = False
+        self._last_trouble = float("-inf")
         self._at_once = False
         self._root = root
         self._random = random
@@ -43,12 +44,25 @@ class Disk:
         self._synced_bytes = 0
         self._stores: list[SimulatedStore] = []
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the database does not respond."""
+        return "database" in self._hanging
+
+    @property
+    def last_trouble(self) -> float:
+        """The last time at which the database could not be written, in virtual seconds."""
+        if self.full or self.hangs:
+            self._last_trouble = asyncio.get_running_loop().time()
+        return self._last_trouble
+
     def hang(self, part: str) -> None:
         """Stop responding: "database" or "photos"."""
         self._hanging.add(part)
 
     def go_on(self, part: str) -> None:
         """Respond again, to the waiting work first."""
+        self._last_trouble = self.last_trouble
         self._hanging.discard(part)
         held, self._held = self._held, [(other, work) for other, work in self._held if other != part]
         for name, work in held:
@@ -96,6 +110,11 @@ class Disk:
             loop.call_at(due, work, context=run)
 
         return start
+
+    def empty(self) -> None:
+        """Have free space again."""
+        self._last_trouble = self.last_trouble
+        self.full = False
 
     def synced(self) -> None:
         """Everything that was written so far survives a power cut."""

@@ -16,6 +16,7 @@ Kind = Literal[
 FAULTS = (
     "open", "hang", "die before", "die after", "die before capture", "die after capture", "die before fetch",
     "die after set_config", "refuse setting", "break after setting", "refuse early", "refuse late", "die exposing",
+    "unknown after release", "unknown without release", "empty card", "no serial",
 )  # fmt: skip
 ACTIVE_S = 60.0
 
@@ -130,4 +131,5 @@ def _incident(random: Random, cameras: int) -> Incident:
         return Incident(at, kind, camera, value=random.randint(1, 400))
     if kind == "clock":
         return Incident(at, kind, camera, value=random.choice((-7200.0, -3.0, 3.0, 90_000.0)))
-    return Incident(at, kind, camera, value=random.choice((0.5, 3.0, 8.0, 45.0)))
+    durations = (0.5, 3.0, 8.0, 45.0)
+    return Incident(at, kind, camera, value=random.choice((*durations, 600.0) if kind == "photos hang" else durations))

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from camera.photos.journal import as_text
 from store.shots import ShotRecord
 from tests.simulation.body import BASE, Body, Release
 from tests.simulation.disk import photo_names
 from tests.simulation.plan import Order
-from tests.simulation.world import Answer, World
-
-# A power cut this soon after the shutter may lose the record of the shot, which is synced while the shot is exposed.
-_SYNC_S = 0.6
+from tests.simulation.world import SYNC_S, Answer, World
 
 
 def judge(world: World, records: list[ShotRecord]) -> list[str]:
     """Everything that is wrong, in sentences."""
     wrong: list[str] = []
     by_order: dict[str, list[ShotRecord]] = {}
+    orders = {record.shot: world.orders_by_time[record.port, record.asked_at, record.request] for record in records}
     for record in records:
-        by_order.setdefault(world.orders_of_shots.get(record.shot, ""), []).append(record)
+        by_order.setdefault(orders[record.shot], []).append(record)
     named: dict[tuple[str, str], str] = {}
     for order in world.plan.orders:
         body = world.bodies[order.camera]
@@ -37,30 +36,44 @@ def judge(world: World, records: list[ShotRecord]) -> list[str]:
                 if other != order.name:
                     wrong.append(f"{file.camera_filepath} was given to {other} and to {order.name}")
     for body in world.bodies:
-        if body.settings != BASE:
+        if body.settings != BASE and body.traits.port not in world.unrestorable:
             wrong.append(f"{body.traits.port} keeps the settings {body.settings}")
     wrong += _of_files(world)
+    wrong += _of_checks(world, orders)
+    told = {event["shot"] for event in world.checked}
+    told_early = {(event["port"], event["at"]) for event in world.checked if event["shot"] is None}  # not recorded yet
+    wrong += [
+        f"the outcome of shot {record.shot} of {orders[record.shot]} was not told: {record.result.message}"
+        for record in records
+        if record.result.message is not None
+        and record.shot not in told
+        and (record.port, as_text(record.asked_at)) not in told_early
+    ]
     return wrong
 
 
 def _of_answer(world: World, order: Order, answer: Answer, release: Release | None) -> list[str]:
     """The answer of a client against the truth."""
     if answer.reply is not None:
+        body = world.bodies[order.camera]
         if release is None:
-            return [f"{order.name} is done, but its shutter was not released"]
+            unknowable = answer.reply.repeated and _unknowable(body, None)
+            return [] if unknowable else [f"{order.name} is done, but its shutter was not released"]
         wrong = []
         named = {file.camera_filepath for file in answer.reply.files}
         own = set(release.files)
-        if not (named <= own if answer.reply.repeated else named == own):
+        if not _unknowable(body, release) and not (named <= own if answer.reply.repeated else named == own):
             wrong.append(f"{order.name} names {sorted(named)}, and its release made {sorted(own)}")
         expected = {**BASE, **dict(order.settings)}
-        if release.settings != expected:
+        unread = release.at < world.unread_until.get(body.traits.port, 0.0)
+        if release.settings != expected and not unread and body.traits.port not in world.unrestorable:
             wrong.append(f"{order.name} was taken at {release.settings} instead of {expected}")
         stems = set()
         for file in answer.reply.files:
             if file.saved_path is not None:
                 stems.add(Path(file.saved_path).stem)
-                if Path(file.saved_path).read_bytes() != release.files.get(file.camera_filepath):
+                content = Path(file.saved_path).read_bytes()
+                if not _unknowable(body, release) and content != release.files.get(file.camera_filepath):
                     wrong.append(f"{file.saved_path} is not the picture of {order.name}")
         if len(stems) > 1:
             wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
@@ -82,10 +95,10 @@ def _of_records(
         return [
             f"shot {record.shot} of {order.name} is recorded as done ({record.result}), but was not released"
             for record in records
-            if record.outcome == "done" and not any(other.by == "button" for other in body.releases)
+            if record.outcome == "done" and not _unknowable(body, None)
         ]
     if not records:
-        lost = any(release.at <= at <= release.at + _SYNC_S for at in world.power_cuts)
+        lost = any(release.at <= at <= release.at + SYNC_S for at in world.power_cuts)
         unrecordable = any(incident.kind in ("disk full", "database hangs") for incident in world.plan.incidents)
         return [] if lost or unrecordable else [f"{order.name} was released, but there is no record of it"]
     record = records[-1]
@@ -93,9 +106,47 @@ def _of_records(
         return [f"shot {record.shot} of {order.name} is recorded as failed, but released: {record.result}"]
     if record.outcome == "done":
         named = {file.camera_filepath for file in record.result.files}
-        if release.files and not named & set(release.files):
+        if release.files and not _unknowable(body, release) and not named & set(release.files):
             return [f"shot {record.shot} of {order.name} names {sorted(named)}, not {sorted(release.files)}"]
     return []
+
+
+def _of_checks(world: World, orders: dict[int, str]) -> list[str]:
+    """The results of the checks of the card against the truth."""
+    wrong = []
+    for event in world.checked:
+        if event["shot"] is None or event["files"] is None:
+            continue
+        name = orders[event["shot"]]
+        body = next(body for body in world.bodies if body.traits.port == event["port"])
+        release = next((release for release in body.releases if release.by == name), None)
+        named = set(event["files"])
+        if len({Path(path).stem for path in named}) > 1:
+            continue  # the event says that they are of several shots
+        if (
+            release is not None
+            and not _unknowable(body, release)
+            and _visible(body, release)
+            and not named & set(release.files)
+        ):
+            wrong.append(f"capture_checked of {name} has {sorted(named)}, not {sorted(release.files)}")
+        others = [
+            other.by for other in body.releases
+            if other.by not in (name, "button") and not other.ambiguous and named & set(other.files)
+        ]  # fmt: skip
+        if others and not (release is not None and release.ambiguous):
+            wrong.append(f"capture_checked of {name} has files of {others}")
+    return wrong
+
+
+def _unknowable(body: Body, release: Release | None) -> bool:
+    """Whether nobody but the camera can know which file belongs to this release, or to an order without a release.
+
+    The server finds the files of an interrupted shot by comparison. A picture of the own button looks the same if the
+    order's own picture was not taken, was lost with the camera's memory, or is written later.
+    """
+    button = any(other.by == "button" for other in body.releases)
+    return button if release is None or body.traits.to_ram else release.ambiguous
 
 
 def _visible(body: Body, release: Release) -> bool:

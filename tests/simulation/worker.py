@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from random import Random
@@ -54,6 +54,7 @@ class ModelWorker(WorkerProcess):
         world: the context of tasks that do not belong to a server.
         faults: decides what fails next.
         on_order: called with the name of the order for each job.
+        again: whether this server has opened the camera before.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ModelWorker(WorkerProcess):
         world: Context,
         faults: Faults,
         on_order: Callable[[str], None],
+        again: bool,
     ) -> None:
         self._options = options
         self._body = body
@@ -71,6 +73,7 @@ class ModelWorker(WorkerProcess):
         self._world = world
         self._faults = faults
         self._on_order = on_order
+        self._again = again
         self._loop = asyncio.get_running_loop()
         self._server: Context | None = None
         self._on_message: Callable[[Message], None] = lambda message: None
@@ -82,6 +85,7 @@ class ModelWorker(WorkerProcess):
         self._task: asyncio.Task[None] | None = None
         self._listed: dict[str, tuple[list[str], list[str]]] = {}
         self._capturing = False
+        self._order = ""  # for which the current job is done
         self._awaited: Release | None = None  # the shot of the capture in progress
         self._table = remote.JobTable(
             *(
@@ -162,7 +166,9 @@ class ModelWorker(WorkerProcess):
             if self._faults.take(self._body.traits.port, "open"):
                 raise CameraIO("The camera did not open.", gp=GpFailure(-7))
             traits = self._body.traits
-            identity = CameraIdentity("Model", "Nobody", "1.0", traits.serial, _CAN)
+            # The server can notice this only for a camera that it has opened before.
+            serial = None if self._again and self._faults.take(traits.port, "no serial") else traits.serial
+            identity = CameraIdentity("Model", "Nobody", "1.0", serial, _CAN)
             self._send(remote.event(Opened(identity, "2.5.34")))
             while True:
                 header, order = await self._jobs.get()
@@ -183,7 +189,7 @@ class ModelWorker(WorkerProcess):
                     self._deliver(self._lost)
 
     async def _carry_out(self, job: remote.Job, order: str) -> None:
-        port = self._body.traits.port
+        port, self._order = self._body.traits.port, order
         if self._faults.take(port, "hang"):
             await asyncio.sleep(10_000)
         if self._faults.take(port, f"die before {job.verb.name}") or self._faults.take(port, "die before"):
@@ -196,8 +202,9 @@ class ModelWorker(WorkerProcess):
             await self._delay(0.002, 0.03)
             self._check_reachable()
             work = job.function(*job.verb.arguments(job.values, on_progress))
-            result = await for_order(order, work)
-            self._check_reachable()
+            result = await work
+            if not job.verb.fires:
+                self._check_reachable()
             reply = job.verb.reply(job.number, result)
         except CameraError as error:
             lost = isinstance(error, CameraIO)
@@ -280,7 +287,7 @@ class ModelWorker(WorkerProcess):
         await self._get_config(name)
         if self._faults.take(self._body.traits.port, "refuse setting"):
             raise CameraRefused("The camera refused the value.", gp=GpFailure(-1))
-        self._body.settings[name] = str(value)
+        self._body.change(name, str(value))
         if self._faults.take(self._body.traits.port, "break after setting"):
             raise CameraIO("The connection broke.", gp=GpFailure(-7))
         await self._delay(0.002, 0.02)
@@ -298,8 +305,13 @@ class ModelWorker(WorkerProcess):
                 await self._delay(0.1, 0.9)
                 raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
             await self._delay(0.0, 0.01)
+            await asyncio.sleep(body.exposing_s)  # it is busy until then
             self._check_reachable()
-            self._awaited = release = body.release(ORDER.get())
+            if faults.take(port, "unknown without release"):
+                raise CaptureUnknown(CAPTURE_UNKNOWN)
+            self._awaited = release = body.release(self._order)
+            if faults.take(port, "unknown after release"):
+                raise CaptureUnknown(CAPTURE_UNKNOWN)
             if faults.take(port, "die exposing"):
                 raise _Died
             waited = 0.0
@@ -350,6 +362,8 @@ class ModelWorker(WorkerProcess):
             place = steps.index(key)
             folders = [steps[place + 1].rpartition("/")[2]] if place + 1 < len(steps) else []
             names = [path.rpartition("/")[2] for path in self._body.card] if key == FOLDER else []
+            if names and self._faults.take(self._body.traits.port, "empty card"):
+                names = []
             self._listed[key] = (folders, names)
         return self._listed[key]
 
@@ -363,15 +377,6 @@ class ModelWorker(WorkerProcess):
         return [Storage("/store_00010001", "card", 2**34, 2**33)]
 
     async def _keep_alive(self) -> None: ...
-
-
-async def for_order(order: str, work: Coroutine[Any, Any, Any]) -> Any:
-    """The result of work that is done for an order."""
-    token = ORDER.set(order)
-    try:
-        return await work
-    finally:
-        ORDER.reset(token)
 
 
 class Faults:

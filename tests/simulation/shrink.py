@@ -1,0 +1,46 @@
+"""Makes a plan that shows a violation smaller, so that a person can understand it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tests.simulation.plan import Plan
+
+
+def shrink(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
+    """A smaller plan for which `fails` is still true: no part of it can be removed."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _smaller(plan):
+            if fails(candidate):
+                plan, smaller = candidate, True
+                break
+    return plan
+
+
+def _smaller(plan: Plan) -> Iterator[Plan]:
+    """Plans with one part less, the largest parts first."""
+    for index in range(len(plan.incidents)):
+        yield replace(plan, incidents=plan.incidents[:index] + plan.incidents[index + 1 :])
+    for index in range(len(plan.orders)):
+        yield replace(plan, orders=plan.orders[:index] + plan.orders[index + 1 :])
+    used = {order.camera for order in plan.orders} | {incident.camera for incident in plan.incidents}
+    if len(plan.cameras) > 1 and used <= {0}:
+        yield replace(plan, cameras=plan.cameras[:1])
+    if plan.files_before:
+        yield replace(plan, files_before=0)
+    for index, camera in enumerate(plan.cameras):
+        for simpler in (
+            replace(camera, raw=False), replace(camera, to_ram=False), replace(camera, noise_reduction=False),
+        ):  # fmt: skip
+            if simpler != camera:
+                yield replace(plan, cameras=(*plan.cameras[:index], simpler, *plan.cameras[index + 1 :]))
+    for index, order in enumerate(plan.orders):
+        for easier in (
+            replace(order, settings=order.settings[:-1]), replace(order, download="none"),
+            replace(order, save=False, keep_on_camera=True), replace(order, key=False), replace(order, leaves_after_s=None),
+        ):  # fmt: skip
+            if easier != order:
+                yield replace(plan, orders=(*plan.orders[:index], easier, *plan.orders[index + 1 :]))

@@ -1,0 +1,170 @@
+"""Simulations of the server, its cameras and its disk; and proof that they find the faults that they are made for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from camera import process
+from camera.errors import CameraDisconnected
+from camera.photos import interrupted, saver
+from camera.photos.capture import CaptureRequest
+from camera.photos.card import Card
+from camera.photos.folder import PhotoFolder
+from camera.photos.interrupted import InterruptedShots
+from camera.photos.journal import Body, Journal, Journals
+from camera.remote import RemoteCamera
+from tests.simulation.plan import plan_of
+from tests.simulation.shrink import shrink
+from tests.simulation.verdict import judge
+from tests.simulation.world import run
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # about the coroutines of killed servers
+
+SEEDS, PART = 300, 50
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Without the logs of the simulated servers."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def violations(seed: int) -> list[str]:
+    """What must not be, after the simulation of a seed."""
+    return run(plan_of(seed), judge).violations
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PART))
+def test_no_seed_shows_a_violation(first: int) -> None:
+    assert {seed: wrong for seed in range(first, first + PART) if (wrong := violations(seed))} == {}
+
+
+def test_a_seed_is_replayed_exactly() -> None:
+    first, second = (run(plan_of(111), judge) for _ in range(2))
+    assert first.trace == second.trace
+    assert any("server killed" in line for line in first.trace)
+
+
+# -- mutations: each restores one fault of the first version
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def look_once(patch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a file that the camera writes late."""
+    patch.setattr(interrupted, "_WRITING_S", -1000.0)
+
+
+def forget_settings(patch: pytest.MonkeyPatch) -> None:
+    """Do not record which settings a shot changes."""
+
+    async def changing(self: Journal, shot: object, put_back: object) -> None: ...
+
+    patch.setattr(Journal, "changing", changing)
+
+
+def wait_without_end(patch: pytest.MonkeyPatch) -> None:
+    """Wait for a photo folder that hangs."""
+    patch.setattr(saver, "_LOOK_S", 1e6)
+    patch.setattr(saver, "_WRITE_S", 1e6)
+
+
+def take_errors_for_refusals(patch: pytest.MonkeyPatch) -> None:
+    """Take an error after the release for proof that the shutter did not fire."""
+
+    def as_refusal(message: str, **details: Any) -> CameraDisconnected:
+        return CameraDisconnected(message, doing=details.get("doing"))
+
+    patch.setattr(process, "CaptureUnknown", as_refusal)
+
+
+def ignore_the_port(patch: pytest.MonkeyPatch) -> None:
+    """Identify a camera only by its model and serial number."""
+    choose = Journals._choose
+
+    async def without_port(self: Journals, body: Body, user: Journal, own: int | None) -> int:
+        self._users.clear()
+        return await choose(self, Body(body.model, body.serial, "usb:same"), user, None)
+
+    patch.setattr(Journals, "_choose", without_port)
+
+
+def name_each_file(patch: pytest.MonkeyPatch) -> None:
+    """Reserve no name for all files of a shot."""
+    patch.setattr(PhotoFolder, "claim", lambda self, name, endings: name)
+    patch.setattr(PhotoFolder, "release", lambda self, name: None)
+
+
+def count_earlier_files(patch: pytest.MonkeyPatch) -> None:
+    """Count a picture of the own button just before the release as a file of the shot."""
+    patch.setattr(Card, "begin_release", lambda self: None)
+    patch.setattr(Card, "_hand_over", lambda self: None)
+
+
+def record_first(patch: pytest.MonkeyPatch) -> None:
+    """Record the result of a check before it is emitted, and be interrupted in between."""
+    completed = InterruptedShots.completed
+
+    async def in_wrong_order(self: InterruptedShots, camera: RemoteCamera) -> bool:
+        found, self._found = self._found, lambda finding: None
+        try:
+            done: bool = await completed(self, camera)
+        finally:
+            self._found = found
+        return done
+
+    patch.setattr(InterruptedShots, "completed", in_wrong_order)
+
+
+def shoot_for_nobody(patch: pytest.MonkeyPatch) -> None:
+    """Take the picture of a client that has left."""
+    patch.setattr(CaptureRequest, "check_wanted", lambda self: None)
+
+
+def block_the_loop(patch: pytest.MonkeyPatch) -> None:
+    """Run a task again and again without waiting."""
+
+    async def spin(self: InterruptedShots) -> None:
+        await asyncio.sleep(0)
+
+    patch.setattr(InterruptedShots, "next_search", spin)
+
+
+@pytest.mark.parametrize(
+    ("mutation", "seeds", "word"),
+    [
+        (look_once, range(60), "released"),
+        (forget_settings, range(60), "settings"),
+        (wait_without_end, range(15, 30), "has waited"),
+        (take_errors_for_refusals, range(60), "its shutter was released"),
+        (ignore_the_port, range(80, 120), "settings"),
+        (name_each_file, range(60), "names"),
+        (count_earlier_files, range(60), "names"),
+        (record_first, range(60), "was not told"),
+        (shoot_for_nobody, range(60), "after its client had left"),
+        (block_the_loop, range(60), "no time passes"),
+    ],
+)
+def test_the_simulation_finds_the_faults_of_the_first_version(
+    monkeypatch: pytest.MonkeyPatch, mutation: Mutation, seeds: range, word: str
+) -> None:
+    mutation(monkeypatch)
+    found = next((wrong for seed in seeds if (wrong := " ".join(violations(seed)))), "nothing")
+    assert word in found
+    assert found != "nothing"
+
+
+def test_a_failing_plan_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_settings(monkeypatch)
+    seed = next(seed for seed in range(60) if violations(seed))
+    plan = plan_of(seed)
+    smallest = shrink(plan, lambda candidate: bool(run(candidate, judge).violations))
+    assert run(smallest, judge).violations
+    assert len(smallest.orders) + len(smallest.incidents) < len(plan.orders) + len(plan.incidents)
