@@ -1,7 +1,7 @@
 """Converts a value to the type of a configuration widget and checks it before the camera gets it.
 
 libgphoto2 does not check values. An invalid value has one of three effects: the camera rejects it with error -1, the
-camera ignores it, or the widget becomes unusable. This module uses `ConfigItem` and does not import gphoto2.
+camera ignores it, or the widget becomes unusable. This module uses `ConfigItem` and no objects of the library.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calls libgphoto2, converts its errors, collects its messages, and repeats some calls while the camera is busy.
 
-Uses the context object of python-gphoto2, but does not import gphoto2. Runs in the camera process.
+Gets the context object of python-gphoto2 as an argument. Runs in the camera process.
 """
 
 from __future__ import annotations

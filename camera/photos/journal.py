@@ -198,6 +198,8 @@ class Journal:
             NotRecorded: the shot could not be recorded, and the order has a key.
         """
         assert self._body is not None, "the camera is identified first"
+        if any(shot.unwritten for shot in self._open):
+            await self.write_outcomes()
         shot = OpenShot(self._body, order, now(), card_known, settles_s, state="asked" if prepared else "released")
         shot.will_settle(settles_s)
         if not await self._insert(shot) and order.key is not None:
@@ -276,13 +278,7 @@ class Journal:
                     return
 
     async def note_card(self, files: Iterable[tuple[str, str]]) -> None:
-        """Record the content of a card that was just read: folder and name of each file.
-
-        Not before the shots of earlier servers were read, because their files are found by a comparison with the
-        recorded content.
-        """
-        if self._camera is None or not self.complete:
-            return
+        """Record the content of a card that was just read: folder and name of each file."""
         self._added, self._unwritten_card = [], list(files)
         await self._write_card()
 
@@ -299,7 +295,10 @@ class Journal:
     # -- the store
 
     async def _write_card(self) -> None:
-        if self._camera is None or self._unwritten_card is None:
+        """Write the content of the card, if no earlier shot needs the content that the store has."""
+        if self._camera is None or self._unwritten_card is None or not self.complete or self._outcome_unwritten:
+            return
+        if any(shot.outcome is None for shot in self._open):  # its files are found by comparison with the older content
             return
         files, added = self._unwritten_card, self._added
         self._added = []
@@ -376,8 +375,17 @@ class Journal:
                 self._open.remove(shot)
         return True
 
+    @property
+    def _outcome_unwritten(self) -> bool:
+        """Whether the store has no outcome of a shot that is known here.
+
+        Until it has, the next server may search for the files of that shot. So they must not be in the recorded
+        content of the card yet.
+        """
+        return any(shot.unwritten and shot.outcome is not None for shot in self._open)
+
     def _take_added(self) -> list[tuple[str, str]]:
-        if not self.complete or self._camera is None or self._unwritten_card is not None:
+        if not self.complete or self._camera is None or self._unwritten_card is not None or self._outcome_unwritten:
             return []
         added, self._added = self._added, []
         return added

@@ -10,6 +10,7 @@ import pytest
 from simulator.client import Control
 from tests.support.marks import decoded, from_base64, mark
 from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.waiting import until
 
 CARD = "/store_00020001/DCIM/100CANON"
 
@@ -173,6 +174,7 @@ async def test_a_shot_completes_if_its_client_disconnects(
     await client.command("subscribe", events=["file_added"])
     disconnecting = await Client.connect(server)
     await disconnecting.socket.send(f'{{"command": "capture_image", "payload": {{"port": "{ports[0]}"}}}}')
+    await until(lambda: simulator.state()["shots"] == 1)  # a shot that has not started is not taken for nobody
     disconnecting.socket.transport.abort()
     await client.event("file_added")
     assert simulator.state()["shots"] == 1
