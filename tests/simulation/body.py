@@ -45,6 +45,7 @@ class Release:
         complete: whether all files are written.
         ambiguous: whether a picture of the own button was still being written, so that nobody but the camera can know
             which of the following files belongs to which release.
+        orphan: whether its server has ended, and no disk has a record of it.
     """
 
     by: str
@@ -53,6 +54,7 @@ class Release:
     files: dict[str, bytes] = field(default_factory=dict)
     complete: bool = False
     ambiguous: bool = False
+    orphan: bool = False
 
 
 class Body:
@@ -103,7 +105,7 @@ class Body:
         self._number += 1
         release = Release(by, self._loop.time(), dict(self.settings))
         release.ambiguous = any(
-            not other.complete and (other.by == "button" or other.ambiguous) for other in self.releases
+            not other.complete and (other.by == "button" or other.ambiguous or other.orphan) for other in self.releases
         )
         self.releases.append(release)
         self._exposing_until = self._loop.time() + self.exposure_s * (2 if self.traits.noise_reduction else 1)

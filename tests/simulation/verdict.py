@@ -9,14 +9,14 @@ from store.shots import ShotRecord
 from tests.simulation.body import BASE, Body, Release
 from tests.simulation.disk import photo_names
 from tests.simulation.plan import Order
-from tests.simulation.world import SYNC_S, Answer, World
+from tests.simulation.world import SYNC_S, Answer, World, order_of
 
 
 def judge(world: World, records: list[ShotRecord]) -> list[str]:
     """Everything that is wrong, in sentences."""
     wrong: list[str] = []
     by_order: dict[str, list[ShotRecord]] = {}
-    orders = {record.shot: world.orders_by_time[record.port, record.asked_at, record.request] for record in records}
+    orders = {record.shot: order_of(record) for record in records}
     for record in records:
         by_order.setdefault(orders[record.shot], []).append(record)
     named: dict[tuple[str, str], str] = {}

@@ -74,6 +74,7 @@ class ModelWorker(WorkerProcess):
         self._faults = faults
         self._on_order = on_order
         self._again = again
+        self.opened = False
         self._loop = asyncio.get_running_loop()
         self._server: Context | None = None
         self._on_message: Callable[[Message], None] = lambda message: None
@@ -170,6 +171,7 @@ class ModelWorker(WorkerProcess):
             serial = None if self._again and self._faults.take(traits.port, "no serial") else traits.serial
             identity = CameraIdentity("Model", "Nobody", "1.0", serial, _CAN)
             self._send(remote.event(Opened(identity, "2.5.34")))
+            self.opened = True
             while True:
                 header, order = await self._jobs.get()
                 job = self._table.job_of(Message(header))
@@ -230,14 +232,16 @@ class ModelWorker(WorkerProcess):
 
     def _send(self, message: Message) -> None:
         if self._connected:
-            self._deliver(lambda: self._on_message(message))
+            self._deliver(lambda: self._on_message(message), message.fd)
         elif message.fd is not None:
             os.close(message.fd)
 
-    def _deliver(self, callback: Callable[[], None]) -> None:
+    def _deliver(self, callback: Callable[[], None], descriptor: int | None = None) -> None:
         def arrive() -> None:
             if self._connected:
                 callback()
+            elif descriptor is not None:
+                os.close(descriptor)
 
         latest = max(self._deliver_at + 1e-6, self._loop.time() + self._random.uniform(0.0001, 0.004))
         self._deliver_at = latest
