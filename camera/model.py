@@ -28,7 +28,7 @@ class ConfigItem:
 
     Attributes:
         name: the name without the path, for example "iso".
-        label: the driver's name of the setting, for people.
+        label: the display name of the setting, as the driver reports it.
         type: the widget type of libgphoto2.
         value: str for text, radio and menu; 0, 1 or 2 (unknown) for toggle; float for range; Unix seconds for date;
             None for button, section, window, and if the camera does not report a value.

@@ -48,7 +48,7 @@ class Access:
 
 
 class Handshakes:
-    """Limits the number of TLS handshakes in progress. Each needs memory, and other limits apply only after it.
+    """Limits the number of TLS handshakes in progress. Each handshake needs memory, and the other limits apply only after the handshake.
 
     During the handshake, good and bad clients cannot be distinguished. So a flood of unfinished handshakes (about 85
     per second) blocks new clients until the flood ends. Existing connections are not affected.

@@ -30,7 +30,7 @@ from store.shots import ShotRecord, ShotStore
 
 
 class Captures:
-    """Takes pictures, only one shot for each key, and reads the records of shots.
+    """Takes pictures (at most one shot for each key) and reads the records of shots.
 
     Args:
         cameras: selection of cameras.

@@ -181,8 +181,9 @@ def _of_one_shot(first: str, other: str) -> bool:
     """Whether two new files can belong to the same shot.
 
     If not, `other` belongs to a shot with the camera's own button. RAW and JPEG of a shot have the same name with
-    different file extensions, and copies on two cards have the same name. For files in the camera's RAM (which have no
-    folder), the driver gives each file a new number, so there only the extensions must differ.
+    different file extensions, and copies on two cards have the same name. Files in the
+    camera's RAM have no folder, and the driver numbers each of them. For these files, it is enough that the extensions
+    differ.
     """
     (folder, _, name), (_, _, other_name) = first.rpartition("/"), other.rpartition("/")
     (stem, _, ending), (other_stem, _, other_ending) = name.rpartition("."), other_name.rpartition(".")

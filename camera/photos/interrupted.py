@@ -24,10 +24,10 @@ _log = logging.getLogger("camera.photos.interrupted")
 _WRITING_S = 10.0
 # The exposure that is assumed before the camera has reported it.
 LONGEST_EXPOSURE_S = 30.0
-# The pauses between two searches for a missing file, in seconds: the first and the longest; and the shortest wait for
-# the next search, because the end of a wait is not exact.
+# The first and the longest pause between two searches for a missing file, and the shortest wait before a search, in
+# seconds. The shortest wait is needed because a timer may end slightly too early.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 1.0, 4.0, 0.02
-# If the camera refuses a setting of an interrupted shot this many times, or is lost, the setting is not restored any more.
+# If the camera refuses a setting of an interrupted shot this many times, or is lost each time, the setting is not restored.
 _RESTORE_TRIES = 3
 _REFUSED_PAUSE_S = 0.5
 
@@ -64,12 +64,14 @@ class InterruptedShots:
         self._pause = _FIRST_PAUSE_S
         self._look_at = 0.0  # the time of the next search, in monotonic seconds
         self._file_added = asyncio.Event()
+        self._renewing = False
         self._stopped = False
 
     def opened(self) -> None:
         """Called when a new process has opened the camera. It may be another camera, with its own interrupted shots."""
         self._card.needs_check, self.driver_cache_stale = True, False
-        self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
+        if not self._renewing:
+            self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
 
     def interrupted(self) -> None:
         """Called when the outcome of a shot is unknown."""
@@ -124,7 +126,11 @@ class InterruptedShots:
         if self._card.needs_check and time.monotonic() < self._look_at:
             return False
         if self.driver_cache_stale:
-            await camera.renew()
+            self._renewing = True
+            try:
+                await camera.renew()
+            finally:
+                self._renewing = False
             self.driver_cache_stale = False
         if not self._card.needs_check:
             return True
@@ -193,6 +199,7 @@ class InterruptedShots:
                             raise
                     _log.warning("%s: %s was not restored to %s: %s", port, name, value, error)
                 del left[name]
+            self._lost_restoring.pop(shot, None)
             if left != shot.put_back:
                 await self._journal.put_back(shot, left)
 

@@ -161,9 +161,8 @@ class Journal:
         self._camera: int | None = None
         self._open: list[OpenShot] = []
         self._added: list[tuple[str, str]] = []  # files that are new on the card and not in the store yet
-        self._unwritten_card: list[tuple[str, str]] | None = (
-            None  # the content of the card, if the store has an older one
-        )
+        # The content of the card (folder, name) that must still be written to the store; None if there is nothing to write.
+        self._unwritten_card: list[tuple[str, str]] | None = None
         self._writing, self._inserting = asyncio.Lock(), asyncio.Lock()  # each record is written by one task
 
     async def identify(self, body: Body) -> None:
@@ -223,7 +222,7 @@ class Journal:
     async def releasing(self, shot: OpenShot, settles_s: float) -> None:
         """Record that the shutter may be released from now on, if that is not recorded yet.
 
-        Without this record, the next server would take it for certain that the shutter was not released.
+        Without this record, the next server would conclude that the shutter was not released.
 
         Raises:
             NotRecorded: it cannot be recorded, although the start of the shot was recorded.

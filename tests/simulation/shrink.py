@@ -1,4 +1,4 @@
-"""Makes a plan that shows a violation smaller, so that a person can understand it."""
+"""Reduces a plan that shows a violation to a smaller plan, so that a person can understand it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shrink(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
 
 
 def _smaller(plan: Plan) -> Iterator[Plan]:
-    """Plans with one part less, the largest parts first."""
+    """Plans with one part removed or simplified, the largest parts first."""
     for index in range(len(plan.incidents)):
         yield replace(plan, incidents=plan.incidents[:index] + plan.incidents[index + 1 :])
     for index in range(len(plan.orders)):

@@ -13,7 +13,7 @@ from tests.simulation.world import SYNC_S, Answer, World, order_of
 
 
 def judge(world: World, records: list[ShotRecord]) -> list[str]:
-    """Everything that is wrong, in sentences."""
+    """All violations, each described in one sentence."""
     wrong: list[str] = []
     by_order: dict[str, list[ShotRecord]] = {}
     orders = {record.shot: order_of(record) for record in records}
