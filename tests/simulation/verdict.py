@@ -132,7 +132,7 @@ def _of_checks(world: World, orders: dict[int, str]) -> list[str]:
             wrong.append(f"capture_checked of {name} has {sorted(named)}, not {sorted(release.files)}")
         others = [
             other.by for other in body.releases
-            if other.by not in (name, "button") and not other.ambiguous and named & set(other.files)
+            if other.by not in (name, "button") and not other.ambiguous and not other.orphan and named & set(other.files)
         ]  # fmt: skip
         if others and not (release is not None and release.ambiguous):
             wrong.append(f"capture_checked of {name} has files of {others}")
@@ -142,11 +142,12 @@ def _of_checks(world: World, orders: dict[int, str]) -> list[str]:
 def _unknowable(body: Body, release: Release | None) -> bool:
     """Whether nobody but the camera can know which file belongs to this release, or to an order without a release.
 
-    The server finds the files of an interrupted shot by comparison. A picture of the own button looks the same if the
-    order's own picture was not taken, was lost with the camera's memory, or is written later.
+    The server finds the files of an interrupted shot by comparison. A picture of the own button, or of an order that no
+    disk could record, looks the same if the order's own picture was not taken, was lost with the camera's memory, or is
+    written later.
     """
-    button = any(other.by == "button" for other in body.releases)
-    return button if release is None or body.traits.to_ram else release.ambiguous
+    unknown = any(other.by == "button" or other.orphan for other in body.releases)
+    return unknown if release is None or body.traits.to_ram else release.ambiguous
 
 
 def _visible(body: Body, release: Release) -> bool:
