@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound
+from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CaptureUnknown, FileNotFound
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile, in_ram
@@ -94,7 +94,9 @@ class Captures:
         """
         if record.outcome is None:
             with suppress(CameraError):
-                await (await self._cameras.registry.by_port(record.port)).photos.settle()
+                photos = self._camera_of(record).photos
+                await photos.settle()
+                await photos.write_outcomes()
             with suppress(StoreUnavailable):  # then the outcome stays unknown
                 record = await self._shots.get(record.shot) or record
         result = record.result
@@ -133,14 +135,20 @@ class Captures:
         if renamed or not file.on_camera:
             where = f" It was saved as {file.saved_path}." if file.saved_path else ""
             raise FileNotFound(f"It is no longer on the camera.{where}")
-        # Not the selected camera, because the client may have selected another camera meanwhile.
-        camera = await self._cameras.registry.by_port(record.port)
+        camera = self._camera_of(record)
         if download == "thumbnail":
             return await camera.photos.thumbnail(path)
         picture = await camera.photos.fetch(path)
         if file.size not in (None, picture.size):
             raise FileNotFound("There is another file with its name on the card.")
         return picture
+
+    def _camera_of(self, record: ShotRecord) -> Session:
+        """The camera of a shot: not the selected one, and perhaps on another port than during the shot."""
+        for session in self._cameras.registry.known:
+            if session.photos.camera_number == record.camera:
+                return session
+        raise CameraDisconnected("The camera of that shot is not connected.")
 
     async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
         since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()

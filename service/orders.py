@@ -86,7 +86,7 @@ class Orders:
         """
         with readable():
             earlier = await self._shots.with_key(key)
-        if earlier is None or earlier.age_s(self._shots.boot) > _KEPT_S:
+        if earlier is None or self._shots.age_s(earlier) > _KEPT_S:
             return None
         if earlier.request != request:
             raise _reused(key)

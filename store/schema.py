@@ -34,6 +34,6 @@ MIGRATIONS = (
     """,
     "ALTER TABLE shots ADD COLUMN settled_at REAL",
     # A duration, because the system clock may be set between the release and the next start of the server.
-    "ALTER TABLE shots DROP COLUMN settled_at; ALTER TABLE shots ADD COLUMN settles_s REAL",
+    "ALTER TABLE shots ADD COLUMN settles_s REAL",
     "ALTER TABLE shots ADD COLUMN boot TEXT; ALTER TABLE shots ADD COLUMN asked_uptime_s REAL",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal
@@ -63,12 +62,6 @@ class ShotRecord:
     boot: str | None
     asked_uptime_s: float | None
 
-    def age_s(self, boot: str) -> float:
-        """Seconds since the request. Exact during the same boot, even if the system clock was set."""
-        if self.boot == boot and self.asked_uptime_s is not None:
-            return uptime_s() - self.asked_uptime_s
-        return time.time() - self.asked_at
-
 
 @dataclass(frozen=True, slots=True)
 class NewShot:
@@ -82,6 +75,17 @@ class NewShot:
     state: State
     card_known: bool
     settles_s: float
+    boot: str
+    asked_uptime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CardChange:
+    """A file on the card that is known and belongs to no shot with an unknown outcome, or a deleted file."""
+
+    added: bool
+    folder: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class ShotStore:
 
     def __init__(self, store: Store, boot: str | None = None) -> None:
         self.boot = boot if boot is not None else this_boot()
+        self._opened_at = uptime_s()
         self._store = store
 
     async def cameras(self, model: str, serial: str) -> dict[int, str]:
@@ -128,18 +133,30 @@ class ShotStore:
         """Record that a camera has another port."""
         await self._store.write(lambda db: db.execute("UPDATE cameras SET port = ? WHERE camera = ?", (port, camera)))
 
-    async def begin(self, new: NewShot, added: Sequence[tuple[str, str]]) -> int:
-        """Add a shot that starts now, and the files (folder, name) that are new on the card; returns its number."""
-        asked_uptime_s = uptime_s()
+    def age_s(self, record: ShotRecord) -> float:
+        """Seconds since the request of a shot; of another boot, at least this many. The system clock is not used."""
+        same = record.boot == self.boot and record.asked_uptime_s is not None
+        return uptime_s() - (record.asked_uptime_s if same and record.asked_uptime_s is not None else self._opened_at)
+
+    async def begin(self, new: NewShot, changes: Sequence[CardChange]) -> int:
+        """Add a shot, and the changes of its card; returns the number of the shot.
+
+        The number is that of the earlier record if the shot was added before, but the disk did not respond in time.
+        """
 
         def begin(db: sqlite3.Connection) -> int:
-            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((new.camera, *pair) for pair in added))
+            _change_card(db, new.camera, changes)
+            found = db.execute(
+                "SELECT shot FROM shots WHERE camera = ? AND state != 'closed' AND boot = ? AND asked_uptime_s = ?",
+                (new.camera, new.boot, new.asked_uptime_s),
+            ).fetchone()
+            if found is not None:
+                return int(found[0])
             shot = _number(
                 db.execute(
                     "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known, settles_s, boot,"
-                    " asked_uptime_s)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*astuple(new), self.boot, asked_uptime_s),
+                    " asked_uptime_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    astuple(new),
                 )
             )
             if shot % _PRUNE_EVERY == 0:
@@ -148,21 +165,33 @@ class ShotStore:
 
         return await self._store.write(begin)
 
-    async def update(self, shot: int, change: ShotChange, sync: bool, added: Sequence[tuple[int, str, str]]) -> None:
+    async def withdraw(self, asked_uptime_s: float) -> None:
+        """Delete the record of a shot of this boot, which was not taken because adding the record took too long."""
+        await self._store.write(
+            lambda db: db.execute(
+                "DELETE FROM shots WHERE boot = ? AND asked_uptime_s = ?", (self.boot, asked_uptime_s)
+            )
+        )
+
+    async def update(
+        self, shot: int, change: ShotChange, sync: bool, camera: int | None, changes: Sequence[CardChange]
+    ) -> None:
         """Record the current state of a shot.
 
         Args:
             shot: its number.
             change: the new values.
             sync: whether the record must survive a power failure.
-            added: files that are new on a card and not of this shot: the number of the camera, folder and name.
+            camera: the number of its camera, if there are changes of its card.
+            changes: the changes of the card.
         """
         values = (
             change.state, change.settles_s, json.dumps(dict(change.put_back)), change.outcome, change.result.to_json(), shot,
         )  # fmt: skip
 
         def update(db: sqlite3.Connection) -> None:
-            db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", added)
+            if camera is not None:
+                _change_card(db, camera, changes)
             db.execute(
                 "UPDATE shots SET state = ?, settles_s = ?, put_back = ?, outcome = ?, result = ? WHERE shot = ?",
                 values,
@@ -226,6 +255,15 @@ class ShotStore:
             lambda db: list(_records(db.execute(f"SELECT {_COLUMNS} FROM shots WHERE {where}", values)))
         )
         return found[0] if found else None
+
+
+def _change_card(db: sqlite3.Connection, camera: int, changes: Sequence[CardChange]) -> None:
+    for change in changes:
+        sql = (
+            "INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)" if change.added
+            else "DELETE FROM card_files WHERE camera = ? AND folder = ? AND name = ?"
+        )  # fmt: skip
+        db.execute(sql, (camera, change.folder, change.name))
 
 
 def _records(cursor: sqlite3.Cursor) -> Iterator[ShotRecord]:

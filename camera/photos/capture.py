@@ -69,7 +69,7 @@ class CaptureRequest:
     @property
     def changes_exposure(self) -> bool:
         """Whether the exposure time may be changed before the release."""
-        return any("shutter" in name.lower() or "expos" in name.lower() for name in self.settings)
+        return any(map(sets_exposure, self.settings))
 
     def check_wanted(self) -> None:
         """Raises CaptureAbandoned if nobody waits for the capture any more."""
@@ -360,6 +360,11 @@ class Capture:
             self._warnings.append(f"{file.filename} was saved as {saved}, but not deleted from the camera: {error}")
             return False
         return True
+
+
+def sets_exposure(name: str) -> bool:
+    """Whether a setting with this name may be the exposure time."""
+    return "shutter" in name.lower() or "expos" in name.lower()
 
 
 def _values(items: Mapping[str, ConfigItem]) -> dict[str, WantedValue]:

@@ -13,7 +13,7 @@ from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeo
 from camera.model import mimetype_of
 from camera.photos.journal import Body, Journal, OpenShot, Order, as_text
 from store.result import RecordedFile, ShotResult
-from store.shots import Outcome
+from store.shots import CardChange, Outcome
 
 _log = logging.getLogger("camera.photos.card")
 
@@ -109,7 +109,7 @@ class Card:
         self._checked: Files | None = None  # content of the card at the last check
         # Not yet in _files, because the card was not read yet: whether added, path.
         self._changes: deque[tuple[bool, str]] = deque(maxlen=_MOST_CHANGES)
-        self._unwritten: list[tuple[str, str]] = []
+        self._unwritten: list[CardChange] = []  # not yet in the journal
         self._body: Body | None = None
         self._newest: OpenShot | None = None  # the newest shot since the camera was identified
         self._added_since: set[str] = set()  # files that were added after the release started
@@ -187,6 +187,7 @@ class Card:
             except (CameraDisconnected, CameraIO):
                 raise
             except CameraError as error:
+                self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
                 _log.warning("Card cannot be read: %s: %s", body.port, error)
         # A shot starts only after the earlier shots were checked. There are several only if the store could not be
         # used meanwhile, and then only the card before the last one is known.
@@ -230,7 +231,7 @@ class Card:
 
     def _hand_over(self) -> None:
         """Give the files that were added until now to the journal, because they are not of the next shot."""
-        self._journal.add_files(self._unwritten)
+        self._journal.change_card(self._unwritten)
         self._unwritten, self._added_since = [], set()
 
     def _may_try(self) -> bool:
@@ -249,7 +250,6 @@ class Card:
     async def _remember(self, files: Files) -> None:
         self._files = files
         self._count = sum(map(len, files.values()))
-        self._unwritten = []
         self._apply()
         self._unwritten = []
         await self._journal.note_card([(folder, name) for folder, names in files.items() for name in names])
@@ -270,10 +270,12 @@ class Card:
             if added and name not in names and self._count < _MOST_FILES:
                 names.add(name)
                 self._added_since.add(path)
-                self._unwritten.append((folder, name))
+                self._unwritten.append(CardChange(True, folder, name))
                 self._count += 1
             elif not added and name in names:
                 names.remove(name)
+                self._added_since.discard(path)
+                self._unwritten.append(CardChange(False, folder, name))
                 self._count -= 1
 
 
@@ -285,7 +287,12 @@ async def _new_files(
         return None
     new: list[str] = []
     for folder, names in files.items():
-        new += (f"{folder}/{name}" for name in names - known.get(folder, frozenset()))
+        before = known.get(folder, frozenset())
+        added = names - before
+        if added and before:  # the RAW file of an earlier shot may follow its JPEG
+            stems = {_stem(name) for name in before}
+            added = {name for name in added if _stem(name) not in stems}
+        new += (f"{folder}/{name}" for name in added)
         await asyncio.sleep(0)  # let other tasks run after each folder, because there may be 50,000 files
     here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
     return _jpeg_first({*new, *here})

@@ -135,9 +135,12 @@ class InterruptedShots:
         if not self._card.needs_check:
             return True
         await self._journal.identify(self._body())
-        await self._restore(camera)
+        if not await self._restore(camera):
+            self._look_in(self._pause)
+            return False
         findings = await self._card.check(self._body(), lambda folder: list_names(camera, folder))
-        if any(self._may_follow(finding) for finding in findings):
+        may_follow = [self._may_follow(finding) for finding in findings]  # of each, because each sets its deadline
+        if any(may_follow):
             self.driver_cache_stale = True  # the driver has cached the content of the card
             return False
         for finding in findings:
@@ -151,15 +154,22 @@ class InterruptedShots:
         """Whether the camera may still write the file of a shot. If so, the time of the next search is set."""
         if finding.outcome == "done" or not finding.shot.may_have_fired:
             return False
-        now = time.monotonic()
-        if finding.shot.deadline is None:  # of an earlier server; the system clock may have been set since
-            finding.shot.deadline = now + finding.shot.settles_s
-        left = finding.shot.deadline - now
-        if left <= 0:
+        if not self._may_be_writing(finding.shot):
             return False
-        self._look_at = now + min(self._pause, left)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+        left = (finding.shot.deadline or 0.0) - time.monotonic()
+        # If the files cannot be determined, a further search is useful only when all of them are written.
+        self._look_in(left if finding.files is None else min(self._pause, left))
         return True
+
+    def _look_in(self, seconds: float) -> None:
+        self._look_at = time.monotonic() + seconds
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+
+    def _may_be_writing(self, shot: OpenShot) -> bool:
+        """Whether the camera may still expose or write a shot."""
+        if shot.deadline is None:  # of an earlier server; the system clock may have been set since
+            shot.deadline = time.monotonic() + shot.settles_s
+        return shot.may_have_fired and time.monotonic() < shot.deadline
 
     # -- settings
 
@@ -179,13 +189,16 @@ class InterruptedShots:
                     shot, {other: value for other, value in shot.put_back.items() if other != name}
                 )
 
-    async def _restore(self, camera: RemoteCamera) -> None:
+    async def _restore(self, camera: RemoteCamera) -> bool:
         """Restore the settings that earlier shots did not restore, because the camera was lost or the server ended.
+
+        Returns:
+            False if the camera refused a setting, and may do so because it still exposes or writes the shot.
 
         Raises:
             CameraError: the camera was lost; try again later.
         """
-        port = self._body().port
+        port, complete = self._body().port, True
         for shot in self._journal.open_shots():
             left = dict(shot.put_back)
             for name, value in reversed(list(shot.put_back.items())):
@@ -193,6 +206,9 @@ class InterruptedShots:
                     await _set_patiently(camera, name, value)
                     _log.info("%s: %s restored to %s after an interrupted shot", port, name, value)
                 except CameraError as error:
+                    if isinstance(error, CameraRefused | CameraBusy) and self._may_be_writing(shot):
+                        complete = False
+                        continue
                     if isinstance(error, CameraDisconnected | CameraIO | CameraTimeout):
                         self._lost_restoring[shot] = lost = self._lost_restoring.get(shot, 0) + 1
                         if lost < _RESTORE_TRIES:
@@ -202,6 +218,7 @@ class InterruptedShots:
             self._lost_restoring.pop(shot, None)
             if left != shot.put_back:
                 await self._journal.put_back(shot, left)
+        return complete
 
 
 async def _set_patiently(camera: RemoteCamera, name: str, value: WantedValue) -> None:

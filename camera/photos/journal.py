@@ -15,11 +15,19 @@ from datetime import UTC, datetime
 
 from camera.errors import NotRecorded
 from camera.ports import is_usb
+from store.boot import uptime_s
 from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
-from store.shots import NewShot, Outcome, ShotChange, ShotRecord, ShotStore, State, Value
+from store.shots import CardChange, NewShot, Outcome, ShotChange, ShotRecord, ShotStore, State, Value
 
 _log = logging.getLogger("camera.photos.journal")
+
+# Assumed for records of older versions: the longest usual exposure twice, and 10 s.
+_LONGEST_WRITING_S = 70.0
+# While the disk is full, so many completed shots without a key wait for their records; older ones are forgotten.
+_MOST_UNWRITTEN = 1000
+# A capture waits for so many records of earlier shots. More are written in the background.
+_MOST_BEFORE_A_SHOT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class OpenShot:
         deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
         complete: whether `state` is the last state of the shot. After a power failure, the record may be older.
         unwritten: whether the record in the store is older than these values.
+        perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
     """
 
@@ -66,16 +75,18 @@ class OpenShot:
     put_back: Mapping[str, Value] = field(default_factory=dict)
     outcome: Outcome | None = None
     result: ShotResult = field(default_factory=ShotResult)
+    asked_uptime_s: float = field(default_factory=uptime_s)
     deadline: float | None = None
     complete: bool = True
     unwritten: bool = False
+    perhaps_recorded: bool = False
     changes: int = 0
 
     @classmethod
     def of(cls, record: ShotRecord, body: Body, boot: str) -> OpenShot:
         """The shot of a record in the store; `boot` is the current boot of the operating system."""
         return cls(
-            body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or 0.0,
+            body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or _LONGEST_WRITING_S,
             record.shot, record.state, record.put_back, record.outcome, record.result, complete=record.boot == boot,
         )  # fmt: skip
 
@@ -160,10 +171,16 @@ class Journal:
         self._body: Body | None = None
         self._camera: int | None = None
         self._open: list[OpenShot] = []
-        self._added: list[tuple[str, str]] = []  # files that are new on the card and not in the store yet
+        self._changes: list[CardChange] = []  # changes of the card that are not in the store yet
+        self._withdrawn: list[float] = []  # shots that were not taken, by OpenShot.asked_uptime_s
         # The content of the card (folder, name) that must still be written to the store; None if there is nothing to write.
-        self._unwritten_card: list[tuple[str, str]] | None = None
-        self._writing, self._inserting = asyncio.Lock(), asyncio.Lock()  # each record is written by one task
+        self._unwritten_card: set[tuple[str, str]] | None = None
+        self._writing, self._inserting, self._writing_card = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+
+    @property
+    def camera(self) -> int | None:
+        """The number of the camera in the store; None if it is not known yet."""
+        return self._camera
 
     async def identify(self, body: Body) -> None:
         """Set the camera that the next calls are about."""
@@ -172,7 +189,7 @@ class Journal:
         if self._body is None or not body.same_camera(self._body):
             # Shots of another camera that are not in the store yet stay here, in case that camera returns.
             self._open = [shot for shot in self._open if shot.unwritten]
-            self._added, self._unwritten_card, self.complete, self._camera = [], None, False, None
+            self._changes, self._unwritten_card, self.complete, self._camera = [], None, False, None
         self._body = body
         try:
             number = await self._journals.number(body, self, self._camera)
@@ -197,20 +214,21 @@ class Journal:
             NotRecorded: the shot could not be recorded, and the order has a key.
         """
         assert self._body is not None, "the camera is identified first"
-        if any(shot.unwritten for shot in self._open):
+        if 0 < sum(shot.unwritten for shot in self._open) <= _MOST_BEFORE_A_SHOT and not self._writing.locked():
             await self.write_outcomes()
         shot = OpenShot(self._body, order, now(), card_known, settles_s, state="asked" if prepared else "released")
         shot.will_settle(settles_s)
         if not await self._insert(shot) and order.key is not None:
+            self._withdrawn.append(shot.asked_uptime_s)
             raise NotRecorded(
                 "Nothing was done: the shot cannot be recorded, so its key could not prevent a second picture."
             )
         self._open.append(shot)
         return shot
 
-    def add_files(self, files: Iterable[tuple[str, str]]) -> None:
-        """Note files (folder, name) that are new on the card and belong to no shot in progress."""
-        self._added += files
+    def change_card(self, changes: Iterable[CardChange]) -> None:
+        """Note changes of the card. An added file must belong to no shot in progress."""
+        self._changes += changes
 
     async def changing(self, shot: OpenShot, put_back: Mapping[str, Value]) -> None:
         """Record the settings that have to be restored after the shot, before they are changed."""
@@ -231,9 +249,9 @@ class Journal:
             return
         before, shot.state = shot.state, "released"
         shot.will_settle(settles_s)
-        if not await self._write(shot) and shot.number is not None:
+        if not await self._write(shot) and (shot.number is not None or shot.perhaps_recorded):
             shot.state = before
-            raise NotRecorded("Nothing was done: the shot could not be recorded.")
+            raise NotRecorded("The shutter was not released, because the shot could not be recorded.")
 
     async def released(self, shot: OpenShot, settles_s: float) -> None:
         """Record that the shutter is being released, so that the record survives a power failure."""
@@ -272,13 +290,15 @@ class Journal:
         async with self._writing:
             await self.identify(self._body)
             await self._write_card()
+            while self._withdrawn and await self._withdraw(self._withdrawn[0]):
+                self._withdrawn.pop(0)
             for shot in [shot for shot in self._open if shot.unwritten]:
                 if self._is_here(shot) and not await self._write(shot, sync=True):
                     return
 
     async def note_card(self, files: Iterable[tuple[str, str]]) -> None:
         """Record the content of a card that was just read: folder and name of each file."""
-        self._added, self._unwritten_card = [], list(files)
+        self._changes, self._unwritten_card = [], set(files)
         await self._write_card()
 
     async def card(self) -> dict[str, frozenset[str]] | None:
@@ -295,20 +315,29 @@ class Journal:
 
     async def _write_card(self) -> None:
         """Write the content of the card, if no earlier shot needs the content that the store has."""
-        if self._camera is None or self._unwritten_card is None or not self.complete or self._outcome_unwritten:
-            return
-        if any(shot.outcome is None for shot in self._open):  # its files are found by comparison with the older content
-            return
-        files, added = self._unwritten_card, self._added
-        self._added = []
+        async with self._writing_card:
+            if self._camera is None or self._unwritten_card is None or not self.complete or self._outcome_unwritten:
+                return
+            if any(shot.outcome is None for shot in self._open if self._is_here(shot)):
+                return  # its files are found by comparison with the older content
+            files, self._unwritten_card = self._unwritten_card, None
+            for change in self._changes:
+                (files.add if change.added else files.discard)((change.folder, change.name))
+            self._changes = []
+            try:
+                await self._shots.replace_card(self._camera, files)
+            except StoreUnavailable as error:
+                if self._unwritten_card is None:  # no newer content
+                    self._unwritten_card = files
+                self._complain(error)
+
+    async def _withdraw(self, asked_uptime_s: float) -> bool:
         try:
-            await self._shots.replace_card(self._camera, [*files, *added])
+            await self._shots.withdraw(asked_uptime_s)
         except StoreUnavailable as error:
-            self._added[:0] = added
             self._complain(error)
-            return
-        if self._unwritten_card is files:
-            self._unwritten_card = None
+            return False
+        return True
 
     def _is_here(self, shot: OpenShot) -> bool:
         return self._body is not None and shot.body.same_camera(self._body)
@@ -336,17 +365,22 @@ class Journal:
                 if self._camera is None or not self._is_here(shot):
                     return False
                 order = shot.order
-                await self._write_card()
+                if not self._writing_card.locked():
+                    await self._write_card()
                 known = shot.card_known and self.complete and self._unwritten_card is None
+                state: State = "released" if shot.outcome is not None else shot.state  # the outcome follows
                 new = NewShot(
-                    self._camera, shot.body.port, order.key, order.request, shot.asked_at, shot.state, known, shot.settles_s,
+                    self._camera, shot.body.port, order.key, order.request, shot.asked_at, state,
+                    known and not self._writing_card.locked(), shot.settles_s, self._shots.boot, shot.asked_uptime_s,
                 )  # fmt: skip
-                added = self._take_added()
+                changes = self._take_changes()
                 try:
-                    shot.number = await self._shots.begin(new, added)
+                    shot.number = await self._shots.begin(new, changes)
                 except StoreUnavailable as error:
-                    self._added[:0] = added
+                    shot.perhaps_recorded = True
+                    self._changes[:0] = changes
                     self._complain(error)
+                    self._forget_oldest()
                     return False
                 shot.unwritten = False
         return True
@@ -359,13 +393,12 @@ class Journal:
             return False
         assert shot.number is not None, "it was inserted"
         shot.unwritten = True
-        changes, camera, added = shot.changes, self._camera, self._take_added()
+        changes, camera, card = shot.changes, self._camera, self._take_changes()
         change = ShotChange(shot.state, shot.settles_s, shot.put_back, shot.outcome, shot.result)
         try:
-            rows = [(camera, *pair) for pair in added if camera is not None]
-            await self._shots.update(shot.number, change, sync, rows)
+            await self._shots.update(shot.number, change, sync, camera, card)
         except StoreUnavailable as error:
-            self._added[:0] = added
+            self._changes[:0] = card
             self._complain(error)
             return False
         if shot.changes == changes:
@@ -381,13 +414,22 @@ class Journal:
         Until it has, the next server may search for the files of that shot. So they must not be in the recorded
         content of the card yet.
         """
-        return any(shot.unwritten and shot.outcome is not None for shot in self._open)
+        return any(shot.unwritten and shot.outcome is not None for shot in self._open if self._is_here(shot))
 
-    def _take_added(self) -> list[tuple[str, str]]:
+    def _forget_oldest(self) -> None:
+        """Limit the memory for completed shots that cannot be recorded."""
+        waiting = [shot for shot in self._open if shot.settled and shot.number is None]
+        for shot in waiting[:-_MOST_UNWRITTEN]:
+            self._open.remove(shot)
+
+    def _take_changes(self) -> list[CardChange]:
+        """The changes of the card that may be written now."""
         if not self.complete or self._camera is None or self._unwritten_card is not None or self._outcome_unwritten:
             return []
-        added, self._added = self._added, []
-        return added
+        if self._writing_card.locked():
+            return []
+        changes, self._changes = self._changes, []
+        return changes
 
     def _complain(self, error: StoreUnavailable) -> None:
         port = self._body.port if self._body is not None else "?"

@@ -19,7 +19,7 @@ from camera.errors import (
 from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
-from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destination, OnPicture, Shot
+from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destination, OnPicture, Shot, sets_exposure
 from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
@@ -114,6 +114,11 @@ class Photos:
         return self._card.files
 
     @property
+    def camera_number(self) -> int | None:
+        """The number of the camera in the records; None if it is not known yet."""
+        return self._journal.camera
+
+    @property
     def finding(self) -> Finding | None:
         """The result of the check after the last shot with an unknown outcome."""
         return self._card.finding
@@ -151,7 +156,7 @@ class Photos:
             on_picture,
             lambda put_back: self._journal.changing(record, put_back),
             lambda: self._journal.releasing(record, settles_s(exposure_s)),
-            lambda exposure_s: self._released(record, exposure_s),
+            lambda exposure_s: self._released(record, exposure_s, request.changes_exposure),
             lambda files, sync: self._journal.saved(record, files, sync),
         )
         capture = Capture(camera, self._downloads, request, destination, hooks, started)
@@ -177,8 +182,8 @@ class Photos:
         await self._finish(record, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=record.number)
 
-    def _released(self, record: OpenShot, exposure_s: float) -> None:
-        if not record.put_back:  # not an exposure that is set for this shot only
+    def _released(self, record: OpenShot, exposure_s: float, changes_exposure: bool) -> None:
+        if not changes_exposure:  # not an exposure that is set for this shot only
             self._exposure_s = exposure_s
         self._card.begin_release()
         self._start(self._journal.released(record, settles_s(exposure_s)), "record release")
@@ -263,6 +268,8 @@ class Photos:
 
     async def setting_chosen(self, name: str) -> None:
         """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
+        if sets_exposure(name):
+            self._exposure_s = LONGEST_EXPOSURE_S
         await self._interrupted.setting_chosen(name)
 
     async def read_card(self) -> None:

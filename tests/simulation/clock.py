@@ -16,6 +16,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVarTuple
 from unittest.mock import patch
 
+from camera.photos import journal
 from store import shots
 
 Ts = TypeVarTuple("Ts")
@@ -176,6 +177,7 @@ class Clock:
         """Make all clocks virtual."""
         now = self._loop.time
         with (
-            patch.object(time, "time", self.time), patch.object(time, "monotonic", now), patch.object(shots, "uptime_s", now),
+            patch.object(time, "time", self.time), patch.object(time, "monotonic", now),
+            patch.object(shots, "uptime_s", now), patch.object(journal, "uptime_s", now),
         ):  # fmt: skip
             yield

@@ -24,6 +24,7 @@ def judge(world: World, records: list[ShotRecord]) -> list[str]:
         body = world.bodies[order.camera]
         releases = [release for release in body.releases if release.by == order.name]
         answer = world.answers[order.name]
+        releases = [release for release in releases if release is releases[-1] or not _record_lost(world, release)]
         if len(releases) > 1:
             wrong.append(f"{order.name} released the shutter {len(releases)} times")
             continue
@@ -98,7 +99,7 @@ def _of_records(
             if record.outcome == "done" and not _unknowable(body, None)
         ]
     if not records:
-        lost = any(release.at <= at <= release.at + SYNC_S for at in world.power_cuts)
+        lost = _record_lost(world, release)
         unrecordable = any(incident.kind in ("disk full", "database hangs") for incident in world.plan.incidents)
         return [] if lost or unrecordable else [f"{order.name} was released, but there is no record of it"]
     record = records[-1]
@@ -109,6 +110,11 @@ def _of_records(
         if release.files and not _unknowable(body, release) and not named & set(release.files):
             return [f"shot {record.shot} of {order.name} names {sorted(named)}, not {sorted(release.files)}"]
     return []
+
+
+def _record_lost(world: World, release: Release) -> bool:
+    """Whether the power failed before the record of a release was synced."""
+    return any(release.at <= at <= release.at + SYNC_S for at in world.power_cuts)
 
 
 def _of_checks(world: World, orders: dict[int, str]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from store.database import Store, StoreUnavailable
 from store.result import RecordedError, RecordedFile, ShotResult, Timing
 from store.schema import MIGRATIONS
-from store.shots import NewShot, ShotChange, ShotStore
+from store.shots import CardChange, NewShot, ShotChange, ShotStore
 from tests.support.waiting import until_answers
 
 FULL_RESULT = ShotResult(
@@ -38,9 +38,10 @@ async def record_one(store: Store) -> int:
     shots = ShotStore(store)
     camera = await shots.add_camera("Canon", "1", "usb:001,002")
     shot = await shots.begin(
-        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0), [("/DCIM", "1.JPG")]
+        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0, "boot", 1.0),
+        [CardChange(True, "/DCIM", "1.JPG")],
     )
-    await shots.update(shot, ShotChange("closed", None, {}, "done", FULL_RESULT), sync=True, added=[])
+    await shots.update(shot, ShotChange("closed", None, {}, "done", FULL_RESULT), sync=True, camera=None, changes=[])
     return shot
 
 
