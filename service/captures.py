@@ -94,7 +94,7 @@ class Captures:
         """
         if record.outcome is None:
             with suppress(CameraError):
-                photos = self._camera_of(record).photos
+                photos = (await self._camera_of(record)).photos
                 await photos.settle()
                 await photos.write_outcomes()
             with suppress(StoreUnavailable):  # then the outcome stays unknown
@@ -135,7 +135,7 @@ class Captures:
         if renamed or not file.on_camera:
             where = f" It was saved as {file.saved_path}." if file.saved_path else ""
             raise FileNotFound(f"It is no longer on the camera.{where}")
-        camera = self._camera_of(record)
+        camera = await self._camera_of(record)
         if download == "thumbnail":
             return await camera.photos.thumbnail(path)
         picture = await camera.photos.fetch(path)
@@ -143,12 +143,23 @@ class Captures:
             raise FileNotFound("There is another file with its name on the card.")
         return picture
 
-    def _camera_of(self, record: ShotRecord) -> Session:
-        """The camera of a shot: not the selected one, and perhaps on another port than during the shot."""
-        for session in self._cameras.registry.known:
-            if session.photos.camera_number == record.camera:
-                return session
-        raise CameraDisconnected("The camera of that shot is not connected.")
+    async def _camera_of(self, record: ShotRecord) -> Session:
+        """The camera of a shot: not the selected one, and perhaps on another port than during the shot.
+
+        Raises:
+            CameraDisconnected: it is not connected.
+        """
+
+        def found() -> Session | None:
+            known = self._cameras.registry.known
+            return next((one for one in known if one.photos.camera_number == record.camera), None)
+
+        if found() is None:  # perhaps it was not opened since the start of the server
+            with suppress(CameraError):
+                await (await self._cameras.registry.by_port(record.port)).photos.settle()
+        if (camera := found()) is None:
+            raise CameraDisconnected("The camera of that shot is not connected.")
+        return camera
 
     async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
         since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()
