@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,7 +60,7 @@ class OpenShot:
         body: its camera.
         number: the number of its record; None if it is not recorded yet.
         deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
-        complete: whether `state` is the last state of the shot. After a power failure, the record may be older.
+        state_is_certain: whether `state` is the last state of the shot. After a power failure, the record may be older.
         unwritten: whether the record in the store is older than these values.
         perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
@@ -77,7 +78,7 @@ class OpenShot:
     result: ShotResult = field(default_factory=ShotResult)
     asked_uptime_s: float = field(default_factory=uptime_s)
     deadline: float | None = None
-    complete: bool = True
+    state_is_certain: bool = True
     unwritten: bool = False
     perhaps_recorded: bool = False
     changes: int = 0
@@ -87,7 +88,7 @@ class OpenShot:
         """The shot of a record in the store; `boot` is the current boot of the operating system."""
         return cls(
             body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or _LONGEST_WRITING_S,
-            record.shot, record.state, record.put_back, record.outcome, record.result, complete=record.boot == boot,
+            record.shot, record.state, record.put_back, record.outcome, record.result, state_is_certain=record.boot == boot,
         )  # fmt: skip
 
     def will_settle(self, settles_s: float) -> None:
@@ -97,7 +98,7 @@ class OpenShot:
     @property
     def may_have_fired(self) -> bool:
         """Whether the shutter may have been released."""
-        return self.state not in ("asked", "changed") or not self.complete
+        return self.state not in ("asked", "changed") or not self.state_is_certain
 
     @property
     def settled(self) -> bool:
@@ -172,7 +173,9 @@ class Journal:
         self._camera: int | None = None
         self._open: list[OpenShot] = []
         self._changes: list[CardChange] = []  # changes of the card that are not in the store yet
-        self._withdrawn: list[float] = []  # shots that were not taken, by OpenShot.asked_uptime_s
+        self._withdrawn: deque[float] = deque(
+            maxlen=_MOST_UNWRITTEN
+        )  # shots that were not taken, by their asked_uptime_s
         # The content of the card (folder, name) that must still be written to the store; None if there is nothing to write.
         self._unwritten_card: set[tuple[str, str]] | None = None
         self._writing, self._inserting, self._writing_card = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
@@ -291,7 +294,7 @@ class Journal:
             await self.identify(self._body)
             await self._write_card()
             while self._withdrawn and await self._withdraw(self._withdrawn[0]):
-                self._withdrawn.pop(0)
+                self._withdrawn.popleft()
             for shot in [shot for shot in self._open if shot.unwritten]:
                 if self._is_here(shot) and not await self._write(shot, sync=True):
                     return
@@ -316,7 +319,7 @@ class Journal:
     async def _write_card(self) -> None:
         """Write the content of the card, if no earlier shot needs the content that the store has."""
         async with self._writing_card:
-            if self._camera is None or self._unwritten_card is None or not self.complete or self._outcome_unwritten:
+            if self._camera is None or self._unwritten_card is None or not self.complete or self._outcome_unwritten():
                 return
             if any(shot.outcome is None for shot in self._open if self._is_here(shot)):
                 return  # its files are found by comparison with the older content
@@ -373,7 +376,7 @@ class Journal:
                     self._camera, shot.body.port, order.key, order.request, shot.asked_at, state,
                     known and not self._writing_card.locked(), shot.settles_s, self._shots.boot, shot.asked_uptime_s,
                 )  # fmt: skip
-                changes = self._take_changes()
+                changes = self._take_changes(shot)
                 try:
                     shot.number = await self._shots.begin(new, changes)
                 except StoreUnavailable as error:
@@ -393,7 +396,7 @@ class Journal:
             return False
         assert shot.number is not None, "it was inserted"
         shot.unwritten = True
-        changes, camera, card = shot.changes, self._camera, self._take_changes()
+        changes, camera, card = shot.changes, self._camera, self._take_changes(shot)
         change = ShotChange(shot.state, shot.settles_s, shot.put_back, shot.outcome, shot.result)
         try:
             await self._shots.update(shot.number, change, sync, camera, card)
@@ -407,14 +410,17 @@ class Journal:
                 self._open.remove(shot)
         return True
 
-    @property
-    def _outcome_unwritten(self) -> bool:
-        """Whether the store has no outcome of a shot that is known here.
+    def _outcome_unwritten(self, but: OpenShot | None = None) -> bool:
+        """Whether the store has no outcome of a shot that is known here, other than `but`.
 
         Until it has, the next server may search for the files of that shot. So they must not be in the recorded
         content of the card yet.
         """
-        return any(shot.unwritten and shot.outcome is not None for shot in self._open if self._is_here(shot))
+        return any(
+            shot.unwritten and shot.outcome is not None
+            for shot in self._open
+            if shot is not but and self._is_here(shot)
+        )
 
     def _forget_oldest(self) -> None:
         """Limit the memory for completed shots that cannot be recorded."""
@@ -422,11 +428,11 @@ class Journal:
         for shot in waiting[:-_MOST_UNWRITTEN]:
             self._open.remove(shot)
 
-    def _take_changes(self) -> list[CardChange]:
-        """The changes of the card that may be written now."""
-        if not self.complete or self._camera is None or self._unwritten_card is not None or self._outcome_unwritten:
+    def _take_changes(self, shot: OpenShot) -> list[CardChange]:
+        """The changes of the card that may be written now, together with a shot."""
+        if not self.complete or self._camera is None or self._unwritten_card is not None:
             return []
-        if self._writing_card.locked():
+        if self._writing_card.locked() or self._outcome_unwritten(shot):
             return []
         changes, self._changes = self._changes, []
         return changes

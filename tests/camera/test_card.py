@@ -203,3 +203,42 @@ async def test_the_file_of_a_shot_started_while_the_card_was_read_is_inconclusiv
     await reading
     (finding,) = await card.check(A, slow)
     assert finding.files is None
+
+
+async def test_a_deleted_file_does_not_hide_a_new_file_with_the_same_name(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
+    card.add(f"{FOLDER}/2.JPG")
+    await card.begin_shot(A, Order(), False, 0.0)
+    card.end_shot([])
+    card.remove(f"{FOLDER}/2.JPG")
+    await card.begin_shot(A, Order(), False, 0.0)
+    later = new_card()
+    findings = await later.check(A, listing("1.JPG", "2.JPG"))
+    assert findings[-1].files == (f"{FOLDER}/2.JPG",)
+
+
+async def test_the_raw_file_of_an_earlier_shot_is_not_of_the_next(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
+    await card.begin_shot(A, Order(), False, 0.0)
+    (finding,) = await new_card().check(A, listing("1.JPG", "1.CR2", "2.JPG"))
+    assert (finding.files, finding.outcome) == ((f"{FOLDER}/2.JPG",), "done")
+
+
+async def test_files_of_several_shots_prove_no_outcome(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
+    await card.begin_shot(A, Order(), False, 0.0)
+    (finding,) = await new_card().check(A, listing("1.JPG", "2.CR2", "2.JPG", "3.JPG"))
+    assert (len(finding.files or ()), finding.outcome) == (3, "unknown")
+    assert "of several shots" in finding.message
+
+
+async def test_a_shot_that_was_interrupted_before_the_release_has_failed(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
+    await card.begin_shot(A, Order(), True, 0.0)
+    (finding,) = await new_card().check(A, listing("1.JPG", "2.JPG"))
+    assert (finding.files, finding.outcome) == ((), "failed")
+    assert "before the shutter was released" in finding.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
 from service.events import EventHub
 from simulator.process import SimulatorProcess
+from store.database import Store
+from store.schema import MIGRATIONS
+from store.shots import ShotStore
 from tests.support.cameras import QUICK
 from tests.support.waiting import WITHIN_S, until
 
@@ -101,6 +105,19 @@ async def test_shots_are_recorded(recording_caller: RecordingCaller, port: str) 
     (listed,) = (await recording_caller.ask("list_shots", limit=1)).shots
     assert (listed.shot, listed.outcome) == (shot, "done")
     assert (await recording_caller.ask("get_shot", shot=shot)).key == "one"
+
+
+@pytest.mark.parametrize(("command", "payload"), [("list_shots", {}), ("get_shot", {"shot": 1})])
+async def test_records_that_cannot_be_read_are_an_error_for_clients(
+    port: str, tmp_path: Path, command: str, payload: dict[str, Any]
+) -> None:
+    store = Store(tmp_path / "store.db", MIGRATIONS)
+    registry = Registry([port], SessionOptions(), lambda event: None)
+    service = Service(registry, EventHub(), ShotStore(store), LiveViewDefaults(), "1.2.3", {"streams": 2})
+    store.close()
+    with pytest.raises(RequestError, match="cannot be read") as error:
+        await RecordingCaller(service).ask(command, **payload)
+    assert error.value.code == "not_recorded"
 
 
 async def test_selecting_a_camera(recording_caller: RecordingCaller, port: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from store.boot import uptime_s
 from store.database import Store, StoreUnavailable
 from store.result import RecordedError, RecordedFile, ShotResult, Timing
 from store.schema import MIGRATIONS
@@ -38,7 +39,7 @@ async def record_one(store: Store) -> int:
     shots = ShotStore(store)
     camera = await shots.add_camera("Canon", "1", "usb:001,002")
     shot = await shots.begin(
-        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0, "boot", 1.0),
+        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0, shots.boot, uptime_s()),
         [CardChange(True, "/DCIM", "1.JPG")],
     )
     await shots.update(shot, ShotChange("closed", None, {}, "done", FULL_RESULT), sync=True, camera=None, changes=[])
@@ -114,6 +115,29 @@ async def test_a_write_that_is_not_possible_is_reported_and_later_ones_work(
         return False
 
     await until_answers(recovered)
+    store.close()
+
+
+async def test_a_record_that_was_added_too_late_is_found_again_or_withdrawn(file: Path) -> None:
+    store = Store(file, MIGRATIONS)
+    shots = ShotStore(store)
+    camera = await shots.add_camera("Canon", "1", "usb:001,002")
+    new = NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0, shots.boot, 12.5)
+    first = await shots.begin(new, [])
+    assert await shots.begin(new, []) == first
+    await shots.withdraw(12.5)
+    assert await shots.with_key("guest") is None
+    store.close()
+
+
+async def test_the_age_of_a_shot_does_not_use_the_system_clock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(file, MIGRATIONS)
+    await record_one(store)
+    monkeypatch.setattr("time.time", lambda: 9e9)
+    for shots in (ShotStore(store), ShotStore(store, "another boot")):
+        record = await shots.with_key("guest")
+        assert record is not None
+        assert shots.age_s(record) < 3600 * 24
     store.close()
 
 
