@@ -199,9 +199,13 @@ async def test_a_picture_of_the_own_button_just_before_an_unknown_shot_is_not_re
 ) -> None:
     await camera_info(client)
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=1, camera=SPARE)
-    await asyncio.to_thread(simulator.shutter, SPARE)
-    await client.socket.send(json.dumps({"command": "capture_image", "payload": {"key": "the only one"}}))
-    await until(lambda: simulator.state(SPARE)["shots"] == 2)
+    async with await Client.connect(server) as watcher:
+        await watcher.command("subscribe", events=["file_added"])
+        await asyncio.to_thread(simulator.shutter, SPARE)
+        await client.socket.send(json.dumps({"command": "capture_image", "payload": {"key": "the only one"}}))
+        await until(lambda: simulator.state(SPARE)["shots"] == 2)
+        await watcher.event("file_added")
+        await watcher.command("list_shots")  # which is read after the record of the release was written
     if killed == "server":
         server.kill()
         server = new_server(NETWORK_CAMERAS=ports[SPARE])
