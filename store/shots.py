@@ -81,7 +81,7 @@ class NewShot:
 
 @dataclass(frozen=True, slots=True)
 class CardChange:
-    """A file on the card that is known and belongs to no shot with an unknown outcome, or a deleted file."""
+    """A change of a card: a new file (`added`) that belongs to no shot with an unknown outcome, or a deleted file."""
 
     added: bool
     folder: str
@@ -135,8 +135,9 @@ class ShotStore:
 
     def age_s(self, record: ShotRecord) -> float:
         """Seconds since the request of a shot; of another boot, at least this many. The system clock is not used."""
-        same = record.boot == self.boot and record.asked_uptime_s is not None
-        return uptime_s() - (record.asked_uptime_s if same and record.asked_uptime_s is not None else self._opened_at)
+        if record.boot == self.boot and record.asked_uptime_s is not None:
+            return uptime_s() - record.asked_uptime_s
+        return uptime_s() - self._opened_at
 
     async def begin(self, new: NewShot, changes: Sequence[CardChange]) -> int:
         """Add a shot, and the changes of its card; returns the number of the shot.

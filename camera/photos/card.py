@@ -282,7 +282,10 @@ class Card:
 async def _new_files(
     known: Mapping[str, AbstractSet[str]] | None, files: Files | None, added_since: set[str]
 ) -> tuple[str, ...] | None:
-    """The paths of new files. None if they cannot be determined, for example because a card that had files now appears empty."""
+    """The paths of new files.
+
+    None if they cannot be determined, for example because a card that had files now appears empty.
+    """
     if known is None or files is None or (any(known.values()) and not any(files.values())):
         return None
     new: list[str] = []

@@ -40,10 +40,6 @@ class InterruptedShots:
         exclusive: gives exclusive access to the camera.
         body: returns what identifies the camera now.
         found: called with each result of a check, before it is recorded.
-
-    Attributes:
-        driver_cache_stale: whether the driver may not know the newest files, so that the camera must be opened again
-            before the next search.
     """
 
     def __init__(
@@ -54,7 +50,8 @@ class InterruptedShots:
         body: Callable[[], Body],
         found: Callable[[Finding], None],
     ) -> None:
-        self.driver_cache_stale = False
+        # Whether the driver may not know the newest files, so that the camera must be opened again before the next search.
+        self._driver_cache_stale = False
         self._card = card
         self._journal = journal
         self._exclusive = exclusive
@@ -69,13 +66,13 @@ class InterruptedShots:
 
     def opened(self) -> None:
         """Called when a new process has opened the camera. It may be another camera, with its own interrupted shots."""
-        self._card.needs_check, self.driver_cache_stale = True, False
+        self._card.needs_check, self._driver_cache_stale = True, False
         if not self._renewing:
             self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
 
     def interrupted(self) -> None:
         """Called when the outcome of a shot is unknown."""
-        self._card.needs_check = self.driver_cache_stale = True
+        self._card.needs_check = self._driver_cache_stale = True
         self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
 
     def file_added(self) -> None:
@@ -125,13 +122,13 @@ class InterruptedShots:
         """
         if self._card.needs_check and time.monotonic() < self._look_at:
             return False
-        if self.driver_cache_stale:
+        if self._driver_cache_stale:
             self._renewing = True
             try:
                 await camera.renew()
             finally:
                 self._renewing = False
-            self.driver_cache_stale = False
+            self._driver_cache_stale = False
         if not self._card.needs_check:
             return True
         await self._journal.identify(self._body())
@@ -141,7 +138,7 @@ class InterruptedShots:
         findings = await self._card.check(self._body(), lambda folder: list_names(camera, folder))
         may_follow = [self._may_follow(finding) for finding in findings]  # of each, because each sets its deadline
         if any(may_follow):
-            self.driver_cache_stale = True  # the driver has cached the content of the card
+            self._driver_cache_stale = True  # the driver has cached the content of the card
             return False
         for finding in findings:
             _log.warning("%s: %s", self._body().port, finding.message)

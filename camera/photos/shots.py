@@ -124,7 +124,9 @@ class Photos:
         return self._card.finding
 
     async def capture(self, request: CaptureRequest, on_picture: OnPicture) -> Shot:
-        """Take one picture. Captures that wait run in the order of their requests. Live view pauses during the capture and then continues.
+        """Take one picture. Captures that wait run in the order of their requests.
+
+        Live view pauses during the capture and then continues.
 
         Args:
             request: what the capture should do.
