@@ -287,6 +287,7 @@ class Reconnect:
         self._emit(CameraLost())
         if process.closing:
             _log.info("Camera closed: %s (%s)", self.port, self.title)
+            await process.kill(reason)
             return
         self.last_error = reason
         self._emit(StateMayDiffer())

@@ -203,9 +203,10 @@ class Session:
         """
         async with self.exclusive() as camera:
             item = await camera.set_config(name, value)
+            # still exclusive: otherwise an interrupted shot could restore its earlier value over this one
+            await self.photos.setting_chosen(item.name)
         if item.name == "iso":
             self._iso.before_preview = None  # an explicit change is not reverted after live view
-        await self.photos.setting_chosen(item.name)
         if item.name == "capturetarget":
             self.reconnect.capture_target = str(item.value)  # new processes must set it again
         self._emit_here(ConfigChanged(item.name, item.value))

@@ -181,10 +181,10 @@ class InterruptedShots:
         """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
         await self._journal.identify(self._body())
         for shot in self._journal.open_shots():
-            if name in shot.put_back:
-                await self._journal.put_back(
-                    shot, {other: value for other, value in shot.put_back.items() if other != name}
-                )
+            # the keys are names as the order gave them, so perhaps whole paths
+            left = {other: value for other, value in shot.put_back.items() if other.rpartition("/")[2] != name}
+            if left != shot.put_back:
+                await self._journal.put_back(shot, left)
 
     async def _restore(self, camera: RemoteCamera) -> bool:
         """Restore the settings that earlier shots did not restore, because the camera was lost or the server ended.
