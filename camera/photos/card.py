@@ -40,11 +40,13 @@ class Finding:
         files: the files that were saved before the interruption, and the new files on the card; None if they could not
             be determined.
         saved: the files that were saved before the interruption.
+        doubtful: whether the card should be read again, because it appeared to be empty although it had files.
     """
 
     shot: OpenShot
     files: tuple[str, ...] | None
     saved: tuple[RecordedFile, ...] = ()
+    doubtful: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -113,6 +115,7 @@ class Card:
         self._body: Body | None = None
         self._newest: OpenShot | None = None  # the newest shot since the camera was identified
         self._added_since: set[str] = set()  # files that were added after the release started
+        self._appeared_empty = False  # when it was last read, although it had files before
         self._tries = 0
         self._tried_at = float("-inf")
 
@@ -147,22 +150,30 @@ class Card:
         """Remove a deleted file."""
         self._change(False, path)
 
-    async def read(self, body: Body, list_folder: ListFolder) -> None:
-        """Read the card of a newly opened camera. If that fails, its content stays unknown."""
+    async def read(self, body: Body, list_folder: ListFolder) -> bool:
+        """Read the card of a newly opened camera. If that fails, its content stays unknown.
+
+        Returns:
+            False if the camera must be opened again and the card read again, because it appeared to be empty although
+            it had files before.
+        """
         await self._identify(body)
-        self._files = None
+        before, self._files = self._files, None
         if not self._may_try():
-            return
+            return True
         try:
             files = await _read_all(list_folder)
         except CameraError as error:
             # After a timeout there is no second attempt, because a timeout kills the camera process.
             self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
             _log.info("Card was not read: %s: %s", body.port, error)
-            return
+            return True
         self._tries = 0
         if files is not None:
+            if self._is_doubtful(await self._journal.card() if before is None else before, files):
+                return False
             await self._remember(files)
+        return True
 
     async def check(self, body: Body, list_folder: ListFolder) -> list[Finding]:
         """Determine the outcomes of the shots with an unknown outcome, oldest first.
@@ -200,8 +211,11 @@ class Card:
             elif self._newest is None:
                 self._added_since = set()
                 known = await self._journal.card() if newest.card_known else None
+            doubtful = files is not None and self._is_doubtful(known, files)
             new = await _new_files(known, files, self._added_since)
-            findings[unknown.index(newest)] = _finding(newest, new, files)
+            findings[unknown.index(newest)] = replace(_finding(newest, new, files), doubtful=doubtful)
+            if doubtful:
+                files = None
         self.finding = findings[-1]
         self._checked = files
         return findings
@@ -233,6 +247,14 @@ class Card:
         """Give the files that were added until now to the journal, because they are not of the next shot."""
         self._journal.change_card(self._unwritten)
         self._unwritten, self._added_since = [], set()
+
+    def _is_doubtful(self, known: Mapping[str, AbstractSet[str]] | None, files: Files) -> bool:
+        """Whether a card that had files appears to be empty. True only once: if it is empty again, it was exchanged.
+
+        Some cameras list no files for a moment after they were switched on.
+        """
+        appeared_empty, self._appeared_empty = self._appeared_empty, _appears_empty(known, files)
+        return self._appeared_empty and not appeared_empty
 
     def _may_try(self) -> bool:
         """Whether the card may be read now; if so, this counts as an attempt.
@@ -286,19 +308,22 @@ async def _new_files(
 
     None if they cannot be determined, for example because a card that had files now appears empty.
     """
-    if known is None or files is None or (any(known.values()) and not any(files.values())):
+    if known is None or files is None or _appears_empty(known, files):
         return None
     new: list[str] = []
     for folder, names in files.items():
-        before = known.get(folder, frozenset())
+        before = {name for name in known.get(folder, ()) if f"{folder}/{name}" not in added_since}
         added = names - before
         if added and before:  # the RAW file of an earlier shot may follow its JPEG
             stems = {_stem(name) for name in before}
             added = {name for name in added if _stem(name) not in stems}
         new += (f"{folder}/{name}" for name in added)
         await asyncio.sleep(0)  # let other tasks run after each folder, because there may be 50,000 files
-    here = {path for path in added_since if path.rpartition("/")[2] in files.get(path.rpartition("/")[0], ())}
-    return _jpeg_first({*new, *here})
+    return _jpeg_first(new)
+
+
+def _appears_empty(known: Mapping[str, AbstractSet[str]] | None, files: Files) -> bool:
+    return known is not None and any(known.values()) and not any(files.values())
 
 
 def _jpeg_first(paths: Iterable[str]) -> tuple[str, ...]:

@@ -148,11 +148,16 @@ class InterruptedShots:
         return True
 
     def _may_follow(self, finding: Finding) -> bool:
-        """Whether the camera may still write the file of a shot. If so, the time of the next search is set."""
+        """Whether a further search may find the file of a shot. If so, the time of the next search is set."""
         if finding.outcome == "done" or not finding.shot.may_have_fired:
             return False
         if not self._may_be_writing(finding.shot):
-            return False
+            # One list without files is no proof: a camera may list its card as empty just after it was switched on.
+            search_again = (finding.files == () or finding.doubtful) and not finding.shot.nothing_found
+            finding.shot.nothing_found = True
+            if search_again:
+                self._look_in(_FIRST_PAUSE_S)
+            return search_again
         left = (finding.shot.deadline or 0.0) - time.monotonic()
         # If the files cannot be determined, a further search is useful only when all of them are written.
         self._look_in(left if finding.files is None else min(self._pause, left))

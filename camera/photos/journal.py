@@ -62,6 +62,7 @@ class OpenShot:
         deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
         state_is_certain: whether `state` is the last state of the shot. After a power failure, the record may be older.
         unwritten: whether the record in the store is older than these values.
+        nothing_found: whether a search has found no file, although all files must have been written by then.
         perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
     """
@@ -80,6 +81,7 @@ class OpenShot:
     deadline: float | None = None
     state_is_certain: bool = True
     unwritten: bool = False
+    nothing_found: bool = False
     perhaps_recorded: bool = False
     changes: int = 0
 
@@ -370,13 +372,14 @@ class Journal:
                 order = shot.order
                 if not self._writing_card.locked():
                     await self._write_card()
-                known = shot.card_known and self.complete and self._unwritten_card is None
+                changes = self._take_changes(shot)
+                # If changes remain, the recorded content of the card is older than this shot.
+                known = shot.card_known and self.complete and self._unwritten_card is None and not self._changes
                 state: State = "released" if shot.outcome is not None else shot.state  # the outcome follows
                 new = NewShot(
                     self._camera, shot.body.port, order.key, order.request, shot.asked_at, state,
                     known and not self._writing_card.locked(), shot.settles_s, self._shots.boot, shot.asked_uptime_s,
                 )  # fmt: skip
-                changes = self._take_changes(shot)
                 try:
                     shot.number = await self._shots.begin(new, changes)
                 except StoreUnavailable as error:

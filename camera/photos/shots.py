@@ -167,6 +167,8 @@ class Photos:
         try:
             shot = await capture.take()
         except CaptureUnknown:
+            if not capture.release_reported:
+                record.will_settle(record.settles_s)  # it may have been released only just now
             self._interrupted.interrupted()
             await self._journal.changing(record, capture.to_put_back)
             self.complete_soon()
@@ -283,7 +285,9 @@ class Photos:
 
         with suppress(CameraError):  # if the camera is lost, this is called again after the next opening
             await self._interrupted.complete_all()
-            await self._card.read(self._owner().body, list_folder)
+            if not await self._card.read(self._owner().body, list_folder):
+                async with self._exclusive() as camera:
+                    await camera.renew()  # afterwards, this is called again
 
     async def stop(self) -> None:
         """Cancel background tasks, and end all waits for late files."""
