@@ -28,11 +28,13 @@ class Disk:
     Attributes:
         photos: the photo folder.
         full: whether nothing more can be written.
+        trouble_since: when the database could last not be written any more, in virtual seconds.
     """
 
     def __init__(self, root: Path, random: Random) -> None:
         self.photos = root / "photos"
         self.full = False
+        self.trouble_since = float("-inf")
         self._last_trouble = float("-inf")
         self._at_once = False
         self._root = root
@@ -58,6 +60,8 @@ class Disk:
 
     def hang(self, part: str) -> None:
         """Stop responding: "database" or "photos"."""
+        if part == "database":
+            self._begin_trouble()
         self._hanging.add(part)
 
     def go_on(self, part: str) -> None:
@@ -111,6 +115,11 @@ class Disk:
 
         return start
 
+    def fill(self) -> None:
+        """Have no free space any more."""
+        self._begin_trouble()
+        self.full = True
+
     def empty(self) -> None:
         """Have free space again."""
         self._last_trouble = self.last_trouble
@@ -119,6 +128,10 @@ class Disk:
     def synced(self) -> None:
         """Everything that was written so far survives a power cut."""
         self._synced_bytes = self._log_bytes()
+
+    def _begin_trouble(self) -> None:
+        if not (self.full or self.hangs):
+            self.trouble_since = asyncio.get_running_loop().time()
 
     def _log_bytes(self) -> int:
         log = self._state / "store.db-wal"

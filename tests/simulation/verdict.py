@@ -9,7 +9,7 @@ from store.shots import ShotRecord
 from tests.simulation.body import BASE, Body, Release
 from tests.simulation.disk import photo_names
 from tests.simulation.plan import Order
-from tests.simulation.world import SYNC_S, Answer, World, order_of
+from tests.simulation.world import Answer, World, order_of
 
 
 def judge(world: World, records: list[ShotRecord]) -> list[str]:
@@ -114,7 +114,7 @@ def _of_records(
 
 def _record_lost(world: World, release: Release) -> bool:
     """Whether the power failed before the record of a release was synced."""
-    return any(release.at <= at <= release.at + SYNC_S for at in world.power_cuts)
+    return any(cut.unsynced_since <= release.at <= cut.at for cut in world.power_cuts)
 
 
 def _of_checks(world: World, orders: dict[int, str]) -> list[str]:

@@ -59,6 +59,14 @@ _READ_S = 5.0
 WRITTEN_AGAIN_S = 20.0
 
 
+@dataclass(frozen=True)
+class PowerCut:
+    """A power cut: when it happened, and since when nothing was synced for certain, in virtual seconds."""
+
+    at: float
+    unsynced_since: float
+
+
 @dataclass
 class Answer:
     """What a client got.
@@ -175,7 +183,8 @@ class World:
         self.answers: dict[str, Answer] = {}
         self.trace: list[str] = []
         self.violations: list[str] = []
-        self.power_cuts: list[float] = []
+        self.power_cuts: list[PowerCut] = []
+        self._stopping = 0
         self.unrestorable: set[str] = set()
         self.unread_until: dict[str, float] = {}
         self.checked: list[dict[str, Any]] = []
@@ -229,6 +238,11 @@ class World:
         if server is None:
             return
         self.note("server stops")
+        self._stopping += 1  # until it has stopped, no other server may use its disk
+        await self._stop(server)
+        self._stopping -= 1
+
+    async def _stop(self, server: Server) -> None:
 
         async def stop() -> None:
             await server.service.drain(5.0)
@@ -347,7 +361,7 @@ class World:
                     read_at = self.loop.time() + WRITTEN_AGAIN_S
                     self.unread_until = {port: min(at, read_at) for port, at in self.unread_until.items()}
             case "disk full":
-                self.disk.full = True
+                self.disk.fill()
                 await asyncio.sleep(incident.value)
                 self.disk.empty()
             case "clock":
@@ -362,7 +376,7 @@ class World:
         def killed() -> None:
             self.note("server killed" if not power_cut else "power cut")
             if power_cut:
-                self.power_cuts.append(self.loop.time())
+                self._note_power_cut()
             self._forgive(power_cut)
             if self.server is server:
                 self.server_down()
@@ -379,6 +393,11 @@ class World:
             await asyncio.sleep(1.0)
             self._start_again(power_cut and died.done())
 
+    def _note_power_cut(self) -> None:
+        now, since = self.loop.time(), self.disk.trouble_since
+        unwritten = now - self.disk.last_trouble < WRITTEN_AGAIN_S
+        self.power_cuts.append(PowerCut(now, (since if unwritten else now) - SYNC_S))
+
     def _forgive(self, power_cut: bool) -> None:
         """Note the cameras whose settings no server can restore, because no disk has their values.
 
@@ -394,7 +413,7 @@ class World:
                     release.orphan = True
 
     def _start_again(self, power_cut: bool) -> None:
-        if self.server is None:
+        if self.server is None and not self._stopping:
             self.start_server(power_cut)
 
     # -- the whole
