@@ -18,11 +18,12 @@ from typing import Any
 import gphoto_ws_server
 from benchmarks.processes import ROOT
 from camera import channel
-from camera.channel import AsyncChannel, Message
+from camera.channel import Message
 from camera.live_view import Feed, LiveView
 from camera.model import Capabilities, DetectedCamera, Frame
 from camera.options import SessionOptions
 from camera.orientation import Orientation
+from camera.processes.server_end import AsyncChannel
 from camera.session import Session
 from protocol import commands as c
 from server.app import App

@@ -8,15 +8,12 @@ anonymous memory, and the server reads the picture from there, so that its bytes
 from __future__ import annotations
 
 import array
-import asyncio
 import json
 import os
 import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +50,13 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return server_end, process_end
 
 
-def _encode(header: dict[str, Any], data: bytes) -> bytes:
+def encode(header: dict[str, Any], data: bytes) -> bytes:
+    """The first bytes of a message: the lengths and the header. The raw bytes follow."""
     text = _JSON(header).encode()
     return _LENGTHS.pack(len(text), len(data)) + text
 
 
-class _Decoder:
+class Decoder:
     """Converts the bytes and descriptors of a stream into messages."""
 
     def __init__(self) -> None:
@@ -66,6 +64,7 @@ class _Decoder:
         self._fds: deque[int] = deque()
 
     def feed(self, data: bytes | memoryview, ancillary: list[tuple[int, int, bytes]]) -> None:
+        """Add what `receive` returned."""
         for level, kind, raw in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 fds = array.array("i")
@@ -105,11 +104,13 @@ class _Decoder:
         return Message(header, data, fd)
 
     def close(self) -> None:
+        """Close the received descriptors that belong to no complete message."""
         while self._fds:
             os.close(self._fds.popleft())
 
 
-def _receive(sock: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+def receive(sock: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """The next bytes and descriptors from a socket. Empty bytes: the other end has closed it. Raises OSError."""
     data, ancillary, _, _ = sock.recvmsg(_READ_SIZE, socket.CMSG_SPACE(_FDS_A_READ * 4), socket.MSG_CMSG_CLOEXEC)
     return data, ancillary
 
@@ -120,7 +121,7 @@ class BlockingChannel:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(True)
-        self._decoder = _Decoder()
+        self._decoder = Decoder()
 
     def receive(self, timeout: float) -> Message | None:
         """The next message, or None if no message arrives within `timeout` seconds.
@@ -132,7 +133,7 @@ class BlockingChannel:
             if not select.select([self._socket], [], [], timeout)[0]:
                 return None
             try:
-                data, ancillary = _receive(self._socket)
+                data, ancillary = receive(self._socket)
             except OSError as error:
                 raise ChannelClosed from error
             if not data:
@@ -148,7 +149,7 @@ class BlockingChannel:
         """
         if fd is not None:
             header = {**header, "fd": True}
-        head = _encode(header, data)
+        head = encode(header, data)
         rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
         try:
             sent = self._socket.sendmsg([head, data], rights)
@@ -159,61 +160,3 @@ class BlockingChannel:
                 self._socket.sendall(memoryview(data)[sent - len(head) :])
         except OSError as error:
             raise ChannelClosed from error
-
-
-class AsyncChannel:
-    """The server's end of the channel.
-
-    Calls `on_message` for each message, in the order of arrival. Calls `on_lost` once, when the camera process has
-    closed the channel or has sent invalid data.
-    """
-
-    def __init__(self, sock: socket.socket, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
-        self._socket = sock
-        self._decoder = _Decoder()
-        self._on_message = on_message
-        self._on_lost = on_lost
-        self._loop = asyncio.get_running_loop()
-        self._closed = False
-        self._loop.add_reader(sock, self._readable)
-
-    def _readable(self) -> None:
-        try:
-            data, ancillary = _receive(self._socket)
-            if not data:
-                raise ConnectionResetError
-            self._decoder.feed(data, ancillary)
-            while not self._closed and (message := self._decoder.next()) is not None:
-                self._on_message(message)
-        except BlockingIOError:
-            return
-        except (OSError, ChannelBroken):
-            self.close()
-            self._on_lost()
-
-    async def send(self, header: dict[str, Any]) -> None:
-        """Send one message, which has no raw bytes.
-
-        Raises:
-            ChannelClosed: the camera process has closed the channel.
-        """
-        if self._closed:
-            raise ChannelClosed
-        message = _encode(header, b"")
-        try:
-            with suppress(BlockingIOError):
-                message = message[self._socket.send(message) :]  # usually sends the whole message
-            if message:
-                await self._loop.sock_sendall(self._socket, message)
-        except OSError as error:
-            raise ChannelClosed from error
-
-    def close(self) -> None:
-        """Close this end, and the received descriptors of messages that are not complete. Does not call `on_lost`."""
-        if not self._closed:
-            self._closed = True
-            self._loop.remove_reader(self._socket)
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-            self._decoder.close()

@@ -11,7 +11,7 @@ from functools import cache
 from camera.codec import codec
 from camera.model import Detected
 from camera.ports import is_drive
-from camera.spawn import run_helper
+from camera.processes.spawn import run_helper
 
 _log = logging.getLogger("camera.detection")
 

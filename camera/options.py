@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from camera.photos.shots import PhotoOptions
-from camera.process_log import LineBudget
-from camera.spawn import ProcessOptions, SpawnedProcess, WorkerProcess
+from camera.processes.process_log import LineBudget
+from camera.processes.spawn import ProcessOptions, SpawnedProcess, WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,10 @@ from camera.events import CameraLost, CameraOpened, OtherCamera, Reachable, Stat
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
 from camera.ports import forbidden_node, node_of
-from camera.process import CameraProcess
-from camera.process_log import LineBudget
+from camera.processes.process import CameraProcess
+from camera.processes.process_log import LineBudget
+from camera.processes.spawn import ProcessOptions, run_helper
 from camera.remote import FromCamera, OnProgress, Verb
-from camera.spawn import ProcessOptions, run_helper
 
 _log = logging.getLogger("camera.reconnect")
 

@@ -338,7 +338,7 @@ class Reply:
 _EVENTS: dict[str, Codec] = {
     kind.__name__: codec(kind) for kind in (Opened, Alive, FileAdded, ConfigChanged, Learned, LiveViewEnded)
 }
-_ERRORS: dict[str, Codec] = {kind.__name__: codec(cast(Any, kind)) for kind in errors.kinds()}
+_ERRORS: dict[str, Any] = {kind.__name__: kind for kind in errors.kinds()}
 
 
 def progress(job: int, needs_s: float) -> Json:
@@ -398,11 +398,11 @@ def _incoming(message: Message) -> Reply | Progress | Opened | Alive | Lost | Fr
 def encode_error(error: CameraError) -> Json:
     """The class and the attributes of an error as JSON values."""
     kind = type(error).__name__
-    return {"kind": kind, **_ERRORS[kind].encode(error)}
+    return {"kind": kind, **codec(cast(Any, type(error))).encode(error)}
 
 
 def decode_error(data: Mapping[str, Any]) -> CameraError:
     """The error that `encode_error` has converted."""
     values = {**data}
-    error: CameraError = _ERRORS[values.pop("kind")].decode(values)
+    error: CameraError = codec(_ERRORS[values.pop("kind")]).decode(values)
     return error

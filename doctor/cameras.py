@@ -10,11 +10,11 @@ from camera import ports
 from camera.detection import warn_if_old
 from camera.errors import CameraClaimed, CameraError, NoPermission, NotSupported
 from camera.model import DetectedCamera
-from camera.process import CameraProcess
-from camera.process_log import LineBudget
+from camera.processes.process import CameraProcess
+from camera.processes.process_log import LineBudget
+from camera.processes.spawn import ProcessOptions, SpawnedProcess
 from camera.reconnect import open_error
 from camera.remote import RemoteCamera
-from camera.spawn import ProcessOptions, SpawnedProcess
 from camera.upkeep import battery_warnings, card_warnings
 from doctor.findings import Finding
 

@@ -70,11 +70,11 @@ def test_the_simulator_loads_neither_libgphoto2_nor_server_libraries(shared_came
         ("camera.registry", ("gphoto2", "camera.device.driver", "websockets", "pydantic", "protocol", "server")),
         (
             "camera.device.worker",
-            ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator"),
+            ("asyncio", "websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator"),
         ),
         (
             "camera.device.detect",
-            ("websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator"),
+            ("asyncio", "websockets", "pydantic", "dotenv", "protocol", "server", "settings", "auth", "simulator"),
         ),
         ("simulator.__main__", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),
         ("simulator.process", ("websockets", "pydantic", "gphoto2", "camera", "protocol", "server", "settings")),

@@ -1,6 +1,6 @@
 """The main loop of a camera process: runs jobs, sends live-view frames, and reports events of the camera.
 
-Started by camera/process.py as `python -m camera.device.worker FD JSON`. The process serves one camera connection. When
+Started by camera/processes/process.py as `python -m camera.device.worker FD JSON`. The process serves one camera connection. When
 the connection fails, the process ends and the server starts a new process.
 """
 

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from camera.channel import AsyncChannel, BlockingChannel, ChannelBroken, ChannelClosed, Message, pair
+from camera.channel import BlockingChannel, ChannelBroken, ChannelClosed, Message, pair
+from camera.processes.server_end import AsyncChannel
 from tests.support.waiting import WITHIN_S
 
 

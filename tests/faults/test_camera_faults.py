@@ -271,7 +271,7 @@ async def test_a_stream_continues_after_a_frame_that_makes_the_driver_loop(
     ports: list[str],
     variety: str,
 ) -> None:
-    monkeypatch.setattr("camera.process._SILENCE_S", 1.5)
+    monkeypatch.setattr("camera.processes.process._SILENCE_S", 1.5)
     monkeypatch.setattr(verb_of(RemoteCamera.list_names), "deadline_s", 1.5)
     server = await in_process(ports[SPARE])
     async with await server.connect() as viewer:

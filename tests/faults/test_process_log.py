@@ -29,7 +29,7 @@ async def test_the_lines_of_a_repeatedly_crashing_process_are_limited_and_counte
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr("camera.process_log._WINDOW_S", 10.0)
+    monkeypatch.setattr("camera.processes.process_log._WINDOW_S", 10.0)
     port = ports[SPARE]
     server = await in_process(port)
     async with await server.connect() as client:

@@ -93,7 +93,7 @@ async def test_an_idle_camera_process_that_hangs_is_replaced(
     simulator: Control,
     ports: list[str],
 ) -> None:
-    monkeypatch.setattr("camera.process._SILENCE_S", 1.5)
+    monkeypatch.setattr("camera.processes.process._SILENCE_S", 1.5)
     monkeypatch.setattr(verb_of(RemoteCamera.list_names), "deadline_s", 1.5)
     server = await in_process(ports[SPARE])
     async with await server.connect() as client:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from camera import process
 from camera.errors import CameraDisconnected
 from camera.photos import interrupted, saver
 from camera.photos.capture import CaptureRequest
@@ -17,6 +16,7 @@ from camera.photos.card import Card
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import InterruptedShots
 from camera.photos.journal import Body, Journal, Journals
+from camera.processes import process
 from camera.remote import RemoteCamera
 from tests.simulation.plan import plan_of
 from tests.simulation.shrink import shrink

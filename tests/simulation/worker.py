@@ -26,8 +26,8 @@ from camera.errors import (
 from camera.events import FileAdded
 from camera.model import CameraIdentity, Capabilities, CapturedFile, ConfigItem, Storage, mimetype_of
 from camera.orientation import Orientation
+from camera.processes.spawn import ProcessOptions, WorkerProcess
 from camera.remote import Alive, Content, FolderContent, FolderNames, Lost, OnProgress, Opened, RemoteCamera, serve
-from camera.spawn import ProcessOptions, WorkerProcess
 from camera.values import WantedValue
 from tests.simulation.body import FOLDER, Body, Release
 

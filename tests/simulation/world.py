@@ -26,9 +26,9 @@ from camera.photos.folder import PhotoFolder
 from camera.photos.journal import Journals
 from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
-from camera.process_log import LineBudget
+from camera.processes.process_log import LineBudget
+from camera.processes.spawn import ProcessOptions
 from camera.registry import Registry
-from camera.spawn import ProcessOptions
 from protocol import commands as c
 from protocol.errors import RequestError, code_of
 from service import captures

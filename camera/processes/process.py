@@ -16,8 +16,8 @@ from camera.channel import ChannelClosed, Message
 from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
 from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
 from camera.model import CameraIdentity, Frame
+from camera.processes.spawn import ProcessOptions, WorkerProcess
 from camera.remote import Alive, FromCamera, Lost, OnProgress, Opened, Progress, Reply, Verb
-from camera.spawn import ProcessOptions, WorkerProcess
 
 _log = logging.getLogger("camera.process")
 

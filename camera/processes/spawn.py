@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from camera import channel
-from camera.channel import AsyncChannel, ChannelClosed, Message
-from camera.process_log import LineBudget, ProcessLog
+from camera.channel import ChannelClosed, Message
+from camera.processes.process_log import LineBudget, ProcessLog
+from camera.processes.server_end import AsyncChannel
 
-_log = logging.getLogger("camera.spawn")
+_log = logging.getLogger("camera.processes.spawn")
 
 _KILL_TIMEOUT_S = 5.0
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent.parent
 # The environment variables that a camera process inherits. The token and the certificate paths are not among them.
 _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "VCAMERADIR", "CAMLIBS", "IOLIBS", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
