@@ -95,7 +95,7 @@ class Registry:
             await asyncio.wait(waiting)
 
     async def cameras(self) -> list[Session]:
-        """All present cameras in a fixed order: network cameras as configured, then USB by port, then drives."""
+        """All present cameras in a fixed order: network cameras as configured, then USB as found, then drives."""
         if not self._watching:
             await self._detect()
         # Wait for newly found cameras, because their names and serial numbers are not known before the first attempt to

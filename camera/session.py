@@ -31,7 +31,7 @@ from camera.model import CameraIdentity, Capabilities, ConfigItem, DetectedCamer
 from camera.options import SessionOptions
 from camera.photos.card import Finding
 from camera.photos.iso import OperatorsIso
-from camera.photos.journal import Body
+from camera.photos.open_shot import Body
 from camera.photos.shots import FromPhotos, Owner, Photos
 from camera.reconnect import FromReconnect, Reconnect, log_failure
 from camera.remote import RemoteCamera

@@ -13,7 +13,7 @@ from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, Capt
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile, in_ram
-from camera.photos.journal import Order
+from camera.photos.open_shot import Order
 from camera.remote import decode_error
 from camera.session import Session
 from protocol import commands as c

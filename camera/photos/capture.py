@@ -21,7 +21,7 @@ from camera.errors import (
 from camera.model import CapturedFile, ConfigItem
 from camera.photos.downloads import Downloads, FetchedFile
 from camera.photos.folder import check_name, ending_of
-from camera.photos.journal import Order
+from camera.photos.open_shot import Order
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown

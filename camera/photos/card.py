@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
 from camera.model import mimetype_of
-from camera.photos.journal import Body, Journal, OpenShot, Order, as_text
+from camera.photos.journal import Journal
+from camera.photos.open_shot import Body, OpenShot, Order, as_text
 from store.result import RecordedFile, ShotResult
 from store.shots import CardChange, Outcome
 

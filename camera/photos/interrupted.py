@@ -14,7 +14,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 
 from camera.errors import CameraBusy, CameraDisconnected, CameraError, CameraIO, CameraRefused, CameraTimeout
 from camera.photos.card import Card, Finding
-from camera.photos.journal import Body, Journal, OpenShot
+from camera.photos.journal import Journal
+from camera.photos.open_shot import Body, OpenShot
 from camera.remote import RemoteCamera
 from camera.values import WantedValue
 

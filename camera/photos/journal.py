@@ -8,104 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from camera.errors import NotRecorded
+from camera.photos.open_shot import Body, OpenShot, Order, now
 from camera.ports import is_usb
-from store.boot import uptime_s
 from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
-from store.shots import CardChange, NewShot, Outcome, ShotChange, ShotRecord, ShotStore, State, Value
+from store.shots import CardChange, NewShot, Outcome, ShotChange, ShotStore, State, Value
 
 _log = logging.getLogger("camera.photos.journal")
 
-# Assumed for records of older versions: the longest usual exposure twice, and 10 s.
-_LONGEST_WRITING_S = 70.0
 # While the disk is full, so many completed shots without a key wait for their records; older ones are forgotten.
 _MOST_UNWRITTEN = 1000
 # A capture waits for so many records of earlier shots. More are written in the background.
 _MOST_BEFORE_A_SHOT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What identifies a camera: its model, the serial number that it reports (if any), and its current port."""
-
-    model: str
-    serial: str | None
-    port: str
-
-    def same_camera(self, other: Body) -> bool:
-        """Whether the other body is of the same camera, perhaps on another port."""
-        return (self.model, self.serial) == (other.model, other.serial)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The request for a shot: the client's key (if any), and the request as text. Equal requests have equal texts."""
-
-    key: str | None = None
-    request: str = ""
-
-
-@dataclass(eq=False)
-class OpenShot:
-    """A shot that is not completed yet; see `ShotRecord`.
-
-    Attributes:
-        body: its camera.
-        number: the number of its record; None if it is not recorded yet.
-        deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
-        state_is_certain: whether `state` is the last state of the shot. After a power failure, the record may be older.
-        unwritten: whether the record in the store is older than these values.
-        nothing_found: whether a search has found no file, although all files must have been written by then.
-        perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
-        changes: the number of changes, to see whether one was made during a write.
-    """
-
-    body: Body
-    order: Order
-    asked_at: float
-    card_known: bool
-    settles_s: float
-    number: int | None = None
-    state: State = "asked"
-    put_back: Mapping[str, Value] = field(default_factory=dict)
-    outcome: Outcome | None = None
-    result: ShotResult = field(default_factory=ShotResult)
-    asked_uptime_s: float = field(default_factory=uptime_s)
-    deadline: float | None = None
-    state_is_certain: bool = True
-    unwritten: bool = False
-    nothing_found: bool = False
-    perhaps_recorded: bool = False
-    changes: int = 0
-
-    @classmethod
-    def of(cls, record: ShotRecord, body: Body, boot: str) -> OpenShot:
-        """The shot of a record in the store; `boot` is the current boot of the operating system."""
-        return cls(
-            body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or _LONGEST_WRITING_S,
-            record.shot, record.state, record.put_back, record.outcome, record.result, state_is_certain=record.boot == boot,
-        )  # fmt: skip
-
-    def will_settle(self, settles_s: float) -> None:
-        """The shutter is released now, or soon; see `ShotRecord.settles_s`."""
-        self.settles_s, self.deadline = settles_s, time.monotonic() + settles_s
-
-    @property
-    def may_have_fired(self) -> bool:
-        """Whether the shutter may have been released."""
-        return self.state not in ("asked", "changed") or not self.state_is_certain
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing remains to do: the outcome is known, and all settings are restored."""
-        return self.state == "closed"
 
 
 class Journals:
@@ -443,13 +361,3 @@ class Journal:
     def _complain(self, error: StoreUnavailable) -> None:
         port = self._body.port if self._body is not None else "?"
         _log.warning("%s: shot not recorded: %s", port, error)
-
-
-def as_text(seconds: float) -> str:
-    """A time in seconds since 1970 as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def now() -> float:
-    """The current time in seconds since 1970."""
-    return time.time()

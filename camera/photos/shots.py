@@ -25,7 +25,8 @@ from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names, settles_s
 from camera.photos.iso import OperatorsIso
-from camera.photos.journal import Body, Journals, OpenShot
+from camera.photos.journal import Journals
+from camera.photos.open_shot import Body, OpenShot
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.values import WantedValue

@@ -13,7 +13,8 @@ import pytest
 from camera.errors import CameraDisconnected
 from camera.photos import card as module
 from camera.photos.card import Card, ListFolder
-from camera.photos.journal import Body, Journals, Order
+from camera.photos.journal import Journals
+from camera.photos.open_shot import Body, Order
 from store.database import Store
 from store.schema import MIGRATIONS
 from store.shots import ShotStore

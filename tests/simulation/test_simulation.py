@@ -15,7 +15,8 @@ from camera.photos.capture import CaptureRequest
 from camera.photos.card import Card
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import InterruptedShots
-from camera.photos.journal import Body, Journal, Journals
+from camera.photos.journal import Journal, Journals
+from camera.photos.open_shot import Body
 from camera.processes import process
 from camera.remote import RemoteCamera
 from tests.simulation.plan import plan_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from camera.photos.journal import as_text
+from camera.photos.open_shot import as_text
 from store.shots import ShotRecord
 from tests.simulation.body import BASE, Body, Release
 from tests.simulation.disk import photo_names

@@ -1,0 +1,102 @@
+"""A shot that is not completed yet, the camera that took it, and the order for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from store.boot import uptime_s
+from store.result import ShotResult
+from store.shots import Outcome, ShotRecord, State, Value
+
+# Assumed for records of older versions: the longest usual exposure twice, and 10 s.
+_LONGEST_WRITING_S = 70.0
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What identifies a camera: its model, the serial number that it reports (if any), and its current port."""
+
+    model: str
+    serial: str | None
+    port: str
+
+    def same_camera(self, other: Body) -> bool:
+        """Whether the other body is of the same camera, perhaps on another port."""
+        return (self.model, self.serial) == (other.model, other.serial)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The request for a shot: the client's key (if any), and the request as text. Equal requests have equal texts."""
+
+    key: str | None = None
+    request: str = ""
+
+
+@dataclass(eq=False)
+class OpenShot:
+    """A shot that is not completed yet; see `ShotRecord`.
+
+    Attributes:
+        body: its camera.
+        number: the number of its record; None if it is not recorded yet.
+        deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
+        state_is_certain: whether `state` is the last state of the shot. After a power failure, the record may be older.
+        unwritten: whether the record in the store is older than these values.
+        nothing_found: whether a search has found no file, although all files must have been written by then.
+        perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
+        changes: the number of changes, to see whether one was made during a write.
+    """
+
+    body: Body
+    order: Order
+    asked_at: float
+    card_known: bool
+    settles_s: float
+    number: int | None = None
+    state: State = "asked"
+    put_back: Mapping[str, Value] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    result: ShotResult = field(default_factory=ShotResult)
+    asked_uptime_s: float = field(default_factory=uptime_s)
+    deadline: float | None = None
+    state_is_certain: bool = True
+    unwritten: bool = False
+    nothing_found: bool = False
+    perhaps_recorded: bool = False
+    changes: int = 0
+
+    @classmethod
+    def of(cls, record: ShotRecord, body: Body, boot: str) -> OpenShot:
+        """The shot of a record in the store; `boot` is the current boot of the operating system."""
+        return cls(
+            body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or _LONGEST_WRITING_S,
+            record.shot, record.state, record.put_back, record.outcome, record.result, state_is_certain=record.boot == boot,
+        )  # fmt: skip
+
+    def will_settle(self, settles_s: float) -> None:
+        """The shutter is released now, or soon; see `ShotRecord.settles_s`."""
+        self.settles_s, self.deadline = settles_s, time.monotonic() + settles_s
+
+    @property
+    def may_have_fired(self) -> bool:
+        """Whether the shutter may have been released."""
+        return self.state not in ("asked", "changed") or not self.state_is_certain
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing remains to do: the outcome is known, and all settings are restored."""
+        return self.state == "closed"
+
+
+def as_text(seconds: float) -> str:
+    """A time in seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def now() -> float:
+    """The current time in seconds since 1970."""
+    return time.time()
