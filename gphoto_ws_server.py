@@ -249,6 +249,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
                 photos,
                 Journals(ShotStore(store)),
                 Orientation(settings.capture_rotation, settings.capture_flip),
+                settings.write_time,
             ),
             keep_alive=settings.keep_alive,
         )

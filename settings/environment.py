@@ -68,6 +68,7 @@ class Settings(BaseModel):
     state_dir: str = ""
     max_restart_attempts: int = Field(3, ge=0, le=1000)
     restart_delay: float = Field(5.0, ge=0, le=3600)
+    write_time: float = Field(10.0, ge=1, le=300)
     keep_alive: float = Field(0.0, ge=0, le=3600)
 
     @field_validator("log_level", mode="before")

@@ -125,6 +125,8 @@ INVALID = [
     ("MAX_RESTART_ATTEMPTS", "some", "integer"),
     ("RESTART_DELAY", "-0.1", "0"),
     ("RESTART_DELAY", "inf", "3600"),
+    ("WRITE_TIME", "0.5", "1"),
+    ("WRITE_TIME", "301", "300"),
     ("NETWORK_CAMERAS", "192.168.1.10", "ptpip:192.168.1.10"),
     ("NETWORK_CAMERAS", "ptpip:camera.local", "numeric IPv4"),
     ("NETWORK_CAMERAS", "ptpip:192.168.1.300", "numeric IPv4"),

@@ -21,8 +21,6 @@ from camera.values import WantedValue
 
 _log = logging.getLogger("camera.photos.interrupted")
 
-# The longest time from the end of the exposure until the files are on the card, in seconds: a slow card and a full buffer.
-_WRITING_S = 10.0
 # The exposure that is assumed before the camera has reported it.
 LONGEST_EXPOSURE_S = 30.0
 # The first and the longest pause between two searches for a missing file, and the shortest wait before a search, in
@@ -234,12 +232,6 @@ async def _set_patiently(camera: RemoteCamera, name: str, value: WantedValue) ->
         else:
             return
     await camera.set_config(name, value)
-
-
-def settles_s(exposure_s: float) -> float:
-    """Seconds after a release until the camera has certainly written the files."""
-    # The exposure counts twice, because noise reduction in the camera takes as long as the exposure.
-    return 2 * exposure_s + _WRITING_S
 
 
 async def list_names(camera: RemoteCamera, folder: str) -> tuple[list[str], list[str]]:

@@ -23,7 +23,7 @@ from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destina
 from camera.photos.card import Card, Finding
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
-from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names, settles_s
+from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names
 from camera.photos.iso import OperatorsIso
 from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, OpenShot
@@ -46,6 +46,7 @@ class PhotoOptions:
         saver: saves pictures.
         journals: records of shots; by default in memory.
         orientation: how fetched pictures are rotated and mirrored.
+        write_time_s: the longest time from the end of an exposure until its files are on the card, in seconds.
     """
 
     saver: PhotoSaver = field(
@@ -53,6 +54,12 @@ class PhotoOptions:
     )
     journals: Journals = field(default_factory=lambda: Journals(ShotStore(Store(None, MIGRATIONS))))
     orientation: Orientation = AS_IS
+    write_time_s: float = 10.0
+
+    def settles_s(self, exposure_s: float) -> float:
+        """Seconds after a release until the camera has certainly written the files."""
+        # The exposure counts twice, because noise reduction in the camera takes as long as the exposure.
+        return 2 * exposure_s + self.write_time_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +160,12 @@ class Photos:
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
         destination = Destination(self._options.saver, owner.title, owner.body.serial)
-        exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
-        record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s(exposure_s))
+        settles_s = self._options.settles_s(LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s)
+        record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s)
         hooks = CaptureHooks(
             on_picture,
             lambda put_back: self._journal.changing(record, put_back),
-            lambda: self._journal.releasing(record, settles_s(exposure_s)),
+            lambda: self._journal.releasing(record, settles_s),
             lambda exposure_s: self._released(record, exposure_s, request.changes_exposure),
             lambda files, sync: self._journal.saved(record, files, sync),
         )
@@ -191,7 +198,7 @@ class Photos:
         if not changes_exposure:  # not an exposure that is set for this shot only
             self._exposure_s = exposure_s
         self._card.begin_release()
-        self._start(self._journal.released(record, settles_s(exposure_s)), "record release")
+        self._start(self._journal.released(record, self._options.settles_s(exposure_s)), "record release")
 
     async def _finish(
         self, record: OpenShot, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]

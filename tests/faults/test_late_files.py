@@ -34,7 +34,7 @@ def control(slow_camera: OneCamera) -> Control:
 @pytest.fixture
 def start(new_server: Callable[..., Server], slow_camera: OneCamera) -> Callable[[], Server]:
     """A function that starts a server for the slow camera. All servers of a test use the same state folder."""
-    return lambda: new_server(NETWORK_CAMERAS=slow_camera.port, RESTART_DELAY="0.3")
+    return lambda: new_server(NETWORK_CAMERAS=slow_camera.port, RESTART_DELAY="0.3", WRITE_TIME="10")
 
 
 async def ready(client: Client) -> Json:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from camera.errors import CameraDisconnected
-from camera.photos import interrupted, saver
+from camera.photos import saver
 from camera.photos.capture import CaptureRequest
 from camera.photos.card import Card
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import InterruptedShots
 from camera.photos.journal import Journal, Journals
 from camera.photos.open_shot import Body
+from camera.photos.shots import PhotoOptions
 from camera.processes import process
 from camera.remote import RemoteCamera
 from tests.simulation.plan import plan_of
@@ -60,7 +61,7 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 def look_once(patch: pytest.MonkeyPatch) -> None:
     """Do not wait for a file that the camera writes late."""
-    patch.setattr(interrupted, "_WRITING_S", -1000.0)
+    patch.setattr(PhotoOptions, "settles_s", lambda self, exposure_s: -1000.0)
 
 
 def forget_settings(patch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from websockets.asyncio.client import connect
 
 from camera.options import SessionOptions
+from camera.photos.shots import PhotoOptions
 from gphoto_ws_server import build
 from server.admission import Access
 from server.app import App
@@ -28,7 +29,7 @@ class InProcess:
         Args:
             options: fields of SessionOptions.
         """
-        usual = {"restart_delay": 0.3, **options}
+        usual = {"restart_delay": 0.3, "photos": PhotoOptions(write_time_s=2.0), **options}
         app = build(Access(TOKEN), addresses, SessionOptions(**usual), drives=drives)
         return cls(app, f"ws://127.0.0.1:{await app.start('127.0.0.1', 0)}")
 

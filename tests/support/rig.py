@@ -41,6 +41,7 @@ class Server:
     def __init__(self, *options: str, cwd: Path, through: Sequence[str] = (), **settings: str) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         defaults = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
+        defaults["WRITE_TIME"] = "2"  # most simulated cameras write at once
         environment |= {"API_TOKEN": TOKEN} | defaults | settings
         self._lines: list[str] = []
         self._changed = threading.Condition()
