@@ -165,7 +165,7 @@ class Session:
         self._start(self._clean_up(), "clean up")
 
     async def stop(self) -> None:
-        """Release the camera and cancel its tasks; takes at most 1.5 s longer than `CLOSE_DEADLINE_S`."""
+        """Release the camera and cancel its tasks; takes at most 2.5 s longer than `CLOSE_DEADLINE_S`."""
         for task in tuple(self._tasks):  # a cancelled task gives up its access to the camera
             task.cancel()
             await asyncio.wait((task,))

@@ -241,6 +241,10 @@ class ShotStore:
 
         await self._store.write(replace, sync=True)
 
+    async def change_card(self, camera: int, changes: Sequence[CardChange]) -> None:
+        """Record changes of a card."""
+        await self._store.write(lambda db: _change_card(db, camera, changes))
+
     async def card(self, camera: int) -> dict[str, frozenset[str]]:
         """The recorded files of a card: names by folder."""
         rows = await self._store.read(

@@ -137,6 +137,11 @@ class Card:
         """Called when the shutter is being released. Files that were added before are not of this shot."""
         self._hand_over()
 
+    def hand_over_when_idle(self) -> None:
+        """Give the added files to the journal, if they cannot be of a shot that is not completed yet."""
+        if all(shot.outcome is not None for shot in self._journal.open_shots()):
+            self._hand_over()
+
     def end_shot(self, files: Iterable[str]) -> None:
         """Called with the paths of the shot's files on the card, before its outcome is recorded."""
         for path in files:

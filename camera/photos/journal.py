@@ -207,7 +207,7 @@ class Journal:
         return [shot for shot in self._open if self._is_here(shot) and not shot.settled]
 
     async def write_outcomes(self) -> None:
-        """Write the records that could not be written yet, for example because the disk was full."""
+        """Write what is not written yet: records, for example because the disk was full, and changes of the card."""
         if self._body is None:
             return
         async with self._writing:
@@ -218,6 +218,7 @@ class Journal:
             for shot in [shot for shot in self._open if shot.unwritten]:
                 if self._is_here(shot) and not await self._write(shot, sync=True):
                     return
+            await self._write_changes()
 
     async def note_card(self, files: Iterable[tuple[str, str]]) -> None:
         """Record the content of a card that was just read: folder and name of each file."""
@@ -253,6 +254,17 @@ class Journal:
                 if self._unwritten_card is None:  # no newer content
                     self._unwritten_card = files
                 self._complain(error)
+
+    async def _write_changes(self) -> None:
+        """Write the changes of the card that belong to no shot."""
+        changes = self._take_changes()
+        if not changes or self._camera is None:
+            return
+        try:
+            await self._shots.change_card(self._camera, changes)
+        except StoreUnavailable as error:
+            self._changes[:0] = changes
+            self._complain(error)
 
     async def _withdraw(self, asked_uptime_s: float) -> bool:
         try:
@@ -349,8 +361,8 @@ class Journal:
         for shot in waiting[:-_MOST_UNWRITTEN]:
             self._open.remove(shot)
 
-    def _take_changes(self, shot: OpenShot) -> list[CardChange]:
-        """The changes of the card that may be written now, together with a shot."""
+    def _take_changes(self, shot: OpenShot | None = None) -> list[CardChange]:
+        """The changes of the card that may be written now, perhaps together with a shot."""
         if not self.complete or self._camera is None or self._unwritten_card is not None:
             return []
         if self._writing_card.locked() or self._outcome_unwritten(shot):

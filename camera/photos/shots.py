@@ -37,6 +37,8 @@ from store.shots import Outcome, ShotStore
 
 _log = logging.getLogger("camera.photos.shots")
 
+_LAST_WRITE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoOptions:
@@ -258,7 +260,8 @@ class Photos:
         self._downloads.forget_old()
 
     async def write_outcomes(self) -> None:
-        """Write the records that could not be written yet, for example because the disk was full."""
+        """Write what is not written yet: records, for example because the disk was full, and changes of the card."""
+        self._card.hand_over_when_idle()
         await self._journal.write_outcomes()
 
     async def settle(self) -> None:
@@ -298,11 +301,14 @@ class Photos:
                     await camera.renew()  # afterwards, this is called again
 
     async def stop(self) -> None:
-        """Cancel background tasks, and end all waits for late files."""
+        """Cancel background tasks, end all waits for late files, and write what is not written yet (for at most 1 s)."""
         self._interrupted.stop()
         for task in tuple(self._tasks):
             task.cancel()
             await asyncio.wait((task,))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WRITE_S):
+                await self.write_outcomes()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

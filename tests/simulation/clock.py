@@ -16,7 +16,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVarTuple
 from unittest.mock import patch
 
-from camera.photos import journal
+from camera.photos import open_shot
 from store import shots
 
 Ts = TypeVarTuple("Ts")
@@ -178,6 +178,6 @@ class Clock:
         now = self._loop.time
         with (
             patch.object(time, "time", self.time), patch.object(time, "monotonic", now),
-            patch.object(shots, "uptime_s", now), patch.object(journal, "uptime_s", now),
+            patch.object(shots, "uptime_s", now), patch.object(open_shot, "uptime_s", now),
         ):  # fmt: skip
             yield

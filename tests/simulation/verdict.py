@@ -79,7 +79,7 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
         if len(stems) > 1:
             wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
         return wrong
-    if answer.code not in (None, "capture_unknown") and release is not None:
+    if answer.code not in (None, "capture_unknown") and release is not None and not _record_lost(world, release):
         return [f"{order.name} failed with {answer.code} ({answer.message}), but its shutter was released"]
     if answer.lost and not order.key and answer.left_at is not None and release is not None:
         started = world.started_orders.get(order.name)
