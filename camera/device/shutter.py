@@ -97,20 +97,18 @@ class Shutter:
         unknown = not (refused or self._card_explains(error))
         if not unknown and not before_the_release(error):
             # Some cameras report an error although the shutter opened. The events that follow show whether it opened.
-            seen = self._signs_of_a_shot(exposure)
-            if seen:
-                return seen
-            unknown = seen is not None
+            unknown, path = self._signs_of_a_shot(exposure)
+            if path is not None:
+                return path
         if unknown:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
         return None
 
-    def _signs_of_a_shot(self, exposure: float) -> str | None:
+    def _signs_of_a_shot(self, exposure: float) -> tuple[bool, str | None]:
         """What the camera reports after it answered a release with an error.
 
         Returns:
-            The path of the new file. None if there is no sign of a shot. "" if there are other signs of a shot but no
-            file, or if the camera does not answer.
+            Whether the shutter may have fired, and the path of the new file, if the camera has reported one.
         """
         deadline = time.monotonic() + _SIGNS_S
         fired = False
@@ -118,9 +116,9 @@ class Shutter:
             try:
                 event, data = self._queue.wait(_SIGN_PAUSE_MS)
             except CameraError:
-                return ""
+                return True, None
             if event == FILE_ADDED and data is not None:
-                return data
+                return True, data
             if event == CAPTURE_COMPLETE or (event == UNKNOWN and data and data.startswith("Camera Status")):
                 if not fired:
                     fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
@@ -128,7 +126,7 @@ class Shutter:
                 time.sleep(BUSY_PAUSE_S)  # because a driver without events returns at once
             else:
                 self._queue.keep(event, data)
-        return "" if fired else None
+        return fired, None
 
     def _card_explains(self, error: CameraError) -> bool:
         """Whether the release was refused because the card is full or write-protected, as the storage data confirms.

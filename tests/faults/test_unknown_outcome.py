@@ -11,11 +11,13 @@ import pytest
 
 from simulator.client import Control
 from tests.faults.processes import camera_process
+from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S, until, until_answers
 
 SPARE = 2  # the index of a camera that the shared server does not use
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
+NIKON_CAPTURE = "0x9207"
 FIRST = "/store_00020001/DCIM/100CANON/IMG_0001.JPG"
 
 
@@ -86,6 +88,21 @@ async def test_an_error_after_the_shutter_fired_is_an_unknown_outcome(
         await client.command("capture_image")
     assert simulator.state(SPARE)["shots"] == 1
     assert (await client.event("capture_checked"))["files"] == [FIRST]
+
+
+async def test_no_picture_is_lost_if_a_nikon_fires_and_answers_busy(
+    new_server: Callable[..., Server], own_camera: Callable[..., OneCamera]
+) -> None:
+    """libgphoto2 itself releases the shutter again then."""
+    camera = own_camera("--maker", "nikon", *QUICK)
+    async with await Client.connect(new_server(NETWORK_CAMERAS=camera.port)) as client:
+        await client.command("subscribe", events=["file_added"])
+        camera.control.fault("code", NIKON_CAPTURE, code=0x2019, execute=True)
+        shot = await client.command("capture_image")
+        assert [file["filename"] for file in shot["files"]] == ["DSC_0001.JPG"]
+        added = [(await client.event("file_added"))["camera_filepath"] for _ in range(2)]
+    assert sorted(path.rpartition("/")[2] for path in added) == ["DSC_0001.JPG", "DSC_0002.JPG"]
+    assert camera.control.state()["shots"] == 2
 
 
 async def test_if_the_shutter_did_not_fire_no_file_is_reported(
