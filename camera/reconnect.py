@@ -101,6 +101,7 @@ class Reconnect:
         self._reported_gone = False
         self._short_connections = 0
         self._retry_now = asyncio.Event()
+        self._plugs = 0  # how often the camera was plugged in again
         self._plugged = asyncio.Event()
         self._plugged.set()
         self._stopping = False
@@ -163,6 +164,7 @@ class Reconnect:
     def replug(self, port: str) -> None:
         """Called when the camera was plugged in again; `port` is its new port."""
         self.port = port
+        self._plugs += 1
         self._plugged.set()
         self._retry_now.set()
 
@@ -216,11 +218,14 @@ class Reconnect:
         return CameraUnreachable(words, gp=error.gp, doing=error.doing, state=self._state, cause=error)
 
     async def _keep_open(self) -> None:
+        plugs = self._plugs
         while not self._stopping:
             if not self._plugged.is_set():
                 self._set_state("absent")
                 self._finish_attempt()
                 await self._plugged.wait()
+            if plugs != self._plugs:  # perhaps so quickly that it was never seen as unplugged here
+                plugs = self._plugs
                 self.attempts = self._short_connections = 0
             process = await self._open()
             if process is not None:
@@ -229,7 +234,7 @@ class Reconnect:
     async def _open(self) -> CameraProcess | None:
         if self.attempts <= self._options.max_restart_attempts:
             self._set_state("opening" if self.last_error is None else "recovering")
-        port = self.port
+        port, plugs = self.port, self._plugs
         options = ProcessOptions(port, self.driver_model, self.capture_target)
         process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
         try:
@@ -238,13 +243,13 @@ class Reconnect:
             serial = process.identity.serial if process.identity is not None else None
             if serial and not self._expected(port, serial):
                 await process.close()
-                if self._plugged.is_set() and self.port == port:
+                if self._is_plugged_since(plugs):
                     self._plugged.clear()
                     self._emit(OtherCamera(serial))
                 return None
         except CameraError as error:
-            if self._plugged.is_set():
-                await self._handle_failure(open_error(self.port, error))
+            if self._is_plugged_since(plugs):
+                await self._handle_failure(open_error(self.port, error), plugs)
             return None
         finally:
             self._opening = None
@@ -259,6 +264,10 @@ class Reconnect:
         self._emit(StateMayDiffer())
         self._emit(CameraOpened())
         return process
+
+    def _is_plugged_since(self, plugs: int) -> bool:
+        """Whether the camera was not unplugged since it was plugged in for the `plugs`-th time."""
+        return self._plugged.is_set() and self._plugs == plugs
 
     async def _check_serial(self, process: CameraProcess) -> None:
         """Check that a camera that has reported a serial number earlier reports a serial number again.
@@ -275,7 +284,7 @@ class Reconnect:
             raise error
 
     async def _until_lost(self, process: CameraProcess) -> None:
-        opened_at = time.monotonic()
+        opened_at, plugs = time.monotonic(), self._plugs
         try:
             reason = await asyncio.shield(process.lost)
         finally:
@@ -293,6 +302,8 @@ class Reconnect:
         self._emit(StateMayDiffer())
         _log.warning("Camera disconnected: %s (%s). %s", self.port, self.title, reason)
         await process.kill(reason)
+        if not self._is_plugged_since(plugs):
+            return
         # With an error of libgphoto2 as reason, the camera does not answer. Otherwise, only the process was lost.
         if reason.gp is not None:
             self._report_gone(True)
@@ -307,9 +318,9 @@ class Reconnect:
                 self._short_connections, self.port, self.title, hint, pause,
             )  # fmt: skip
             self._set_state("recovering")
-            await self._pause(pause)
+            await self._pause(pause, plugs)
 
-    async def _handle_failure(self, error: CameraError) -> None:
+    async def _handle_failure(self, error: CameraError, plugs: int) -> None:
         """Handle a failed attempt to open the camera: log it, reset the USB device at the second failure, and pause."""
         self.attempts += 1
         quick = self.attempts <= self._options.max_restart_attempts
@@ -324,16 +335,22 @@ class Reconnect:
         self._report_gone(True)
         self._set_state("recovering" if quick else "needs_attention")
         self._finish_attempt()
+        if not self._is_plugged_since(plugs):
+            return
         if self.attempts == _RESET_AFTER and not isinstance(error, CameraClaimed | CameraNotFound):
             with suppress(OSError):  # if the helper process cannot start, there is only the pause
                 await reset_device(self.port)
-        await self._pause(pause)
+        await self._pause(pause, plugs)
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait before the next attempt. A request for the camera shortens the wait, but not below a minimum."""
+    async def _pause(self, seconds: float, plugs: int) -> None:
+        """Wait before the next attempt. A request for the camera shortens the wait, but not below a minimum.
+
+        If the camera was plugged in again in the meantime, there is no wait.
+        """
+        if not self._is_plugged_since(plugs):
+            return
         least = min(_SHORTEST_PAUSE_S, max(seconds, 0.2))
-        if self._plugged.is_set():
-            self._retry_now.clear()
+        self._retry_now.clear()
         await asyncio.sleep(least)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds - least):

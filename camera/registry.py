@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from camera import detection, ports
+from camera import detection, ports, uevents
 from camera.errors import CameraNotFound
 from camera.events import CameraConnected, CameraEvent, OtherCamera
 from camera.model import Capabilities, DetectedCamera
 from camera.options import SessionOptions
+from camera.reconnect import log_failure
 from camera.session import Session
+from camera.uevents import Uevents
 
 _log = logging.getLogger("camera.registry")
 
@@ -66,7 +68,8 @@ class Registry:
         self._signature: frozenset[str] | None = None
         self._detected_at = float("-inf")
         self._detecting = asyncio.Lock()
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: tuple[asyncio.Task[None], ...] = ()
+        self._look_now = asyncio.Event()
         self._library: str | None = None
         self._first_detection = asyncio.Event()
 
@@ -74,13 +77,18 @@ class Registry:
         """Start to open the network cameras and all detected cameras."""
         for camera in self._network.values():
             self._add(camera)
-        self._watcher = asyncio.create_task(self._watch(), name="camera watcher")
+        self._watchers = (
+            asyncio.create_task(self._watch(), name="camera watcher"),
+            asyncio.create_task(self._watch_removals(), name="removal watcher"),
+        )
+        for watcher in self._watchers:
+            watcher.add_done_callback(log_failure)
 
     async def stop(self) -> None:
         """Release all cameras at the same time."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait((self._watcher,))
+        for watcher in self._watchers:
+            watcher.cancel()
+            await asyncio.wait((watcher,))
         sessions = [*self._sessions.values(), *self._absent]
         self._sessions, self._absent = {}, []
         await asyncio.gather(*(session.stop() for session in sessions), *self._stopping)
@@ -146,9 +154,21 @@ class Registry:
         await self._detect()
         self._first_detection.set()
         while True:
-            await asyncio.sleep(_WATCH_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_EVERY_S):
+                    await self._look_now.wait()
+            self._look_now.clear()
             if self._current_signature() != self._signature:  # after a failed detection, they also differ
                 await self._detect()
+
+    async def _watch_removals(self) -> None:
+        """Notice at once that a camera was unplugged, also while a detection takes long."""
+        with Uevents(uevents.listen()) as changes:
+            while True:
+                await changes.wait(_WATCH_EVERY_S)
+                self._look_now.set()
+                for port in [port for port in self._sessions if ports.vanished(port)]:
+                    await self._remove(port)
 
     def _current_signature(self) -> frozenset[str] | None:
         """A value that changes with the set of connected devices; None if the USB bus cannot be watched."""
@@ -178,10 +198,7 @@ class Registry:
         present = {*self._found, *self._network}
         gone = [port for port in self._sessions if port not in present]
         for port in gone:
-            session = self._sessions.pop(port)
-            _log.info("Camera removed: %s (%s)", port, session.detected.model)
-            await session.reconnect.unplug()
-            self._absent.append(session)
+            await self._remove(port)
         for camera in sorted(cameras, key=lambda camera: camera.port):
             if camera.port in self._sessions:
                 continue
@@ -194,6 +211,13 @@ class Registry:
             forgotten = self._absent.pop(0)
             forgotten.live.end("camera_disconnected")
             await forgotten.stop()
+
+    async def _remove(self, port: str) -> None:
+        session = self._sessions.pop(port, None)
+        if session is not None:
+            _log.info("Camera removed: %s (%s)", port, session.detected.model)
+            self._absent.append(session)
+            await session.reconnect.unplug()
 
     def _returned_session(self, camera: DetectedCamera) -> Session | None:
         """The session of a camera that was unplugged and is now plugged in again; None for a new camera.
@@ -217,9 +241,12 @@ class Registry:
             self._emit(event)
 
     def _expected(self, port: str, serial: str) -> bool:
-        """Whether the newly opened camera on a port belongs to the session of that port."""
+        """Whether the newly opened camera on a port belongs to the session of that port.
+
+        Another camera may also answer at the address of a network camera.
+        """
         session = self._sessions.get(port)
-        if port in self._network or session is None or _same_serial(serial, session):
+        if session is None or _same_serial(serial, session):
             return True
         return session.status.serial is None and self._absent_with_serial(serial) is None
 
@@ -234,7 +261,7 @@ class Registry:
             self._absent.append(session)
         owner = self._absent_with_serial(serial)
         if owner is None:
-            self._add(self._found[port])
+            self._add(self._network.get(port) or self._found[port])
         else:
             self._restore(owner, port)
 

@@ -6,19 +6,23 @@ The detection of cameras on USB is simulated. The cameras are simulators; the ca
 from __future__ import annotations
 
 import asyncio
+import shutil
+import socket
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from camera import detection, ports
+from camera import detection, ports, reconnect, uevents
+from camera import registry as registry_module
 from camera.errors import CameraDisconnected
-from camera.events import CameraConnected, CameraEvent, CameraGone
+from camera.events import CameraConnected, CameraEvent, CameraGone, StateChanged
 from camera.model import Capabilities, Detected, DetectedCamera, Frame
 from camera.options import SessionOptions
 from camera.orientation import AS_IS
 from camera.registry import Registry
+from camera.session import Session
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.waiting import until
@@ -199,6 +203,101 @@ async def test_another_camera_of_the_same_model_does_not_replace_an_unplugged_on
     bus.cameras = [*bus.cameras, DetectedCamera("PTP/IP Camera", new_port, CAPABILITIES)]
     await until(lambda: registry.has(camera) and camera.status.connected, 20)
     assert await registry.by_port(new_port) is camera
+
+
+async def test_another_camera_at_the_address_of_a_network_camera_is_another_camera() -> None:
+    with SimulatorProcess(*QUICK, "--serial", "first") as first:
+        port = first.cameras[0].address
+        registry = Registry((port,), SessionOptions(restart_delay=0.3), lambda event: None)
+        registry.start()
+        session = await registry.by_port(port)
+        await session.reconnect.process()
+    number = port.rpartition(":")[2]
+    try:
+        with SimulatorProcess(*QUICK, "--serial", "second", "--port", number):
+            await until(lambda: not registry.has(session) and registry.known[0].status.connected, 20)
+            assert (session.status.state, session.status.serial) == ("absent", "first0000001")
+            assert registry.known[0].status.serial == "second0000001"
+            with pytest.raises(CameraDisconnected, match="unplugged"):
+                async with session.exclusive() as remote:
+                    await remote.get_config("iso")
+        with SimulatorProcess(*QUICK, "--serial", "first", "--port", number):
+            await until(lambda: registry.has(session) and session.status.connected, 30)
+    finally:
+        await registry.stop()
+
+
+@pytest.mark.parametrize("moment", ["open", "opening"])
+async def test_a_camera_that_is_plugged_in_again_within_one_detection_is_opened_at_once(
+    two_ports: tuple[str, str],
+    bus: Bus,
+    cameras: tuple[Registry, list[CameraEvent]],
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    """It was plugged in at another port. The attempt that ended with the old port is no failure of the new port."""
+    resets: list[str] = []
+
+    async def reset(port: str) -> bool:
+        resets.append(port)
+        return True
+
+    monkeypatch.setattr(reconnect, "reset_device", reset)
+    registry, events = cameras
+    first, second = two_ports
+    bus.plug(first, None)
+    registry.start()
+    await until(lambda: bool(registry.known))
+    camera = registry.known[0]
+    await camera.reconnect.process()
+    for number in range(6):
+        bus.plug((second, first)[number % 2], None)
+        await until(partial(is_on, camera, (second, first)[number % 2]))
+        if moment == "open":
+            await camera.reconnect.process()
+    await camera.reconnect.process()
+    assert (resets, camera.status.attempts) == ([], 0)
+    assert not [event for event in events if isinstance(event.what, StateChanged) and event.what.attempts]
+
+
+def is_on(camera: Session, port: str) -> bool:
+    """Whether a camera has this port."""
+    return camera.port == port
+
+
+async def test_an_unplugged_camera_is_noticed_while_a_detection_takes_long(
+    bus: Bus, cameras: tuple[Registry, list[CameraEvent]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device = tmp_path / "devices" / "1-1"
+    device.mkdir(parents=True)
+    for name, value in (("busnum", "1"), ("devnum", "4")):
+        (device / name).write_text(value)
+    monkeypatch.setattr(ports, "DEVICES", tmp_path / "devices")
+    kernel, sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    monkeypatch.setattr(uevents, "listen", lambda: sock)
+    monkeypatch.setattr(registry_module, "_WATCH_EVERY_S", 3600.0)
+    registry, _ = cameras
+    bus.plug("usb:001,004", "one")
+    registry.start()
+    await until(lambda: bool(registry.known))
+    never = asyncio.Event()
+
+    async def hang(drives: bool = False) -> Detected:
+        await never.wait()
+        return Detected("2.5.34", [])
+
+    monkeypatch.setattr(detection, "detect", hang)
+    shutil.rmtree(device)
+    kernel.send(b"remove@/devices/1-1\0ACTION=remove\0SUBSYSTEM=usb\0DEVTYPE=usb_device\0")
+    await until(lambda: not registry.known)
+    kernel.close()
+
+
+def test_this_machine_has_uevents_or_listen_says_that_it_has_none() -> None:
+    sock = uevents.listen()
+    if sock is not None:
+        assert sock.family == socket.AF_NETLINK
+        sock.close()
 
 
 async def test_a_drive_is_recognized_by_its_path_and_not_by_its_model(
