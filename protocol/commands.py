@@ -36,7 +36,7 @@ class CameraPayload(Payload):
     """Payload of every command for a camera."""
 
     port: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
-        None, description="Port of the camera, to use another one than the selected camera."
+        None, description="Port of the camera; by default the selected camera."
     )
 
 
@@ -94,7 +94,7 @@ class SelectCamera(Payload):
 class ImageFile(BaseModel):
     camera_filepath: str = Field(description="Absolute path on the camera.")
     filename: str = Field(description="The last part of the path.")
-    mimetype: str = Field(description="From the ending of the name, for example image/jpeg.")
+    mimetype: str = Field(description="Media type, from the file extension, for example image/jpeg.")
     size: int | None = Field(None, description="Bytes; missing if the camera does not report it.")
     saved_path: str | None = Field(None, description="Path of the saved file on the server.")
 
@@ -129,7 +129,7 @@ class CaptureImage(CameraPayload):
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None,
         description="A text that is unique for this shot. If the same request with the same key comes again within 24 hours, no"
-        " second picture is taken: the reply is that of the first, with `repeated`.",
+        " second picture is taken. The reply is the one to the first request, with `repeated`.",
     )
 
     @model_validator(mode="after")

@@ -9,10 +9,10 @@ from camera import errors as camera
 
 ErrorCode = Literal[
     "bad_request", "invalid_json", "unauthorized", "unsupported_protocol", "unknown_command", "invalid_payload",
-    "rate_limited", "too_many_pending", "shutting_down", "internal_error",
+    "rate_limited", "too_many_pending", "shutting_down", "internal_error", "key_reused", "not_recorded",
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
-    "key_reused", "not_recorded", "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
+    "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
     "disk_full", "folder_not_writable", "live_view_not_running",
 ]  # fmt: skip
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
@@ -46,6 +46,8 @@ KINDS: dict[ErrorCode, Kind] = {
     "too_many_pending": Kind("Too many commands or streams are in progress. Wait for replies first.", 429, retryable=True),
     "shutting_down": Kind("The server is shutting down, and nothing was done. Connect again later.", 503, retryable=True),
     "internal_error": Kind("The server has an internal error; its log has the details.", 500),
+    "key_reused": Kind("Another request had the same key. Use a new key for each shot.", 409),
+    "not_recorded": Kind("The records of the shots cannot be read or written now, and nothing was done. See the server's log.", 503, camera=camera.NotRecorded),
     "no_camera_selected": Kind("There are several cameras, or none; `details.ports` lists them. Select one.", 409),
     "camera_not_found": Kind("There is no camera on that port. Use list_cameras.", 404, camera=camera.CameraNotFound),
     "camera_disconnected": Kind("The camera is disconnected or does not answer. Plug it in or switch it on.", 503, True, camera.CameraDisconnected),
@@ -57,8 +59,6 @@ KINDS: dict[ErrorCode, Kind] = {
     "not_supported": Kind("This camera or its driver cannot do that. Do not try again.", camera=camera.NotSupported),
     "cancelled": Kind("The operation was cancelled on the camera.", camera=camera.Cancelled),
     "capture_unknown": Kind("The shutter may have fired, but no file was found. Look at the card before the next capture.", camera=camera.CaptureUnknown),
-    "key_reused": Kind("Another request had the same key. Use a new key for each shot.", 409),
-    "not_recorded": Kind("The records of the shots cannot be read or written now, and nothing was done. See the server's log.", 503, camera=camera.NotRecorded),
     "shot_not_found": Kind("There is no record of this shot. list_shots has the last ones.", 404),
     "config_not_found": Kind("The camera has no setting with that name. get_config without a name lists all settings.", camera=camera.ConfigNotFound),
     "config_readonly": Kind("The camera does not allow a change of this setting now. Change its mode first.", camera=camera.ConfigReadonly),

@@ -22,7 +22,7 @@ from server import limits
 TEMPLATE = Path(__file__).with_name("protocol.template.md")
 
 # The first code of each group of error codes.
-_GROUPS = {"bad_request": "Requests", "no_camera_selected": "Cameras", "config_not_found": "Data"}
+_GROUPS = {"bad_request": "Requests", "no_camera_selected": "Cameras", "shot_not_found": "Data"}
 _BYTES = {"B": "u8", "H": "u16", "I": "u32", "Q": "u64"}
 _SAMPLES = {"section": "imgsettings", "option": "iso", "value": "200", "fps": 15, "settings": {"iso": "200"}}
 
