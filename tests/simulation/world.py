@@ -19,7 +19,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from camera import detection
+from camera import detection, ports, registry, uevents
 from camera.errors import CameraError
 from camera.model import Detected
 from camera.options import SessionOptions
@@ -52,6 +52,8 @@ REST_S = 200.0
 _STOP_S = 60.0
 # The longest time for the last replies, which may read the database.
 _LAST_REPLIES_S = 6.0
+# How often the server looks for USB cameras. There are none, and each look takes as long to simulate as another step.
+_USB_EVERY_S = 30.0
 # A power cut this soon after a change may lose its record, which is synced with the release.
 SYNC_S = 0.6
 # After this time, the server has opened its cameras and read their records.
@@ -541,7 +543,8 @@ def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> R
 
         with (
             clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing),
-            patch.object(captures, "text_of", _named),
+            patch.object(ports, "signature", frozenset[str]), patch.object(uevents, "listen", lambda: None),
+            patch.object(registry, "_WATCH_EVERY_S", _USB_EVERY_S), patch.object(captures, "text_of", _named),
         ):  # fmt: skip
             try:
                 return loop.run_until_complete(whole())
