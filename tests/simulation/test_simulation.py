@@ -151,7 +151,7 @@ def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
         (forget_settings, range(60), "settings"),
         (wait_without_end, range(15, 30), "has waited"),
         (take_errors_for_refusals, range(60), "its shutter was released"),
-        (ignore_the_port, range(375, 400), "settings"),
+        (ignore_the_port, range(686, 700), "settings"),
         (name_each_file, range(60), "names"),
         (count_earlier_files, range(60), "names"),
         (record_first, range(60), "was not told"),
