@@ -29,18 +29,18 @@ async def _findings(console: Console) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+# The theme changes colours and not the layout, so that not every theme is needed at every size.
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("tablet", "dark"), ("laptop", "light")])
 async def test_axe_finds_nothing_serious(
     open_console: Open,
     server: Server,
     bare_server: Server,
     simulator: Control,
-    size: dict[str, int],
+    size: str,
     scheme: str,
 ) -> None:
     # Animations are off. Otherwise, axe would measure colours during a transition.
-    options = {"viewport": size, "color_scheme": scheme, "reduced_motion": "reduce"}
+    options = {"viewport": SIZES[size], "color_scheme": scheme, "reduced_motion": "reduce"}
     console = await open_console(server, **options)
     findings_by_state = {"login": await _findings(console)}
     await console.log_in()

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from simulator.client import Control
 from tests.faults.processes import camera_process
 from tests.support.cameras import QUICK, OneCamera
-from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until
 
 WRITING_S = "2.5"
@@ -37,19 +37,12 @@ def start(new_server: Callable[..., Server], slow_camera: OneCamera) -> Callable
     return lambda: new_server(NETWORK_CAMERAS=slow_camera.port, RESTART_DELAY="0.3", WRITE_TIME="10")
 
 
-async def ready(client: Client) -> Json:
-    """Wait until the server knows the content of the card. Returns the information about the camera."""
-    while "file_count" not in (info := await client.command("get_camera_info")):
-        pass
-    return info
-
-
 async def test_the_next_shot_does_not_get_the_file_of_a_shot_whose_process_was_lost(
     start: Callable[[], Server], control: Control
 ) -> None:
     server = start()
     async with await Client.connect(server) as guest, await Client.connect(server) as other:
-        port = (await ready(guest))["port"]
+        port = (await guest.info_with_card())["port"]
         await other.command("subscribe", events=["capture_checked"])
         shot = asyncio.create_task(guest.command("capture_image", key="guest"))
         await until(lambda: control.state()["shots"] == 1)
@@ -67,7 +60,7 @@ async def test_the_next_server_waits_for_the_file_of_a_shot_of_a_killed_server(
 ) -> None:
     server = start()
     async with await Client.connect(server) as guest:
-        await ready(guest)
+        await guest.info_with_card()
         shot = asyncio.create_task(guest.command("capture_image", key="guest"))
         await until(lambda: control.state()["shots"] == 1)
         server.kill()

@@ -13,7 +13,7 @@ from simulator.client import Control
 from tests.faults.processes import camera_process
 from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, CommandError, Json, Server
-from tests.support.waiting import WITHIN_S, until, until_answers
+from tests.support.waiting import until, until_answers
 
 SPARE = 2  # the index of a camera that the shared server does not use
 CAPTURE, FULL_PRESS, RELEASE = "0x9128", 1, "0x9129"
@@ -34,14 +34,6 @@ async def client(server: Server) -> AsyncIterator[Client]:
         yield client
 
 
-async def camera_info(client: Client) -> Json:
-    """The reply to get_camera_info, after the server has read the card."""
-    async with asyncio.timeout(WITHIN_S):
-        while "file_count" not in (info := await client.command("get_camera_info")):
-            pass
-    return info
-
-
 async def capture_with_unknown_outcome(client: Client, server: Server, simulator: Control, port: str) -> None:
     """Start a shot, and kill the camera process after the release and before the reply."""
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=1, camera=SPARE)
@@ -55,20 +47,20 @@ async def capture_with_unknown_outcome(client: Client, server: Server, simulator
 async def test_the_file_of_an_unknown_shot_is_found_and_reported(
     client: Client, server: Server, simulator: Control, ports: list[str]
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     await client.command("subscribe", events=["capture_checked"])
     await capture_with_unknown_outcome(client, server, simulator, ports[SPARE])
     event = await client.event("capture_checked")
     assert event["files"] == [FIRST]
     assert FIRST in event["message"]
-    assert (await camera_info(client))["last_unknown_capture"]["files"] == [FIRST]
+    assert (await client.info_with_card())["last_unknown_capture"]["files"] == [FIRST]
     assert (await client.command("download_last_image"))["camera_filepath"] == FIRST
 
 
 async def test_a_shot_after_the_unknown_shot_is_not_reported_as_its_file(
     client: Client, server: Server, simulator: Control, ports: list[str]
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     await client.command("subscribe", events=["capture_checked"])
     await capture_with_unknown_outcome(client, server, simulator, ports[SPARE])
     second = await client.command("capture_image")
@@ -80,7 +72,7 @@ async def test_a_shot_after_the_unknown_shot_is_not_reported_as_its_file(
 async def test_an_error_after_the_shutter_fired_is_an_unknown_outcome(
     client: Client, simulator: Control, error: tuple[str, dict[str, int]]
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     await client.command("subscribe", events=["capture_checked"])
     kind, arguments = error
     simulator.fault(kind, RELEASE, camera=SPARE, times=1, **arguments)
@@ -108,7 +100,7 @@ async def test_no_picture_is_lost_if_a_nikon_fires_and_answers_busy(
 async def test_if_the_shutter_did_not_fire_no_file_is_reported(
     client: Client, server: Server, simulator: Control
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     await client.command("subscribe", events=["capture_checked"])
     simulator.fault("silent", CAPTURE, after=FULL_PRESS, camera=SPARE)
     with pytest.raises(CommandError, match="capture_unknown"):
@@ -120,16 +112,16 @@ async def test_if_the_shutter_did_not_fire_no_file_is_reported(
 async def test_after_a_kill_during_a_shot_the_next_server_looks_for_its_file(
     client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server]
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=1, camera=SPARE)
     await client.socket.send(json.dumps({"command": "capture_image"}))
     await until(lambda: simulator.state(SPARE)["shots"] == 1)
     server.kill()
     async with await Client.connect(new_server(NETWORK_CAMERAS=ports[SPARE])) as second_client:
-        assert (await camera_info(second_client))["last_unknown_capture"]["files"] == [FIRST]
+        assert (await second_client.info_with_card())["last_unknown_capture"]["files"] == [FIRST]
         (await second_client.command("capture_image"))
     async with await Client.connect(new_server(NETWORK_CAMERAS=ports[SPARE])) as third_client:
-        assert "last_unknown_capture" not in await camera_info(third_client)
+        assert "last_unknown_capture" not in await third_client.info_with_card()
 
 
 async def test_captures_work_if_the_state_folder_is_not_writable(
@@ -166,7 +158,7 @@ async def test_a_camera_that_answers_with_an_error_and_does_not_fire_is_reported
 async def test_files_that_were_saved_and_deleted_before_a_kill_are_reported(
     client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server], raw: bool
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     # The camera deletes the file and sends no reply. With RAW and JPEG, this happens at the first file.
     simulator.fault("silent", "DeleteObject", execute=True, camera=SPARE)
     order: Json = {"save": True, "keep_on_camera": False, "key": "the only one"}
@@ -178,7 +170,7 @@ async def test_files_that_were_saved_and_deleted_before_a_kill_are_reported(
     async with await Client.connect(new_server(NETWORK_CAMERAS=ports[SPARE])) as second_client:
         repeated = await second_client.command("capture_image", **order)
         shot = await second_client.command("get_shot", shot=repeated["shot"])
-        finding = (await camera_info(second_client))["last_unknown_capture"]
+        finding = (await second_client.info_with_card())["last_unknown_capture"]
     (release,) = simulator.releases(SPARE)
     written = sorted((file["path"] for file in release["files"]), key=lambda path: not path.endswith(".JPG"))
     assert [file["camera_filepath"] for file in repeated["files"]] == written
@@ -197,7 +189,7 @@ async def test_files_that_were_saved_and_deleted_before_a_kill_are_reported(
 async def test_a_file_that_was_saved_and_not_deleted_before_a_kill_has_a_warning(
     client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server]
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     simulator.fault("silent", "DeleteObject", camera=SPARE)
     order: Json = {"save": True, "keep_on_camera": False, "key": "the only one"}
     await client.socket.send(json.dumps({"command": "capture_image", "payload": order}))
@@ -214,7 +206,7 @@ async def test_a_file_that_was_saved_and_not_deleted_before_a_kill_has_a_warning
 async def test_a_picture_of_the_own_button_just_before_an_unknown_shot_is_not_reported_as_its_file(
     client: Client, server: Server, simulator: Control, ports: list[str], new_server: Callable[..., Server], killed: str
 ) -> None:
-    await camera_info(client)
+    await client.info_with_card()
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=1, camera=SPARE)
     async with await Client.connect(server) as watcher:
         await watcher.command("subscribe", events=["file_added"])

@@ -72,9 +72,7 @@ async def test_the_outcome_is_known_after_a_restart(new_booth: Callable[..., Ser
 async def test_a_shot_of_a_killed_server_is_found_by_its_key(new_booth: Callable[..., Server], camera: Control) -> None:
     server = new_booth()
     async with await Client.connect(server) as guest:
-        # Wait until the server knows the content of the card.
-        while "file_count" not in await guest.command("get_camera_info"):
-            pass
+        await guest.info_with_card()
         camera.fault("late", CAPTURE, after=FULL_PRESS, seconds=5)
         shot = asyncio.create_task(guest.command("capture_image", key="guest-17"))
         await until(lambda: camera.state()["shots"] == 1)

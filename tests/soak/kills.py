@@ -29,7 +29,7 @@ from tests.soak.pairing import Pairing
 from tests.soak.records import all_shots
 from tests.soak.report import check_log
 from tests.soak.world import Camera, World
-from tests.support.waiting import until_answers
+from tests.support.waiting import until, until_answers
 
 _REPLY_S = 60.0
 # For each maker, the setting that makes a camera save both RAW and JPEG.
@@ -96,8 +96,10 @@ class Kills:
         return not journal.broken
 
     async def _start(self, world: World) -> Connection:
-        """Start a server and connect to it. If the photo folder then has an incomplete file, this is a violation."""
+        """Start a server and connect to it. If the photo folder keeps an incomplete file, this is a violation."""
         await world.server.start()
+        with suppress(TimeoutError):
+            await until(lambda: not self._partial(world), _REPLY_S)
         for path in self._partial(world):
             self.journal.violation(f"after a start, {path} is still there")
         connection = await Connection.connect(world, "operator")

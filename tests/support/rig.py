@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.events import EVENTS
 from tests.support.ports import free_port
-from tests.support.waiting import BUSY_MACHINE, WITHIN_S
+from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-the-tests-7c1f"
@@ -157,6 +157,18 @@ class Client:
         """
         await self.socket.send(json.dumps({"command": command, "payload": payload}))
         return await self.reply(within)
+
+    async def info_with_card(self, within: float = REPLY_S) -> Json:
+        """The reply to get_camera_info, after the server has read the card."""
+        info: Json = {}
+
+        async def card_read() -> bool:
+            nonlocal info
+            info = await self.command("get_camera_info")
+            return "file_count" in info
+
+        await until_answers(card_read, within)
+        return info
 
     async def reply(self, within: float = REPLY_S) -> Json:
         """The next reply. Events and binary messages that arrive earlier are stored."""
