@@ -181,6 +181,11 @@ class Journal:
         shot.will_settle(settles_s)
         await self._write(shot, sync=True)
 
+    async def sync(self, shot: OpenShot) -> None:
+        """Let the record survive a power failure, if it does not yet."""
+        if not shot.synced and not shot.settled:
+            await self._write(shot, sync=True)
+
     async def saved(self, shot: OpenShot, files: Sequence[RecordedFile], sync: bool) -> bool:
         """Record the files of the shot that were saved until now; returns whether it was possible.
 
@@ -324,7 +329,7 @@ class Journal:
     async def _write(self, shot: OpenShot, sync: bool = False) -> bool:
         """Write the record of a shot; returns whether it was possible. A shot that is completed is then forgotten."""
         shot.changes += 1
-        shot.unwritten = True
+        shot.unwritten, shot.synced = True, False
         if shot.number is None and not await self._insert(shot):
             return False
         assert shot.number is not None, "it was inserted"
@@ -338,7 +343,7 @@ class Journal:
             self._complain(error)
             return False
         if shot.changes == changes:
-            shot.unwritten = False
+            shot.unwritten, shot.synced = False, sync
             if shot.settled and shot in self._open:
                 self._open.remove(shot)
         return True

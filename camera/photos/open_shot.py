@@ -46,6 +46,7 @@ class OpenShot:
         deadline: when the camera has certainly written the files, in monotonic seconds; None if that is not known.
         state_is_certain: whether `state` is the last state of the shot. After a power failure, the record may be older.
         unwritten: whether the record in the store is older than these values.
+        synced: whether the record in the store survives a power failure.
         nothing_found: whether a search has found no file, although all files must have been written by then.
         perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
@@ -65,6 +66,7 @@ class OpenShot:
     deadline: float | None = None
     state_is_certain: bool = True
     unwritten: bool = False
+    synced: bool = False
     nothing_found: bool = False
     perhaps_recorded: bool = False
     changes: int = 0

@@ -38,6 +38,7 @@ from store.shots import Outcome, ShotStore
 _log = logging.getLogger("camera.photos.shots")
 
 _LAST_WRITE_S = 1.0
+_SYNC_AFTER_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Photos:
         record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s)
         hooks = CaptureHooks(
             on_picture,
-            lambda put_back: self._journal.changing(record, put_back),
+            lambda put_back: self._changing(record, put_back),
             lambda: self._journal.releasing(record, settles_s),
             lambda exposure_s: self._released(record, exposure_s, request.changes_exposure),
             lambda files, sync: self._journal.saved(record, files, sync),
@@ -195,6 +196,15 @@ class Photos:
         self._card.end_shot(one.file.path for one in shot.files if one.on_camera)
         await self._finish(record, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=record.number)
+
+    async def _changing(self, record: OpenShot, put_back: Mapping[str, WantedValue]) -> None:
+        await self._journal.changing(record, put_back)
+        self._start(self._sync_soon(record), "sync record")
+
+    async def _sync_soon(self, record: OpenShot) -> None:
+        """Sync the record of changed settings. Usually the record of the release, which follows soon, does that."""
+        await asyncio.sleep(_SYNC_AFTER_S)
+        await self._journal.sync(record)
 
     def _released(self, record: OpenShot, exposure_s: float, changes_exposure: bool) -> None:
         if not changes_exposure:  # not an exposure that is set for this shot only

@@ -55,7 +55,7 @@ _LAST_REPLIES_S = 6.0
 # How often the server looks for USB cameras. There are none, and each look takes as long to simulate as another step.
 _USB_EVERY_S = 30.0
 # A power cut this soon after a change may lose its record, which is synced with the release.
-SYNC_S = 0.6
+SYNC_S = 0.9
 # After this time, the server has opened its cameras and read their records.
 _READ_S = 5.0
 # After this time, the server has written what a full or hanging disk did not take, and read what it did not give.
@@ -412,7 +412,8 @@ class World:
             if body.settings != BASE and (unwritten or (power_cut and now - body.changed_at < SYNC_S)):
                 self.unrestorable.add(body.traits.port)
             for release in body.releases:
-                if not release.complete and (unwritten or (power_cut and now - release.at < SYNC_S)):
+                unrecorded = unwritten and (not release.complete or release.at > self.disk.trouble_since - SYNC_S)
+                if unrecorded or (not release.complete and power_cut and now - release.at < SYNC_S):
                     release.orphan = True
 
     def _start_again(self, power_cut: bool) -> None:
