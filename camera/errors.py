@@ -10,7 +10,8 @@ CameraError
 │   └── NoPermission      allow the server to use the device
 ├── CameraNotFound        choose another port, or plug in the camera
 ├── CameraDisconnected    plug in the camera or switch it on
-│   └── CameraUnreachable opening the camera failed, for the reason in `cause`
+│   ├── CameraUnreachable opening the camera failed, for the reason in `cause`
+│   └── PortGone          plug in the camera or switch it on; its USB port no longer exists
 ├── CameraClaimed         stop the other program that uses the camera
 ├── NotSupported          do not try again
 │   ├── NoDriver          choose another driver
@@ -128,6 +129,10 @@ class CameraUnreachable(CameraDisconnected):
     """The camera is not open because of the error `cause`; attempts to open it continue."""
 
     cause: CameraError | None = field(default=None, kw_only=True)
+
+
+class PortGone(CameraDisconnected):
+    """The USB port of the camera no longer exists: the camera was unplugged or switched off."""
 
 
 class CameraClaimed(CameraError):

@@ -10,6 +10,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from camera.errors import CameraError, PortGone
+
 DEVICES = Path("/sys/bus/usb/devices")
 _NODES = Path("/dev/bus/usb")
 _MOUNTS = Path("/proc/self/mounts")
@@ -66,6 +68,29 @@ def node_of(port: str) -> Path | None:
     place = _PORT.fullmatch(port)
     node = _NODES / place.group(1) / place.group(2) if place else None
     return node if node is not None and node.exists() else None
+
+
+def is_gone(port: str) -> bool:
+    """Whether the kernel shows that there is no device on a USB port. False for other ports."""
+    if not is_usb(port):
+        return False
+    return node_of(port) is None if _NODES.is_dir() else DEVICES.is_dir() and _device(port) is None
+
+
+def unless_gone(port: str, error: CameraError) -> CameraError:
+    """The error of a failed operation: PortGone if the device is no longer on its port, otherwise `error`.
+
+    For a device that is gone, libgphoto2 reports various codes, for example -2 (bad parameters) without a text.
+    """
+    return port_gone(port, error) if is_gone(port) else error
+
+
+def port_gone(port: str, error: CameraError | None = None) -> PortGone:
+    """The error for a port without a device; `error` is the failure that was observed, if any."""
+    words = f"The camera is gone: port {port} no longer exists. Plug the camera in or switch it on."
+    if error is None:
+        return PortGone(words, state="absent")
+    return PortGone(words, gp=error.gp, doing=error.doing, state="absent")
 
 
 def forbidden_node(port: str) -> Path | None:

@@ -24,11 +24,12 @@ from camera.errors import (
     CameraUnreachable,
     NoPermission,
     NotSupported,
+    PortGone,
 )
 from camera.events import CameraLost, CameraOpened, OtherCamera, Reachable, StateMayDiffer
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
-from camera.ports import forbidden_node, node_of
+from camera.ports import forbidden_node, is_gone, node_of, port_gone, unless_gone
 from camera.processes.process import CameraProcess
 from camera.processes.process_log import LineBudget
 from camera.processes.spawn import ProcessOptions, run_helper
@@ -212,7 +213,7 @@ class Reconnect:
         return await process.call(verb, arguments, on_progress)
 
     def _unreachable(self, error: CameraError) -> CameraError:
-        if isinstance(error, CameraClaimed | CameraTimeout | NotSupported):
+        if isinstance(error, CameraClaimed | CameraTimeout | NotSupported | PortGone):
             return replace(error, state=self._state)
         words = f"The camera on port {self.port} does not answer. Plug it in or switch it on."
         return CameraUnreachable(words, gp=error.gp, doing=error.doing, state=self._state, cause=error)
@@ -232,6 +233,9 @@ class Reconnect:
                 await self._until_lost(process)
 
     async def _open(self) -> CameraProcess | None:
+        if is_gone(self.port):
+            await self._handle_failure(port_gone(self.port))
+            return None
         if self.attempts <= self._options.max_restart_attempts:
             self._set_state("opening" if self.last_error is None else "recovering")
         port, plugs = self.port, self._plugs
@@ -326,14 +330,15 @@ class Reconnect:
         quick = self.attempts <= self._options.max_restart_attempts
         pause = 0.0 if self.attempts == 1 else self._options.restart_delay if quick else _SLOW_RETRY_S
         if self.last_error is None or str(error) != str(self.last_error):
+            cause = error.gp or ("no device" if isinstance(error, PortGone) else "no answer from the driver")
             _log.warning(
                 "Camera could not be opened: %s (%s). %s (%s) %s",
-                self.port, self.title, error, error.gp or "no answer from the driver",
+                self.port, self.title, error, cause,
                 f"Retrying in {pause:g} s." if pause else "Retrying.",
             )  # fmt: skip
         self.last_error = error
         self._report_gone(True)
-        self._set_state("recovering" if quick else "needs_attention")
+        self._set_state("absent" if isinstance(error, PortGone) else "recovering" if quick else "needs_attention")
         self._finish_attempt()
         if not self._is_plugged_since(plugs):
             return
@@ -375,11 +380,12 @@ class Reconnect:
 def open_error(port: str, error: CameraError) -> CameraError:
     """The error for a failed attempt to open a camera.
 
-    This is NoPermission if the server has no permission to use the device file of the camera, otherwise `error`.
+    This is PortGone if the device is no longer on its port, NoPermission if the server has no permission to use the
+    device file of the camera, otherwise `error`.
     """
     node = forbidden_node(port)
     if node is None:
-        return error
+        return unless_gone(port, error)
     words = f"No permission to use the camera ({node})."
     return NoPermission(words, gp=error.gp, doing=error.doing, node=str(node))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from camera.device.gp_codes import from_gp
 from camera.errors import CameraBusy
+from camera.ports import unless_gone
 
 # How long a call is repeated, in seconds. A camera that writes its last picture rejects all operations for a moment.
 _BUSY_S = 2.0
@@ -28,13 +29,15 @@ class Calls:
     Args:
         context: the libgphoto2 context, which reports errors and progress.
         failure: the exception class that calls of libgphoto2 raise; its `code` is libgphoto2's error number.
+        port: the port of the camera.
 
     Attributes:
         messages: the error messages of libgphoto2 during the last call.
     """
 
-    def __init__(self, context: Any, failure: Any) -> None:
+    def __init__(self, context: Any, failure: Any, port: str) -> None:
         self.messages: list[str] = []
+        self._port = port
         self._failure = failure
         self._on_progress: Progress | None = None
         self._progress_due = 0.0
@@ -52,7 +55,7 @@ class Calls:
             doing: the name of the operation, in one word.
 
         Raises:
-            CameraError: the call failed.
+            CameraError: the call failed. PortGone if the camera is no longer on its port, whatever libgphoto2 reports.
         """
         deadline = time.monotonic() + (_BUSY_S if doing in _REPEATABLE else 0)
         while True:
@@ -60,7 +63,7 @@ class Calls:
             try:
                 return function()
             except self._failure as error:
-                camera_error = from_gp(error.code, "; ".join(self.messages), doing)
+                camera_error = unless_gone(self._port, from_gp(error.code, "; ".join(self.messages), doing))
                 if not isinstance(camera_error, CameraBusy) or time.monotonic() >= deadline:
                     raise camera_error from None
             time.sleep(BUSY_PAUSE_S)

@@ -94,12 +94,13 @@ class Driver:
         Raises:
             CameraNotFound: no such port.
             NotSupported: no such model, or its driver does not support this kind of port.
+            PortGone: the device is no longer on the port.
             CameraClaimed: another program uses the camera.
             CameraError: the camera does not answer.
         """
         self._port = port
         self._context = gp.Context()
-        self._call = Calls(self._context, gp.GPhoto2Error)
+        self._call = Calls(self._context, gp.GPhoto2Error, port)
         self._camera = gp.Camera()
         ports, drivers = gp.PortInfoList(), gp.CameraAbilitiesList()
         ports.load()

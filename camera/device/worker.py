@@ -36,6 +36,7 @@ from camera.errors import (
     ConfigNotFound,
     InvalidValue,
     NotSupported,
+    PortGone,
 )
 from camera.events import ConfigChanged, Learned, LiveViewEnded
 from camera.log_lines import PASSED_ON_FORMAT, OneLine
@@ -256,7 +257,7 @@ class Worker:
         # its settings are read.
         if not isinstance(error, _CHECK_CAMERA_AFTER):
             return
-        if transfer_broke(error):
+        if isinstance(error, PortGone) or transfer_broke(error):
             raise error
         if not camera_answered(error):
             self._probe()

@@ -22,7 +22,7 @@ CAMERA_ERRORS: dict[str, ErrorCode] = {
     "CaptureAbandoned": "camera_busy", "NotRecorded": "not_recorded",
     "CameraTimeout": "camera_timeout", "CameraIO": "camera_io", "OutOfStep": "camera_io", "NoPermission": "camera_io",
     "CameraNotFound": "camera_not_found", "CameraDisconnected": "camera_disconnected",
-    "CameraUnreachable": "camera_disconnected", "CameraClaimed": "camera_claimed",
+    "CameraUnreachable": "camera_disconnected", "PortGone": "camera_disconnected", "CameraClaimed": "camera_claimed",
     "NotSupported": "not_supported", "NoDriver": "not_supported", "ShutterStaysOpen": "not_supported",
     "Cancelled": "cancelled", "CaptureUnknown": "capture_unknown",
     "ConfigNotFound": "config_not_found", "ConfigReadonly": "config_readonly",

@@ -50,6 +50,8 @@ LONGEST_S = 400.0
 # The longest time to rest, after all faults have ended.
 REST_S = 200.0
 _STOP_S = 60.0
+# The USB bus of this machine must not decide what happens to model cameras, so it is hidden.
+_NO_BUS = Path("/nonexistent/usb")
 # The longest time for the last replies, which may read the database.
 _LAST_REPLIES_S = 6.0
 # How often the server looks for USB cameras. There are none, and each look takes as long to simulate as another step.
@@ -546,6 +548,7 @@ def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> R
             clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing),
             patch.object(ports, "signature", frozenset[str]), patch.object(uevents, "listen", lambda: None),
             patch.object(registry, "_WATCH_EVERY_S", _USB_EVERY_S), patch.object(captures, "text_of", _named),
+            patch.object(ports, "_NODES", _NO_BUS), patch.object(ports, "DEVICES", _NO_BUS),
         ):  # fmt: skip
             try:
                 return loop.run_until_complete(whole())
