@@ -135,8 +135,11 @@ class PortGone(CameraDisconnected):
     """The USB port of the camera no longer exists: the camera was unplugged or switched off."""
 
 
+@dataclass(eq=False)
 class CameraClaimed(CameraError):
-    """Another program uses the camera."""
+    """Another program uses the camera; `holders` lists the programs with their process ids, if they are known."""
+
+    holders: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
 @dataclass(eq=False)

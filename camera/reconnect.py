@@ -27,6 +27,7 @@ from camera.errors import (
     PortGone,
 )
 from camera.events import CameraLost, CameraOpened, OtherCamera, Reachable, StateMayDiffer
+from camera.holders import naming_holders
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
 from camera.ports import forbidden_node, is_gone, node_of, port_gone, unless_gone
@@ -252,8 +253,9 @@ class Reconnect:
                     self._emit(OtherCamera(serial))
                 return None
         except CameraError as error:
+            explained = await open_error(port, error)
             if self._is_plugged_since(plugs):
-                await self._handle_failure(open_error(self.port, error), plugs)
+                await self._handle_failure(explained, plugs)
             return None
         finally:
             self._opening = None
@@ -377,12 +379,14 @@ class Reconnect:
             self._emit(Reachable(not gone))
 
 
-def open_error(port: str, error: CameraError) -> CameraError:
+async def open_error(port: str, error: CameraError) -> CameraError:
     """The error for a failed attempt to open a camera.
 
     This is PortGone if the device is no longer on its port, NoPermission if the server has no permission to use the
-    device file of the camera, otherwise `error`.
+    device file of the camera, otherwise `error`. CameraClaimed names the program that uses the camera.
     """
+    if isinstance(error, CameraClaimed):
+        return await asyncio.to_thread(naming_holders, port, error)  # reads the open files of all processes
     node = forbidden_node(port)
     if node is None:
         return unless_gone(port, error)

@@ -27,7 +27,7 @@ async def examine(camera: DetectedCamera) -> list[Finding]:
     try:
         await process.open()
     except CameraError as error:
-        plain = open_error(camera.port, error)
+        plain = await open_error(camera.port, error)
         return [*findings, Finding("problem", f"{camera.model} on {camera.port}: {plain.message}", _fix(plain))]
     try:
         warn_if_old(process.library)
@@ -72,8 +72,9 @@ def permission(node: Path) -> str:
 def _fix(error: CameraError) -> str:
     if isinstance(error, NoPermission):
         return permission(Path(error.node))
-    if isinstance(error, CameraClaimed):
-        return "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
+    if isinstance(error, CameraClaimed) and error.holders is None:
+        monitor = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
+        return f"run this with sudo to see which program; if it is the volume monitor: {monitor}"
     return ""
 
 

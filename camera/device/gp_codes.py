@@ -7,9 +7,10 @@ import re
 from camera import errors
 from camera.errors import CameraError, CameraRefused, GpFailure, OutOfStep
 
+# The program is named by camera/holders.py, because this process may not see others.
 CLAIMED = (
-    "Another program uses the camera, usually the desktop's volume monitor. "
-    "Stop it with: systemctl --user stop gvfs-gphoto2-volume-monitor"
+    "Another program uses the camera. It may be the desktop's volume monitor (gvfs-gphoto2-volume-monitor) "
+    "or a program of another user."
 )
 _UNFOCUSED = (
     "The camera could not focus, so it took no picture. Aim at something with contrast, "

@@ -57,10 +57,10 @@ def test_without_device_files_sysfs_decides(tmp_path: Path, monkeypatch: pytest.
     assert not ports.is_gone(PORT)
 
 
-def test_a_network_port_is_never_gone(node: Path) -> None:
+async def test_a_network_port_is_never_gone(node: Path) -> None:
     error = CameraIO("The transfer failed.", gp=GpFailure(-7))
-    assert open_error("ptpip:192.168.1.20", error) is error
-    assert isinstance(open_error(PORT, error), PortGone)
+    assert await open_error("ptpip:192.168.1.20", error) is error
+    assert isinstance(await open_error(PORT, error), PortGone)
 
 
 @pytest.fixture

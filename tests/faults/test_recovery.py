@@ -130,16 +130,16 @@ async def test_a_usb_reset_uses_the_node_of_the_device(
     assert "Inappropriate ioctl" in caplog.text
 
 
-def test_the_error_for_a_missing_permission_explains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_error_for_a_missing_permission_explains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "_NODES", tmp_path)
     (tmp_path / "001").mkdir()
     node = tmp_path / "001" / "004"
     node.touch()
     original = CameraIO("The transfer broke.", gp=GpFailure(-7))
-    assert open_error("usb:001,004", original) is original
+    assert await open_error("usb:001,004", original) is original
     # os.access is replaced, because the tests may run as root, and root always has permission.
     monkeypatch.setattr("camera.ports.os.access", lambda *_: False)
-    explained: CameraError = open_error("usb:001,004", original)
+    explained: CameraError = await open_error("usb:001,004", original)
     assert str(node) in explained.message
     request = RequestError.from_camera(explained)
     assert "group" in request.message
