@@ -21,18 +21,30 @@ _DEADLINE_S = 15.0
 OLDEST = (2, 5, 34)
 
 
-async def detect(drives: bool) -> Detected | None:
-    """The cameras that libgphoto2 finds. If detection fails, logs a warning and returns None.
+class DetectionFailed(Exception):
+    """The cameras could not be detected. The message says why."""
+
+
+async def detect(drives: bool) -> Detected:
+    """The cameras that libgphoto2 finds.
 
     Args:
         drives: whether mounted drives with a DCIM folder count as cameras.
+
+    Raises:
+        DetectionFailed: the process that detects them could not be started, did not answer in time, or failed.
     """
     try:
         ended = await run_helper("camera.device.detect", deadline_s=_DEADLINE_S)
+    except OSError as error:
+        raise DetectionFailed(f"its process could not be started ({error})") from error
+    if ended.code is None:
+        raise DetectionFailed(f"its process did not answer within {_DEADLINE_S:g} s")
+    try:
         found: Detected = codec(Detected).decode(json.loads(ended.output))
-    except (OSError, ValueError) as error:
-        _log.warning("Camera detection failed: %s", error)
-        return None
+    except ValueError:
+        words = f"its process ended with code {ended.code} ({ended.complaint or 'no message'})"
+        raise DetectionFailed(words) from None
     return replace(found, cameras=[camera for camera in found.cameras if drives or not is_drive(camera.port)])
 
 

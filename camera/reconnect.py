@@ -406,7 +406,7 @@ async def reset_device(port: str) -> bool:
     if ended.code == 0:
         _log.warning("USB device reset: %s", port)
     else:
-        words = "no answer" if ended.code is None else ended.output.decode(errors="replace").strip()
+        words = "no answer" if ended.code is None else ended.output.decode(errors="replace").strip() or ended.complaint
         _log.warning("USB device reset failed: %s (%s)", port, words)
     return ended.code == 0
 

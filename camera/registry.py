@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from camera import detection, ports, uevents
 from camera.errors import CameraNotFound
@@ -26,6 +27,8 @@ _FIRST_TRY_S = 0.5
 _FIRST_DETECTION_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
+# Pauses between detections that fail while the bus does not change: each is twice the one before it.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 # libgphoto2's generic driver for network cameras.
 _NETWORK_MODEL = "PTP/IP Camera"
 _NETWORK_CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=True)
@@ -38,6 +41,16 @@ def network_camera(entry: str) -> DetectedCamera:
     """
     address, _, driver = entry.partition("=")
     return DetectedCamera(driver or _NETWORK_MODEL, address, _NETWORK_CAPABILITIES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A failed detection: the reason, the state of the bus, and when the next detection may follow."""
+
+    words: str
+    signature: frozenset[str] | None
+    pause_s: float
+    retry_at: float
 
 
 class Registry:
@@ -68,6 +81,7 @@ class Registry:
         self._signature: frozenset[str] | None = None
         self._detected_at = float("-inf")
         self._detecting = asyncio.Lock()
+        self._failure: _Failure | None = None
         self._watchers: tuple[asyncio.Task[None], ...] = ()
         self._look_now = asyncio.Event()
         self._library: str | None = None
@@ -158,7 +172,7 @@ class Registry:
                 async with asyncio.timeout(_WATCH_EVERY_S):
                     await self._look_now.wait()
             self._look_now.clear()
-            if self._current_signature() != self._signature:  # after a failed detection, they also differ
+            if self._failure is not None or self._current_signature() != self._signature:
                 await self._detect()
 
     async def _watch_removals(self) -> None:
@@ -183,15 +197,33 @@ class Registry:
                 return
             if signature is not None and signature == self._signature:
                 return
-            found = await detection.detect(self._drives)
-            self._detected_at = loop.time()
-            if found is None:
-                self._signature = None  # so that the cameras are detected again at the next check or request
+            failure = self._failure
+            if failure is not None and failure.signature == signature and loop.time() < failure.retry_at:
                 return
+            try:
+                found = await detection.detect(self._drives)
+            except detection.DetectionFailed as error:
+                self._failed(error, signature)
+                return
+            if failure is not None:
+                _log.info("Camera detection works again")
+                self._failure = None
+            self._detected_at = loop.time()
             self._signature = signature
             self._library = found.library
             detection.warn_if_old(found.library)
             await self._apply(found.cameras)
+
+    def _failed(self, error: detection.DetectionFailed, signature: frozenset[str] | None) -> None:
+        """Log the first of several failures, and choose the pause before the next detection."""
+        last = self._failure
+        if last is None or last.words != str(error):
+            _log.warning("Camera detection failed: %s. It is repeated, at least every %g s.", error, _LONGEST_PAUSE_S)
+        pause = _FIRST_PAUSE_S
+        if last is not None and last.signature == signature:
+            pause = min(2 * last.pause_s, _LONGEST_PAUSE_S)
+        self._failure = _Failure(str(error), signature, pause, asyncio.get_running_loop().time() + pause)
+        self._signature = None  # so that the cameras are detected again
 
     async def _apply(self, cameras: list[DetectedCamera]) -> None:
         self._found = {camera.port: camera for camera in cameras}

@@ -52,9 +52,11 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         yield finding
     if server:
         return
-    found = await detection.detect(settings.disk_cameras)
-    if found is None:
-        yield Finding("problem", "libgphoto2 could not be loaded", ".venv/bin/pip install -r requirements.txt")
+    try:
+        found = await detection.detect(settings.disk_cameras)
+    except detection.DetectionFailed as error:
+        words = f"cameras cannot be detected: {error}"
+        yield Finding("problem", words, "if it is about gphoto2: .venv/bin/pip install -r requirements.txt")
         return
     on_bus = found.cameras
     for finding in (*machine.libraries(found.library), *machine.bus(len(on_bus))):

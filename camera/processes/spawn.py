@@ -60,10 +60,17 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The exit code of a helper process, and its stdout. `code` is None if the process was killed at its deadline."""
+    """How a helper process has ended.
+
+    Attributes:
+        code: its exit code; None if the process was killed at its deadline.
+        output: its stdout.
+        complaint: the last line of its stderr; after an exception of Python, this is the exception.
+    """
 
     code: int | None
     output: bytes
+    complaint: str = ""
 
 
 async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
@@ -74,17 +81,17 @@ async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment(), cwd="/",
-        start_new_session=True,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=environment(), cwd="/", start_new_session=True,
     )  # fmt: skip
     try:
         async with asyncio.timeout(deadline_s):
-            output, _ = await process.communicate()
+            output, errors = await process.communicate()
     except TimeoutError:
         return Ended(None, b"")
     finally:
         await end(process)
-    return Ended(process.returncode, output)
+    return Ended(process.returncode, output, errors.decode(errors="replace").strip().rpartition("\n")[2])
 
 
 @dataclass(frozen=True, slots=True)
