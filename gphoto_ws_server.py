@@ -36,11 +36,12 @@ from settings.environment import (
     Settings,
     SettingsError,
     explained,
-    load,
+    load_with_sources,
     service_manager,
     state_folder,
     unknown_names,
 )
+from settings.in_force import in_force
 from simulator.process import SimulatorProcess
 from store.database import Store
 from store.schema import MIGRATIONS
@@ -208,13 +209,12 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
 
         return certificate.run(arguments.make_cert)
     try:
-        settings = load()
-        host = arguments.host or settings.ws_host
+        loaded = load_with_sources().overridden("command line", ws_host=arguments.host, ws_port=arguments.port)
+        settings, host, port = loaded.settings, loaded.settings.ws_host, loaded.settings.ws_port
         warnings = [*unknown_names(), *listen_policy.check(host, settings)]
     except SettingsError as error:
         print(f"gphoto_ws_server: {error}", file=sys.stderr)
         return 2
-    port = settings.ws_port if arguments.port is None else arguments.port
     token = settings.api_token or str(uuid.uuid4())
     keep_freed_memory()
     _raise_descriptor_limit()
@@ -222,6 +222,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # SIGHUP is ignored until the certificates are loaded
     if not settings.api_token:
         _log.info("API_TOKEN is not set. The token of this run is %s", token, extra=logging_setup.SHOW_TOKEN)
+    _log.info("Settings: %s", in_force(loaded))
     for warning in warnings:
         _log.warning("%s", warning)
     isolation.isolate("API_TOKEN", debuggable=arguments.debuggable)

@@ -152,6 +152,9 @@ class Settings(BaseModel):
         return self
 
 
+# Settings whose values are never shown.
+SECRETS = frozenset(("api_token",))
+
 # The name of a driver is its CameraAbilities.model in libgphoto2, a text of up to 128 bytes. Only libgphoto2 knows
 # which names exist.
 _DRIVER = re.compile(r"[\x20-\x7e]{1,128}")
@@ -191,7 +194,25 @@ def service_manager(environment: Mapping[str, str] | None = None) -> ServiceMana
     return ServiceManager(variables.get("NOTIFY_SOCKET", ""), int(microseconds) / 1e6 if watched else 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and for each setting that was given, where it came from (by the name of its field)."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def overridden(self, source: str, **values: object) -> Loaded:
+        """These settings with other values from `source`. None and "" change nothing."""
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        return Loaded(self.settings.model_copy(update=given), {**self.sources, **dict.fromkeys(given, source)})
+
+
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
+    """The settings of `load_with_sources`."""
+    return load_with_sources(environment, dotenv).settings
+
+
+def load_with_sources(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Loaded:
     """Read each setting from the environment, else from the .env file. An empty value means the default.
 
     If neither sets API_TOKEN, the token is read from the file of API_TOKEN_FILE, else from systemd's credential
@@ -206,11 +227,15 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
     """
     variables = os.environ if environment is None else environment
     values = {**_from_file(dotenv), **variables}
-    given = {name: values.get(name.upper()) for name in Settings.model_fields}
-    if not given["api_token"]:
-        given["api_token"] = _token_from_file(given["api_token_file"]) or _token_credential(variables)
+    given = {name: value for name in Settings.model_fields if (value := values.get(name.upper()))}
+    sources = {name: "environment" if name.upper() in variables else str(_file(dotenv)) for name in given}
+    if "api_token" not in given:
+        if token := _token_from_file(given.get("api_token_file")):
+            given["api_token"], sources["api_token"] = token, "the file of API_TOKEN_FILE"
+        elif token := _token_credential(variables):
+            given["api_token"], sources["api_token"] = token, "credential of systemd"
     try:
-        return Settings.model_validate({name: value for name, value in given.items() if value not in (None, "")})
+        return Loaded(Settings.model_validate(given), sources)
     except ValidationError as error:
         raise SettingsError("\n".join(_message(problem) for problem in error.errors())) from None
 
@@ -305,5 +330,5 @@ def _message(problem: ErrorDetails) -> str:
     words = _ALLOWED.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
     if not name:
         return words + "."
-    shown = "..." if name == "API_TOKEN" else repr(str(problem["input"])[:80])
+    shown = "..." if name.lower() in SECRETS else repr(str(problem["input"])[:80])
     return f"{name}={shown} is not allowed: {words}."
