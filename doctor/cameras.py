@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import grp
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from camera.processes.spawn import ProcessOptions, SpawnedProcess
 from camera.reconnect import open_error
 from camera.remote import RemoteCamera
 from camera.upkeep import battery_warnings, card_warnings
+from doctor import rules
+from doctor.account import Account, current
 from doctor.findings import Finding
 
 
@@ -52,26 +54,31 @@ def sleep(port: str) -> list[Finding]:
     return [Finding("note", words, f"echo on | sudo tee {asleep}   (permanently: deploy/70-gphoto-ws-server.rules)")]
 
 
-def permission(node: Path) -> str:
-    """The fix if the user may not open a device file: join the group of the file.
-
-    If the group is root, the udev rules must be installed first.
-    """
-    user, number = os.environ.get("USER") or os.getuid(), 0
+def permission(node: Path, account: Account) -> str:
+    """What gives a user the permission to use a device file: the server's own udev rules and their group."""
+    gid = None
     with suppress(OSError):  # the file no longer exists, because the camera has just been plugged in again
-        number = node.stat().st_gid
-    if number:
+        gid = node.stat().st_gid
+    if gid:
         try:
-            return f"sudo usermod -aG {node.group()} {user}, then log in again"
+            node.group()
         except KeyError:  # in a container the group of the device file may have no name
-            return f"set USB_GROUP={number} (see compose.yaml)"
-    rules = 'the lines of deploy/README.md below "The user, and cameras for its group"'
-    return f"{rules}; sudo usermod -aG gphoto-ws {user}; then log in again"
+            return f"set USB_GROUP={gid} (see compose.yaml)"
+    fixes = [] if rules.are_installed() else [rules.INSTALL]
+    try:
+        group = grp.getgrnam(rules.GROUP).gr_gid
+    except KeyError:  # the commands that install the rules also create the group
+        group = None
+    if rules.are_installed() and gid != group:
+        fixes.append(f"{rules.APPLY} (or plug the camera in again)")
+    if group is None or group not in account.groups:
+        fixes.append(f"sudo usermod -aG {rules.GROUP} {account.name}, then log in again or restart the service")
+    return "; ".join(fixes)
 
 
 def _fix(error: CameraError) -> str:
     if isinstance(error, NoPermission):
-        return permission(Path(error.node))
+        return permission(Path(error.node), current())
     if isinstance(error, CameraClaimed) and error.holders is None:
         monitor = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
         return f"run this with sudo to see which program; if it is the volume monitor: {monitor}"

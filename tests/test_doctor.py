@@ -6,6 +6,7 @@ import asyncio
 import grp
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from camera import ports
-from doctor import cameras, machine
+from doctor import cameras, machine, rules
+from doctor.account import Account
 from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
@@ -37,7 +39,8 @@ def camera_process() -> Iterator[SimulatorProcess]:
 
 def run_doctor(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
     """Run the doctor. Returns the exit code and the report."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WS_PORT": "0", "API_TOKEN": TOKEN} | settings
+    path = f"{ROOT}/tests/support/no_service:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(folder), "WS_PORT": "0", "API_TOKEN": TOKEN} | settings
     done = subprocess.run(
         [sys.executable, str(ROOT / "gphoto_ws_server.py"), "--doctor", *options],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False,
@@ -95,7 +98,7 @@ def test_the_cameras_of_a_running_server_are_listed_but_not_opened(
     assert re.search(rf"^ok      port {port}: gphoto-ws-server {VERSION} is running, for \d+ s$", report, re.MULTILINE)
     assert re.search(r"^ok      its camera Canon EOS 550D: (being opened|ready)$", report, re.MULTILINE)
     assert re.search(r"^note    .*stop the server to check them", report, re.MULTILINE)
-    assert camera_process.cameras[0].address not in report
+    assert camera_process.cameras[0].address not in "".join(report.splitlines()[1:])  # the first line has the settings
     assert "{" not in report
 
 
@@ -236,17 +239,53 @@ def test_a_camera_with_autosuspend_is_reported_with_its_control_file(bus: Path) 
     assert str(bus / "power/control") in finding.fix
 
 
-def test_without_permission_the_fix_names_the_group_of_the_node_but_never_root(tmp_path: Path) -> None:
-    fix = cameras.permission(Path("/dev/null"))  # owned by root, like a USB node without a udev rule
-    assert "usermod -aG root" not in fix
-    assert "deploy/README.md" in fix
-    assert "usermod -aG gphoto-ws " in fix
+def user_of_groups(*groups: int) -> Account:
+    return Account("visitor", 12345, 12345, frozenset(groups), is_current=False)
+
+
+@pytest.fixture
+def rules_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder where udev reads rules. It is empty."""
+    monkeypatch.setattr(rules, "FOLDERS", (tmp_path / "rules.d",))
+    (tmp_path / "rules.d").mkdir()
+    return tmp_path / "rules.d"
+
+
+def test_without_the_rules_the_fix_installs_them_and_names_no_other_group(tmp_path: Path, rules_folder: Path) -> None:
+    node = tmp_path / "004"
+    node.touch()
+    for group in {0, *(group.gr_gid for group in grp.getgrall() if group.gr_name == "plugdev")}:
+        if os.geteuid() == 0:  # only root gives a file to another group
+            os.chown(node, -1, group)
+        fix = cameras.permission(node, user_of_groups())
+        assert str(ROOT / "deploy" / "70-gphoto-ws-server.rules") in fix
+        assert re.findall(r"usermod -aG (\S+) (\S+),", fix) == [("gphoto-ws", "visitor")]
+        assert "plugdev" not in fix
+
+
+def test_the_commands_that_install_the_rules_are_those_of_the_readme() -> None:
+    readme = (ROOT / "deploy" / "README.md").read_text()
+    commands = [command for line in readme.splitlines() for command in line.split(" && ")]
+    assert [one for one in rules.INSTALL.replace(f"{ROOT}/", "").split(" && ") if one not in commands] == []
+
+
+def test_installed_rules_that_were_not_applied_are_applied(tmp_path: Path, rules_folder: Path) -> None:
+    shutil.copy(ROOT / "deploy" / "70-gphoto-ws-server.rules", rules_folder)
+    fix = cameras.permission(Path("/dev/null"), user_of_groups())  # of the group root
+    assert fix.startswith("sudo udevadm control --reload")
+    assert "deploy/" not in fix
+
+
+def test_rules_that_are_disabled_are_not_installed(rules_folder: Path) -> None:
+    assert not rules.are_installed()
+    (rules_folder / "70-gphoto-ws-server.rules").symlink_to("/dev/null")
+    assert not rules.are_installed()
+
+
+def test_in_a_container_the_fix_names_the_number_of_the_group(tmp_path: Path) -> None:
     node = tmp_path / "004"
     node.touch()
     if os.geteuid():
         pytest.skip("only root gives a file to another group")
-    group = next(group for group in grp.getgrall() if group.gr_gid)
-    os.chown(node, -1, group.gr_gid)
-    assert f"sudo usermod -aG {group.gr_name} " in cameras.permission(node)
     os.chown(node, -1, GROUP_WITHOUT_NAME)
-    assert f"USB_GROUP={GROUP_WITHOUT_NAME}" in cameras.permission(node)
+    assert cameras.permission(node, user_of_groups()) == f"set USB_GROUP={GROUP_WITHOUT_NAME} (see compose.yaml)"
