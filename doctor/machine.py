@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from camera import detection, ports
 from camera.device import jpeg
 from camera.errors import CameraError, FolderNotWritable
+from camera.holders import MONITOR
 from camera.photos.capture import EXPECTED_BYTES
 from camera.photos.folder import PhotoFolder
+from doctor import rules
+from doctor.account import ENTER, WRITE, Account
 from doctor.findings import Finding
 
-_MONITORS = ("gvfs-gphoto2-volume-monitor", "gvfsd-gphoto2")
 _STOP_MONITOR = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service; pkill -f gvfsd-gphoto2"
 
 
@@ -44,7 +49,10 @@ def port(host: str, number: int) -> Finding:
 
 
 def volume_monitors() -> list[Finding]:
-    """A finding for each running desktop program that claims every connected camera."""
+    """A finding for each running desktop program that claims every connected camera.
+
+    With the udev rules of the server, the monitor claims no camera, so it may run.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -52,34 +60,70 @@ def volume_monitors() -> list[Finding]:
                 name = (entry / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace").rpartition("/")[2]
             except OSError:
                 continue
-            if name in _MONITORS:
+            if name == MONITOR and rules.are_installed():
+                words = f"{name} (process {entry.name}) runs; the udev rules keep it away from cameras"
+                found.append(Finding("ok", words))
+            elif name in (MONITOR, "gvfsd-gphoto2"):
                 words = f"{name} (process {entry.name}) claims every camera that is plugged in"
                 found.append(Finding("problem", words, _STOP_MONITOR))
     return found
 
 
-def folders(photos: Path, state: Path) -> list[Finding]:
-    """Check whether pictures can be saved, and whether shots in progress can be recorded."""
-    findings = []
-    photos = photos.absolute()
+def folders(photos: Path, state: Path, account: Account, created: Sequence[Path] = ()) -> list[Finding]:
+    """Check whether the user can save pictures and record shots in progress.
+
+    Folders in `created` are created by systemd when the service starts.
+    """
+    photos, state = photos.absolute(), state.absolute()
+    findings = [_photo_folder(photos, account, created)]
     try:
-        PhotoFolder(photos, "{original}").check_writable()
-        PhotoFolder(_nearest(photos), "{original}").check_room(EXPECTED_BYTES)  # creates no folder, because it exists
-        findings.append(Finding("ok", f"photos are saved to {photos}"))
-    except CameraError as error:
-        fix = error.fix if isinstance(error, FolderNotWritable) else "free some space on that disk"
-        other = "set PHOTO_DIR to another folder"
-        findings.append(Finding("problem", error.message, f"{fix}; or {other}" if fix else other))
-    if not os.access(_nearest(state), os.W_OK):
-        words = f"{state} is not writable: shots in progress are not recorded across a restart"
+        writable = _is_created(state, created) or account.may(_nearest(state), WRITE | ENTER)
+    except OSError:  # the other folder is usually next to it, and says the same
+        writable = True
+    if not writable:
+        words = f"{state} is not writable by user {account.name}: shots in progress are not recorded across a restart"
         findings.append(Finding("note", words, "set STATE_DIR to a folder of the server's user"))
     return findings
 
 
+def _photo_folder(photos: Path, account: Account, created: Sequence[Path]) -> Finding:
+    other = "set PHOTO_DIR to another folder"
+    try:
+        if _is_created(photos, created):
+            return Finding("ok", f"photos are saved to {photos}, which systemd creates")
+        nearest = _nearest(photos)
+        if account.is_current:
+            PhotoFolder(photos, "{original}").check_writable()
+        elif not nearest.is_dir() or not account.may(nearest, WRITE | ENTER):
+            words = f"the photo folder {photos} is not writable by user {account.name}"
+            fix = f"sudo install -d -o {account.name} -g {account.gid} {shlex.quote(str(photos))}"
+            return Finding("problem", words, f"{fix}; or {other}")
+        PhotoFolder(nearest, "{original}").check_free(EXPECTED_BYTES)
+    except CameraError as error:
+        fix = error.fix if isinstance(error, FolderNotWritable) else "free some space on that disk"
+        return Finding("problem", error.message, f"{fix}; or {other}" if fix else other)
+    except OSError as error:
+        words = f"the photo folder {photos} was not checked: {error.strerror}"
+        return Finding("note", words, "" if account.is_current else "run this with sudo to check it")
+    return Finding("ok", f"photos are saved to {photos}")
+
+
+def _is_created(folder: Path, created: Sequence[Path]) -> bool:
+    """Whether systemd creates the folder or one of its parents when the service starts."""
+    return any(place in (folder, *folder.parents) and not os.path.lexists(place) for place in created)
+
+
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or its nearest parent that exists."""
-    folder = folder.absolute()
-    return next(existing for existing in (folder, *folder.parents) if existing.exists())
+    """The folder itself, or its nearest parent that exists.
+
+    Raises:
+        OSError: this user may not look at one of them.
+    """
+    for place in (folder, *folder.parents):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            place.stat()
+            return place
+    return folder
 
 
 def libraries(libgphoto2: str) -> list[Finding]:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from camera import detection
 from camera.registry import network_camera
-from doctor import cameras, machine, running
+from doctor import cameras, machine, rules, running
+from doctor.account import Account, current, named
 from doctor.findings import Finding
+from doctor.unit import NAME, Unit, installed
 from settings import listen_policy
-from settings.environment import Settings, SettingsError, load, state_folder, unknown_names
+from settings.environment import (
+    ENVIRONMENT,
+    Loaded,
+    Settings,
+    SettingsError,
+    load_with_sources,
+    state_folder,
+    unknown_names,
+)
+from settings.in_force import in_force
+
+_WITH_SUDO = "run this with sudo"
 
 
 def run(host: str | None, port: int | None) -> int:
@@ -28,32 +43,64 @@ async def _print(host: str | None, port: int | None) -> int:
     return 1 if problems else 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The server that is examined: its settings, its user, and its unit if it is installed as a service."""
+
+    settings: Settings
+    state_folder: Path
+    account: Account
+    unit: Unit | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all settings are known: this user can read all files with settings."""
+        return self.unit is None or not self.unit.unreadable
+
+
 async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]:
+    unit = await asyncio.to_thread(installed)
     try:
-        settings = load()
-        for words in unknown_names():
-            yield Finding("note", words)
+        loaded, warnings = _settings(unit)
     except SettingsError as error:
-        yield Finding(
-            "problem", str(error), "correct it in .env or the environment; .env.example explains every setting"
-        )
+        place = unit.settings_file if unit else ".env or the environment"
+        yield Finding("problem", str(error), f"correct it in {place}; .env.example explains every setting")
         return
-    host, port = host or settings.ws_host, settings.ws_port if port is None else port
-    for finding in _exposure_findings(host, settings):
+    loaded = loaded.overridden("command line", ws_host=host, ws_port=port)
+    settings = loaded.settings
+    yield Finding("ok", f"settings of {_place(unit)}: {in_force(loaded)}")
+    for words in warnings:
+        yield Finding("note", words)
+    try:
+        account = named(unit.user, unit.groups) if unit else current()
+    except LookupError as error:
+        yield Finding("problem", f"the user of {NAME} does not exist: {error}", rules.INSTALL_USER)
+        return
+    server = _Server(settings, state_folder(settings, unit.environment if unit else None), account, unit)
+    if unit is not None:
+        for finding in _unit_findings(unit):
+            yield finding
+    if server.is_known:
+        for finding in _exposure_findings(server):
+            yield finding
+    free = machine.port(settings.ws_host, settings.ws_port)
+    running_server = await asyncio.to_thread(_running, server) if free.level == "problem" else []
+    for finding in running_server or [free]:
         yield finding
-    free = machine.port(host, port)
-    effective = settings.model_copy(update={"ws_host": host, "ws_port": port})
-    server = await asyncio.to_thread(running.examine, effective) if free.level == "problem" else []
-    for finding in server or [free]:
-        yield finding
-    for finding in machine.folders(Path(settings.photo_dir), state_folder(settings)):
+    created = unit.state_folders if unit else ()
+    for finding in machine.folders(_photo_folder(server), server.state_folder, account, created):
         yield finding
     for finding in machine.volume_monitors():
         yield finding
-    if server:
-        return
+    if not running_server:
+        async for finding in _camera_findings(server):
+            yield finding
+
+
+async def _camera_findings(server: _Server) -> AsyncIterator[Finding]:
+    """Detect the cameras, and open each of them."""
     try:
-        found = await detection.detect(settings.disk_cameras)
+        found = await detection.detect(server.settings.disk_cameras)
     except detection.DetectionFailed as error:
         words = f"cameras cannot be detected: {error}"
         yield Finding("problem", words, "if it is about gphoto2: .venv/bin/pip install -r requirements.txt")
@@ -61,7 +108,7 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
     on_bus = found.cameras
     for finding in (*machine.libraries(found.library), *machine.bus(len(on_bus))):
         yield finding
-    network = [network_camera(address) for address in settings.network_cameras]
+    network = [network_camera(address) for address in server.settings.network_cameras]
     for camera in (*on_bus, *network):
         for finding in await cameras.examine(camera):
             yield finding
@@ -70,8 +117,66 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
         yield Finding("problem", words, "switch the camera on and plug it in; to try without a camera: make demo")
 
 
-def _exposure_findings(host: str, settings: Settings) -> list[Finding]:
+def _settings(unit: Unit | None) -> tuple[Loaded, list[str]]:
+    """The settings of the unit, else of this folder and this environment; and warnings about unknown names.
+
+    Raises:
+        SettingsError: a value is not allowed, or a file cannot be read.
+    """
+    if unit is None:
+        return load_with_sources(), unknown_names()
+    dotenv = unit.folder / ".env"
+    if str(dotenv) in unit.unreadable:
+        dotenv = Path(os.devnull)
+    loaded = load_with_sources(unit.environment, dotenv)
+    sources = {
+        name: unit.places[name.upper()] if source == ENVIRONMENT else source for name, source in loaded.sources.items()
+    }
+    return Loaded(loaded.settings, sources), unknown_names(dotenv)
+
+
+def _place(unit: Unit | None) -> str:
+    if unit is not None:
+        return f"the service {NAME}, user {unit.user}"
+    dotenv = Path.cwd() / ".env"
+    return f"{dotenv} and the environment" if dotenv.exists() else f"the environment (there is no {dotenv})"
+
+
+def _photo_folder(server: _Server) -> Path:
+    return (server.unit.folder if server.unit else Path.cwd()) / server.settings.photo_dir
+
+
+def _unit_findings(unit: Unit) -> list[Finding]:
+    """What is wrong with the service itself, and what this user may not see of it."""
+    findings = []
+    for file in unit.missing:
+        words = f"{file} does not exist, so the service does not start"
+        findings.append(Finding("problem", words, "deploy/README.md shows how it is made"))
+    for file in unit.unreadable:
+        findings.append(Finding("note", f"{file} is not readable by this user, so it was not checked", _WITH_SUDO))
+    if unit.active == "failed":
+        findings.append(Finding("problem", "the service has failed", f"journalctl -u {NAME} -n 50"))
+    elif unit.active == "inactive":
+        findings.append(Finding("note", "the service is not running", f"sudo systemctl start {NAME}"))
+    return findings
+
+
+def _exposure_findings(server: _Server) -> list[Finding]:
+    settings = server.settings
     try:
-        return [Finding("note", words) for words in listen_policy.check(host, settings)]
+        return [Finding("note", words) for words in listen_policy.check(settings.ws_host, settings)]
     except listen_policy.ListenRefused as error:
-        return [Finding("problem", str(error), error.fix)]
+        unit = server.unit
+        fix = f"change it in {unit.settings_file}, then: sudo systemctl restart {NAME}" if unit else error.fix
+        return [Finding("problem", str(error), fix)]
+
+
+def _running(server: _Server) -> list[Finding]:
+    """Findings about the server that uses the port; empty if another program uses it."""
+    how_to_see = _WITH_SUDO if server.unit else "run this again with the server's API_TOKEN"
+    findings = running.examine(server.settings, how_to_see)
+    if findings or server.is_known or server.unit is None or server.unit.active != "active":
+        return findings
+    # With settings that this user may not read, for example those of TLS, the server cannot be asked.
+    words = f"port {server.settings.ws_port} is in use, and the service is running; it could not be asked"
+    return [Finding("note", words, _WITH_SUDO)]

@@ -45,8 +45,11 @@ class _Health(BaseModel):
     cameras: list[_Camera]
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Findings from the server's /health. Empty if nothing responds, or if another program uses the port."""
+def examine(settings: Settings, how_to_see: str) -> list[Finding]:
+    """Findings from the server's /health. Empty if nothing responds, or if another program uses the port.
+
+    `how_to_see` says how to run the doctor with the token of the server.
+    """
     try:
         _, body = healthcheck.ask(settings)
         status = _Status.model_validate_json(body).status
@@ -57,7 +60,7 @@ def examine(settings: Settings) -> list[Finding]:
         health = _Health.model_validate_json(body)
     except (OSError, http.client.HTTPException, ValueError):
         # The server has another token, or an HTTP header cannot contain this token.
-        return _without_token(settings, status)
+        return _without_token(settings, status, how_to_see)
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
     findings = [Finding("ok", words), *map(_camera_finding, health.cameras)]
     if not health.cameras:
@@ -69,10 +72,10 @@ def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _without_token(settings: Settings, status: str) -> list[Finding]:
+def _without_token(settings: Settings, status: str, how_to_see: str) -> list[Finding]:
     """The finding for a server whose token is not known."""
     words = f"port {settings.ws_port}: a gphoto-ws-server is running; its cameras are {_STATUS[status]}"
-    fix = "run this again with the server's API_TOKEN to see which camera and why"
+    fix = f"{how_to_see} to see which camera and why"
     return [Finding("ok" if status == "ok" else "problem", words, "" if status == "ok" else fix)]
 
 

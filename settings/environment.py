@@ -152,6 +152,8 @@ class Settings(BaseModel):
         return self
 
 
+# The source of settings that are environment variables.
+ENVIRONMENT = "environment"
 # Settings whose values are never shown.
 SECRETS = frozenset(("api_token",))
 
@@ -228,7 +230,7 @@ def load_with_sources(environment: Mapping[str, str] | None = None, dotenv: Path
     variables = os.environ if environment is None else environment
     values = {**_from_file(dotenv), **variables}
     given = {name: value for name in Settings.model_fields if (value := values.get(name.upper()))}
-    sources = {name: "environment" if name.upper() in variables else str(_file(dotenv)) for name in given}
+    sources = {name: ENVIRONMENT if name.upper() in variables else str(_file(dotenv)) for name in given}
     if "api_token" not in given:
         if token := _token_from_file(given.get("api_token_file")):
             given["api_token"], sources["api_token"] = token, "the file of API_TOKEN_FILE"
@@ -245,11 +247,15 @@ def explained() -> str:
     return Path(__file__).with_name("env.example").read_text()
 
 
-def state_folder(settings: Settings) -> Path:
-    """The folder for state: STATE_DIR, else systemd's STATE_DIRECTORY, else the folder of the XDG specification."""
-    if given := settings.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+def state_folder(settings: Settings, environment: Mapping[str, str] | None = None) -> Path:
+    """The folder for state: STATE_DIR, else systemd's STATE_DIRECTORY, else the folder of the XDG specification.
+
+    `environment` is by default the environment of the process.
+    """
+    variables = os.environ if environment is None else environment
+    if given := settings.state_dir or variables.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given).absolute()
-    home = os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME") or "/nonexistent") / ".local/state"
+    home = variables.get("XDG_STATE_HOME") or Path(variables.get("HOME") or "/nonexistent") / ".local/state"
     return Path(home) / "gphoto-ws-server"
 
 

@@ -119,13 +119,22 @@ class PhotoFolder:
         self.check_writable()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(self.folder).free
+            self.check_free(size)
         except OSError as error:
             if error.errno in _FULL:
                 raise DiskFull(
                     f"The disk of the photo folder {self.folder} is full. Free some space, then try again."
                 ) from error
             raise self._not_writable(error.strerror) from error
+
+    def check_free(self, size: int) -> None:
+        """Check that a picture of `size` bytes fits on the disk of the folder, which exists.
+
+        Raises:
+            DiskFull: the picture does not fit.
+            OSError: the folder does not exist, or the disk does not answer.
+        """
+        free = shutil.disk_usage(self.folder).free
         if free < size + _RESERVE_BYTES:
             raise DiskFull(
                 f"The disk of the photo folder {self.folder} is full ({free // 2**20} MB free). Free some space, then try again.",
