@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from camera.errors import CameraError, PortGone
@@ -50,12 +51,26 @@ def suspends(port: str) -> Path | None:
     return None
 
 
-def usb_cameras() -> list[str]:
-    """The product names of the USB devices of class 6 (still image), which are cameras."""
+@dataclass(frozen=True, slots=True)
+class UsbCamera:
+    """A USB device of class 6: the name of the product, and its port, such as usb:001,004."""
+
+    name: str
+    port: str
+
+
+def usb_cameras() -> list[UsbCamera]:
+    """The USB devices of class 6 (still image), which are cameras, in the order of their names."""
     if not DEVICES.is_dir():
         return []
     found = {entry.name.partition(":")[0] for entry in DEVICES.iterdir() if _read(entry, "bInterfaceClass") == "06"}
-    return sorted(_read(DEVICES / name, "product") or name for name in found)
+    cameras = [
+        UsbCamera(_read(DEVICES / name, "product") or name, f"usb:{bus.zfill(3)},{number.zfill(3)}")
+        for name in found
+        # a device that was removed during the loop has no numbers any more
+        if (bus := _read(DEVICES / name, "busnum")) and (number := _read(DEVICES / name, "devnum"))
+    ]
+    return sorted(cameras, key=lambda camera: (camera.name, camera.port))
 
 
 def vanished(port: str) -> bool:

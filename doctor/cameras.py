@@ -17,20 +17,45 @@ from camera.reconnect import open_error
 from camera.remote import RemoteCamera
 from camera.upkeep import battery_warnings, card_warnings
 from doctor import rules
-from doctor.account import Account, current
+from doctor.account import READ, WRITE, Account
 from doctor.findings import Finding
 
 
-async def examine(camera: DetectedCamera) -> list[Finding]:
-    """Open a camera in its own process, check it, and release it."""
+def permissions(account: Account) -> list[Finding]:
+    """For each camera on USB, whether a user may read and write its device file."""
+    findings = []
+    for camera in ports.usb_cameras():
+        node = ports.node_of(camera.port)
+        if node is None:
+            continue  # the device was removed, or this container has no device files
+        try:
+            allowed = account.may(node, READ | WRITE)
+        except OSError:  # the camera was unplugged meanwhile
+            continue
+        if allowed:
+            findings.append(Finding("ok", f"user {account.name} may use {camera.name} on {camera.port}"))
+        else:
+            words = f"user {account.name} may not use {camera.name} on {camera.port} ({node})"
+            findings.append(Finding("problem", words, permission(node, account)))
+    return findings
+
+
+async def examine(camera: DetectedCamera, account: Account) -> list[Finding]:
+    """Open a camera in its own process, check it, and release it. `account` is the user of the server."""
     findings = sleep(camera.port)
+    node = ports.forbidden_node(camera.port)
+    if node is not None and not account.is_current:
+        return [*findings, _not_opened(camera, node, account)]
     options = ProcessOptions(camera.port, camera.model, "")
     process = CameraProcess(options, lambda event: None, SpawnedProcess(options, LineBudget()))
     try:
         await process.open()
     except CameraError as error:
         plain = await open_error(camera.port, error)
-        return [*findings, Finding("problem", f"{camera.model} on {camera.port}: {plain.message}", _fix(plain))]
+        return [
+            *findings,
+            Finding("problem", f"{camera.model} on {camera.port}: {plain.message}", _fix(plain, account)),
+        ]
     try:
         warn_if_old(process.library)
         identity = process.identity
@@ -43,6 +68,15 @@ async def examine(camera: DetectedCamera) -> list[Finding]:
     finally:
         await process.close()
     return findings
+
+
+def _not_opened(camera: DetectedCamera, node: Path, account: Account) -> Finding:
+    """The finding for a camera that the doctor itself may not open, but perhaps the server."""
+    if account.may(node, READ | WRITE):
+        words = f"{camera.model} on {camera.port} was not opened, because only the user of the server may use it"
+        return Finding("note", words, "run this with sudo to open it")
+    words = f"{camera.model} on {camera.port} was not opened: user {account.name} may not use {node}"
+    return Finding("problem", words, permission(node, account))
 
 
 def sleep(port: str) -> list[Finding]:
@@ -76,9 +110,9 @@ def permission(node: Path, account: Account) -> str:
     return "; ".join(fixes)
 
 
-def _fix(error: CameraError) -> str:
+def _fix(error: CameraError, account: Account) -> str:
     if isinstance(error, NoPermission):
-        return permission(Path(error.node), current())
+        return permission(Path(error.node), account)
     if isinstance(error, CameraClaimed) and error.holders is None:
         monitor = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
         return f"run this with sudo to see which program; if it is the volume monitor: {monitor}"

@@ -143,7 +143,7 @@ def bus(seen: int) -> list[Finding]:
     """Compare the number of cameras on USB with `seen`, the number of cameras that libgphoto2 found."""
     on_bus = ports.usb_cameras()
     if len(on_bus) > seen:
-        words = f"USB has {', '.join(on_bus)}, but libgphoto2 finds {seen or 'no'} camera{'s'[: seen != 1]}"
+        words = f"USB has {', '.join(camera.name for camera in on_bus)}, but libgphoto2 finds {seen or 'no'} camera{'s'[: seen != 1]}"
         return [Finding("problem", words, "set the camera's USB mode to PTP (not mass storage, not webcam)")]
     if not ports.DEVICES.is_dir():
         return [Finding("note", "there is no USB bus here (a container without /dev/bus/usb?)", "see compose.yaml")]

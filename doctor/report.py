@@ -90,7 +90,7 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
     created = unit.state_folders if unit else ()
     for finding in machine.folders(_photo_folder(server), server.state_folder, account, created):
         yield finding
-    for finding in machine.volume_monitors():
+    for finding in (*machine.volume_monitors(), *cameras.permissions(account)):
         yield finding
     if not running_server:
         async for finding in _camera_findings(server):
@@ -110,7 +110,7 @@ async def _camera_findings(server: _Server) -> AsyncIterator[Finding]:
         yield finding
     network = [network_camera(address) for address in server.settings.network_cameras]
     for camera in (*on_bus, *network):
-        for finding in await cameras.examine(camera):
+        for finding in await cameras.examine(camera, server.account):
             yield finding
     if not on_bus and not network:
         words = "no camera was found: none on USB, none in NETWORK_CAMERAS"

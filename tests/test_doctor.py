@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import pytest
 
 from camera import ports
 from doctor import cameras, machine, rules
-from doctor.account import Account
+from doctor.account import READ, WRITE, Account, current
 from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
@@ -223,6 +224,77 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (interface / "bInterfaceClass").write_text("06\n")
     monkeypatch.setattr(ports, "DEVICES", tmp_path / "devices")
     return device
+
+
+@pytest.fixture
+def node(bus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The device file of the camera on the bus, for its owner only."""
+    monkeypatch.setattr(ports, "_NODES", tmp_path / "nodes")
+    node = tmp_path / "nodes" / "001" / "004"
+    node.parent.mkdir(parents=True)
+    node.touch()
+    node.chmod(0o600)
+    return node
+
+
+def test_a_camera_that_the_user_of_the_server_may_not_use_is_reported(node: Path, rules_folder: Path) -> None:
+    (finding,) = cameras.permissions(user_of_groups())
+    assert (finding.level, finding.fix) == ("problem", cameras.permission(node, user_of_groups()))
+    assert finding.words == f"user visitor may not use Alpha on usb:001,004 ({node})"
+    node.chmod(0o606)
+    (finding,) = cameras.permissions(user_of_groups())
+    assert (finding.level, finding.words) == ("ok", "user visitor may use Alpha on usb:001,004")
+
+
+def test_the_user_who_runs_the_doctor_may_use_an_own_file(node: Path) -> None:
+    (finding,) = cameras.permissions(current())
+    assert (finding.level, finding.words) == ("ok", f"user {current().name} may use Alpha on usb:001,004")
+    node.unlink()
+    assert cameras.permissions(current()) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "groups", "may"),
+    [
+        (0o660, (), False),
+        (0o660, (os.getegid(),), True),
+        (0o640, (os.getegid(),), False),
+        (0o664, (), False),
+        (0o666, (), True),
+        (0o606, (os.getegid(),), False),  # the group decides for its members, not the rights of others
+    ],
+)
+def test_the_mode_of_a_file_decides(tmp_path: Path, mode: int, groups: tuple[int, ...], may: bool) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    os.chown(file, -1, os.getegid())
+    file.chmod(mode)
+    assert user_of_groups(*groups).may(file, READ | WRITE) is may
+
+
+@pytest.mark.parametrize(
+    ("entries", "groups", "may"),
+    [
+        (((1, 6, -1), (2, 6, 12345), (4, 0, -1), (16, 6, -1), (32, 0, -1)), (), True),
+        (((1, 6, -1), (2, 6, 12345), (4, 0, -1), (16, 4, -1), (32, 0, -1)), (), False),  # the mask allows only reading
+        (((1, 6, -1), (2, 6, 54321), (4, 0, -1), (16, 6, -1), (32, 0, -1)), (), False),  # another user
+        (((1, 6, -1), (2, 6, 54321), (4, 0, -1), (16, 6, -1), (32, 0, -1)), (os.getegid(),), False),
+        (((1, 6, -1), (4, 0, -1), (8, 6, 777), (16, 6, -1), (32, 0, -1)), (777,), True),
+    ],
+)
+def test_the_access_list_of_a_file_decides(
+    tmp_path: Path, entries: tuple[tuple[int, int, int], ...], groups: tuple[int, ...], may: bool
+) -> None:
+    """udev gives the user at the screen access to cameras with such a list; the mode then shows only its mask."""
+    file = tmp_path / "file"
+    file.touch()
+    os.chown(file, -1, os.getegid())
+    packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(file, "system.posix_acl_access", packed)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists: {error.strerror}")
+    assert user_of_groups(*groups).may(file, READ | WRITE) is may
 
 
 def test_a_camera_on_the_bus_that_libgphoto2_does_not_find_is_reported(bus: Path) -> None:
