@@ -73,11 +73,6 @@ def usb_cameras() -> list[UsbCamera]:
     return sorted(cameras, key=lambda camera: (camera.name, camera.port))
 
 
-def vanished(port: str) -> bool:
-    """Whether a port is on the USB bus, and the kernel shows no device there any more."""
-    return is_usb(port) and DEVICES.is_dir() and _device(port) is None
-
-
 def node_of(port: str) -> Path | None:
     """The device file of a USB port; None if `port` is not a USB port or the file does not exist."""
     place = _PORT.fullmatch(port)

@@ -235,7 +235,7 @@ class Reconnect:
 
     async def _open(self) -> CameraProcess | None:
         if is_gone(self.port):
-            await self._handle_failure(port_gone(self.port))
+            await self._handle_failure(port_gone(self.port), self._plugs)
             return None
         if self.attempts <= self._options.max_restart_attempts:
             self._set_state("opening" if self.last_error is None else "recovering")

@@ -181,7 +181,7 @@ class Registry:
             while True:
                 await changes.wait(_WATCH_EVERY_S)
                 self._look_now.set()
-                for port in [port for port in self._sessions if ports.vanished(port)]:
+                for port in [port for port in self._sessions if ports.is_gone(port)]:
                     await self._remove(port)
 
     def _current_signature(self) -> frozenset[str] | None:

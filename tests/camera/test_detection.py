@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from camera import detection, ports
+from camera import detection, ports, uevents
 from camera.detection import DetectionFailed, detect
 from camera.model import Detected
 from camera.options import SessionOptions
@@ -38,6 +38,7 @@ class Machine:
         self.registry: Registry
         monkeypatch.setattr(detection, "detect", self._detect)
         monkeypatch.setattr(ports, "signature", lambda: self.devices)
+        monkeypatch.setattr(uevents, "listen", lambda: None)
 
     async def _detect(self, drives: bool) -> Detected:
         self.starts.append(asyncio.get_running_loop().time())

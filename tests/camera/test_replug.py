@@ -273,6 +273,7 @@ async def test_an_unplugged_camera_is_noticed_while_a_detection_takes_long(
     for name, value in (("busnum", "1"), ("devnum", "4")):
         (device / name).write_text(value)
     monkeypatch.setattr(ports, "DEVICES", tmp_path / "devices")
+    monkeypatch.setattr(ports, "_NODES", tmp_path / "nodes")
     kernel, sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     monkeypatch.setattr(uevents, "listen", lambda: sock)
     monkeypatch.setattr(registry_module, "_WATCH_EVERY_S", 3600.0)
