@@ -12,16 +12,25 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from .body import Timing
-from .camera import Camera
+from .camera import Camera, Link
 from .control import ControlServer
 from .exposures import Identity
 from .makers import MAKERS
 from .pictures import Studio
+from .responder import Responder
+from .session import Session
+from .usb.bus import Bus
+from .usb.device import UsbDevice
+from .usb.usbip import DEFAULT_PORT, UsbIpServer
 
 _PR_SET_PDEATHSIG = 1
 """The value in linux/prctl.h."""
+
+_SAME_SERIAL = "000000000000"
+"""What bodies of some makers have in place of a serial number of their own."""
 
 log = logging.getLogger("simulator")
 
@@ -74,13 +83,21 @@ def _printable(longest: int, name: str) -> Callable[[str], str]:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line. Exits with code 2 and a message on stderr when an option is not allowed."""
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulated cameras over PTP/IP.")
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulated cameras over PTP/IP or USB/IP.")
     port = _whole(0, 65535, "a port")
     parser.add_argument("--cameras", type=_whole(1, 64, "the number of cameras"), default=1, help="how many (1)")
     parser.add_argument("--host", default="127.0.0.1", help="IPv4 address to listen on (127.0.0.1)")
     parser.add_argument(
         "--port", type=port, default=0, help="port of the first camera; the next cameras have the next ports (0: any)"
     )
+    parser.add_argument(
+        "--usbip", type=port, nargs="?", const=DEFAULT_PORT, metavar="PORT",
+        help=f"offer the cameras over USB/IP in place of PTP/IP, on this port ({DEFAULT_PORT}; 0: any)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--usb-serial", choices=("own", "none", "same"), default="own",
+        help="the serial number in the USB descriptors: that of the body, no serial number, the same for all (own)",
+    )  # fmt: skip
     parser.add_argument("--control-port", type=port, default=0, help="port of the control connection (0: any)")
     parser.add_argument("--fps", type=_fps, default=30.0, help="live-view frames/s; 0: no limit (30)")
     parser.add_argument("--shutter", type=_seconds, default=0.15, help="seconds from the release to the picture (0.15)")
@@ -95,6 +112,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--die-with-parent", action="store_true", help="end when the parent process ends (Linux)")
     options = parser.parse_args(arguments)
     options.model = options.model or MAKERS[options.maker].model
+    if options.usbip is not None and options.port:
+        parser.error("argument --port: with --usbip, cameras have no ports of their own; give the port to --usbip")
     if options.port and options.port + options.cameras - 1 > 65535:
         last = options.port + options.cameras - 1
         parser.error(f"argument --port: {options.cameras} cameras need ports up to {last}, and the last one is 65535")
@@ -111,6 +130,18 @@ def _die_with_parent(parent: int) -> None:
         sys.exit(0)
 
 
+def _usb_serial(choice: str, own: str) -> str:
+    """The serial number in the USB descriptors of a body."""
+    return {"own": own, "none": "", "same": _SAME_SERIAL}[choice]
+
+
+def _describe(index: int, camera: Camera) -> dict[str, object]:
+    """A camera in the line that is printed when all cameras are ready."""
+    identity = camera.body.identity
+    shown = {"index": index, "address": camera.link.address, "serial": identity.serial, "model": identity.model}
+    return shown | {"busid": camera.usb.busid} if camera.usb else shown
+
+
 async def _serve(options: argparse.Namespace) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -118,12 +149,23 @@ async def _serve(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     studio = Studio(options.still, options.frame)
     serials = [f"{options.serial}{index + 1:07d}" for index in range(options.cameras)]
-    maker, timing = MAKERS[options.maker], Timing(options.fps, options.shutter)
-    cameras = [Camera(maker, Identity(options.model, serial), studio, timing, options.host) for serial in serials]
+    maker, timing, bus = MAKERS[options.maker], Timing(options.fps, options.shutter), Bus()
+
+    def link(session: Session, index: int) -> Link:
+        if options.usbip is None:
+            return Responder(session, options.host, options.port + index if options.port else 0)
+        return UsbDevice(session, maker.usb, _usb_serial(options.usb_serial, session.body.identity.serial), bus)
+
+    cameras = [
+        Camera(maker, Identity(options.model, serial), studio, timing, partial(link, index=index))
+        for index, serial in enumerate(serials)
+    ]
     control = ControlServer(cameras)
+    usbip = UsbIpServer([camera.usb for camera in cameras if camera.usb])
     try:
-        for index, camera in enumerate(cameras):
-            await camera.start(options.port + index if options.port else 0)
+        for camera in cameras:
+            await camera.power(True)
+        usbip_port = None if options.usbip is None else await usbip.start(options.host, options.usbip)
         control_port = await control.start(options.host, options.control_port)
     except OSError as error:
         print(f"python -m simulator: error: cannot listen on {options.host}: {error.strerror}", file=sys.stderr)
@@ -131,21 +173,15 @@ async def _serve(options: argparse.Namespace) -> int:
     ready = {
         "event": "ready",
         "control": f"{options.host}:{control_port}",
-        "cameras": [
-            {
-                "index": index,
-                "address": camera.address,
-                "serial": camera.body.identity.serial,
-                "model": options.model,
-            }
-            for index, camera in enumerate(cameras)
-        ],
+        **({} if usbip_port is None else {"usbip": f"{options.host}:{usbip_port}"}),
+        "cameras": [_describe(index, camera) for index, camera in enumerate(cameras)],
     }
     print(json.dumps(ready, separators=(",", ":")), flush=True)
     await stop.wait()
     await control.stop()
     for camera in cameras:
         await camera.power(False)
+    await usbip.stop()
     return 0
 
 

@@ -100,6 +100,14 @@ class Control:
         """Switch the camera on or off after ``after`` seconds."""
         self.do("power", camera, on=on, after=after)
 
+    def plug(self, serial: str | None = None, camera: int = 0) -> str:
+        """Plug the camera into USB, with another USB serial number if ``serial`` is given; returns its address."""
+        return str(self.do("plug", camera, **({} if serial is None else {"serial": serial}))["address"])
+
+    def unplug(self, camera: int = 0) -> None:
+        """Unplug the camera from USB."""
+        self.do("unplug", camera)
+
     def card(self, camera: int = 0, **arguments: Any) -> None:
         """Change the card. The argument is ``full``, ``free_shots`` or ``prefix``; see ``help``."""
         self.do("card", camera, **arguments)

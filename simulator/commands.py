@@ -9,8 +9,9 @@ from .arguments import Arguments
 from .body import CardFull, CardProtected, Exposing, OutOfFocus, ReleaseRejected
 from .camera import Camera
 from .dialect import InvalidRequest
-from .faults import BEFORE_OPERATION, IN_DATA, ON_REPLY, VARIETIES, Fault, Kind
+from .faults import AT_ENDPOINT, BEFORE_OPERATION, ENDPOINTS, IN_DATA, ON_REPLY, ON_USB, VARIETIES, Fault, Kind
 from .mutation import WAYS, Mutator
+from .usb.device import UsbDevice
 
 Result = dict[str, object]
 
@@ -20,7 +21,7 @@ _REJECTIONS: Mapping[type[ReleaseRejected], str] = {
     CardProtected: "the card is write-protected; allowed after `write_protect` with on false",
     OutOfFocus: "the autofocus failed; allowed when the fault focus_failed has ended",
 }
-_OPERATIONAL = BEFORE_OPERATION | IN_DATA | ON_REPLY
+_OPERATIONAL = BEFORE_OPERATION | IN_DATA | ON_REPLY | AT_ENDPOINT
 """Faults that can be limited to one operation."""
 
 
@@ -45,9 +46,9 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
     return {
         "serial": body.identity.serial,
         "model": body.identity.model,
-        "address": camera.address,
-        "power": camera.responder.listening,
-        "connected": camera.responder.sessions,
+        "address": camera.link.address,
+        "power": camera.link.on,
+        "connected": camera.link.sessions,
         "live_view": body.live_view,
         "viewfinder": body.live_view,
         "exposing": body.exposing,
@@ -60,10 +61,22 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "card_free_shots": body.free_shots(exposure),
         "write_protected": body.card.write_protected,
         "capture_destination": "host" if exposure.to_host else "card",
-        "operations": {f"0x{code:04x}": count for code, count in sorted(camera.responder.operations.items())},
+        "operations": {f"0x{code:04x}": count for code, count in sorted(camera.session.operations.items())},
         "properties": dialect.properties(),
         "vetoed": list(dialect.vetoed()),
         "faults": camera.faults.describe(),
+        "usb": _usb_state(camera.usb) if camera.usb else None,
+    }
+
+
+def _usb_state(usb: UsbDevice) -> Result:
+    return {
+        "busid": usb.busid,
+        "bus": usb.bus.number,
+        "device": usb.number,
+        "serial": usb.usb_serial,
+        "resets": usb.resets,
+        "clear_halts": usb.clear_halts,
     }
 
 
@@ -72,7 +85,7 @@ async def _releases(camera: Camera, arguments: Arguments) -> Result:
 
 
 async def _shutter(camera: Camera, arguments: Arguments) -> Result:
-    if not camera.responder.listening:
+    if not camera.link.on:
         raise InvalidRequest("the camera is off; allowed after `power` with on true")
     try:
         stored = await camera.dialect.press_shutter()
@@ -109,6 +122,27 @@ async def _power(camera: Camera, arguments: Arguments) -> Result:
             await camera.power(on)
         except OSError as error:
             raise InvalidRequest(f"cannot listen again: {error.strerror}") from error
+    return {}
+
+
+def _usb(camera: Camera) -> UsbDevice:
+    if not camera.usb:
+        raise InvalidRequest("the camera is not on USB; allowed with the option --usbip")
+    return camera.usb
+
+
+async def _plug(camera: Camera, arguments: Arguments) -> Result:
+    usb = _usb(camera)
+    if usb.on:
+        raise InvalidRequest("the camera is plugged; allowed after `unplug`")
+    if "serial" in arguments:
+        usb.usb_serial = arguments.text("serial")
+    usb.plug()
+    return {"address": usb.address}
+
+
+async def _unplug(camera: Camera, arguments: Arguments) -> Result:
+    _usb(camera).unplug()
     return {}
 
 
@@ -173,12 +207,18 @@ async def _fault(camera: Camera, arguments: Arguments) -> Result:
         way = arguments.choice("way", ("any", *WAYS), default="any")
         share = arguments.share("share", default=0.1)
         fault.mutator = Mutator(arguments.whole("seed", default=0), share, None if way == "any" else way)
+    if kind in AT_ENDPOINT:
+        fault.endpoint = arguments.choice("endpoint", ENDPOINTS, default=ENDPOINTS[0])
+    if kind in ON_USB:
+        _usb(camera)
     camera.faults.add(fault)
+    if camera.usb and fault.endpoint:
+        camera.usb.fault_armed(fault.endpoint)
     return {}
 
 
 async def _clear(camera: Camera, arguments: Arguments) -> Result:
-    camera.faults.clear()
+    camera.clear_faults()
     return {}
 
 
@@ -213,6 +253,12 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "battery": Command(_battery, {"level": "100, 75, 50, 25 or 0"}, "charge or drain the battery"),
     "power": Command(_power, {"on": "true or false", "after": "seconds from now"}, "the power switch"),
+    "plug": Command(
+        _plug,
+        {"serial": "from now on the serial number in the USB descriptors; empty: it has none"},
+        "plug the camera into USB; it gets a new device number",
+    ),
+    "unplug": Command(_unplug, {}, "unplug the camera from USB"),
     "card": Command(
         _card,
         {
@@ -235,6 +281,7 @@ COMMANDS: Mapping[str, Command] = {
             "code": "code: the PTP response, such as 0x2019",
             "variety": "malformed_live_view: see varieties",
             "execute": "silent, code, busy: true: run the operation nevertheless (false)",
+            "endpoint": "no_answer, halt: bulk_in, bulk_out, interrupt or control (bulk_in)",
             "seed": "mutate: the same seed changes the same replies in the same way (0)",
             "share": "mutate: the share of the replies that is changed, 0 to 1 (0.1)",
             "way": "mutate: see mutations (any)",

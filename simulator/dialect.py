@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from .card import StoredFile
 from .exposures import Exposure
-from .ptpip import Reply, Request
+from .ptp import Event, Reply, Request
 
 Handler = Callable[[Request], Awaitable[Reply]]
+Notify = Callable[[Event], None]
 
 
 class InvalidRequest(Exception):
@@ -26,6 +27,13 @@ class Dialect(Protocol):
     @property
     def names(self) -> Mapping[int, str]:
         """The name of each operation, for the control port."""
+
+    @property
+    def takes_data(self) -> Collection[int]:
+        """The operations whose data the host sends. On USB, a request does not say whether data follows."""
+
+    def notify_with(self, notify: Notify) -> None:
+        """Call ``notify`` for each event of a session, so that the transport can send it."""
 
     def session_ended(self) -> None:
         """Called when the host has disconnected: drop what belongs to the session."""

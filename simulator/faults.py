@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .mutation import Mutator
-from .ptpip import ResponseCode
+from .ptp import ResponseCode
 
 
 class Kind(StrEnum):
@@ -27,12 +27,15 @@ class Kind(StrEnum):
     INIT_FAIL = "init_fail"
     INIT_SILENT = "init_silent"
     MUTATE = "mutate"
+    NO_ANSWER = "no_answer"
+    HALT = "halt"
+    HALT_MID_DATA = "halt_mid_data"
 
 
 BEFORE_OPERATION = frozenset({Kind.SILENT, Kind.LATE, Kind.DROP, Kind.CODE, Kind.BUSY, Kind.GARBAGE})
 """The faults that occur when an operation arrives."""
 
-IN_DATA = frozenset({Kind.DROP_MID_DATA, Kind.STALL_MID_DATA})
+IN_DATA = frozenset({Kind.DROP_MID_DATA, Kind.STALL_MID_DATA, Kind.HALT_MID_DATA})
 """The faults that occur while an operation sends data to the host; operations without data do not count."""
 
 ON_REPLY = frozenset({Kind.MUTATE})
@@ -40,6 +43,15 @@ ON_REPLY = frozenset({Kind.MUTATE})
 
 AT_INIT = frozenset({Kind.INIT_FAIL, Kind.INIT_SILENT})
 """The faults that occur when the driver opens a connection."""
+
+AT_ENDPOINT = frozenset({Kind.NO_ANSWER, Kind.HALT})
+"""The faults that occur when a USB host submits a transfer to an endpoint."""
+
+ON_USB = AT_ENDPOINT | {Kind.HALT_MID_DATA}
+"""The faults that only a camera on USB can have."""
+
+ENDPOINTS = ("bulk_in", "bulk_out", "interrupt", "control")
+"""The endpoints of a camera on USB; the first is the default."""
 
 VARIETIES = ("zero_length", "too_long", "truncated", "short", "no_picture")
 """How a live-view reply can be malformed; the first is the default. See ``canon.live_view`` and
@@ -59,11 +71,18 @@ class Fault:
     variety: str = VARIETIES[0]
     execute: bool = False
     mutator: Mutator | None = None
+    endpoint: str | None = None
 
     def describe(self) -> dict[str, object]:
         """The fault as the control port shows it."""
         operation = None if self.operation is None else f"0x{self.operation:04x}"
-        return {"kind": str(self.kind), "operation": operation, "after": self.after, "times": self.times}
+        shown: dict[str, object] = {
+            "kind": str(self.kind),
+            "operation": operation,
+            "after": self.after,
+            "times": self.times,
+        }
+        return shown if self.endpoint is None else shown | {"endpoint": self.endpoint}
 
 
 class Faults:
@@ -89,10 +108,10 @@ class Faults:
         """Whether a fault of that kind occurs at the next event. This call does not count as an event."""
         return any(fault.kind == kind and fault.after <= 0 for fault in self._faults)
 
-    def take(self, kinds: Collection[Kind], operation: int | None = None) -> Fault | None:
+    def take(self, kinds: Collection[Kind], operation: int | None = None, endpoint: str | None = None) -> Fault | None:
         """Count an event; returns the fault that occurs at this event, or None."""
         for fault in self._faults:
-            if fault.kind not in kinds or fault.operation not in (None, operation):
+            if fault.kind not in kinds or fault.operation not in (None, operation) or fault.endpoint != endpoint:
                 continue
             if fault.after > 0:
                 fault.after -= 1

@@ -17,12 +17,13 @@ _STOP_DEADLINE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCamera:
-    """One camera of a simulator: its address for libgphoto2, serial number and model."""
+    """One camera of a simulator: its address for libgphoto2, serial number, model, and bus id if it is on USB."""
 
     index: int
     address: str
     serial: str
     model: str
+    busid: str | None = None
 
 
 class SimulatorProcess:
@@ -49,6 +50,7 @@ class SimulatorProcess:
             raise RuntimeError(f"the simulator did not start (exit code {self._process.wait()})")
         ready = json.loads(line)
         self.control: str = ready["control"]
+        self.usbip: str | None = ready.get("usbip")
         self.cameras = tuple(SimulatedCamera(**camera) for camera in ready["cameras"])
 
     @property

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+
+from .ptp import Request
 
 MAX_PACKET = 16 * 1024 * 1024
 """The largest length in bytes. libgphoto2 sends data in packets of 64 KiB, so a greater length is an error."""
@@ -40,50 +42,12 @@ class PacketType(IntEnum):
     PONG = 14
 
 
-class ResponseCode(IntEnum):
-    """The response codes of PTP that the simulator uses. Source: ISO 15740, clause 11."""
-
-    OK = 0x2001
-    OPERATION_NOT_SUPPORTED = 0x2005
-    INVALID_HANDLE = 0x2009
-    PROPERTY_NOT_SUPPORTED = 0x200A
-    STORE_FULL = 0x200C
-    STORE_READ_ONLY = 0x200E
-    ACCESS_DENIED = 0x200F
-    NO_THUMBNAIL = 0x2010
-    DEVICE_BUSY = 0x2019
-    INVALID_VALUE = 0x201C
-
-
 @dataclass(frozen=True)
 class Packet:
     """A received packet. ``type`` may be a number that PTP/IP does not define."""
 
     type: int
     body: bytes
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request for an operation, with the data that the initiator sent."""
-
-    operation: int
-    transaction: int
-    parameters: tuple[int, ...]
-    data: bytes = b""
-
-    def parameter(self, index: int) -> int:
-        """The parameter at ``index``; 0 if the initiator sent fewer."""
-        return self.parameters[index] if index < len(self.parameters) else 0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The reply to an operation: a response code, parameters, and data if there is a data phase to the host."""
-
-    code: int = ResponseCode.OK
-    data: bytes | None = None
-    parameters: tuple[int, ...] = ()
 
 
 class PtpIpError(Exception):
@@ -114,6 +78,36 @@ def data_head(transaction: int, size: int) -> bytes:
     return packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size)) + struct.pack(
         "<III", _HEADER.size + 4 + size, PacketType.END_DATA, transaction
     )
+
+
+class Framing:
+    """How PTP/IP frames replies, for replies that are not correct; see ``mutation.Framing``."""
+
+    types = tuple(PacketType)
+
+    def packet(self, type_: int, body: bytes) -> bytes:
+        """A packet of any type with any body."""
+        return packet(type_, body)
+
+    def data(
+        self, transaction: int, data: bytes, announced: int | None = None, length: int | None = None
+    ) -> Iterator[bytes]:
+        """A data phase. ``announced``: its size in bytes as it says; ``length``: the length of its packet."""
+        size = len(data) if announced is None else announced
+        yield packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size))
+        length = _HEADER.size + 4 + len(data) if length is None else length
+        yield struct.pack("<III", length, PacketType.END_DATA, transaction) + data
+
+    def endless(self, transaction: int, piece: bytes, count: int) -> Iterator[bytes]:
+        """A data phase of ``count`` times ``piece`` that does not end."""
+        yield packet(PacketType.START_DATA, struct.pack("<IQ", transaction, 2**62))
+        part = packet(PacketType.DATA, struct.pack("<I", transaction), piece)
+        for _ in range(count):
+            yield part
+
+    def response(self, transaction: int, code: int, parameters: Sequence[int]) -> bytes:
+        """The packet that ends a transaction."""
+        return response(transaction, code, parameters)
 
 
 def parse_request(body: bytes) -> tuple[Request, bool]:

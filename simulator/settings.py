@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from .body import Body
 from .datasets import STRING, limits
-from .dialect import InvalidRequest
+from .dialect import InvalidRequest, Notify
 from .exposures import Exposure
-from .ptpip import ResponseCode
+from .ptp import Event, ResponseCode
 
 Value = int | str
 
@@ -64,6 +64,7 @@ class BodySettings(ABC):
         self._fixed = computed.keys() - set(dials)
         self._emitting = False
         self._events: list[bytes] = []
+        self.notify: Notify = lambda event: None
         self.reset()
 
     def reset(self) -> None:
@@ -104,9 +105,14 @@ class BodySettings(ABC):
         self._events.clear()
 
     def push(self, record: bytes) -> None:
-        """Queue an event if a host reads events."""
+        """Queue an event if a host reads events, and notify the host of it."""
         if self._emitting:
             self._events.append(record)
+            self.notify(self._notification(record))
+
+    @abstractmethod
+    def _notification(self, record: bytes) -> Event:
+        """What a host on USB is told about a queued event."""
 
     def take_events(self) -> list[bytes]:
         """Take all events from the queue."""

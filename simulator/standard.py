@@ -6,7 +6,7 @@ Source: ISO 15740, clause 10.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -14,10 +14,10 @@ from . import datasets, exposures
 from .body import Body, CardFull, CardProtected, OutOfFocus, ReleaseRejected, ShutterListener
 from .card import CAPACITY, FORMAT_FOLDER, ROOT, StoredFile
 from .datasets import DeviceInfo, ObjectInfo, Property
-from .dialect import Handler
+from .dialect import Handler, Notify
 from .exposures import Exposure
 from .faults import Kind
-from .ptpip import Reply, Request, ResponseCode
+from .ptp import Reply, Request, ResponseCode
 from .settings import BodySettings
 
 AUTOFOCUS_SECONDS = 0.1
@@ -30,6 +30,9 @@ NAMES = {
 }  # fmt: skip
 """The name of each operation."""
 
+TAKES_DATA = frozenset({0x100C, 0x100D, 0x1016})
+"""The operations whose data the host sends: SendObjectInfo, SendObject and SetDevicePropValue."""
+
 SettingsT = TypeVar("SettingsT", bound=BodySettings)
 
 
@@ -40,6 +43,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
     """
 
     names: Mapping[int, str] = NAMES
+    takes_data: Collection[int] = TAKES_DATA
 
     def __init__(self, body: Body, settings: SettingsT) -> None:
         """Create the dialect of ``body``."""
@@ -87,6 +91,10 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
 
     async def _open_session(self, request: Request) -> Reply:
         return Reply()
+
+    def notify_with(self, notify: Notify) -> None:
+        """Call ``notify`` for each event of a session."""
+        self.settings.notify = notify
 
     def session_ended(self) -> None:
         """Drop what belongs to the session: events, live view, pictures in RAM."""

@@ -12,7 +12,7 @@ from ..card import StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
 from ..faults import Kind
-from ..ptpip import Reply, Request, ResponseCode
+from ..ptp import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
 from . import properties as props
@@ -38,6 +38,7 @@ class CanonEos(StandardDialect[CanonSettings]):
     """The dialect of one Canon EOS body."""
 
     names = NAMES
+    takes_data = standard.TAKES_DATA | {0x9110}
 
     def __init__(self, body: Body) -> None:
         """Create the dialect of ``body``."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from ..body import Body
 from ..exposures import CR2, Exposure, FileKind
+from ..ptp import Event
 from ..settings import BodySettings, Setting, Value
 from . import events
 from . import properties as props
@@ -55,6 +56,9 @@ class CanonSettings(BodySettings):
         self.host_clusters = 0
         self._values[props.CAPTURE_DESTINATION] = props.TO_CARD
         self._values[props.LIVE_VIEW_OUTPUT] = 0
+
+    def _notification(self, record: bytes) -> Event:
+        return Event(events.REQUEST_GET_EVENT)
 
     # Values
 

@@ -15,7 +15,7 @@ from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
 from ..faults import Kind
-from ..ptpip import Reply, Request, ResponseCode
+from ..ptp import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
 from . import properties as props

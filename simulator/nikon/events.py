@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from ..ptp import Event
+
 OBJECT_ADDED, OBJECT_REMOVED, PROPERTY_CHANGED = 0x4002, 0x4003, 0x4006
 STORAGE_CHANGED, CAPTURE_COMPLETE = 0x400C, 0x400D
 ADDED_IN_RAM, COMPLETE_IN_RAM = 0xC101, 0xC102
@@ -16,6 +18,12 @@ ADDED_IN_RAM, COMPLETE_IN_RAM = 0xC101, 0xC102
 def record(code: int, parameter: int) -> bytes:
     """The record of one event."""
     return struct.pack("<HI", code, parameter)
+
+
+def read(record: bytes) -> Event:
+    """The event in a record."""
+    code, parameter = struct.unpack("<HI", record)
+    return Event(code, (parameter,))
 
 
 def pack(records: Sequence[bytes]) -> bytes:

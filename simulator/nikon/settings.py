@@ -9,6 +9,7 @@ from fractions import Fraction
 from ..body import Body
 from ..datasets import Property, timestamp
 from ..exposures import NEF, Exposure, FileKind
+from ..ptp import Event
 from ..settings import BodySettings, Setting, Value
 from . import events
 from . import properties as props
@@ -59,6 +60,9 @@ class NikonSettings(BodySettings):
     def emit(self, code: int, parameter: int = 0) -> None:
         """Queue an event if a host reads events."""
         self.push(events.record(code, parameter))
+
+    def _notification(self, record: bytes) -> Event:
+        return events.read(record)
 
     # Values
 

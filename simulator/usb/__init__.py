@@ -1,0 +1,1 @@
+"""A camera as a USB device, and the USB/IP server that offers it."""
