@@ -139,7 +139,7 @@ def _describe(index: int, camera: Camera) -> dict[str, object]:
     """A camera in the line that is printed when all cameras are ready."""
     identity = camera.body.identity
     shown = {"index": index, "address": camera.link.address, "serial": identity.serial, "model": identity.model}
-    return shown | {"busid": camera.usb.busid} if camera.usb else shown
+    return shown | {"busid": camera.usb.port} if camera.usb else shown
 
 
 async def _serve(options: argparse.Namespace) -> int:

@@ -107,3 +107,5 @@ class Camera:
         self.body.reset()
         self.dialect.reset()
         self.session.operations.clear()
+        if self.usb:
+            self.usb.requests.clear_counters()

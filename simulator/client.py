@@ -100,9 +100,9 @@ class Control:
         """Switch the camera on or off after ``after`` seconds."""
         self.do("power", camera, on=on, after=after)
 
-    def plug(self, serial: str | None = None, camera: int = 0) -> str:
-        """Plug the camera into USB, with another USB serial number if ``serial`` is given; returns its address."""
-        return str(self.do("plug", camera, **({} if serial is None else {"serial": serial}))["address"])
+    def plug(self, camera: int = 0, **arguments: Any) -> str:
+        """Plug the camera into USB, and return its address. The arguments are ``busid`` and ``serial``; see ``help``."""
+        return str(self.do("plug", camera, **arguments)["address"])
 
     def unplug(self, camera: int = 0) -> None:
         """Unplug the camera from USB."""

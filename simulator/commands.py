@@ -71,12 +71,12 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
 
 def _usb_state(usb: UsbDevice) -> Result:
     return {
-        "busid": usb.busid,
+        "busid": usb.port,
         "bus": usb.bus.number,
         "device": usb.number,
         "serial": usb.usb_serial,
-        "resets": usb.resets,
-        "clear_halts": usb.clear_halts,
+        "resets": usb.requests.resets,
+        "clear_halts": usb.requests.clear_halts,
     }
 
 
@@ -135,9 +135,12 @@ async def _plug(camera: Camera, arguments: Arguments) -> Result:
     usb = _usb(camera)
     if usb.on:
         raise InvalidRequest("the camera is plugged; allowed after `unplug`")
+    port = usb.port
+    if "busid" in arguments or port not in usb.bus.free:
+        port = arguments.choice("busid", list(usb.bus.free))
     if "serial" in arguments:
         usb.usb_serial = arguments.text("serial")
-    usb.plug()
+    usb.plug(port)
     return {"address": usb.address}
 
 
@@ -255,7 +258,10 @@ COMMANDS: Mapping[str, Command] = {
     "power": Command(_power, {"on": "true or false", "after": "seconds from now"}, "the power switch"),
     "plug": Command(
         _plug,
-        {"serial": "from now on the serial number in the USB descriptors; empty: it has none"},
+        {
+            "busid": "the port (where the camera was last)",
+            "serial": "from now on the serial number in the USB descriptors; empty: it has none",
+        },
         "plug the camera into USB; it gets a new device number",
     ),
     "unplug": Command(_unplug, {}, "unplug the camera from USB"),

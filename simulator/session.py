@@ -47,7 +47,7 @@ class Transport(Protocol):
 
 
 class Session:
-    """Runs the operations of a camera. ``operations`` counts them by code, ``latest`` is the code of the last one."""
+    """Runs the operations of a camera. ``operations`` counts them by code."""
 
     def __init__(self, body: Body, dialect: Dialect, faults: Faults) -> None:
         """Run operations of ``dialect`` on ``body``. No session is open."""
@@ -55,13 +55,11 @@ class Session:
         self.dialect = dialect
         self.faults = faults
         self.operations: Counter[int] = Counter()
-        self.latest: int | None = None
         self._open = False
 
     def end(self) -> None:
         """Drop what belongs to the session: events, live view, pictures in RAM. May be called twice."""
         self._open = False
-        self.latest = None
         self.dialect.session_ended()
 
     async def answer(self, request: Request, transport: Transport) -> None:
@@ -72,7 +70,6 @@ class Session:
         """
         operation, transaction = request.operation, request.transaction
         self.operations[operation] += 1
-        self.latest = operation
         fault = self.faults.take(BEFORE_OPERATION, operation)
         if fault:
             log.info("%s: fault %s at operation 0x%04x", self.body.identity.serial, fault.kind, operation)

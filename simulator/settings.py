@@ -108,11 +108,12 @@ class BodySettings(ABC):
         """Queue an event if a host reads events, and notify the host of it."""
         if self._emitting:
             self._events.append(record)
-            self.notify(self._notification(record))
+            if event := self._notification(record):
+                self.notify(event)
 
     @abstractmethod
-    def _notification(self, record: bytes) -> Event:
-        """What a host on USB is told about a queued event."""
+    def _notification(self, record: bytes) -> Event | None:
+        """What a host on USB is told about the event that was queued last; None: nothing."""
 
     def take_events(self) -> list[bytes]:
         """Take all events from the queue."""

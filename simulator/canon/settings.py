@@ -57,8 +57,9 @@ class CanonSettings(BodySettings):
         self._values[props.CAPTURE_DESTINATION] = props.TO_CARD
         self._values[props.LIVE_VIEW_OUTPUT] = 0
 
-    def _notification(self, record: bytes) -> Event:
-        return Event(events.REQUEST_GET_EVENT)
+    def _notification(self, record: bytes) -> Event | None:
+        # The host reads all events at once, so it is told of the first one only.
+        return Event(events.REQUEST_GET_EVENT) if len(self._events) == 1 else None
 
     # Values
 

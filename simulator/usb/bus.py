@@ -1,35 +1,42 @@
-"""A USB bus, which numbers its devices as Linux does."""
+"""A USB bus: its ports, and the numbers of its devices as Linux chooses them."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 _ROOT_HUB, _LAST = 1, 127
 """USB has the device numbers 1 to 127; the first is that of the root hub."""
 
 
 class Bus:
-    """A bus with one port for each device."""
+    """A bus with one port for each camera. The id of a port is such as ``1-2``: bus and port."""
 
     number = 1
 
     def __init__(self) -> None:
-        """A bus without devices."""
-        self._ports = 0
-        self._used = {_ROOT_HUB}
+        """A bus without ports."""
+        self._plugged: dict[str, int | None] = {}
         self._latest = _ROOT_HUB
 
+    @property
+    def free(self) -> Collection[str]:
+        """The ids of the ports where nothing is plugged."""
+        return [port for port, number in self._plugged.items() if number is None]
+
     def new_port(self) -> str:
-        """The bus id of a new port, such as ``1-2``."""
-        self._ports += 1
-        return f"{self.number}-{self._ports}"
+        """Add a port; returns its id."""
+        port = f"{self.number}-{len(self._plugged) + 1}"
+        self._plugged[port] = None
+        return port
 
-    def take_number(self) -> int:
-        """A device number that is free and was not used lately."""
-        self._latest = self._latest % _LAST + 1
-        while self._latest in self._used:
+    def plug(self, port: str) -> int:
+        """Plug a device into a free port; returns the device's number, which no device has had lately."""
+        while True:
             self._latest = self._latest % _LAST + 1
-        self._used.add(self._latest)
-        return self._latest
+            if self._latest != _ROOT_HUB and self._latest not in self._plugged.values():
+                self._plugged[port] = self._latest
+                return self._latest
 
-    def release_number(self, number: int) -> None:
-        """Let a device number be used again."""
-        self._used.discard(number)
+    def unplug(self, port: str) -> None:
+        """Unplug the device at a port."""
+        self._plugged[port] = None

@@ -80,10 +80,9 @@ class Framing:
 class Assembler:
     """Puts requests together from the transfers on the bulk OUT endpoint."""
 
-    def __init__(self, takes_data: Collection[int], packet: int) -> None:
-        """``takes_data``: the operations whose data the host sends. ``packet``: the size of a full packet in bytes."""
+    def __init__(self, takes_data: Collection[int]) -> None:
+        """``takes_data``: the operations whose data the host sends."""
         self._takes_data = takes_data
-        self._packet = packet
         self.reset()
 
     def reset(self) -> None:
@@ -91,6 +90,12 @@ class Assembler:
         self._request: Request | None = None
         self._missing: int | None = None
         self._parts: list[bytes] = []
+
+    def operation(self, transfer: bytes) -> int | None:
+        """The code of the operation to which ``transfer`` belongs; None if it does not say so."""
+        if self._missing is not None and self._request:
+            return self._request.operation
+        return int(_HEADER.unpack_from(transfer)[2]) if len(transfer) >= _HEADER.size else None
 
     def feed(self, transfer: bytes) -> Request | None:
         """The request that ``transfer`` completes; None if there is none.

@@ -75,14 +75,15 @@ class InPipe:
         """Wait until the host has read everything that was sent."""
         await self._read.wait()
 
-    def waiting(self) -> list[Urb]:
-        """The transfers of the host that wait."""
-        return list(self._waiting)
-
     def withdraw(self, urb: Urb) -> None:
         """Take back a transfer of the host that waits, if it does."""
         if urb in self._waiting:
             self._waiting.remove(urb)
+
+    def withdraw_all(self) -> list[Urb]:
+        """Take back all transfers of the host that wait, and return them."""
+        waiting, self._waiting = list(self._waiting), deque()
+        return waiting
 
     def flush(self) -> None:
         """Drop what the host has not read."""
@@ -97,8 +98,7 @@ class InPipe:
         """Drop what was not read, and answer all transfers with `STALLED` until ``halted`` is false again."""
         self.halted = True
         self.flush()
-        waiting, self._waiting = self._waiting, deque()
-        for urb in waiting:
+        for urb in self.withdraw_all():
             urb.complete(urb, STALLED)
 
     def _pump(self) -> None:

@@ -84,7 +84,7 @@ class UsbIpServer:
         return head + b"".join(_describe(device) + interface for device in plugged)
 
     async def _import(self, busid: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        device = next((one for one in self._devices if one.on and one.busid == busid), None)
+        device = next((one for one in self._devices if one.on and one.port == busid), None)
         fault = device.session.faults.take(AT_INIT) if device else None
         if fault and fault.kind is Kind.INIT_SILENT:
             while await reader.read(65536):
@@ -103,9 +103,9 @@ class UsbIpServer:
 def _describe(device: UsbDevice) -> bytes:
     identity = device.identity
     return _DEVICE.pack(
-        f"/sys/devices/simulated/usb{device.bus.number}/{device.busid}".encode(), device.busid.encode(),
+        f"/sys/devices/simulated/usb{device.bus.number}/{device.port}".encode(), device.port.encode(),
         device.bus.number, device.number, _HIGH_SPEED, identity.vendor, identity.product, descriptors.RELEASE,
-        0, 0, 0, device.configuration, 1, 1,
+        0, 0, 0, device.requests.configuration, 1, 1,
     )  # fmt: skip
 
 
