@@ -104,7 +104,7 @@ class Assembler:
             ContainerError: The transfer is not a part of a valid request.
         """
         if self._missing is not None:
-            return self._take_data(transfer, self._missing)
+            return self._take_data(transfer, self._missing, ends=not transfer)
         if not transfer:
             # After a data phase that fills its last packet, a host sends a packet without data.
             return None
@@ -115,7 +115,7 @@ class Assembler:
         if type_ == ContainerType.COMMAND:
             return self._take_command(length, code, transaction, payload)
         if type_ == ContainerType.DATA and self._request and transaction == self._request.transaction:
-            return self._take_data(payload, length - _HEADER.size)
+            return self._take_data(payload, length - _HEADER.size, ends=False)
         raise ContainerError(f"a container of type {type_} instead of a command")
 
     def _take_command(self, length: int, code: int, transaction: int, payload: bytes) -> Request | None:
@@ -128,10 +128,10 @@ class Assembler:
         self._request = request
         return None
 
-    def _take_data(self, part: bytes, missing: int) -> Request | None:
+    def _take_data(self, part: bytes, missing: int, ends: bool) -> Request | None:
         self._parts.append(part)
         self._missing = missing - len(part)
-        if self._missing > 0 and part:
+        if self._missing > 0 and not ends:
             return None
         request, data = self._request, b"".join(self._parts)
         self.reset()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 BULK_IN, BULK_OUT, INTERRUPT = 0x81, 0x02, 0x83
 STALLED, WITHDRAWN = -errno.EPIPE, -errno.ECONNRESET
+OK = 0x2001
 GET_DEVICE_INFO, OPEN_SESSION, CLOSE_SESSION, GET_OBJECT = 0x1001, 0x1002, 0x1003, 0x1009
 
 _DEVICE = struct.Struct(">256s32s3I3H6B")
@@ -102,7 +102,7 @@ class Host:
         self._number = 0
         self._transaction = 0
         self._done: dict[int, tuple[int, bytes]] = {}
-        self._sent: dict[int, bool] = {}
+        self._inward: dict[int, bool] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -120,9 +120,9 @@ class Host:
         inward = bool(endpoint & 0x80)
         size = length if inward else len(data)
         devid = self.device.bus << 16 | self.device.number
-        head = (1, self._number, devid, int(inward), endpoint & 0x7F, 0, size, 0, 0, 0, setup)
-        self._sent[self._number] = inward
-        self.connection.sendall(struct.pack(">10I8s", *head[:10], setup) + data)
+        head = (1, self._number, devid, int(inward), endpoint & 0x7F, 0, size, 0, 0, 0)
+        self._inward[self._number] = inward
+        self.connection.sendall(struct.pack(">10I8s", *head, setup) + data)
         return self._number
 
     def unlink(self, number: int) -> int:
@@ -139,7 +139,7 @@ class Host:
                 self._done[which] = status, b""
             else:
                 assert command == 3
-                data = receive(self.connection, length) if self._sent[which] else b""
+                data = receive(self.connection, length) if self._inward[which] else b""
                 self._done[which] = status, data
         return self._done.pop(number)
 
@@ -163,6 +163,10 @@ class Host:
         """A string descriptor; empty if ``index`` is 0."""
         return self.control(0x80, 6, 0x0300 | index, 0x0409, 255)[2:].decode("utf-16-le") if index else ""
 
+    def sent_everything(self) -> bool:
+        """Whether the camera runs no operation. Then its reply can be read, unless a fault prevents that."""
+        return bool(struct.unpack_from("<HH", self.control(0xA1, 0x67, length=20))[1] == OK)
+
     def clear_halt(self, endpoint: int) -> None:
         """End the halt of an endpoint."""
         self.control(0x02, 1, 0, endpoint)
@@ -182,20 +186,20 @@ class Host:
                 self.transfer(BULK_OUT)
         return self._transaction
 
-    def container(self, sizes: Sequence[int] = (1 << 20,)) -> tuple[int, int, int, bytes]:
-        """Read one container with buffers of ``sizes`` bytes; returns its type, code, transaction and payload."""
-        data = b"".join(self.transfer(BULK_IN, size) for size in sizes)
+    def _container(self) -> tuple[int, int, bytes]:
+        """Read one container; returns its type, code and payload."""
+        data = self.transfer(BULK_IN, 1 << 24)
         length, kind, code, transaction = struct.unpack_from("<IHHI", data)
-        assert length == len(data)
-        return kind, code, transaction, data[12:]
+        assert (length, transaction) == (len(data), self._transaction)
+        return kind, code, data[12:]
 
     def answer(self) -> Answer:
-        """Read the reply to an operation."""
-        kind, code, _, payload = self.container()
+        """Read the reply to the last operation."""
+        kind, code, payload = self._container()
         data = b""
         if kind == 2:
             data = payload
-            kind, code, _, payload = self.container()
+            kind, code, payload = self._container()
         assert kind == 3
         return Answer(code, data, struct.unpack(f"<{len(payload) // 4}I", payload))
 
