@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable
+from typing import NoReturn
 
 from . import ptpip
 from .faults import AT_INIT, Kind
@@ -138,7 +139,7 @@ class _Packets:
         else:
             await self._stream.write(ptpip.data_head(transaction, len(reply.data)), reply.data, end)
 
-    async def send_half(self, transaction: int, data: bytes, then: Kind) -> None:
+    async def send_half(self, transaction: int, data: bytes, then: Kind) -> NoReturn:
         await self._stream.write(ptpip.data_head(transaction, len(data)), data[: len(data) // 2])
         if then is Kind.STALL_MID_DATA:
             await self._stream.wait_closed_by_peer()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from .body import Body
 from .dialect import Dialect
@@ -32,8 +32,8 @@ class Transport(Protocol):
     async def send(self, transaction: int, reply: Reply) -> None:
         """Send a reply: its data, if it has data, and its response."""
 
-    async def send_half(self, transaction: int, data: bytes, then: Kind) -> None:
-        """Send half of ``data``, and then do what the fault ``then`` describes. Does not return normally.
+    async def send_half(self, transaction: int, data: bytes, then: Kind) -> NoReturn:
+        """Send half of ``data``, and then do what the fault ``then`` describes.
 
         Raises:
             ConnectionResetError: The connection was closed.

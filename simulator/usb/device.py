@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 from ..faults import AT_ENDPOINT, Kind
 from ..ptp import Event, Reply, Request
@@ -276,7 +277,7 @@ class _Containers:
     async def send(self, transaction: int, reply: Reply) -> None:
         await self.send_raw(self.framing.reply(transaction, reply))
 
-    async def send_half(self, transaction: int, data: bytes, then: Kind) -> None:
+    async def send_half(self, transaction: int, data: bytes, then: Kind) -> NoReturn:
         container = b"".join(self.framing.data(transaction, data))
         # Only full packets, because a short packet would end the transfer.
         self._pipe.send(container[: len(container) // 2 // BULK_PACKET * BULK_PACKET], whole=False)
@@ -287,7 +288,8 @@ class _Containers:
         if then is Kind.HALT_MID_DATA:
             self._device.halt(BULK_IN)
         # Send nothing more. The operation ends when it is cancelled, which the halt above has done already.
-        await asyncio.Event().wait()
+        while True:
+            await asyncio.Event().wait()
 
     async def send_raw(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:

@@ -63,6 +63,8 @@ def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
             ["--port", "65535", "--cameras", "2"],
             "2 cameras need ports up to 65536, and the last one is 65535",
         ),
+        (["--usbip", "0", "--port", "4000"], "with --usbip, cameras have no ports of their own"),
+        (["--usbip", "99999"], "'99999' is not allowed: a port is a whole number from 0 to 65535"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -94,9 +94,8 @@ def works(host: Host) -> bool:
     return host.run(GET_VALUE, INITIATOR).code == OK
 
 
-def status(call: object, *arguments: object) -> int:
+def status(call: Callable[..., object], *arguments: object) -> int:
     """The status of a call that must fail."""
-    assert callable(call)
     with pytest.raises(UsbError) as caught:
         call(*arguments)
     return caught.value.status
