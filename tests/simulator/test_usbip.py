@@ -266,6 +266,15 @@ def test_data_of_the_host_may_be_split_after_its_header(host: Host) -> None:
     assert read_string(host.run(GET_VALUE, INITIATOR).data) == "split"
 
 
+def test_data_of_the_host_ends_early_with_a_packet_without_data(host: Host) -> None:
+    host.send(SET_VALUE, INITIATOR)
+    part = string("early").ljust(500, b"\0")
+    host.transfer(BULK_OUT, data=struct.pack("<IHHI", 12 + 1012, 2, SET_VALUE, 2) + part)
+    host.transfer(BULK_OUT)
+    assert host.answer().code == OK
+    assert read_string(host.run(GET_VALUE, INITIATOR).data) == "early"
+
+
 def test_the_own_button_sends_one_event_until_the_host_reads(host: Host, control: Control) -> None:
     host.run(0x9115, 1)
     host.transfer(INTERRUPT, 64)
@@ -307,6 +316,14 @@ def test_a_reset_ends_session_live_view_and_halts(host: Host, control: Control, 
     assert control.state()["usb"]["resets"] == before + 1
     control.reset()
     assert control.state()["usb"]["resets"] == 0
+
+
+def test_the_choice_of_the_interface_ends_halts(host: Host) -> None:
+    host.control(0x02, 3, 0, INTERRUPT)
+    assert status(host.transfer, INTERRUPT, 64) == STALLED
+    host.control(0x01, 11)
+    assert host.unlink(host.submit(INTERRUPT, 64)) == WITHDRAWN
+    assert works(host)
 
 
 # Plugging
