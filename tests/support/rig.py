@@ -35,10 +35,18 @@ class Server:
         *options: command-line options.
         cwd: the working directory. The server reads the file .env in it.
         through: a command prefix that starts the server, such as setpriv with its options.
+        python: the Python that runs the server and its camera processes.
         **settings: environment variables. The default of API_TOKEN is TOKEN.
     """
 
-    def __init__(self, *options: str, cwd: Path, through: Sequence[str] = (), **settings: str) -> None:
+    def __init__(
+        self,
+        *options: str,
+        cwd: Path,
+        through: Sequence[str] = (),
+        python: str | Path = sys.executable,
+        **settings: str,
+    ) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         defaults = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
         defaults["WRITE_TIME"] = "2"  # most simulated cameras write at once
@@ -48,7 +56,7 @@ class Server:
         # The tests count the server's descriptors. If the process is not dumpable, only root can read them.
         debug_options = () if os.geteuid() == 0 or through else ("--debuggable",)
         self.process = subprocess.Popen(
-            [*through, sys.executable, "-W", "error", str(ROOT / "gphoto_ws_server.py"), *debug_options, *options],
+            [*through, str(python), "-W", "error", str(ROOT / "gphoto_ws_server.py"), *debug_options, *options],
             cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True,
         )  # fmt: skip

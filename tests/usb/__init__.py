@@ -1,0 +1,1 @@
+"""Cameras on the real `usb:` port of libgphoto2, without a USB bus."""
