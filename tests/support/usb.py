@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import shutil
 import site
-import socket
-import struct
 import subprocess
 import threading
 import venv
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,32 +29,31 @@ from typing import Self
 
 import pytest
 
+from simulator.client import Control
+from simulator.process import SimulatorProcess
+from tests.simulator.usbip_client import Host, Listed, UsbError, devices
 from tests.support.rig import ROOT
 from tests.support.waiting import WITHIN_S
 
 _SOURCE = ROOT / "tests" / "usb" / "standin.c"
 _COMPILERS = ("cc", "gcc", "clang")
-# The protocol: https://docs.kernel.org/usb/usbip_protocol.html.
-_VERSION, _REQ_DEVLIST, _REQ_IMPORT = 0x0111, 0x8005, 0x8003
-_OPERATION, _DEVICE = struct.Struct(">HHI"), struct.Struct(">256s32sIIIHHHBBBBBB")
-_SUBMIT, _RESULT = struct.Struct(">IIIIIIIiII8s"), struct.Struct(">IIIIIiI20x")
-_GET_DESCRIPTOR, _OF_DEVICE, _OF_CONFIGURATION, _STRING, _US_ENGLISH = 6, 1, 2, 3, 0x0409
-_LONGEST = 4096
+_OF_DEVICE, _OF_CONFIGURATION, _LONGEST = 1, 2, 4096
 # How often the bus looks for changes, in seconds. The server looks every 0.5 s.
 _EVERY_S = 0.05
-# Bus numbers of different simulators are this far apart, because each simulator numbers its buses from 1.
-_BUSES = 16
+# The bus numbers of two simulators are this far apart, because each simulator numbers its buses from 1.
+BUSES = 16
+
+_Key = tuple[int, Listed]  # the index of a simulator, and one of its devices
 
 
 # -- the stand-in for libusb
 
 
-def compile_standin(folder: Path) -> Path:
+def compile_standin(folder: Path, soname: str) -> Path:
     """Compile the stand-in into `folder`; returns the library. Skips the test if there is no C compiler."""
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         pytest.skip("no C compiler")
-    soname = _soname()
     library = folder / soname
     subprocess.run(
         [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", f"-Wl,-soname,{soname}", str(_SOURCE),
@@ -65,7 +62,7 @@ def compile_standin(folder: Path) -> Path:
     return library
 
 
-def _soname() -> str:
+def libusb_soname() -> str:
     """The soname of the libusb that libgphoto2 is linked to. The wheel of gphoto2 has its own, with its own soname."""
     package = find_spec("gphoto2")
     assert package is not None
@@ -74,108 +71,19 @@ def _soname() -> str:
     return next((file.name for file in bundled.glob("libusb-1*")), "libusb-1.0.so.0")
 
 
-# -- a client of USB/IP
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A device in the list of a USB/IP server, with its numbers there."""
-
-    address: str
-    bus_id: str
-    bus: int
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Described:
-    """The descriptors of a device, as the kernel shows them: the device's and its configurations', and two strings."""
-
-    raw: bytes
-    product: str
-    serial: str
-
-
-class _Connection:
-    """A connection to a USB/IP server. Raises OSError if the server refuses something or closes the connection."""
-
-    def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        self._address = address
-        self._socket = socket.create_connection((host, int(port)), WITHIN_S)
-        self._stream = self._socket.makefile("rwb")
-        self._device = 0
-        self._number = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError):
-            self._stream.close()
-        self._socket.close()
-
-    def devices(self) -> list[_Remote]:
-        self._send(_OPERATION.pack(_VERSION, _REQ_DEVLIST, 0))
-        self._accepted()
-        (count,) = struct.unpack(">I", self._read(4))
-        found = []
-        for _ in range(count):
-            values = _DEVICE.unpack(self._read(_DEVICE.size))
-            found.append(_Remote(self._address, values[1].rstrip(b"\0").decode(), values[2], values[3]))
-            self._read(4 * values[-1])
-        return found
-
-    def describe(self, device: _Remote) -> _Described:
-        """Import a device and read its descriptors. The server frees the device when the connection ends."""
-        self._send(_OPERATION.pack(_VERSION, _REQ_IMPORT, 0) + device.bus_id.encode().ljust(32, b"\0"))
-        self._accepted()
-        self._read(_DEVICE.size)
-        self._device = device.bus << 16 | device.number
-        raw = self._descriptor(_OF_DEVICE, 0)
-        configurations = [self._descriptor(_OF_CONFIGURATION, index) for index in range(raw[17])]
-        return _Described(raw + b"".join(configurations), self._text(raw[15]), self._text(raw[16]))
-
-    def _text(self, index: int) -> str:
-        return self._descriptor(_STRING, index, _US_ENGLISH)[2:].decode("utf-16-le") if index else ""
-
-    def _descriptor(self, kind: int, index: int, language: int = 0) -> bytes:
-        setup = struct.pack("<BBHHH", 0x80, _GET_DESCRIPTOR, kind << 8 | index, language, _LONGEST)
-        self._number += 1
-        self._send(_SUBMIT.pack(1, self._number, self._device, 1, 0, 0, _LONGEST, 0, 0xFFFFFFFF, 0, setup))
-        _, _, _, _, _, status, size = _RESULT.unpack(self._read(_RESULT.size))
-        if status:
-            raise OSError(-status, f"{kind} descriptor {index}")
-        return self._read(size)
-
-    def _accepted(self) -> None:
-        _, _, status = _OPERATION.unpack(self._read(_OPERATION.size))
-        if status:
-            raise ConnectionRefusedError(f"status {status}")
-
-    def _send(self, data: bytes) -> None:
-        self._stream.write(data)
-        self._stream.flush()
-
-    def _read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if len(data) < size:
-            raise ConnectionResetError(self._address)
-        return data
-
-
 # -- the bus
 
 
 class Bus:
     """Shows the USB devices of simulators in a folder, as the kernel does, and follows plugs and unplugs.
 
+    A new device is attached for a moment to read its descriptors, so a fault of the simulator at the next attachment
+    must not be armed before a plug.
+
     Args:
         folder: an empty folder.
         addresses: host:port of the USB/IP servers of the simulators. The devices of the first one have the numbers of
-            its list. The bus numbers of the next ones are higher by 16, 32 and so on.
+            its list. The bus numbers of the next ones are higher by BUSES, 2 * BUSES and so on.
 
     Attributes:
         devices: the folder in the form of /sys/bus/usb/devices.
@@ -183,11 +91,11 @@ class Bus:
     """
 
     def __init__(self, folder: Path, addresses: Sequence[str]) -> None:
-        self.devices, self.nodes, self._new = folder / "devices", folder / "nodes", folder / "new"
-        for path in (self.devices, self.nodes, self._new):
+        self.devices, self.nodes, self._hidden = folder / "devices", folder / "nodes", folder / "hidden"
+        for path in (self.devices, self.nodes, self._hidden):
             path.mkdir()
         self._addresses = addresses
-        self._shown: dict[_Remote, tuple[Path, Path]] = {}  # their folders and nodes
+        self._shown: dict[_Key, tuple[Path, Path]] = {}  # their folders and nodes
         self._stop = threading.Event()
         self._update()
         self._thread = threading.Thread(target=self._follow, name="usb bus")
@@ -207,51 +115,53 @@ class Bus:
             self._update()
 
     def _update(self) -> None:
-        present = {device: index for index, address in enumerate(self._addresses) for device in _listed(address)}
-        for device in self._shown.keys() - present.keys():
-            self._remove(device)
-        for device in present.keys() - self._shown.keys():
-            with suppress(OSError):  # unplugged again; or the next round describes it
-                self._add(device, present[device] * _BUSES)
+        present: set[_Key] = set()
+        for index, address in enumerate(self._addresses):
+            with suppress(OSError):  # the simulator has ended
+                present |= {(index, device) for device in devices(address)}
+        for key in self._shown.keys() - present:
+            self._remove(key)
+        for key in present - self._shown.keys():
+            with suppress(OSError, UsbError):  # unplugged again, or the next round describes it
+                self._add(*key)
 
-    def _add(self, device: _Remote, offset: int) -> None:
-        with _Connection(device.address) as connection:
-            described = connection.describe(device)
-        host, _, port = device.address.rpartition(":")
-        bus, _, place = device.bus_id.partition("-")
-        name = f"{int(bus) + offset}-{place}"
+    def _add(self, index: int, device: Listed) -> None:
+        address, offset = self._addresses[index], index * BUSES
+        with Host(address, device.busid) as host:
+            if host.device != device:
+                return
+            raw = host.control(0x80, 6, _OF_DEVICE << 8, 0, _LONGEST)
+            configurations = [
+                host.control(0x80, 6, _OF_CONFIGURATION << 8 | one, 0, _LONGEST) for one in range(raw[17])
+            ]
+            product, serial = host.string(raw[15]), host.string(raw[16])
+        bus, _, place = device.busid.partition("-")
+        shown = self.devices / f"{int(bus) + offset}-{place}"
+        node = self.nodes / f"{device.bus + offset:03d}" / f"{device.number:03d}"
         files = {
             "busnum": f"{device.bus + offset}\n",
             "devnum": f"{device.number}\n",
-            "product": f"{described.product}\n",
-            "serial": f"{described.serial}\n",
-            "usbip": f"{host} {port} {device.bus_id} {device.bus} {device.number}\n",
+            "product": f"{product}\n",
+            "usbip": f"{address.replace(':', ' ')} {device.busid} {device.bus} {device.number}\n",
         }
-        new = self._new / name
+        if serial:
+            files["serial"] = f"{serial}\n"
+        new = self._hidden / shown.name
         new.mkdir()
-        (new / "descriptors").write_bytes(described.raw)
-        for file, text in files.items():
-            (new / file).write_text(text)
-        node = self.nodes / f"{device.bus + offset:03d}" / f"{device.number:03d}"
+        (new / "descriptors").write_bytes(raw + b"".join(configurations))
+        for name, text in files.items():
+            (new / name).write_text(text)
         node.parent.mkdir(exist_ok=True)
         node.touch()
-        self._shown[device] = self.devices / name, node
-        new.rename(self.devices / name)  # so that nobody sees an incomplete folder
+        self._shown[index, device] = shown, node
+        new.rename(shown)  # so that nobody sees an incomplete folder
 
-    def _remove(self, device: _Remote) -> None:
-        shown, node = self._shown.pop(device)
-        shown.rename(self._new / shown.name)
-        shutil.rmtree(self._new / shown.name)
+    def _remove(self, key: _Key) -> None:
+        shown, node = self._shown.pop(key)
+        gone = self._hidden / shown.name
+        shown.rename(gone)
+        shutil.rmtree(gone)
         node.unlink()
-
-
-def _listed(address: str) -> list[_Remote]:
-    """The devices of a simulator; none if it has ended."""
-    try:
-        with _Connection(address) as connection:
-            return connection.devices()
-    except OSError:
-        return []
 
 
 # -- processes on the bus
@@ -264,10 +174,49 @@ def python_on(bus: Bus, library: Path, folder: Path) -> Path:
     `sys.prefix`, so the folder of the bus must be in it.
     """
     venv.EnvBuilder(symlinks=True).create(folder)
-    python = folder / "bin" / "python"
     arguments = ", ".join(repr(str(path)) for path in (library, bus.devices, bus.nodes))
     lines = [f"import site; site.addsitedir({path!r})" for path in site.getsitepackages()]
     lines.append(f"import tests.support.usb_process as process; process.connect({arguments})")
     own = next((folder / "lib").glob("python*/site-packages"))
     (own / "standin.pth").write_text("\n".join(lines) + "\n")
-    return python
+    return folder / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class UsbCamera:
+    """A simulated camera on the bus: its control port, and the USB/IP server and bus id to attach it directly."""
+
+    control: Control
+    address: str
+    busid: str
+    offset: int
+
+    @property
+    def port(self) -> str:
+        """The port for libgphoto2 while the camera is plugged. It changes with each plug."""
+        usb = self.control.state()["usb"]
+        return f"usb:{usb['bus'] + self.offset:03d},{usb['device']:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class UsbMachine:
+    """A machine with USB cameras, one of each simulator. `Server(**settings)` runs on it."""
+
+    cameras: tuple[UsbCamera, ...]
+    settings: dict[str, str]
+
+
+@contextmanager
+def usb_machine(folder: Path, library: Path, *simulators: SimulatorProcess) -> Iterator[UsbMachine]:
+    """A machine with the first USB camera of each simulator, until the end of the block. It uses `folder`."""
+    addresses = [simulator.usbip for simulator in simulators if simulator.usbip is not None]
+    assert len(addresses) == len(simulators), "the simulators need the option --usbip"
+    with ExitStack() as opened:
+        cameras = []
+        for index, (simulator, address) in enumerate(zip(simulators, addresses, strict=True)):
+            control, busid = opened.enter_context(Control(simulator.control)), simulator.cameras[0].busid
+            assert busid is not None
+            cameras.append(UsbCamera(control, address, busid, index * BUSES))
+        bus = opened.enter_context(Bus(folder, addresses))
+        python = python_on(bus, library, folder)
+        yield UsbMachine(tuple(cameras), {"python": str(python), "PYTHONPATH": str(ROOT)})

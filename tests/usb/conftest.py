@@ -1,0 +1,88 @@
+"""Fixtures: a machine with two USB cameras, and a server on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from simulator.process import SimulatorProcess
+from tests.support.cameras import QUICK
+from tests.support.rig import Client, Server
+from tests.support.usb import UsbCamera, UsbMachine, compile_standin, libusb_soname, usb_machine
+from tests.support.waiting import until_answers
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled stand-in for libusb."""
+    return compile_standin(tmp_path_factory.mktemp("standin"), libusb_soname())
+
+
+@pytest.fixture(scope="session")
+def shared_machine(standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsbMachine]:
+    """A machine with a Canon and a Nikon."""
+    usb = ("--usbip", "0", *QUICK)
+    with ExitStack() as opened:
+        canon = opened.enter_context(SimulatorProcess(*usb))
+        nikon = opened.enter_context(SimulatorProcess("--maker", "nikon", "--serial", "NIK", *usb))
+        yield opened.enter_context(usb_machine(tmp_path_factory.mktemp("machine"), standin, canon, nikon))
+
+
+@pytest.fixture
+def machine(shared_machine: UsbMachine) -> Iterator[UsbMachine]:
+    """The machine. Both cameras are plugged, in factory state and without faults. Faults end after the test."""
+    for camera in shared_machine.cameras:
+        camera.control.clear()
+        camera.control.power(True)
+        camera.control.reset()
+    yield shared_machine
+    for camera in shared_machine.cameras:
+        camera.control.clear()
+
+
+@pytest.fixture(scope="session")
+def shared_server(shared_machine: UsbMachine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the machine."""
+    server = Server(cwd=tmp_path_factory.mktemp("server"), RESTART_DELAY="0.3", **shared_machine.settings)
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def server(shared_server: Server, machine: UsbMachine) -> Server:
+    """The server; its cameras are as `machine` says."""
+    return shared_server
+
+
+@pytest.fixture(params=["canon", "nikon"])
+def camera(request: pytest.FixtureRequest, machine: UsbMachine) -> UsbCamera:
+    """Each of the two cameras."""
+    return machine.cameras[["canon", "nikon"].index(request.param)]
+
+
+@pytest.fixture
+async def client(server: Server, camera: UsbCamera) -> AsyncIterator[Client]:
+    """A client that has selected the camera, which is open."""
+    async with await Client.connect(server) as client:
+        await selected(client, camera)
+        yield client
+
+
+async def selected(client: Client, camera: UsbCamera) -> None:
+    """Wait until a camera is open, and select it."""
+    port = camera.port
+
+    async def is_open() -> bool:
+        return await connected_by_port(client, port) is True
+
+    await until_answers(is_open)
+    await client.command("select_camera", port=port)
+
+
+async def connected_by_port(client: Client, port: str) -> bool | None:
+    """Whether the camera on a port is open; None if there is none."""
+    cameras = (await client.command("list_cameras"))["cameras"]
+    return {camera["port"]: camera["connected"] for camera in cameras}.get(port)
