@@ -13,6 +13,7 @@ import pytest
 from tests.support.rig import ROOT
 from tests.support.tools import find_tool
 
+_USB_TEST = "tests/usb/test_usb_cameras.py::test_cameras_of_two_makers_are_detected"
 _PAGE_TEST = "tests/console/test_console.py::test_a_wrong_token_shows_an_error_and_the_right_one_logs_in"
 
 
@@ -48,6 +49,11 @@ def test_tests_of_pages_are_skipped_if_playwrights_node_lacks_a_library(tmp_path
 def test_tests_of_pages_are_skipped_without_chromium(tmp_path: Path) -> None:
     pytest.importorskip("playwright", reason="playwright has no wheel for this machine")
     assert _skip_reason(_PAGE_TEST, PATH=str(tmp_path)) == "Chromium is not installed: sudo apt-get install chromium"
+
+
+def test_tests_of_usb_cameras_are_skipped_without_a_c_compiler(tmp_path: Path) -> None:
+    reason = _skip_reason(_USB_TEST, PATH=str(tmp_path))
+    assert reason == "no C compiler: sudo apt-get install gcc libc6-dev"
 
 
 @pytest.mark.parametrize("docker", ["", 'echo "docker: unknown command: docker $1" >&2; exit 1'], ids=["none", "bare"])

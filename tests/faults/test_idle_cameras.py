@@ -10,9 +10,9 @@ import pytest
 
 from camera import upkeep
 from simulator.client import Control
-from tests.faults.processes import camera_process
 from tests.support.cameras import QUICK, one_camera
 from tests.support.in_process import InProcess
+from tests.support.processes import camera_process
 from tests.support.rig import Client, Server
 from tests.support.waiting import until
 

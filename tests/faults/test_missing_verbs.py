@@ -17,10 +17,10 @@ from PIL import Image
 from camera import detection
 from camera.model import Capabilities, Detected, DetectedCamera
 from simulator.client import Control
-from tests.faults.processes import camera_process
 from tests.support.cameras import QUICK, OneCamera, one_camera
 from tests.support.in_process import InProcess
 from tests.support.marks import from_base64
+from tests.support.processes import camera_process
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until_answers
 

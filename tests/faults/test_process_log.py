@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from simulator.client import Control
-from tests.faults.processes import camera_process
 from tests.support.in_process import InProcess
+from tests.support.processes import camera_process
 
 SPARE = 2  # the index of a camera that the shared server does not use
 LINES = 60

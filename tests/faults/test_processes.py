@@ -12,9 +12,9 @@ import pytest
 
 from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
-from tests.faults.processes import camera_process, stopped
 from tests.support.in_process import InProcess
 from tests.support.marks import decoded, from_base64
+from tests.support.processes import camera_process, stopped
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S, until
 

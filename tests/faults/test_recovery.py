@@ -18,7 +18,7 @@ from camera.errors import CameraError, CameraIO, GpFailure
 from camera.reconnect import open_error, reset_device
 from protocol.errors import RequestError
 from simulator.client import Control
-from tests.faults.processes import camera_process
+from tests.support.processes import camera_process
 from tests.support.rig import ROOT, Client, CommandError, Json, Server
 from tests.support.waiting import WITHIN_S
 

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from simulator.client import Control
-from tests.faults.processes import camera_process
+from tests.support.processes import camera_process
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until, until_answers
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from simulator.client import Control
-from tests.faults.processes import camera_process
 from tests.support.cameras import QUICK, OneCamera
+from tests.support.processes import camera_process
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import until, until_answers
 

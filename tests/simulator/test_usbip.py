@@ -12,7 +12,7 @@ from simulator.datasets import read_string, string
 from simulator.mutation import WAYS
 from simulator.process import SimulatorProcess
 from tests.simulator.rig import Simulator, running_simulator
-from tests.simulator.usbip_client import (
+from tests.support.usbip_client import (
     BULK_IN,
     BULK_OUT,
     GET_DEVICE_INFO,

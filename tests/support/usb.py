@@ -1,12 +1,13 @@
 """USB cameras on a machine without a USB bus: the simulator's cameras for the real `usb:` port of libgphoto2.
 
-Three parts stand in for the kernel, and the product is not changed for them:
+Three parts stand in for libusb and the kernel. The product has no code for them:
 
 - tests/usb/standin.c replaces libusb. It is not preloaded with LD_PRELOAD, which camera processes do not inherit.
   It has the soname of the libusb that libgphoto2 is linked to, and is loaded first; the dynamic linker then takes it.
 - `Bus` plays the hub driver: it notices plugs and unplugs in the simulators, reads the descriptors of a new device, and
   shows the device in a folder in the form of /sys/bus/usb/devices, with the files that the product and libusb read.
-  Both use the constants of camera/ports.py or an environment variable for the folder, so nothing else is replaced.
+  The product has the folder in constants of camera/ports.py, which are replaced. The stand-in has it in an environment
+  variable.
 - `python_on` makes a virtual environment whose Python connects each process to the bus at its start
   (tests/support/usb_process.py). The server starts its camera processes with its own `sys.executable`, so a server that
   runs with this Python needs no option.
@@ -31,8 +32,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.simulator.usbip_client import Host, Listed, UsbError, devices
 from tests.support.rig import ROOT
+from tests.support.usbip_client import Host, Listed, UsbError, devices
 from tests.support.waiting import WITHIN_S
 
 _SOURCE = ROOT / "tests" / "usb" / "standin.c"
@@ -53,7 +54,7 @@ def compile_standin(folder: Path, soname: str) -> Path:
     """Compile the stand-in into `folder`; returns the library. Skips the test if there is no C compiler."""
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
-        pytest.skip("no C compiler")
+        pytest.skip("no C compiler: sudo apt-get install gcc libc6-dev")
     library = folder / soname
     subprocess.run(
         [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", f"-Wl,-soname,{soname}", str(_SOURCE),

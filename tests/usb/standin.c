@@ -1,10 +1,10 @@
-/* A stand-in for libusb-1.0 that speaks USB/IP to the camera simulator. It has the functions that libgphoto2's `usb:` port
- * calls, and behaves like libusb on Linux as far as libgphoto2 can notice. tests/support/usb.py builds it, and
+/* A stand-in for libusb-1.0 that speaks USB/IP to the camera simulator. It has the functions that libgphoto2's `usb:`
+ * port calls, and behaves like libusb on Linux as far as libgphoto2 can notice. tests/support/usb.py builds it, and
  * tests/support/usb_process.py loads it.
  *
- * The environment variable USB_STANDIN names a folder in the form of /sys/bus/usb/devices. Like libusb, the stand-in finds
- * the devices and their descriptors there, so that a device can be listed while another process uses it. In addition, the
- * folder of a device has the file `usbip`: the place of the device, as "HOST PORT BUSID BUSNUM DEVNUM".
+ * The environment variable USB_STANDIN names a folder in the form of /sys/bus/usb/devices. Like libusb, the stand-in
+ * finds the devices and their descriptors there, so that a device can be listed while another process uses it. In
+ * addition, the folder of a device has the file `usbip`: the place of the device, as "HOST PORT BUSID BUSNUM DEVNUM".
  *
  * The protocol: https://docs.kernel.org/usb/usbip_protocol.html. Everything runs in the thread that calls, without
  * locks: libgphoto2 uses a port in one thread. A context has at most one open device, as in libgphoto2.
@@ -233,7 +233,9 @@ static int connect_to(const char *host, const char *port) {
 /* One attempt to get the device for this handle. BUSY: another connection has it. */
 static int try_import(libusb_device_handle *handle) {
     libusb_device *device = handle->device;
-    unsigned char request[OP_HEADER + BUS_ID] = {OP_VERSION >> 8, OP_VERSION & 255, OP_REQ_IMPORT >> 8, OP_REQ_IMPORT & 255};
+    unsigned char request[OP_HEADER + BUS_ID] = {
+        OP_VERSION >> 8, OP_VERSION & 255, OP_REQ_IMPORT >> 8, OP_REQ_IMPORT & 255,
+    };
     unsigned char reply[OP_HEADER], imported[IMPORTED_DEVICE];
     int connection = connect_to(device->host, device->port), error = LIBUSB_ERROR_NO_DEVICE;
     if (connection < 0)
@@ -243,7 +245,8 @@ static int try_import(libusb_device_handle *handle) {
         goto failed;
     uint32_t status = number_at(reply + 4);
     if (status) {
-        error = status == ST_DEV_BUSY ? LIBUSB_ERROR_BUSY : status == ST_NODEV ? LIBUSB_ERROR_NO_DEVICE : LIBUSB_ERROR_IO;
+        if (status != ST_NODEV)
+            error = status == ST_DEV_BUSY ? LIBUSB_ERROR_BUSY : LIBUSB_ERROR_IO;
         goto failed;
     }
     if (receive_all(connection, imported, sizeof imported))
@@ -549,7 +552,7 @@ int libusb_get_device_descriptor(libusb_device *device, struct libusb_device_des
 
 /* A configuration with at most 4 interfaces of one setting, and 8 endpoints for each; cameras have no more. */
 struct parsed {
-    struct libusb_config_descriptor config; /* the first member, because libusb_free_config_descriptor gets its address */
+    struct libusb_config_descriptor config; /* the first, because libusb_free_config_descriptor gets its address */
     struct libusb_interface interfaces[4];
     struct libusb_interface_descriptor settings[4];
     struct libusb_endpoint_descriptor endpoints[4][8];
@@ -673,8 +676,8 @@ int libusb_clear_halt(libusb_device_handle *handle, unsigned char endpoint) {
     return control(handle, 0x02, 1, 0, endpoint);
 }
 
-/* A reset of the port does not pass through USB/IP. What passes is what the kernel does next: it chooses the configuration
- * again. */
+/* A reset of the port does not pass through USB/IP. What passes is what the kernel does next: it chooses the
+ * configuration again. */
 int libusb_reset_device(libusb_device_handle *handle) {
     struct libusb_config_descriptor *config;
     int result = libusb_get_config_descriptor(handle->device, 0, &config);
@@ -773,11 +776,15 @@ int standin_reset(int bus, int number) {
         return result;
     result = LIBUSB_ERROR_NO_DEVICE;
     ssize_t count = libusb_get_device_list(context, &list);
-    for (ssize_t index = 0; index < count; index++)
-        if (list[index]->bus == bus && list[index]->number == number && (result = libusb_open(list[index], &handle)) == 0) {
+    for (ssize_t index = 0; index < count; index++) {
+        if (list[index]->bus != bus || list[index]->number != number)
+            continue;
+        result = libusb_open(list[index], &handle);
+        if (result == LIBUSB_SUCCESS) {
             result = libusb_reset_device(handle);
             libusb_close(handle);
         }
+    }
     libusb_free_device_list(list, 1);
     libusb_exit(context);
     return result;
