@@ -52,6 +52,9 @@ from camera.values import WantedValue, convert
 # The shortest wait for an event.
 _POLL_MS = 1
 _BUSY_PREVIEW_S = 3.0
+# The longest time of one transfer of a live-view frame on USB. Without a fault it takes a few milliseconds. By default,
+# libgphoto2 waits 20 s for data that a halt or a broken transfer has lost.
+_FRAME_TRANSFER_MS = 1500
 
 
 def library_version() -> str:
@@ -258,7 +261,7 @@ class Driver:
         deadline = time.monotonic() + _BUSY_PREVIEW_S
         while True:
             try:
-                with self._noting_support("live_view"):
+                with self._noting_support("live_view"), self._raw.transfer_timeout(self._camera, _FRAME_TRANSFER_MS):
                     file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
             except NotSupported as error:
                 words = "The camera has no live view. Some cameras have it only in another mode."

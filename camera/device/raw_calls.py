@@ -9,7 +9,8 @@ during a call. Runs in the camera process.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from camera.escapes import escaped
@@ -26,6 +27,8 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "gp_camera_capture": [_POINTER, _INT, _POINTER, _POINTER],
     "gp_camera_wait_for_event": [_POINTER, _INT, _POINTER, _POINTER, _POINTER],
     "gp_widget_set_value": [_POINTER, _TEXT],
+    "gp_port_get_timeout": [_POINTER, _POINTER],
+    "gp_port_set_timeout": [_POINTER, _INT],
 }
 # Values of CameraEventType in gphoto2-camera.h. Events of type UNKNOWN have a text. Events of the types in _WITH_PATH
 # have a path; 3 is "folder added" and 5 is "file changed". TIMEOUT and CAPTURE_COMPLETE have no data.
@@ -98,6 +101,18 @@ class RawCalls:
             return kind.value, escaped(ctypes.string_at(data)) if kind.value == UNKNOWN else None
         finally:
             self._free(data)
+
+    @contextmanager
+    def transfer_timeout(self, camera: Any, milliseconds: int) -> Iterator[None]:
+        """Set the longest time of one transfer on USB, until the end of the block. Other ports ignore it."""
+        port = ctypes.c_void_p.from_address(int(camera.this))  # struct _Camera starts with it (gphoto2-camera.h)
+        before = ctypes.c_int()
+        self._check(self._library.gp_port_get_timeout(port, ctypes.byref(before)))
+        self._check(self._library.gp_port_set_timeout(port, milliseconds))
+        try:
+            yield
+        finally:
+            self._library.gp_port_set_timeout(port, before)
 
     def set_text(self, widget: Any, value: bytes) -> None:
         """Set the value of a text, radio or menu widget."""

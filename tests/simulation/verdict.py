@@ -40,7 +40,7 @@ def judge(world: World, records: list[ShotRecord]) -> list[str]:
         if body.settings != BASE and body.traits.port not in world.unrestorable:
             wrong.append(f"{body.traits.port} keeps the settings {body.settings}")
     wrong += _of_files(world)
-    wrong += _of_checks(world, orders)
+    wrong += _of_checks(world, {(record.shot, as_text(record.asked_at)): orders[record.shot] for record in records})
     told = {event["shot"] for event in world.checked}
     told_early = {(event["port"], event["at"]) for event in world.checked if event["shot"] is None}  # not recorded yet
     wrong += [
@@ -117,13 +117,18 @@ def _record_lost(world: World, release: Release) -> bool:
     return any(cut.unsynced_since <= release.at <= cut.at for cut in world.power_cuts)
 
 
-def _of_checks(world: World, orders: dict[int, str]) -> list[str]:
-    """The results of the checks of the card against the truth."""
+def _of_checks(world: World, orders: dict[tuple[int, str], str]) -> list[str]:
+    """The results of the checks of the card against the truth.
+
+    Args:
+        orders: the orders by the number and the time of their shots. After a power cut that loses the record of a shot,
+            another shot may have its number.
+    """
     wrong = []
     for event in world.checked:
-        if event["shot"] is None or event["files"] is None:
+        name = orders.get((event["shot"], event["at"]))
+        if name is None or event["files"] is None:
             continue
-        name = orders[event["shot"]]
         body = next(body for body in world.bodies if body.traits.port == event["port"])
         release = next((release for release in body.releases if release.by == name), None)
         named = set(event["files"])

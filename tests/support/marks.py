@@ -17,9 +17,18 @@ def decoded(picture: bytes) -> Image.Image:
 
 def mark(picture: bytes, name: str) -> int:
     """A number in the picture's comment: `frame` for a live-view frame, `shot` for a still."""
+    return int(_marks(picture)[name])
+
+
+def serial_of(picture: bytes) -> str:
+    """The serial number of the camera that made the picture, from its comment."""
+    return _marks(picture)["serial"]
+
+
+def _marks(picture: bytes) -> dict[str, str]:
     comment = Image.open(io.BytesIO(picture)).info["comment"]
     assert isinstance(comment, bytes)
-    return int(dict(word.split("=") for word in comment.decode().split())[name])
+    return dict(word.split("=") for word in comment.decode().split())
 
 
 def from_base64(text: str) -> bytes:
