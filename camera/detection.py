@@ -42,7 +42,7 @@ async def detect(drives: bool) -> Detected:
         raise DetectionFailed(f"its process did not answer within {_DEADLINE_S:g} s")
     try:
         found: Detected = codec(Detected).decode(json.loads(ended.output))
-    except ValueError:
+    except (ValueError, TypeError, KeyError, AttributeError):
         words = f"its process ended with code {ended.code} ({ended.complaint or 'no message'})"
         raise DetectionFailed(words) from None
     return replace(found, cameras=[camera for camera in found.cameras if drives or not is_drive(camera.port)])

@@ -81,10 +81,17 @@ def node_of(port: str) -> Path | None:
 
 
 def is_gone(port: str) -> bool:
-    """Whether the kernel shows that there is no device on a USB port. False for other ports."""
+    """Whether the kernel shows that there is no device on a USB port. False for other ports, and if it cannot be read.
+
+    In a container, the device file of a camera that was plugged in again may be missing, although the device is there.
+    """
     if not is_usb(port):
         return False
-    return node_of(port) is None if _NODES.is_dir() else DEVICES.is_dir() and _device(port) is None
+    try:
+        shown = DEVICES.is_dir()
+        return (shown or _NODES.is_dir()) and node_of(port) is None and (not shown or _device(port) is None)
+    except OSError:
+        return False
 
 
 def unless_gone(port: str, error: CameraError) -> CameraError:

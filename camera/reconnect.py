@@ -250,6 +250,8 @@ class Reconnect:
                 await process.close()
                 if self._is_plugged_since(plugs):
                     self._plugged.clear()
+                    self._report_gone(True)
+                    self._set_state("absent")
                     self._emit(OtherCamera(serial))
                 return None
         except CameraError as error:
@@ -386,7 +388,10 @@ async def open_error(port: str, error: CameraError) -> CameraError:
     device file of the camera, otherwise `error`. CameraClaimed names the program that uses the camera.
     """
     if isinstance(error, CameraClaimed):
-        return await asyncio.to_thread(naming_holders, port, error)  # reads the open files of all processes
+        try:
+            return await asyncio.to_thread(naming_holders, port, error)  # reads the open files of all processes
+        except (OSError, RuntimeError):  # no more descriptors or threads
+            return error
     node = forbidden_node(port)
     if node is None:
         return unless_gone(port, error)

@@ -181,8 +181,7 @@ class Registry:
             while True:
                 await changes.wait(_WATCH_EVERY_S)
                 self._look_now.set()
-                for port in [port for port in self._sessions if ports.is_gone(port)]:
-                    await self._remove(port)
+                await self._remove([port for port in self._sessions if ports.is_gone(port)])
 
     def _current_signature(self) -> frozenset[str] | None:
         """A value that changes with the set of connected devices; None if the USB bus cannot be watched."""
@@ -229,27 +228,35 @@ class Registry:
         self._found = {camera.port: camera for camera in cameras}
         present = {*self._found, *self._network}
         gone = [port for port in self._sessions if port not in present]
-        for port in gone:
-            await self._remove(port)
+        await self._remove(gone)
         for camera in sorted(cameras, key=lambda camera: camera.port):
-            if camera.port in self._sessions:
+            if camera.port in self._sessions or ports.is_gone(camera.port):  # unplugged since the detection
                 continue
             returned = self._returned_session(camera)
             if returned is None:
                 self._add(camera)
             else:
                 self._restore(returned, camera.port)
+        self._forget_oldest()
+
+    async def _remove(self, gone: Sequence[str]) -> None:
+        sessions = [self._sessions.pop(port) for port in gone]
+        for session in sessions:
+            _log.info("Camera removed: %s (%s)", session.port, session.detected.model)
+        self._absent += sessions
+        await asyncio.gather(*(session.reconnect.unplug() for session in sessions))
+
+    def _forget_oldest(self) -> None:
+        """Limit the number of absent cameras."""
         while len(self._absent) > _MOST_ABSENT:
             forgotten = self._absent.pop(0)
             forgotten.live.end("camera_disconnected")
-            await forgotten.stop()
+            self._stop_soon(forgotten)
 
-    async def _remove(self, port: str) -> None:
-        session = self._sessions.pop(port, None)
-        if session is not None:
-            _log.info("Camera removed: %s (%s)", port, session.detected.model)
-            self._absent.append(session)
-            await session.reconnect.unplug()
+    def _stop_soon(self, session: Session) -> None:
+        stopping = asyncio.create_task(session.stop(), name=f"stop {session.port}")
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
 
     def _returned_session(self, camera: DetectedCamera) -> Session | None:
         """The session of a camera that was unplugged and is now plugged in again; None for a new camera.
@@ -284,18 +291,21 @@ class Registry:
 
     def _reassign_port(self, port: str, serial: str) -> None:
         """Assign a port to the session of the camera that is on it, or to a new session."""
-        session = self._sessions[port]
+        session = self._sessions.pop(port, None)
+        if session is None:  # the server is shutting down
+            return
         if session.status.serial is None:  # the session has never opened a camera with a serial number
-            stopping = asyncio.create_task(session.stop(), name=f"stop {port}")
-            self._stopping.add(stopping)
-            stopping.add_done_callback(self._stopping.discard)
+            self._stop_soon(session)
         else:
             self._absent.append(session)
+            if port in self._network:  # on USB, the camera was unplugged and may come back soon
+                session.live.end("camera_disconnected")
         owner = self._absent_with_serial(serial)
         if owner is None:
             self._add(self._network.get(port) or self._found[port])
         else:
             self._restore(owner, port)
+        self._forget_oldest()
 
     def _absent_with_serial(self, serial: str) -> Session | None:
         return next((session for session in self._absent if _same_serial(serial, session)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -251,6 +251,10 @@ class Driver:
         size = int(info.file.size) if info.file.fields & gp.GP_FILE_INFO_SIZE else None
         return CapturedFile(path, size, mimetype_of(path))
 
+    def _frame_timeout(self) -> AbstractContextManager[None]:
+        # The first frame may take longer, because the camera switches live view on.
+        return self._raw.transfer_timeout(self._camera, _FRAME_TRANSFER_MS) if self._viewfinder_on else nullcontext()
+
     def preview(self) -> bytes:
         """One live-view frame as JPEG. Switches live view on if the camera needs that.
 
@@ -261,7 +265,7 @@ class Driver:
         deadline = time.monotonic() + _BUSY_PREVIEW_S
         while True:
             try:
-                with self._noting_support("live_view"), self._raw.transfer_timeout(self._camera, _FRAME_TRANSFER_MS):
+                with self._noting_support("live_view"), self._frame_timeout():
                     file = self._call(lambda: self._camera.capture_preview(None, self._context), "live_view")
             except NotSupported as error:
                 words = "The camera has no live view. Some cameras have it only in another mode."

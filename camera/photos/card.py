@@ -245,6 +245,7 @@ class Card:
         old, self._body = self._body, body
         if old is not None and not body.same_camera(old):
             self._files, self._newest, self.finding = None, None, None
+            self._appeared_empty = False
             self._changes.clear()
             self._unwritten = []
         await self._journal.identify(body)

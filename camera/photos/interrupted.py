@@ -68,6 +68,7 @@ class InterruptedShots:
         self._card.needs_check, self._driver_cache_stale = True, False
         if not self._renewing:
             self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
+        self._renewing = False
 
     def interrupted(self) -> None:
         """Called when the outcome of a shot is unknown."""
@@ -124,9 +125,10 @@ class InterruptedShots:
         if self._driver_cache_stale:
             self._renewing = True
             try:
-                await camera.renew()
-            finally:
+                await camera.renew()  # this may cancel the current task, so `opened` notes the end
+            except CameraError:
                 self._renewing = False
+                raise
             self._driver_cache_stale = False
         if not self._card.needs_check:
             return True
@@ -159,7 +161,8 @@ class InterruptedShots:
             return search_again
         left = (finding.shot.deadline or 0.0) - time.monotonic()
         # If the files cannot be determined, a further search is useful only when all of them are written.
-        self._look_in(left if finding.files is None else min(self._pause, left))
+        later = finding.files is None and not finding.doubtful
+        self._look_in(left if later else min(self._pause, left))
         return True
 
     def _look_in(self, seconds: float) -> None:

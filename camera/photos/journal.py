@@ -265,11 +265,13 @@ class Journal:
         changes = self._take_changes()
         if not changes or self._camera is None:
             return
-        try:
-            await self._shots.change_card(self._camera, changes)
-        except StoreUnavailable as error:
-            self._changes[:0] = changes
-            self._complain(error)
+        async with self._writing_card:
+            try:
+                await self._shots.change_card(self._camera, changes)
+            except StoreUnavailable as error:
+                if self._unwritten_card is None:  # no newer content
+                    self._changes[:0] = changes
+                self._complain(error)
 
     async def _withdraw(self, asked_uptime_s: float) -> bool:
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from camera import detection, ports
 from camera.device.driver import Driver
-from camera.errors import CameraIO, CameraRefused, GpFailure, PortGone
+from camera.errors import CameraDisconnected, CameraIO, CameraRefused, GpFailure, PortGone
 from camera.model import Capabilities, Detected, DetectedCamera
 from camera.options import SessionOptions
 from camera.reconnect import open_error
@@ -26,6 +26,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The path of the device file of PORT. It does not exist, but its folder does."""
     (tmp_path / "001").mkdir()
     monkeypatch.setattr(ports, "_NODES", tmp_path)
+    monkeypatch.setattr(ports, "DEVICES", tmp_path / "no such folder")
     return tmp_path / "001" / "099"
 
 
@@ -64,8 +65,9 @@ async def test_a_network_port_is_never_gone(node: Path) -> None:
 
 
 @pytest.fixture
-async def registry(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Registry]:
-    """A registry whose detection still finds the camera, as in the moment after it was unplugged."""
+async def registry(node: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Registry]:
+    """A registry that has found a camera. It would find the camera again, as in the moment after it was unplugged."""
+    node.touch()
 
     async def detect(drives: bool) -> Detected:
         return Detected("2.5.34", [DetectedCamera(MODEL, PORT, Capabilities(config=True))])
@@ -80,9 +82,10 @@ async def registry(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Registry]:
 
 async def test_a_session_of_a_port_that_is_gone_is_absent(node: Path, registry: Registry) -> None:
     await until(lambda: bool(registry.known))
-    camera = await registry.by_port(PORT)
+    camera = registry.known[0]
+    node.unlink()
     await until(lambda: camera.status.state == "absent")
-    with pytest.raises(PortGone, match=PORT) as error:
+    with pytest.raises(CameraDisconnected, match=r"unplugged|no longer exists") as error:
         async with camera.exclusive() as remote:
             await remote.get_config("iso")
     assert error.value.state == "absent"
