@@ -51,7 +51,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def encode(header: dict[str, Any], data: bytes) -> bytes:
-    """The first bytes of a message: the lengths and the header. The raw bytes follow."""
+    """The first bytes of a message: the lengths and the header. The raw bytes must be sent after them."""
     text = _JSON(header).encode()
     return _LENGTHS.pack(len(text), len(data)) + text
 

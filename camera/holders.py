@@ -44,13 +44,13 @@ def holders(node: Path) -> list[Holder]:
 
 
 def naming_holders(port: str, error: CameraClaimed) -> CameraClaimed:
-    """The error with a message that names the programs which use the camera, and says how to stop them."""
+    """The error with the names of the programs that use the camera and how to stop them, or else how to find them."""
     node = node_of(port)
     if node is None:
         return error
     found = holders(node)
     if not found:
-        words = f"{error.message} To find it, as root: fuser -v {node}"
+        words = f"{error.message} To find it, run as root: fuser -v {node}"
         return replace(error, message=words)
     names = ", ".join(map(str, found))
     remedies = "; ".join(holder.remedy for holder in found)
@@ -59,7 +59,7 @@ def naming_holders(port: str, error: CameraClaimed) -> CameraClaimed:
 
 
 def _has_open(process: Path, file: str) -> bool:
-    # The links are only read. Opening or examining what they lead to could block.
+    # The links are only read. To open or examine the files that they name could block.
     with suppress(OSError):  # the process has ended, or belongs to another user
         for descriptor in os.listdir(process / "fd"):
             with suppress(OSError):  # the file was closed meanwhile
@@ -69,7 +69,7 @@ def _has_open(process: Path, file: str) -> bool:
 
 
 def _name(process: Path) -> str:
-    """The name of the program; of a script with its own #! line, the name of the script.
+    """The name of the program. For a script that starts with a #! line, the name of the script.
 
     /proc/PID/cmdline is not used, because the kernel may block the reader while the process hangs.
     """

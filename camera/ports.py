@@ -60,7 +60,7 @@ class UsbCamera:
 
 
 def usb_cameras() -> list[UsbCamera]:
-    """The USB devices of class 6 (still image), which are cameras, in the order of their names."""
+    """The USB devices of class 6 (still image), which are cameras, sorted by name."""
     if not DEVICES.is_dir():
         return []
     found = {entry.name.partition(":")[0] for entry in DEVICES.iterdir() if _read(entry, "bInterfaceClass") == "06"}

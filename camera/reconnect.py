@@ -226,7 +226,7 @@ class Reconnect:
                 self._set_state("absent")
                 self._finish_attempt()
                 await self._plugged.wait()
-            if plugs != self._plugs:  # perhaps so quickly that it was never seen as unplugged here
+            if plugs != self._plugs:  # plugged in again, perhaps before this loop noticed the unplug
                 plugs = self._plugs
                 self.attempts = self._short_connections = 0
             process = await self._open()
@@ -274,7 +274,7 @@ class Reconnect:
         return process
 
     def _is_plugged_since(self, plugs: int) -> bool:
-        """Whether the camera was not unplugged since it was plugged in for the `plugs`-th time."""
+        """Whether the camera is plugged in, and was not plugged in again since `_plugs` had the value `plugs`."""
         return self._plugged.is_set() and self._plugs == plugs
 
     async def _check_serial(self, process: CameraProcess) -> None:

@@ -27,7 +27,7 @@ _FIRST_TRY_S = 0.5
 _FIRST_DETECTION_S = 5.0
 _MOST_ABSENT = 8
 _WATCH_EVERY_S = 0.5
-# Pauses between detections that fail while the bus does not change: each is twice the one before it.
+# The first and the longest pause after a failed detection. While the bus does not change, each pause is twice the last.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 # libgphoto2's generic driver for network cameras.
 _NETWORK_MODEL = "PTP/IP Camera"
@@ -45,7 +45,7 @@ def network_camera(entry: str) -> DetectedCamera:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A failed detection: the reason, the state of the bus, and when the next detection may follow."""
+    """A failed detection: the reason, the state of the bus, the pause, and when the next detection may start."""
 
     words: str
     signature: frozenset[str] | None
@@ -176,7 +176,7 @@ class Registry:
                 await self._detect()
 
     async def _watch_removals(self) -> None:
-        """Notice at once that a camera was unplugged, also while a detection takes long."""
+        """Remove an unplugged camera at once, even while a slow detection runs."""
         with Uevents(uevents.listen()) as changes:
             while True:
                 await changes.wait(_WATCH_EVERY_S)
@@ -214,7 +214,7 @@ class Registry:
             await self._apply(found.cameras)
 
     def _failed(self, error: detection.DetectionFailed, signature: frozenset[str] | None) -> None:
-        """Log the first of several failures, and choose the pause before the next detection."""
+        """Log a failure whose reason is new, and choose the pause before the next detection."""
         last = self._failure
         if last is None or last.words != str(error):
             _log.warning("Camera detection failed: %s. It is repeated, at least every %g s.", error, _LONGEST_PAUSE_S)
@@ -282,7 +282,7 @@ class Registry:
     def _expected(self, port: str, serial: str) -> bool:
         """Whether the newly opened camera on a port belongs to the session of that port.
 
-        Another camera may also answer at the address of a network camera.
+        Network cameras are checked, too, because another camera may answer at the same address.
         """
         session = self._sessions.get(port)
         if session is None or _same_serial(serial, session):

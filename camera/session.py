@@ -203,7 +203,7 @@ class Session:
         """
         async with self.exclusive() as camera:
             item = await camera.set_config(name, value)
-            # still exclusive: otherwise an interrupted shot could restore its earlier value over this one
+            # in the exclusive block: else the earlier value of an interrupted shot could be restored over this one
             await self.photos.setting_chosen(item.name)
         if item.name == "iso":
             self._iso.before_preview = None  # an explicit change is not reverted after live view

@@ -1,7 +1,7 @@
-"""Notifications of the kernel about USB devices (uevents), without polling.
+"""Notifications of the kernel about changes of USB devices (uevents).
 
 The kernel sends them over netlink, to every process that listens; no permission is needed. udev sends each one again
-when it has processed it, so that the device file has its final permissions.
+after it has processed it. Only then does the device file have its final permissions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Uevents:
     """Waits for changes of USB devices. A context manager, which closes the socket at its end.
 
     Args:
-        sock: the socket of `listen`; with None, each wait takes its whole time.
+        sock: the socket of `listen`; with None, each wait lasts for its whole time.
     """
 
     def __init__(self, sock: socket.socket | None) -> None:
@@ -54,7 +54,7 @@ class Uevents:
             self._socket.close()
 
     async def wait(self, seconds: float) -> None:
-        """Wait for a change since the end of the last wait, for at most `seconds`."""
+        """Wait at most `seconds` until something changes. A change after the last wait ends this wait at once."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
@@ -73,6 +73,6 @@ class Uevents:
 
 
 def _is_change(message: bytes) -> bool:
-    """Whether a message says that a USB device was removed, or that udev has processed another change of it."""
+    """Whether a message says that a USB device was removed, or that udev has processed a change of one."""
     fields = message.split(b"\0")
     return b"SUBSYSTEM=usb" in fields and (b"ACTION=remove" in fields or message.startswith(_UDEV_MAGIC))

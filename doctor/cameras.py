@@ -71,7 +71,7 @@ async def examine(camera: DetectedCamera, account: Account) -> list[Finding]:
 
 
 def _not_opened(camera: DetectedCamera, node: Path, account: Account) -> Finding:
-    """The finding for a camera that the doctor itself may not open, but perhaps the server."""
+    """The finding for a camera that the doctor has no permission to open. The server may have the permission."""
     if account.may(node, READ | WRITE):
         words = f"{camera.model} on {camera.port} was not opened, because only the user of the server may use it"
         return Finding("note", words, "run this with sudo to open it")
@@ -89,7 +89,7 @@ def sleep(port: str) -> list[Finding]:
 
 
 def permission(node: Path, account: Account) -> str:
-    """What gives a user the permission to use a device file: the server's own udev rules and their group."""
+    """How a user gets the permission to use a device file: commands for the udev rules and group, or USB_GROUP."""
     gid = None
     with suppress(OSError):  # the file no longer exists, because the camera has just been plugged in again
         gid = node.stat().st_gid
@@ -115,7 +115,7 @@ def _fix(error: CameraError, account: Account) -> str:
         return permission(Path(error.node), account)
     if isinstance(error, CameraClaimed) and error.holders is None:
         monitor = "systemctl --user mask --now gvfs-gphoto2-volume-monitor.service"
-        return f"run this with sudo to see which program; if it is the volume monitor: {monitor}"
+        return f"run this with sudo to see which program it is; if it is the volume monitor: {monitor}"
     return ""
 
 

@@ -51,7 +51,7 @@ def port(host: str, number: int) -> Finding:
 def volume_monitors() -> list[Finding]:
     """A finding for each running desktop program that claims every connected camera.
 
-    With the udev rules of the server, the monitor claims no camera, so it may run.
+    If the udev rules of the server are installed, the monitor claims no camera, so the finding is "ok".
     """
     found = []
     for entry in Path("/proc").iterdir():
@@ -61,7 +61,7 @@ def volume_monitors() -> list[Finding]:
             except OSError:
                 continue
             if name == MONITOR and rules.are_installed():
-                words = f"{name} (process {entry.name}) runs; the udev rules keep it away from cameras"
+                words = f"{name} (process {entry.name}) runs; because of the udev rules, it claims no cameras"
                 found.append(Finding("ok", words))
             elif name in (MONITOR, "gvfsd-gphoto2"):
                 words = f"{name} (process {entry.name}) claims every camera that is plugged in"
@@ -78,7 +78,7 @@ def folders(photos: Path, state: Path, account: Account, created: Sequence[Path]
     findings = [_photo_folder(photos, account, created)]
     try:
         writable = _is_created(state, created) or account.may(_nearest(state), WRITE | ENTER)
-    except OSError:  # the other folder is usually next to it, and says the same
+    except OSError:  # the photo folder is usually next to it, and has the same finding
         writable = True
     if not writable:
         words = f"{state} is not writable by user {account.name}: shots in progress are not recorded across a restart"

@@ -103,7 +103,7 @@ async def _camera_findings(server: _Server) -> AsyncIterator[Finding]:
         found = await detection.detect(server.settings.disk_cameras)
     except detection.DetectionFailed as error:
         words = f"cameras cannot be detected: {error}"
-        yield Finding("problem", words, "if it is about gphoto2: .venv/bin/pip install -r requirements.txt")
+        yield Finding("problem", words, "if the reason is about gphoto2: .venv/bin/pip install -r requirements.txt")
         return
     on_bus = found.cameras
     for finding in (*machine.libraries(found.library), *machine.bus(len(on_bus))):
@@ -118,7 +118,7 @@ async def _camera_findings(server: _Server) -> AsyncIterator[Finding]:
 
 
 def _settings(unit: Unit | None) -> tuple[Loaded, list[str]]:
-    """The settings of the unit, else of this folder and this environment; and warnings about unknown names.
+    """The settings of the unit (without a unit: of this folder and environment), and warnings about unknown names.
 
     Raises:
         SettingsError: a value is not allowed, or a file cannot be read.
@@ -147,11 +147,11 @@ def _photo_folder(server: _Server) -> Path:
 
 
 def _unit_findings(unit: Unit) -> list[Finding]:
-    """What is wrong with the service itself, and what this user may not see of it."""
+    """The problems of the service itself, and the files of it that this user cannot read."""
     findings = []
     for file in unit.missing:
         words = f"{file} does not exist, so the service does not start"
-        findings.append(Finding("problem", words, "deploy/README.md shows how it is made"))
+        findings.append(Finding("problem", words, "deploy/README.md shows how to make it"))
     for file in unit.unreadable:
         findings.append(Finding("note", f"{file} is not readable by this user, so it was not checked", _WITH_SUDO))
     if unit.active == "failed":
@@ -177,6 +177,6 @@ def _running(server: _Server) -> list[Finding]:
     findings = running.examine(server.settings, how_to_see)
     if findings or server.is_known or server.unit is None or server.unit.active != "active":
         return findings
-    # With settings that this user may not read, for example those of TLS, the server cannot be asked.
-    words = f"port {server.settings.ws_port} is in use, and the service is running; it could not be asked"
+    # Without the settings that this user cannot read, for example those of TLS, the doctor cannot ask the server.
+    words = f"port {server.settings.ws_port} is in use, and the service is running; it was not examined"
     return [Finding("note", words, _WITH_SUDO)]

@@ -20,11 +20,11 @@ _PROPERTIES = (
 )  # fmt: skip
 _ANSWER_S = 10.0
 _STATE = Path("/var/lib")
-# `systemctl show` puts quotes around an item with special characters, and backslashes before them.
+# `systemctl show` puts quotes around an item that has special characters, and a backslash before each of these.
 _ITEM = re.compile(r'"((?:\\.|[^"\\])*)"|(\S+)')
 _FILE = re.compile(r"(.*) \(ignore_errors=(yes|no)\)")
 # A line of a file for EnvironmentFile= (systemd.exec(5)) starts with a name. Its value has parts in quotes and then text
-# without quotes, in which a backslash makes the next character ordinary, and joins lines.
+# without quotes. There, a backslash makes the next character ordinary; at the end of a line, it joins the next line.
 _VARIABLE = re.compile(r"[ \t]*([A-Za-z_]\w*)=")
 _VALUE = re.compile(
     r"""(?P<quoted>(?:[ \t]*(?:'[^']*'|"(?:\\.|[^"\\])*"))*)[ \t]*(?P<plain>(?:\\.|[^\\\n])*)""", re.DOTALL
@@ -39,11 +39,11 @@ class Unit:
     Attributes:
         active: the state of the service as systemd names it: active, inactive, failed and others.
         user: the name of the user of the service.
-        groups: the names of its groups that the unit sets; the first one is its main group, unless there are none.
+        groups: the names of its groups that the unit sets; if there are any, the first one is its main group.
         folder: the working directory, where the server reads the file .env.
         environment: the variables that systemd passes to the server.
         places: for each variable, where it is set.
-        settings_file: the file for settings, for advice.
+        settings_file: the place of the settings that advice names: a file, or Environment= of the unit.
         unreadable: files with settings that this user may not read; the doctor does not know what is in them.
         missing: files without which the service does not start.
         state_folders: the folders that systemd creates for the service.
@@ -109,7 +109,7 @@ class _Reader:
         self.environment[name], self.places[name] = value, place
 
     def check(self, file: Path, *, optional: bool) -> bool:
-        """Whether this user can read a file. If not, it is noted as unreadable or missing."""
+        """Whether this user can read a file. If not, it is noted as unreadable, or as missing if it is not optional."""
         try:
             with file.open("rb"):
                 return True
@@ -128,7 +128,7 @@ class _Reader:
                     self.set(variable, value, name)
 
     def token(self) -> None:
-        """Let the settings name the file of the token that the server gets as a credential, if it can be read."""
+        """Set API_TOKEN_FILE to the credential if no token is set. Remove it if this user cannot read its file."""
         if self.environment.get("API_TOKEN"):
             return
         if given := self.environment.get("API_TOKEN_FILE"):
@@ -138,7 +138,7 @@ class _Reader:
             self.set("API_TOKEN_FILE", credential, f"LoadCredential= of {NAME}")
 
     def check_tls(self) -> None:
-        """Leave out the files of TLS if this user may not look at one of them."""
+        """Remove the settings of the TLS files if this user has no permission to look at one of the files."""
         names = [name for name in ("WS_TLS_CERT", "WS_TLS_KEY") if self.environment.get(name)]
         hidden = [self.environment[name] for name in names if not _visible(self.environment[name])]
         if hidden:
@@ -154,7 +154,7 @@ def variables(text: str) -> Iterator[tuple[str, str]]:
         name, value = _VARIABLE.match(text, place), None
         if name is not None and (value := _VALUE.match(text, name.end())) is not None:
             yield name[1], _without_quotes(value)
-        # Everything else is an empty line, a comment, or nothing that systemd accepts.
+        # Everything else is an empty line, a comment, or a line that systemd does not accept.
         place = text.find("\n", place if value is None else value.end()) + 1 or len(text)
 
 
@@ -173,7 +173,7 @@ def _items(shown: str) -> list[str]:
 
 
 def _credential(name: str) -> str | None:
-    """The file of a credential of the unit. `systemctl show` cannot print this property, but `cat` can."""
+    """The file of a credential of the unit. `systemctl show` cannot print this property, but `systemctl cat` can."""
     file = None
     for line in _systemctl("cat"):
         key, _, value = line.strip().partition("=")
@@ -190,7 +190,7 @@ def _visible(file: str) -> bool:
     try:
         os.stat(file)
     except FileNotFoundError:
-        return True  # the settings report it
+        return True  # reported when the settings are read
     except OSError:
         return False
     return True

@@ -129,7 +129,7 @@ class CaptureImage(CameraPayload):
     key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None,
         description="A text that is unique for this shot. If the same request with the same key comes again within 24 hours, no"
-        " second picture is taken. The reply is the one to the first request, with `repeated`.",
+        " second picture is taken. The reply is that of the first request, with `repeated`.",
     )
 
     @model_validator(mode="after")

@@ -131,8 +131,8 @@ _HINTS: dict[type[camera.CameraError], str] = {
     camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",
     camera.FolderNotWritable: "The setting PHOTO_DIR chooses another folder.",
     camera.NoPermission: (
-        "Install deploy/70-gphoto-ws-server.rules and plug the camera in again. The server's user must be in the group that "
-        "these rules name, gphoto-ws. --doctor shows the commands."
+        "Install deploy/70-gphoto-ws-server.rules and plug the camera in again. The server's user must be in the group "
+        "gphoto-ws, which these rules name. --doctor shows the commands."
     ),
 }
 

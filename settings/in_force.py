@@ -1,4 +1,4 @@
-"""One line about the settings in force: what differs from the defaults, and where it came from."""
+"""One line about the settings that the server uses: those that differ from the defaults, and where each came from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOGIN = re.compile(r"(?<=//)[^/@]*(?=@)")
 def in_force(loaded: Loaded) -> str:
     """The settings that differ from their defaults, each with its value and its source, on one line.
 
-    Of a secret, only the source is shown.
+    For a secret, only the source is shown.
     """
     defaults = Settings()
     shown = [
@@ -25,7 +25,7 @@ def in_force(loaded: Loaded) -> str:
 
 
 def _text(value: object) -> str:
-    """The value as it can be set, with quotes around text."""
+    """The value in the form in which it can be set. Text has quotes around it."""
     match value:
         case bool():
             return "yes" if value else "no"

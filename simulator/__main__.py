@@ -30,7 +30,7 @@ _PR_SET_PDEATHSIG = 1
 """The value in linux/prctl.h."""
 
 _SAME_SERIAL = "000000000000"
-"""What bodies of some makers have in place of a serial number of their own."""
+"""The serial number of all bodies with `--usb-serial same`, as of makers that do not give each body its own."""
 
 log = logging.getLogger("simulator")
 
@@ -92,7 +92,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument(
         "--usbip", type=port, nargs="?", const=DEFAULT_PORT, metavar="PORT",
-        help=f"offer the cameras over USB/IP in place of PTP/IP, on this port ({DEFAULT_PORT}; 0: any)",
+        help=f"offer the cameras over USB/IP instead of PTP/IP, on this port ({DEFAULT_PORT}; 0: any)",
     )  # fmt: skip
     parser.add_argument(
         "--usb-serial", choices=("own", "none", "same"), default="own",

@@ -260,7 +260,7 @@ COMMANDS: Mapping[str, Command] = {
         _plug,
         {
             "busid": "the port (where the camera was last)",
-            "serial": "from now on the serial number in the USB descriptors; empty: it has none",
+            "serial": "the serial number in the USB descriptors from now on; empty: none",
         },
         "plug the camera into USB; it gets a new device number",
     ),

@@ -30,7 +30,7 @@ class Dialect(Protocol):
 
     @property
     def takes_data(self) -> Collection[int]:
-        """The operations whose data the host sends. On USB, a request does not say whether data follows."""
+        """The operations for which the host sends data. On USB, a request does not say whether data follows."""
 
     def notify_with(self, notify: Notify) -> None:
         """Call ``notify`` for each event of a session, so that the transport can send it."""

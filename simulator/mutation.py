@@ -28,10 +28,10 @@ class Framing(Protocol):
     def data(
         self, transaction: int, data: bytes, announced: int | None = None, length: int | None = None
     ) -> Iterator[bytes]:
-        """A data phase. ``announced``: its size in bytes as it says; ``length``: the length of its packet."""
+        """A data phase. ``announced``: the size that it announces; ``length``: the length in its packet header."""
 
     def endless(self, transaction: int, piece: bytes, count: int) -> Iterator[bytes]:
-        """A data phase of ``count`` times ``piece`` that does not end."""
+        """A data phase that is never complete: ``count`` times ``piece``."""
 
     def response(self, transaction: int, code: int, parameters: Sequence[int]) -> bytes:
         """The packet that ends a transaction."""

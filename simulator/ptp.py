@@ -48,7 +48,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Event:
-    """An event that a camera sends by itself, where the transport can do so."""
+    """An event that a camera sends without a request, if the transport allows this."""
 
     code: int
     parameters: tuple[int, ...] = ()

@@ -92,14 +92,14 @@ class Framing:
     def data(
         self, transaction: int, data: bytes, announced: int | None = None, length: int | None = None
     ) -> Iterator[bytes]:
-        """A data phase. ``announced``: its size in bytes as it says; ``length``: the length of its packet."""
+        """A data phase. ``announced``: the size that it announces; ``length``: the length in its packet header."""
         size = len(data) if announced is None else announced
         yield packet(PacketType.START_DATA, struct.pack("<IQ", transaction, size))
         length = _HEADER.size + 4 + len(data) if length is None else length
         yield struct.pack("<III", length, PacketType.END_DATA, transaction) + data
 
     def endless(self, transaction: int, piece: bytes, count: int) -> Iterator[bytes]:
-        """A data phase of ``count`` times ``piece`` that does not end."""
+        """A data phase that is never complete: ``count`` times ``piece``."""
         yield packet(PacketType.START_DATA, struct.pack("<IQ", transaction, 2**62))
         part = packet(PacketType.DATA, struct.pack("<I", transaction), piece)
         for _ in range(count):

@@ -23,7 +23,7 @@ _GET_DEVICE_INFO, _OPEN_SESSION, _CLOSE_SESSION = 0x1001, 0x1002, 0x1003
 
 
 class Transport(Protocol):
-    """What carries the replies of a session to the host. Each method returns when the host can read what was sent."""
+    """What carries the replies of a session to the host. `send` and `send_raw` return when the host can read it."""
 
     @property
     def framing(self) -> Framing:
@@ -58,7 +58,7 @@ class Session:
         self._open = False
 
     def end(self) -> None:
-        """Drop what belongs to the session: events, live view, pictures in RAM. May be called twice."""
+        """Drop what belongs to the session: events, live view, pictures in RAM. May be called more than once."""
         self._open = False
         self.dialect.session_ended()
 

@@ -105,7 +105,7 @@ class BodySettings(ABC):
         self._events.clear()
 
     def push(self, record: bytes) -> None:
-        """Queue an event if a host reads events, and notify the host of it."""
+        """Queue an event if a host reads events, and notify a host on USB if it needs that."""
         if self._emitting:
             self._events.append(record)
             if event := self._notification(record):
@@ -113,7 +113,7 @@ class BodySettings(ABC):
 
     @abstractmethod
     def _notification(self, record: bytes) -> Event | None:
-        """What a host on USB is told about the event that was queued last; None: nothing."""
+        """The event to send to a host on USB for the record that was queued last; None: send nothing."""
 
     def take_events(self) -> list[bytes]:
         """Take all events from the queue."""

@@ -31,7 +31,7 @@ NAMES = {
 """The name of each operation."""
 
 TAKES_DATA = frozenset({0x100C, 0x100D, 0x1016})
-"""The operations whose data the host sends: SendObjectInfo, SendObject and SetDevicePropValue."""
+"""The operations for which the host sends data: SendObjectInfo, SendObject and SetDevicePropValue."""
 
 SettingsT = TypeVar("SettingsT", bound=BodySettings)
 

@@ -261,7 +261,7 @@ def test_the_user_who_runs_the_doctor_may_use_an_own_file(node: Path) -> None:
         (0o640, (os.getegid(),), False),
         (0o664, (), False),
         (0o666, (), True),
-        (0o606, (os.getegid(),), False),  # the group decides for its members, not the rights of others
+        (0o606, (os.getegid(),), False),  # for members of the group, its rights decide, not those of others
     ],
 )
 def test_the_mode_of_a_file_decides(tmp_path: Path, mode: int, groups: tuple[int, ...], may: bool) -> None:
@@ -285,7 +285,7 @@ def test_the_mode_of_a_file_decides(tmp_path: Path, mode: int, groups: tuple[int
 def test_the_access_list_of_a_file_decides(
     tmp_path: Path, entries: tuple[tuple[int, int, int], ...], groups: tuple[int, ...], may: bool
 ) -> None:
-    """udev gives the user at the screen access to cameras with such a list; the mode then shows only its mask."""
+    """With such a list, udev lets the logged-in user use cameras. The group bits of the mode show only its mask."""
     file = tmp_path / "file"
     file.touch()
     os.chown(file, -1, os.getegid())

@@ -88,7 +88,7 @@ def running(service: Service) -> Iterator[Server]:
 
 @pytest.fixture
 def as_stranger() -> Callable[[Path], list[str]]:
-    """A function that closes a file to others, and returns a command prefix for a user who may not read it."""
+    """A function that removes all rights to a file, and returns a command prefix for a user who cannot read it."""
 
     def close(file: Path) -> list[str]:
         file.chmod(0)
@@ -107,7 +107,7 @@ def test_a_healthy_service_has_no_problem_and_its_own_settings(service: Service,
     assert f"PHOTO_DIR='{service.folder}/state/my photos' (Environment= of gphoto-ws-server.service)" in report[0]
     assert f"WS_PORT={running.uri.rpartition(':')[2]} ({service.folder}/env)" in report[0]
     assert TOKEN not in "".join(report)
-    # The token of the credential was used, because only with it the server lists its cameras.
+    # The token of the credential was used, because the server lists its cameras only with it.
     assert [line for line in report if "its camera Canon EOS 550D: ready" in line]
 
 

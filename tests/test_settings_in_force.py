@@ -1,4 +1,4 @@
-"""The log names the settings in force and their sources when the server starts, but never the token."""
+"""When the server starts, it logs the settings that differ from the defaults and their sources, but never the token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rig import Server
 
 NO_FILE = Path("/nonexistent/.env")
 SECRET = "the-secret-token-77ab"
-# Not recognized by the formatter of the log, because it is too short; not part of any other word.
+# The formatter of the log does not recognize it, because it is too short. It is not part of any other word.
 SHORT_SECRET = "q7Zx9"
 
 

@@ -41,7 +41,7 @@ class Finding:
         files: the files that were saved before the interruption, and the new files on the card; None if they could not
             be determined.
         saved: the files that were saved before the interruption.
-        doubtful: whether the card should be read again, because it appeared to be empty although it had files.
+        doubtful: whether the card should be read again, because it appeared to be empty although it had files before.
     """
 
     shot: OpenShot
@@ -116,7 +116,7 @@ class Card:
         self._body: Body | None = None
         self._newest: OpenShot | None = None  # the newest shot since the camera was identified
         self._added_since: set[str] = set()  # files that were added after the release started
-        self._appeared_empty = False  # when it was last read, although it had files before
+        self._appeared_empty = False  # whether it did when it was last read, although it had files before
         self._tries = 0
         self._tried_at = float("-inf")
 
@@ -138,7 +138,7 @@ class Card:
         self._hand_over()
 
     def hand_over_when_idle(self) -> None:
-        """Give the added files to the journal, if they cannot be of a shot that is not completed yet."""
+        """Give the added files to the journal, if they cannot belong to a shot whose outcome is not known yet."""
         if all(shot.outcome is not None for shot in self._journal.open_shots()):
             self._hand_over()
 
@@ -256,7 +256,7 @@ class Card:
         self._unwritten, self._added_since = [], set()
 
     def _is_doubtful(self, known: Mapping[str, AbstractSet[str]] | None, files: Files) -> bool:
-        """Whether a card that had files appears to be empty. True only once: if it is empty again, it was exchanged.
+        """Whether a card that had files appears to be empty. True only once: a second empty list is believed.
 
         Some cameras list no files for a moment after they were switched on.
         """

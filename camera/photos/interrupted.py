@@ -149,11 +149,11 @@ class InterruptedShots:
         return True
 
     def _may_follow(self, finding: Finding) -> bool:
-        """Whether a further search may find the file of a shot. If so, the time of the next search is set."""
+        """Whether a further search may find the file of a shot. If so, this also sets the time of the next search."""
         if finding.outcome == "done" or not finding.shot.may_have_fired:
             return False
         if not self._may_be_writing(finding.shot):
-            # One list without files is no proof: a camera may list its card as empty just after it was switched on.
+            # One search without a new file proves nothing: just after it was switched on, a camera may list no files.
             search_again = (finding.files == () or finding.doubtful) and not finding.shot.nothing_found
             finding.shot.nothing_found = True
             if search_again:
@@ -188,7 +188,7 @@ class InterruptedShots:
         """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
         await self._journal.identify(self._body())
         for shot in self._journal.open_shots():
-            # the keys are names as the order gave them, so perhaps whole paths
+            # a key is the name that the order used, which may be a whole path
             left = {other: value for other, value in shot.put_back.items() if other.rpartition("/")[2] != name}
             if left != shot.put_back:
                 await self._journal.put_back(shot, left)

@@ -182,7 +182,7 @@ class Journal:
         await self._write(shot, sync=True)
 
     async def sync(self, shot: OpenShot) -> None:
-        """Let the record survive a power failure, if it does not yet."""
+        """Sync the record, so that it survives a power failure. Does nothing if it is synced or settled already."""
         if not shot.synced and not shot.settled:
             await self._write(shot, sync=True)
 
@@ -212,7 +212,7 @@ class Journal:
         return [shot for shot in self._open if self._is_here(shot) and not shot.settled]
 
     async def write_outcomes(self) -> None:
-        """Write what is not written yet: records, for example because the disk was full, and changes of the card."""
+        """Write what is not written yet: changes of the card, and records that a full disk has delayed, for example."""
         if self._body is None:
             return
         async with self._writing:

@@ -11,7 +11,7 @@ from store.boot import uptime_s
 from store.result import ShotResult
 from store.shots import Outcome, ShotRecord, State, Value
 
-# Assumed for records of older versions: the longest usual exposure twice, and 10 s.
+# Assumed for records of older versions: twice the longest usual exposure, and 10 s.
 _LONGEST_WRITING_S = 70.0
 
 
@@ -47,7 +47,7 @@ class OpenShot:
         state_is_certain: whether `state` is the last state of the shot. After a power failure, the record may be older.
         unwritten: whether the record in the store is older than these values.
         synced: whether the record in the store survives a power failure.
-        nothing_found: whether a search has found no file, although all files must have been written by then.
+        nothing_found: whether a search after the deadline did not determine the files of the shot.
         perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
     """
@@ -80,7 +80,7 @@ class OpenShot:
         )  # fmt: skip
 
     def will_settle(self, settles_s: float) -> None:
-        """The shutter is released now, or soon; see `ShotRecord.settles_s`."""
+        """Set the deadline, because the shutter is released now or soon; see `ShotRecord.settles_s`."""
         self.settles_s, self.deadline = settles_s, time.monotonic() + settles_s
 
     @property

@@ -179,7 +179,7 @@ class Photos:
             shot = await capture.take()
         except CaptureUnknown:
             if not capture.release_reported:
-                record.will_settle(record.settles_s)  # it may have been released only just now
+                record.will_settle(record.settles_s)  # the shutter may have been released just now
             self._interrupted.interrupted()
             await self._journal.changing(record, capture.to_put_back)
             self.complete_soon()
@@ -202,7 +202,7 @@ class Photos:
         self._start(self._sync_soon(record), "sync record")
 
     async def _sync_soon(self, record: OpenShot) -> None:
-        """Sync the record of changed settings. Usually the record of the release, which follows soon, does that."""
+        """Sync the record of changed settings after a pause. Usually, the release was recorded and synced before."""
         await asyncio.sleep(_SYNC_AFTER_S)
         await self._journal.sync(record)
 
@@ -270,7 +270,7 @@ class Photos:
         self._downloads.forget_old()
 
     async def write_outcomes(self) -> None:
-        """Write what is not written yet: records, for example because the disk was full, and changes of the card."""
+        """Write what is not written yet: changes of the card, and records that a full disk has delayed, for example."""
         self._card.hand_over_when_idle()
         await self._journal.write_outcomes()
 
@@ -308,7 +308,7 @@ class Photos:
             await self._interrupted.complete_all()
             if not await self._card.read(self._owner().body, list_folder):
                 async with self._exclusive() as camera:
-                    await camera.renew()  # afterwards, this is called again
+                    await camera.renew()  # when the camera is open again, this is called again
 
     async def stop(self) -> None:
         """Cancel background tasks, end all waits for late files, and write what is not written yet (for at most 1 s)."""

@@ -16,7 +16,7 @@ VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED = 0xC189, 0xC18A, 0xC18B
 CODES = (OBJECT_ADDED, OBJECT_REMOVED, TRANSFER_REQUEST, VALUE_CHANGED, CHOICES_CHANGED, STATUS_CHANGED)
 
 REQUEST_GET_EVENT = 0xC101
-"""What a camera on USB sends by itself, so that the host reads its events. Source: ptp.h of libgphoto2."""
+"""What a camera on USB sends without a request, so that the host reads its events. Source: ptp.h of libgphoto2."""
 
 END = struct.pack("<II", 8, 0)
 """The record at the end of every reply."""

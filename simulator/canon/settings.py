@@ -58,7 +58,7 @@ class CanonSettings(BodySettings):
         self._values[props.LIVE_VIEW_OUTPUT] = 0
 
     def _notification(self, record: bytes) -> Event | None:
-        # The host reads all events at once, so it is told of the first one only.
+        # The host reads all events at once, so only the first one is announced.
         return Event(events.REQUEST_GET_EVENT) if len(self._events) == 1 else None
 
     # Values

@@ -9,7 +9,7 @@ _ROOT_HUB, _LAST = 1, 127
 
 
 class Bus:
-    """A bus with one port for each camera. The id of a port is such as ``1-2``: bus and port."""
+    """A bus with one port for each camera. The id of a port has the numbers of bus and port, such as ``1-2``."""
 
     number = 1
 
@@ -30,7 +30,7 @@ class Bus:
         return port
 
     def plug(self, port: str) -> int:
-        """Plug a device into a free port; returns the device's number, which no device has had lately."""
+        """Plug a device into a free port; returns its number. Numbers are used in turn."""
         while True:
             self._latest = self._latest % _LAST + 1
             if self._latest != _ROOT_HUB and self._latest not in self._plugged.values():

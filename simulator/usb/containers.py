@@ -57,13 +57,13 @@ class Framing:
     def data(
         self, transaction: int, data: bytes, announced: int | None = None, length: int | None = None
     ) -> Iterator[bytes]:
-        """A data phase. ``announced``: its size in bytes as it says; ``length``: the length of its packet."""
+        """A data phase. ``announced``: the size that it announces; ``length``: the length in its header."""
         size = len(data) if announced is None else announced
         length = _HEADER.size + size if length is None else length
         yield _HEADER.pack(min(length, _UNKNOWN_LENGTH), ContainerType.DATA, self._operation, transaction) + data
 
     def endless(self, transaction: int, piece: bytes, count: int) -> Iterator[bytes]:
-        """A data phase of ``count`` times ``piece`` that does not end."""
+        """A data phase that is never complete: ``count`` times ``piece``."""
         yield _HEADER.pack(_UNKNOWN_LENGTH, ContainerType.DATA, self._operation, transaction) + piece * count
 
     def response(self, transaction: int, code: int, parameters: Sequence[int]) -> bytes:
@@ -81,7 +81,7 @@ class Assembler:
     """Puts requests together from the transfers on the bulk OUT endpoint."""
 
     def __init__(self, takes_data: Collection[int]) -> None:
-        """``takes_data``: the operations whose data the host sends."""
+        """``takes_data``: the operations for which the host sends data."""
         self._takes_data = takes_data
         self.reset()
 
@@ -92,13 +92,13 @@ class Assembler:
         self._parts: list[bytes] = []
 
     def operation(self, transfer: bytes) -> int | None:
-        """The code of the operation to which ``transfer`` belongs; None if it does not say so."""
+        """The code of the operation to which ``transfer`` belongs; None if it does not contain a code."""
         if self._missing is not None and self._request:
             return self._request.operation
         return int(_HEADER.unpack_from(transfer)[2]) if len(transfer) >= _HEADER.size else None
 
     def feed(self, transfer: bytes) -> Request | None:
-        """The request that ``transfer`` completes; None if there is none.
+        """The request that ``transfer`` completes; None if it completes no request.
 
         Raises:
             ContainerError: The transfer is not a part of a valid request.
@@ -120,7 +120,7 @@ class Assembler:
 
     def _take_command(self, length: int, code: int, transaction: int, payload: bytes) -> Request | None:
         if length != _HEADER.size + len(payload) or len(payload) % 4 or len(payload) > 4 * _MOST_PARAMETERS:
-            raise ContainerError(f"a command of {len(payload)} bytes that says {length}")
+            raise ContainerError(f"a command with {len(payload)} bytes of parameters, but the length {length}")
         request = Request(code, transaction, struct.unpack(f"<{len(payload) // 4}I", payload))
         self.reset()
         if code not in self._takes_data:
@@ -136,5 +136,5 @@ class Assembler:
         request, data = self._request, b"".join(self._parts)
         self.reset()
         if request is None or missing < len(part):
-            raise ContainerError("more data than the container says")
+            raise ContainerError("more data than the container announces")
         return Request(request.operation, request.transaction, request.parameters, data)

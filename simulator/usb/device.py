@@ -25,7 +25,7 @@ _ENDPOINTS = {"bulk_in": BULK_IN, "bulk_out": BULK_OUT, "interrupt": INTERRUPT, 
 _NAMES = {address: name for name, address in _ENDPOINTS.items()}
 
 _EVENTS_KEPT = 32
-"""The number of events that wait for a host that does not read them. The newest are kept, because the host needs them."""
+"""The largest number of events that wait for a host that does not read them. Then, the oldest ones are dropped."""
 
 
 class UsbDevice:
@@ -68,7 +68,7 @@ class UsbDevice:
 
     @property
     def address(self) -> str:
-        """The address for libgphoto2 where no kernel numbers the devices: the numbers of bus and device."""
+        """The address for libgphoto2 if no kernel is used: the numbers on the simulated bus."""
         return f"usb:{self.bus.number:03d},{self.number:03d}"
 
     @property
@@ -108,14 +108,14 @@ class UsbDevice:
             cut()
 
     def attach(self, cut: Callable[[], None]) -> None:
-        """Give the device to a host. ``cut`` is called when the device is unplugged."""
+        """Attach the device to a host. ``cut`` is called when the device is unplugged."""
         self._cut = cut
         self.requests.configuration = 0
         self.session.body.studio.warm()
         self.start_over()
 
     def detach(self) -> None:
-        """Take the device from the host, whose transfers are forgotten. May be called twice."""
+        """Detach the device from the host, and forget the host's transfers. May be called more than once."""
         if not self._cut:
             return
         self._cut = None
@@ -158,13 +158,13 @@ class UsbDevice:
             pipe.withdraw(urb)
 
     def fault_armed(self, endpoint: str) -> None:
-        """Let a new fault of ``endpoint`` occur at the transfers that wait there already."""
+        """Submit the transfers that wait at ``endpoint`` again, so that a new fault can occur at them."""
         if pipe := self._in_pipes.get(_ENDPOINTS[endpoint]):
             for urb in pipe.withdraw_all():
                 self.submit(urb)
 
     def faults_cleared(self) -> None:
-        """Answer the transfers that a fault has left without an answer."""
+        """Submit the transfers again that a fault has left without an answer."""
         unanswered, self._unanswered = self._unanswered, []
         for urb in unanswered:
             self.submit(urb)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 DONE = 0
 STALLED = -errno.EPIPE
 BABBLE = -errno.EOVERFLOW
-"""The device sent a packet that is longer than the room that was left."""
+"""The device sent a packet that does not fit into the rest of the host's buffer."""
 
 CONTROL, BULK_IN, BULK_OUT, INTERRUPT = 0x00, 0x81, 0x02, 0x83
 """The addresses of the endpoints."""
@@ -66,7 +66,7 @@ class InPipe:
         self._pump()
 
     def send(self, data: bytes, whole: bool = True) -> None:
-        """Send one transfer, ended by a short packet. Not ``whole``: it does not end, and nothing can follow it."""
+        """Send one transfer, ended by a short packet. If not ``whole``, it does not end, and nothing follows it."""
         self._transfers.append(_Transfer(memoryview(data), whole))
         self._read.clear()
         self._pump()
@@ -76,12 +76,12 @@ class InPipe:
         await self._read.wait()
 
     def withdraw(self, urb: Urb) -> None:
-        """Take back a transfer of the host that waits, if it does."""
+        """Forget a transfer of the host, if it waits here."""
         if urb in self._waiting:
             self._waiting.remove(urb)
 
     def withdraw_all(self) -> list[Urb]:
-        """Take back all transfers of the host that wait, and return them."""
+        """Forget all transfers of the host that wait here, and return them."""
         waiting, self._waiting = list(self._waiting), deque()
         return waiting
 
@@ -116,7 +116,7 @@ class InPipe:
                     status = BABBLE
                     taken = transfer.data[: -(-room // self._packet) * self._packet]
             elif transfer.whole:
-                # If the last packet is full, a packet without data ends the transfer. A full buffer does not take it.
+                # If the last packet is full, a packet without data ends the transfer. A full buffer cannot hold it.
                 done = not last_is_full or len(taken) < room
             transfer.data = transfer.data[len(taken) :]
             if done or (status == BABBLE and not transfer.data):

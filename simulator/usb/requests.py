@@ -67,7 +67,7 @@ class ControlRequests:
     """
 
     def __init__(self, function: Function) -> None:
-        """Answer for ``function``."""
+        """Answer the requests to ``function``."""
         self._function = function
         self.configuration = 0
         self.clear_counters()

@@ -18,7 +18,7 @@ from camera.registry import Registry
 from tests.simulation.clock import VirtualLoop
 
 FAILURE = "its process ended with code 3 (no drivers)"
-# A check of the bus follows every 0.5 s, so a detection starts at most this much later than its pause ends.
+# The bus is checked every 0.5 s, so a detection starts at most this long after the end of its pause.
 CHECK_S = 0.5
 
 

@@ -235,7 +235,7 @@ async def test_a_camera_that_is_plugged_in_again_within_one_detection_is_opened_
     monkeypatch: pytest.MonkeyPatch,
     moment: str,
 ) -> None:
-    """It was plugged in at another port. The attempt that ended with the old port is no failure of the new port."""
+    """It was plugged in at another port. The attempt at the old port does not count as a failure of the new one."""
     resets: list[str] = []
 
     async def reset(port: str) -> bool:

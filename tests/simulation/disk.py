@@ -28,7 +28,7 @@ class Disk:
     Attributes:
         photos: the photo folder.
         full: whether nothing more can be written.
-        trouble_since: when the database could last not be written any more, in virtual seconds.
+        trouble_since: the start of the last time in which the database could not be written, in virtual seconds.
     """
 
     def __init__(self, root: Path, random: Random) -> None:

@@ -113,12 +113,12 @@ def _of_records(
 
 
 def _record_lost(world: World, release: Release) -> bool:
-    """Whether the power failed before the record of a release was synced."""
+    """Whether a power cut may have lost the record of a release, because it was not synced yet."""
     return any(cut.unsynced_since <= release.at <= cut.at for cut in world.power_cuts)
 
 
 def _of_checks(world: World, orders: dict[tuple[int, str], str]) -> list[str]:
-    """The results of the checks of the card against the truth.
+    """What is wrong in the results of the checks of the card.
 
     Args:
         orders: the orders by the number and the time of their shots. After a power cut that loses the record of a shot,

@@ -54,7 +54,7 @@ _STOP_S = 60.0
 _NO_BUS = Path("/nonexistent/usb")
 # The longest time for the last replies, which may read the database.
 _LAST_REPLIES_S = 6.0
-# How often the server looks for USB cameras. There are none, and each look takes as long to simulate as another step.
+# How often the server looks for USB cameras. There are none, and to simulate each look takes as long as any other step.
 _USB_EVERY_S = 30.0
 # A power cut this soon after a change may lose its record, which is synced with the release.
 SYNC_S = 0.9
@@ -66,7 +66,7 @@ WRITTEN_AGAIN_S = 20.0
 
 @dataclass(frozen=True)
 class PowerCut:
-    """A power cut: when it happened, and since when nothing was synced for certain, in virtual seconds."""
+    """A power cut: when it happened, and from when on a record may not be synced, in virtual seconds."""
 
     at: float
     unsynced_since: float
@@ -507,7 +507,7 @@ def _descriptors() -> int:
 
 
 def _left(before: int) -> int:
-    """How many descriptors are left. While `make coverage` runs, another thread opens a file for a moment."""
+    """How many more descriptors are open than `before`. In `make coverage`, a thread opens a file for a moment."""
     for _ in range(10):
         if (left := _descriptors() - before) <= 0:
             return 0

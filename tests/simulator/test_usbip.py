@@ -465,7 +465,7 @@ def test_an_endpoint_fault_can_be_limited_to_an_operation(host: Host, control: C
 
 
 def half_of(host: Host, picture: int, size: int) -> list[bytes]:
-    """Start to read a picture, and read the half of it in packets."""
+    """Start to read a picture, and read half of it in packets."""
     host.send(GET_OBJECT, picture)
     return [host.transfer(BULK_IN, 512) for _ in range((12 + size) // 2 // 512)]
 

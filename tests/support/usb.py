@@ -1,12 +1,12 @@
 """USB cameras on a machine without a USB bus: the simulator's cameras for the real `usb:` port of libgphoto2.
 
-Three parts stand in for libusb and the kernel. The product has no code for them:
+Three parts replace libusb and the kernel. The product has no code for them:
 
 - tests/usb/standin.c replaces libusb. It is not preloaded with LD_PRELOAD, which camera processes do not inherit.
-  It has the soname of the libusb that libgphoto2 is linked to, and is loaded first; the dynamic linker then takes it.
-- `Bus` plays the hub driver: it notices plugs and unplugs in the simulators, reads the descriptors of a new device, and
-  shows the device in a folder in the form of /sys/bus/usb/devices, with the files that the product and libusb read.
-  The product has the folder in constants of camera/ports.py, which are replaced. The stand-in has it in an environment
+  It has the soname of the libusb that libgphoto2 is linked to, and is loaded first; the dynamic linker then uses it.
+- `Bus` replaces the kernel's hub driver. It notices which devices are plugged in, reads their descriptors, and
+  shows them in a folder like /sys/bus/usb/devices. The folder has the files that the product and libusb read.
+  In the product, constants of camera/ports.py name the folder; they are replaced. The stand-in has an environment
   variable.
 - `python_on` makes a virtual environment whose Python connects each process to the bus at its start
   (tests/support/usb_process.py). The server starts its camera processes with its own `sys.executable`, so a server that
@@ -78,8 +78,8 @@ def libusb_soname() -> str:
 class Bus:
     """Shows the USB devices of simulators in a folder, as the kernel does, and follows plugs and unplugs.
 
-    A new device is attached for a moment to read its descriptors, so a fault of the simulator at the next attachment
-    must not be armed before a plug.
+    A new device is attached for a moment to read its descriptors, so a fault that occurs when a host attaches the
+    device must be armed only after the device was plugged in and shown.
 
     Args:
         folder: an empty folder.
@@ -123,7 +123,7 @@ class Bus:
         for key in self._shown.keys() - present:
             self._remove(key)
         for key in present - self._shown.keys():
-            with suppress(OSError, UsbError):  # unplugged again, or the next round describes it
+            with suppress(OSError, UsbError):  # it was unplugged again, or the next update adds it
                 self._add(*key)
 
     def _add(self, index: int, device: Listed) -> None:
@@ -155,7 +155,7 @@ class Bus:
         node.parent.mkdir(exist_ok=True)
         node.touch()
         self._shown[index, device] = shown, node
-        new.rename(shown)  # so that nobody sees an incomplete folder
+        new.rename(shown)  # so that no process sees an incomplete folder
 
     def _remove(self, key: _Key) -> None:
         shown, node = self._shown.pop(key)
@@ -171,8 +171,8 @@ class Bus:
 def python_on(bus: Bus, library: Path, folder: Path) -> Path:
     """Make a virtual environment in `folder`; returns its Python. Each of its processes is connected to `bus`.
 
-    The processes need ROOT in PYTHONPATH. The sandbox lets camera processes read the folder, because it is their
-    `sys.prefix`, so the folder of the bus must be in it.
+    The processes need ROOT in PYTHONPATH. The folder of the bus must be inside `folder`: the
+    sandbox lets camera processes read `folder`, because it is their `sys.prefix`.
     """
     venv.EnvBuilder(symlinks=True).create(folder)
     arguments = ", ".join(repr(str(path)) for path in (library, bus.devices, bus.nodes))
@@ -194,7 +194,7 @@ class UsbCamera:
 
     @property
     def port(self) -> str:
-        """The port for libgphoto2 while the camera is plugged. It changes with each plug."""
+        """The port for libgphoto2 while the camera is plugged in. It changes each time the camera is plugged in."""
         usb = self.control.state()["usb"]
         return f"usb:{usb['bus'] + self.offset:03d},{usb['device']:03d}"
 

@@ -1,12 +1,12 @@
-"""Connects a process to a simulated USB bus. tests/support/usb.py has it run at the start of each process.
+"""Connects a process to a simulated USB bus. Because of tests/support/usb.py, each process runs it first.
 
-It replaces what a process of the server knows of the kernel's USB bus, and nothing else:
+It replaces everything by which a process of the server uses the kernel's USB bus, and nothing else:
 
 - libusb, by the stand-in: the library is loaded first, under the name that libgphoto2's `usb:` port looks for;
 - the folders /sys/bus/usb/devices and /dev/bus/usb;
 - the system call that resets a device;
 - one rule of the sandbox: the simulated bus is a TCP connection, so a camera process on a `usb:` port may use TCP. The
-  rules for files are in force.
+  rules for files still apply.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def connect(library: str, devices: str, nodes: str) -> None:
 
 
 def _ioctl(standin: ctypes.CDLL, system_call: Any, fd: int, request: int, *arguments: Any) -> Any:
-    """fcntl.ioctl. A reset goes to the simulated device whose number is the name of the opened file."""
+    """fcntl.ioctl. A reset goes to the simulated device whose bus and number are in the path of the opened file."""
     if request != _USBDEVFS_RESET:
         return system_call(fd, request, *arguments)
     node = Path(os.readlink(f"/proc/self/fd/{fd}"))

@@ -40,7 +40,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Answer:
-    """The containers of one operation."""
+    """The reply to one operation."""
 
     code: int
     data: bytes = b""

@@ -7,7 +7,7 @@
  * addition, the folder of a device has the file `usbip`: the place of the device, as "HOST PORT BUSID BUSNUM DEVNUM".
  *
  * The protocol: https://docs.kernel.org/usb/usbip_protocol.html. Everything runs in the thread that calls, without
- * locks: libgphoto2 uses a port in one thread. A context has at most one open device, as in libgphoto2.
+ * locks, because libgphoto2 uses a port in one thread. A context has at most one open device, as in libgphoto2.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -119,7 +119,7 @@ enum { ST_DEV_BUSY = 2, ST_NODEV = 4 };
 
 /* A kernel answers at once. If the simulator does not answer for this time, it counts as unplugged. */
 #define ANSWER_MS 5000
-/* The kernel frees a device when the process that used it ends. The simulator learns of that a moment later. */
+/* The kernel frees a device when the process that used it ends. The simulator frees it a moment later. */
 #define FREED_WITHIN_MS 500
 #define RETRY_MS 20
 
@@ -166,7 +166,7 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Wait until the socket is readable; a negative socket only waits. Returns 0 at the deadline. */
+/* Wait until the socket is readable; with a negative socket, only wait. Returns 0 at the deadline. */
 static int wait_readable(int socket, int64_t deadline) {
     struct pollfd wanted = {.fd = socket, .events = POLLIN};
     int64_t left = deadline - now_ms();
@@ -281,7 +281,7 @@ static void complete(struct urb *urb, int status) {
     urb->done = 1;
 }
 
-/* The connection is lost: the device was unplugged. */
+/* Close the connection and end all transfers: from now on, the device counts as unplugged. */
 static void lose(libusb_device_handle *handle) {
     if (handle->socket >= 0)
         close(handle->socket);
@@ -319,7 +319,7 @@ static int handle_header(libusb_device_handle *handle) {
     return 0;
 }
 
-/* Take what has arrived, without waiting. */
+/* Read what has arrived, without waiting. */
 static void receive(libusb_device_handle *handle) {
     while (handle->socket >= 0) {
         struct urb *urb = handle->receiving;
@@ -374,7 +374,7 @@ static int dispatch(libusb_device_handle *handle) {
     }
 }
 
-/* Wait until the URB is done; at the deadline it may be not done. */
+/* Wait until the URB is done, or until the deadline. */
 static void wait_done(libusb_device_handle *handle, struct urb *urb, int64_t deadline) {
     while (!urb->done) {
         int readable = wait_readable(handle->socket, deadline);
@@ -384,7 +384,7 @@ static void wait_done(libusb_device_handle *handle, struct urb *urb, int64_t dea
     }
 }
 
-/* Cancel the URB. Afterwards it is done: cancelled, or complete if that came first. */
+/* Cancel the URB. Afterwards it is done: cancelled, or complete if that came first, or lost with the connection. */
 static void unlink_urb(libusb_device_handle *handle, struct urb *urb) {
     unsigned char header[HEADER] = {0};
     urb->unlink_number = ++handle->number;
@@ -398,7 +398,7 @@ static void unlink_urb(libusb_device_handle *handle, struct urb *urb) {
         lose(handle);
 }
 
-/* Send an URB. It is in the list of the handle until `forget`. */
+/* Send an URB. If this succeeds, it is in the list of the handle until `forget`. */
 static int submit(libusb_device_handle *handle, struct urb *urb, int endpoint, const unsigned char *setup) {
     unsigned char header[HEADER] = {0};
     int result = import(handle);
@@ -489,7 +489,7 @@ static int read_file(const char *device, const char *name, unsigned char *data, 
     return (int)read;
 }
 
-/* Read what is known about a device. Returns 0 if `name` is no device, or if it has just been unplugged. */
+/* Read what is known about a device. Returns 0 if `name` is not a device, or if it has just been unplugged. */
 static int read_device(libusb_device *device, const char *name) {
     char text[128] = "", bus[8] = "", number[8] = "";
     read_file(name, "busnum", (unsigned char *)bus, sizeof bus - 1);
@@ -676,7 +676,7 @@ int libusb_clear_halt(libusb_device_handle *handle, unsigned char endpoint) {
     return control(handle, 0x02, 1, 0, endpoint);
 }
 
-/* A reset of the port does not pass through USB/IP. What passes is what the kernel does next: it chooses the
+/* USB/IP does not transmit a reset of the port. It transmits only what the kernel does next: it chooses the
  * configuration again. */
 int libusb_reset_device(libusb_device_handle *handle) {
     struct libusb_config_descriptor *config;
@@ -766,7 +766,7 @@ int libusb_handle_events(libusb_context *context) {
     return libusb_handle_events_timeout(context, &minute);
 }
 
-/* Not of libusb: what the kernel does for USBDEVFS_RESET on the device file of a device. Returns a libusb error. */
+/* Not libusb: does what the kernel does for USBDEVFS_RESET on the device file of a device. Returns a libusb error. */
 int standin_reset(int bus, int number) {
     libusb_context *context;
     libusb_device **list;

@@ -1,4 +1,4 @@
-"""Two bodies of one model, which USB cannot tell apart: which one is on a port is settled when it was opened."""
+"""Two bodies of one model that are the same on USB. Which one is on a port is known only after it was opened."""
 
 from __future__ import annotations
 

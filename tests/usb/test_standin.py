@@ -1,4 +1,4 @@
-"""The stand-in for libusb behaves as libusb on Linux where libgphoto2 depends on it."""
+"""The stand-in for libusb behaves like libusb on Linux in everything on which libgphoto2 depends."""
 
 from __future__ import annotations
 

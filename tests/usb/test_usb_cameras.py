@@ -17,7 +17,7 @@ from tests.usb.conftest import connected_by_port, selected
 
 
 def usb(camera: UsbCamera) -> Json:
-    """What the simulator knows of the USB side of the camera."""
+    """The USB side of the camera, as the simulator reports it."""
     state: Json = camera.control.state()["usb"]
     return state
 
