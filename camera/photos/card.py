@@ -176,7 +176,7 @@ class Card:
             return True
         self._tries = 0
         if files is not None:
-            if self._is_doubtful(await self._journal.card() if before is None else before, files):
+            if self._is_doubtful(_appears_empty(await self._journal.card() if before is None else before, files)):
                 return False
             await self._remember(files)
         return True
@@ -217,7 +217,8 @@ class Card:
             elif self._newest is None:
                 self._added_since = set()
                 known = await self._journal.card() if newest.card_known else None
-            doubtful = files is not None and self._is_doubtful(known, files)
+            # A shot with an unknown outcome may have left a file, so an empty card is doubtful even if it was empty before.
+            doubtful = files is not None and self._is_doubtful(not any(files.values()))
             new = await _new_files(known, files, self._added_since)
             findings[unknown.index(newest)] = replace(_finding(newest, new, files), doubtful=doubtful)
             if doubtful:
@@ -255,13 +256,13 @@ class Card:
         self._journal.change_card(self._unwritten)
         self._unwritten, self._added_since = [], set()
 
-    def _is_doubtful(self, known: Mapping[str, AbstractSet[str]] | None, files: Files) -> bool:
-        """Whether a card that had files appears to be empty. True only once: a second empty list is believed.
+    def _is_doubtful(self, appears_empty: bool) -> bool:
+        """Whether an empty list of the files is doubtful. True only once: a second empty list is believed.
 
         Some cameras list no files for a moment after they were switched on.
         """
-        appeared_empty, self._appeared_empty = self._appeared_empty, _appears_empty(known, files)
-        return self._appeared_empty and not appeared_empty
+        appeared_empty, self._appeared_empty = self._appeared_empty, appears_empty
+        return appears_empty and not appeared_empty
 
     def _may_try(self) -> bool:
         """Whether the card may be read now; if so, this counts as an attempt.

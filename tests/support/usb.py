@@ -32,9 +32,9 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.support.rig import ROOT
+from tests.support.rig import ROOT, Client
 from tests.support.usbip_client import Host, Listed, UsbError, devices
-from tests.support.waiting import WITHIN_S
+from tests.support.waiting import WITHIN_S, until_answers
 
 _SOURCE = ROOT / "tests" / "usb" / "standin.c"
 _COMPILERS = ("cc", "gcc", "clang")
@@ -221,3 +221,20 @@ def usb_machine(folder: Path, library: Path, *simulators: SimulatorProcess) -> I
         bus = opened.enter_context(Bus(folder, addresses))
         python = python_on(bus, library, folder)
         yield UsbMachine(tuple(cameras), {"python": str(python), "PYTHONPATH": str(ROOT)})
+
+
+async def selected(client: Client, camera: UsbCamera) -> None:
+    """Wait until a camera is open, and select it."""
+    port = camera.port
+
+    async def is_open() -> bool:
+        return await connected_by_port(client, port) is True
+
+    await until_answers(is_open)
+    await client.command("select_camera", port=port)
+
+
+async def connected_by_port(client: Client, port: str) -> bool | None:
+    """Whether the camera on a port is open; None if there is none."""
+    cameras = (await client.command("list_cameras"))["cameras"]
+    return {camera["port"]: camera["connected"] for camera in cameras}.get(port)

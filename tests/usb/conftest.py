@@ -11,8 +11,7 @@ import pytest
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import Client, Server
-from tests.support.usb import UsbCamera, UsbMachine, compile_standin, libusb_soname, usb_machine
-from tests.support.waiting import until_answers
+from tests.support.usb import UsbCamera, UsbMachine, compile_standin, libusb_soname, selected, usb_machine
 
 
 @pytest.fixture(scope="session")
@@ -69,20 +68,3 @@ async def client(server: Server, camera: UsbCamera) -> AsyncIterator[Client]:
     async with await Client.connect(server) as client:
         await selected(client, camera)
         yield client
-
-
-async def selected(client: Client, camera: UsbCamera) -> None:
-    """Wait until a camera is open, and select it."""
-    port = camera.port
-
-    async def is_open() -> bool:
-        return await connected_by_port(client, port) is True
-
-    await until_answers(is_open)
-    await client.command("select_camera", port=port)
-
-
-async def connected_by_port(client: Client, port: str) -> bool | None:
-    """Whether the camera on a port is open; None if there is none."""
-    cameras = (await client.command("list_cameras"))["cameras"]
-    return {camera["port"]: camera["connected"] for camera in cameras}.get(port)

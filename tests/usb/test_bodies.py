@@ -14,9 +14,8 @@ from tests.support.cameras import QUICK
 from tests.support.marks import from_base64, serial_of
 from tests.support.processes import camera_process
 from tests.support.rig import Client, CommandError, Server
-from tests.support.usb import UsbCamera, UsbMachine, usb_machine
+from tests.support.usb import UsbCamera, UsbMachine, connected_by_port, selected, usb_machine
 from tests.support.waiting import BUSY_MACHINE, until_answers
-from tests.usb.conftest import connected_by_port, selected
 
 FIRST, SECOND = "ONE0000001", "TWO0000001"
 # A camera that is plugged in again is ready within this time.
