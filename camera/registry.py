@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class Registry:
             self._add(camera)
         self._watchers = (
             asyncio.create_task(self._watch(), name="camera watcher"),
-            asyncio.create_task(self._watch_removals(), name="removal watcher"),
+            asyncio.create_task(self._watch_removals(uevents.listen()), name="removal watcher"),
         )
         for watcher in self._watchers:
             watcher.add_done_callback(log_failure)
@@ -175,9 +176,9 @@ class Registry:
             if self._failure is not None or self._current_signature() != self._signature:
                 await self._detect()
 
-    async def _watch_removals(self) -> None:
+    async def _watch_removals(self, sock: socket.socket | None) -> None:
         """Remove an unplugged camera at once, even while a slow detection runs."""
-        with Uevents(uevents.listen()) as changes:
+        with Uevents(sock) as changes:
             while True:
                 await changes.wait(_WATCH_EVERY_S)
                 self._look_now.set()
