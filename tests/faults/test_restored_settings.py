@@ -29,9 +29,12 @@ def start(new_server: Callable[..., Server], ports: list[str]) -> Callable[[], S
 async def slow_shutter(client: Client, simulator: Control) -> asyncio.Task[object]:
     """Start a shot with its own settings. Returns after the release. The camera responds to the release 8 s later."""
     await client.info_with_card()
+    # After this shot, the server knows the exposure. Otherwise, it would assume 30 s for the shot that is interrupted.
+    await client.command("capture_image")
+    before = simulator.state(SPARE)["shots"]
     simulator.fault("late", CAPTURE, after=FULL_PRESS, seconds=8, camera=SPARE)
     shooting = asyncio.create_task(client.command("capture_image", settings=SETTINGS))
-    await until(lambda: simulator.state(SPARE)["shots"] == 1)
+    await until(lambda: simulator.state(SPARE)["shots"] == before + 1)
     return shooting
 
 
