@@ -81,7 +81,7 @@ def node_of(port: str) -> Path | None:
 
 
 def is_gone(port: str) -> bool:
-    """Whether the kernel shows that there is no device on a USB port. False for other ports, and if it cannot be read.
+    """Whether a USB port has lost its device, as the kernel shows. False for other ports, and if that cannot be read.
 
     In a container, the device file of a camera that was plugged in again may be missing, although the device is there.
     """
@@ -95,7 +95,7 @@ def is_gone(port: str) -> bool:
 
 
 def unless_gone(port: str, error: CameraError) -> CameraError:
-    """The error of a failed operation: PortGone if the device is no longer on its port, otherwise `error`.
+    """The error of a failed operation: PortGone if the device has left its port, otherwise `error`.
 
     For a device that is gone, libgphoto2 reports various codes, for example -2 (bad parameters) without a text.
     """

@@ -354,7 +354,7 @@ class Reconnect:
     async def _pause(self, seconds: float, plugs: int) -> None:
         """Wait before the next attempt. A request for the camera shortens the wait, but not below a minimum.
 
-        If the camera was plugged in again in the meantime, there is no wait.
+        If the camera was plugged in again in the meantime, this returns at once.
         """
         if not self._is_plugged_since(plugs):
             return
@@ -384,8 +384,8 @@ class Reconnect:
 async def open_error(port: str, error: CameraError) -> CameraError:
     """The error for a failed attempt to open a camera.
 
-    This is PortGone if the device is no longer on its port, NoPermission if the server has no permission to use the
-    device file of the camera, otherwise `error`. CameraClaimed names the program that uses the camera.
+    This is PortGone if the device has left its port, NoPermission if the server may not use the device file of the
+    camera, otherwise `error`. CameraClaimed names the program that uses the camera.
     """
     if isinstance(error, CameraClaimed):
         try:

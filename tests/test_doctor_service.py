@@ -38,14 +38,14 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("bin", "work", "state", "elsewhere"):
+        for name in ("bin", "home", "state", "elsewhere"):
             (folder / name).mkdir()
         (folder / "api_token").write_text(TOKEN + "\n")
         (folder / "env").write_text("")
         (folder / "unit").write_text(UNIT.read_text().replace("/etc/gphoto-ws-server", str(folder)))
         self.properties = {
             "LoadState": "loaded", "ActiveState": "active", "User": MAIN_USER, "Group": "", "SupplementaryGroups": "",
-            "WorkingDirectory": str(folder / "work"), "Environment": f'"PHOTO_DIR={folder}/state/my photos"',
+            "WorkingDirectory": str(folder / "home"), "Environment": f'"PHOTO_DIR={folder}/state/my photos"',
             "EnvironmentFiles": f"{folder}/env (ignore_errors=yes)", "StateDirectory": "gphoto-ws-test",
         }  # fmt: skip
         systemctl = folder / "bin" / "systemctl"
@@ -78,7 +78,7 @@ def running(service: Service) -> Iterator[Server]:
         port = free_port()
         settings = {"WS_PORT": str(port), "NETWORK_CAMERAS": simulator.cameras[0].address}
         (service.folder / "env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        server = Server(cwd=service.folder / "work", **settings)
+        server = Server(cwd=service.folder / "home", **settings)
         try:
             server.wait_for_log("Camera ready")
             yield server
@@ -112,9 +112,9 @@ def test_a_healthy_service_has_no_problem_and_its_own_settings(service: Service,
 
 
 def test_the_dotenv_file_of_the_service_is_read(service: Service) -> None:
-    (service.folder / "work" / ".env").write_text("PREVIEW_FPS=7\nPREVEIW_ISO=100\n")
+    (service.folder / "home" / ".env").write_text("PREVIEW_FPS=7\nPREVEIW_ISO=100\n")
     _, report = service.diagnose()
-    assert f"PREVIEW_FPS=7 ({service.folder}/work/.env)" in report[0]
+    assert f"PREVIEW_FPS=7 ({service.folder}/home/.env)" in report[0]
     assert [line for line in report if "Did you mean PREVIEW_ISO" in line]
 
 

@@ -55,7 +55,7 @@ class Calls:
             doing: the name of the operation, in one word.
 
         Raises:
-            CameraError: the call failed. PortGone if the camera is no longer on its port, whatever libgphoto2 reports.
+            CameraError: the call failed. PortGone if the device has left its port, whatever libgphoto2 reports.
         """
         deadline = time.monotonic() + (_BUSY_S if doing in _REPEATABLE else 0)
         while True:

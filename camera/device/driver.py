@@ -97,7 +97,7 @@ class Driver:
         Raises:
             CameraNotFound: no such port.
             NotSupported: no such model, or its driver does not support this kind of port.
-            PortGone: the device is no longer on the port.
+            PortGone: the device has left the port.
             CameraClaimed: another program uses the camera.
             CameraError: the camera does not answer.
         """

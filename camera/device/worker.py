@@ -1,7 +1,7 @@
 """The main loop of a camera process: runs jobs, sends live-view frames, and reports events of the camera.
 
-Started by camera/processes/process.py as `python -m camera.device.worker FD JSON`. The process serves one camera connection. When
-the connection fails, the process ends and the server starts a new process.
+Started by camera/processes/process.py as `python -m camera.device.worker FD JSON`. It serves one camera connection.
+When the connection fails, the process ends and the server starts a new process.
 """
 
 from __future__ import annotations

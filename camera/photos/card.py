@@ -41,7 +41,7 @@ class Finding:
         files: the files that were saved before the interruption, and the new files on the card; None if they could not
             be determined.
         saved: the files that were saved before the interruption.
-        doubtful: whether the card should be read again, because it appeared to be empty although it had files before.
+        doubtful: whether the card should be read again, because it appeared to be empty.
     """
 
     shot: OpenShot
