@@ -15,6 +15,7 @@ from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
 from tests.support.rig import Client, Server
+from tests.support.usb import compile_standin, libusb_soname
 
 # If a shell runs `make test &`, SIGINT is ignored in this process. The processes that tests start would inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -118,3 +119,9 @@ def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vcamera")
     Image.effect_noise((640, 480), 60).save(folder / "picture.jpg")
     return folder
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled stand-in for libusb (tests/support/usb.py). Skips the test if there is no C compiler."""
+    return compile_standin(tmp_path_factory.mktemp("standin"), libusb_soname())

@@ -1,4 +1,4 @@
-"""The same tests with a simulated camera and with libgphoto2's virtual camera. The tests send commands to a server."""
+"""The same tests with three cameras: a simulated one on the network, one on USB, and libgphoto2's virtual camera."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from simulator.client import Control
+from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, one_camera
 from tests.support.marks import decoded, from_base64
 from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.usb import usb_machine
 
 
 @dataclass(frozen=True)
@@ -37,33 +40,52 @@ class Subject:
     readonly: str = "batterylevel"
 
 
+def subject_of_simulator(server: Server, port: str, name: str, control: Control) -> Subject:
+    """A simulated Canon as a subject, on any port."""
+
+    def sha256(path: str) -> str:
+        files = control.state(sha256=True)["files"]
+        return next(str(file["sha256"]) for file in files if file["path"] == path)
+
+    return Subject(
+        server=server, port=port, name=name, sha256=sha256,
+        changes={
+            "text": ("ownername", "Ada Lovelace", "Ada Lovelace"),
+            "radio": ("iso", 400, "400"),
+            "toggle": ("viewfinder", True, 1),
+            "range": ("d303", "25", 25.0),
+            "date": ("datetime", "2030-01-02T03:04:05+00:00", 1893553445),
+        },
+        invalid={
+            "radio": ("iso", "123", {"choices": ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]}),
+            "range": ("d303", 200.5, {"range": {"min": 0, "max": 200, "step": 1}}),
+            "toggle": ("viewfinder", "maybe", {"choices": ["0", "1"]}),
+            "date": ("datetime", "tomorrow", {"type": "date"}),
+            "text": ("ownername", "two\nlines", {"type": "text"}),
+        },
+        types={"text", "radio", "menu", "toggle", "range", "date"},
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """A simulated Canon on PTP/IP. libgphoto2 has one name for all cameras there."""
     with one_camera(*QUICK) as camera:
+        server = Server(cwd=tmp_path_factory.mktemp("network"), NETWORK_CAMERAS=camera.port)
+        yield subject_of_simulator(server, camera.port, "PTP/IP Camera", camera.control)
+        assert server.stop() == 0
 
-        def sha256(path: str) -> str:
-            files = camera.control.state(sha256=True)["files"]
-            return next(str(file["sha256"]) for file in files if file["path"] == path)
 
-        server = Server(cwd=tmp_path_factory.mktemp("simulated"), NETWORK_CAMERAS=camera.port)
-        yield Subject(
-            server=server, port=camera.port, name="PTP/IP Camera", sha256=sha256,
-            changes={
-                "text": ("ownername", "Ada Lovelace", "Ada Lovelace"),
-                "radio": ("iso", 400, "400"),
-                "toggle": ("viewfinder", True, 1),
-                "range": ("d303", "25", 25.0),
-                "date": ("datetime", "2030-01-02T03:04:05+00:00", 1893553445),
-            },
-            invalid={
-                "radio": ("iso", "123", {"choices": ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]}),
-                "range": ("d303", 200.5, {"range": {"min": 0, "max": 200, "step": 1}}),
-                "toggle": ("viewfinder", "maybe", {"choices": ["0", "1"]}),
-                "date": ("datetime", "tomorrow", {"type": "date"}),
-                "text": ("ownername", "two\nlines", {"type": "text"}),
-            },
-            types={"text", "radio", "menu", "toggle", "range", "date"},
-        )  # fmt: skip
+@pytest.fixture(scope="module")
+def usb(standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """A simulated Canon on libgphoto2's `usb:` port. Skipped without a C compiler."""
+    with (
+        SimulatorProcess("--usbip", "0", *QUICK) as simulator,
+        usb_machine(tmp_path_factory.mktemp("machine"), standin, simulator) as machine,
+    ):
+        (camera,) = machine.cameras
+        server = Server(cwd=tmp_path_factory.mktemp("usb"), **machine.settings)
+        yield subject_of_simulator(server, camera.port, "Canon EOS 550D", camera.control)
         assert server.stop() == 0
 
 
@@ -93,7 +115,7 @@ def virtual(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     assert server.stop() == 0
 
 
-@pytest.fixture(params=["simulated", "virtual"])
+@pytest.fixture(params=["network", "usb", "virtual"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     value = request.getfixturevalue(request.param)
     assert isinstance(value, Subject)
@@ -150,15 +172,9 @@ async def test_without_a_path_the_last_image_is_downloaded(camera: Client) -> No
 
 # The types of settings that can be changed. The simulator's menu settings are read-only, and the virtual camera ignores
 # changes of its text and date settings.
-CHANGES = [
-    ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
-    ("simulated", "date"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
-]  # fmt: skip
-INVALID_VALUES = [
-    ("simulated", "text"), ("simulated", "radio"), ("simulated", "toggle"), ("simulated", "range"),
-    ("simulated", "date"), ("virtual", "text"), ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle"),
-    ("virtual", "date"),
-]  # fmt: skip
+SIMULATED = [(subject, kind) for subject in ("network", "usb") for kind in ("text", "radio", "toggle", "range", "date")]
+CHANGES = [*SIMULATED, ("virtual", "radio"), ("virtual", "menu"), ("virtual", "toggle")]
+INVALID_VALUES = [*SIMULATED, *(("virtual", kind) for kind in ("text", "radio", "menu", "toggle", "date"))]
 
 
 @pytest.mark.parametrize(("subject", "widget_type"), CHANGES, indirect=["subject"])
@@ -263,7 +279,7 @@ async def test_an_invalid_path_is_rejected(camera: Client, path: str) -> None:
     assert (await error_of(camera, "list_files", folder=path)).code == "invalid_path"
 
 
-@pytest.mark.parametrize("subject", ["simulated"], indirect=True)
+@pytest.mark.parametrize("subject", ["network", "usb"], indirect=True)
 async def test_live_view_streams_if_supported(camera: Client) -> None:
     await camera.command("start_live_view")
     decoded(from_base64((await camera.event("live_view_frame"))["image_b64"]))

@@ -11,13 +11,7 @@ import pytest
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
 from tests.support.rig import Client, Server
-from tests.support.usb import UsbCamera, UsbMachine, compile_standin, libusb_soname, selected, usb_machine
-
-
-@pytest.fixture(scope="session")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled stand-in for libusb."""
-    return compile_standin(tmp_path_factory.mktemp("standin"), libusb_soname())
+from tests.support.usb import UsbCamera, UsbMachine, selected, usb_machine
 
 
 @pytest.fixture(scope="session")
