@@ -120,6 +120,7 @@ class Body:
         self.clock_offset = 0.0
         self.exposing = False
         self.live_view = False
+        self._frame_scale = 1.0
         self._next_frame_at = 0.0
         if self._task:
             self._task.cancel()
@@ -137,11 +138,12 @@ class Body:
         """The number of shots like ``exposure`` that still fit on the card."""
         return self.card.free_shots(exposures.size(exposure, self.studio))
 
-    def switch_live_view(self, on: bool) -> None:
-        """Start or stop live view."""
+    def switch_live_view(self, on: bool, scale: float = 1.0) -> None:
+        """Start or stop live view. ``scale``: the size of the frames, relative to the largest ones."""
         if on and not self.live_view:
             self._next_frame_at = 0.0
         self.live_view = on
+        self._frame_scale = scale
 
     async def next_frame(self) -> list[bytes]:
         """Wait until the next live-view frame is due and return it."""
@@ -151,7 +153,8 @@ class Body:
         # A host that reads late gets a frame at once, but not the frames that it missed.
         self._next_frame_at = max(self._next_frame_at, time.monotonic() - self._period) + self._period
         self.frames += 1
-        return await self.studio.live_frame(self.frames, self.identity.serial, time.time_ns() // 1000)
+        microseconds = time.time_ns() // 1000
+        return await self.studio.live_frame(self.frames, self.identity.serial, microseconds, self._frame_scale)
 
     def release(self, exposure: Exposure, listener: ShutterListener, button: bool = False) -> asyncio.Task[None]:
         """Release the shutter. The returned task ends when the pictures are stored.

@@ -51,6 +51,7 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "connected": camera.link.sessions,
         "live_view": body.live_view,
         "viewfinder": body.live_view,
+        "focus": dialect.lens.describe(),
         "exposing": body.exposing,
         "shots": body.shots,
         "frames": body.frames,

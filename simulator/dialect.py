@@ -7,6 +7,7 @@ from typing import Protocol
 
 from .card import StoredFile
 from .exposures import Exposure
+from .lens import Lens
 from .ptp import Event, Reply, Request
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -23,6 +24,10 @@ class Dialect(Protocol):
     @property
     def operations(self) -> Mapping[int, Handler]:
         """The handlers of all operations, standard operations included."""
+
+    @property
+    def lens(self) -> Lens:
+        """The lens, for the control port."""
 
     @property
     def names(self) -> Mapping[int, str]:

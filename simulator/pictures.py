@@ -105,6 +105,14 @@ def thumbnail(number: int, words: str, size: tuple[int, int] = THUMBNAIL) -> byt
     return buffer.getvalue()
 
 
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """A size in pixels, scaled to whole coding units. With the scale 1 it does not change."""
+    width, height = size
+    if scale == 1:
+        return width, height
+    return max(160, round(width * scale / MCU) * MCU), max(112, round(height * scale / MCU) * MCU)
+
+
 class Studio:
     """Makes the pictures of all cameras of the process. It draws each scene once, in a thread."""
 
@@ -112,21 +120,20 @@ class Studio:
         """``still``: the size of the largest still. ``frame``: the size of a live-view frame. Both are in pixels."""
         self.still_size = still
         self.frame_size = frame
-        self._live_scene = Scene(*frame, LIVE_SIGMA, LIVE_QUALITY, moving=True)
         self._ready: dict[Scene, Numbered] = {}
         self._pending: dict[Scene, asyncio.Future[Numbered]] = {}
         self._warming: set[asyncio.Task[Numbered]] = set()
 
     def size(self, scale: float) -> tuple[int, int]:
         """The size of a still in pixels, relative to the largest still. A scaled size is in whole coding units."""
-        width, height = self.still_size
-        if scale == 1:
-            return width, height
-        return max(160, round(width * scale / MCU) * MCU), max(112, round(height * scale / MCU) * MCU)
+        return _scaled(self.still_size, scale)
 
     def still_scene(self, scale: float, compression: str) -> Scene:
         """The scene of a still; ``compression`` is ``fine`` or ``normal``."""
         return Scene(*self.size(scale), STILL_SIGMA, STILL_QUALITY[compression], moving=False)
+
+    def _live_scene(self, scale: float) -> Scene:
+        return Scene(*_scaled(self.frame_size, scale), LIVE_SIGMA, LIVE_QUALITY, moving=True)
 
     async def prepare(self, scene: Scene) -> Numbered:
         """The numbered pictures of ``scene``. The first call draws them in a thread."""
@@ -164,15 +171,18 @@ class Studio:
 
     def warm(self) -> None:
         """Start to draw the scenes that a session probably needs first."""
-        for scene in (self._live_scene, self.still_scene(1, "fine")):
+        for scene in (self._live_scene(1), self.still_scene(1, "fine")):
             if scene not in self._pending:
                 task = asyncio.create_task(self.prepare(scene))
                 self._warming.add(task)
                 task.add_done_callback(self._warming.discard)
 
-    async def live_frame(self, number: int, serial: str, microseconds: int) -> list[bytes]:
-        """A live-view frame. Its comment contains the time (``microseconds`` since 1970)."""
-        numbered = await self.prepare(self._live_scene)
+    async def live_frame(self, number: int, serial: str, microseconds: int, scale: float = 1.0) -> list[bytes]:
+        """A live-view frame. Its comment contains the time (``microseconds`` since 1970).
+
+        ``scale`` is its size relative to the largest frame.
+        """
+        numbered = await self.prepare(self._live_scene(scale))
         comment = tiff.comment_segment(f"frame={number} serial={serial} time={microseconds}")
         return numbered.parts(number, f"{serial}  live view", [comment])
 

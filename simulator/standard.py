@@ -17,6 +17,7 @@ from .datasets import DeviceInfo, ObjectInfo, Property
 from .dialect import Handler, Notify
 from .exposures import Exposure
 from .faults import Kind
+from .lens import Lens
 from .ptp import Reply, Request, ResponseCode
 from .settings import BodySettings
 
@@ -45,10 +46,11 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
     names: Mapping[int, str] = NAMES
     takes_data: Collection[int] = TAKES_DATA
 
-    def __init__(self, body: Body, settings: SettingsT) -> None:
+    def __init__(self, body: Body, settings: SettingsT, lens: Lens) -> None:
         """Create the dialect of ``body``."""
         self._body = body
         self.settings = settings
+        self.lens = lens
         self._written: dict[int, int | str] = {}
         self.operations: Mapping[int, Handler] = self._handlers()
 
@@ -100,6 +102,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         """Drop what belongs to the session: events, live view, pictures in RAM."""
         self._body.ram.clear()
         self._body.switch_live_view(False)
+        self.lens.live_view_ended()
         self.settings.session_ended()
 
     # Files
@@ -234,6 +237,7 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
     def reset(self) -> None:
         """Return to the factory settings."""
         self.settings.reset()
+        self.lens.reset()
 
     def properties(self) -> dict[str, object]:
         """Every property by name, with its label or value."""

@@ -12,6 +12,7 @@ from ..card import StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
 from ..faults import Kind
+from ..lens import Lens
 from ..ptp import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
@@ -42,7 +43,7 @@ class CanonEos(StandardDialect[CanonSettings]):
 
     def __init__(self, body: Body) -> None:
         """Create the dialect of ``body``."""
-        super().__init__(body, CanonSettings(body))
+        super().__init__(body, CanonSettings(body), Lens(props.OPTICS))
 
     def _handlers(self) -> dict[int, Handler]:
         return super()._handlers() | {
@@ -63,9 +64,12 @@ class CanonEos(StandardDialect[CanonSettings]):
             0x9127: self._request_property,
             0x9128: self._release_on,
             0x9153: self._get_live_view,
-            0x9154: self._autofocus,
-            **dict.fromkeys((0x910C, 0x911B, 0x911C, 0x911D, 0x9125, 0x9129, 0x9131), self._accept),
-            **dict.fromkeys((0x9155, 0x9158, 0x9159, 0x9160), self._accept),
+            0x9154: self._do_af,
+            0x9129: self._release_off,
+            0x9155: self._drive_lens,
+            0x9158: self._zoom,
+            0x9159: self._zoom_position,
+            **dict.fromkeys((0x910C, 0x911B, 0x911C, 0x911D, 0x9125, 0x9131, 0x9160), self._accept),
         }
 
     def device_info(self) -> DeviceInfo:
@@ -125,7 +129,10 @@ class CanonEos(StandardDialect[CanonSettings]):
     async def _set_property(self, request: Request) -> Reply:
         if len(request.data) < 8:
             return Reply(ResponseCode.INVALID_VALUE)
-        return self._set(int.from_bytes(request.data[4:8], "little"), request.data[8:])
+        reply = self._set(int.from_bytes(request.data[4:8], "little"), request.data[8:])
+        if not self._body.live_view:
+            self.lens.live_view_ended()
+        return reply
 
     async def _set_host_capacity(self, request: Request) -> Reply:
         self.settings.host_clusters = request.parameter(0)
@@ -151,19 +158,31 @@ class CanonEos(StandardDialect[CanonSettings]):
 
     async def _release_on(self, request: Request) -> Reply:
         button = request.parameter(0)
-        if button == 1:
-            return await self._autofocus(request)
+        if button & props.HALF_PRESS:
+            self.lens.press_half(True)
+        if button == props.HALF_PRESS:
+            return await self._autofocus(self._body.faults.armed(Kind.FOCUS_FAILED), request.parameter(1) == 0)
         return self._release(self.next_exposure())
 
     def _out_of_focus(self) -> Reply:
         # For this failure, real bodies send the same code as when they are busy (libgphoto2 issue 304).
         return Reply(ResponseCode.DEVICE_BUSY)
 
-    async def _autofocus(self, request: Request) -> Reply:
-        if self.settings.number(props.FOCUS_MODE) != props.MANUAL_FOCUS:
+    async def _release_off(self, request: Request) -> Reply:
+        if request.parameter(0) & props.HALF_PRESS:
+            self.lens.press_half(False)
+        return Reply()
+
+    async def _do_af(self, request: Request) -> Reply:
+        return await self._autofocus(self._body.faults.take({Kind.FOCUS_FAILED}) is not None, True)
+
+    async def _autofocus(self, fails: bool, wanted: bool) -> Reply:
+        """Focus, unless the lens is on manual focus or the host has not asked for it (``wanted``)."""
+        if wanted and self.settings.number(props.FOCUS_MODE) != props.MANUAL_FOCUS:
             await asyncio.sleep(AUTOFOCUS_SECONDS)
-            in_focus = not self._body.faults.armed(Kind.FOCUS_FAILED)
-            self.settings.push(events.focus_info([4] if in_focus else []))
+            if not fails:
+                self.lens.focus()
+            self.settings.push(events.focus_info([] if fails else [4]))
         else:
             # After a half press the driver waits up to 0.1 s for an event. A real body sends metering values, but any
             # event ends the wait.
@@ -172,6 +191,34 @@ class CanonEos(StandardDialect[CanonSettings]):
 
     async def _end_bulb(self, request: Request) -> Reply:
         return self._release(self.next_exposure())
+
+    async def _drive_lens(self, request: Request) -> Reply:
+        steps = props.LENS_STEPS.get(request.parameter(0))
+        if steps is None:
+            return Reply(ResponseCode.INVALID_VALUE)
+        if not self._body.live_view:
+            return Reply(ResponseCode.DEVICE_BUSY)
+        self.lens.drive(steps)  # the body does not report that the lens is at a limit
+        return Reply()
+
+    async def _zoom(self, request: Request) -> Reply:
+        if not self._body.live_view:
+            return Reply(ResponseCode.DEVICE_BUSY)
+        if request.parameter(0) not in props.ZOOMS:
+            return Reply(ResponseCode.INVALID_VALUE)
+        self.lens.zoom = request.parameter(0)
+        return Reply()
+
+    async def _zoom_position(self, request: Request) -> Reply:
+        if not self._body.live_view:
+            return Reply(ResponseCode.DEVICE_BUSY)
+        x, y = request.parameter(0), request.parameter(1)
+        (width, height), part = self.lens.optics.picture, max(self.lens.zoom, props.ZOOMS[1])
+        # A real body ignores positions that are not allowed, and replies OK (libgphoto2 issue 198).
+        if 0 < x <= width - width // part and 0 < y <= height - height // part:
+            self.lens.zoom_at = (x, y)
+            self.lens.point = (x + width // part // 2, y + height // part // 2)
+        return Reply()
 
     async def _get_live_view(self, request: Request) -> Reply:
         if not self._body.live_view or self._body.exposing:

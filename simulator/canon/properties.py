@@ -7,17 +7,31 @@ of a real 550D (cameras/canon-eos550d.txt).
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
 
 from .. import datasets
 from ..card import Layout
 from ..datasets import INT32, STRING, UINT8, UINT16, UINT32
+from ..lens import Optics
 from ..settings import Setting, Value
 
 FILE_LIST = 0x4006
 """The data type of the image format: Canon sends the files of a shot as an array of 32-bit numbers."""
 
 LAYOUT = Layout(0x00020001, "CANON", "IMG_")
+
+OPTICS = Optics(far=1000, subject=700, picture=(5184, 3456))
+"""The size of the coordinate system is that of the largest still of a 550D, whatever the size of the simulated stills."""
+
+HALF_PRESS = 1
+"""The bit of the parameter of RemoteReleaseOn and RemoteReleaseOff for the half-pressed button."""
+
+LENS_STEPS = {1: -4, 2: -20, 3: -100, 0x8001: 4, 0x8002: 20, 0x8003: 100}
+"""How far each parameter of DriveLens moves the focus. Bit 15 means far. The distances are invented."""
+
+ZOOMS = (1, 5, 10)
+"""The magnifications of live view. At magnification 1, the focus frame has the size of the part at magnification 5."""
 
 APERTURE, SHUTTER_SPEED, ISO, EXPOSURE_COMPENSATION = 0xD101, 0xD102, 0xD103, 0xD104
 EXPOSURE_MODE, DRIVE_MODE, METERING_MODE, FOCUS_MODE = 0xD105, 0xD106, 0xD107, 0xD108
@@ -29,8 +43,11 @@ IMAGE_FORMAT, SHUTTER_COUNTER, LIVE_VIEW_OUTPUT, FOCUS_INFO = 0xD120, 0xD1AC, 0x
 TO_CARD, TO_HOST = 2, 4
 """Values of CAPTURE_DESTINATION."""
 
-OUTPUT_PC = 2
-"""The bit of LIVE_VIEW_OUTPUT that sends frames to the host."""
+FRAME_SCALES = {2: 1.0, 4: 3 / 4, 8: 1 / 2}
+"""The bits of LIVE_VIEW_OUTPUT that send frames to the host, and the relative size of the frames: large, medium, small."""
+
+_OUTPUTS: dict[str, Value] = {"Off": 0, "TFT": 1, "PC": 2, "TFT + PC": 3}
+_SMALLER_OUTPUTS: dict[str, Value] = {"MOBILE": 4, "TFT + MOBILE": 5, "MOBILE2": 8, "TFT + MOBILE2": 9}
 
 MANUAL_FOCUS = 3
 
@@ -120,7 +137,7 @@ SETTINGS: dict[int, Setting] = {
         Setting(0xD1A9, "reviewtime", UINT16, 2, _REVIEW),
         Setting(SHUTTER_COUNTER, "shuttercounter", UINT32, 0, writable=False),
         Setting(SERIAL_NUMBER, "eosserialnumber", STRING, "", writable=False),
-        Setting(LIVE_VIEW_OUTPUT, "output", UINT32, 0, {"Off": 0, "TFT": 1, "PC": 2, "TFT + PC": 3}),
+        Setting(LIVE_VIEW_OUTPUT, "output", UINT32, 0, _OUTPUTS),
         Setting(0xD1B1, "evfmode", UINT16, 1, {"0": 0, "1": 1}),
         Setting(0xD1BA, "afmethod", UINT32, 1, {"Quick": 0, "Live": 1, "LiveFace": 2}),
         Setting(ARTIST, "artist", STRING, ""),
@@ -129,6 +146,14 @@ SETTINGS: dict[int, Setting] = {
         Setting(0xD1D9, "aeb", UINT16, 0, _BRACKETS),
     )
 }
+
+
+def settings_of(model: str) -> dict[int, Setting]:
+    """All settings of a model by code. A mirrorless body also has smaller live-view frames."""
+    if not model.startswith(("Canon EOS R", "Canon EOS M")):
+        return SETTINGS
+    output = replace(SETTINGS[LIVE_VIEW_OUTPUT], choices=_OUTPUTS | _SMALLER_OUTPUTS)
+    return {**SETTINGS, LIVE_VIEW_OUTPUT: output}
 
 
 def fixed_by_mode(mode: Value) -> frozenset[int]:

@@ -12,7 +12,6 @@ from ..ptp import Event
 from ..settings import BodySettings, Setting, Value
 from . import events
 from . import properties as props
-from .properties import SETTINGS
 
 HOST_SHOTS = 9999
 """The reported number of available shots, while pictures go to a host that has reported its free space."""
@@ -41,7 +40,7 @@ class CanonSettings(BodySettings):
             props.CURRENT_FOLDER: lambda: body.card.current_folder,
             props.SERIAL_NUMBER: lambda: body.identity.serial,
         }
-        super().__init__(body, SETTINGS, computed, dials=(props.CAMERA_TIME,))
+        super().__init__(body, props.settings_of(body.identity.model), computed, dials=(props.CAMERA_TIME,))
 
     def reset(self) -> None:
         """Return to the factory settings. No property is vetoed, and live view is off."""
@@ -116,18 +115,18 @@ class CanonSettings(BodySettings):
 
     def announce(self, code: int) -> bool:
         """Emit the value of a property; returns False if there is no such property."""
-        setting = SETTINGS.get(code)
+        setting = self._settings.get(code)
         if setting:
             self.push(events.value_changed(code, props.pack(setting, self.value(code))))
         return setting is not None
 
     def _announce_choices(self, code: int) -> None:
-        setting = SETTINGS[code]
+        setting = self._settings[code]
         if setting.choices and setting.writable:
             self.push(events.choices_changed(code, [props.pack(setting, value) for value in self._choices(setting)]))
 
     def _announce_all(self) -> None:
-        for code in SETTINGS:
+        for code in self._settings:
             self.announce(code)
             self._announce_choices(code)
         self.push(events.focus_info([]))
@@ -152,7 +151,8 @@ class CanonSettings(BodySettings):
         if code in (props.CAPTURE_DESTINATION, props.IMAGE_FORMAT):
             self.announce(props.AVAILABLE_SHOTS)
         if code == props.LIVE_VIEW_OUTPUT and isinstance(value, int):
-            self._body.switch_live_view(bool(value & props.OUTPUT_PC))
+            scale = next((scale for bit, scale in props.FRAME_SCALES.items() if value & bit), None)
+            self._body.switch_live_view(scale is not None, scale or 1.0)
 
     def _announce_veto(self, setting: Setting) -> None:
         self.announce(setting.code)

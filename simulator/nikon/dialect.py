@@ -15,6 +15,7 @@ from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
 from ..faults import Kind
+from ..lens import Lens
 from ..ptp import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
@@ -22,7 +23,10 @@ from . import properties as props
 from .live_view import live_view_reply
 from .settings import NikonSettings
 
-OUT_OF_FOCUS, INVALID_STATUS, NOT_LIVE_VIEW = 0xA002, 0xA004, 0xA00B
+OUT_OF_FOCUS, INVALID_STATUS, NOT_LIVE_VIEW, LENS_AT_LIMIT, MOVE_TOO_SMALL = 0xA002, 0xA004, 0xA00B, 0xA00C, 0xA00E
+
+_NEAR, _FAR = 1, 2
+"""The values of the first parameter of MfDrive."""
 
 WITH_AUTOFOCUS = 0xFFFFFFFE
 """The first parameter of a release with autofocus; 0xFFFFFFFF is a release without autofocus."""
@@ -44,7 +48,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
 
     def __init__(self, body: Body) -> None:
         """Create the dialect of ``body``."""
-        super().__init__(body, NikonSettings(body))
+        super().__init__(body, NikonSettings(body), Lens(props.OPTICS))
         self._busy_until = 0.0
         self._outcome: int = ResponseCode.OK
         self._to_ram = False
@@ -63,7 +67,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
             0x9202: self._end_live_view,
             0x9203: self._get_live_view,
             0x9204: self._move_focus,
-            0x9205: self._move_focus,
+            0x9205: self._change_af_area,
             0x9206: self._accept,
             0x9207: self._release_to,
         }
@@ -196,11 +200,38 @@ class NikonDslr(StandardDialect[NikonSettings]):
         if self._busy:
             return Reply(ResponseCode.DEVICE_BUSY)
         self._busy_until = time.monotonic() + AUTOFOCUS_SECONDS
-        self._outcome = OUT_OF_FOCUS if self._body.faults.armed(Kind.FOCUS_FAILED) else ResponseCode.OK
+        if self._body.faults.take({Kind.FOCUS_FAILED}):
+            self._outcome = OUT_OF_FOCUS
+        else:
+            self._outcome = ResponseCode.OK
+            self.lens.focus()
         return Reply()
 
     async def _move_focus(self, request: Request) -> Reply:
-        return Reply() if self._body.live_view else Reply(NOT_LIVE_VIEW)
+        direction, distance = request.parameter(0), request.parameter(1)
+        if not self._body.live_view:
+            return Reply(NOT_LIVE_VIEW)
+        if self._busy:
+            return Reply(ResponseCode.DEVICE_BUSY)
+        if direction not in (_NEAR, _FAR):
+            return Reply(ResponseCode.INVALID_VALUE)
+        self._outcome = ResponseCode.OK
+        if distance < props.SMALLEST_MOVE:
+            self._outcome = MOVE_TOO_SMALL
+        elif not self.lens.drive(distance if direction == _FAR else -distance):
+            self._outcome = LENS_AT_LIMIT
+        self._busy_until = time.monotonic() + distance / props.MOVE_PER_SECOND
+        return Reply()
+
+    async def _change_af_area(self, request: Request) -> Reply:
+        x, y = request.parameter(0), request.parameter(1)
+        width, height = self.lens.optics.picture
+        if not self._body.live_view:
+            return Reply(NOT_LIVE_VIEW)
+        if not (0 <= x < width and 0 <= y < height):
+            return Reply(ResponseCode.INVALID_VALUE)
+        self.lens.point = (x, y)
+        return Reply()
 
     # Live view
 
@@ -227,7 +258,8 @@ class NikonDslr(StandardDialect[NikonSettings]):
             return Reply(ResponseCode.DEVICE_BUSY)
         variety = self._live_view_variety(request)
         frame = await self._body.next_frame()
-        return Reply(data=live_view_reply(frame, self._body.studio.frame_size, variety))
+        sizes = (*self._body.studio.frame_size, *self.lens.optics.picture)
+        return Reply(data=live_view_reply(frame, sizes, variety))
 
     # The steps of a shot: see body.ShutterListener
 

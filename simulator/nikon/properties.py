@@ -12,15 +12,25 @@ from fractions import Fraction
 
 from ..card import Layout
 from ..datasets import INT8, INT16, STRING, UINT8, UINT16, UINT32
+from ..lens import Optics
 from ..settings import Setting, Value
 
 LAYOUT = Layout(0x00010001, "D7100", "DSC_")
+
+OPTICS = Optics(far=4000, subject=2500, picture=(6000, 4000))
+"""The size of the coordinate system is that of the largest still of a D7100, whatever the size of the simulated stills."""
+
+SMALLEST_MOVE = 5
+"""The lens cannot make a smaller movement. The number is invented."""
+
+MOVE_PER_SECOND = 10000
+"""How fast the lens moves. The number is invented."""
 
 BATTERY, IMAGE_SIZE, IMAGE_QUALITY, WHITE_BALANCE, F_NUMBER = 0x5001, 0x5003, 0x5004, 0x5005, 0x5007
 FOCUS_MODE, EXPOSURE_TIME, EXPOSURE_PROGRAM, ISO = 0x500A, 0x500D, 0x500E, 0x500F
 EXPOSURE_COMPENSATION, DATE_TIME = 0x5010, 0x5011
 ARTIST, COPYRIGHT, SHUTTER_SPEED, RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD072, 0xD073, 0xD100, 0xD10B, 0xD161
-LIVE_VIEW_STATUS, LIVE_VIEW_PROHIBITED, SHOTS_LEFT = 0xD1A2, 0xD1A4, 0xD1F1
+LIVE_VIEW_STATUS, LIVE_VIEW_ZOOM, LIVE_VIEW_PROHIBITED, SHOTS_LEFT = 0xD1A2, 0xD1A3, 0xD1A4, 0xD1F1
 
 TO_CARD, TO_RAM = 0, 1
 """Values of RECORDING_MEDIA."""
@@ -66,6 +76,10 @@ _COMPENSATIONS: dict[str, Value] = {
 }
 _RELEASES: dict[str, Value] = {
     "Single Shot": 1, "Continuous Low Speed": 0x8010, "Timer": 0x8011, "Mirror Up": 0x8012, "Quiet Release": 0x8016,
+}  # fmt: skip
+# Only models on USB have another table in libgphoto2; there, 2 is 25%.
+ZOOM_RATIOS: dict[str, Value] = {
+    "Entire Display": 0, "25%": 1, "33%": 2, "50%": 3, "66%": 4, "100%": 5, "Unknown value 0006": 6, "Unknown value 0007": 7,
 }  # fmt: skip
 _SWITCH: dict[str, Value] = {"Off": 0, "On": 1}
 _SPEEDS = (
@@ -136,6 +150,7 @@ def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
         Setting(0xD126, "flashexposurecompensation", INT8, 0, bounds=(-18, 6, 2)),
         Setting(AUTOFOCUS_MODE, "focusmode2", UINT8, 3, _AUTOFOCUS, bounds=(0, 4, 1)),
         Setting(LIVE_VIEW_STATUS, "liveviewstatus", UINT8, 0, _SWITCH, False, (0, 1, 1)),
+        Setting(LIVE_VIEW_ZOOM, "liveviewimagezoomratio", UINT8, 0, ZOOM_RATIOS, bounds=(0, 7, 1)),
         Setting(LIVE_VIEW_PROHIBITED, "liveviewprohibit", UINT32, 0, writable=False),
         Setting(0xD1B1, "lightmeter", INT8, 0, writable=False, bounds=(-60, 60, 1)),
         Setting(SHOTS_LEFT, "availableshots", UINT16, 0, writable=False, bounds=(0, 65535, 1)),
