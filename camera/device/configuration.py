@@ -9,11 +9,13 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from camera import values
+from camera.device import time_zone
 from camera.device.actions import is_action
 from camera.device.calls import Calls
 from camera.device.raw_calls import RawCalls
@@ -92,6 +94,12 @@ class Configuration:
         Raises:
             InvalidValue: the setting has another value afterwards, although the camera reported no error.
         """
+        with time_zone.fixed_at(value) if before.type == "date" and isinstance(value, int) else nullcontext():
+            return self._set(before, widget, root, value, pump)
+
+    def _set(
+        self, before: ConfigItem, widget: Any, root: Any, value: ConfigValue, pump: Callable[[int], object]
+    ) -> ConfigItem:
         written = replace(before, value=value)
         # This is checked before writing, because after writing the camera may be off (powerdown).
         action = before.type == "toggle" and (values.reads_unknown(before) or is_action(before, self._path(before)))
