@@ -253,6 +253,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
                 settings.write_time,
             ),
             keep_alive=settings.keep_alive,
+            sync_clock=settings.sync_clock == "open",
         )
         live_view = LiveViewDefaults(
             settings.preview_fps, Orientation(settings.preview_rotation, settings.preview_flip)

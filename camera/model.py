@@ -100,6 +100,18 @@ class CameraIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSet:
+    """The clock of a camera was set: the name of its setting, and the new time in seconds since 1970.
+
+    `was_off_s`: how far it was ahead before, in whole seconds; negative if it was behind.
+    """
+
+    config_name: str
+    was_off_s: int
+    set_to: int
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """One card or memory of the camera. `capacity` and `free` are in bytes; None if the camera does not report them."""
 

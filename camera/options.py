@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from camera.photos.shots import PhotoOptions
 from camera.processes.process_log import LineBudget
 from camera.processes.spawn import ProcessOptions, SpawnedProcess, WorkerProcess
+from system_clock import Trust, trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class SessionOptions:
         restart_delay: seconds between these attempts.
         keep_alive: seconds between keep-alive operations on an idle camera, so that it stays on; 0 disables them.
         preview_iso, capture_iso: the ISO values for live view and for stills; "" keeps the camera's setting.
+        sync_clock: whether the clock of a camera is set whenever the camera was opened.
+        clock_trust: whether the clock of this machine is right.
         photos: options for pictures.
         most_process_bytes: an idle camera process that uses more memory than this is replaced by a new process.
         spawn: creates the camera process for a camera, without starting it.
@@ -31,6 +34,8 @@ class SessionOptions:
     keep_alive: float = 0.0
     preview_iso: str = ""
     capture_iso: str = ""
+    sync_clock: bool = False
+    clock_trust: Callable[[], Trust] = trust
     photos: PhotoOptions = field(default_factory=PhotoOptions)
     most_process_bytes: int = 256 * 2**20
     spawn: Callable[[ProcessOptions, LineBudget], WorkerProcess] = SpawnedProcess

@@ -20,7 +20,7 @@ from camera.channel import ChannelBroken, Message
 from camera.codec import Codec, codec
 from camera.errors import CameraDisconnected, CameraError, CameraIO
 from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
-from camera.model import CameraIdentity, CapturedFile, ConfigItem, Frame, Storage
+from camera.model import CameraIdentity, CapturedFile, ClockSet, ConfigItem, Frame, Storage
 from camera.orientation import Orientation
 from camera.values import WantedValue
 
@@ -234,6 +234,13 @@ class RemoteCamera:
     @verb(30.0)
     async def delete_file(self, path: str) -> None:
         """Delete a file. Raises FileNotFound, InvalidPath."""
+
+    @verb(15.0)
+    async def sync_clock(self) -> ClockSet:
+        """Set the camera's clock to the time of this machine, at the start of the next full second.
+
+        Raises NotSupported, ConfigReadonly, InvalidValue.
+        """
 
     @verb(30.0, again=_LOST)
     async def storage(self) -> list[Storage]:

@@ -27,7 +27,7 @@ from camera.events import (
     StateMayDiffer,
 )
 from camera.live_view import Feed, LiveView
-from camera.model import CameraIdentity, Capabilities, ConfigItem, DetectedCamera, Frame, State
+from camera.model import CameraIdentity, Capabilities, ClockSet, ConfigItem, DetectedCamera, Frame, State
 from camera.options import SessionOptions
 from camera.photos.card import Finding
 from camera.photos.iso import OperatorsIso
@@ -37,6 +37,7 @@ from camera.reconnect import FromReconnect, Reconnect, log_failure
 from camera.remote import RemoteCamera
 from camera.upkeep import Upkeep
 from camera.values import WantedValue
+from system_clock import Trust
 
 _log = logging.getLogger("camera.session")
 
@@ -124,7 +125,8 @@ class Session:
         self.live = LiveView(self._switch_live_view)
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
         self.photos = Photos(options.photos, self._iso, self.exclusive, self._owner, self._from_photos)
-        self._upkeep = Upkeep(options, self.exclusive, self._idle_process, self._emit_here)
+        self._upkeep = Upkeep(options, self.exclusive, self._idle_process, self._emit_here, lambda: self.port)
+        self._clock_trust = options.clock_trust
         # The corrected capabilities of each model. They are kept when the process is replaced, because in a new process
         # the driver makes the same wrong claims.
         self._learned: dict[str, dict[str, bool]] = {}
@@ -212,6 +214,20 @@ class Session:
         self._emit_here(ConfigChanged(item.name, item.value))
         return item
 
+    @property
+    def clock_trust(self) -> Trust:
+        """Whether the clock of this machine is right."""
+        return self._clock_trust()
+
+    async def sync_clock(self) -> ClockSet:
+        """Set the camera's clock to the time of this machine, whether or not that is right.
+
+        Raises:
+            NotSupported: the camera has no clock that can be set.
+            ConfigReadonly, InvalidValue: the camera does not allow it now.
+        """
+        return await self._upkeep.sync_clock()
+
     # -- state
 
     def _state(self) -> State:
@@ -268,6 +284,7 @@ class Session:
                 self._start(self._end_preview(), "end preview")
             case CameraOpened():
                 self.photos.opened()
+                self._upkeep.opened()
                 self._resuming = self._start(self._resume(), "resume")
             case CameraLost():
                 if self._resuming is not None:

@@ -1,4 +1,4 @@
-"""Checks of an idle camera: battery and card warnings, keep-alive, and the memory of its process."""
+"""Checks of an idle camera: battery and card warnings, keep-alive, its clock, and the memory of its process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
-from camera.errors import CameraError
-from camera.events import Warned
-from camera.model import Storage
+from camera.errors import CameraError, NotSupported
+from camera.events import ConfigChanged, Warned
+from camera.model import ClockSet, Storage
 from camera.options import SessionOptions
 from camera.remote import RemoteCamera
 
@@ -24,6 +24,8 @@ _MEMORY_EVERY_S = 15.0
 _CHECK_EVERY_S = 60.0
 _LOW_BATTERY_PERCENT = 15
 _LOW_CARD_BYTES = 200 * 2**20
+# A clock is set at the start of a full second. The camera is reserved so many seconds before.
+_BEFORE_FULL_SECOND_S = 0.15
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -31,11 +33,12 @@ class Upkeep:
     """Checks one camera while it is idle.
 
     Args:
-        options: the keep-alive interval and the memory limit of the process.
+        options: the keep-alive interval, whether to set the clock, and the memory limit of the process.
         exclusive: gives exclusive access to the camera.
         idle: returns the id of the camera process if the camera is open, no job uses it and live view is off; otherwise
             None.
-        emit: receives the warnings when they change.
+        emit: receives the warnings when they change, and the time that the clock was set to.
+        port: returns the camera's current port.
 
     Attributes:
         warnings: problems that will soon make the camera unusable, one sentence each.
@@ -46,7 +49,8 @@ class Upkeep:
         options: SessionOptions,
         exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]],
         idle: Callable[[], int | None],
-        emit: Callable[[Warned], None],
+        emit: Callable[[Warned | ConfigChanged], None],
+        port: Callable[[], str],
     ) -> None:
         self.warnings: tuple[str, ...] = ()
         self._battery: list[str] = []
@@ -54,6 +58,10 @@ class Upkeep:
         self._exclusive = exclusive
         self._idle = idle
         self._emit = emit
+        self._port = port
+        self._options = options
+        self._clock_due = False
+        self._clock_warned = False
         self._most_bytes = options.most_process_bytes
         self._checks = [(_MEMORY_EVERY_S, self._check_memory), (_CHECK_EVERY_S, self.check)]
         if options.keep_alive:
@@ -69,6 +77,46 @@ class Upkeep:
                     due[work] = time.monotonic() + every
                     with suppress(CameraError):  # if the error persists, the next command gets it
                         await work()
+            if self._clock_due and self._idle() is not None:
+                await self._set_clock()
+
+    def opened(self) -> None:
+        """Called when the camera was opened. Its clock is set as soon as it is idle, if the operator wants that."""
+        self._clock_due = self._options.sync_clock
+
+    async def sync_clock(self) -> ClockSet:
+        """Set the camera's clock to the time of this machine.
+
+        Raises:
+            NotSupported: the camera has no clock that can be set.
+            ConfigReadonly, InvalidValue: the camera does not allow it now.
+        """
+        await asyncio.sleep(
+            max(0.0, 1 - _BEFORE_FULL_SECOND_S - time.time() % 1)
+        )  # others can use the camera meanwhile
+        async with self._exclusive() as camera:
+            clock = await camera.sync_clock()
+        _log.info("%s: clock set; it was %+d s off", self._port(), clock.was_off_s)
+        self._emit(ConfigChanged(clock.config_name, clock.set_to))
+        return clock
+
+    async def _set_clock(self) -> None:
+        """Set the clock after the opening. Waits until the clock of this machine is right."""
+        if self._options.clock_trust() != "synchronized":
+            if not self._clock_warned:
+                words = (
+                    "%s: clock not set: the clock of this machine is not synchronized. It is set when that has changed."
+                )
+                _log.warning(words, self._port())
+            self._clock_warned = True
+            return
+        self._clock_due = False
+        try:
+            await self.sync_clock()
+        except NotSupported as error:
+            _log.debug("%s: clock not set: %s", self._port(), error)
+        except CameraError as error:
+            _log.warning("%s: clock not set: %s", self._port(), error)
 
     async def check(self) -> None:
         """Check battery and card of an idle camera, and emit the warnings if they have changed."""

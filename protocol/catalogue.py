@@ -274,6 +274,19 @@ RESTART_CAMERA = Command(
     {},
     {"message": f"Camera on port {EXAMPLE_PORT} restarted"},
 )
+SYNC_CLOCK = Command(
+    "sync_clock",
+    c.CameraPayload,
+    c.ClockSynced,
+    "Set the camera's clock to the server's time, at the start of a full second.",
+    {},
+    {
+        "message": "Clock set",
+        "was_off_s": -42,
+        "set_to": "2030-12-24T18:00:00+00:00",
+        "config_name": "datetime",
+    },
+)
 LIST_FILES = Command(
     "list_files",
     c.ListFiles,
@@ -373,6 +386,7 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         CAPTURE_PREVIEW,
         GET_CAMERA_INFO,
         RESTART_CAMERA,
+        SYNC_CLOCK,
         LIST_FILES,
         GET_THUMBNAIL,
         DELETE_FILE,

@@ -346,6 +346,18 @@ class LiveViewStopped(Reply):
     dropped: int = Field(description="Number of frames that were skipped because the client was not ready.")
 
 
+class ClockSynced(Reply):
+    message: str = Field("Clock set", description="What was done, in words for people.")
+    was_off_s: int = Field(
+        description="How far the camera's clock was ahead of the server's, in whole seconds; negative if it was behind. It can be wrong by a second, or by two with some cameras."
+    )
+    set_to: str = Field(description="The time that it was set to, ISO 8601 in UTC.")
+    config_name: str = Field(
+        description="The setting that was set: datetimeutc, from which the camera calculates its local time with its own time zone; or datetime, the local time in the server's time zone."
+    )
+    warnings: list[str] | None = Field(None, description="Why the time may be wrong.")
+
+
 class StoredMemory(BaseModel):
     path: str = Field(description="Its folder, for list_files.")
     label: str = Field(description="The camera's name for it.")

@@ -9,7 +9,7 @@ from camera import errors as camera
 
 ErrorCode = Literal[
     "bad_request", "invalid_json", "unauthorized", "unsupported_protocol", "unknown_command", "invalid_payload",
-    "rate_limited", "too_many_pending", "shutting_down", "internal_error", "key_reused", "not_recorded",
+    "rate_limited", "too_many_pending", "shutting_down", "internal_error", "key_reused", "not_recorded", "clock_wrong",
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
@@ -48,6 +48,7 @@ KINDS: dict[ErrorCode, Kind] = {
     "internal_error": Kind("The server has an internal error; its log has the details.", 500),
     "key_reused": Kind("Another request had the same key. Use a new key for each shot.", 409),
     "not_recorded": Kind("The records of the shots cannot be read or written now, and nothing was done. See the server's log.", 503, camera=camera.NotRecorded),
+    "clock_wrong": Kind("The clock of the server is wrong, so the camera's clock was not set. Set the clock of the server first.", 503),
     "no_camera_selected": Kind("There are several cameras, or none; `details.ports` lists them. Select one.", 409),
     "camera_not_found": Kind("There is no camera on that port. Use list_cameras.", 404, camera=camera.CameraNotFound),
     "camera_disconnected": Kind("The camera is disconnected or does not answer. Plug it in or switch it on.", 503, True, camera.CameraDisconnected),

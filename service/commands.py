@@ -99,6 +99,7 @@ class Service:
                 bind(catalogue.CAPTURE_PREVIEW, self.capture_preview),
                 bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
                 bind(catalogue.RESTART_CAMERA, self.restart_camera),
+                bind(catalogue.SYNC_CLOCK, self.sync_clock),
                 bind(catalogue.LIST_FILES, self.list_files),
                 bind(catalogue.GET_THUMBNAIL, self.get_thumbnail),
                 bind(catalogue.DELETE_FILE, self.delete_file),
@@ -165,6 +166,21 @@ class Service:
         # A restart is completed even if the caller disconnects.
         await asyncio.shield(self._tasks.start(_restart(camera)))
         return c.Done(message=f"Camera on port {camera.port} restarted")
+
+    async def sync_clock(self, caller: Caller, payload: c.CameraPayload) -> c.ClockSynced:
+        camera = await self._camera(caller, payload)
+        trust = camera.clock_trust
+        if trust == "wrong":
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            raise RequestError("clock_wrong", f"Nothing was done: the clock of the server shows {now}. Set it first.")
+        clock = await camera.sync_clock()
+        doubt = "The clock of the server is not synchronized with a time server, so it may be wrong."
+        return c.ClockSynced(
+            was_off_s=clock.was_off_s,
+            set_to=datetime.fromtimestamp(clock.set_to, UTC).isoformat(),
+            config_name=clock.config_name,
+            warnings=None if trust == "synchronized" else [doubt],
+        )
 
     # -- pictures
 

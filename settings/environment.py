@@ -70,6 +70,7 @@ class Settings(BaseModel):
     restart_delay: float = Field(5.0, ge=0, le=3600)
     write_time: float = Field(10.0, ge=1, le=300)
     keep_alive: float = Field(0.0, ge=0, le=3600)
+    sync_clock: Literal["off", "open"] = "off"
 
     @field_validator("log_level", mode="before")
     @classmethod

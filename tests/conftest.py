@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from PIL import Image
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
+from tests.support.in_process import InProcess
 from tests.support.rig import Client, Server
 from tests.support.usb import compile_standin, libusb_soname
 
@@ -111,6 +113,23 @@ def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     running = [server for server in servers if server.process.poll() is None]
     codes = [server.stop() for server in running]
     assert codes == [0] * len(codes)
+
+
+@pytest.fixture
+async def in_process() -> AsyncIterator[Callable[..., Awaitable[InProcess]]]:
+    """A function that starts a server inside the test's process, so that a test can lower timeouts.
+
+    The servers are stopped after the test.
+    """
+    servers: list[InProcess] = []
+
+    async def start(*addresses: str, **options: Any) -> InProcess:
+        servers.append(await InProcess.start(*addresses, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        await server.app.stop()
 
 
 @pytest.fixture(scope="session")

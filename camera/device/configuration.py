@@ -149,20 +149,32 @@ class Configuration:
         wanted = wanted if wanted.startswith("/main/") else "/main" + wanted
         # The first lookup by path reads the whole tree. After that, all paths are known.
         if (bare == name or wanted in self._paths) and "\0" not in name:  # for C, a text ends at this character
-            try:
-                widget = self._call(lambda: self._camera.get_single_config(bare, self._context), "get_config")
-                if widget is not None:  # None means that the camera's settings are inconsistent
-                    return self._item(widget, wanted if bare != name else ""), widget, None
-            except CameraError as error:
-                # -2 means an unknown name, or a setting that this driver shows only in the whole tree.
-                if error.gp is None or error.gp.code != _BAD_PARAMETERS:
-                    raise
+            found = self.find_alone(bare)
+            if found is not None:
+                item, widget = found
+                return replace(item, path=wanted if bare != name else ""), widget, None
         root = self._tree()
         everything = self._everything(root)
         for item, widget in everything:
             if item.path == wanted or (bare == name and item.name == name):
                 return item, widget, root
         raise not_found(name, bare, [item for item, _ in everything])
+
+    def find_alone(self, name: str) -> tuple[ConfigItem, Any] | None:
+        """Find a setting by its own name without reading the whole tree, which takes seconds with some cameras.
+
+        Returns:
+            The item and its widget. None if the camera has no such setting, or its driver shows it only in the tree.
+        """
+        try:
+            # None means that the camera's settings are inconsistent.
+            widget = self._call(lambda: self._camera.get_single_config(name, self._context), "get_config")
+        except CameraError as error:
+            # -2 means an unknown name, or a setting that this driver shows only in the whole tree.
+            if error.gp is None or error.gp.code != _BAD_PARAMETERS:
+                raise
+            return None
+        return None if widget is None else (self._item(widget, ""), widget)
 
     def _tree(self) -> Any:
         root = self._call(lambda: self._camera.get_config(self._context), "get_config")

@@ -15,6 +15,7 @@ from gphoto2 import _camera as extension
 
 from camera.device.actions import refuse_open_shutter
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
+from camera.device.clock import Clock
 from camera.device.configuration import Configuration
 from camera.device.drivers import driver_for
 from camera.device.gp_codes import is_busy
@@ -38,6 +39,7 @@ from camera.model import (
     CameraIdentity,
     Capabilities,
     CapturedFile,
+    ClockSet,
     ConfigItem,
     DetectedCamera,
     Storage,
@@ -116,11 +118,16 @@ class Driver:
         self._settings = Configuration(self._camera, self._context, self._call, self._raw)
         self._queue = EventQueue(self._camera, self._context, self._call, self._raw)
         self.learned: dict[str, bool] = {}
+        self._clock = Clock(self._settings, self._queue.pump)
+        opened_at = time.monotonic()
         with suppress(CameraError):  # shows whether events are supported; errors show up again in the next call
             self._queue.pump(_POLL_MS)
         self.identity = self._identify()
         self.quirks = quirks_of(self.identity.manufacturer, self.identity.model)
         self._settings.other_names = self.quirks.names
+        if self.quirks.remembers_clock:
+            with suppress(CameraError):
+                self._clock.remember(opened_at)
         self._shutter = Shutter(self._fire, self.storage, self._settings, self._queue, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
@@ -212,6 +219,10 @@ class Driver:
         self._settings.write(item, widget, root, value)
         self._viewfinder_on = value == 1
         return replace(item, value=value)  # reading back would show an old value: see viewfinder()
+
+    def sync_clock(self) -> ClockSet:
+        """See `Clock.set_to_this_machine`."""
+        return self._clock.set_to_this_machine()
 
     def keep_alive(self) -> None:
         """Perform an operation that the camera counts as use, so that it does not switch itself off."""

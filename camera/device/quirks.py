@@ -24,6 +24,7 @@ class Quirks:
         names: names of settings that only other makers use, and for each the name that this maker uses.
         busy_means_not_fired: whether the error "busy" for a capture proves that the shutter did not fire, so that the
             release may be retried.
+        remembers_clock: whether the driver reports the clock as it was when the camera was opened.
         shutter_toggles: settings that keep the shutter open, or the shutter button pressed, while they are on.
         open_shutter: PTP operations that open the shutter, or press the shutter button, until another operation closes
             or releases it.
@@ -36,6 +37,7 @@ class Quirks:
     busy_means_not_fired: bool = False
     shutter_speed: str = "shutterspeed"
     names: Mapping[str, str] = field(default_factory=dict)
+    remembers_clock: bool = False
     shutter_toggles: frozenset[str] = frozenset(("bulb",))
     open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
 
@@ -53,6 +55,7 @@ CANON = Quirks(
     viewfinder_off_before_still=True,
     busy_means_not_fired=True,
     names={"f-number": "aperture", "imagequality": "imageformat"},
+    remembers_clock=True,
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
 )
 # Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to

@@ -40,6 +40,8 @@ OWNER, ARTIST, COPYRIGHT, SERIAL_NUMBER, LENS_NAME = 0xD115, 0xD1D0, 0xD1D1, 0xD
 AVAILABLE_SHOTS, CAPTURE_DESTINATION, CURRENT_FOLDER = 0xD11B, 0xD11C, 0xD11F
 IMAGE_FORMAT, SHUTTER_COUNTER, LIVE_VIEW_OUTPUT, FOCUS_INFO = 0xD120, 0xD1AC, 0xD1B0, 0xD1D3
 
+UTC_TIME = 0xD17C
+
 TO_CARD, TO_HOST = 2, 4
 """Values of CAPTURE_DESTINATION."""
 
@@ -149,11 +151,11 @@ SETTINGS: dict[int, Setting] = {
 
 
 def settings_of(model: str) -> dict[int, Setting]:
-    """All settings of a model by code. A mirrorless body also has smaller live-view frames."""
+    """All settings of a model by code. A mirrorless body also has smaller live-view frames, and a clock in UTC."""
     if not model.startswith(("Canon EOS R", "Canon EOS M")):
         return SETTINGS
     output = replace(SETTINGS[LIVE_VIEW_OUTPUT], choices=_OUTPUTS | _SMALLER_OUTPUTS)
-    return {**SETTINGS, LIVE_VIEW_OUTPUT: output}
+    return {**SETTINGS, LIVE_VIEW_OUTPUT: output, UTC_TIME: Setting(UTC_TIME, "datetimeutc", UINT32, 0)}
 
 
 def fixed_by_mode(mode: Value) -> frozenset[int]:

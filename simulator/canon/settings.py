@@ -35,12 +35,14 @@ class CanonSettings(BodySettings):
         computed: dict[int, Callable[[], Value]] = {
             props.BATTERY: lambda: props.BATTERY_VALUES[body.battery],
             props.CAMERA_TIME: self._camera_time,
+            props.UTC_TIME: lambda: int(body.clock()),
             props.AVAILABLE_SHOTS: self._available_shots,
             props.SHUTTER_COUNTER: lambda: body.shots,
             props.CURRENT_FOLDER: lambda: body.card.current_folder,
             props.SERIAL_NUMBER: lambda: body.identity.serial,
         }
-        super().__init__(body, props.settings_of(body.identity.model), computed, dials=(props.CAMERA_TIME,))
+        settings = props.settings_of(body.identity.model)
+        super().__init__(body, settings, computed, dials=(props.CAMERA_TIME, props.UTC_TIME))
 
     def reset(self) -> None:
         """Return to the factory settings. No property is vetoed, and live view is off."""
@@ -141,6 +143,8 @@ class CanonSettings(BodySettings):
         code = setting.code
         if code == props.CAMERA_TIME and isinstance(value, int):
             self._body.clock_offset = value - time.localtime(value).tm_gmtoff - time.time()
+        if code == props.UTC_TIME and isinstance(value, int):
+            self._body.clock_offset = value - time.time()
         self._values[code] = value
         self.announce(code)
         if code == props.EXPOSURE_MODE:

@@ -11,7 +11,7 @@ from camera import remote
 from camera.channel import ChannelBroken, Message
 from camera.errors import CameraBusy
 from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
-from camera.model import CapturedFile, ConfigItem, ConfigRange, Frame, Storage
+from camera.model import CapturedFile, ClockSet, ConfigItem, ConfigRange, Frame, Storage
 from camera.orientation import Orientation
 from camera.remote import Content, FolderContent, JobTable, RemoteCamera, Reply, serve, verb_of
 
@@ -48,6 +48,7 @@ class Process:
             serve(RemoteCamera.list_files, lambda folder: self._record(FolderContent(["x"], [FILE]), folder)),
             serve(RemoteCamera.list_names, lambda folder: self._record(remote.FolderNames(["x"], ["y"]), folder)),
             serve(RemoteCamera.delete_file, lambda path: self._record(None, path)),
+            serve(RemoteCamera.sync_clock, lambda: self._record(ClockSet("datetime", -5, 2000000000))),
             serve(RemoteCamera.storage, lambda: self._record([Storage("/", "card", 10, None)])),
             serve(RemoteCamera.keep_alive, lambda: self._record(None)),
         )
@@ -86,12 +87,13 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.list_files("/a") == FolderContent(["x"], [FILE])
     assert await camera.list_names("/a") == remote.FolderNames(["x"], ["y"])
     await camera.delete_file("/a/b.jpg")
+    assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
     await camera.keep_alive()
     assert process.progress == [0.5]
     assert process.calls == [
         ("iso",), (), ("iso", 200), (), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
-        ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (),
+        ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from gphoto_ws_client import CameraError, Client, DataError, RequestRefused
 
 from simulator.client import Control
 from tests.support.marks import decoded, mark
 from tests.support.rig import Server
+from tests.support.waiting import WITHIN_S
 
 
 async def test_cameras_are_listed(api: Client, ports: list[str]) -> None:
@@ -135,3 +138,10 @@ async def test_a_command_to_a_busy_camera_can_be_retried(api: Client, simulator:
         await api.capture_image()
     assert (caught.value.code, caught.value.retryable) == ("camera_busy", True)
     assert caught.value.details["gp_error"] == -110
+
+
+async def test_the_clock_is_set(api: Client, simulator: Control) -> None:
+    clock = await api.sync_clock()
+    assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)
+    shown = simulator.state()["properties"]["datetime"]
+    assert 0 <= shown - datetime.fromisoformat(clock.set_to).timestamp() < WITHIN_S

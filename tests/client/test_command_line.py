@@ -52,6 +52,11 @@ def test_cameras(shell: Shell, ports: list[str]) -> None:
     assert [camera["port"] for camera in shell.succeed("cameras", "--json").json] == ports
 
 
+def test_sync_clock(shell: Shell, ports: list[str]) -> None:
+    assert shell.succeed("sync-clock", "--port", ports[0]).text.startswith("clock set to 20")
+    assert abs(shell.succeed("sync-clock", "--json", "--port", ports[0]).json["was_off_s"]) <= 2
+
+
 def test_info(shell: Shell, ports: list[str]) -> None:
     words = shell.succeed("info", "--port", ports[1]).text
     for part in (

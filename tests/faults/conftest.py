@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK
-from tests.support.in_process import InProcess
 from tests.support.rig import Server
 
 
@@ -27,20 +25,3 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
     server = Server(cwd=tmp_path_factory.mktemp("faults"), NETWORK_CAMERAS=addresses, RESTART_DELAY="0.3")
     yield server
     assert server.stop() == 0
-
-
-@pytest.fixture
-async def in_process() -> AsyncIterator[Callable[..., Awaitable[InProcess]]]:
-    """A function that starts a server inside the test's process, so that a test can lower timeouts.
-
-    The servers are stopped after the test.
-    """
-    servers: list[InProcess] = []
-
-    async def start(*addresses: str, **options: Any) -> InProcess:
-        servers.append(await InProcess.start(*addresses, **options))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        await server.app.stop()

@@ -68,7 +68,14 @@ async def test_files_of_a_memory_card_can_be_listed_downloaded_and_deleted(
 ) -> None:
     port, path = f"disk:{card}", "/DCIM/100TEST/IMG_0001.JPG"
     detected.append(DetectedCamera("Mass Storage Camera", port, REPORTED))
-    server = await in_process(drives=True, keep_alive=0.2, capture_iso="100", preview_iso="100")
+    server = await in_process(
+        drives=True,
+        keep_alive=0.2,
+        capture_iso="100",
+        preview_iso="100",
+        sync_clock=True,
+        clock_trust=lambda: "synchronized",
+    )
     async with await server.connect() as client:
         await client.command("select_camera", port=port)
         (camera,) = (await client.command("list_cameras"))["cameras"]
@@ -78,7 +85,7 @@ async def test_files_of_a_memory_card_can_be_listed_downloaded_and_deleted(
             for command, payload in (
                 ("capture_image", {}), ("capture_preview", {}), ("start_live_view", {}), ("get_config", {}),
                 ("get_config", {"name": "iso"}), ("set_config", {"name": "iso", "value": "100"}),
-                ("get_thumbnail", {"camera_filepath": path}), ("capture_image", {"settings": {"iso": "100"}}),
+                ("get_thumbnail", {"camera_filepath": path}), ("capture_image", {"settings": {"iso": "100"}}), ("sync_clock", {}),
             ):  # fmt: skip
                 assert await error_code(client, command, **payload) in ("not_supported", "camera_error"), command
         (file,) = (await client.command("list_files", folder="/DCIM/100TEST"))["files"]

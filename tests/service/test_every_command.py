@@ -142,6 +142,11 @@ async def test_reading_and_writing_settings(recording_caller: RecordingCaller) -
     assert error.value.similar == ("iso",)
 
 
+async def test_setting_the_clock(recording_caller: RecordingCaller) -> None:
+    clock = await recording_caller.ask("sync_clock")
+    assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)
+
+
 async def test_a_picture_is_returned_before_it_is_saved(recording_caller: RecordingCaller) -> None:
     await recording_caller.ask("subscribe", events=["*"])
     answer = await recording_caller.ask("capture_image", download="full", save=True)

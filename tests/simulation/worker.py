@@ -104,6 +104,7 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.list_files, self._list_files),
                     (RemoteCamera.list_names, self._list_names),
                     (RemoteCamera.delete_file, self._delete_file),
+                    (RemoteCamera.sync_clock, self._unsupported),
                     (RemoteCamera.storage, self._storage),
                     (RemoteCamera.keep_alive, self._keep_alive),
                 )

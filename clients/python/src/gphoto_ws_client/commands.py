@@ -14,6 +14,7 @@ from gphoto_ws_client.replies import (
     CameraDetails,
     CameraList,
     Captured,
+    ClockSynced,
     CommandList,
     Config,
     ConfigTree,
@@ -178,6 +179,10 @@ class Commands:
     async def restart_camera(self, *, port: str | None = None) -> Done:
         """Close the camera and open it again."""
         return await self._do(Done, "restart_camera", port=port)
+
+    async def sync_clock(self, *, port: str | None = None) -> ClockSynced:
+        """Set the camera's clock to the time of the server."""
+        return await self._ask(ClockSynced, "sync_clock", port=port)
 
     async def list_files(
         self, folder: str = "/", *, offset: int | None = None, limit: int | None = None, port: str | None = None

@@ -121,7 +121,7 @@ _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
     (
         RequestRefused,
         ("bad_request", "invalid_json", "unsupported_protocol", "unknown_command", "invalid_payload", "rate_limited",
-         "too_many_pending", "shutting_down", "internal_error", "key_reused", "not_recorded"),
+         "too_many_pending", "shutting_down", "internal_error", "key_reused", "not_recorded", "clock_wrong"),
     ),
     (Unauthorized, ("unauthorized",)),
     (

@@ -237,6 +237,17 @@ class CameraDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSynced:
+    """The clock of a camera was set. `was_off_s` is negative if it was behind; `warnings` say why it may be wrong now."""
+
+    message: str
+    was_off_s: int
+    set_to: str
+    config_name: str
+    warnings: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileList:
     """A page of a folder; `total` is the number of files in the folder."""
 

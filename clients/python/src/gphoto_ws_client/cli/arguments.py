@@ -106,6 +106,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     change.add_argument("value", metavar="VALUE", help="one of the allowed values, as config list shows them")
     _command(settings, "list", queries.config_list, "list every setting, its value and the allowed values")
 
+    _command(commands, "sync-clock", queries.sync_clock, "set the camera's clock to the time of the server")
+
     files = _command(commands, "files", queries.files, "list files on the camera")
     files.add_argument("folder", metavar="FOLDER", nargs="?", default="/", help="a folder on the camera (/)")
     files.add_argument("-r", "--recursive", action="store_true", help="list the folders below it as well")

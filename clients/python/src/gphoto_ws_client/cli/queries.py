@@ -57,6 +57,19 @@ async def info(client: Client, options: argparse.Namespace) -> None:
         show(f"storage: {card.label or card.path}, {size_words(card.free)} free of {size_words(card.capacity)}")
 
 
+async def sync_clock(client: Client, options: argparse.Namespace) -> None:
+    """Set the camera's clock, and show how far it was off."""
+    clock = await client.sync_clock(port=options.port)
+    if options.json:
+        show_json(clock)
+        return
+    off = clock.was_off_s
+    before = f"it was {abs(off)} s {'ahead' if off > 0 else 'behind'}" if off else "it was right"
+    show(f"clock set to {clock.set_to}; {before}")
+    for warning in clock.warnings or ():
+        show(f"warning: {warning}")
+
+
 async def config_get(client: Client, options: argparse.Namespace) -> None:
     """Show the value of a setting."""
     setting = await client.get_config(options.name, port=options.port)
