@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Protocol, Self
 
 _ROOT = Path(__file__).resolve().parent.parent
 _STOP_DEADLINE_S = 5.0
@@ -26,6 +26,25 @@ class SimulatedCamera:
     busid: str | None = None
 
 
+class Process(Protocol):
+    """What SimulatorProcess uses of its process. subprocess.Popen has the same attributes."""
+
+    pid: int
+    stdout: IO[str] | None
+
+    def poll(self) -> int | None:
+        """The exit code; None if the process runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end of the process. Raises subprocess.TimeoutExpired."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+
 class SimulatorProcess:
     """A running simulator. Use it as a context manager, or call `stop`.
 
@@ -37,13 +56,8 @@ class SimulatorProcess:
     """
 
     def __init__(self, *options: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "simulator", "--die-with-parent", *options],
-            cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-            env={name: value for name, value in os.environ.items() if name != "API_TOKEN"},
-            # Ctrl-C at the terminal must not end the simulator, because the server has to release its cameras first.
-            start_new_session=True,
-        )  # fmt: skip
+        environment = {name: value for name, value in os.environ.items() if name != "API_TOKEN"}
+        self._process = self._start(["--die-with-parent", *options], environment)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -52,6 +66,14 @@ class SimulatorProcess:
         self.control: str = ready["control"]
         self.usbip: str | None = ready.get("usbip")
         self.cameras = tuple(SimulatedCamera(**camera) for camera in ready["cameras"])
+
+    def _start(self, arguments: list[str], environment: dict[str, str]) -> Process:
+        return subprocess.Popen(
+            [sys.executable, "-m", "simulator", *arguments],
+            cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            # Ctrl-C at the terminal must not end the simulator, because the server has to release its cameras first.
+            start_new_session=True,
+        )  # fmt: skip
 
     @property
     def pid(self) -> int:

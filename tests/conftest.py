@@ -14,9 +14,9 @@ from PIL import Image
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
+from tests.support.cameras import QUICK, OneCamera, Simulator, in_factory_state, one_camera
 from tests.support.in_process import InProcess
-from tests.support.rig import Client, Server
+from tests.support.rig import Client, ExecutedServer, Server
 from tests.support.usb import compile_standin, libusb_soname
 
 # If a shell runs `make test &`, SIGINT is ignored in this process. The processes that tests start would inherit this.
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shared_cameras() -> Iterator[SimulatorProcess]:
     """Two simulated cameras, shared by all tests that need no special camera options."""
-    with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
+    with Simulator("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 
@@ -60,7 +60,7 @@ def own_camera(running_camera: Callable[..., OneCamera]) -> Iterator[Callable[..
 def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server for the two cameras."""
     addresses = ",".join(camera.address for camera in shared_cameras.cameras)
-    server = Server(cwd=tmp_path_factory.mktemp("server"), NETWORK_CAMERAS=addresses, LOG_LEVEL="DEBUG")
+    server = ExecutedServer(cwd=tmp_path_factory.mktemp("server"), NETWORK_CAMERAS=addresses, LOG_LEVEL="DEBUG")
     yield server
     assert server.stop() == 0
 
@@ -68,7 +68,7 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server without cameras, for tests that need only connections."""
-    server = Server(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
+    server = ExecutedServer(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
     yield server
     assert server.stop() == 0
 
@@ -101,12 +101,18 @@ async def client(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def server_class() -> type[Server]:
+    """The class of the servers of `new_server`."""
+    return Server
+
+
+@pytest.fixture
+def new_server(tmp_path: Path, server_class: type[Server]) -> Iterator[Callable[..., Server]]:
     """A function that starts a server with the given settings. The servers are stopped after the test."""
     servers: list[Server] = []
 
     def start(*options: str, through: Sequence[str] = (), **settings: str) -> Server:
-        servers.append(Server(*options, cwd=tmp_path, through=through, **settings))
+        servers.append(server_class(*options, cwd=tmp_path, through=through, **settings))
         return servers[-1]
 
     yield start

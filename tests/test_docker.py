@@ -163,7 +163,7 @@ def test_the_base_image_can_be_set() -> None:
     assert _service()["build"]["args"] == {"BASE_IMAGE": f"${{BASE_IMAGE:-{default}}}"}
 
 
-def test_the_image_contains_all_files_that_the_server_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_contains_all_files_that_the_server_needs(tmp_path: Path) -> None:
     image = tmp_path / "app"
     image.mkdir()
     for source, target in _copied():
@@ -171,13 +171,12 @@ def test_the_image_contains_all_files_that_the_server_needs(tmp_path: Path, monk
             shutil.copytree(ROOT / source, image / target)
         else:
             shutil.copy(ROOT / source, image / target)
-    monkeypatch.setattr("tests.support.rig.ROOT", image)
 
     async def model_name(server: Server) -> str:
         async with await Client.connect(server) as client:
             return str((await client.command("get_config", name="cameramodel"))["value"])
 
-    server = Server("--simulate", cwd=image, PHOTO_DIR=str(tmp_path / "photos"))
+    server = Server("--simulate", cwd=image, root=image, PHOTO_DIR=str(tmp_path / "photos"))
     try:
         assert asyncio.run(model_name(server)) == "Canon EOS 550D"
     finally:

@@ -24,7 +24,7 @@ from doctor.account import READ, WRITE, Account, current
 from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.rig import ROOT, TOKEN, Client, Server
 
 SECONDS = 50
@@ -34,7 +34,7 @@ GROUP_WITHOUT_NAME = 54321
 @pytest.fixture(scope="module")
 def camera_process() -> Iterator[SimulatorProcess]:
     """One simulated camera."""
-    with SimulatorProcess(*QUICK) as simulator:
+    with Simulator(*QUICK) as simulator:
         yield simulator
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from doctor.unit import variables
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.ports import free_port
 from tests.support.rig import ROOT, TOKEN, Server
 from tests.support.tools import find_tool
@@ -74,7 +73,7 @@ def service(tmp_path: Path) -> Service:
 @pytest.fixture
 def running(service: Service) -> Iterator[Server]:
     """The server of the service, with one camera."""
-    with SimulatorProcess(*QUICK) as simulator:
+    with Simulator(*QUICK) as simulator:
         port = free_port()
         settings = {"WS_PORT": str(port), "NETWORK_CAMERAS": simulator.cameras[0].address}
         (service.folder / "env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.cameras import QUICK, one_camera
 from tests.support.entry import run
-from tests.support.rig import REPLY_S, TOKEN, Client, Server
+from tests.support.rig import REPLY_S, TOKEN, Client, ExecutedServer, Server
 from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until
 
 # The README promises that the server stops within 5 s.
@@ -23,6 +23,11 @@ STOP_S = 5.0 * BUSY_MACHINE
 # The PTP operation that reads a live-view frame from the simulated camera.
 LIVE_VIEW = "0x9153"
 HUNG_STOP_S = 20.0 * BUSY_MACHINE  # the promised limit if a camera hangs
+
+
+@pytest.fixture
+def server_class() -> type[Server]:
+    return ExecutedServer
 
 
 @pytest.mark.parametrize(

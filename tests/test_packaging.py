@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.rig import ROOT, Client, Server
 
 _LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests")
@@ -25,7 +23,7 @@ def _run(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_installed_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installed_server_runs(tmp_path: Path) -> None:
     source, installed = tmp_path / "source", tmp_path / "installed"
     shutil.copytree(ROOT, source, ignore=_LEFT_OUT)
     _run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source))
@@ -49,8 +47,7 @@ def test_the_installed_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert help_text.startswith("usage: gphoto-ws-server [")
     assert "--settings prints all of them" in " ".join(help_text.split())
     assert _run(program, "--settings", PYTHONPATH=str(installed)) == (ROOT / ".env.example").read_text()
-    monkeypatch.setattr("tests.support.rig.ROOT", installed)
-    server = Server("--simulate", cwd=tmp_path)
+    server = Server("--simulate", cwd=tmp_path, root=installed)
 
     async def model() -> str:
         async with await Client.connect(server) as client:

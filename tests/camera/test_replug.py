@@ -23,8 +23,7 @@ from camera.options import SessionOptions
 from camera.orientation import AS_IS
 from camera.registry import Registry
 from camera.session import Session
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.waiting import until
 
 CAPABILITIES = Capabilities(capture=True, live_view=True, config=True, delete=True)
@@ -64,7 +63,7 @@ class Viewer:
 @pytest.fixture(scope="module")
 def two_ports() -> Iterator[tuple[str, str]]:
     """The ports of two simulators with the same serial number. For the server, they are one camera at two ports."""
-    with SimulatorProcess(*QUICK) as old_port, SimulatorProcess(*QUICK) as new_port:
+    with Simulator(*QUICK) as old_port, Simulator(*QUICK) as new_port:
         yield old_port.cameras[0].address, new_port.cameras[0].address
 
 
@@ -143,7 +142,7 @@ async def test_a_camera_with_another_serial_is_another_camera(
 @pytest.fixture(scope="module")
 def two_cameras() -> Iterator[tuple[list[str], list[str]]]:
     """The ports of two cameras, and the ports where the same cameras (the same serial numbers) appear later."""
-    with SimulatorProcess("--cameras", "2", *QUICK) as before, SimulatorProcess("--cameras", "2", *QUICK) as after:
+    with Simulator("--cameras", "2", *QUICK) as before, Simulator("--cameras", "2", *QUICK) as after:
         yield [camera.address for camera in before.cameras], [camera.address for camera in after.cameras]
 
 
@@ -206,7 +205,7 @@ async def test_another_camera_of_the_same_model_does_not_replace_an_unplugged_on
 
 
 async def test_another_camera_at_the_address_of_a_network_camera_is_another_camera() -> None:
-    with SimulatorProcess(*QUICK, "--serial", "first") as first:
+    with Simulator(*QUICK, "--serial", "first") as first:
         port = first.cameras[0].address
         registry = Registry((port,), SessionOptions(restart_delay=0.3), lambda event: None)
         registry.start()
@@ -214,14 +213,14 @@ async def test_another_camera_at_the_address_of_a_network_camera_is_another_came
         await session.reconnect.process()
     number = port.rpartition(":")[2]
     try:
-        with SimulatorProcess(*QUICK, "--serial", "second", "--port", number):
+        with Simulator(*QUICK, "--serial", "second", "--port", number):
             await until(lambda: not registry.has(session) and registry.known[0].status.connected, 20)
             assert (session.status.state, session.status.serial) == ("absent", "first0000001")
             assert registry.known[0].status.serial == "second0000001"
             with pytest.raises(CameraDisconnected, match="unplugged"):
                 async with session.exclusive() as remote:
                     await remote.get_config("iso")
-        with SimulatorProcess(*QUICK, "--serial", "first", "--port", number):
+        with Simulator(*QUICK, "--serial", "first", "--port", number):
             await until(lambda: registry.has(session) and session.status.connected, 30)
     finally:
         await registry.stop()

@@ -15,7 +15,7 @@ from gphoto_ws_client import Client
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.client.shell import Shell
-from tests.support.cameras import QUICK, in_factory_state
+from tests.support.cameras import QUICK, Simulator, in_factory_state
 from tests.support.ports import free_port
 from tests.support.rig import ROOT, Server
 
@@ -31,7 +31,7 @@ async def api(server: Server, ports: list[str]) -> AsyncIterator[Client]:
 @pytest.fixture(scope="session")
 def restart_cameras() -> Iterator[SimulatorProcess]:
     """Two cameras for servers that are killed and restarted. By default, a server uses only the first camera."""
-    with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
+    with Simulator("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK, one_camera
+from tests.support.cameras import QUICK, Simulator, one_camera
 from tests.support.marks import decoded, from_base64
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.usb import usb_machine
@@ -80,7 +79,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
 def usb(standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """A simulated Canon on libgphoto2's `usb:` port. Skipped without a C compiler."""
     with (
-        SimulatorProcess("--usbip", "0", *QUICK) as simulator,
+        Simulator("--usbip", "0", *QUICK) as simulator,
         usb_machine(tmp_path_factory.mktemp("machine"), standin, simulator) as machine,
     ):
         (camera,) = machine.cameras

@@ -26,6 +26,7 @@ from typing import Any
 import coverage
 
 from tests.covered.process import ROOT, new_coverage
+from tests.support.forked import FORK
 
 HOOK = Path(sysconfig.get_path("purelib")) / "gphoto_ws_coverage.py"
 DATA = ROOT / ".coverage"
@@ -134,7 +135,9 @@ def main(arguments: list[str]) -> int:
     """Run pytest with these arguments, measure the coverage, and print the report. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="gphoto-ws-coverage-") as name:
         with measure_every_process(Path(name)):
-            failed = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+            failed = subprocess.run(
+                [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=os.environ | {FORK: "0"}, check=False
+            ).returncode
         files = sorted(Path(name).iterdir())
         combine(files)
         print(f"\n{len(files)} processes were measured.")

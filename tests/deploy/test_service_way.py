@@ -13,8 +13,7 @@ from pathlib import Path
 
 from websockets.asyncio.client import connect
 
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.marks import decoded
 from tests.support.ports import free_port
 from tests.support.rig import ROOT, TOKEN, Client, Json
@@ -48,7 +47,7 @@ def test_the_service_reports_ready_saves_a_picture_and_stops(tmp_path: Path) -> 
     (tmp_path / "credentials" / credential).write_text(TOKEN + "\n")
     port = free_port()
     with (
-        SimulatorProcess(*QUICK) as simulator,
+        Simulator(*QUICK) as simulator,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
     ):
         manager.bind(str(tmp_path / "notify"))

@@ -11,7 +11,7 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.rig import ROOT, Client, Json, Server
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
@@ -38,7 +38,7 @@ def recipes() -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def recipe_cameras() -> Iterator[SimulatorProcess]:
     """Two cameras for all recipes."""
-    with SimulatorProcess("--cameras", "2", *QUICK) as simulator:
+    with Simulator("--cameras", "2", *QUICK) as simulator:
         yield simulator
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.rig import ROOT, Client, Server
 
 # The files that the server and the generator of the documents need.
@@ -65,13 +64,10 @@ def test_the_command_of_the_example_is_documented(changed_copy: Path) -> None:
     assert "### get_summary" in page.read_text()
 
 
-async def test_the_command_of_the_example_works(
-    changed_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tests.support.rig.ROOT", changed_copy)  # only the server process uses the copy
-    with SimulatorProcess(*QUICK) as simulator:
+async def test_the_command_of_the_example_works(changed_copy: Path, tmp_path: Path) -> None:
+    with Simulator(*QUICK) as simulator:
         port = simulator.cameras[0].address
-        server = Server(cwd=tmp_path, NETWORK_CAMERAS=port)
+        server = Server(cwd=tmp_path, root=changed_copy, NETWORK_CAMERAS=port)
         try:
             async with await Client.connect(server) as client:
                 reply = await client.command("get_summary", port=port)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.rig import Server
 
 
 @pytest.fixture(scope="session")
 def shared_cameras() -> Iterator[SimulatorProcess]:
     """Three cameras: two for the shared server, and one for servers that a test starts."""
-    with SimulatorProcess("--cameras", "3", *QUICK) as simulator:
+    with Simulator("--cameras", "3", *QUICK) as simulator:
         yield simulator
 
 

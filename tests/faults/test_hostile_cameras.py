@@ -21,8 +21,7 @@ import psutil
 import pytest
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.marks import from_base64
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.wire import well_formed
@@ -70,7 +69,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "server").mkdir()
     with (
-        SimulatorProcess("--cameras", str(HOSTILE_COUNT + 1), *QUICK) as simulator,
+        Simulator("--cameras", str(HOSTILE_COUNT + 1), *QUICK) as simulator,
         Control(simulator.control) as control,
     ):
         ports = [camera.address for camera in simulator.cameras]

@@ -10,7 +10,7 @@ import pytest
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.photobooth.pictures import PICTURES
-from tests.support.cameras import OneCamera, in_factory_state
+from tests.support.cameras import OneCamera, Simulator, in_factory_state
 from tests.support.rig import Client, Server
 
 
@@ -52,7 +52,7 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def pair_process() -> Iterator[SimulatorProcess]:
     """Two simulated cameras that no other server uses: a PTP/IP camera serves only the server that connected last."""
-    with SimulatorProcess("--cameras", "2", *PICTURES) as simulator:
+    with Simulator("--cameras", "2", *PICTURES) as simulator:
         yield simulator
 
 

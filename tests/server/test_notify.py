@@ -12,11 +12,16 @@ from typing import Self
 import pytest
 
 from tests.support.cameras import QUICK, one_camera
-from tests.support.rig import REPLY_S, Client, Server
+from tests.support.rig import REPLY_S, Client, ExecutedServer, Server
 from tests.support.waiting import WITHIN_S, until
 
 # The operation that reads a live-view frame from the simulated camera.
 LIVE_VIEW = "0x9153"
+
+
+@pytest.fixture
+def server_class() -> type[Server]:
+    return ExecutedServer
 
 
 class Manager:

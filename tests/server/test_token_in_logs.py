@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHeaderValue, InvalidM
 from websockets.typing import Origin
 
 from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import WITHIN_S
 from tests.support.wire import answer, last_words, logged_in, say, still_answers, stranger
@@ -25,7 +25,7 @@ TOKENS = ["plain-3b1f8c", "a\"quoted'one\\-7d2e", "n\u00f6n-\u00e4scii-\U0001f4f
 @pytest.fixture(scope="module")
 def camera() -> Iterator[SimulatorProcess]:
     """A separate camera, which the servers of this file use one after the other."""
-    with SimulatorProcess("--cameras", "1", *QUICK) as simulator:
+    with Simulator("--cameras", "1", *QUICK) as simulator:
         yield simulator
 
 

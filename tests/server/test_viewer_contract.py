@@ -29,8 +29,7 @@ from server import frame_connection
 from server.frame_connection import FrameConnection, wire_message
 from server.frame_slot import FrameSlot
 from service.caller import Stream
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.in_process import InProcess
 from tests.support.marks import decoded, from_base64
 from tests.support.waiting import until
@@ -235,7 +234,7 @@ def unknown_internals(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapture
 @pytest.fixture
 def camera_port() -> Iterator[str]:
     """The port of a camera that no other server uses."""
-    with SimulatorProcess(*QUICK) as simulator:
+    with Simulator(*QUICK) as simulator:
         yield simulator.cameras[0].address
 
 

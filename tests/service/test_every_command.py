@@ -23,11 +23,10 @@ from service.answers import FileTransfer, FrameStream, PictureReply
 from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
 from service.events import EventHub
-from simulator.process import SimulatorProcess
 from store.database import Store
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.waiting import WITHIN_S, until
 
 Answer = Callable[..., Any]
@@ -69,7 +68,7 @@ class Viewer:
 
 @pytest.fixture(scope="module")
 def port() -> Any:
-    with SimulatorProcess(*QUICK) as simulator:
+    with Simulator(*QUICK) as simulator:
         yield simulator.cameras[0].address
 
 

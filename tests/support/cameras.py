@@ -8,10 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from simulator.client import Control
-from simulator.process import SimulatorProcess
+from simulator.process import Process, SimulatorProcess
+from tests.support.forked import ROOT, fork_server, forking_is_allowed
 
 # Small pictures and a short exposure, for tests in which sizes and times do not matter.
 QUICK = ("--still", "1296x864", "--frame", "480x320", "--shutter", "0.02")
+
+
+class Simulator(SimulatorProcess):
+    """A running simulator. If possible, it is a fork of a process that has loaded its modules (tests/support/forked.py)."""
+
+    def _start(self, arguments: list[str], environment: dict[str, str]) -> Process:
+        if not forking_is_allowed():
+            return super()._start(arguments, environment)
+        return fork_server("simulator.__main__").start(arguments, ROOT, environment, piped=True, new_session=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +36,7 @@ class OneCamera:
 @contextmanager
 def one_camera(*options: str) -> Iterator[OneCamera]:
     """A new simulated camera. It runs until the end of the block."""
-    with SimulatorProcess(*options) as process, Control(process.control) as control:
+    with Simulator(*options) as process, Control(process.control) as control:
         yield OneCamera(process.cameras[0].address, control, process)
 
 

@@ -18,26 +18,45 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from protocol.events import EVENTS
+from settings.environment import Settings
+from tests.support import forked
+from tests.support.forked import ForkServer, Process, fork_server, forking_is_allowed, inherited_environment
 from tests.support.ports import free_port
 from tests.support.waiting import BUSY_MACHINE, WITHIN_S, until_answers
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = forked.ROOT
 TOKEN = "a-token-for-the-tests-7c1f"
 START_S, STOP_S, REPLY_S = WITHIN_S, 10.0 * BUSY_MACHINE, WITHIN_S
+
+# A forked server gets only these variables. A Python that is already running would not notice others, such as TZ.
+_SETTINGS = {name.upper() for name in Settings.model_fields} | {
+    "VCAMERADIR", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"
+}  # fmt: skip
+_PYTHON_OPTIONS = ("-W", "error")
 
 Json = dict[str, Any]
 
 
+def _forked() -> ForkServer:
+    return fork_server("gphoto_ws_server", *_PYTHON_OPTIONS)
+
+
 class Server:
     """The process `python gphoto_ws_server.py` on a free port, and its log.
+
+    It is a fork of a process that has loaded the server's modules (tests/support/forked.py), unless an argument or a
+    variable needs a Python of its own.
 
     Args:
         *options: command-line options.
         cwd: the working directory. The server reads the file .env in it.
         through: a command prefix that starts the server, such as setpriv with its options.
         python: the Python that runs the server and its camera processes.
+        root: the folder that contains gphoto_ws_server.py.
         **settings: environment variables. The default of API_TOKEN is TOKEN.
     """
+
+    _may_fork = True
 
     def __init__(
         self,
@@ -45,21 +64,31 @@ class Server:
         cwd: Path,
         through: Sequence[str] = (),
         python: str | Path = sys.executable,
+        root: str | Path = ROOT,
         **settings: str,
     ) -> None:
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         defaults = {"WS_HOST": "127.0.0.1", "WS_PORT": str(free_port()), "STATE_DIR": str(cwd / "state")}
         defaults["WRITE_TIME"] = "2"  # most simulated cameras write at once
-        environment |= {"API_TOKEN": TOKEN} | defaults | settings
+        environment = inherited_environment() | {"API_TOKEN": TOKEN} | defaults | settings
         self._lines: list[str] = []
         self._changed = threading.Condition()
         # The tests count the server's descriptors. If the process is not dumpable, only root can read them.
         debug_options = () if os.geteuid() == 0 or through else ("--debuggable",)
-        self.process = subprocess.Popen(
-            [*through, str(python), "-W", "error", str(ROOT / "gphoto_ws_server.py"), *debug_options, *options],
-            cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
+        arguments = [*debug_options, *options]
+        usual = not through and python == sys.executable and root == ROOT and settings.keys() <= _SETTINGS
+        log, stderr = os.pipe()
+        self._log = os.fdopen(log)
+        try:
+            if self._may_fork and usual and forking_is_allowed():
+                self.process: Process = _forked().start(arguments, cwd, environment, stderr=stderr)
+            else:
+                self.process = subprocess.Popen(
+                    [*through, str(python), *_PYTHON_OPTIONS, str(Path(root) / "gphoto_ws_server.py"), *arguments],
+                    cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
+                    text=True,
+                )  # fmt: skip
+        finally:
+            os.close(stderr)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -116,14 +145,19 @@ class Server:
         self._reader.join(WITHIN_S)
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stream:
+        with self._log as stream:
             for line in stream:
                 with self._changed:
                     self._lines.append(line)
                     self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
+
+
+class ExecutedServer(Server):
+    """A server that has a Python of its own, as if an operator had started it."""
+
+    _may_fork = False
 
 
 def _check_declaration(event: Json) -> None:

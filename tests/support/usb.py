@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -204,7 +204,7 @@ class UsbMachine:
     """A machine with USB cameras, one of each simulator. `Server(**settings)` runs on it."""
 
     cameras: tuple[UsbCamera, ...]
-    settings: dict[str, str]
+    settings: dict[str, Any]
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.rig import Client, Server
 from tests.support.usb import UsbCamera, UsbMachine, selected, usb_machine
 
@@ -19,8 +18,8 @@ def shared_machine(standin: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """A machine with a Canon and a Nikon."""
     usb = ("--usbip", "0", *QUICK)
     with ExitStack() as opened:
-        canon = opened.enter_context(SimulatorProcess(*usb))
-        nikon = opened.enter_context(SimulatorProcess("--maker", "nikon", "--serial", "NIK", *usb))
+        canon = opened.enter_context(Simulator(*usb))
+        nikon = opened.enter_context(Simulator("--maker", "nikon", "--serial", "NIK", *usb))
         yield opened.enter_context(usb_machine(tmp_path_factory.mktemp("machine"), standin, canon, nikon))
 
 

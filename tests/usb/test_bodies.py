@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.process import SimulatorProcess
-from tests.support.cameras import QUICK
+from tests.support.cameras import QUICK, Simulator
 from tests.support.marks import from_base64, serial_of
 from tests.support.processes import camera_process
 from tests.support.rig import Client, CommandError, Server
@@ -30,7 +29,7 @@ def twins(standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[U
     """A machine with two Canons of one model without USB serial numbers."""
     with ExitStack() as opened:
         simulators = [
-            opened.enter_context(SimulatorProcess("--serial", prefix, "--usbip", "0", "--usb-serial", "none", *QUICK))
+            opened.enter_context(Simulator("--serial", prefix, "--usbip", "0", "--usb-serial", "none", *QUICK))
             for prefix in ("ONE", "TWO")
         ]
         yield opened.enter_context(usb_machine(tmp_path_factory.mktemp("twins"), standin, *simulators))
