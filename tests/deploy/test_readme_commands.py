@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.overlay import OVERLAY_SCRIPT
+from tests.support.readme_commands import checked_script, readme_block, source_archive
 from tests.support.rig import ROOT
 from tests.support.tools import OFFLINE, find_tool
 from tests.support.waiting import WITHIN_S
 
-README = (ROOT / "deploy" / "README.md").read_text()
 SECONDS = 420
 # The time limit is long, because pip downloads about 20 MB, maybe over a slow connection.
 pytestmark = pytest.mark.timeout(SECONDS + 60)
@@ -87,37 +87,9 @@ cat /var/log/systemctl-calls
 """
 
 
-def _block(heading: str) -> str:
-    """The first code block below a heading."""
-    _, _, following_text = README.partition(f"# {heading}\n")
-    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```$", following_text, re.DOTALL | re.MULTILINE)
-    return blocks[0]
-
-
-def _as_script(block: str, name: str) -> str:
+def _as_user(block: str, name: str) -> str:
     """A script that runs the lines of a block as the user newcomer, and exits after the first line that fails."""
-    lines = []
-    for line in block.splitlines():
-        lines.append(line)
-        if line and not line.startswith("#"):
-            # Each line is followed by a check, because `set -e` ignores a failure of `a` in `a && b`.
-            lines.append(f"[ $? -eq 0 ] || {{ echo FAILED: {line.partition('  #')[0]!r}; exit 1; }}")
-    script = "\n".join(["set -o pipefail", *lines])
-    return f"cat >/tmp/{name} <<'TYPED'\n{script}\nTYPED\nas_user bash /tmp/{name}\n"
-
-
-def _tree(folder: Path) -> Path:
-    """A tar archive of the project's current files, without the files that git ignores."""
-    archive = folder / "tree.tar"
-    files = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-        capture_output=True, text=True, timeout=30,
-    ).stdout.split("\0")  # fmt: skip
-    existing = "\0".join(file for file in files if file and (ROOT / file).exists())
-    subprocess.run(
-        ["tar", "-cf", archive, "--null", "-T", "-"], cwd=ROOT, input=existing, text=True, check=True, timeout=30
-    )
-    return archive
+    return f"cat >/tmp/{name} <<'TYPED'\n{checked_script(block)}TYPED\nas_user bash /tmp/{name}\n"
 
 
 def _part(output: str, name: str) -> list[str]:
@@ -134,11 +106,11 @@ def test_the_commands_install_and_update_the_service(
         ("systemctl", "systemd"), ("useradd", "passwd"),
     ):  # fmt: skip
         find_tool((program,), install=f"sudo apt-get install {package}")
-    install, update = _block("As a service"), _block("An update")
+    install, update = readme_block("As a service"), readme_block("An update")
     packages = re.findall(r"apt-get install (.+)", install)[0]
     done = run_in_overlay(
-        f"TREE={_tree(tmp_path)}\nPACKAGES={packages!r}\n{_BEFORE}{_as_script(install, 'install')}{_INSTALLED}"
-        f"{_as_script(update, 'update')}{_UPDATED}",
+        f"TREE={source_archive(tmp_path)}\nPACKAGES={packages!r}\n{_BEFORE}{_as_user(install, 'install')}{_INSTALLED}"
+        f"{_as_user(update, 'update')}{_UPDATED}",
         SECONDS,
     )
     output = done.stdout
