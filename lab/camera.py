@@ -38,7 +38,7 @@ class Camera:
             self.control.unplug()
 
     def stay(self) -> None:
-        """Be ready for the next boot of a guest that was killed: its connection is still open here."""
+        """Be ready for the next boot of the guest: the connection of the last one is still open here."""
         self.unplug()
         self.control.plug()
 

@@ -1,4 +1,4 @@
-"""The guest: it is started, gets commands over SSH, is rebooted, and is killed without a warning."""
+"""The guest: it is started, gets commands over SSH, is shut down, and is killed without a warning."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Guest:
                 env=os.environ | {"TMPDIR": "/dev/shm"},
             )  # fmt: skip
 
-    def wait(self, seconds: float = BOOT_S, other_than: str = "") -> str:
-        """Wait until a boot other than `other_than` takes commands. Returns the id of the boot.
+    def wait(self, seconds: float = BOOT_S) -> str:
+        """Wait until commands can be run. Returns the id of the boot.
 
         Raises:
             GuestError: the guest has ended, or does not answer in time.
@@ -64,13 +64,9 @@ class Guest:
         while time.monotonic() < end:
             self._check_runs()
             try:
-                boot = self.run("cat /proc/sys/kernel/random/boot_id", within=10.0).strip()
+                return self.run("cat /proc/sys/kernel/random/boot_id", within=10.0).strip()
             except GuestError:
                 time.sleep(0.2)
-                continue
-            if boot != other_than:
-                return boot
-            time.sleep(0.5)
         raise GuestError(f"the guest does not answer after {seconds:.0f} s; its console is in {self._log}")
 
     def run(self, script: str, user: str = "root", within: float = COMMAND_S) -> str:
@@ -98,13 +94,19 @@ class Guest:
         if done.returncode:
             raise GuestError(f"{target} was not written: {done.stderr.decode()}")
 
-    def reboot(self) -> str:
-        """Reboot in good order, and return the id of the new boot."""
-        boot = self.run("cat /proc/sys/kernel/random/boot_id").strip()
-        self.started = time.monotonic()
-        self.run("systemd-run --quiet --on-active=0.1 systemctl reboot")
+    def shut_down(self) -> None:
+        """Shut down in good order. `start` then starts the next boot.
+
+        A reboot inside the kernel would not work: User-Mode Linux then keeps its old connection to the network.
+        """
+        assert self._process is not None, "the guest does not run"
+        self.run("systemd-run --quiet --on-active=0.1 systemctl poweroff")
         self._forget_connections()
-        return self.wait(other_than=boot)
+        try:
+            self._process.wait(BOOT_S)
+        except subprocess.TimeoutExpired:
+            raise GuestError(f"no shutdown within {BOOT_S:.0f} s; the console is in {self._log}") from None
+        self.kill()
 
     def kill(self) -> None:
         """End the guest at once, as a power cut does."""
@@ -112,7 +114,8 @@ class Guest:
             return
         process, self._process = self._process, None
         # Each process of the guest is a process of this machine, in the process group of the kernel.
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._forget_connections()
 

@@ -81,15 +81,19 @@ class Product:
         return int(await self.run(f"systemctl show --value -p MainPID {UNIT}"))
 
 
-async def ready(client: Client, seconds: float = READY_S) -> CameraDetails:
-    """Wait until the only camera works and its card was read. Raises TimeoutError."""
+async def ready(client: Client, seconds: float = READY_S, card_read: bool = True) -> CameraDetails:
+    """Wait until the only camera can take a picture, and until its card was read. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while True:
             with suppress(GphotoWsError):
                 cameras = (await client.list_cameras()).cameras
                 if cameras:
                     info = await client.get_camera_info(port=cameras[0].port)
-                    if info.connected and info.state in ("ready", "live") and info.file_count is not None:
+                    if (
+                        info.connected
+                        and info.state in ("ready", "live")
+                        and (info.file_count is not None or not card_read)
+                    ):
                         return info
             await asyncio.sleep(_POLL_S)
 
