@@ -20,6 +20,7 @@ from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
 from camera.orientation import Orientation
 from camera.photos.folder import PhotoFolder
+from camera.photos.jobs import Jobs
 from camera.photos.journal import Journals
 from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
@@ -44,6 +45,7 @@ from settings.environment import (
 from settings.in_force import in_force
 from simulator.process import SimulatorProcess
 from store.database import Store
+from store.jobs import JobStore
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
 from tls import Certificates, TlsError
@@ -249,6 +251,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             photos=PhotoOptions(
                 photos,
                 Journals(ShotStore(store)),
+                Jobs(JobStore(store), dict(label.rsplit(":", 1) for label in settings.camera_labels)),
                 Orientation(settings.capture_rotation, settings.capture_flip),
                 settings.write_time,
             ),

@@ -14,6 +14,7 @@ from camera.errors import CameraNotFound
 from camera.events import CameraConnected, CameraEvent, OtherCamera
 from camera.model import Capabilities, DetectedCamera
 from camera.options import SessionOptions
+from camera.photos.jobs import Jobs
 from camera.reconnect import log_failure
 from camera.session import Session
 from camera.uevents import Uevents
@@ -87,6 +88,11 @@ class Registry:
         self._look_now = asyncio.Event()
         self._library: str | None = None
         self._first_detection = asyncio.Event()
+
+    @property
+    def jobs(self) -> Jobs:
+        """The words for the pictures of all cameras."""
+        return self._options.photos.jobs
 
     def start(self) -> None:
         """Start to open the network cameras and all detected cameras."""

@@ -141,6 +141,11 @@ class Session:
         return self.reconnect.port
 
     @property
+    def key(self) -> str:
+        """What identifies the camera in the words for its pictures; see `Body.key`. Complete after it was opened."""
+        return self._owner().body.key
+
+    @property
     def status(self) -> Status:
         """The current identity and state."""
         reconnect = self.reconnect

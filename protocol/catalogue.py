@@ -287,6 +287,27 @@ SYNC_CLOCK = Command(
         "config_name": "datetime",
     },
 )
+SET_JOB_INFO = Command(
+    "set_job_info",
+    c.SetJobInfo,
+    c.JobInfo,
+    "Set the words for the next pictures: job and label for PHOTO_NAME; artist, copyright and owner, which are written to the cameras. Without any, the reply shows the current ones.",
+    {"port": EXAMPLE_PORT, "job": "Smith wedding", "label": "left", "artist": "Ada Lovelace"},
+    {
+        "message": "Job info set",
+        "job": "",
+        "cameras": [
+            {
+                "port": EXAMPLE_PORT,
+                "serial": "SIM0000001",
+                "job": "Smith wedding",
+                "label": "left",
+                "set": ["artist"],
+                "missing": [],
+            }
+        ],
+    },
+)
 LIST_FILES = Command(
     "list_files",
     c.ListFiles,
@@ -387,6 +408,7 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         GET_CAMERA_INFO,
         RESTART_CAMERA,
         SYNC_CLOCK,
+        SET_JOB_INFO,
         LIST_FILES,
         GET_THUMBNAIL,
         DELETE_FILE,

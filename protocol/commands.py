@@ -397,6 +397,46 @@ class CameraDetails(Reply):
     )
 
 
+# Words that become part of names and pictures.
+_Word = Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class SetJobInfo(Payload):
+    port: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        None, description="Port of the camera that this is about; by default all cameras, also those of later."
+    )
+    job: _Word | None = Field(None, description='Name of the job, for {job} in PHOTO_NAME; "" for none.')
+    label: _Word | None = Field(
+        None, description='Label of the camera on `port`, for {label}; "" for that of CAMERA_LABELS.'
+    )
+    artist: _Word | None = Field(None, description='Photographer, written to the cameras; "" for none.')
+    copyright: _Word | None = Field(None, description='Copyright, written to the cameras; "" for none.')
+    owner: _Word | None = Field(None, description='Owner of the camera, written to the cameras; "" for none.')
+
+    @model_validator(mode="after")
+    def _one_label_for_one_camera(self) -> SetJobInfo:
+        if self.label is not None and self.port is None:
+            raise ValueError("label needs port, because each camera has its own label")
+        return self
+
+
+class CameraWords(BaseModel):
+    port: str = Field(description="Where the camera is.")
+    serial: str | None = Field(description="Its serial number; null if it reports none.")
+    job: str = Field(description='The job of its pictures; "" if there is none.')
+    label: str = Field(description='Its label; "" if it has none.')
+    set: list[str] = Field(description="What was written to the camera now: artist, copyright, owner.")
+    missing: list[str] = Field(description="What the camera has no setting for.")
+    warnings: list[str] | None = Field(None, description="Why something was not written.")
+
+
+class JobInfo(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    job: str = Field(description='The job of all cameras that have none of their own; "" if there is none.')
+    cameras: list[CameraWords] = Field(description="The open cameras; with `port`, only this one.")
+    warnings: list[str] | None = Field(None, description="Why it will not survive a restart of the server.")
+
+
 class ListFiles(CameraPayload):
     folder: Annotated[str, Field(min_length=1, max_length=_LONGEST_PATH)] = Field(
         "/", description="Absolute folder path."

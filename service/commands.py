@@ -24,6 +24,7 @@ from service.caller import Caller, Stream
 from service.cameras import Cameras
 from service.captures import Captures
 from service.events import EventHub
+from service.job_info import JobInfos
 from service.tasks import Tasks
 from store.shots import ShotStore
 
@@ -100,6 +101,7 @@ class Service:
                 bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
                 bind(catalogue.RESTART_CAMERA, self.restart_camera),
                 bind(catalogue.SYNC_CLOCK, self.sync_clock),
+                bind(catalogue.SET_JOB_INFO, JobInfos(self.cameras).set_job_info),
                 bind(catalogue.LIST_FILES, self.list_files),
                 bind(catalogue.GET_THUMBNAIL, self.get_thumbnail),
                 bind(catalogue.DELETE_FILE, self.delete_file),

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from camera.model import NETWORK_ADDRESS
 from camera.orientation import ROTATIONS
-from camera.photos.folder import check_template
+from camera.photos.folder import check_label, check_template
 
 
 class SettingsError(Exception):
@@ -65,6 +65,7 @@ class Settings(BaseModel):
     capture_flip: bool = False
     photo_dir: str = "photos"
     photo_name: str = "{date}_{time}_{original}"
+    camera_labels: _Names = ()
     state_dir: str = ""
     max_restart_attempts: int = Field(3, ge=0, le=1000)
     restart_delay: float = Field(5.0, ge=0, le=3600)
@@ -97,6 +98,20 @@ class Settings(BaseModel):
     @classmethod
     def _name_template(cls, value: str) -> str:
         return check_template(value)
+
+    @field_validator("camera_labels")
+    @classmethod
+    def _labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        serials = []
+        for entry in value:
+            serial, colon, label = entry.rpartition(":")
+            if not colon or not serial.strip("0 "):
+                raise ValueError(f"serial numbers with labels, such as 012345:left,067890:right, not {entry!r}")
+            serials.append(serial.lstrip("0"))
+            check_label(label)
+        if len(set(serials)) != len(serials):
+            raise ValueError("each serial number once")
+        return value
 
     @field_validator("network_cameras")
     @classmethod

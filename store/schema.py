@@ -36,4 +36,15 @@ MIGRATIONS = (
     # A duration, because the system clock may be set between the release and the next start of the server.
     "ALTER TABLE shots ADD COLUMN settles_s REAL",
     "ALTER TABLE shots ADD COLUMN boot TEXT; ALTER TABLE shots ADD COLUMN asked_uptime_s REAL",
+    """
+    CREATE TABLE job_words (
+        camera TEXT PRIMARY KEY,
+        job TEXT NOT NULL,
+        label TEXT NOT NULL,
+        artist TEXT NOT NULL,
+        copyright TEXT NOT NULL,
+        owner TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE job_numbers (job TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )

@@ -20,8 +20,9 @@ from camera.errors import (
 )
 from camera.model import CapturedFile, ConfigItem
 from camera.photos.downloads import Downloads, FetchedFile
-from camera.photos.folder import check_name, ending_of
-from camera.photos.open_shot import Order
+from camera.photos.folder import NameParts, check_name, ending_of
+from camera.photos.jobs import Jobs
+from camera.photos.open_shot import Body, Order
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
@@ -118,11 +119,19 @@ OnPicture = Callable[[Shot, FetchedFile], None]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the files of a shot are saved, and the camera's name and serial number for the file names."""
+    """Where the files of a shot are saved, and what their names are made of.
+
+    Attributes:
+        saver: saves the files.
+        jobs: the words for all cameras, and the numbers of shots.
+        camera: the name of the camera for people.
+        body: what identifies the camera.
+    """
 
     saver: PhotoSaver
+    jobs: Jobs
     camera: str
-    serial: str | None
+    body: Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +327,16 @@ class Capture:
 
     async def _name(self, captured: list[CapturedFile]) -> str | None:
         """Reserve the name for the saved files, without ending; None if the folder cannot be read."""
-        destination = self._destination
+        destination, wanted = self._destination, self._request.filename
         endings = [ending_of(file.filename) for file in captured]
+        words = await destination.jobs.words(destination.body.key)
+        numbered = wanted is None and destination.saver.folder.numbers_shots
+        number = await destination.jobs.next_number(words.job) if numbered else 0
+        parts = NameParts(
+            captured[0].filename, destination.camera, destination.body.serial, words.job, words.label, number
+        )
         try:
-            return await destination.saver.claim(
-                captured[0].filename, destination.camera, destination.serial, self._request.filename, endings
-            )
+            return await destination.saver.claim(parts, wanted, endings)
         except CameraError as error:  # for example a network folder that is no longer available
             self._warnings.append(f"The picture was not saved and is still on the camera: {error}")
             return None

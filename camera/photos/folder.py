@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from string import Formatter
@@ -18,37 +19,79 @@ from threading import Lock
 
 from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
 
-NAME_FIELDS = ("date", "time", "counter", "camera", "serial", "original")
+NAME_FIELDS = ("date", "time", "counter", "seq", "job", "label", "camera", "serial", "original")
+# What may follow {seq: the number of digits, with a zero in front.
+_SEQ_DIGITS = re.compile(r"0[1-9]")
+_MOST_FOLDERS = 8
 # The disk, or the user's quota, is full.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Free space that remains after saving, because a full disk affects other programs too.
 _RESERVE_BYTES = 32 * 2**20
 _LONGEST_NAME = 200
+_LONGEST_VALUE = 80
 _PARTIAL = ".partial"
 _LEFT_OVER_S = 3600.0
 _MOST_NAMES = 100_000
 _FORBIDDEN_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
-_SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
+_SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d", "seq": r"\d+"}
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
+
+
+@dataclass(frozen=True, slots=True)
+class NameParts:
+    """The values for the template of a name.
+
+    Attributes:
+        original: the name of the file on the camera.
+        camera: the name of the camera.
+        serial: its serial number, if it has one.
+        job, label: the names of the job and of the camera's place; "" if there is none.
+        seq: the number of the shot in the job.
+    """
+
+    original: str
+    camera: str
+    serial: str | None = None
+    job: str = ""
+    label: str = ""
+    seq: int = 0
 
 
 def check_template(template: str) -> str:
     """Check a template for file names; returns it unchanged.
 
     Raises:
-        ValueError: it has unknown fields or characters that are not allowed; the message lists the allowed fields.
+        ValueError: it has unknown fields or parts that are not allowed; the message says what is allowed.
     """
     try:
         parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
-        fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
-        shown = template.format(**dict.fromkeys(NAME_FIELDS, "1"))
+        fields = [field if field and _is_plain(field, spec, conversion) else "" for field, spec, conversion in parts]
+        shown = template.format(**{**dict.fromkeys(NAME_FIELDS, "1"), "seq": 1})
     except (ValueError, KeyError, IndexError, AttributeError):
         fields = [""]
         shown = ""
-    if not set(fields) <= set(NAME_FIELDS) or not shown.strip(". ") or _FORBIDDEN.search(shown):
-        allowed = ", ".join("{" + name + "}" for name in NAME_FIELDS)
-        raise ValueError(f"a file name without slashes, made of text and {allowed}")
+    *folders, name = shown.split("/")
+    allowed = set(fields) <= set(NAME_FIELDS) and len(folders) <= _MOST_FOLDERS
+    hidden = any(part.startswith(".") for part in folders)
+    if not allowed or hidden or not all(part.strip(". ") and not _FORBIDDEN.search(part) for part in (*folders, name)):
+        names = ", ".join("{" + name + "}" for name in NAME_FIELDS)
+        raise ValueError(
+            f"a file name made of text and {names}, also {{seq:04}} with a number of digits. A slash separates at most "
+            f"{_MOST_FOLDERS} subfolders of the photo folder, whose names do not begin with a dot"
+        )
     return template
+
+
+def _is_plain(field: str, spec: str | None, conversion: str | None) -> bool:
+    """Whether a field of a template has no format, or a format that is allowed."""
+    return not conversion and (not spec or (field == "seq" and _SEQ_DIGITS.fullmatch(spec) is not None))
+
+
+def check_label(label: str) -> str:
+    """Check the label of a camera; returns it unchanged. Raises ValueError: it could not be part of a file name."""
+    if not label.strip(". ") or _FORBIDDEN.search(label) or len(label) > _LONGEST_VALUE:
+        raise ValueError(f"labels of 1 to {_LONGEST_VALUE} characters without slashes or other special characters")
+    return label
 
 
 def check_name(name: str) -> str:
@@ -73,11 +116,15 @@ class PhotoFolder:
     Args:
         folder: the folder, which is created if it does not exist.
         template: see `check_template`; the ending of the original file is added.
+
+    Attributes:
+        numbers_shots: whether names contain the number of the shot in its job.
     """
 
     def __init__(self, folder: Path, template: str) -> None:
         self.folder = folder
         self._template = check_template(template)
+        self.numbers_shots = "{seq" in template
         self._numbered = re.compile(_pattern(template))
         self._counter: int | None = None
         self._claimed: set[str] = set()
@@ -141,18 +188,22 @@ class PhotoFolder:
                 free=free,
             )
 
-    def name(self, original: str, camera: str, serial: str | None, when: datetime) -> str:
-        """The name of a new picture according to the template, without an ending."""
-        stem = original.rpartition(".")[0] or original
+    def name(self, parts: NameParts, when: datetime) -> str:
+        """The name of a new picture according to the template, without an ending. "/" separates subfolders."""
+        stem = parts.original.rpartition(".")[0] or parts.original
+        serial = parts.serial or "unknown"
         values = {
             "date": when.strftime("%Y-%m-%d"),
             "time": when.strftime("%H-%M-%S"),
             "counter": f"{self._next_counter():05d}",
-            "camera": camera,
-            "serial": serial or "unknown",
+            "job": parts.job or "no-job",
+            "label": parts.label or serial,
+            "camera": parts.camera,
+            "serial": serial,
             "original": stem,
         }
-        return _shortened(self._template.format(**{key: _harmless(value) for key, value in values.items()}))
+        name = self._template.format(**{key: _harmless(value) for key, value in values.items()}, seq=parts.seq)
+        return "/".join(map(_shortened, name.split("/")))
 
     def claim(self, name: str, endings: Iterable[str]) -> str:
         """Reserve a name for the files of a shot, until `release`.
@@ -187,7 +238,7 @@ class PhotoFolder:
         """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
-            name: the name without ending. If the file exists, "-2", "-3" and so on is added. No file is overwritten.
+            name: the name without ending; "/" separates subfolders, which are created. If the file exists, "-2", "-3" and so on is added. No file is overwritten.
             ending: the ending, with its dot.
             size: the expected number of bytes.
             copy_to: writes the bytes to an open descriptor.
@@ -209,11 +260,15 @@ class PhotoFolder:
                 raise CameraIO(f"Only {written} of {size} bytes were saved.")
             if abandoned():
                 raise CameraIO("The picture was written too late.")
+            self._make_subfolder((self.folder / name).parent)
             saved = self._link(temporary, name, ending)
-            _sync_folder(self.folder)
+            for folder in saved.parents:
+                _sync_folder(folder)
+                if folder == self.folder:
+                    break
         except FileExistsError as error:
             raise self._not_writable(
-                f"{self.folder} is not a folder", " The picture is still on the camera."
+                f"{error.filename} is not a folder", " The picture is still on the camera."
             ) from error
         except OSError as error:
             if error.errno in _FULL:
@@ -241,6 +296,12 @@ class PhotoFolder:
                         left.unlink()
                         removed += 1
         return removed
+
+    def _make_subfolder(self, subfolder: Path) -> None:
+        """Create a subfolder. Raises FolderNotWritable: a link leads out of the photo folder."""
+        subfolder.mkdir(parents=True, exist_ok=True)
+        if not subfolder.resolve().is_relative_to(self.folder.resolve()):
+            raise self._not_writable(f"{subfolder} is a link out of it", " The picture is still on the camera.")
 
     def _link(self, temporary: Path, name: str, ending: str) -> Path:
         """Give the file its final name.
@@ -275,7 +336,8 @@ class PhotoFolder:
         if self._counter is None:
             numbers = [0]
             if "{counter" in self._template and self.folder.is_dir():
-                matches = (self._numbered.match(path.name) for path in self.folder.iterdir())
+                paths = self.folder.glob("/".join(["*"] * (self._template.count("/") + 1)))
+                matches = (self._numbered.match(str(path.relative_to(self.folder))) for path in paths)
                 numbers += [int(match.group(1)) for match in matches if match]
             self._counter = max(numbers)
         self._counter += 1
@@ -291,8 +353,8 @@ def _pattern(template: str) -> str:
             parts.append(r"(\d{5,})")
             counted = True
         elif field is not None:
-            parts.append(_SHAPES.get(field, ".*?"))
-    return "".join(parts) + r"(?:-\d+)?(?:\.[^.]*)?$"
+            parts.append(_SHAPES.get(field, "[^/]*?"))
+    return "".join(parts) + r"(?:-\d+)?(?:\.[^./]*)?$"
 
 
 def _shortened(name: str) -> str:
@@ -301,7 +363,7 @@ def _shortened(name: str) -> str:
 
 def _harmless(text: str) -> str:
     """Text from a camera, converted so that it is valid in a file name."""
-    return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:80] or "_"
+    return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:_LONGEST_VALUE] or "_"
 
 
 def ending_of(filename: str) -> str:

@@ -23,6 +23,11 @@ class Body:
     serial: str | None
     port: str
 
+    @property
+    def key(self) -> str:
+        """What identifies the camera in the operator's words for it: the serial number, or else the port."""
+        return self.serial or self.port
+
     def same_camera(self, other: Body) -> bool:
         """Whether the other body is of the same camera, perhaps on another port."""
         return (self.model, self.serial) == (other.model, other.serial)

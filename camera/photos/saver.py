@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from camera.errors import FolderNotWritable
 from camera.photos.downloads import FetchedFile
-from camera.photos.folder import PhotoFolder
+from camera.photos.folder import NameParts, PhotoFolder
 from handover import Call, Handover, Start, new_threads
 
 R = TypeVar("R")
@@ -54,14 +54,11 @@ class PhotoSaver:
         """Check that `size` bytes fit. Raises DiskFull, FolderNotWritable."""
         await self._run(_LOOK_S, lambda call: self.folder.check_room(size))
 
-    async def claim(
-        self, original: str, camera: str, serial: str | None, wanted: str | None, endings: Iterable[str]
-    ) -> str:
+    async def claim(self, parts: NameParts, wanted: str | None, endings: Iterable[str]) -> str:
         """Reserve a name for all files of a shot, without ending, until `release`.
 
         Args:
-            original: the name on the camera.
-            camera, serial: the camera's name and serial number, for the template.
+            parts: the values for the template.
             wanted: a name from a client, which is used instead of the template.
             endings: the endings of the files.
 
@@ -72,7 +69,7 @@ class PhotoSaver:
 
         def claim(call: Call) -> str:
             try:
-                name = stem or self.folder.name(original, camera, serial, datetime.now())
+                name = stem or self.folder.name(parts, datetime.now())
                 return self.folder.claim(name, endings)
             except OSError as error:
                 raise self._unreadable(error) from error

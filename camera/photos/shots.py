@@ -25,6 +25,7 @@ from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names
 from camera.photos.iso import OperatorsIso
+from camera.photos.jobs import Jobs
 from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, OpenShot
 from camera.photos.saver import PhotoSaver
@@ -48,6 +49,7 @@ class PhotoOptions:
     Attributes:
         saver: saves pictures.
         journals: records of shots; by default in memory.
+        jobs: words for pictures, and numbers of shots; by default in memory.
         orientation: how fetched pictures are rotated and mirrored.
         write_time_s: the longest time from the end of an exposure until its files are on the card, in seconds.
     """
@@ -56,6 +58,7 @@ class PhotoOptions:
         default_factory=lambda: PhotoSaver(PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
     )
     journals: Journals = field(default_factory=lambda: Journals(ShotStore(Store(None, MIGRATIONS))))
+    jobs: Jobs = field(default_factory=Jobs)
     orientation: Orientation = AS_IS
     write_time_s: float = 10.0
 
@@ -162,7 +165,7 @@ class Photos:
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
-        destination = Destination(self._options.saver, owner.title, owner.body.serial)
+        destination = Destination(self._options.saver, self._options.jobs, owner.title, owner.body)
         settles_s = self._options.settles_s(LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s)
         record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s)
         hooks = CaptureHooks(

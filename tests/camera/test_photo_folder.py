@@ -12,7 +12,7 @@ import pytest
 from camera.errors import CameraIO, DiskFull, FolderNotWritable
 from camera.photos import folder as module
 from camera.photos.downloads import FetchedFile
-from camera.photos.folder import PhotoFolder
+from camera.photos.folder import NameParts, PhotoFolder
 from camera.photos.saver import PhotoSaver
 from tests.support.refused_calls import without_hard_links
 from tests.support.small_disk import small_disk
@@ -46,7 +46,7 @@ def names(folder: Path) -> list[str]:
 
 
 async def name_of_next(saver: PhotoSaver, wanted: str | None = None) -> str:
-    return await saver.claim("IMG_1.JPG", "Canon", "1", wanted, [".jpg"])
+    return await saver.claim(NameParts("IMG_1.JPG", "Canon", "1"), wanted, [".jpg"])
 
 
 async def test_a_picture_that_does_not_fit_on_the_disk_leaves_no_partial_file(tmp_path: Path) -> None:
@@ -162,3 +162,19 @@ async def test_a_folder_whose_path_leaves_no_room_for_a_name_is_reported_as_unre
     folder.mkdir(parents=True)
     with pytest.raises(FolderNotWritable, match="cannot be read: File name too long"):
         await name_of_next(PhotoSaver(PhotoFolder(folder, TEMPLATE)))
+
+
+async def test_the_counter_continues_after_the_highest_in_all_subfolders(photos: Path) -> None:
+    for name in ("a/Canon_00041.jpg", "b/Canon_00007.jpg", "b/deeper/Canon_00099.jpg", "Canon_00098.jpg"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).touch()
+    saver = PhotoSaver(PhotoFolder(photos, "{job}/{camera}_{counter}"))
+    assert await name_of_next(saver) == "no-job/Canon_00042"
+
+
+async def test_names_in_subfolders_are_reserved_and_kept(photos: Path) -> None:
+    saver = PhotoSaver(PhotoFolder(photos, "{job}/{original}"))
+    first, second = await name_of_next(saver), await name_of_next(saver)
+    assert (first, second) == ("no-job/IMG_1", "no-job/IMG_1-2")
+    saved = [await saver.save(name, ".jpg", picture(b"picture")) for name in (first, first, second)]
+    assert saved == [str(photos / f"no-job/IMG_1{number}.jpg") for number in ("", "-2", "-2-2")]

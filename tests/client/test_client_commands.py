@@ -145,3 +145,12 @@ async def test_the_clock_is_set(api: Client, simulator: Control) -> None:
     assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)
     shown = simulator.state()["properties"]["datetime"]
     assert 0 <= shown - datetime.fromisoformat(clock.set_to).timestamp() < WITHIN_S
+
+
+async def test_words_for_pictures_are_set_and_shown(api: Client, ports: list[str]) -> None:
+    info = await api.set_job_info(port=ports[0], job="Smith", label="left", owner="Ada")
+    (words,) = info.cameras
+    assert (words.job, words.label, words.set, words.missing) == ("Smith", "left", ("owner",), ())
+    assert [one.job for one in (await api.set_job_info()).cameras] == ["Smith", ""]
+    await api.set_job_info(port=ports[0], job="", label="")
+    assert (await api.set_job_info()).job == ""

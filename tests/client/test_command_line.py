@@ -57,6 +57,17 @@ def test_sync_clock(shell: Shell, ports: list[str]) -> None:
     assert abs(shell.succeed("sync-clock", "--json", "--port", ports[0]).json["was_off_s"]) <= 2
 
 
+def test_job(shell: Shell, ports: list[str]) -> None:
+    lines = shell.succeed("job", "Smith", "--owner", "Ada", "--label", "left", "--port", ports[0]).text.splitlines()
+    assert lines[0] == "job: -"
+    assert lines[1].split()[:3] == ["PORT", "SERIAL", "LABEL"]
+    assert lines[2].split() == [ports[0], "SIM0000001", "left", "Smith", "owner", "-"]
+    assert shell.succeed("job", "--json").json["cameras"][0]["label"] == "left"
+    shell.succeed("job", "", "--label", "", "--port", ports[0])
+    done = shell.run("job", "--label", "left")
+    assert (done.code, "--label needs --port" in done.err) == (2, True)
+
+
 def test_info(shell: Shell, ports: list[str]) -> None:
     words = shell.succeed("info", "--port", ports[1]).text
     for part in (

@@ -17,7 +17,7 @@ from tests.support.rig import Client, Json, Server
 # The picture is taken early and deleted late. Live view comes after the commands whose examples show an idle camera.
 ORDER = [
     "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
-    "list_files", "get_camera_info", "sync_clock", "start_live_view", "stop_live_view", "capture_preview", "subscribe", "unsubscribe",
+    "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "stop_live_view", "capture_preview", "subscribe", "unsubscribe",
     "server_info", "list_commands", "ping", "delete_file", "restart_camera",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from camera.device import jpeg
 from camera.orientation import Orientation
-from camera.photos.folder import PhotoFolder, check_template, ending_of
+from camera.photos.folder import NameParts, PhotoFolder, check_template, ending_of
 
 
 def with_size(width: int, height: int) -> bytes:
@@ -106,7 +106,34 @@ def test_invalid_exif_is_ignored(directories: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{counter:04d}", "{date!r}", "{time:>9}", "{nothing}", "a/{date}", "{date", "..", ""]
+    "template",
+    [
+        "{counter:04d}",
+        "{date!r}",
+        "{time:>9}",
+        "{nothing}",
+        "{date",
+        "..",
+        "",
+        "/{date}",
+        "{date}/",
+        "a//{date}",
+        "../{date}",
+        "a/../{date}",
+        "./{date}",
+        ".a/{date}",
+        "a/ /{date}",
+        "a\\{date}",
+        "a/" * 9 + "{date}",
+        "{seq:4}",
+        "{seq:x}",
+        "{seq:04d}",
+        "{seq:{date}}",
+        "{seq!r}",
+        "{job:04}",
+        "{label.upper}",
+        "{job[0]}",
+    ],
 )
 def test_an_invalid_template_is_rejected_at_the_start(template: str) -> None:
     with pytest.raises(ValueError, match="counter"):
@@ -115,7 +142,9 @@ def test_an_invalid_template_is_rejected_at_the_start(template: str) -> None:
 
 def test_long_or_harmful_camera_names_give_a_valid_file_name(tmp_path: Path) -> None:
     folder = PhotoFolder(tmp_path / "photos", "{camera}{serial}{original}{counter}")
-    name = folder.name("\u76f8" * 90 + ".JPG", "../" * 30 + "\u6a5f" * 90, "\0\n" + "\u756a" * 90, datetime.now())
+    name = folder.name(
+        NameParts("\u76f8" * 90 + ".JPG", "../" * 30 + "\u6a5f" * 90, "\0\n" + "\u756a" * 90), datetime.now()
+    )
 
     def write(descriptor: int) -> None:
         Path(f"/proc/self/fd/{descriptor}").write_bytes(b"abc")
@@ -136,7 +165,7 @@ def test_the_counter_continues_after_the_highest_in_the_folder(tmp_path: Path) -
     for name in ("IMG_0412_00007.jpg", "IMG_0500_00009-2.cr2", "photo99999.jpg", "notes.txt"):
         (tmp_path / name).touch()
     folder = PhotoFolder(tmp_path, "{original}_{counter}")
-    assert folder.name("IMG_0600.JPG", "x", None, datetime.now()) == "IMG_0600_00010"
+    assert folder.name(NameParts("IMG_0600.JPG", "x"), datetime.now()) == "IMG_0600_00010"
 
 
 def test_all_files_of_a_shot_get_the_same_number(tmp_path: Path) -> None:

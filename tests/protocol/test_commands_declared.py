@@ -11,7 +11,7 @@ from protocol.errors import RequestError
 
 ORIGINAL = ["list_cameras", "select_camera", "capture_image", "download_last_image", "get_config", "set_config"]
 ADDED = [
-    "start_live_view", "stop_live_view", "capture_preview", "get_camera_info", "restart_camera", "sync_clock", "list_files",
+    "start_live_view", "stop_live_view", "capture_preview", "get_camera_info", "restart_camera", "sync_clock", "set_job_info", "list_files",
     "get_thumbnail", "delete_file", "list_shots", "get_shot", "subscribe", "unsubscribe", "server_info", "list_commands", "ping",
 ]  # fmt: skip
 CAMERA_COMMANDS = {
@@ -32,7 +32,9 @@ def test_the_example_of_a_command_is_a_valid_payload(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_only_commands_for_a_camera_have_a_port(name: str) -> None:
-    assert ("port" in COMMANDS[name].payload.model_fields) == (name in CAMERA_COMMANDS | {"select_camera"})
+    assert ("port" in COMMANDS[name].payload.model_fields) == (
+        name in CAMERA_COMMANDS | {"select_camera", "set_job_info"}
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

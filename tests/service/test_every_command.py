@@ -146,6 +146,16 @@ async def test_setting_the_clock(recording_caller: RecordingCaller) -> None:
     assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)
 
 
+async def test_setting_the_words_for_pictures(recording_caller: RecordingCaller, port: str) -> None:
+    await recording_caller.ask("get_camera_info")
+    info = await recording_caller.ask("set_job_info", job="Smith", artist="Ada")
+    assert (info.job, [(one.port, one.job, one.set) for one in info.cameras]) == (
+        "Smith",
+        [(port, "Smith", ["artist"])],
+    )
+    assert (await recording_caller.ask("get_config", name="artist")).value == "Ada"
+
+
 async def test_a_picture_is_returned_before_it_is_saved(recording_caller: RecordingCaller) -> None:
     await recording_caller.ask("subscribe", events=["*"])
     answer = await recording_caller.ask("capture_image", download="full", save=True)

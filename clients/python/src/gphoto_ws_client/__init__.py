@@ -33,11 +33,12 @@ from gphoto_ws_client.events import (
     Reconnected,
 )
 from gphoto_ws_client.live_view import LiveView
-from gphoto_ws_client.options import CaptureOptions, ClientOptions
+from gphoto_ws_client.options import CaptureOptions, ClientOptions, JobWords
 from gphoto_ws_client.replies import (
     Camera,
     CameraDetails,
     CameraList,
+    CameraWords,
     Captured,
     CheckedCapture,
     ClockSynced,
@@ -49,6 +50,7 @@ from gphoto_ws_client.replies import (
     Downloaded,
     FileList,
     ImageFile,
+    JobInfo,
     LiveViewStarted,
     LiveViewStopped,
     Pong,
@@ -76,6 +78,7 @@ __all__ = [
     "CameraList",
     "CameraState",
     "CameraWarning",
+    "CameraWords",
     "CaptureChecked",
     "CaptureOptions",
     "CaptureSaved",
@@ -104,6 +107,8 @@ __all__ = [
     "Frame",
     "GphotoWsError",
     "ImageFile",
+    "JobInfo",
+    "JobWords",
     "LiveView",
     "LiveViewEnded",
     "LiveViewStarted",

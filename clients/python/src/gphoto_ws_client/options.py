@@ -58,6 +58,24 @@ class CaptureOptions(TypedDict, total=False):
     port: str | None
 
 
+class JobWords(TypedDict, total=False):
+    """The arguments of `Client.set_job_info`. None or missing: the word stays as it is. "" removes it.
+
+    Attributes:
+        job: name of the job, for the names of saved files.
+        label: label of the camera on `port`.
+        artist, copyright, owner: written to the camera on `port`, or to all open cameras.
+        port: the port of the camera; None for all cameras.
+    """
+
+    job: str | None
+    label: str | None
+    artist: str | None
+    copyright: str | None
+    owner: str | None
+    port: str | None
+
+
 def check_names(function: str, given: Mapping[str, object], allowed: frozenset[str]) -> None:
     """Raise the same TypeError as Python for an unknown keyword argument, if `given` contains an unknown option."""
     for name in given:

@@ -248,6 +248,32 @@ class ClockSynced:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraWords:
+    """The words for the pictures of a camera.
+
+    `set` lists what was written to the camera (artist, copyright, owner), `missing` what it has no setting for.
+    """
+
+    port: str
+    serial: str | None
+    job: str
+    label: str
+    set: tuple[str, ...]
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobInfo:
+    """The words for the next pictures. `job` applies to all cameras that have no job of their own."""
+
+    message: str
+    job: str
+    cameras: tuple[CameraWords, ...]
+    warnings: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileList:
     """A page of a folder; `total` is the number of files in the folder."""
 

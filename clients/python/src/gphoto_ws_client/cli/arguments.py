@@ -108,6 +108,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     _command(commands, "sync-clock", queries.sync_clock, "set the camera's clock to the time of the server")
 
+    job = _command(commands, "job", queries.job, "set or show the words for the next pictures", queries.check_job)
+    job.add_argument("name", metavar="NAME", nargs="?", help="name of the job, for {job} in PHOTO_NAME; '' for none")
+    job.add_argument("--label", help="label of the camera on --port, for {label} in PHOTO_NAME")
+    for word in ("artist", "copyright", "owner"):
+        job.add_argument(f"--{word}", help=f"{word}, written to the cameras that have it; '' for none")
+
     files = _command(commands, "files", queries.files, "list files on the camera")
     files.add_argument("folder", metavar="FOLDER", nargs="?", default="/", help="a folder on the camera (/)")
     files.add_argument("-r", "--recursive", action="store_true", help="list the folders below it as well")

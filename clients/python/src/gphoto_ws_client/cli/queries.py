@@ -9,6 +9,7 @@ from gphoto_ws_client.cli.output import note, plain, show, show_json, show_table
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
+from gphoto_ws_client.options import JobWords
 from gphoto_ws_client.replies import Config, FileList, ImageFile
 
 # Full cards have up to 50,000 files. The limit protects this program's memory if a server sends an endless list.
@@ -68,6 +69,32 @@ async def sync_clock(client: Client, options: argparse.Namespace) -> None:
     show(f"clock set to {clock.set_to}; {before}")
     for warning in clock.warnings or ():
         show(f"warning: {warning}")
+
+
+async def job(client: Client, options: argparse.Namespace) -> None:
+    """Set the words for the next pictures, or show them."""
+    words: JobWords = {
+        "job": options.name, "label": options.label, "artist": options.artist, "copyright": options.copyright,
+        "owner": options.owner, "port": options.port,
+    }  # fmt: skip
+    info = await client.set_job_info(**words)
+    if options.json:
+        show_json(info)
+        return
+    show(f"job: {info.job or '-'}")
+    rows = [
+        (one.port, one.serial or "-", one.label or "-", one.job or "-", ", ".join(one.set) or "-", ", ".join(one.missing) or "-")
+        for one in info.cameras
+    ]  # fmt: skip
+    show_table(("PORT", "SERIAL", "LABEL", "JOB", "WRITTEN", "NOT ON CAMERA"), rows)
+    for warning in (*(info.warnings or ()), *(words for one in info.cameras for words in one.warnings or ())):
+        show(f"warning: {warning}")
+
+
+def check_job(options: argparse.Namespace) -> None:
+    """Reject a label without a camera."""
+    if options.label is not None and options.port is None:
+        raise UsageError("--label needs --port, because each camera has its own label.")
 
 
 async def config_get(client: Client, options: argparse.Namespace) -> None:

@@ -1,0 +1,91 @@
+"""The words for the next pictures of all cameras: job, label, artist, copyright, owner; and the numbers of shots.
+
+They are kept in memory, with a copy in the store for the next server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+
+from store.database import StoreUnavailable
+from store.jobs import JobStore, JobWords
+
+_log = logging.getLogger("camera.photos.jobs")
+
+# The key of the words that apply to all cameras.
+ALL_CAMERAS = ""
+
+
+class Jobs:
+    """The words and numbers of all cameras. A camera is identified by its serial number, or else by its port.
+
+    Args:
+        store: the copy for the next server; None for none.
+        labels: the operator's labels by serial number.
+    """
+
+    def __init__(self, store: JobStore | None = None, labels: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._store = store
+        self._labels = {_key(serial): label for serial, label in labels.items()}
+        self._words: dict[str, JobWords] | None = {} if store is None else None  # None until they were read
+        self._last: dict[str, int] = {}
+        self._reading = asyncio.Lock()
+
+    async def words(self, camera: str) -> JobWords:
+        """The words for pictures of a camera: its own, or else those for all cameras."""
+        everything = await self._read()
+        own, shared = everything.get(_key(camera), JobWords()), everything.get(ALL_CAMERAS, JobWords())
+        merged = {one.name: getattr(own, one.name) or getattr(shared, one.name) for one in fields(JobWords)}
+        return JobWords(**{**merged, "label": own.label or self._labels.get(_key(camera), "")})
+
+    async def set(self, camera: str, changes: Mapping[str, str]) -> str | None:
+        """Change words of a camera, or of all cameras (`ALL_CAMERAS`), by the names of the fields.
+
+        Returns:
+            Why the next server will not know them, as a sentence; None if they are recorded.
+        """
+        everything = await self._read()
+        key = _key(camera)
+        words = everything[key] = replace(everything.get(key, JobWords()), **changes)
+        self._words = everything
+        try:
+            if self._store is not None:
+                await self._store.set_words(key, words)
+        except StoreUnavailable as error:
+            return f"This is kept only until the server ends. {error}"
+        return None
+
+    async def next_number(self, job: str) -> int:
+        """The number of the next shot of a job, from 1. If the store cannot be used, it is counted in memory."""
+        wanted = self._last.get(job, 0) + 1
+        self._last[job] = wanted  # before the store answers, because another camera may ask meanwhile
+        if self._store is None:
+            return wanted
+        try:
+            number = await self._store.next_number(job, wanted)
+        except StoreUnavailable as error:
+            _log.warning("The number of the shot is counted in memory only: %s", error)
+            return wanted
+        self._last[job] = max(number, self._last[job])
+        return number
+
+    async def _read(self) -> dict[str, JobWords]:
+        """The words, which are read from the store once. If it cannot be read, it is tried again at the next use."""
+        async with self._reading:
+            if self._words is None:
+                assert self._store is not None, "without a store, nothing has to be read"
+                try:
+                    self._words = await self._store.words()
+                except StoreUnavailable as error:
+                    _log.warning("Job and labels of an earlier server are not known: %s", error)
+                    return {}
+            return self._words
+
+
+def _key(camera: str) -> str:
+    """USB and PTP report the same serial number, but in one of them it may have leading zeros."""
+    return camera.lstrip("0")
