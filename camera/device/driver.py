@@ -26,6 +26,7 @@ from camera.device.shutter import Shutter
 from camera.errors import (
     CameraError,
     CameraIO,
+    CameraRefused,
     ConfigNotFound,
     GpFailure,
     InvalidPath,
@@ -47,7 +48,7 @@ from camera.model import (
     is_camera_path,
     mimetype_of,
 )
-from camera.ports import leads_out
+from camera.ports import is_drive, leads_out
 from camera.remote import FolderContent, FolderNames
 from camera.values import WantedValue, convert
 
@@ -342,7 +343,16 @@ class Driver:
         """
         folder, name = self._checked(path)
         file, kind = gp.CameraFile(), gp.GP_FILE_TYPE_PREVIEW
-        self._call(partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context), "thumbnail")
+        try:
+            self._call(partial(self._raw.file_get, self._camera, folder, name, kind, file, self._context), "thumbnail")
+        except NotSupported as error:
+            raise replace(error, message=_NO_THUMBNAIL) from None
+        except CameraRefused as error:
+            # For a file without EXIF data on a drive, libgphoto2 reports that it could not be opened
+            # (camlibs/directory/directory.c).
+            if is_drive(self._port):
+                raise NotSupported(_NO_THUMBNAIL, gp=error.gp, doing=error.doing) from None
+            raise
         return bytes(file.get_data_and_size())
 
     def list_files(self, folder: str) -> FolderContent:
@@ -434,4 +444,5 @@ def _names(listed: Any) -> list[str]:
     return [read(partial(listed.get_name, index)) for index in range(listed.count())]
 
 
+_NO_THUMBNAIL = "The camera has no thumbnail of this file."
 _PATH_RULE = "A path on the camera must be absolute and consist of plain names, for example /store_00020001/DCIM/100CANON/IMG_0001.JPG."
