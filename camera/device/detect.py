@@ -5,6 +5,7 @@ Runs in its own process, because detection in libgphoto2 holds the GIL and leaks
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import replace
@@ -17,3 +18,4 @@ from camera.ports import serial_of
 if __name__ == "__main__":
     cameras = [replace(camera, serial=serial_of(camera.port)) for camera in detect()]
     json.dump(codec(Detected).encode(Detected(library_version(), cameras)), sys.stdout)
+    gc.freeze()  # as in camera/device/worker.py
