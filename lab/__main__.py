@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from gphoto_ws_client import GphotoWsError
@@ -29,6 +29,7 @@ from lab.product import Product
 from lab.system import system
 
 _PRIORITY = -10
+"""Of everything that is started here: the guest has one CPU, and other programs would show in the times."""
 _DISK_BYTES = 16 * 2**30
 """The photo disk is sparse: it takes as much as was written to it."""
 
@@ -45,12 +46,10 @@ def main() -> int:
         "--only", nargs="*", metavar="CHECK", help=f"run only these: {' '.join(check.__name__ for check in CHECKS)}"
     )
     options = parser.parse_args()
-    # The guest has one CPU. Other programs of this machine would show in the times.
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-    CACHE.mkdir(parents=True, exist_ok=True)
     try:
         enter_own_network(sys.argv[1:])
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+        CACHE.mkdir(parents=True, exist_ok=True)
         built, folder = kernel(CACHE), CACHE / "run"
         if not options.again:
             _new_disks(folder, system(CACHE))

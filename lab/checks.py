@@ -98,7 +98,7 @@ async def hardened(lab: Lab) -> None:
         f"camera {camera}, disk {disk.rpartition(': ')[2]}",
         camera == "opened" and "not permitted" in disk,
     )
-    children = (await run(f"cat /proc/{pid}/task/{pid}/children")).split()
+    children = (await run(f"pgrep -P {pid} || true")).split()
     confined = await run("for pid in " + " ".join(children) + "; do tr '\\0' ' ' </proc/$pid/cmdline; echo; done")
     report.add("processes of cameras", f"{len(children)} running", bool(children) and "python" in confined)
 
@@ -231,32 +231,28 @@ async def clock_jumps(lab: Lab) -> None:
     gaps = list[float]()
     async with lab.product.client() as client:
         await ready(client)
-        port = (await client.list_cameras()).cameras[0].port
+        port, pid = (await client.list_cameras()).cameras[0].port, await lab.product.main_pid()
         for days in (1, -1, -1, 1):
             async with _frames(client) as stream:
                 await stream.next(30)
-                before = time.monotonic()
                 await lab.product.run(f"date -s @$(($(date +%s) + {days * _DAY_S}))")
                 gaps.append(await stream.longest_gap(90))
-                lab.report.note(f"clock {days:+d} day: {time.monotonic() - before:.1f} s for 90 frames")
             await client.capture_image(port=port, save=True)
-    pid = await lab.product.main_pid()
-    restarts = int(await lab.product.run(f"systemctl show --value -p NRestarts {UNIT}"))
+    same = pid == await lab.product.main_pid()
     lab.report.add(
         "the clock jumps by a day, four times",
-        f"longest gap between frames {max(gaps):.2f} s, each shot saved",
-        pid > 0 and max(gaps) < GAP_S,
+        f"longest gap between frames {max(gaps):.2f} s, each shot saved, {'the same server' if same else 'the server was restarted'}",
+        same and max(gaps) < GAP_S,
     )
-    lab.report.note(f"restarts by systemd so far: {restarts}")
 
 
 async def token_is_secret(lab: Lab) -> None:
     """The token is not in the journal of any boot, and not in any command line."""
-    token = lab.product.token
-    # The script gets the token in its input, so it is in no command line.
-    seen = await lab.product.run(f"journalctl --no-pager -o export | grep -cF '{token}' || true")
+    # grep reads the token from its file, so it is in no command line of the check.
+    file = f"/etc/{UNIT}/api_token"
+    seen = await lab.product.run(f"journalctl --no-pager -o export | grep -cFf {file} || true")
     lines = await lab.product.run("journalctl --no-pager | wc -l")
-    shown = await lab.product.run(f"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -cF '{token}' || true")
+    shown = await lab.product.run(f"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -cFf {file} || true")
     lab.report.add(
         "the token in the journal of all boots",
         f"{int(seen)} times in {int(lines)} lines, {int(shown)} times in command lines",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import uuid
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class _Order:
     """A request for a photo, after `before` releases. `reply` is None if no reply arrived before the cut."""
 
     key: str
+    port: str
     before: int
     raw: bool
     keep: bool
@@ -69,13 +71,14 @@ class Cuts:
 
     def __init__(self, lab: Lab, disk: Disk, rng: random.Random) -> None:
         self._lab, self._disk, self._rng = lab, disk, rng
-        self._number = 0
         self._orders: list[_Order] = []
         self._took = list[float]()
         # The path of each photo that a client was told of, with its path on the camera.
         self._told: dict[str, str] = {}
         # The digest of each file on the disk that was compared with the camera.
         self._whole: dict[str, str] = {}
+        # Photos of other checks.
+        self._others = set[str]()
         self._cut_at = 0.0
         self.tally = Tally()
 
@@ -112,23 +115,23 @@ class Cuts:
 
     async def _measure(self) -> None:
         """Take a photo of each kind without a cut, to know how long it takes."""
+        self._others = set(await self._names())
         async with self._lab.product.client() as client:
+            port = (await ready(client)).port
             for raw in (False, True):
-                order = self._order(raw, keep=True)
+                order = self._order(port, raw, keep=True)
                 began = time.monotonic()
                 await self._take(client, order)
                 self._took.append(time.monotonic() - began)
 
-    def _order(self, raw: bool, keep: bool) -> _Order:
-        self._number += 1
-        self._orders.append(_Order(f"order {self._number}", self._releases(), raw, keep))
+    def _order(self, port: str, raw: bool, keep: bool) -> _Order:
+        self._orders.append(_Order(f"order {uuid.uuid4().hex}", port, self._releases(), raw, keep))
         return self._orders[-1]
 
     async def _take(self, client: Client, order: _Order) -> None:
-        port = (await client.list_cameras()).cameras[0].port
         order.reply = await client.capture_image(
             key=order.key,
-            port=port,
+            port=order.port,
             save=True,
             keep_on_camera=order.keep,
             settings=_RAW_AND_JPEG if order.raw else None,
@@ -148,11 +151,11 @@ class Cuts:
         async def shoot() -> None:
             async with product.client(reconnect_for=0) as client, client.events("capture_saved") as events:
                 listening = asyncio.create_task(self._listen(events))
-                await ready(client)
+                port = (await ready(client)).port
                 shooting.set()
                 try:
                     while True:
-                        order = self._order(rng.random() < 0.4, rng.random() < 0.5)
+                        order = self._order(port, rng.random() < 0.4, rng.random() < 0.5)
                         last[:] = [order]
                         await self._take(client, order)
                 except ServerError as error:
@@ -160,6 +163,7 @@ class Cuts:
                 except GphotoWsError:
                     pass  # the power was cut
                 finally:
+                    listening.cancel()
                     await asyncio.wait([listening])
 
         shooting = asyncio.Event()
@@ -212,6 +216,7 @@ class Cuts:
     async def _check_outcomes(self, open_orders: list[_Order]) -> None:
         """Wait for the outcome of each shot without a reply, and repeat its key."""
         async with self._lab.product.client() as client:
+            await ready(client)
             for order in open_orders:
                 record = await self._record(client, order)
                 fired = self._releases() > order.before
@@ -259,8 +264,8 @@ class Cuts:
             self._whole.clear()
         state = self._lab.camera.control.state(sha256=True)
         digests = {file["path"]: file["sha256"] for file in (*state["files"], *state["deleted"])}
-        names = (await self._lab.product.run(f"find {_PHOTOS} -type f")).splitlines()
-        new = [name for name in names if name not in self._whole]
+        names = await self._names()
+        new = [name for name in names if name not in self._whole and name not in self._others]
         lines = (await self._lab.product.run("sha256sum /dev/null " + " ".join(new))).splitlines()
         saved = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
         for path, camera_filepath in self._told.items():
@@ -276,6 +281,9 @@ class Cuts:
             if file["sha256"] not in self._whole.values():
                 self._break(f"lost: {file['path']} was deleted on the camera and is not saved")
         self.tally.told_photos = len(self._told)
+
+    async def _names(self) -> list[str]:
+        return (await self._lab.product.run(f"find {_PHOTOS} -type f")).splitlines()
 
     def _break(self, words: str) -> None:
         self.tally.broken.append(words)

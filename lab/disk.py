@@ -66,11 +66,11 @@ class Disk:
         """Cut the power of a guest that does not run any more. Each volatile block survives with the probability `keep`."""
         with self._lock:
             survivors = {number: block for number, block in self._volatile.items() if rng.random() < keep}
-            lost = len(self._volatile) - len(survivors)
+            cut = Cut(len(self._volatile) - len(survivors), len(survivors))
             self._volatile = survivors
             self._settle()
             self._disconnect()
-        return Cut(lost, len(survivors))
+        return cut
 
     def close(self) -> None:
         """Settle everything, end the server and close the file."""
