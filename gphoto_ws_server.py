@@ -252,6 +252,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
                 photos,
                 Journals(ShotStore(store)),
                 Jobs(JobStore(store), dict(label.rsplit(":", 1) for label in settings.camera_labels)),
+                settings.sidecars == "xmp",
                 Orientation(settings.capture_rotation, settings.capture_flip),
                 settings.write_time,
             ),

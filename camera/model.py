@@ -197,6 +197,11 @@ _RAW_TYPES = {
 }
 
 
+def is_raw(filename: str) -> bool:
+    """Whether a file with this name has the data of the sensor, as the camera's maker writes them."""
+    return mimetype_of(filename).startswith("image/x-")
+
+
 def mimetype_of(filename: str) -> str:
     """The MIME type for a file name, from its extension; application/octet-stream if the extension is unknown."""
     return _RAW_TYPES.get(filename.rpartition(".")[2].lower(), "application/octet-stream")

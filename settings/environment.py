@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from camera.model import NETWORK_ADDRESS
 from camera.orientation import ROTATIONS
+from camera.photos import sidecar
 from camera.photos.folder import check_label, check_template
 
 
@@ -66,6 +68,7 @@ class Settings(BaseModel):
     photo_dir: str = "photos"
     photo_name: str = "{date}_{time}_{original}"
     camera_labels: _Names = ()
+    sidecars: Literal["off", "xmp"] = "off"
     state_dir: str = ""
     max_restart_attempts: int = Field(3, ge=0, le=1000)
     restart_delay: float = Field(5.0, ge=0, le=3600)
@@ -111,6 +114,13 @@ class Settings(BaseModel):
             check_label(label)
         if len(set(serials)) != len(serials):
             raise ValueError("each serial number once")
+        return value
+
+    @field_validator("sidecars")
+    @classmethod
+    def _sidecars(cls, value: str) -> str:
+        if value == "xmp" and (reason := sidecar.problem()):
+            raise ValueError(f"it needs the package exiv2 ({reason}): {sys.executable} -m pip install exiv2")
         return value
 
     @field_validator("network_cameras")

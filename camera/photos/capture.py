@@ -18,12 +18,13 @@ from camera.errors import (
     NotSupported,
     ValueVetoed,
 )
-from camera.model import CapturedFile, ConfigItem
+from camera.model import CapturedFile, ConfigItem, is_raw
 from camera.photos.downloads import Downloads, FetchedFile
-from camera.photos.folder import NameParts, check_name, ending_of
+from camera.photos.folder import STILL_ON_CAMERA, NameParts, check_name, ending_of
 from camera.photos.jobs import Jobs
 from camera.photos.open_shot import Body, Order
 from camera.photos.saver import PhotoSaver
+from camera.photos.sidecar import ENDING, PictureFacts
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
 from store.result import RecordedFile, Timing
@@ -124,12 +125,14 @@ class Destination:
     Attributes:
         saver: saves the files.
         jobs: the words for all cameras, and the numbers of shots.
+        sidecars: whether RAW files get sidecars.
         camera: the name of the camera for people.
         body: what identifies the camera.
     """
 
     saver: PhotoSaver
     jobs: Jobs
+    sidecars: bool
     camera: str
     body: Body
 
@@ -186,6 +189,8 @@ class Capture:
         self._restored: set[str] = set()
         self._warnings: list[str] = []
         self._timing: dict[str, float] = {}
+        self._released_at = 0.0
+        self._facts: PictureFacts | None = None  # for the sidecar, if one has to be written
 
     async def take(self) -> Shot:
         """Perform the capture. Problems after the release raise no errors. They are listed in `warnings` of the shot.
@@ -272,6 +277,7 @@ class Capture:
 
         def on_release(exposure_s: float) -> None:
             self._record_time("shutter_ms")
+            self._released_at = time.time()
             self._hooks.on_release(exposure_s)
 
         await self._hooks.releasing()
@@ -314,6 +320,7 @@ class Capture:
                     self._hooks.on_picture(Shot(known, picture, None, Timing(**self._timing), ()), picture)
                 if name is not None:
                     saved = await self._save(name, fetched)
+                    await self._save_sidecar(file, saved)
                 if saved is not None:
                     # Before the deletion, because if the server is killed later, the card would show no picture.
                     so_far = [one.recorded for one in (*files, ShotFile(file, saved)) if one.saved_path is not None]
@@ -329,12 +336,16 @@ class Capture:
         """Reserve the name for the saved files, without ending; None if the folder cannot be read."""
         destination, wanted = self._destination, self._request.filename
         endings = [ending_of(file.filename) for file in captured]
+        sidecar = destination.sidecars and any(is_raw(file.filename) for file in captured)
         words = await destination.jobs.words(destination.body.key)
-        numbered = wanted is None and destination.saver.folder.numbers_shots
+        numbered = wanted is None and (destination.saver.folder.numbers_shots or sidecar)
         number = await destination.jobs.next_number(words.job) if numbered else 0
         parts = NameParts(
             captured[0].filename, destination.camera, destination.body.serial, words.job, words.label, number
         )
+        if sidecar:
+            self._facts = PictureFacts(words, number, destination.body.serial, self._released_at)
+            endings.append(ENDING)
         try:
             return await destination.saver.claim(parts, wanted, endings)
         except CameraError as error:  # for example a network folder that is no longer available
@@ -354,6 +365,17 @@ class Capture:
         except CameraError as error:
             self._warnings.append(f"{file.filename} could not be saved and is still on the camera: {error}")
             return None
+
+    async def _save_sidecar(self, file: CapturedFile, saved: str | None) -> None:
+        """Save the sidecar of a saved RAW file: one for each shot, because all its files have one name."""
+        if saved is None or self._facts is None or not is_raw(file.filename):
+            return
+        facts, self._facts = self._facts, None
+        try:
+            await self._destination.saver.save_sidecar(saved, facts)
+        except CameraError as error:
+            reason = str(error).removesuffix(STILL_ON_CAMERA)
+            self._warnings.append(f"The sidecar of {file.filename} was not saved: {reason}")
 
     async def _thumbnail(self, file: CapturedFile) -> bytes | None:
         try:

@@ -32,6 +32,7 @@ _LONGEST_VALUE = 80
 _PARTIAL = ".partial"
 _LEFT_OVER_S = 3600.0
 _MOST_NAMES = 100_000
+STILL_ON_CAMERA = " The picture is still on the camera."
 _FORBIDDEN_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 _SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d", "seq": r"\d+"}
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
@@ -267,15 +268,13 @@ class PhotoFolder:
                 if folder == self.folder:
                     break
         except FileExistsError as error:
-            raise self._not_writable(
-                f"{error.filename} is not a folder", " The picture is still on the camera."
-            ) from error
+            raise self._not_writable(f"{error.filename} is not a folder", STILL_ON_CAMERA) from error
         except OSError as error:
             if error.errno in _FULL:
-                raise DiskFull("The disk of the photo folder is full. The picture is still on the camera.") from error
+                raise DiskFull(f"The disk of the photo folder is full.{STILL_ON_CAMERA}") from error
             if error.errno in _FORBIDDEN_ERRORS:
                 reason = None if error.errno in (errno.EACCES, errno.EPERM) else error.strerror
-                raise self._not_writable(reason, " The picture is still on the camera.") from error
+                raise self._not_writable(reason, STILL_ON_CAMERA) from error
             raise CameraIO(f"The picture could not be saved: {error.strerror}.") from error
         finally:
             with suppress(OSError):
@@ -301,7 +300,7 @@ class PhotoFolder:
         """Create a subfolder. Raises FolderNotWritable: a link leads out of the photo folder."""
         subfolder.mkdir(parents=True, exist_ok=True)
         if not subfolder.resolve().is_relative_to(self.folder.resolve()):
-            raise self._not_writable(f"{subfolder} is a link out of it", " The picture is still on the camera.")
+            raise self._not_writable(f"{subfolder} is a link out of it", STILL_ON_CAMERA)
 
     def _link(self, temporary: Path, name: str, ending: str) -> Path:
         """Give the file its final name.

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
-from camera.errors import FolderNotWritable
+from camera.errors import CameraIO, FolderNotWritable
 from camera.photos.downloads import FetchedFile
 from camera.photos.folder import NameParts, PhotoFolder
+from camera.photos.sidecar import ENDING, PictureFacts, packet
 from handover import Call, Handover, Start, new_threads
 
 R = TypeVar("R")
@@ -91,6 +93,24 @@ class PhotoSaver:
             return str(self.folder.save(name, ending, file.size, copy, lambda: call.abandoned))
 
         return await self._run(_WRITE_S, save)
+
+    async def save_sidecar(self, picture: str, facts: PictureFacts) -> None:
+        """Save the sidecar of a picture, whose path `save` returned. Raises DiskFull, FolderNotWritable, CameraIO."""
+
+        def save(call: Call) -> None:
+            try:
+                content = packet(facts)
+            except ValueError as error:
+                raise CameraIO(str(error)) from error
+
+            def write(descriptor: int) -> None:
+                with open(descriptor, "wb", closefd=False) as file:
+                    file.write(content)
+
+            name = str(Path(picture).relative_to(self.folder.folder).with_suffix(""))
+            self.folder.save(name, ENDING, len(content), write, lambda: call.abandoned)
+
+        await self._run(_WRITE_S, save)
 
     def _unreadable(self, error: OSError) -> FolderNotWritable:
         folder = self.folder.folder

@@ -50,6 +50,7 @@ class PhotoOptions:
         saver: saves pictures.
         journals: records of shots; by default in memory.
         jobs: words for pictures, and numbers of shots; by default in memory.
+        sidecars: whether RAW files are saved with XMP sidecars.
         orientation: how fetched pictures are rotated and mirrored.
         write_time_s: the longest time from the end of an exposure until its files are on the card, in seconds.
     """
@@ -59,6 +60,7 @@ class PhotoOptions:
     )
     journals: Journals = field(default_factory=lambda: Journals(ShotStore(Store(None, MIGRATIONS))))
     jobs: Jobs = field(default_factory=Jobs)
+    sidecars: bool = False
     orientation: Orientation = AS_IS
     write_time_s: float = 10.0
 
@@ -165,7 +167,9 @@ class Photos:
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
-        destination = Destination(self._options.saver, self._options.jobs, owner.title, owner.body)
+        destination = Destination(
+            self._options.saver, self._options.jobs, self._options.sidecars, owner.title, owner.body
+        )
         settles_s = self._options.settles_s(LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s)
         record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s)
         hooks = CaptureHooks(

@@ -198,7 +198,8 @@ async def test_a_camera_that_is_off_is_an_error_only_if_it_is_named(
 
 
 @pytest.mark.parametrize(
-    "payload", [{"label": "left"}, {"job": "a\nb"}, {"artist": "a\0b"}, {"job": "x" * 81}, {"job": 1}]
+    "payload",
+    [{"label": "left"}, {"job": "a\nb"}, {"artist": "a\0b"}, {"job": "x" * 81}, {"job": 1}],
 )
 async def test_words_that_no_picture_can_have_are_rejected(bare_server: Server, payload: Json) -> None:
     async with await Client.connect(bare_server) as client:
