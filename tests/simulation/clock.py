@@ -30,12 +30,12 @@ class Deadlock(Exception):
 
 
 class Run:
-    """One run of the server, from its start until it ends or is killed.
+    """One run of the server and its camera processes, from its start until it ends or is killed.
 
     Attributes:
         dead: whether the server was killed. None of its callbacks runs any more, as after SIGKILL.
         steps: the number of callbacks that ran.
-        tasks: the tasks of the server.
+        tasks: the tasks of the server and its camera processes.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def _new_task(loop: asyncio.AbstractEventLoop, work: Any, /, **options: Any) -> asyncio.Task[Any]:
-    context = options.pop("context", None) or copy_context()
+    context = options.pop("context", None)
+    if context is None:  # not `or`, because a context without variables is false
+        context = copy_context()
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context, **options)
     if (run := context.get(_RUN)) is not None:
         run.tasks.add(task)

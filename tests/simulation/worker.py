@@ -45,13 +45,12 @@ class _Died(Exception):
 
 
 class ModelWorker(WorkerProcess):
-    """A camera process.
+    """A camera process. It belongs to the run of its server, which may be killed at each step of both, and ends with it.
 
     Args:
         options: options of the process.
         body: the camera.
         random: decides how long everything takes.
-        world: the context of tasks that do not belong to a server.
         faults: decides what fails next.
         on_order: called with the name of the order for each job.
         again: whether this server has opened the camera before.
@@ -62,7 +61,6 @@ class ModelWorker(WorkerProcess):
         options: ProcessOptions,
         body: Body,
         random: Random,
-        world: Context,
         faults: Faults,
         on_order: Callable[[str], None],
         again: bool,
@@ -70,7 +68,6 @@ class ModelWorker(WorkerProcess):
         self._options = options
         self._body = body
         self._random = random
-        self._world = world
         self._faults = faults
         self._on_order = on_order
         self._again = again
@@ -127,7 +124,7 @@ class ModelWorker(WorkerProcess):
         self._server = copy_context()
         self._connected = self._runs = True
         self._body_joined()
-        self._task = self._loop.create_task(self._live(), name="worker", context=self._world)
+        self._task = self._loop.create_task(self._live(), name="worker")
         await asyncio.sleep(0)
 
     async def send(self, header: dict[str, Any]) -> None:
@@ -161,7 +158,7 @@ class ModelWorker(WorkerProcess):
     # -- the process
 
     async def _live(self) -> None:
-        heartbeat = self._loop.create_task(self._heartbeats(), name="heartbeats", context=self._world)
+        heartbeat = self._loop.create_task(self._heartbeats(), name="heartbeats")
         try:
             await self._delay(0.05, 0.4)
             self._check_reachable()

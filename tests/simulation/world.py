@@ -142,7 +142,7 @@ class Server:
         world = self._world
         body = next(body for body in world.bodies if body.traits.port == options.port)
         again = any(worker.port == options.port and worker.opened for worker in self.workers)
-        worker = ModelWorker(options, body, world.random, world.context, world.faults, world.begun, again)
+        worker = ModelWorker(options, body, world.random, world.faults, world.begun, again)
         self.workers.append(worker)
         return worker
 
