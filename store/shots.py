@@ -21,6 +21,9 @@ Outcome = Literal["done", "failed", "unknown"]
 # Older shots are deleted. 100,000 shots need less than 50 MB.
 _MOST_SHOTS = 100_000
 _PRUNE_EVERY = 1000
+# A shot that the disk recorded too late is recorded again before so many other shots, because each camera has at most
+# 1000 shots that wait for their records. To search all shots would take 0.1 s.
+_MOST_SINCE = 10_000
 _COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, settles_s, put_back, outcome, result, boot, asked_uptime_s"
 
 
@@ -65,16 +68,14 @@ class ShotRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewShot:
-    """A shot that starts; see `ShotRecord`. The fields have the order of the columns in `begin`."""
+    """What does not change during a shot; see `ShotRecord`. The fields have the order of the columns in `add`."""
 
     camera: int
     port: str
     key: str | None
     request: str
     asked_at: float
-    state: State
     card_known: bool
-    settles_s: float
     boot: str
     asked_uptime_s: float
 
@@ -139,32 +140,29 @@ class ShotStore:
             return uptime_s() - record.asked_uptime_s
         return uptime_s() - self._opened_at
 
-    async def begin(self, new: NewShot, changes: Sequence[CardChange]) -> int:
-        """Add a shot, and the changes of its card; returns the number of the shot.
+    async def add(self, new: NewShot, change: ShotChange, card: Sequence[CardChange]) -> int:
+        """Add a shot with its current values, and the changes of its card, in one transaction; returns its number.
 
-        The number is that of the earlier record if the shot was added before, but the disk did not respond in time.
+        If the shot was added before, but the disk did not respond in time, the earlier record gets the current values.
         """
 
-        def begin(db: sqlite3.Connection) -> int:
-            _change_card(db, new.camera, changes)
-            found = db.execute(
-                "SELECT shot FROM shots WHERE camera = ? AND state != 'closed' AND boot = ? AND asked_uptime_s = ?",
-                (new.camera, new.boot, new.asked_uptime_s),
-            ).fetchone()
-            if found is not None:
-                return int(found[0])
-            shot = _number(
-                db.execute(
-                    "INSERT INTO shots (camera, port, key, request, asked_at, state, card_known, settles_s, boot,"
-                    " asked_uptime_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    astuple(new),
+        def add(db: sqlite3.Connection) -> int:
+            shot = _added_before(db, new, change)
+            if shot is None:
+                shot = _number(
+                    db.execute(
+                        "INSERT INTO shots (camera, port, key, request, asked_at, card_known, boot, asked_uptime_s, state)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (*astuple(new), change.state),
+                    )
                 )
-            )
-            if shot % _PRUNE_EVERY == 0:
-                db.execute("DELETE FROM shots WHERE shot <= ? AND state = 'closed'", (shot - _MOST_SHOTS,))
+                if shot % _PRUNE_EVERY == 0:
+                    db.execute("DELETE FROM shots WHERE shot <= ? AND state = 'closed'", (shot - _MOST_SHOTS,))
+            _change_shot(db, shot, change)
+            _change_card(db, new.camera, card)
             return shot
 
-        return await self._store.write(begin)
+        return await self._store.write(add)
 
     async def withdraw(self, asked_uptime_s: float) -> None:
         """Delete the record of a shot of this boot, which was not taken because adding the record took too long."""
@@ -186,17 +184,11 @@ class ShotStore:
             camera: the number of its camera, if there are changes of its card.
             changes: the changes of the card.
         """
-        values = (
-            change.state, change.settles_s, json.dumps(dict(change.put_back)), change.outcome, change.result.to_json(), shot,
-        )  # fmt: skip
 
         def update(db: sqlite3.Connection) -> None:
             if camera is not None:
                 _change_card(db, camera, changes)
-            db.execute(
-                "UPDATE shots SET state = ?, settles_s = ?, put_back = ?, outcome = ?, result = ? WHERE shot = ?",
-                values,
-            )
+            _change_shot(db, shot, change)
 
         await self._store.write(update, sync=sync)
 
@@ -260,6 +252,27 @@ class ShotStore:
             lambda db: list(_records(db.execute(f"SELECT {_COLUMNS} FROM shots WHERE {where}", values)))
         )
         return found[0] if found else None
+
+
+def _added_before(db: sqlite3.Connection, new: NewShot, change: ShotChange) -> int | None:
+    """The number of an earlier record of a shot that is added now."""
+    # A record that was closed stays closed, so most shots are compared with the open ones only, which have an index.
+    recent = f"shot > (SELECT max(shot) FROM shots) - {_MOST_SINCE}"
+    where = recent if change.state == "closed" else "state != 'closed'"
+    found = db.execute(
+        f"SELECT shot FROM shots WHERE camera = ? AND boot = ? AND asked_uptime_s = ? AND {where}",
+        (new.camera, new.boot, new.asked_uptime_s),
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _change_shot(db: sqlite3.Connection, shot: int, change: ShotChange) -> None:
+    values = (
+        change.state, change.settles_s, json.dumps(dict(change.put_back)), change.outcome, change.result.to_json(), shot,
+    )  # fmt: skip
+    db.execute(
+        "UPDATE shots SET state = ?, settles_s = ?, put_back = ?, outcome = ?, result = ? WHERE shot = ?", values
+    )
 
 
 def _change_card(db: sqlite3.Connection, camera: int, changes: Sequence[CardChange]) -> None:

@@ -16,7 +16,7 @@ from camera.photos.open_shot import Body, OpenShot, Order, now
 from camera.ports import is_usb
 from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
-from store.shots import CardChange, NewShot, Outcome, ShotChange, ShotStore, State, Value
+from store.shots import CardChange, NewShot, Outcome, ShotChange, ShotStore, Value
 
 _log = logging.getLogger("camera.photos.journal")
 
@@ -312,13 +312,13 @@ class Journal:
                 changes = self._take_changes(shot)
                 # If changes remain, the recorded content of the card is older than this shot.
                 known = shot.card_known and self.complete and self._unwritten_card is None and not self._changes
-                state: State = "released" if shot.outcome is not None else shot.state  # the outcome follows
                 new = NewShot(
-                    self._camera, shot.body.port, order.key, order.request, shot.asked_at, state,
-                    known and not self._writing_card.locked(), shot.settles_s, self._shots.boot, shot.asked_uptime_s,
+                    self._camera, shot.body.port, order.key, order.request, shot.asked_at,
+                    known and not self._writing_card.locked(), self._shots.boot, shot.asked_uptime_s,
                 )  # fmt: skip
                 try:
-                    shot.number = await self._shots.begin(new, changes)
+                    # Also the outcome, if it is known by now: the changes of the card may have the files of this shot.
+                    shot.number = await self._shots.add(new, _values(shot), changes)
                 except StoreUnavailable as error:
                     shot.perhaps_recorded = True
                     self._changes[:0] = changes
@@ -337,9 +337,8 @@ class Journal:
         assert shot.number is not None, "it was inserted"
         shot.unwritten = True
         changes, camera, card = shot.changes, self._camera, self._take_changes(shot)
-        change = ShotChange(shot.state, shot.settles_s, shot.put_back, shot.outcome, shot.result)
         try:
-            await self._shots.update(shot.number, change, sync, camera, card)
+            await self._shots.update(shot.number, _values(shot), sync, camera, card)
         except StoreUnavailable as error:
             self._changes[:0] = card
             self._complain(error)
@@ -380,3 +379,8 @@ class Journal:
     def _complain(self, error: StoreUnavailable) -> None:
         port = self._body.port if self._body is not None else "?"
         _log.warning("%s: shot not recorded: %s", port, error)
+
+
+def _values(shot: OpenShot) -> ShotChange:
+    """The current values of a shot, as they are recorded."""
+    return ShotChange(shot.state, shot.settles_s, shot.put_back, shot.outcome, shot.result)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -15,7 +16,8 @@ from camera.photos import card as module
 from camera.photos.card import Card, ListFolder
 from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, Order
-from store.database import Store
+from store.database import Store, StoreUnavailable, Work
+from store.result import RecordedFile, ShotResult
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
 
@@ -38,6 +40,27 @@ def listing(*names: str, meanwhile: Callable[[], None] = lambda: None) -> ListFo
 async def list_disconnected(folder: str) -> tuple[list[str], list[str]]:
     """A list_folder that fails, as if the camera was disconnected while the card is read."""
     raise CameraDisconnected("The camera is gone.")
+
+
+R = TypeVar("R")
+
+
+class FailingStore(Store):
+    """A store on a disk that takes a number of transactions, and then no other one.
+
+    Attributes:
+        left: how many more transactions the disk takes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.left = 0
+        super().__init__(path, MIGRATIONS)
+
+    async def write(self, work: Work[R], sync: bool = False) -> R:
+        if not self.left:
+            raise StoreUnavailable("The disk is full.")
+        self.left -= 1
+        return await super().write(work, sync)
 
 
 NewCard = Callable[[], Card]
@@ -243,3 +266,32 @@ async def test_a_shot_that_was_interrupted_before_the_release_has_failed(new_car
     (finding,) = await new_card().check(A, listing("1.JPG", "2.JPG"))
     assert (finding.files, finding.outcome) == ((), "failed")
     assert "before the shutter was released" in finding.message
+
+
+@pytest.mark.parametrize("transactions", range(5))
+async def test_after_a_full_disk_no_shot_is_recorded_without_its_known_outcome(
+    tmp_path: Path, transactions: int
+) -> None:
+    """The server ends after any of the transactions that record two shots of the time without a free disk."""
+    store = FailingStore(tmp_path / "store.db")
+    journal = Journals(ShotStore(store)).journal()
+    card = Card(journal)
+    store.left = 2  # the camera, and the content of its card
+    await card.read(A, listing("1.JPG"))
+    for path in (f"{FOLDER}/2.JPG", f"{FOLDER}/3.JPG"):
+        shot = await card.begin_shot(A, Order(), False, 0.0)
+        card.end_shot([path])
+        await journal.finish(shot, "done", ShotResult((RecordedFile(path),)), {})
+    store.left = transactions
+    await journal.write_outcomes()
+    store.close()
+
+    later = Store(tmp_path / "store.db", MIGRATIONS)
+    shots = ShotStore(later)
+    assert await Card(Journals(shots).journal()).check(A, listing("1.JPG", "2.JPG", "3.JPG")) == []
+    records = (await shots.last(10))[::-1]
+    assert len(records) == min(2, (transactions + 1) // 2)
+    assert [(record.outcome, [file.camera_filepath for file in record.result.files]) for record in records] == [
+        ("done", [path]) for path in (f"{FOLDER}/2.JPG", f"{FOLDER}/3.JPG")[: len(records)]
+    ]
+    later.close()

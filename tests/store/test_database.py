@@ -38,8 +38,9 @@ async def record_one(store: Store) -> int:
     """Record a shot that has finished, and return its number."""
     shots = ShotStore(store)
     camera = await shots.add_camera("Canon", "1", "usb:001,002")
-    shot = await shots.begin(
-        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0, shots.boot, uptime_s()),
+    shot = await shots.add(
+        NewShot(camera, "usb:001,002", "guest", "{}", 1.0, False, shots.boot, uptime_s()),
+        ShotChange("asked", 0.0, {}, None, ShotResult()),
         [CardChange(True, "/DCIM", "1.JPG")],
     )
     await shots.update(shot, ShotChange("closed", None, {}, "done", FULL_RESULT), sync=True, camera=None, changes=[])
@@ -122,9 +123,12 @@ async def test_a_record_that_was_added_too_late_is_found_again_or_withdrawn(file
     store = Store(file, MIGRATIONS)
     shots = ShotStore(store)
     camera = await shots.add_camera("Canon", "1", "usb:001,002")
-    new = NewShot(camera, "usb:001,002", "guest", "{}", 1.0, "asked", False, 0.0, shots.boot, 12.5)
-    first = await shots.begin(new, [])
-    assert await shots.begin(new, []) == first
+    new = NewShot(camera, "usb:001,002", "guest", "{}", 1.0, False, shots.boot, 12.5)
+    first = await shots.add(new, ShotChange("asked", 0.0, {}, None, ShotResult()), [])
+    for _ in range(2):  # the second time, the earlier record is closed
+        assert await shots.add(new, ShotChange("closed", 0.0, {}, "done", FULL_RESULT), []) == first
+        (record,) = await shots.last(10)
+        assert (record.state, record.outcome, record.result) == ("closed", "done", FULL_RESULT)
     await shots.withdraw(12.5)
     assert await shots.with_key("guest") is None
     store.close()
