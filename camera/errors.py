@@ -3,6 +3,7 @@
 CameraError
 ├── CameraRefused         read the message: the camera or its driver refused for a reason that has no class here
 ├── CameraBusy            wait a moment and try again
+│   ├── CameraExposing    wait for the end of the bulb exposure, or stop it
 │   └── CaptureAbandoned  nothing: the client disconnected before its capture started
 ├── CameraTimeout         the camera did not answer in time; the server opens it again
 ├── CameraIO              the transfer failed; try again
@@ -16,6 +17,8 @@ CameraError
 ├── NotSupported          do not try again
 │   ├── NoDriver          choose another driver
 │   └── ShutterStaysOpen  use capture to release the shutter
+├── BulbUnavailable       turn the mode dial, or use one of the camera's own shutter speeds
+├── NoExposure            start a bulb exposure first
 ├── Cancelled             the operation was cancelled on the camera
 ├── CaptureUnknown        check the card before the next capture
 ├── NotRecorded           capture without a key, or look at the server's log
@@ -84,6 +87,13 @@ class CameraRefused(CameraError):
 
 class CameraBusy(CameraError):
     """The camera is busy; nothing was done."""
+
+
+@dataclass(eq=False)
+class CameraExposing(CameraBusy):
+    """The camera makes a bulb exposure until `ends_at` (ISO 8601, UTC). Nothing was done."""
+
+    ends_at: str = field(default="", kw_only=True)
 
 
 class CaptureAbandoned(CameraBusy):
@@ -160,6 +170,17 @@ class NoDriver(NotSupported):
 
 class ShutterStaysOpen(NotSupported):
     """The value would open the shutter or press the shutter button, and nothing would close or release it again."""
+
+
+@dataclass(eq=False)
+class BulbUnavailable(CameraError):
+    """The camera cannot make a bulb exposure now, and the shutter did not open; `how` says what to do."""
+
+    how: str = field(default="", kw_only=True)
+
+
+class NoExposure(CameraError):
+    """There is no bulb exposure to stop."""
 
 
 @dataclass(eq=False)

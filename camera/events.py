@@ -80,6 +80,22 @@ class ConfigChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ExposureStarted:
+    """The shutter has opened for a bulb exposure of `bulb_s` seconds; it closes at `ends_at` (ISO 8601, UTC)."""
+
+    bulb_s: float
+    ends_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureEnded:
+    """The shutter has closed after a bulb exposure of `exposed_s` seconds; `aborted`: earlier than planned."""
+
+    exposed_s: float
+    aborted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OtherCamera:
     """The opened camera is not the expected camera, and was closed again; `serial` is its serial number."""
 
@@ -96,6 +112,8 @@ Happening = (
     | CaptureSaved
     | CaptureChecked
     | ConfigChanged
+    | ExposureStarted
+    | ExposureEnded
     | OtherCamera
 )
 
@@ -126,7 +144,12 @@ class LiveViewEnded:
 
 @dataclass(frozen=True, slots=True)
 class CameraOpened:
-    """A new camera process has opened the camera."""
+    """A new camera process has opened the camera.
+
+    `shutter_closed`: first it closed the shutter, which an earlier process may have left open.
+    """
+
+    shutter_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

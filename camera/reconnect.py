@@ -27,10 +27,10 @@ from camera.errors import (
     PortGone,
 )
 from camera.events import CameraLost, CameraOpened, OtherCamera, Reachable, StateMayDiffer
-from camera.holders import naming_holders
 from camera.model import CameraIdentity, State
 from camera.options import SessionOptions
 from camera.ports import forbidden_node, is_gone, node_of, port_gone, unless_gone
+from camera.processes.holders import naming_holders
 from camera.processes.process import CameraProcess
 from camera.processes.process_log import LineBudget
 from camera.processes.spawn import ProcessOptions, run_helper
@@ -103,6 +103,8 @@ class Reconnect:
         self._reported_gone = False
         self._short_connections = 0
         self._retry_now = asyncio.Event()
+        # Whether an earlier process, perhaps of an earlier server, may have left the shutter open. None: not known yet.
+        self._shutter_open: bool | None = None
         self._plugs = 0  # how often the camera was plugged in again
         self._plugged = asyncio.Event()
         self._plugged.set()
@@ -240,7 +242,9 @@ class Reconnect:
         if self.attempts <= self._options.max_restart_attempts:
             self._set_state("opening" if self.last_error is None else "recovering")
         port, plugs = self.port, self._plugs
-        options = ProcessOptions(port, self.driver_model, self.capture_target)
+        if self._shutter_open is None:
+            self._shutter_open = await self._options.photos.journals.exposure_interrupted()
+        options = ProcessOptions(port, self.driver_model, self.capture_target, self._shutter_open)
         process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
         try:
             await process.open()
@@ -262,6 +266,7 @@ class Reconnect:
         finally:
             self._opening = None
         self.attempts = 0
+        shutter_closed, self._shutter_open = self._shutter_open, False
         self._process, self.identity, self.library = process, process.identity, process.library
         detection.warn_if_old(self.library)
         self.last_error = None
@@ -270,7 +275,7 @@ class Reconnect:
         _log.info("Camera ready: %s (%s), serial %s", self.port, self.title, serial or "unknown")
         self._report_gone(False)
         self._emit(StateMayDiffer())
-        self._emit(CameraOpened())
+        self._emit(CameraOpened(shutter_closed))
         return process
 
     def _is_plugged_since(self, plugs: int) -> bool:
@@ -297,6 +302,7 @@ class Reconnect:
             reason = await asyncio.shield(process.lost)
         finally:
             self._last_io = process.last_io
+            self._shutter_open = process.holding
             if not self._stopping:
                 self._process = None
                 if not process.closing:

@@ -19,7 +19,7 @@ from camera import errors
 from camera.channel import ChannelBroken, Message
 from camera.codec import Codec, codec
 from camera.errors import CameraDisconnected, CameraError, CameraIO
-from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
+from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
 from camera.model import CameraIdentity, CapturedFile, ClockSet, ConfigItem, Frame, Storage
 from camera.orientation import Orientation
 from camera.values import WantedValue
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 # Called when a job makes progress. The deadline of the job restarts and becomes longer by this number of seconds.
 OnProgress = Callable[[float], None]
 
-FromCamera = Frame | FileAdded | ConfigChanged | Learned | LiveViewEnded
+FromCamera = Frame | FileAdded | ConfigChanged | ExposureStarted | ExposureEnded | Learned | LiveViewEnded
 
 
 def ignore_progress(needs_s: float) -> None:
@@ -64,6 +64,22 @@ class FolderContent:
     files: list[CapturedFile]
 
 
+@dataclass(frozen=True, slots=True)
+class BulbPlan:
+    """The settings of a bulb exposure: `changes` have to be made before it; the exposure itself changes `changed`."""
+
+    changes: dict[str, str]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """The result of a bulb exposure: its files, and its length in seconds."""
+
+    files: list[CapturedFile]
+    exposed_s: float
+
+
 class Verb:
     """How a method of `RemoteCamera` is called over the channel.
 
@@ -73,13 +89,16 @@ class Verb:
         again: errors after which the call is repeated once, but only if the process was lost.
         fires: whether the verb releases the shutter. Such a call sends a progress message just before the release. If
             the process is lost after this message, the outcome of the shot is unknown.
+        holds: whether the verb keeps the shutter open, or its button pressed. If the process is lost, the next process
+            closes the shutter and releases the button before anything else.
     """
 
     def __init__(self, method: Callable[..., Any], deadline_s: float, again: tuple[type[CameraError], ...]) -> None:
         self.name = method.__name__
         self.deadline_s = deadline_s
         self.again = again
-        self.fires = self.name == "capture"
+        self.fires = self.name in ("capture", "expose")
+        self.holds = self.name == "expose"
         hints = get_type_hints(method)
         self._signature = inspect.signature(method)
         self._names = tuple(self._signature.parameters)[1:]
@@ -197,6 +216,24 @@ class RemoteCamera:
             CaptureUnknown: the shutter may have been released, but no file was seen.
         """
 
+    @verb(10.0, again=_LOST)
+    async def plan_bulb(self) -> BulbPlan:
+        """Which settings a bulb exposure needs and changes. Raises BulbUnavailable."""
+
+    @verb(45.0)  # plus twice the length of the exposure, which `on_progress` adds: noise reduction takes as long again
+    async def expose(self, bulb_s: float, on_progress: OnProgress) -> Exposed:
+        """Keep the shutter open for `bulb_s` seconds, or until a stop message arrives (`STOP`); returns all files.
+
+        The process closes the shutter also if the server ends.
+
+        Args:
+            on_progress: called with twice the length of the exposure. From this call on, the shutter may open.
+
+        Raises:
+            BulbUnavailable: the shutter did not open.
+            CaptureUnknown: the shutter may have opened, but no file was seen.
+        """
+
     @verb(5.0, again=_LOST)
     async def preview(self, orientation: Orientation) -> bytes:
         """One frame of live view as JPEG. Raises NotSupported."""
@@ -260,6 +297,18 @@ def request(job: int, verb: Verb, arguments: Json) -> Json:
 
 
 CLOSE: Json = {"close": True}
+# Ends a bulb exposure early. Without an exposure, it has no effect.
+STOP: Json = {"stop": True}
+
+
+def is_close(message: Message) -> bool:
+    """Whether a message is `CLOSE`."""
+    return "close" in message.header
+
+
+def is_stop(message: Message) -> bool:
+    """Whether a message is `STOP`."""
+    return "stop" in message.header
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +342,9 @@ class JobTable:
             raise NotImplementedError(f"no function serves {', '.join(missing)}")
 
     def job_of(self, message: Message) -> Job | None:
-        """The job that a message requests; None if the message asks to close the camera."""
+        """The job that a message requests; None if it requests none."""
         header = message.header
-        if "close" in header:
+        if "verb" not in header:
             return None
         name = header["verb"]
         return Job(header["job"], _VERBS[name], self._functions[name], header["arguments"])
@@ -343,7 +392,8 @@ class Reply:
 
 
 _EVENTS: dict[str, Codec] = {
-    kind.__name__: codec(kind) for kind in (Opened, Alive, FileAdded, ConfigChanged, Learned, LiveViewEnded)
+    kind.__name__: codec(kind)
+    for kind in (Opened, Alive, FileAdded, ConfigChanged, ExposureStarted, ExposureEnded, Learned, LiveViewEnded)
 }
 _ERRORS: dict[str, Any] = {kind.__name__: kind for kind in errors.kinds()}
 

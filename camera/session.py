@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
-from camera.errors import CameraDisconnected, CameraError
+from camera.errors import CameraDisconnected, CameraError, NoExposure
 from camera.events import (
     CameraConnected,
     CameraEvent,
@@ -17,6 +17,8 @@ from camera.events import (
     CameraLost,
     CameraOpened,
     ConfigChanged,
+    ExposureEnded,
+    ExposureStarted,
     FileAdded,
     Happening,
     Learned,
@@ -35,6 +37,7 @@ from camera.photos.open_shot import Body
 from camera.photos.shots import FromPhotos, Owner, Photos
 from camera.reconnect import FromReconnect, Reconnect, log_failure
 from camera.remote import RemoteCamera
+from camera.turns import Access, BulbExposure, Turns
 from camera.upkeep import Upkeep
 from camera.values import WantedValue
 from system_clock import Trust
@@ -64,6 +67,7 @@ class Status:
         last_io: time of its last successful operation, in seconds since 1970.
         warnings: problems that will soon make it unusable, one sentence each.
         finding: the result of the check after the last shot with an unknown outcome.
+        exposing: whether a bulb exposure keeps the camera busy.
     """
 
     port: str
@@ -79,6 +83,7 @@ class Status:
     last_io: float | None
     warnings: tuple[str, ...]
     finding: Finding | None
+    exposing: bool
 
     @property
     def model(self) -> str | None:
@@ -124,14 +129,16 @@ class Session:
         self.reconnect = Reconnect(camera.port, camera.model, options, expected, self._from_reconnect)
         self.live = LiveView(self._switch_live_view)
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
-        self.photos = Photos(options.photos, self._iso, self.exclusive, self._owner, self._from_photos)
-        self._upkeep = Upkeep(options, self.exclusive, self._idle_process, self._emit_here, lambda: self.port)
+        access = Access(self.exclusive, self._patient)
+        self.photos = Photos(options.photos, self._iso, access, self._owner, self._from_photos)
+        self._upkeep = Upkeep(options, self._patient, self._idle_process, self._emit_here, lambda: self.port)
         self._clock_trust = options.clock_trust
         # The corrected capabilities of each model. They are kept when the process is replaced, because in a new process
         # the driver makes the same wrong claims.
         self._learned: dict[str, dict[str, bool]] = {}
         self._emit = emit
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
+        self._exposure = BulbExposure(self._turns)
         self._tasks: set[asyncio.Task[None]] = set()
         self._resuming: asyncio.Task[None] | None = None
 
@@ -163,6 +170,7 @@ class Session:
             last_io=reconnect.last_io,
             warnings=self._upkeep.warnings,
             finding=self.photos.finding,
+            exposing=self._exposure.running is not None,
         )
 
     def start(self) -> None:
@@ -179,28 +187,57 @@ class Session:
         await self.photos.stop()
         if self.reconnect.connected and self._iso.before_preview is not None:
             with suppress(TimeoutError, CameraError):  # while a job hangs, the camera accepts no other job
-                async with asyncio.timeout(_LAST_ISO_S), self.exclusive() as camera:
+                async with asyncio.timeout(_LAST_ISO_S), self._patient() as camera:
                     await self._iso.end_preview(camera)
         await self.live.stop()
         await self.reconnect.stop()
 
     async def drain(self) -> None:
         """Wait until the job in progress and all jobs that already wait have ended."""
-        async with self._lock:
-            return
+        await self._turns.take(patient=True)
+        self._turns.give_back()
 
     @asynccontextmanager
-    async def exclusive(self) -> AsyncIterator[RemoteCamera]:
+    async def exclusive(self, patient: bool = False) -> AsyncIterator[RemoteCamera]:
         """Exclusive access to the camera. Callers get it in the order of their requests.
 
         The yielded camera stays usable if its process is lost and replaced.
 
+        Args:
+            patient: whether to wait for the end of a bulb exposure.
+
         Raises:
+            CameraExposing: the camera makes a bulb exposure.
             CameraError: the camera could not be opened; attempts continue.
         """
-        async with self._lock:
+        await self._turns.take(patient)
+        try:
             await self.reconnect.process()
             yield RemoteCamera(self.reconnect.call, self.reconnect.renew)
+        finally:
+            self._turns.give_back()
+
+    def _patient(self) -> AbstractAsyncContextManager[RemoteCamera]:
+        return self.exclusive(patient=True)
+
+    async def stop_exposure(self, keep: bool) -> float:
+        """End the bulb exposure early. Returns its length in seconds, when the shutter has closed.
+
+        Args:
+            keep: if False, the picture is deleted.
+
+        Raises:
+            NoExposure: there is none.
+            CameraError: the camera was lost; the shutter is closed as soon as it is open again.
+        """
+        process = self.reconnect.current
+        if self._exposure.running is None or self._exposure.ended.done() or process is None:
+            raise NoExposure("There is no bulb exposure to stop.")
+        if not keep:
+            self.photos.discard_exposure()
+        ended = self._exposure.ended
+        await process.stop_exposure()
+        return await asyncio.shield(ended)
 
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
         """Change a setting permanently. Returns the setting, read back from the camera after the change.
@@ -256,7 +293,7 @@ class Session:
 
     def _idle_process(self) -> int | None:
         process = self.reconnect.current
-        busy = self._lock.locked() or self.live.running or self.live.viewers
+        busy = self._turns.taken or self.live.running or self.live.viewers
         return None if process is None or busy else process.pid
 
     async def _clean_up(self) -> None:
@@ -280,6 +317,12 @@ class Session:
                 self.photos.added(path)
             case ConfigChanged() | OtherCamera():
                 self._emit_here(event)
+            case ExposureStarted():
+                self._exposure.started(event)
+                self._emit_here(event)
+            case ExposureEnded():
+                self._exposure.closed(event.exposed_s)
+                self._emit_here(event)
             case Learned(model, can):
                 self._learned.setdefault(model, {}).update(can)
             case LiveViewEnded():
@@ -287,14 +330,17 @@ class Session:
                 self.live.end("camera_error")
                 self._report_state()
                 self._start(self._end_preview(), "end preview")
-            case CameraOpened():
-                self.photos.opened()
+            case CameraOpened(shutter_closed):
+                if (interrupted := self._exposure.interrupted()) is not None:
+                    self._emit_here(interrupted)
+                self.photos.opened(shutter_closed)
                 self._upkeep.opened()
                 self._resuming = self._start(self._resume(), "resume")
             case CameraLost():
                 if self._resuming is not None:
                     self._resuming.cancel()
                 self.live.paused()
+                self._exposure.lost()
                 self.photos.lost()
             case StateMayDiffer():
                 self._report_state()
@@ -307,6 +353,8 @@ class Session:
     def _from_photos(self, event: FromPhotos) -> None:
         # If the process is lost, the state is not emitted here: the event for the loss follows soon.
         process = self.reconnect.current
+        if not self.photos.capturing:
+            self._exposure.finished()
         if not isinstance(event, StateMayDiffer):
             self._emit_here(event)
         elif process is None or not process.lost.done():
@@ -338,13 +386,13 @@ class Session:
         """Restore the ISO after the camera has ended live view."""
         if not self.live.viewers and self._iso.before_preview is not None:
             with suppress(CameraError):  # if the camera is lost again, this is repeated after the next opening
-                async with self.exclusive() as camera:
+                async with self._patient() as camera:
                     await self._iso.end_preview(camera)
 
     async def _switch_live_view(self, feed: Feed | None) -> None:
         if feed is None and not self.reconnect.connected:
             return
-        async with self.exclusive() as camera:
+        async with self.exclusive(patient=feed is None) as camera:
             process = self.reconnect.current
             if feed is None:
                 await camera.stop_live_view()

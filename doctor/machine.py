@@ -14,9 +14,9 @@ from pathlib import Path
 from camera import detection, ports
 from camera.device import jpeg
 from camera.errors import CameraError, FolderNotWritable
-from camera.holders import MONITOR
 from camera.photos.capture import EXPECTED_BYTES
 from camera.photos.folder import PhotoFolder
+from camera.processes.holders import MONITOR
 from doctor import rules
 from doctor.account import ENTER, WRITE, Account
 from doctor.findings import Finding

@@ -169,6 +169,14 @@ GET_SHOT = Command(
     {"shot": 42},
     _SHOT,
 )
+STOP_EXPOSURE = Command(
+    "stop_exposure",
+    c.StopExposure,
+    c.ExposureStopped,
+    "End a bulb exposure early. The reply comes when the shutter has closed; capture_image then gets its own reply.",
+    {},
+    {"message": "Exposure stopped after 12.4 s", "exposed_s": 12.4},
+)
 DOWNLOAD_LAST_IMAGE = Command(
     "download_last_image",
     c.DownloadLastImage,
@@ -347,6 +355,8 @@ SUBSCRIBE = Command(
             "capture_checked",
             "capture_saved",
             "config_changed",
+            "exposure_ended",
+            "exposure_started",
             "file_added",
             "live_view_stopped",
         ]
@@ -402,6 +412,7 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         DOWNLOAD_LAST_IMAGE,
         GET_CONFIG,
         SET_CONFIG,
+        STOP_EXPOSURE,
         START_LIVE_VIEW,
         STOP_LIVE_VIEW,
         CAPTURE_PREVIEW,

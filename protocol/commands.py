@@ -12,7 +12,7 @@ from protocol.frames import StreamFormat
 
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
-    "capture_checked", "camera_warning", "live_view_stopped",
+    "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended",
 ]  # fmt: skip
 
 ShotState = Literal["asked", "changed", "released", "told", "closed"]
@@ -132,6 +132,22 @@ class CaptureImage(CameraPayload):
         " second picture is taken. The reply is that of the first request, with `repeated`.",
     )
 
+    bulb_s: Annotated[float, Field(ge=0.1, le=36_000, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Length of the exposure in seconds. The camera's process opens and closes the shutter (bulb). Without"
+        " bulb_s, the camera uses its own shutter speed.",
+    )
+
+    @model_validator(mode="after")
+    def _one_exposure_time(self) -> CaptureImage:
+        if self.bulb_s is not None and any(
+            name.rpartition("/")[2].startswith("shutterspeed") for name in self.settings
+        ):
+            raise ValueError(
+                "bulb_s sets the shutter speed itself: send bulb_s or a shutterspeed in settings, not both"
+            )
+        return self
+
     @model_validator(mode="after")
     def _goes_with_save(self) -> CaptureImage:
         if not self.save and (self.filename is not None or not self.keep_on_camera):
@@ -159,8 +175,17 @@ class Captured(Reply):
         None, description="How long it took; missing if the picture was found after an interruption."
     )
     warnings: list[str] | None = Field(None, description="Problems that did not prevent the picture.")
+    exposed_s: float | None = Field(None, description="Length of a bulb exposure in seconds.")
     shot: int | None = Field(None, description="Number of the shot, for get_shot.")
     repeated: bool | None = Field(None, description="True if an earlier request with this key took the picture.")
+
+
+class StopExposure(CameraPayload):
+    keep: bool = Field(True, description="If false, the picture is deleted from the camera.")
+
+
+class ExposureStopped(Done):
+    exposed_s: float = Field(description="Length of the exposure in seconds.")
 
 
 class ListShots(Payload):

@@ -13,7 +13,7 @@ ErrorCode = Literal[
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
-    "disk_full", "folder_not_writable", "live_view_not_running",
+    "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure",
 ]  # fmt: skip
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
@@ -70,6 +70,8 @@ KINDS: dict[ErrorCode, Kind] = {
     "disk_full": Kind("The server's disk is full.", camera=camera.DiskFull),
     "folder_not_writable": Kind("The server cannot write to its photo folder; `details.fix` is a command that solves this.", camera=camera.FolderNotWritable),
     "live_view_not_running": Kind("There is no such stream to stop.", camera=camera.LiveViewNotRunning),
+    "bulb_unavailable": Kind("The camera cannot make bulb exposures, or not now; `details.how` says what to do.", 409, camera=camera.BulbUnavailable),
+    "no_exposure": Kind("There is no bulb exposure to stop.", 409, camera=camera.NoExposure),
 }  # fmt: skip
 
 _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
@@ -128,7 +130,8 @@ _HINTS: dict[type[camera.CameraError], str] = {
     camera.CaptureUnknown: "list_files lists the files on it.",
     camera.NoImage: "Send capture_image first, or give a camera_filepath.",
     camera.NoSuchPath: "Use names as list_files returns them.",
-    camera.ShutterStaysOpen: "Use capture_image to take a picture.",
+    camera.ShutterStaysOpen: "Use capture_image to take a picture; its bulb_s makes a bulb exposure.",
+    camera.CameraExposing: "Wait, or send stop_exposure.",
     camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",
     camera.FolderNotWritable: "The setting PHOTO_DIR chooses another folder.",
     camera.NoPermission: (

@@ -77,6 +77,18 @@ class ConfigChanged(OfCamera):
     value: str | int | float | None = Field(description="The new value; null if the camera did not report it.")
 
 
+class ExposureStarted(OfCamera):
+    bulb_s: float = Field(description="Planned length of the exposure in seconds.")
+    ends_at: str = Field(description="Time when the shutter closes, ISO 8601 in UTC.")
+
+
+class ExposureEnded(OfCamera):
+    exposed_s: float = Field(
+        description="Length of the exposure in seconds. After a loss of the camera, the time until it was open again."
+    )
+    aborted: bool = Field(description="Whether the exposure ended earlier than planned, or by a loss of the camera.")
+
+
 class LiveViewEnded(OfCamera):
     stream: int = Field(description="Number of the stream on this connection.")
     reason: WhyEnded = Field(description="Why the stream ended.")
@@ -143,6 +155,10 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               "A setting was changed, by a command or on the camera. If several changes of one setting wait for a slow client, "
               "only the last one is sent. After a camera was opened again its settings may differ: read them again.",
               _PORT | {"config_name": "iso", "value": "200"}),
+    EventKind("exposure_started", ExposureStarted, "The shutter has opened for a bulb exposure.",
+              _PORT | {"bulb_s": 90.0, "ends_at": "2030-12-24T18:01:30.000+00:00"}),
+    EventKind("exposure_ended", ExposureEnded, "The shutter has closed after a bulb exposure.",
+              _PORT | {"exposed_s": 90.0, "aborted": False}),
 )  # fmt: skip
 
 # Events that the client of the stream or transfer gets without a subscription.
@@ -167,6 +183,8 @@ _NAMES_ON_THE_WIRE: dict[type[camera.Happening], c.EventName] = {
     camera.CaptureSaved: "capture_saved",
     camera.CaptureChecked: "capture_checked",
     camera.ConfigChanged: "config_changed",
+    camera.ExposureStarted: "exposure_started",
+    camera.ExposureEnded: "exposure_ended",
 }
 
 

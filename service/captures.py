@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CaptureUnknown, FileNotFound
+from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, Cancelled, CaptureUnknown, FileNotFound
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile, in_ram
@@ -60,6 +60,7 @@ class Captures:
             save=payload.save,
             filename=payload.filename,
             keep_on_camera=payload.keep_on_camera,
+            bulb_s=payload.bulb_s,
             order=Order(payload.key, text),
             wanted=lambda: payload.key is not None or not caller.left,
         )
@@ -81,10 +82,17 @@ class Captures:
         taken = await asyncio.shield(taking)
         if isinstance(taken, ShotRecord):
             return await self._repeated(payload, taken)
+        if taken.discarded:
+            raise Cancelled("The exposure was stopped, and its picture was deleted.", warnings=taken.warnings or None)
         reply = _captured(taken, camera, None).model_copy(update={"repeated": joined or None})
         if payload.download == "none":
             return reply
         return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
+
+    async def stop_exposure(self, caller: Caller, payload: c.StopExposure) -> c.ExposureStopped:
+        camera = await self._cameras.chosen(payload.port, caller.selected)
+        exposed_s = await camera.stop_exposure(payload.keep)
+        return c.ExposureStopped(message=f"Exposure stopped after {exposed_s:.1f} s", exposed_s=exposed_s)
 
     async def _repeated(self, payload: c.CaptureImage, record: ShotRecord) -> c.Captured | PictureReply[c.Captured]:
         """The answer to a capture with the key of an earlier capture, from the record of the earlier capture.
@@ -185,6 +193,7 @@ def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:
         files=files,
         timing=c.Timing(**asdict(shot.timing)),
         warnings=[*shot.warnings, *camera.status.warnings] or None,
+        exposed_s=shot.exposed_s,
         shot=shot.number,
     )
 

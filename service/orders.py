@@ -37,7 +37,10 @@ def text_of(payload: c.CaptureImage) -> str:
     text = json.dumps(payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True), sort_keys=True)
     if len(text) <= _LONGEST_TEXT:
         return text
-    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest()})
+    short: dict[str, object] = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if payload.bulb_s is not None:  # by this key, a later server recognizes an exposure
+        short["bulb_s"] = payload.bulb_s
+    return json.dumps(short)
 
 
 class Orders:

@@ -81,6 +81,12 @@ def _printable(longest: int, name: str) -> Callable[[str], str]:
     return parse
 
 
+def _operation(text: str) -> int:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: an operation such as 0x9125")
+    return int(text, 16)
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line. Exits with code 2 and a message on stderr when an option is not allowed."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulated cameras over PTP/IP or USB/IP.")
@@ -108,6 +114,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--model", type=_printable(60, "a model name"), help="model name (default: a model of the maker)"
     )
     parser.add_argument("--serial", type=_printable(20, "a serial prefix"), default="SIM", help="serial prefix (SIM)")
+    parser.add_argument(
+        "--without", type=_operation, action="append", default=[], metavar="OPERATION",
+        help="a PTP operation that the model lacks, for example 0x9125; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the parent process ends (Linux)")
     options = parser.parse_args(arguments)
@@ -160,6 +170,8 @@ async def _serve(options: argparse.Namespace) -> int:
         Camera(maker, Identity(options.model, serial), studio, timing, partial(link, index=index))
         for index, serial in enumerate(serials)
     ]
+    for camera in cameras:
+        camera.dialect.remove_operations(options.without)
     control = ControlServer(cameras)
     usbip = UsbIpServer([camera.usb for camera in cameras if camera.usb])
     try:

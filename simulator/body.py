@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Protocol
 
 from . import exposures
@@ -73,7 +74,7 @@ class WrittenFile:
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Release:
     """One opening of the shutter, for the journal of the body.
 
@@ -83,6 +84,8 @@ class Release:
         button: whether the camera's own button was pressed. If not, a host released the shutter.
         settings: every property by its name, with the value at the time of the release.
         files: the files of the shot, in the order in which they were written.
+        exposed_s: seconds from the opening to the closing of a shutter that a host has held open (bulb). None if the
+            body itself timed the exposure, or if the shutter is still open.
     """
 
     shot: int
@@ -90,6 +93,7 @@ class Release:
     button: bool
     settings: Mapping[str, object]
     files: list[WrittenFile] = field(default_factory=list)
+    exposed_s: float | None = None
 
 
 class Body:
@@ -119,12 +123,18 @@ class Body:
         self.battery = 100
         self.clock_offset = 0.0
         self.exposing = False
+        self._held: asyncio.Future[float] | None = None
         self.live_view = False
         self._frame_scale = 1.0
         self._next_frame_at = 0.0
         if self._task:
             self._task.cancel()
             self._task = None
+
+    @property
+    def shutter_held(self) -> bool:
+        """Whether a host holds the shutter open (bulb)."""
+        return self._held is not None
 
     def clock(self) -> float:
         """The camera's clock in seconds since 1970."""
@@ -156,13 +166,16 @@ class Body:
         microseconds = time.time_ns() // 1000
         return await self.studio.live_frame(self.frames, self.identity.serial, microseconds, self._frame_scale)
 
-    def release(self, exposure: Exposure, listener: ShutterListener, button: bool = False) -> asyncio.Task[None]:
+    def release(
+        self, exposure: Exposure, listener: ShutterListener, button: bool = False, hold: bool = False
+    ) -> asyncio.Task[None]:
         """Release the shutter. The returned task ends when the pictures are stored.
 
         Args:
             exposure: the shot that the settings describe.
             listener: called at each step of the shot.
             button: whether the camera's own button was pressed.
+            hold: whether the shutter stays open until ``close_shutter`` (bulb).
 
         Raises:
             ReleaseRejected: The shutter does not open.
@@ -180,10 +193,22 @@ class Body:
         self.shots += 1
         release = Release(self.shots, time.monotonic(), button, listener.properties())
         self.releases.append(release)
+        if hold:
+            self._held = asyncio.get_running_loop().create_future()
         listener.exposure_started()
         self._task = asyncio.create_task(self._expose(exposure, listener, release))
         self._task.add_done_callback(_report)
         return self._task
+
+    def close_shutter(self) -> bool:
+        """Close a shutter that was held open. Returns False if it was not."""
+        held, self._held = self._held, None
+        if held is None:
+            return False
+        release = self.releases[-1]
+        release.exposed_s = time.monotonic() - release.at
+        held.set_result(release.exposed_s)
+        return True
 
     async def press(self, exposure: Exposure, listener: ShutterListener) -> list[StoredFile]:
         """Press the camera's own button: release the shutter, wait until the pictures are stored, and return them.
@@ -199,9 +224,15 @@ class Body:
         return [*self.card.files(), *self.ram.values()]
 
     async def _expose(self, exposure: Exposure, listener: ShutterListener, release: Release) -> None:
-        due = time.monotonic() + self._shutter + exposure.seconds
         taken = self.clock()
         try:
+            if self._held is not None:
+                exposed = await self._held
+                exposure = replace(exposure, seconds=0.0, shutter=Fraction(exposed).limit_denominator(1000))
+                dark = exposed if exposure.noise_reduction else 0.0
+            else:
+                dark = float(exposure.shutter) if exposure.noise_reduction else 0.0
+            due = time.monotonic() + self._shutter + exposure.seconds + dark
             if self.faults.take({Kind.NO_FILE}):
                 await asyncio.sleep(due - time.monotonic())
                 return

@@ -53,6 +53,7 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "viewfinder": body.live_view,
         "focus": dialect.lens.describe(),
         "exposing": body.exposing,
+        "shutter_held": body.shutter_held,
         "shots": body.shots,
         "frames": body.frames,
         "battery": body.battery,

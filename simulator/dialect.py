@@ -25,6 +25,9 @@ class Dialect(Protocol):
     def operations(self) -> Mapping[int, Handler]:
         """The handlers of all operations, standard operations included."""
 
+    def remove_operations(self, codes: Collection[int]) -> None:
+        """Make the body a model that lacks these operations. Called before the first session."""
+
     @property
     def lens(self) -> Lens:
         """The lens, for the control port."""

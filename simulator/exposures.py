@@ -48,7 +48,12 @@ NEF = RawFormat("NEF", FORMAT_NEF, b"")
 
 @dataclass(frozen=True)
 class Exposure:
-    """The part of a shot that the settings determine. ``seconds``: exposure time plus self-timer."""
+    """The part of a shot that the settings determine.
+
+    Attributes:
+        seconds: exposure time plus self-timer.
+        noise_reduction: whether the body takes a dark picture after the shot, with the same exposure time.
+    """
 
     kinds: tuple[FileKind, ...]
     to_host: bool
@@ -62,6 +67,7 @@ class Exposure:
     lens: str
     artist: str
     copyright: str
+    noise_reduction: bool = False
 
 
 @dataclass(frozen=True)

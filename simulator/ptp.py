@@ -10,6 +10,7 @@ class ResponseCode(IntEnum):
     """The response codes of PTP that the simulator uses. Source: ISO 15740, clause 11."""
 
     OK = 0x2001
+    GENERAL_ERROR = 0x2002
     SESSION_NOT_OPEN = 0x2003
     OPERATION_NOT_SUPPORTED = 0x2005
     INVALID_HANDLE = 0x2009

@@ -74,6 +74,10 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
             0x101B: self._get_partial_object,
         }
 
+    def remove_operations(self, codes: Collection[int]) -> None:
+        """Make the body a model that lacks these operations."""
+        self.operations = {code: handler for code, handler in self.operations.items() if code not in codes}
+
     @abstractmethod
     def device_info(self) -> DeviceInfo:
         """The identity and the abilities of the body."""
@@ -209,10 +213,10 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
 
     # Shutter and live view
 
-    def _release(self, exposure: Exposure) -> Reply:
-        """Release the shutter."""
+    def _release(self, exposure: Exposure, hold: bool = False) -> Reply:
+        """Release the shutter. With ``hold``, it stays open until the host closes it."""
         try:
-            self._body.release(exposure, self)
+            self._body.release(exposure, self, hold=hold)
         except CardFull:
             return Reply(ResponseCode.STORE_FULL)
         except CardProtected:

@@ -204,6 +204,15 @@ class ShotStore:
             )
         )
 
+    async def has_open_exposure(self) -> bool:
+        """Whether there is a bulb exposure with an unknown outcome."""
+        rows = await self._store.read(
+            lambda db: db.execute(
+                "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"
+            ).fetchall()
+        )
+        return any("bulb_s" in _object(request) for (request,) in rows)
+
     async def with_key(self, key: str) -> ShotRecord | None:
         """The newest shot with this key."""
         return await self._one("key = ? ORDER BY shot DESC LIMIT 1", (key,))

@@ -54,8 +54,7 @@ def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) ->
     if refused:
         closes = f" To close an open shutter, set {item.name} to off." if item.name in quirks.shutter_toggles else ""
         raise ShutterStaysOpen(
-            f"{item.name} {value} would open the shutter or hold its button without releasing it: bulb exposures "
-            f"are not supported yet.{closes}",
+            f"{item.name} {value} would open the shutter or hold its button without releasing it.{closes}",
             config_name=item.name,
         )
 

@@ -14,6 +14,7 @@ import gphoto2 as gp
 from gphoto2 import _camera as extension
 
 from camera.device.actions import refuse_open_shutter
+from camera.device.bulb import Bulb, BulbHooks
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.device.clock import Clock
 from camera.device.configuration import Configuration
@@ -49,7 +50,7 @@ from camera.model import (
     mimetype_of,
 )
 from camera.ports import is_drive, leads_out
-from camera.remote import FolderContent, FolderNames
+from camera.remote import BulbPlan, Exposed, FolderContent, FolderNames
 from camera.values import WantedValue, convert
 
 # The shortest wait for an event.
@@ -130,6 +131,7 @@ class Driver:
             with suppress(CameraError):
                 self._clock.remember(opened_at)
         self._shutter = Shutter(self._fire, self.storage, self._settings, self._queue, self.quirks)
+        self._bulb = Bulb(self._settings, self._queue, self._shutter, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
 
@@ -239,13 +241,30 @@ class Driver:
 
     def capture(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
         """Release the shutter once; returns every file of the shot. See `Shutter.release`."""
+        self._prepare_release()
+        return [self._captured(path) for path in self._shutter.release(on_release)]
+
+    def plan_bulb(self) -> BulbPlan:
+        """See `Bulb.plan`."""
+        return self._bulb.plan()
+
+    def expose(self, seconds: float, hooks: BulbHooks) -> Exposed:
+        """Make a bulb exposure; returns every file of the shot. See `Bulb.expose`."""
+        self._prepare_release()
+        paths, exposed_s = self._bulb.expose(seconds, hooks)
+        return Exposed([self._captured(path) for path in paths], round(exposed_s, 3))
+
+    def release_button(self) -> None:
+        """See `Bulb.release_button`."""
+        self._bulb.release_button()
+
+    def _prepare_release(self) -> None:
         # Read the waiting events first, because a release discards them: for example events about a shot with the
         # camera's own button, or about deleted files whose names may be used again.
         with suppress(CameraError):
             self._queue.pump(0)
         if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
             self.viewfinder(False)
-        return [self._captured(path) for path in self._shutter.release(on_release)]
 
     def _fire(self) -> str:
         """Release the shutter; returns the path of the first file."""

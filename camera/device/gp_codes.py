@@ -7,7 +7,7 @@ import re
 from camera import errors
 from camera.errors import CameraError, CameraRefused, GpFailure, OutOfStep
 
-# camera/holders.py adds the name of the program, because this process has no permission to see other processes.
+# camera/processes/holders.py adds the name of the program, because this process has no permission to see other processes.
 CLAIMED = (
     "Another program uses the camera. It may be the desktop's volume monitor (gvfs-gphoto2-volume-monitor) "
     "or a program of another user."

@@ -28,6 +28,9 @@ class Quirks:
         shutter_toggles: settings that keep the shutter open, or the shutter button pressed, while they are on.
         open_shutter: PTP operations that open the shutter, or press the shutter button, until another operation closes
             or releases it.
+        bulb_changes: the settings that the driver itself changes for a bulb exposure. They are restored in reverse
+            order. If empty, the shutter speed has to be set to bulb first.
+        bulb_prepares_both: whether the driver needs the same time to prepare opening and closing the shutter.
     """
 
     makers: str
@@ -40,6 +43,8 @@ class Quirks:
     remembers_clock: bool = False
     shutter_toggles: frozenset[str] = frozenset(("bulb",))
     open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
+    bulb_changes: tuple[str, ...] = ()
+    bulb_prepares_both: bool = False
 
 
 # On a Sony, the value "on" of the setting "capture" presses the shutter button (ControlDevice 0xD2C2), and "off"
@@ -57,6 +62,7 @@ CANON = Quirks(
     names={"f-number": "aperture", "imagequality": "imageformat"},
     remembers_clock=True,
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
+    bulb_prepares_both=True,
 )
 # Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to
 # switch it off.
@@ -66,6 +72,9 @@ NIKON = Quirks(
     image_format=("imagequality",),
     names=_ONE_NAME,
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9207)),  # InitiateCaptureRecInMedia, which starts a bulb exposure
+    # libgphoto2 camlibs/ptp2/config.c, _put_Nikon_Bulb. The mode is restored last, because the shutter speed can be set
+    # only in manual mode.
+    bulb_changes=("expprogram", "shutterspeed"),
 )
 SONY = Quirks(makers=r"sony", image_format=("imagequality",), names=_ONE_NAME, shutter_toggles=_BULB_AND_CAPTURE)
 OTHER = Quirks(

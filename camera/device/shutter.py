@@ -62,7 +62,22 @@ class Shutter:
             CaptureUnknown: the shutter may have fired, but no file was seen.
             CameraError: the shutter certainly did not fire.
         """
-        paths = [self._first_file(on_release)]
+        return self.with_other_files(self._first_file(on_release))
+
+    def next_file(self) -> str | None:
+        """The path of the next new file; None if the camera reports none within 0.2 s."""
+        event, data = self._queue.wait(_QUIET_MS)
+        if event == FILE_ADDED and data is not None:
+            return data
+        if event == TIMEOUT:
+            time.sleep(BUSY_PAUSE_S)  # because a driver without events returns at once
+        else:
+            self._queue.keep(event, data)
+        return None
+
+    def with_other_files(self, path: str) -> list[str]:
+        """The path of the first file of a shot, and of the other files of the same shot."""
+        paths = [path]
         with suppress(CameraError):  # the files found so far are returned; the next job gets the error
             self._add_other_files(paths)
         return paths
@@ -97,14 +112,14 @@ class Shutter:
         unknown = not (refused or self._card_explains(error))
         if not unknown and not before_the_release(error):
             # Some cameras report an error although the shutter opened. The events that follow show whether it opened.
-            unknown, path = self._signs_of_a_shot(exposure)
+            unknown, path = self.signs_of_a_shot(exposure)
             if path is not None:
                 return path
         if unknown:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
         return None
 
-    def _signs_of_a_shot(self, exposure: float) -> tuple[bool, str | None]:
+    def signs_of_a_shot(self, exposure: float) -> tuple[bool, str | None]:
         """What the camera reports after it answered a release with an error.
 
         Returns:

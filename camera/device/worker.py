@@ -17,14 +17,17 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from camera import remote
 from camera.channel import BlockingChannel, ChannelClosed, Message
 from camera.device import kernel, sandbox
+from camera.device.bulb import BulbHooks
 from camera.device.driver import Driver, library_version
 from camera.device.gp_codes import camera_answered, transfer_broke
+from camera.device.holding import Closing, Holding
 from camera.device.jpeg import turned, upright
 from camera.errors import (
     CameraBusy,
@@ -39,11 +42,23 @@ from camera.errors import (
     NotSupported,
     PortGone,
 )
-from camera.events import ConfigChanged, Learned, LiveViewEnded
+from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, Learned, LiveViewEnded
 from camera.log_lines import PASSED_ON_FORMAT, OneLine
 from camera.model import Frame
 from camera.orientation import Orientation
-from camera.remote import Alive, Content, Job, JobTable, Lost, OnProgress, Opened, RemoteCamera, ignore_progress, serve
+from camera.remote import (
+    Alive,
+    Content,
+    Exposed,
+    Job,
+    JobTable,
+    Lost,
+    OnProgress,
+    Opened,
+    RemoteCamera,
+    ignore_progress,
+    serve,
+)
 
 _log = logging.getLogger("camera.device.worker")
 
@@ -88,6 +103,7 @@ class Worker:
     def __init__(self, channel: BlockingChannel, driver: Driver) -> None:
         self._channel = channel
         self._driver = driver
+        self._holding = Holding(channel)
         self._live: _LiveView | None = None
         self._events_due = 0.0
         self._heartbeat_due = 0.0
@@ -97,6 +113,8 @@ class Worker:
             serve(RemoteCamera.get_all_config, driver.get_all_config),
             serve(RemoteCamera.set_config, driver.set_config),
             serve(RemoteCamera.capture, driver.capture),
+            serve(RemoteCamera.plan_bulb, driver.plan_bulb),
+            serve(RemoteCamera.expose, self._expose),
             serve(RemoteCamera.preview, self._preview),
             serve(RemoteCamera.start_live_view, self._start_live_view),
             serve(RemoteCamera.stop_live_view, self._stop_live_view),
@@ -118,14 +136,19 @@ class Worker:
             CameraError: the connection to the camera is lost.
         """
         self._skip_initial_events()
+        with suppress(Closing):
+            self._serve()
+
+    def _serve(self) -> None:
         while True:
-            message = self._channel.receive(self._pause())
+            waiting = self._holding.waiting
+            message = waiting.popleft() if waiting else self._channel.receive(self._pause())
             if message is None:
                 self._idle()
                 self._report_learned()
             elif (job := self._jobs.job_of(message)) is not None:
                 self._carry_out(job)
-            else:
+            elif remote.is_close(message):
                 return
 
     def _pause(self) -> float:
@@ -273,6 +296,20 @@ class Worker:
             if not camera_answered(error):
                 raise
 
+    def _expose(self, bulb_s: float, on_progress: OnProgress) -> Exposed:
+        """A bulb exposure, which is ended early by a stop message, and by the end of the server."""
+
+        def opened() -> None:
+            ends_at = datetime.now(UTC) + timedelta(seconds=bulb_s)
+            self._send(remote.event(ExposureStarted(bulb_s, ends_at.isoformat(timespec="milliseconds"))))
+
+        def closed(exposed_s: float, aborted: bool) -> None:
+            self._send(remote.event(ExposureEnded(round(exposed_s, 3), aborted)))
+
+        with self._holding.outliving_the_server():
+            on_progress(2 * bulb_s)
+            return self._driver.expose(bulb_s, BulbHooks(opened, self._holding.until, closed))
+
     def _preview(self, orientation: Orientation) -> bytes:
         """One frame. Afterwards, live view is on or off as it was before.
 
@@ -357,8 +394,10 @@ def _limit_resources() -> None:
     kernel.prefer_for_oom_kill()
 
 
-def _open(port: str, model: str, capture_target: str) -> Driver:
+def _open(port: str, model: str, capture_target: str, release_button: bool) -> Driver:
     driver = Driver(port, model)
+    if release_button:
+        driver.release_button()
     if capture_target and driver.identity.capabilities.config:
         try:
             driver.set_config("capturetarget", capture_target)
@@ -387,7 +426,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
         _log.warning("Camera process could not be confined by Landlock")
     try:
         try:
-            driver = _open(options["port"], options["model"], options["capture_target"])
+            driver = _open(options["port"], options["model"], options["capture_target"], options["release_button"])
         except CameraError as error:
             channel.send(remote.event(Lost(error)).header)
             return

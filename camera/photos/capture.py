@@ -51,6 +51,7 @@ class CaptureRequest:
             each file.
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
         order: the request as it is written to the record of the shot.
+        bulb_s: the length of a bulb exposure in seconds; None for a shot with the camera's own shutter speed.
         wanted: returns False if the capture should not start any more, because nobody waits for it.
     """
 
@@ -61,17 +62,18 @@ class CaptureRequest:
     filename: str | None = None
     keep_on_camera: bool = True
     order: Order = field(default_factory=Order)
+    bulb_s: float | None = None
     wanted: Callable[[], bool] = lambda: True
 
     @property
     def changes_settings(self) -> bool:
         """Whether a setting is changed before the release."""
-        return bool(self.settings or self.preferred)
+        return bool(self.settings or self.preferred or self.bulb_s is not None)
 
     @property
     def changes_exposure(self) -> bool:
         """Whether the exposure time may be changed before the release."""
-        return any(map(sets_exposure, self.settings))
+        return self.bulb_s is not None or any(map(sets_exposure, self.settings))
 
     def check_wanted(self) -> None:
         """Raises CaptureAbandoned if nobody waits for the capture any more."""
@@ -104,6 +106,8 @@ class Shot:
         timing: the times from the request to the steps of the capture.
         warnings: problems after the release, one sentence each.
         number: the number of its record; None if it was not recorded.
+        exposed_s: the length of a bulb exposure in seconds.
+        discarded: whether its files were deleted, because the exposure was stopped with `keep: false`.
     """
 
     files: tuple[ShotFile, ...]
@@ -112,6 +116,8 @@ class Shot:
     timing: Timing
     warnings: tuple[str, ...]
     number: int | None = None
+    exposed_s: float | None = None
+    discarded: bool = False
 
 
 # Called as soon as the picture was fetched, with the part of the shot that is known and with the picture.
@@ -168,6 +174,9 @@ class Capture:
         destination: where files are saved.
         hooks: see `CaptureHooks`.
         started: time of the request, in monotonic seconds.
+
+    Attributes:
+        discard: whether to delete the picture instead of fetching and saving it.
     """
 
     def __init__(
@@ -185,6 +194,8 @@ class Capture:
         self._destination = destination
         self._hooks = hooks
         self._started = started
+        self.discard = False
+        self._exposed_s: float | None = None
         self._before: dict[str, ConfigItem] = {}
         self._restored: set[str] = set()
         self._warnings: list[str] = []
@@ -242,6 +253,18 @@ class Capture:
                 self._warnings.append(f"{name} was not set to {value}: {error}")
         for name, value in self._request.settings.items():
             await self._change(name, value)
+        if self._request.bulb_s is not None:
+            plan = await self._camera.plan_bulb()
+            for name, value in plan.changes.items():
+                await self._change(name, value)
+            for name in plan.changed:
+                await self._keep_value(name)
+
+    async def _keep_value(self, name: str) -> None:
+        """Note the value of a setting that the release changes, for restoring."""
+        item = await self._camera.get_config(name)
+        await self._hooks.changing(_values({**self._before, name: self._before.get(name, item)}))
+        self._before.setdefault(name, item)
 
     async def _change(self, name: str, value: WantedValue) -> None:
         """Change a setting. If a value may have been written, the old value is saved for restoring."""
@@ -281,7 +304,7 @@ class Capture:
             self._hooks.on_release(exposure_s)
 
         await self._hooks.releasing()
-        files = await self._camera.capture(on_release)
+        files = await self._fire(on_release)
         try:
             files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
         except CameraError as error:  # the shutter fired, but the file cannot be found
@@ -290,8 +313,18 @@ class Capture:
         self._record_time("file_known_ms")
         return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
 
+    async def _fire(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
+        bulb_s = self._request.bulb_s
+        if bulb_s is None:
+            return await self._camera.capture(on_release)
+        exposed = await self._camera.expose(bulb_s, lambda _: on_release(bulb_s))
+        self._exposed_s = exposed.exposed_s
+        return exposed.files
+
     async def _collect(self, captured: list[CapturedFile]) -> Shot:
         """Fetch, save and delete the files, as requested."""
+        if self.discard:
+            return await self._discard(captured)
         name = await self._name(captured) if self._request.save else None
         try:
             return await self._collect_as(name, captured)
@@ -330,7 +363,21 @@ class Capture:
                 thumbnail = await self._thumbnail(file)
             gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved, recorded)
             files.append(ShotFile(file, saved, not gone))
-        return Shot(tuple(files), picture, thumbnail, Timing(**self._timing), tuple(self._warnings))
+        timing, warnings = Timing(**self._timing), tuple(self._warnings)
+        return Shot(tuple(files), picture, thumbnail, timing, warnings, exposed_s=self._exposed_s)
+
+    async def _discard(self, captured: list[CapturedFile]) -> Shot:
+        files = []
+        for file in captured:
+            try:
+                await self._downloads.delete(self._camera, file.path)
+            except CameraError as error:
+                self._warnings.append(f"{file.filename} could not be deleted from the camera: {error}")
+                files.append(ShotFile(file))
+            else:
+                files.append(ShotFile(file, on_camera=False))
+        timing, warnings = Timing(**self._timing), tuple(self._warnings)
+        return Shot(tuple(files), None, None, timing, warnings, exposed_s=self._exposed_s, discarded=True)
 
     async def _name(self, captured: list[CapturedFile]) -> str | None:
         """Reserve the name for the saved files, without ending; None if the folder cannot be read."""

@@ -42,12 +42,14 @@ class Finding:
             be determined.
         saved: the files that were saved before the interruption.
         doubtful: whether the card should be read again, because it appeared to be empty.
+        remark: a further sentence for the message.
     """
 
     shot: OpenShot
     files: tuple[str, ...] | None
     saved: tuple[RecordedFile, ...] = ()
     doubtful: bool = False
+    remark: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -75,6 +77,10 @@ class Finding:
     @property
     def message(self) -> str:
         """The result in words."""
+        return f"{self._result} {self.remark}".rstrip()
+
+    @property
+    def _result(self) -> str:
         if not self.shot.may_have_fired:
             return f"The shot of {self.at} was interrupted before the shutter was released."
         shot = f"shot of {self.at} with an unknown outcome"

@@ -11,8 +11,17 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 
-from camera.errors import CameraBusy, CameraDisconnected, CameraError, CameraIO, CameraRefused, CameraTimeout
+from camera.errors import (
+    CameraBusy,
+    CameraDisconnected,
+    CameraError,
+    CameraIO,
+    CameraRefused,
+    CameraTimeout,
+    ConfigReadonly,
+)
 from camera.photos.card import Card, Finding
 from camera.photos.journal import Journal
 from camera.photos.open_shot import Body, OpenShot
@@ -29,6 +38,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 1.0, 4.0, 0.02
 # If the camera refuses a setting of an interrupted shot this many times, or is lost each time, the setting is not restored.
 _RESTORE_TRIES = 3
 _REFUSED_PAUSE_S = 0.5
+_ENDED_EARLY = "Its exposure was interrupted, so it is shorter than ordered."
 
 
 class InterruptedShots:
@@ -38,6 +48,7 @@ class InterruptedShots:
         card, journal: the content of the card, and the records.
         exclusive: gives exclusive access to the camera.
         body: returns what identifies the camera now.
+        settles_s: for an exposure in seconds, the seconds after the release until the camera has written the files.
         found: called with each result of a check, before it is recorded.
     """
 
@@ -47,14 +58,18 @@ class InterruptedShots:
         journal: Journal,
         exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]],
         body: Callable[[], Body],
+        settles_s: Callable[[float], float],
         found: Callable[[Finding], None],
     ) -> None:
         # Whether the driver may not know the newest files, so that the camera must be opened again before the next search.
         self._driver_cache_stale = False
+        self._shutter_closed = False
+        self._ended_early: set[OpenShot] = set()
         self._card = card
         self._journal = journal
         self._exclusive = exclusive
         self._body = body
+        self._settles_s = settles_s
         self._found = found
         self._lost_restoring: dict[OpenShot, int] = {}
         self._pause = _FIRST_PAUSE_S
@@ -63,8 +78,12 @@ class InterruptedShots:
         self._renewing = False
         self._stopped = False
 
-    def opened(self) -> None:
-        """Called when a new process has opened the camera. It may be another camera, with its own interrupted shots."""
+    def opened(self, shutter_closed: bool) -> None:
+        """Called when a new process has opened the camera; see `CameraOpened`.
+
+        It may be another camera, with its own interrupted shots.
+        """
+        self._shutter_closed |= shutter_closed
         self._card.needs_check, self._driver_cache_stale = True, False
         if not self._renewing:
             self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
@@ -133,6 +152,7 @@ class InterruptedShots:
         if not self._card.needs_check:
             return True
         await self._journal.identify(self._body())
+        self._end_exposures()
         if not await self._restore(camera):
             self._look_in(self._pause)
             return False
@@ -142,11 +162,25 @@ class InterruptedShots:
             self._driver_cache_stale = True  # the driver has cached the content of the card
             return False
         for finding in findings:
+            if finding.shot in self._ended_early:
+                finding = replace(finding, remark=_ENDED_EARLY)
+                self._ended_early.discard(finding.shot)
             _log.warning("%s: %s", self._body().port, finding.message)
             # First emit, then record: if the server ends in between, the finding is emitted again after the next start.
             self._found(finding)
             await self._card.reported(finding)
         return True
+
+    def _end_exposures(self) -> None:
+        """After the shutter was closed early, wait less long for the files of interrupted bulb exposures."""
+        if not self._shutter_closed:
+            return
+        self._shutter_closed = False
+        for shot in self._journal.open_shots():
+            if shot.bulb_s is not None and shot.may_have_fired and shot.outcome is None:
+                exposed_s = min(shot.bulb_s, shot.age_s)
+                shot.will_settle(self._settles_s(exposed_s) - exposed_s)
+                self._ended_early.add(shot)
 
     def _may_follow(self, finding: Finding) -> bool:
         """Whether a further search may find the file of a shot. If so, this also sets the time of the next search."""
@@ -182,6 +216,7 @@ class InterruptedShots:
         with suppress(CameraError):
             async with self._exclusive() as camera:
                 await self._journal.identify(self._body())
+                self._end_exposures()
                 await self._restore(camera)
 
     async def setting_chosen(self, name: str) -> None:
@@ -232,6 +267,10 @@ async def _set_patiently(camera: RemoteCamera, name: str, value: WantedValue) ->
             await camera.set_config(name, value)
         except (CameraRefused, CameraBusy):
             await asyncio.sleep(_REFUSED_PAUSE_S)
+        except ConfigReadonly:  # for example the mode of a Nikon, which its dial determines again in a new session
+            if (await camera.get_config(name)).value == value:
+                return
+            raise
         else:
             return
     await camera.set_config(name, value)

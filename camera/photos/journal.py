@@ -43,6 +43,13 @@ class Journals:
         """A journal for one camera."""
         return Journal(self, self.shots)
 
+    async def exposure_interrupted(self) -> bool:
+        """Whether an earlier server may have ended during a bulb exposure, so that a shutter may still be open."""
+        try:
+            return await self.shots.has_open_exposure()
+        except StoreUnavailable:
+            return False
+
     async def number(self, body: Body, user: Journal, own: int | None) -> int:
         """The number of a camera in the store, which no other journal uses.
 

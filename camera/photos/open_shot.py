@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -81,12 +84,26 @@ class OpenShot:
         """The shot of a record in the store; `boot` is the current boot of the operating system."""
         return cls(
             body, Order(record.key, record.request), record.asked_at, record.card_known, record.settles_s or _LONGEST_WRITING_S,
-            record.shot, record.state, record.put_back, record.outcome, record.result, state_is_certain=record.boot == boot,
+            record.shot, record.state, record.put_back, record.outcome, record.result,
+            asked_uptime_s=record.asked_uptime_s or 0.0, state_is_certain=record.boot == boot,
         )  # fmt: skip
 
     def will_settle(self, settles_s: float) -> None:
         """Set the deadline, because the shutter is released now or soon; see `ShotRecord.settles_s`."""
         self.settles_s, self.deadline = settles_s, time.monotonic() + settles_s
+
+    @property
+    def bulb_s(self) -> float | None:
+        """The planned length of a bulb exposure in seconds; None for other shots."""
+        with suppress(ValueError, AttributeError):
+            planned = json.loads(self.order.request).get("bulb_s")
+            return float(planned) if isinstance(planned, int | float) else None
+        return None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the request, as far as it is known; infinite for a shot before the last boot."""
+        return uptime_s() - self.asked_uptime_s if self.state_is_certain else math.inf
 
     @property
     def may_have_fired(self) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, OpenShot
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
+from camera.turns import Access
 from camera.values import WantedValue
 from store.database import Store
 from store.result import RecordedError, ShotResult
@@ -92,7 +93,7 @@ class Photos:
     Args:
         options: options that apply to all cameras.
         iso: the operator's ISO for stills.
-        exclusive: gives exclusive access to the camera.
+        access: gives exclusive access to the camera.
         owner: returns the camera's current name and identity.
         emit: receives every event.
 
@@ -104,21 +105,22 @@ class Photos:
         self,
         options: PhotoOptions,
         iso: OperatorsIso,
-        exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]],
+        access: Access,
         owner: Callable[[], Owner],
         emit: Callable[[FromPhotos], None],
     ) -> None:
         self.capturing = False
+        self._capture: Capture | None = None
         self._options = options
         self._iso = iso
-        self._exclusive = exclusive
+        self._access = access
         self._owner = owner
         self._emit = emit
         self._downloads = Downloads(options.orientation)
         self._journal = options.journals.journal()
         self._card = Card(self._journal)
         self._interrupted = InterruptedShots(
-            self._card, self._journal, exclusive, lambda: owner().body, self._outcome_found
+            self._card, self._journal, access.patient, lambda: owner().body, options.settles_s, self._outcome_found
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._completing: asyncio.Task[None] | None = None
@@ -154,7 +156,7 @@ class Photos:
         """
         started = time.monotonic()
         while True:
-            async with self._exclusive() as camera:
+            async with self._access.for_client() as camera:
                 request.check_wanted()
                 if await self._interrupted.completed(camera):
                     if "iso" not in request.settings and (iso := await self._iso.for_still(camera)) is not None:
@@ -170,7 +172,8 @@ class Photos:
         destination = Destination(
             self._options.saver, self._options.jobs, self._options.sidecars, owner.title, owner.body
         )
-        settles_s = self._options.settles_s(LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s)
+        exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
+        settles_s = self._options.settles_s(exposure_s if request.bulb_s is None else request.bulb_s)
         record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s)
         hooks = CaptureHooks(
             on_picture,
@@ -179,7 +182,7 @@ class Photos:
             lambda exposure_s: self._released(record, exposure_s, request.changes_exposure),
             lambda files, sync: self._journal.saved(record, files, sync),
         )
-        capture = Capture(camera, self._downloads, request, destination, hooks, started)
+        capture = self._capture = Capture(camera, self._downloads, request, destination, hooks, started)
         self.capturing = True
         self._emit(StateMayDiffer())
         try:
@@ -203,6 +206,11 @@ class Photos:
         self._card.end_shot(one.file.path for one in shot.files if one.on_camera)
         await self._finish(record, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=record.number)
+
+    def discard_exposure(self) -> None:
+        """Delete the picture of the capture in progress from the camera, as soon as it is there."""
+        if self._capture is not None:
+            self._capture.discard = True
 
     async def _changing(self, record: OpenShot, put_back: Mapping[str, WantedValue]) -> None:
         await self._journal.changing(record, put_back)
@@ -237,17 +245,17 @@ class Photos:
             path = self._downloads.last_image
         if path is None:
             raise NoImage("No image was captured yet.")
-        async with self._exclusive() as camera:
+        async with self._access.for_client() as camera:
             return await self._downloads.fetch(camera, path, digest)
 
     async def thumbnail(self, path: str) -> bytes:
         """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
-        async with self._exclusive() as camera:
+        async with self._access.for_client() as camera:
             return await self._downloads.thumbnail(camera, path)
 
     async def delete(self, path: str) -> None:
         """Delete a file from the camera. Raises FileNotFound, InvalidPath."""
-        async with self._exclusive() as camera:
+        async with self._access.for_client() as camera:
             await self._downloads.delete(camera, path)
         self._card.remove(path)
 
@@ -264,9 +272,9 @@ class Photos:
         self._interrupted.file_added()
         self._emit(FileAdded(path))
 
-    def opened(self) -> None:
-        """Called when a new process has opened the camera. It may be another camera."""
-        self._interrupted.opened()
+    def opened(self, shutter_closed: bool) -> None:
+        """Called when a new process has opened the camera, perhaps another one; see `CameraOpened`."""
+        self._interrupted.opened(shutter_closed)
 
     def lost(self) -> None:
         """Called when the camera is no longer open."""
@@ -308,13 +316,13 @@ class Photos:
         """Complete interrupted shots, and read the card of a newly opened camera."""
 
         async def list_folder(folder: str) -> tuple[list[str], list[str]]:
-            async with self._exclusive() as camera:  # released between folders, so that others can use the camera
+            async with self._access.patient() as camera:  # released between folders, so that others can use the camera
                 return await list_names(camera, folder)
 
         with suppress(CameraError):  # if the camera is lost, this is called again after the next opening
             await self._interrupted.complete_all()
             if not await self._card.read(self._owner().body, list_folder):
-                async with self._exclusive() as camera:
+                async with self._access.patient() as camera:
                     await camera.renew()  # when the camera is open again, this is called again
 
     async def stop(self) -> None:
@@ -336,7 +344,7 @@ class Photos:
     async def _fetch_from_ram(self, path: str) -> None:
         """Fetch a picture, taken with the camera's own button, from the camera's RAM. Then emit FileAdded."""
         try:
-            async with self._exclusive() as camera:
+            async with self._access.patient() as camera:
                 file = await self._downloads.fetch_if_in_ram(camera, CapturedFile(path, None, mimetype_of(path)))
         except CameraError as error:
             _log.warning("%s: picture lost: %s: %s", self._owner().port, path, error)

@@ -14,7 +14,7 @@ from typing import Any
 from camera import remote
 from camera.channel import ChannelClosed, Message
 from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
-from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
+from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
 from camera.model import CameraIdentity, Frame
 from camera.processes.spawn import ProcessOptions, WorkerProcess
 from camera.remote import Alive, FromCamera, Lost, OnProgress, Opened, Progress, Reply, Verb
@@ -27,8 +27,8 @@ CLOSE_DEADLINE_S = 5.0
 # exchange over PTP/IP can block it for 2.5 s, and the preview of a busy camera can block it for 3 s.
 _SILENCE_S = 6.0
 _WATCH_EVERY_S = 0.5
-# The most seconds that a progress message may add to the deadline of a job: the longest exposure.
-_LONGEST_EXTENSION_S = 900.0
+# The most seconds that a progress message may add to the deadline of a job: twice the longest exposure.
+_LONGEST_EXTENSION_S = 72_000.0
 
 OnEvent = Callable[[FromCamera], None]
 
@@ -47,6 +47,7 @@ class CameraProcess:
         library: the libgphoto2 version in the process.
         last_message_at: when the process last sent a message, in the loop's time.
         last_io: time of the last successful operation of the camera, in seconds since 1970.
+        holding: whether the process keeps the shutter open, or its button pressed, or did so when it was lost.
     """
 
     def __init__(self, options: ProcessOptions, on_event: OnEvent, worker: WorkerProcess) -> None:
@@ -56,6 +57,7 @@ class CameraProcess:
         self.library = ""
         self.last_message_at = 0.0
         self.last_io = time.time()
+        self.holding = False
         self._on_event = on_event
         self._worker = worker
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -124,6 +126,7 @@ class CameraProcess:
         def progress(needs_s: float) -> None:
             nonlocal progressed
             progressed = True
+            self.holding = verb.holds
             timer.reschedule(asyncio.get_running_loop().time() + verb.deadline_s + min(needs_s, _LONGEST_EXTENSION_S))
             on_progress(needs_s)
 
@@ -153,7 +156,16 @@ class CameraProcess:
             if verb.fires and progressed:
                 raise CaptureUnknown(CAPTURE_UNKNOWN, doing=verb.name, reason=reason.message)
             raise replace(reason, doing=verb.name)
+        if not self.lost.done():
+            self.holding = False
         return verb.result(message)
+
+    async def stop_exposure(self) -> None:
+        """Ask the process to end its bulb exposure. Raises CameraDisconnected if the process was lost."""
+        try:
+            await self._worker.send(remote.STOP)
+        except ChannelClosed:
+            raise CameraDisconnected("The camera process ended unexpectedly. The server starts a new one.") from None
 
     async def close(self, grace: float = CLOSE_DEADLINE_S) -> None:
         """Ask the process to switch live view off, close the camera and end.
@@ -194,7 +206,15 @@ class CameraProcess:
     def _on_message(self, message: Message) -> None:
         self.last_message_at = asyncio.get_running_loop().time()
         match remote.incoming(message):
-            case Frame() | FileAdded() | ConfigChanged() | Learned() | LiveViewEnded() as event:
+            case (
+                Frame()
+                | FileAdded()
+                | ConfigChanged()
+                | ExposureStarted()
+                | ExposureEnded()
+                | Learned()
+                | LiveViewEnded() as event
+            ):
                 self.last_io = time.time()
                 self._on_event(event)
             case Progress(job, needs_s):

@@ -96,11 +96,19 @@ async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
 
 @dataclass(frozen=True, slots=True)
 class ProcessOptions:
-    """The options of a camera process. `model` is libgphoto2's name; `capture_target` "" keeps the camera's setting."""
+    """The options of a camera process.
+
+    Attributes:
+        port: the port.
+        model: the model in libgphoto2's list.
+        capture_target: where stills are stored; "" keeps the camera's setting.
+        release_button: whether an earlier process may have left the shutter open, or its button pressed.
+    """
 
     port: str
     model: str
     capture_target: str
+    release_button: bool = False
 
 
 class WorkerProcess(ABC):
@@ -174,6 +182,7 @@ class SpawnedProcess(WorkerProcess):
                 "port": self._options.port,
                 "model": self._options.model,
                 "capture_target": self._options.capture_target,
+                "release_button": self._options.release_button,
                 "parent": os.getpid(),
                 "log_level": logging.getLogger().getEffectiveLevel(),
             }

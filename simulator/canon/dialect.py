@@ -60,16 +60,17 @@ class CanonEos(StandardDialect[CanonSettings]):
             0x9117: self._transfer_complete,
             0x9118: self._transfer_complete,
             0x911A: self._set_host_capacity,
+            0x9125: self._start_bulb,
             0x9126: self._end_bulb,
             0x9127: self._request_property,
             0x9128: self._release_on,
+            0x9129: self._release_off,
             0x9153: self._get_live_view,
             0x9154: self._do_af,
-            0x9129: self._release_off,
             0x9155: self._drive_lens,
             0x9158: self._zoom,
             0x9159: self._zoom_position,
-            **dict.fromkeys((0x910C, 0x911B, 0x911C, 0x911D, 0x9125, 0x9131, 0x9160), self._accept),
+            **dict.fromkeys((0x910C, 0x911B, 0x911C, 0x911D, 0x9131, 0x9160), self._accept),
         }
 
     def device_info(self) -> DeviceInfo:
@@ -162,7 +163,7 @@ class CanonEos(StandardDialect[CanonSettings]):
             self.lens.press_half(True)
         if button == props.HALF_PRESS:
             return await self._autofocus(self._body.faults.armed(Kind.FOCUS_FAILED), request.parameter(1) == 0)
-        return self._release(self.next_exposure())
+        return self._release(self.next_exposure(), hold=self.settings.bulb)
 
     def _out_of_focus(self) -> Reply:
         # For this failure, real bodies send the same code as when they are busy (libgphoto2 issue 304).
@@ -171,6 +172,8 @@ class CanonEos(StandardDialect[CanonSettings]):
     async def _release_off(self, request: Request) -> Reply:
         if request.parameter(0) & props.HALF_PRESS:
             self.lens.press_half(False)
+        if request.parameter(0) & props.FULL_PRESS:
+            self._body.close_shutter()
         return Reply()
 
     async def _do_af(self, request: Request) -> Reply:
@@ -189,8 +192,14 @@ class CanonEos(StandardDialect[CanonSettings]):
             self.settings.announce(props.AVAILABLE_SHOTS)
         return Reply()
 
+    async def _start_bulb(self, request: Request) -> Reply:
+        if not self.settings.bulb:
+            return Reply(ResponseCode.GENERAL_ERROR)
+        return self._release(self.next_exposure(), hold=True)
+
     async def _end_bulb(self, request: Request) -> Reply:
-        return self._release(self.next_exposure())
+        self._body.close_shutter()
+        return Reply()
 
     async def _drive_lens(self, request: Request) -> Reply:
         steps = props.LENS_STEPS.get(request.parameter(0))

@@ -24,8 +24,8 @@ LAYOUT = Layout(0x00020001, "CANON", "IMG_")
 OPTICS = Optics(far=1000, subject=700, picture=(5184, 3456))
 """The size of the coordinate system is that of the largest still of a 550D, whatever the size of the simulated stills."""
 
-HALF_PRESS = 1
-"""The bit of the parameter of RemoteReleaseOn and RemoteReleaseOff for the half-pressed button."""
+HALF_PRESS, FULL_PRESS = 1, 2
+"""The bits of the parameter of RemoteReleaseOn and RemoteReleaseOff for the half and fully pressed button."""
 
 LENS_STEPS = {1: -4, 2: -20, 3: -100, 0x8001: 4, 0x8002: 20, 0x8003: 100}
 """How far each parameter of DriveLens moves the focus. Bit 15 means far. The distances are invented."""
@@ -56,12 +56,18 @@ MANUAL_FOCUS = 3
 BATTERY_VALUES = {100: 2, 75: 4, 50: 1, 25: 5, 0: 0}
 """The value of BATTERY for each level in per cent."""
 
+MANUAL, BULB = 3, 4
+"""Values of EXPOSURE_MODE. A 550D has bulb exposures on the dial position M; other models have the position B."""
+
+SPEED_BULB = 0x0C
+"""The value of SHUTTER_SPEED with which the shutter stays open as long as the button is pressed."""
+
 _APERTURES = {
     "3.5": 0x24, "4": 0x28, "4.5": 0x2C, "5.6": 0x30, "6.7": 0x34, "8": 0x38, "9.5": 0x3C, "11": 0x40,
     "13": 0x44, "16": 0x48, "19": 0x4C, "22": 0x50,
 }  # fmt: skip
 _SHUTTER_SPEEDS = {
-    "bulb": 0x0C, "30": 0x10, "25": 0x13, "20": 0x15, "15": 0x18, "13": 0x1B, "10": 0x1C, "8": 0x20,
+    "bulb": SPEED_BULB, "30": 0x10, "25": 0x13, "20": 0x15, "15": 0x18, "13": 0x1B, "10": 0x1C, "8": 0x20,
     "6": 0x24, "5": 0x25, "4": 0x28, "3.2": 0x2B, "2.5": 0x2D, "2": 0x30, "1.6": 0x33, "1.3": 0x35,
     "1": 0x38, "0.8": 0x3B, "0.6": 0x3D, "0.5": 0x40, "0.4": 0x43, "0.3": 0x45, "1/4": 0x48, "1/5": 0x4B,
     "1/6": 0x4D, "1/8": 0x50, "1/10": 0x53, "1/13": 0x55, "1/15": 0x58, "1/20": 0x5B, "1/25": 0x5D,
@@ -83,7 +89,7 @@ IMAGE_FORMATS: dict[str, tuple[tuple[int, int, int], ...]] = {
 """For each file of a shot: type (1 JPEG, 6 raw), size (0 L, 1 M, 2 S), compression (2 normal, 3 fine)."""
 
 _SHIFT = {str(step): step for step in range(-9, 10)}
-_MODES = {"P": 0, "TV": 1, "AV": 2, "Manual": 3, "A_DEP": 5, "Green": 9}
+_MODES = {"P": 0, "TV": 1, "AV": 2, "Manual": MANUAL, "Bulb": BULB, "A_DEP": 5, "Green": 9}
 _BALANCES = {
     "Auto": 0, "Daylight": 1, "Shadow": 8, "Cloudy": 2, "Tungsten": 3, "Fluorescent": 4, "Flash": 5,
     "Manual": 6,
@@ -161,7 +167,8 @@ def settings_of(model: str) -> dict[int, Setting]:
 def fixed_by_mode(mode: Value) -> frozenset[int]:
     """The settings that have no choices in this exposure mode, because the body chooses their values."""
     return {
-        3: frozenset[int](),
+        MANUAL: frozenset[int](),
+        BULB: frozenset({SHUTTER_SPEED}),
         1: frozenset({APERTURE}),
         2: frozenset({SHUTTER_SPEED}),
     }.get(mode if isinstance(mode, int) else 0, frozenset({APERTURE, SHUTTER_SPEED}))  # fmt: skip

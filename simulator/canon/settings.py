@@ -99,6 +99,12 @@ class CanonSettings(BodySettings):
             copyright=str(self.value(props.COPYRIGHT)),
         )
 
+    @property
+    def bulb(self) -> bool:
+        """Whether the shutter stays open as long as the button is pressed."""
+        mode = self.number(props.EXPOSURE_MODE)
+        return mode == props.BULB or (mode == props.MANUAL and self.number(props.SHUTTER_SPEED) == props.SPEED_BULB)
+
     def _fraction(self, code: int) -> Fraction:
         return props.as_fraction(self.label(code))
 

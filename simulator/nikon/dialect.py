@@ -38,6 +38,7 @@ NAMES = standard.NAMES | {
     0x90C7: "GetEvent", 0x90C8: "DeviceReady", 0x90CA: "GetVendorPropCodes", 0x90CB: "AfCaptureSDRAM",
     0x9201: "StartLiveView", 0x9202: "EndLiveView", 0x9203: "GetLiveViewImg", 0x9204: "MfDrive",
     0x9205: "ChangeAfArea", 0x9206: "AfDriveCancel", 0x9207: "InitiateCaptureRecInMedia",
+    0x920C: "TerminateCapture",
 }  # fmt: skip
 
 
@@ -70,6 +71,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
             0x9205: self._change_af_area,
             0x9206: self._accept,
             0x9207: self._release_to,
+            0x920C: self._terminate_capture,
         }
 
     def device_info(self) -> DeviceInfo:
@@ -189,7 +191,11 @@ class NikonDslr(StandardDialect[NikonSettings]):
             exposure = replace(exposure, seconds=exposure.seconds + AUTOFOCUS_SECONDS)
         self._outcome = ResponseCode.OK
         self._to_ram = to_ram
-        return self._release(exposure)
+        return self._release(exposure, hold=self.settings.bulb)
+
+    async def _terminate_capture(self, request: Request) -> Reply:
+        """End a bulb exposure."""
+        return Reply() if self._body.close_shutter() else Reply(INVALID_STATUS)
 
     def _out_of_focus(self) -> Reply:
         # The reply to the release is OK. The host gets the failure with the reply to DeviceReady.

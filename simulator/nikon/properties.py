@@ -29,7 +29,8 @@ MOVE_PER_SECOND = 10000
 BATTERY, IMAGE_SIZE, IMAGE_QUALITY, WHITE_BALANCE, F_NUMBER = 0x5001, 0x5003, 0x5004, 0x5005, 0x5007
 FOCUS_MODE, EXPOSURE_TIME, EXPOSURE_PROGRAM, ISO = 0x500A, 0x500D, 0x500E, 0x500F
 EXPOSURE_COMPENSATION, DATE_TIME = 0x5010, 0x5011
-ARTIST, COPYRIGHT, SHUTTER_SPEED, RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD072, 0xD073, 0xD100, 0xD10B, 0xD161
+NOISE_REDUCTION, ARTIST, COPYRIGHT, SHUTTER_SPEED = 0xD06B, 0xD072, 0xD073, 0xD100
+RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD10B, 0xD161
 LIVE_VIEW_STATUS, LIVE_VIEW_ZOOM, LIVE_VIEW_PROHIBITED, SHOTS_LEFT = 0xD1A2, 0xD1A3, 0xD1A4, 0xD1F1
 
 TO_CARD, TO_RAM = 0, 1
@@ -88,27 +89,33 @@ _SPEEDS = (
     *((10, 25), (1, 2), (10, 16), (10, 13), (1, 1), (13, 10), (16, 10), (2, 1), (25, 10)),
     *((seconds, 1) for seconds in (3, 4, 5, 6, 8, 10, 13, 15, 20, 25, 30)),
 )
+BULB = 0xFFFFFFFF
+"""The value of EXPOSURE_TIME and of SHUTTER_SPEED with which the host closes the shutter."""
+
 _SHUTTER_SPEEDS: dict[str, Value] = {
-    (f"{over}/{under}" if under > 1 else str(over)): over << 16 | under for over, under in _SPEEDS
+    **{(f"{over}/{under}" if under > 1 else str(over)): over << 16 | under for over, under in _SPEEDS},
+    "Bulb": BULB,
 }
 
 
 def exposure_time(speed: int) -> int:
     """The exposure time (0x500D, in units of 0.1 ms) of a shutter speed (0xD100; see `as_fraction`)."""
-    return int(10000 * as_fraction(speed))
+    return BULB if speed == BULB else int(10000 * as_fraction(speed))
 
 
 def as_fraction(speed: int) -> Fraction:
-    """A shutter speed in seconds. The upper 16 bits are the numerator, the lower 16 bits are the denominator."""
+    """A shutter speed in seconds; 1 for bulb. The upper 16 bits are the numerator, the lower 16 the denominator."""
     return Fraction(speed >> 16, speed & 0xFFFF)
 
 
 EXPOSURE_TIMES: dict[int, int] = {
     exposure_time(over << 16 | under): over << 16 | under for over, under in reversed(_SPEEDS)
-}
+} | {BULB: BULB}
 """The shutter speed that each exposure time sets: the shortest speed with this exposure time."""
 
-_TIMES: dict[str, Value] = {f"{value / 10000:.4f}s": value for value in sorted(EXPOSURE_TIMES)}
+_TIMES: dict[str, Value] = {
+    ("Bulb" if value == BULB else f"{value / 10000:.4f}s"): value for value in sorted(EXPOSURE_TIMES)
+}
 
 
 def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
@@ -132,7 +139,7 @@ def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
         Setting(0x5013, "capturemode", UINT16, 1, _RELEASES, False),
         Setting(0xD032, "colorspace", UINT8, 0, {"sRGB": 0, "AdobeRGB": 1}, bounds=(0, 1, 1)),
         Setting(0xD054, "autoiso", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
-        Setting(0xD06B, "longexpnr", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
+        Setting(NOISE_REDUCTION, "longexpnr", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
         Setting(ARTIST, "artist", STRING, ""),
         Setting(COPYRIGHT, "copyright", STRING, ""),
         Setting(0xD090, "imagecomment", STRING, ""),

@@ -48,13 +48,14 @@ class NikonSettings(BodySettings):
         """Return to the factory settings. No property is vetoed."""
         super().reset()
         self.control_mode = 0
+        self._dial: Value = self._values[props.EXPOSURE_PROGRAM]
         for code in self._settings:
             self.emit(events.PROPERTY_CHANGED, code)
 
     def session_ended(self) -> None:
         """Stop events, and send pictures to the card again. The dials on the body are in control again."""
         super().session_ended()
-        self.control_mode = 0
+        self.set_control_mode(0)
         self._values[props.RECORDING_MEDIA] = props.TO_CARD
 
     def emit(self, code: int, parameter: int = 0) -> None:
@@ -92,7 +93,13 @@ class NikonSettings(BodySettings):
             lens=props.LENS,
             artist=str(self.value(props.ARTIST)),
             copyright=str(self.value(props.COPYRIGHT)),
+            noise_reduction=self.number(props.NOISE_REDUCTION) == 1 and (self.bulb or shutter >= 1),
         )
+
+    @property
+    def bulb(self) -> bool:
+        """Whether the shutter stays open until the host closes it."""
+        return self.number(props.SHUTTER_SPEED) == props.BULB
 
     def _property(self, setting: Setting) -> Property:
         return Property(
@@ -156,6 +163,10 @@ class NikonSettings(BodySettings):
         """1: PC mode, in which the host may set the mode dial. 0: the host may not set the mode dial."""
         if mode != self.control_mode:
             self.control_mode = mode
+            if mode == 1:
+                self._dial = self._values[props.EXPOSURE_PROGRAM]
+            else:
+                self._values[props.EXPOSURE_PROGRAM] = self._dial
             self.emit(events.PROPERTY_CHANGED, props.EXPOSURE_PROGRAM)
 
 

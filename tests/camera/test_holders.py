@@ -15,7 +15,7 @@ import pytest
 from camera import ports
 from camera.device.gp_codes import from_gp
 from camera.errors import CameraClaimed, CameraError
-from camera.holders import Holder, holders
+from camera.processes.holders import Holder, holders
 from camera.reconnect import open_error
 from protocol.errors import RequestError
 

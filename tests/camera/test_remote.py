@@ -10,12 +10,13 @@ import pytest
 from camera import remote
 from camera.channel import ChannelBroken, Message
 from camera.errors import CameraBusy
-from camera.events import ConfigChanged, FileAdded, Learned, LiveViewEnded
+from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
 from camera.model import CapturedFile, ClockSet, ConfigItem, ConfigRange, Frame, Storage
 from camera.orientation import Orientation
-from camera.remote import Content, FolderContent, JobTable, RemoteCamera, Reply, serve, verb_of
+from camera.remote import BulbPlan, Content, Exposed, FolderContent, JobTable, RemoteCamera, Reply, serve, verb_of
 
 ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRange(0.0, 1.0, 0.5), "/main/iso")
+PLAN = BulbPlan({"shutterspeed": "bulb"}, ("expprogram",))
 FILE = CapturedFile("/a/b.jpg", 7, "image/jpeg")
 
 
@@ -38,6 +39,8 @@ class Process:
             serve(RemoteCamera.get_all_config, lambda: self._record([ITEM, ITEM])),
             serve(RemoteCamera.set_config, lambda name, value: self._record(ITEM, name, value)),
             serve(RemoteCamera.capture, self._capture),
+            serve(RemoteCamera.plan_bulb, lambda: self._record(PLAN)),
+            serve(RemoteCamera.expose, self._expose),
             serve(RemoteCamera.preview, lambda orientation: self._record(b"frame", orientation)),
             serve(
                 RemoteCamera.start_live_view, lambda fps, orientations, seq: self._record(None, fps, orientations, seq)
@@ -63,6 +66,11 @@ class Process:
         self._record(None)
         return [FILE]
 
+    def _expose(self, bulb_s: float, on_progress: remote.OnProgress) -> Exposed:
+        on_progress(2 * bulb_s)
+        self._record(None, bulb_s)
+        return Exposed([FILE], bulb_s)
+
     async def call(self, verb: remote.Verb, arguments: remote.Json, on_progress: remote.OnProgress) -> Any:
         job = self.jobs.job_of(transferred(Message(remote.request(3, verb, arguments))))
         assert job is not None
@@ -79,6 +87,8 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.get_all_config() == [ITEM, ITEM]
     assert await camera.set_config("iso", 200) == ITEM
     assert await camera.capture(process.progress.append) == [FILE]
+    assert await camera.plan_bulb() == PLAN
+    assert await camera.expose(1.5, process.progress.append) == Exposed([FILE], 1.5)
     assert await camera.preview(rotated) == b"frame"
     await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
@@ -90,9 +100,9 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
     await camera.keep_alive()
-    assert process.progress == [0.5]
+    assert process.progress == [0.5, 3.0]
     assert process.calls == [
-        ("iso",), (), ("iso", 200), (), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        ("iso",), (), ("iso", 200), (), (), (1.5,), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
         ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip
 
@@ -106,7 +116,7 @@ def test_a_verb_without_a_function_raises_an_error_at_once() -> None:
     "event",
     [
         FileAdded("/a/b.jpg"), ConfigChanged("iso", "200"), ConfigChanged("d1b0", None), Learned("550D", {"events": False}),
-        LiveViewEnded(), remote.Alive(), Frame(b"jpeg", 5, 6, Orientation(180)),
+        LiveViewEnded(), ExposureStarted(90.0, "2030"), ExposureEnded(9.5, True), remote.Alive(), Frame(b"jpeg", 5, 6, Orientation(180)),
     ],
     ids=lambda event: type(event).__name__,
 )  # fmt: skip

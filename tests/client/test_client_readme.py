@@ -68,7 +68,9 @@ def test_the_shell_commands_run_unchanged(
             assert interrupt(watching).code == 130
         else:
             shell.succeed(*words[1:])
-    assert ran == ["cameras", "info", "capture", "config", "config", "config", "files", "get", "live", "watch"]
+    assert ran == [
+        "cameras", "info", "capture", "config", "config", "config", "bulb", "sync-clock", "job", "files", "get", "live", "watch",
+    ]  # fmt: skip
     names = {path.name for path in shell.folder.iterdir()}
     assert {"photo.jpg", "first.jpg", "frame-001.jpg", "frame-010.jpg"} <= names
 

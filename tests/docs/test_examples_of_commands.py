@@ -18,7 +18,7 @@ from tests.support.rig import Client, Json, Server
 ORDER = [
     "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "stop_live_view", "capture_preview", "subscribe", "unsubscribe",
-    "server_info", "list_commands", "ping", "delete_file", "restart_camera",
+    "server_info", "list_commands", "ping", "delete_file", "restart_camera", "stop_exposure",
 ]  # fmt: skip
 
 
@@ -73,12 +73,19 @@ async def test_every_example_gets_the_reply_shown(docs_server: Server, docs_port
         await client.command("get_config", name="iso", port=docs_port)  # opens the camera, to read its model
         for name in ORDER:
             request = examples.request(name)
+            if name == "stop_exposure":
+                await client.command("subscribe", events=["exposure_started"])
+                exposure = {"command": "capture_image", "id": "bulb", "payload": {"bulb_s": 600, "port": docs_port}}
+                await client.socket.send(json.dumps(exposure))
+                await client.event("exposure_started")
             if name == "get_shot":
                 request["payload"] = {"shot": (await client.command("list_shots"))["shots"][0]["shot"]}
             await client.socket.send(with_test_camera(request))
             reply = await client.reply()
             while name == "get_camera_info" and "file_count" not in reply:  # the server is still reading the card
                 reply = await client.command(name)
+            if name == "stop_exposure":
+                assert (await client.reply())["id"] == "bulb"
             shown = json.loads(with_test_camera(examples.reply(name)))
             assert shape(as_shown(name, reply)) == shape(shown), name
 
@@ -107,9 +114,18 @@ async def test_the_events_of_a_session_fit_their_declarations(
         await client.command("stop_live_view")
         shot = await client.command("capture_image", save=True)
         await client.command("download_last_image", camera_filepath=shot["camera_filepath"], transfer="binary")
+        await client.command("capture_image", bulb_s=0.2)
         docs_control.shutter()
         received = {}
-        for name in ("config_changed", "camera_state", "file_added", "capture_saved", "transfer_complete"):
+        for name in (
+            "exposure_started",
+            "exposure_ended",
+            "config_changed",
+            "camera_state",
+            "file_added",
+            "capture_saved",
+            "transfer_complete",
+        ):
             received[name] = await client.event(name)
         docs_control.power(False)
         await client.command("ping")

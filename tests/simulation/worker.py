@@ -93,6 +93,8 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.get_all_config, self._get_all_config),
                     (RemoteCamera.set_config, self._set_config),
                     (RemoteCamera.capture, self._capture),
+                    (RemoteCamera.plan_bulb, self._unsupported),
+                    (RemoteCamera.expose, self._unsupported),
                     (RemoteCamera.preview, self._unsupported),
                     (RemoteCamera.start_live_view, self._unsupported),
                     (RemoteCamera.stop_live_view, self._unsupported),

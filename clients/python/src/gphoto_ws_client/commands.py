@@ -20,6 +20,7 @@ from gphoto_ws_client.replies import (
     ConfigTree,
     Done,
     Downloaded,
+    ExposureStopped,
     FileList,
     JobInfo,
     LiveViewStopped,
@@ -43,8 +44,8 @@ class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
-    selection is needed. If the connection is lost during set_config, delete_file, restart_camera or stop_live_view, the
-    command raises ConnectionLost. All other commands are sent again after a reconnect, because this is safe: the key of
+    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure or
+    stop_live_view, the command raises ConnectionLost. All other commands are sent again after a reconnect, because this is safe: the key of
     capture_image prevents a second picture.
     """
 
@@ -120,6 +121,10 @@ class Commands:
         The command is never sent twice, because some settings release the shutter.
         """
         return await self._do(Config, "set_config", name=name, value=value, port=port)
+
+    async def stop_exposure(self, *, keep: bool | None = None, port: str | None = None) -> ExposureStopped:
+        """End a bulb exposure early; returns when the shutter has closed. With `keep` False, the picture is deleted."""
+        return await self._do(ExposureStopped, "stop_exposure", keep=keep, port=port)
 
     async def start_live_view(
         self,

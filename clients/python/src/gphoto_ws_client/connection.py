@@ -163,10 +163,12 @@ class Connection:
         claim: Claim | None,
         attempts: _Attempts,
     ) -> Json:
+        # A camera may need as long again as the exposure, for noise reduction.
+        patience = self._reply_timeout + 2 * (payload.get("bulb_s") or 0.0)
         while True:
             link = await self.link()
             try:
-                async with asyncio.timeout(self._reply_timeout):
+                async with asyncio.timeout(patience):
                     if for_camera and "port" not in payload:
                         await self._select(link)
                     return await link.request(command, payload, claim)
@@ -180,7 +182,7 @@ class Connection:
                 if not again or not lost.retryable or attempts.lost >= _TRIES:
                     raise
             except TimeoutError as late:
-                raise NoReply(f"No answer to {command} for {self._reply_timeout:g} s.", retryable=again) from late
+                raise NoReply(f"No answer to {command} for {patience:g} s.", retryable=again) from late
 
     async def _select(self, link: Link) -> None:
         if self.selected is not None and link.selected != self.selected:

@@ -133,7 +133,7 @@ _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
     (
         DataError,
         ("shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
-         "disk_full", "folder_not_writable", "live_view_not_running"),
+         "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure"),
     ),
 )  # fmt: skip
 ERROR_CLASSES: Mapping[str, type[ServerError]] = {code: group for group, codes in _GROUPS for code in codes}

@@ -16,7 +16,7 @@ from gphoto_ws_client.replies import State
 
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
-    "capture_checked", "camera_warning", "live_view_stopped",
+    "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended",
 ]  # fmt: skip
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 RECONNECTED = "reconnected"

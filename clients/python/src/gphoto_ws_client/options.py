@@ -15,8 +15,8 @@ class ClientOptions(TypedDict, total=False):
     Attributes:
         reconnect_for: how many seconds to try to reconnect after a loss of the connection, by default 60. 0 disables
             reconnecting, math.inf sets no limit. After a wrong token or an unsupported protocol there is no retry.
-        reply_timeout: seconds to wait for a reply, by default 120. A shot with a long exposure, or a shot that waits
-            for other shots, needs more time.
+        reply_timeout: seconds to wait for a reply, by default 120; for a bulb exposure, twice its length is added. A
+            shot that waits for other shots needs more time.
         open_timeout: seconds for one attempt to connect and log in, by default 10.
         max_message: the longest accepted message in bytes, at least 65536, by default 128 MiB; a longer message ends
             the connection. capture_image with download="full" needs 4/3 of the size of the file (base64). Live view and
@@ -44,6 +44,7 @@ class CaptureOptions(TypedDict, total=False):
         save: save every file of the shot to the server's photo folder.
         filename: name for the saved files; needs `save`.
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
+        bulb_s: length of a bulb exposure in seconds, 0.1 to 36000. `Client.stop_exposure` ends it early.
         key: identifies the shot, up to 64 characters; by default a random key. The same call with the same key
             within 24 hours takes no second picture.
         port: the port of the camera; None for the selected camera.
@@ -54,6 +55,7 @@ class CaptureOptions(TypedDict, total=False):
     save: bool | None
     filename: str | None
     keep_on_camera: bool | None
+    bulb_s: float | None
     key: str | None
     port: str | None
 

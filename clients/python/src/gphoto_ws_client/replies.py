@@ -79,11 +79,20 @@ class Captured:
     files: tuple[ImageFile, ...]
     timing: Timing | None = None
     warnings: tuple[str, ...] | None = None
+    exposed_s: float | None = None
     shot: int | None = None
     repeated: bool | None = None
     filename: str | None = None
     mimetype: str | None = None
     image: bytes | None = picture()
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureStopped:
+    """A bulb exposure that was ended early, with its length in seconds."""
+
+    message: str
+    exposed_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,22 +60,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _command(commands, "cameras", queries.cameras, "list the cameras")
     _command(commands, "info", queries.info, "show the state, battery, lens and storage of the camera")
 
-    capture = _command(commands, "capture", pictures.capture, "take a picture", pictures.check_capture)
-    capture.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="save the picture as this file; in a folder, every file of the shot (RAW and JPEG); - is stdout",
+    _capture_options(_command(commands, "capture", pictures.capture, "take a picture", pictures.check_capture))
+    bulb = _command(
+        commands,
+        "bulb",
+        pictures.capture,
+        "take a picture with a long exposure; Ctrl-C ends it",
+        pictures.check_capture,
     )
-    capture.add_argument(
-        "--set",
-        dest="settings",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="a setting for this shot, for example iso=200; can be repeated",
-    )
-    _force(capture)
+    bulb.add_argument("seconds", metavar="SECONDS", type=_exposure, help="length of the exposure, 0.1 to 36000")
+    _capture_options(bulb)
 
     live = _command(
         commands, "live", pictures.live, "live view, to numbered files or as MJPEG to stdout", pictures.check_live
@@ -222,6 +216,24 @@ def _command(
     return parser
 
 
+def _capture_options(capture: argparse.ArgumentParser) -> None:
+    capture.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="save the picture as this file; in a folder, every file of the shot (RAW and JPEG); - is stdout",
+    )
+    capture.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a setting for this shot, for example iso=200; can be repeated",
+    )
+    _force(capture)
+
+
 def _force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
@@ -233,13 +245,21 @@ def _count(text: str) -> int:
 
 
 def _fps(text: str) -> float:
+    return _number(text, 0.1, 120)
+
+
+def _exposure(text: str) -> float:
+    return _number(text, 0.1, 36_000)
+
+
+def _number(text: str, least: float, most: float) -> float:
     try:
-        fps = float(text)
+        number = float(text)
     except ValueError:
-        fps = -1
-    if not 0.1 <= fps <= 120:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.1 to 120")
-    return fps
+        number = -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+    return number
 
 
 def _seconds(text: str) -> float:

@@ -7,6 +7,7 @@ import asyncio
 import errno
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from gphoto_ws_client.binary import Frame
@@ -56,9 +57,16 @@ def check_live(options: argparse.Namespace) -> None:
 
 
 async def capture(client: Client, options: argparse.Namespace) -> None:
-    """Take a picture, and download it if requested."""
+    """Take a picture, and download it if requested. Ctrl-C ends a bulb exposure early, and its picture is deleted."""
     settings = dict(setting.split("=", 1) for setting in options.settings)
-    shot = await client.capture_image(settings=settings or None, port=options.port)
+    bulb_s = getattr(options, "seconds", None)
+    try:
+        shot = await client.capture_image(settings=settings or None, bulb_s=bulb_s, port=options.port)
+    except asyncio.CancelledError:
+        if bulb_s is not None:
+            with suppress(GphotoWsError):  # for example if the shutter was not open yet, or is closed already
+                await client.stop_exposure(keep=False, port=options.port)
+        raise
     for warning in shot.warnings or ():
         note(warning)
     saved = await _fetch_shot(client, shot, options) if options.output is not None else []

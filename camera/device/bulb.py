@@ -1,0 +1,213 @@
+"""Exposures that this process times itself (bulb): opens the shutter, closes it at the right time, finds the files."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from camera.device.configuration import Configuration
+from camera.device.queue import EventQueue
+from camera.device.quirks import Quirks
+from camera.device.shutter import Shutter
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    BulbUnavailable,
+    CameraBusy,
+    CameraError,
+    CameraIO,
+    CameraTimeout,
+    CaptureUnknown,
+    ConfigNotFound,
+    NotSupported,
+)
+from camera.model import ConfigItem, ConfigValue
+from camera.remote import BulbPlan
+
+_log = logging.getLogger("camera.device.bulb")
+
+# The settings that open and close the shutter, in the order in which they are tried: the setting, and its values for
+# opening and closing. "bulb" is a toggle. Newer Canons have only the other one.
+_BUTTONS: tuple[tuple[str, ConfigValue, ConfigValue], ...] = (
+    ("bulb", 1, 0),
+    ("eosremoterelease", "Press Full MF", "Release Full"),
+)
+# Releases the half and fully pressed button of a Canon (RemoteReleaseOff). Before this operation, "eosremoterelease" of a
+# new session sets where pictures are stored, which a camera that is exposing refuses. "opcode" sets nothing. On PTP/IP,
+# libgphoto2 then waits 2.5 s for the answer.
+_CANON_RELEASE = ("opcode", "0x9129,0x3")
+_BULB = re.compile(r"bulb\b", re.IGNORECASE)
+_CLOSE_TRIES, _CLOSE_PAUSE_S = 3, 0.2
+# How long the camera may need to write the files, in addition to the time of its own noise reduction, which is as long
+# as the exposure.
+_WRITE_S = 40.0
+# What libgphoto2 reports if the dial of a Canon is in a wrong position (camlibs/ptp2/config.c, _put_Canon_EOS_Bulb).
+_WRONG_DIAL = "for bulb capture to work"
+_TURN_THE_DIAL = "Turn the mode dial to M, or to B if the camera has that position."
+_NO_BULB = "The driver cannot hold the shutter of this camera open. Use one of the camera's own shutter speeds."
+
+
+@dataclass(frozen=True, slots=True)
+class BulbHooks:
+    """Functions that an exposure calls while it runs. If one of them raises, the shutter is closed first.
+
+    Attributes:
+        opened: called when the shutter is open.
+        until: waits until a time (in monotonic seconds), or until the exposure has to end early; returns whether it has
+            to end early. Called with times in the past while the process waits for the file.
+        closed: called when the shutter is closed, with the length of the exposure in seconds, and whether `until` has
+            ended it early.
+    """
+
+    opened: Callable[[], None]
+    until: Callable[[float], bool]
+    closed: Callable[[float, bool], None]
+
+
+class Bulb:
+    """Bulb exposures with an open camera.
+
+    Args:
+        settings, queue, shutter, quirks: the settings, the event queue, the shutter and the quirks of the camera.
+    """
+
+    def __init__(self, settings: Configuration, queue: EventQueue, shutter: Shutter, quirks: Quirks) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._shutter = shutter
+        self._quirks = quirks
+
+    def plan(self) -> BulbPlan:
+        """Which settings have to be changed before a bulb exposure, and which are changed by the exposure itself.
+
+        Raises:
+            BulbUnavailable: the camera has no bulb exposures, or not with the current position of its mode dial.
+        """
+        self._button()
+        if self._quirks.bulb_changes:
+            return BulbPlan({}, tuple(name for name in self._quirks.bulb_changes if self._item(name) is not None))
+        speed = self._item(self._quirks.shutter_speed)
+        if speed is None or self._is_bulb(speed) or self._is_bulb(self._item("autoexposuremode")):
+            return BulbPlan({}, ())
+        bulb = next(filter(_BULB.match, speed.choices), None)
+        if bulb is None or speed.readonly:
+            raise _unavailable("The camera has no bulb exposures in this mode.", _TURN_THE_DIAL)
+        return BulbPlan({speed.name: bulb}, ())
+
+    def expose(self, seconds: float, hooks: BulbHooks) -> tuple[list[str], float]:
+        """Open the shutter, close it after `seconds`, and wait for the files.
+
+        Returns:
+            The paths of the files, and the length of the exposure in seconds.
+
+        Raises:
+            BulbUnavailable: the shutter did not open.
+            CaptureUnknown: the shutter may have opened, but no file was seen.
+        """
+        name, on, off = self._button()
+        press, release = self._settings.find(name), self._settings.find(name)  # before, because finding takes time
+        pressed_at = time.monotonic()
+        try:
+            self._settings.write(*press, on)
+        except CameraError as error:
+            with suppress(CameraError):
+                self._close(release, off)
+            return self._despite(error), 0.0
+        # A Canon gets the two commands after equally long preparations by the driver, so the time between the calls is
+        # the length of the exposure. With other makers, only opening needs preparations.
+        opened_at = pressed_at if self._quirks.bulb_prepares_both else time.monotonic()
+        try:
+            hooks.opened()
+            aborted = hooks.until(opened_at + seconds)
+        finally:
+            closed_at = time.monotonic()
+            self._close(release, off)
+        exposed = closed_at - opened_at
+        hooks.closed(exposed, aborted)
+        return self._files(exposed, hooks), exposed
+
+    def release_button(self) -> None:
+        """Close a shutter that an earlier process may have left open, and release a pressed button.
+
+        Raises:
+            CameraIO, CameraTimeout: the transfer failed, so the camera has to be opened again.
+        """
+        released = [name for name, _, off in _BUTTONS if self._write(name, off)]
+        if not released and self._item("eosremoterelease") is not None and self._write(*_CANON_RELEASE):
+            released = [_CANON_RELEASE[0]]
+        if released:
+            names = ", ".join(released)
+            _log.warning("Shutter button released by %s, because an earlier process may have left it pressed", names)
+
+    def _write(self, name: str, value: ConfigValue) -> bool:
+        try:
+            self._settings.write(*self._settings.find(name), value)
+        except (ConfigNotFound, NotSupported):
+            return False
+        except (CameraIO, CameraTimeout):
+            raise
+        except CameraError as error:
+            _log.info("Shutter button could not be released by %s: %s", name, error)
+            return False
+        return True
+
+    def _button(self) -> tuple[str, ConfigValue, ConfigValue]:
+        for button in _BUTTONS:
+            item = self._item(button[0])
+            if item is not None and (not item.choices or button[1] in item.choices):
+                return button
+        raise _unavailable("The camera has no bulb exposures.", _NO_BULB)
+
+    def _item(self, name: str) -> ConfigItem | None:
+        with suppress(ConfigNotFound, NotSupported):
+            return self._settings.get(name)
+        return None
+
+    @staticmethod
+    def _is_bulb(item: ConfigItem | None) -> bool:
+        return item is not None and _BULB.match(str(item.value)) is not None
+
+    def _close(self, found: tuple[ConfigItem, Any, Any], off: ConfigValue) -> None:
+        for tries_left in reversed(range(_CLOSE_TRIES)):
+            try:
+                self._settings.write(*found, off)
+            except CameraBusy:  # a Nikon is closed, and busy with noise reduction
+                return
+            except CameraError as error:
+                if not tries_left:
+                    _log.warning("Shutter could not be closed: %s", error)
+                    raise
+                time.sleep(_CLOSE_PAUSE_S)
+                found = self._settings.find(found[0].name)
+            else:
+                return
+
+    def _despite(self, error: CameraError) -> list[str]:
+        """The files of an exposure that the camera has refused. See `Shutter.signs_of_a_shot`."""
+        fired, path = self._shutter.signs_of_a_shot(0.0)
+        if path is not None:
+            return self._shutter.with_other_files(path)
+        if fired:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
+        if error.gp is not None and _WRONG_DIAL in error.gp.text.lower():
+            unavailable = _unavailable("The camera refused a bulb exposure.", _TURN_THE_DIAL)
+            unavailable.gp = error.gp
+            raise unavailable from None
+        raise error
+
+    def _files(self, exposed: float, hooks: BulbHooks) -> list[str]:
+        deadline = time.monotonic() + exposed + _WRITE_S
+        while time.monotonic() < deadline:
+            path = self._shutter.next_file()
+            if path is not None:
+                return self._shutter.with_other_files(path)
+            hooks.until(0.0)  # notices the end of the server
+        raise CaptureUnknown(CAPTURE_UNKNOWN, doing="expose", reason="No file appeared after the exposure.")
+
+
+def _unavailable(what: str, how: str) -> BulbUnavailable:
+    return BulbUnavailable(f"{what} {how}", how=how)

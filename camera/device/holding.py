@@ -1,0 +1,71 @@
+"""Waits while the shutter is open, and lets this process live until the shutter is closed. Runs in the camera process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from camera import remote
+from camera.channel import BlockingChannel, ChannelClosed, Message
+from camera.device import kernel
+
+# After the end of the server, the process may live this long to close the shutter, in seconds.
+_LAST_RELEASE_S = 20
+
+
+class Closing(Exception):
+    """The server closes the camera."""
+
+
+class Holding:
+    """Waits on the channel while the shutter is open.
+
+    Attributes:
+        waiting: requests that arrived in the meantime.
+    """
+
+    def __init__(self, channel: BlockingChannel) -> None:
+        self.waiting: deque[Message] = deque()
+        self._channel = channel
+
+    def until(self, end: float) -> bool:
+        """Wait until `end` (in monotonic seconds), or until the server ends the exposure; returns whether it did so.
+
+        Raises:
+            Closing: the server closes the camera.
+            ChannelClosed: the server has ended.
+        """
+        while True:
+            try:
+                message = self._channel.receive(max(0.0, end - time.monotonic()))
+            except ChannelClosed:
+                # The default action of SIGALRM ends the process even if it hangs in the driver.
+                signal.alarm(_LAST_RELEASE_S)
+                raise
+            if message is None:
+                return False
+            if remote.is_stop(message):
+                return True
+            if remote.is_close(message):
+                raise Closing
+            self.waiting.append(message)
+
+    @contextmanager
+    def outliving_the_server(self) -> Iterator[None]:
+        """In the block, this process is not killed when the server ends, so that it can close the shutter.
+
+        Raises:
+            ChannelClosed: at the end of the block, the server has ended.
+        """
+        parent = os.getppid()
+        kernel.prctl(kernel.PDEATHSIG, 0)
+        try:
+            yield
+        finally:
+            kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                raise ChannelClosed
