@@ -24,8 +24,20 @@ _DEADLINE_S = 5.0
 Migration = str
 
 
+# Primary result codes of SQLite with which it has rolled a transaction back. After an I/O error, it may be committed.
+_UNCHANGED = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
 class StoreUnavailable(Exception):
-    """The database cannot be used; the message has the reason."""
+    """The database cannot be used; the message has the reason.
+
+    Attributes:
+        unchanged: whether the database certainly has no part of the change that failed.
+    """
+
+    def __init__(self, message: str, *, unchanged: bool = False) -> None:
+        super().__init__(message)
+        self.unchanged = unchanged
 
 
 class Store:
@@ -106,7 +118,8 @@ class Store:
             try:
                 return work(self._connection, call)
             except sqlite3.Error as error:
-                raise StoreUnavailable(f"{self._path} cannot be used: {error}.") from error
+                unchanged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNCHANGED
+                raise StoreUnavailable(f"{self._path} cannot be used: {error}.", unchanged=unchanged) from error
 
         try:
             return await self._handover.run(_DEADLINE_S, run)

@@ -327,7 +327,7 @@ class Journal:
                     # Also the outcome, if it is known by now: the changes of the card may have the files of this shot.
                     shot.number = await self._shots.add(new, _values(shot), changes)
                 except StoreUnavailable as error:
-                    shot.perhaps_recorded = True
+                    shot.perhaps_recorded |= not error.unchanged
                     self._changes[:0] = changes
                     self._complain(error)
                     self._forget_oldest()

@@ -268,6 +268,20 @@ async def test_a_shot_that_was_interrupted_before_the_release_has_failed(new_car
     assert "before the shutter was released" in finding.message
 
 
+async def test_on_a_full_disk_a_shot_that_changes_settings_is_taken(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db", MIGRATIONS)
+    journal = Journals(ShotStore(store)).journal()
+    await journal.identify(A)
+    (pages,) = await store.read(lambda db: db.execute("PRAGMA page_count").fetchone())
+    await store.read(lambda db: db.execute(f"PRAGMA max_page_count={pages}"))
+    shot = await journal.begin(Order(request="x" * 20_000), False, True, 0.0)
+    assert shot.unwritten
+    await journal.changing(shot, {"iso": "100"})
+    await journal.releasing(shot, 0.0)
+    assert shot.state == "released"
+    store.close()
+
+
 @pytest.mark.parametrize("transactions", range(5))
 async def test_after_a_full_disk_no_shot_is_recorded_without_its_known_outcome(
     tmp_path: Path, transactions: int
