@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.foreign.pictures import FOLDER, RAW, VIDEO, WITH_THUMBNAIL, WITHOUT_THUMBNAIL, write_card
+from tests.foreign.umtp import umtp_camera
 from tests.support.drives import with_drive
 from tests.support.marks import decoded, from_base64
 from tests.support.processes import camera_process
@@ -28,7 +29,7 @@ class Foreign:
         name: libgphoto2's name for the model.
         folder: the folder with the files.
         content: a folder of this machine with the same files.
-        thumbnail: the thumbnail of the file WITH_THUMBNAIL.
+        thumbnail: the thumbnail of the file WITH_THUMBNAIL, or None if the camera has no thumbnails.
         can: the operations that work, of "capture", "config" and "delete".
         listed_only: names of files that can be listed but not downloaded.
     """
@@ -38,7 +39,7 @@ class Foreign:
     name: str
     folder: str
     content: Path
-    thumbnail: bytes
+    thumbnail: bytes | None
     can: frozenset[str]
     listed_only: frozenset[str] = frozenset()
 
@@ -78,8 +79,23 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     assert server.stop() == 0
 
 
-@pytest.fixture(params=["virtual", "drive"])
+@pytest.fixture(scope="module")
+def umtp(standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+    """umtp-responder on USB: another implementation of PTP, without shutter and without thumbnails."""
+    folder = tmp_path_factory.mktemp("umtp")
+    write_card(folder / "card")
+    with umtp_camera(folder, folder / "card", standin) as (port, settings):
+        server = Server(cwd=folder, RESTART_DELAY="0.3", **settings)
+        yield Foreign(
+            server=server, port=port, name="USB PTP Class Camera", folder=f"/store_ffff0001/{FOLDER}",
+            content=folder / "card" / FOLDER, thumbnail=None, can=frozenset(("config", "delete")),
+        )  # fmt: skip
+        assert server.stop() == 0
+
+
+@pytest.fixture(params=["virtual", "drive", "umtp"])
 def foreign(request: pytest.FixtureRequest) -> Foreign:
+    """Each of the cameras."""
     value = request.getfixturevalue(request.param)
     assert isinstance(value, Foreign)
     return value
@@ -161,6 +177,9 @@ async def test_a_downloaded_file_equals_the_original(client: Client, foreign: Fo
 
 
 async def test_a_thumbnail_is_returned_if_the_file_has_one(client: Client, foreign: Foreign) -> None:
+    if foreign.thumbnail is None:
+        await not_supported(client, "get_thumbnail", camera_filepath=foreign.path(WITH_THUMBNAIL))
+        return
     reply = await client.command("get_thumbnail", camera_filepath=foreign.path(WITH_THUMBNAIL))
     assert from_base64(reply["image_b64"]) == foreign.thumbnail
 
@@ -226,3 +245,14 @@ async def test_a_deleted_file_is_gone(client: Client, foreign: Foreign) -> None:
     with pytest.raises(CommandError) as error:
         await client.command("download_last_image", camera_filepath=path)
     assert error.value.code == "file_not_found"
+
+
+@pytest.mark.parametrize("foreign", ["umtp"], indirect=True)  # the others have no events for that
+async def test_a_file_that_appears_on_the_camera_is_reported(client: Client, foreign: Foreign) -> None:
+    await client.command("list_files", folder=foreign.folder)  # from now on, umtprd watches the folder
+    await client.command("subscribe", events=["file_added"])
+    (foreign.content / "NEW.JPG").write_bytes((foreign.content / WITH_THUMBNAIL).read_bytes())
+    added = await client.event("file_added")
+    assert (added["port"], added["camera_filepath"]) == (foreign.port, foreign.path("NEW.JPG"))
+    reply = await client.command("download_last_image", camera_filepath=added["camera_filepath"])
+    assert from_base64(reply["image_b64"]) == (foreign.content / WITH_THUMBNAIL).read_bytes()
