@@ -33,7 +33,7 @@ def test_a_forked_program_has_the_state_of_one_that_was_started(
     fork_server: ForkServer, tmp_path: Path, new_session: bool
 ) -> None:
     arguments = ["--one", "two three"]
-    environment = inherited_environment() | {"API_TOKEN": "schl\u00fcssel", "PYTHONPATH": str(ROOT)}
+    environment = inherited_environment() | {"API_TOKEN": "schl\u00fcssel", "PYTHONPATH": str(ROOT), "TZ": "JST-9"}
     started = subprocess.run(
         [sys.executable, *OPTIONS, "-m", MODULE, *arguments], cwd=tmp_path, env=environment, capture_output=True,
         stdin=subprocess.DEVNULL, start_new_session=new_session, check=False,
@@ -74,7 +74,7 @@ def test_a_server_of_the_tests_is_forked_unless_it_needs_its_own_python(tmp_path
     executed = [
         ExecutedServer(cwd=tmp_path),
         Server(cwd=tmp_path, through=["env"]),
-        Server(cwd=tmp_path, TZ="Asia/Tokyo"),
+        Server(cwd=tmp_path, PYTHONFAULTHANDLER="1"),
     ]
     try:
         commands = [psutil.Process(server.process.pid).cmdline() for server in (usual, *executed)]

@@ -14,6 +14,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class _ForkServer:
         set_by_python = {name: value for name, value in os.environ.items() if name == "LC_CTYPE"}
         os.environ.clear()
         os.environ.update(set_by_python | start.environment)
+        time.tzset()
         sys.argv[1:] = start.arguments
         return self._main
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 import warnings
 
 
@@ -27,6 +28,7 @@ def main() -> int:
         "leads its session": os.getsid(0) == os.getpid(),
         "limits": [resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_AS)],
         "priority": os.nice(0),
+        "time zone": time.tzname,
         "threads": [thread.name for thread in threading.enumerate()],
         "warnings": [str(one) for one in warnings.filters],
         "input": sys.stdin.read(),

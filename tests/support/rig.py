@@ -28,9 +28,9 @@ ROOT = forked.ROOT
 TOKEN = "a-token-for-the-tests-7c1f"
 START_S, STOP_S, REPLY_S = WITHIN_S, 10.0 * BUSY_MACHINE, WITHIN_S
 
-# A forked server gets only these variables. A Python that is already running would not notice others, such as TZ.
+# A forked server gets only these variables. A Python that is already running would not notice others, such as PYTHONFAULTHANDLER.
 _SETTINGS = {name.upper() for name in Settings.model_fields} | {
-    "VCAMERADIR", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"
+    "VCAMERADIR", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "TZ"
 }  # fmt: skip
 _PYTHON_OPTIONS = ("-W", "error")
 
