@@ -27,7 +27,7 @@ class Camera:
         self.control = Control(self._simulator.control)
 
     def plug(self) -> None:
-        """Plug the camera into the guest. Returns when its kernel has the device."""
+        """Plug the camera into the guest. Returns when its kernel notices the device, and before it has read it."""
         if not self._plugged():
             self.control.plug()
         self._guest.run("lab-attach")

@@ -113,8 +113,8 @@ async def found_later(lab: Lab) -> None:
             await asyncio.to_thread(lab.camera.unplug)
             await gone(client)
             reported.append(time.monotonic() - began)
-            began = time.monotonic()
             await asyncio.to_thread(lab.camera.plug)
+            began = time.monotonic()
             await ready(client, card_read=False)
             back.append(time.monotonic() - began)
             await ready(client)
@@ -135,8 +135,8 @@ async def unplugged_in_live_view(lab: Lab) -> None:
             await asyncio.to_thread(lab.camera.unplug)
             await gone(client)
             reported = time.monotonic() - began
-            began = time.monotonic()
             await asyncio.to_thread(lab.camera.plug)
+            began = time.monotonic()
             await stream.next(1)
             back = time.monotonic() - began
     lab.report.add("unplugged in live view: reported", f"{reported:.1f} s", reported < UNPLUGGED_S)

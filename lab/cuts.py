@@ -53,6 +53,7 @@ class Tally:
     told_photos: int = 0
     in_flight: int = 0
     repeated_keys: int = 0
+    only_on_camera: int = 0
     unsynced_lost: int = 0
     blocks_lost: int = 0
     cuts_with_loss: int = 0
@@ -103,7 +104,7 @@ class Cuts:
             "power cuts while photos are saved",
             f"{tally.cuts} cuts; {tally.told_photos} photos of which a client was told, {len(tally.broken)} broken promises; "
             f"{tally.in_flight} shots in flight, their outcomes afterwards: {_listed(tally.outcomes)}; "
-            f"{tally.repeated_keys} keys repeated without a second picture",
+            f"{tally.repeated_keys} keys repeated without a second picture ({tally.only_on_camera} files of them are only on the camera, as the reply says)",
             not tally.broken,
         )
         report.add(
@@ -137,7 +138,12 @@ class Cuts:
             settings=_RAW_AND_JPEG if order.raw else None,
         )
         for file in order.reply.files:
-            self._tell(file.camera_filepath, file.saved_path)
+            if file.saved_path is not None:
+                self._told[file.saved_path] = file.camera_filepath
+            elif order.reply.warnings:
+                self.tally.only_on_camera += 1  # the reply says so, and the file must still be on the camera
+            else:
+                self._break(f"{file.camera_filepath} was not saved, without a warning: {order.reply}")
 
     async def _cut(self) -> list[_Order]:
         """Take photos, one after the other, and cut the power in the middle. Returns the orders without a reply."""
@@ -187,13 +193,7 @@ class Cuts:
         with suppress(GphotoWsError):
             async for event in events:
                 if isinstance(event, CaptureSaved):
-                    self._tell(event.camera_filepath, event.saved_path)
-
-    def _tell(self, camera_filepath: str, saved_path: str | None) -> None:
-        if saved_path is None:
-            self._break(f"{camera_filepath} was not saved")
-        else:
-            self._told[saved_path] = camera_filepath
+                    self._told[event.saved_path] = event.camera_filepath
 
     async def _come_back(self) -> None:
         guest, camera = self._lab.product.guest, self._lab.camera
@@ -263,6 +263,7 @@ class Cuts:
         if also_old:
             self._whole.clear()
         state = self._lab.camera.control.state(sha256=True)
+        on_camera = {file["path"] for file in state["files"]}
         digests = {file["path"]: file["sha256"] for file in (*state["files"], *state["deleted"])}
         names = await self._names()
         new = [name for name in names if name not in self._whole and name not in self._others]
@@ -277,6 +278,10 @@ class Cuts:
             if saved[path] not in digests.values():
                 self._break(f"not whole: {path}")
             self._whole[path] = saved[path]
+        for order in self._orders:
+            for told in order.reply.files if order.reply is not None else ():
+                if told.saved_path is None and told.camera_filepath not in on_camera:
+                    self._break(f"lost: {told.camera_filepath} was not saved, and is not on the camera")
         for file in state["deleted"]:
             if file["sha256"] not in self._whole.values():
                 self._break(f"lost: {file['path']} was deleted on the camera and is not saved")
