@@ -29,6 +29,8 @@ _RAW_AND_JPEG = {"imageformat": "RAW + L"}
 _KEPT = (0.0, 0.0, 0.5)
 _OUTCOME_S = 60.0
 _LISTED = 50
+_ARRIVING_S = 0.1
+"""For replies that the server has sent before the cut."""
 # Two files that show whether the disk loses what was not flushed: one is synced, the other is not.
 _SYNCED, _UNSYNCED = f"{PHOTO_DISK_AT}/lab-synced", f"{PHOTO_DISK_AT}/lab-unsynced"
 
@@ -81,6 +83,7 @@ class Cuts:
         # Photos of other checks.
         self._others = set[str]()
         self._cut_at = 0.0
+        self._leaving = list[asyncio.Task[None]]()
         self.tally = Tally()
 
     async def run(self, cuts: int) -> None:
@@ -99,6 +102,7 @@ class Cuts:
                 f"cut {tally.cuts}: {len(open_orders)} in flight, back after {tally.back_s[-1]:.1f} s; so far "
                 f"{tally.told_photos} photos told, outcomes {dict(tally.outcomes)}, {len(tally.broken)} broken promises"
             )
+        await asyncio.wait(self._leaving)
         await self._check_files(also_old=True)
         report.add(
             "power cuts while photos are saved",
@@ -155,7 +159,10 @@ class Cuts:
         last = list[_Order]()
 
         async def shoot() -> None:
-            async with product.client(reconnect_for=0) as client, client.events("capture_saved") as events:
+            async with (
+                product.client(reconnect_for=0, reply_timeout=_OUTCOME_S) as client,
+                client.events("capture_saved") as events,
+            ):
                 listening = asyncio.create_task(self._listen(events))
                 port = (await ready(client)).port
                 shooting.set()
@@ -181,8 +188,10 @@ class Cuts:
         self._cut_at = time.monotonic()
         await asyncio.to_thread(product.guest.kill)
         lost = self._disk.cut(rng, rng.choice(_KEPT))
+        await asyncio.sleep(_ARRIVING_S)
         task.cancel()
-        await asyncio.wait([task])
+        # The client waits for a server that does not answer any more. Its connection ends when the guest runs again.
+        self._leaving.append(task)
         self.tally.blocks_lost += lost.lost
         self.tally.cuts_with_loss += lost.lost > 0
         open_orders = [order for order in last if order.reply is None]
@@ -221,6 +230,9 @@ class Cuts:
                 record = await self._record(client, order)
                 fired = self._releases() > order.before
                 self.tally.outcomes[str(record.outcome) if record else "never started"] += 1
+                for file in record.files if record else ():
+                    if file.saved_path is not None:
+                        self._told[file.saved_path] = file.camera_filepath
                 if record is not None and record.outcome is None:
                     self._break(f"{order.key}: no outcome after {_OUTCOME_S:.0f} s: {record}")
                 if record is None and fired:
