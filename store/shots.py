@@ -144,6 +144,7 @@ class ShotStore:
         """Add a shot with its current values, and the changes of its card, in one transaction; returns its number.
 
         If the shot was added before, but the disk did not respond in time, the earlier record gets the current values.
+        The record of a shot with a key survives a power failure, because its key must prevent a second picture.
         """
 
         def add(db: sqlite3.Connection) -> int:
@@ -162,7 +163,7 @@ class ShotStore:
             _change_card(db, new.camera, card)
             return shot
 
-        return await self._store.write(add)
+        return await self._store.write(add, sync=new.key is not None)
 
     async def withdraw(self, asked_uptime_s: float) -> None:
         """Delete the record of a shot of this boot, which was not taken because adding the record took too long."""

@@ -24,7 +24,9 @@ def judge(world: World, records: list[ShotRecord]) -> list[str]:
         body = world.bodies[order.camera]
         releases = [release for release in body.releases if release.by == order.name]
         answer = world.answers[order.name]
-        releases = [release for release in releases if release is releases[-1] or not _record_lost(world, release)]
+        releases = [
+            release for release in releases if release is releases[-1] or not _record_lost(world, order, release)
+        ]
         if len(releases) > 1:
             wrong.append(f"{order.name} released the shutter {len(releases)} times")
             continue
@@ -79,7 +81,7 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
         if len(stems) > 1:
             wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
         return wrong
-    if answer.code not in (None, "capture_unknown") and release is not None and not _record_lost(world, release):
+    if answer.code not in (None, "capture_unknown") and release is not None and not _record_lost(world, order, release):
         return [f"{order.name} failed with {answer.code} ({answer.message}), but its shutter was released"]
     if answer.lost and not order.key and answer.left_at is not None and release is not None:
         started = world.started_orders.get(order.name)
@@ -99,7 +101,7 @@ def _of_records(
             if record.outcome == "done" and not _unknowable(body, None)
         ]
     if not records:
-        lost = _record_lost(world, release)
+        lost = _record_lost(world, order, release)
         unrecordable = any(incident.kind in ("disk full", "database hangs") for incident in world.plan.incidents)
         return [] if lost or unrecordable else [f"{order.name} was released, but there is no record of it"]
     record = records[-1]
@@ -112,9 +114,12 @@ def _of_records(
     return []
 
 
-def _record_lost(world: World, release: Release) -> bool:
-    """Whether a power cut may have lost the record of a release, because it was not synced yet."""
-    return any(cut.unsynced_since <= release.at <= cut.at for cut in world.power_cuts)
+def _record_lost(world: World, order: Order, release: Release) -> bool:
+    """Whether a power cut may have lost the record of a release, because it was not synced yet.
+
+    The start of a shot with a key is synced before the release.
+    """
+    return not order.key and any(cut.unsynced_since <= release.at <= cut.at for cut in world.power_cuts)
 
 
 def _of_checks(world: World, orders: dict[tuple[int, str], str]) -> list[str]:

@@ -59,6 +59,20 @@ async def test_records_survive_the_server(file: Path) -> None:
     later.close()
 
 
+@pytest.mark.parametrize(("key", "synchronous"), [("guest", 2), (None, 1)], ids=["with a key", "without a key"])
+async def test_the_start_of_a_shot_with_a_key_survives_a_power_failure(
+    file: Path, key: str | None, synchronous: int
+) -> None:
+    """`synchronous` is SQLite's mode of the last transaction: 2 (FULL) syncs the file, 1 (NORMAL) does not."""
+    store = Store(file, MIGRATIONS)
+    shots = ShotStore(store)
+    camera = await shots.add_camera("Canon", "1", "usb:001,002")
+    new = NewShot(camera, "usb:001,002", key, "{}", 1.0, False, shots.boot, uptime_s())
+    await shots.add(new, ShotChange("asked", 0.0, {}, None, ShotResult()), [])
+    assert await store.read(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (synchronous,)
+    store.close()
+
+
 @pytest.mark.parametrize("page", [0, 1], ids=["header", "contents"])
 async def test_a_damaged_file_is_kept_under_another_name(file: Path, page: int) -> None:
     store = Store(file, MIGRATIONS)
