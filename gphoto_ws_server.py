@@ -248,6 +248,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             restart_delay=settings.restart_delay,
             preview_iso=settings.preview_iso,
             capture_iso=settings.capture_iso,
+            preview_size=settings.preview_size,
             photos=PhotoOptions(
                 photos,
                 Journals(ShotStore(store)),

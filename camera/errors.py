@@ -33,7 +33,8 @@ CameraError
 ├── CardFull              free space on the card
 ├── DiskFull              free space on the server's disk
 ├── FolderNotWritable     allow the server to write to its photo folder
-└── LiveViewNotRunning    start live view first
+├── LiveViewNotRunning    start live view first
+└── LiveViewNeeded        start live view first, and keep it running
 
 The code that handles an error decides by its class and attributes. protocol/errors.py creates the errors that clients
 receive.
@@ -269,6 +270,10 @@ class FolderNotWritable(CameraError):
 
 class LiveViewNotRunning(CameraError):
     """There is no stream to stop."""
+
+
+class LiveViewNeeded(CameraError):
+    """The camera does this only while live view runs. Nothing was done."""
 
 
 def kinds(root: type[CameraError] = CameraError) -> list[type[CameraError]]:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from camera.orientation import AS_IS, Orientation
+from camera.orientation import AS_IS, Orientation, Point
 
 WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
 ConfigValue = str | int | float | None
+FocusSize = Literal["small", "medium", "large"]
 State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
 
 
@@ -153,6 +154,28 @@ class Frame:
     time_us: int
     orientation: Orientation = AS_IS
     encodings: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FocusMove:
+    """A movement of the focus.
+
+    Attributes:
+        moved: the number of steps that the camera has carried out; negative towards near.
+        at_limit: whether the lens is at a limit, or the step was too small for it; None if the camera does not report
+            that.
+    """
+
+    moved: int
+    at_limit: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Magnified:
+    """How much live view is magnified, and the centre of its visible part in the whole picture; None: not known."""
+
+    factor: float
+    centre: Point | None
 
 
 # libgphoto2 accepts only numeric IPv4 addresses. The first port is for commands, the second for events. Without a

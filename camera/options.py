@@ -23,6 +23,7 @@ class SessionOptions:
         preview_iso, capture_iso: the ISO values for live view and for stills; "" keeps the camera's setting.
         sync_clock: whether the clock of a camera is set whenever the camera was opened.
         clock_trust: whether the clock of this machine is right.
+        preview_size: the size of live-view frames; "" keeps the camera's setting.
         photos: options for pictures.
         most_process_bytes: an idle camera process that uses more memory than this is replaced by a new process.
         spawn: creates the camera process for a camera, without starting it.
@@ -36,6 +37,7 @@ class SessionOptions:
     capture_iso: str = ""
     sync_clock: bool = False
     clock_trust: Callable[[], Trust] = trust
+    preview_size: str = ""
     photos: PhotoOptions = field(default_factory=PhotoOptions)
     most_process_bytes: int = 256 * 2**20
     spawn: Callable[[ProcessOptions, LineBudget], WorkerProcess] = SpawnedProcess

@@ -244,7 +244,9 @@ class Reconnect:
         port, plugs = self.port, self._plugs
         if self._shutter_open is None:
             self._shutter_open = await self._options.photos.journals.exposure_interrupted()
-        options = ProcessOptions(port, self.driver_model, self.capture_target, self._shutter_open)
+        options = ProcessOptions(
+            port, self.driver_model, self.capture_target, self._options.preview_size, self._shutter_open
+        )
         process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
         try:
             await process.open()

@@ -20,8 +20,18 @@ from camera.channel import ChannelBroken, Message
 from camera.codec import Codec, codec
 from camera.errors import CameraDisconnected, CameraError, CameraIO
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
-from camera.model import CameraIdentity, CapturedFile, ClockSet, ConfigItem, Frame, Storage
-from camera.orientation import Orientation
+from camera.model import (
+    CameraIdentity,
+    CapturedFile,
+    ClockSet,
+    ConfigItem,
+    FocusMove,
+    FocusSize,
+    Frame,
+    Magnified,
+    Storage,
+)
+from camera.orientation import Orientation, Point
 from camera.values import WantedValue
 
 P = ParamSpec("P")
@@ -98,7 +108,7 @@ class Verb:
         self.deadline_s = deadline_s
         self.again = again
         self.fires = self.name in ("capture", "expose")
-        self.holds = self.name == "expose"
+        self.holds = self.name in ("expose", "autofocus", "half_press")
         hints = get_type_hints(method)
         self._signature = inspect.signature(method)
         self._names = tuple(self._signature.parameters)[1:]
@@ -248,6 +258,28 @@ class RemoteCamera:
     @verb(10.0)
     async def stop_live_view(self) -> None:
         """Stop sending frames, and switch live view off on the camera."""
+
+    @verb(10.0)  # for one step; `on_progress` restarts the time
+    async def drive_focus(self, steps: int, size: FocusSize, on_progress: OnProgress = ignore_progress) -> FocusMove:
+        """Move the focus by a number of steps; positive steps are towards far. Raises LiveViewNeeded, NotSupported."""
+
+    @verb(20.0)  # a slow lens needs 8 s, and a Nikon may take 5 s to fail
+    async def autofocus(self, point: Point | None, on_progress: OnProgress = ignore_progress) -> bool | None:
+        """Focus, at a point of the visible picture if one is given; returns whether the camera is in focus.
+
+        None: the camera does not report that. Raises LiveViewNeeded, NotSupported.
+        """
+
+    @verb(15.0)  # a slow lens needs 8 s; plus the time of the hold, which `on_progress` adds
+    async def half_press(self, hold_ms: int, on_progress: OnProgress = ignore_progress) -> None:
+        """Hold the shutter button half pressed for `hold_ms` milliseconds. Raises NotSupported."""
+
+    @verb(15.0)
+    async def zoom_live_view(self, factor: float, point: Point | None) -> Magnified:
+        """Magnify live view at least by the factor, if the camera can, around a point of the whole picture.
+
+        Raises LiveViewNeeded, NotSupported.
+        """
 
     @verb(15.0, again=(*_LOST, CameraIO))  # the longest time without new data
     async def fetch(

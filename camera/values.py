@@ -14,10 +14,13 @@ from camera.errors import ConfigReadonly, InvalidValue, NotSupported, ValueVetoe
 from camera.escapes import unescaped
 from camera.model import ConfigItem, ConfigValue
 
-# Names that different camera makers use for the same value of capturetarget.
+# Names that different camera makers use for the same value of capturetarget or liveviewsize.
 _SAME_VALUES: tuple[frozenset[str], ...] = (
     frozenset(("memory card", "card")),
     frozenset(("internal ram", "sdram", "ram")),
+    frozenset(("small", "qvga")),
+    frozenset(("medium", "vga")),
+    frozenset(("large", "xga")),
 )
 _UNKNOWN = 2  # libgphoto2's value of a toggle whose state cannot be read
 

@@ -250,6 +250,38 @@ CAPTURE_PREVIEW = Command(
         "image_b64": f"/9j//gAxZnJhbWU9{_CUT}",
     },
 )
+DRIVE_FOCUS = Command(
+    "drive_focus",
+    c.DriveFocus,
+    c.FocusDriven,
+    "Move the focus by some steps. Canon and Nikon cameras do this only in live view. No camera reports the position of its focus.",
+    {"steps": -3, "size": "small"},
+    {"message": "Focus moved 3 small steps near", "moved": -3, "at_limit": None},
+)
+AUTOFOCUS = Command(
+    "autofocus",
+    c.Autofocus,
+    c.Focused,
+    "Focus now, with x and y at a point of live view.",
+    {"x": 0.25, "y": 0.5},
+    {"message": "In focus", "focused": True},
+)
+HALF_PRESS = Command(
+    "half_press",
+    c.HalfPress,
+    c.Done,
+    "Hold the shutter button half pressed for a while: the camera focuses, meters and stays awake.",
+    {"hold_ms": 500},
+    {"message": "Shutter button half pressed for 500 ms"},
+)
+ZOOM_LIVE_VIEW = Command(
+    "zoom_live_view",
+    c.ZoomLiveView,
+    c.LiveViewZoomed,
+    "Magnify a part of live view, until live view ends.",
+    {"factor": 5, "x": 0.25, "y": 0.5},
+    {"message": "Live view magnified 5 times", "factor": 5.0, "x": 0.25, "y": 0.5},
+)
 GET_CAMERA_INFO = Command(
     "get_camera_info",
     c.CameraPayload,
@@ -416,6 +448,10 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         START_LIVE_VIEW,
         STOP_LIVE_VIEW,
         CAPTURE_PREVIEW,
+        DRIVE_FOCUS,
+        AUTOFOCUS,
+        HALF_PRESS,
+        ZOOM_LIVE_VIEW,
         GET_CAMERA_INFO,
         RESTART_CAMERA,
         SYNC_CLOCK,

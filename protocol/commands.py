@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from camera.model import CapturedFile, ConfigItem, State, WidgetType
+from camera.model import CapturedFile, ConfigItem, FocusSize, State, WidgetType
 from protocol.frames import StreamFormat
 
 EventName = Literal[
@@ -381,6 +381,86 @@ class ClockSynced(Reply):
         description="The setting that was set: datetimeutc, from which the camera calculates its local time with its own time zone; or datetime, the local time in the server's time zone."
     )
     warnings: list[str] | None = Field(None, description="Why the time may be wrong.")
+
+
+class DriveFocus(CameraPayload):
+    steps: Annotated[int, Field(ge=-100, le=100)] = Field(
+        description="Number of steps, not 0: positive towards far, negative towards near."
+    )
+    size: FocusSize = Field("medium", description="Size of a step. What it is depends on the camera and the lens.")
+
+    @field_validator("steps")
+    @classmethod
+    def _moves(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("Input should be -100 to 100, and not 0")
+        return value
+
+
+class FocusDriven(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    moved: int = Field(description="Number of steps that the camera has carried out, negative towards near.")
+    at_limit: bool | None = Field(
+        description="True if the lens is at its limit, or the step is too small for it; null if the camera does not report that."
+    )
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PointPayload(CameraPayload):
+    """Payload with a point, or without one."""
+
+    x: Share | None = Field(None, description="From the left of the picture as the viewer sees it, 0 to 1.")
+    y: Share | None = Field(None, description="From the top of the picture as the viewer sees it, 0 to 1.")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> PointPayload:
+        if (self.x is None) != (self.y is None):
+            raise ValueError("x and y go together")
+        return self
+
+
+class Autofocus(PointPayload):
+    x: Share | None = Field(
+        None,
+        description="Where to focus, from the left of the picture as the viewer sees it, 0 to 1: rotation and mirror of the stream on this connection, otherwise"
+        " those of the settings, are undone. Missing: where the camera is set to focus.",
+    )
+    y: Share | None = Field(None, description="Where to focus, from the top of the picture, 0 to 1.")
+
+
+class Focused(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    focused: bool | None = Field(description="Whether the camera is in focus; null if it does not report that.")
+
+
+class HalfPress(CameraPayload):
+    hold_ms: Annotated[int, Field(ge=100, le=5000)] = Field(
+        description="How long the button is held, in milliseconds. It is released in every case."
+    )
+
+
+class ZoomLiveView(PointPayload):
+    factor: Annotated[float, Field(ge=1, le=100)] = Field(
+        description="Magnification. The camera takes its next higher one, or else its highest; 1 shows the whole picture."
+    )
+    x: Share | None = Field(
+        None,
+        description="Centre of the magnified part, from the left of the whole picture as the viewer sees it, 0 to 1.",
+    )
+    y: Share | None = Field(
+        None, description="Centre of the magnified part, from the top of the whole picture, 0 to 1."
+    )
+
+
+class LiveViewZoomed(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    factor: float = Field(description="The magnification that is set.")
+    x: float | None = Field(
+        None, description="The centre that is set, from the left of the whole picture; missing if it is not known."
+    )
+    y: float | None = Field(None, description="The centre that is set, from the top of the whole picture.")
 
 
 class StoredMemory(BaseModel):

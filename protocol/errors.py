@@ -13,7 +13,7 @@ ErrorCode = Literal[
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
-    "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure",
+    "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure", "live_view_needed",
 ]  # fmt: skip
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
@@ -72,6 +72,7 @@ KINDS: dict[ErrorCode, Kind] = {
     "live_view_not_running": Kind("There is no such stream to stop.", camera=camera.LiveViewNotRunning),
     "bulb_unavailable": Kind("The camera cannot make bulb exposures, or not now; `details.how` says what to do.", 409, camera=camera.BulbUnavailable),
     "no_exposure": Kind("There is no bulb exposure to stop.", 409, camera=camera.NoExposure),
+    "live_view_needed": Kind("The camera does this only while live view runs, and nothing was done. Send start_live_view first.", 409, camera=camera.LiveViewNeeded),
 }  # fmt: skip
 
 _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
@@ -132,6 +133,7 @@ _HINTS: dict[type[camera.CameraError], str] = {
     camera.NoSuchPath: "Use names as list_files returns them.",
     camera.ShutterStaysOpen: "Use capture_image to take a picture; its bulb_s makes a bulb exposure.",
     camera.CameraExposing: "Wait, or send stop_exposure.",
+    camera.LiveViewNeeded: "Send start_live_view first.",
     camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",
     camera.FolderNotWritable: "The setting PHOTO_DIR chooses another folder.",
     camera.NoPermission: (

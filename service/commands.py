@@ -24,6 +24,7 @@ from service.caller import Caller, Stream
 from service.cameras import Cameras
 from service.captures import Captures
 from service.events import EventHub
+from service.focus import Focusing
 from service.job_info import JobInfos
 from service.tasks import Tasks
 from store.shots import ShotStore
@@ -87,6 +88,7 @@ class Service:
         self._tasks = Tasks()
         self.shots = shots
         captures = Captures(self.cameras, shots, self._tasks)
+        focus = Focusing(self.cameras, live_view.orientation)
         self.handlers: dict[str, Handler] = dict(
             (
                 bind(catalogue.LIST_CAMERAS, self.list_cameras),
@@ -99,6 +101,10 @@ class Service:
                 bind(catalogue.START_LIVE_VIEW, self.start_live_view),
                 bind(catalogue.STOP_LIVE_VIEW, self.stop_live_view),
                 bind(catalogue.CAPTURE_PREVIEW, self.capture_preview),
+                bind(catalogue.DRIVE_FOCUS, focus.drive_focus),
+                bind(catalogue.AUTOFOCUS, focus.autofocus),
+                bind(catalogue.HALF_PRESS, focus.half_press),
+                bind(catalogue.ZOOM_LIVE_VIEW, focus.zoom_live_view),
                 bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
                 bind(catalogue.RESTART_CAMERA, self.restart_camera),
                 bind(catalogue.SYNC_CLOCK, self.sync_clock),

@@ -59,6 +59,7 @@ class Settings(BaseModel):
     disk_cameras: bool = False
     capture_target: str = "Memory card"
     preview_fps: float = Field(30.0, ge=0.1, le=120)
+    preview_size: str = ""
     preview_iso: str = ""
     capture_iso: str = ""
     preview_rotation: int = 0

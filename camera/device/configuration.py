@@ -67,8 +67,11 @@ class Configuration:
         root = self._tree()  # this reference keeps the widgets alive
         return [item for item, _ in self._everything(root) if item.type not in ("window", "section")]
 
-    def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue) -> None:
-        """Write a value, which was checked before; `item`, `widget` and `root` come from `find`."""
+    def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue, doing: str = "set_config") -> None:
+        """Write a value, which was checked before; `item`, `widget` and `root` come from `find`.
+
+        Only a write with the name "set_config" is repeated while the camera is busy.
+        """
         if isinstance(value, str):
             self._raw.set_text(widget, unescaped(value))
         elif value is not None:
@@ -76,9 +79,9 @@ class Configuration:
         else:
             widget.set_changed(1)
         if root is None:
-            self._call(lambda: self._camera.set_single_config(item.name, widget, self._context), "set_config")
+            self._call(lambda: self._camera.set_single_config(item.name, widget, self._context), doing)
         else:
-            self._call(lambda: self._camera.set_config(root, self._context), "set_config")
+            self._call(lambda: self._camera.set_config(root, self._context), doing)
 
     def set(
         self, before: ConfigItem, widget: Any, root: Any, value: ConfigValue, pump: Callable[[int], object]

@@ -20,11 +20,13 @@ from camera.device.clock import Clock
 from camera.device.configuration import Configuration
 from camera.device.drivers import driver_for
 from camera.device.gp_codes import is_busy
+from camera.device.preview_size import PreviewSize
 from camera.device.queue import EventQueue
 from camera.device.quirks import quirks_of
-from camera.device.raw_calls import RawCalls
+from camera.device.raw_calls import TIMEOUT, UNKNOWN, RawCalls
 from camera.device.shutter import Shutter
 from camera.errors import (
+    CameraBusy,
     CameraError,
     CameraIO,
     CameraRefused,
@@ -43,6 +45,7 @@ from camera.model import (
     CapturedFile,
     ClockSet,
     ConfigItem,
+    ConfigValue,
     DetectedCamera,
     Storage,
     camera_path,
@@ -56,6 +59,9 @@ from camera.values import WantedValue, convert
 # The shortest wait for an event.
 _POLL_MS = 1
 _BUSY_PREVIEW_S = 3.0
+# How long an action is repeated while the camera is busy, in seconds. If the driver itself has waited longer than
+# _STARTED_S for the camera, the camera has accepted the action and is still moving the lens (libgphoto2 waits 1 s).
+_BUSY_ACTION_S, _STARTED_S = 2.0, 0.9
 # The longest time of one transfer of a live-view frame on USB. Without a fault it takes a few milliseconds. By default,
 # libgphoto2 waits 20 s for data that a halt or a broken transfer has lost.
 _FRAME_TRANSFER_MS = 1500
@@ -93,6 +99,8 @@ class Driver:
         identity: the identity, read from the camera when it was opened.
         learned: the capabilities that were tried (their names in `Capabilities`), and whether the camera has them.
         has_more_events: whether more events may be waiting after the last call of `events`.
+        preview_size: the size of live-view frames that the operator wants.
+        live_views: how often live view was switched on.
     """
 
     def __init__(self, port: str, model: str) -> None:
@@ -134,6 +142,8 @@ class Driver:
         self._bulb = Bulb(self._settings, self._queue, self._shutter, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
+        self.preview_size = PreviewSize()
+        self.live_views = 0
 
     # -- identity
 
@@ -227,6 +237,31 @@ class Driver:
         """See `Clock.set_to_this_machine`."""
         return self._clock.set_to_this_machine()
 
+    def perform(self, name: str, value: ConfigValue) -> None:
+        """Perform an action: write a setting, without reading it back. It is carried out once.
+
+        The setting is read first, because a Canon ignores an action if the same widget is used again (libgphoto2 issue
+        767). While the camera rejects the action because it is busy, it is repeated for up to 2 s.
+
+        Raises:
+            ConfigNotFound: the camera has no such setting.
+            CameraBusy: the camera has not accepted the action.
+        """
+        deadline = time.monotonic() + _BUSY_ACTION_S
+        while True:
+            item, widget, root = self._settings.find(name)
+            started = time.monotonic()
+            try:
+                self._settings.write(item, widget, root, value, "action")
+                return
+            except CameraBusy:
+                now = time.monotonic()
+                if now - started > _STARTED_S:
+                    return
+                if now > deadline:
+                    raise
+            time.sleep(BUSY_PAUSE_S)
+
     def keep_alive(self) -> None:
         """Perform an operation that the camera counts as use, so that it does not switch itself off."""
         # Some cameras have a keep-alive operation. The driver sends it when any setting is read, at most every 10 s
@@ -306,7 +341,11 @@ class Driver:
                     raise
                 time.sleep(BUSY_PAUSE_S)
                 continue
-            self._viewfinder_on = True
+            if not self._viewfinder_on:
+                self._viewfinder_on = True
+                self.live_views += 1
+                if self.preview_size.apply(self.set_config):
+                    continue
             # The returned memoryview is valid only as long as `file` exists, so the data is copied.
             frame = bytes(file.get_data_and_size())
             if not frame and time.monotonic() < deadline:  # a busy Nikon returns an empty frame
@@ -428,6 +467,17 @@ class Driver:
     def read_events(self) -> list[FileAdded | ConfigChanged]:
         """The events that were read from the camera and not returned yet. Does not ask the camera."""
         return self._queue.take()
+
+    def next_event(self, timeout_ms: int) -> str | None:
+        """The text of the next event that is not of a known type; None if it is another event, or if there is none.
+
+        Other events are stored for `events`.
+        """
+        event, data = self._queue.wait(timeout_ms)
+        if event == TIMEOUT:
+            return None
+        self._queue.keep(event, data)
+        return data if event == UNKNOWN else None
 
     def close(self) -> None:
         """Switch live view off, and release the camera."""

@@ -133,7 +133,7 @@ def turned(data: bytes, orientation: Orientation, most_pixels: int = SMALL_PIXEL
     """
     if not orientation:
         return data
-    _check_size(data, most_pixels)
+    checked_size(data, most_pixels)
     turbo = turbojpeg()
     lossless = turbo.turned(data, orientation) if turbo else None
     return lossless if lossless is not None else by_pillow(data, orientation)
@@ -158,7 +158,7 @@ def by_pillow(data: bytes, orientation: Orientation) -> bytes:
     return out.getvalue()
 
 
-def _check_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
+def checked_size(data: bytes | bytearray, most_pixels: int) -> tuple[int, int]:
     """Width and height from the frame header (ITU T.81, B.2.2).
 
     Raises:
@@ -202,7 +202,7 @@ def upright(data: bytes, orientation: Orientation) -> bytes:
     exif = _exif(picture)
     if exif is not None:
         exif.put(_ORIENTATION, 1)
-        width, height = _check_size(picture, STILL_PIXELS)
+        width, height = checked_size(picture, STILL_PIXELS)
         exif.put(_WIDTH, width)  # libjpeg-turbo updates width and height, Pillow does not
         exif.put(_HEIGHT, height)
         _orient_thumbnail(exif, combined)

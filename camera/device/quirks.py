@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from camera.device.focus_quirks import (
+    CANON_FOCUS,
+    FUJI_FOCUS,
+    NIKON_FOCUS,
+    OLYMPUS_FOCUS,
+    OTHER_FOCUS,
+    PANASONIC_FOCUS,
+    SONY_FOCUS,
+    FocusQuirks,
+)
 
 # The PTP operation InitiateOpenCapture (ISO 15740, 10.4.28). The codes of makers' own operations below are from
 # libgphoto2 camlibs/ptp2/ptp.h.
@@ -31,6 +42,7 @@ class Quirks:
         bulb_changes: the settings that the driver itself changes for a bulb exposure. They are restored in reverse
             order. If empty, the shutter speed has to be set to bulb first.
         bulb_prepares_both: whether the driver needs the same time to prepare opening and closing the shutter.
+        focus: how the camera focuses.
     """
 
     makers: str
@@ -45,6 +57,7 @@ class Quirks:
     open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
     bulb_changes: tuple[str, ...] = ()
     bulb_prepares_both: bool = False
+    focus: FocusQuirks = OTHER_FOCUS
 
 
 # On a Sony, the value "on" of the setting "capture" presses the shutter button (ControlDevice 0xD2C2), and "off"
@@ -63,6 +76,7 @@ CANON = Quirks(
     remembers_clock=True,
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
     bulb_prepares_both=True,
+    focus=CANON_FOCUS,
 )
 # Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to
 # switch it off.
@@ -75,8 +89,15 @@ NIKON = Quirks(
     # libgphoto2 camlibs/ptp2/config.c, _put_Nikon_Bulb. The mode is restored last, because the shutter speed can be set
     # only in manual mode.
     bulb_changes=("expprogram", "shutterspeed"),
+    focus=NIKON_FOCUS,
 )
-SONY = Quirks(makers=r"sony", image_format=("imagequality",), names=_ONE_NAME, shutter_toggles=_BULB_AND_CAPTURE)
+SONY = Quirks(
+    makers=r"sony",
+    image_format=("imagequality",),
+    names=_ONE_NAME,
+    shutter_toggles=_BULB_AND_CAPTURE,
+    focus=SONY_FOCUS,
+)
 OTHER = Quirks(
     makers=r"",
     image_format=("imageformat", "imagequality"),
@@ -84,8 +105,11 @@ OTHER = Quirks(
     # The capture operations of Panasonic and Olympus, which also start bulb exposures; Leica's ControlBulbExposure.
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9404, 0x9481, 0x9019)),
 )
+FUJI = replace(OTHER, makers=r"fuji", focus=FUJI_FOCUS)
+PANASONIC = replace(OTHER, makers=r"panasonic", focus=PANASONIC_FOCUS)
+OLYMPUS = replace(OTHER, makers=r"olympus|om digital", focus=OLYMPUS_FOCUS)
 
-_FAMILIES = (CANON, NIKON, SONY, OTHER)
+_FAMILIES = (CANON, NIKON, SONY, FUJI, PANASONIC, OLYMPUS, OTHER)
 
 
 def quirks_of(manufacturer: str, model: str) -> Quirks:

@@ -26,9 +26,11 @@ from camera.channel import BlockingChannel, ChannelClosed, Message
 from camera.device import kernel, sandbox
 from camera.device.bulb import BulbHooks
 from camera.device.driver import Driver, library_version
+from camera.device.focus import Focus, release_half_press
 from camera.device.gp_codes import camera_answered, transfer_broke
 from camera.device.holding import Closing, Holding
 from camera.device.jpeg import turned, upright
+from camera.device.preview_size import PreviewSize
 from camera.errors import (
     CameraBusy,
     CameraDisconnected,
@@ -108,6 +110,7 @@ class Worker:
         self._events_due = 0.0
         self._heartbeat_due = 0.0
         self._reported: dict[str, bool] = {}
+        focus = Focus(driver, lambda: self._live is not None, self._idle, self._holding)
         self._jobs = JobTable(
             serve(RemoteCamera.get_config, driver.get_config),
             serve(RemoteCamera.get_all_config, driver.get_all_config),
@@ -118,6 +121,10 @@ class Worker:
             serve(RemoteCamera.preview, self._preview),
             serve(RemoteCamera.start_live_view, self._start_live_view),
             serve(RemoteCamera.stop_live_view, self._stop_live_view),
+            serve(RemoteCamera.drive_focus, focus.drive),
+            serve(RemoteCamera.autofocus, focus.autofocus),
+            serve(RemoteCamera.half_press, focus.half_press),
+            serve(RemoteCamera.zoom_live_view, focus.zoom),
             serve(RemoteCamera.fetch, self._fetch),
             serve(RemoteCamera.thumbnail, self._thumbnail),
             serve(RemoteCamera.list_files, driver.list_files),
@@ -394,10 +401,13 @@ def _limit_resources() -> None:
     kernel.prefer_for_oom_kill()
 
 
-def _open(port: str, model: str, capture_target: str, release_button: bool) -> Driver:
-    driver = Driver(port, model)
-    if release_button:
+def _open(options: dict[str, Any]) -> Driver:
+    driver = Driver(options["port"], options["model"])
+    if options["release_button"]:
         driver.release_button()
+        release_half_press(driver)
+    driver.preview_size = PreviewSize(options["preview_size"])
+    capture_target = options["capture_target"]
     if capture_target and driver.identity.capabilities.config:
         try:
             driver.set_config("capturetarget", capture_target)
@@ -426,7 +436,7 @@ def main(fd: int, options: dict[str, Any]) -> None:
         _log.warning("Camera process could not be confined by Landlock")
     try:
         try:
-            driver = _open(options["port"], options["model"], options["capture_target"], options["release_button"])
+            driver = _open(options)
         except CameraError as error:
             channel.send(remote.event(Lost(error)).header)
             return

@@ -11,7 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +102,14 @@ class ProcessOptions:
         port: the port.
         model: the model in libgphoto2's list.
         capture_target: where stills are stored; "" keeps the camera's setting.
+        preview_size: the size of live-view frames; "" keeps the camera's setting.
         release_button: whether an earlier process may have left the shutter open, or its button pressed.
     """
 
     port: str
     model: str
-    capture_target: str
+    capture_target: str = ""
+    preview_size: str = ""
     release_button: bool = False
 
 
@@ -179,10 +181,7 @@ class SpawnedProcess(WorkerProcess):
         with process_end:
             self._channel = AsyncChannel(server_end, on_message, on_lost)
             options = {
-                "port": self._options.port,
-                "model": self._options.model,
-                "capture_target": self._options.capture_target,
-                "release_button": self._options.release_button,
+                **asdict(self._options),
                 "parent": os.getpid(),
                 "log_level": logging.getLogger().getEffectiveLevel(),
             }

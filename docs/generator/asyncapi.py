@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
-from camera.model import State, WidgetType
+from camera.model import FocusSize, State, WidgetType
 from protocol import errors, examples
 from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
@@ -38,6 +38,7 @@ _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(Rotation): "Rotation",
     get_args(PictureInReply): "PictureInReply",
     get_args(FileTransfer): "FileTransfer",
+    get_args(FocusSize): "FocusSize",
     get_args(WhyEnded): "LiveViewEndReason",
     get_args(ShotState): "ShotState",
     get_args(ShotOutcome): "ShotOutcome",

@@ -49,7 +49,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
 
     def __init__(self, body: Body) -> None:
         """Create the dialect of ``body``."""
-        super().__init__(body, NikonSettings(body), Lens(props.OPTICS))
+        super().__init__(body, NikonSettings(body), Lens(replace(props.OPTICS, picture=body.studio.still_size)))
         self._busy_until = 0.0
         self._outcome: int = ResponseCode.OK
         self._to_ram = False

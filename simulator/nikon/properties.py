@@ -18,7 +18,7 @@ from ..settings import Setting, Value
 LAYOUT = Layout(0x00010001, "D7100", "DSC_")
 
 OPTICS = Optics(far=4000, subject=2500, picture=(6000, 4000))
-"""The size of the coordinate system is that of the largest still of a D7100, whatever the size of the simulated stills."""
+"""The size of the coordinate system is that of the largest still."""
 
 SMALLEST_MOVE = 5
 """The lens cannot make a smaller movement. The number is invented."""

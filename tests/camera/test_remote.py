@@ -11,8 +11,18 @@ from camera import remote
 from camera.channel import ChannelBroken, Message
 from camera.errors import CameraBusy
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
-from camera.model import CapturedFile, ClockSet, ConfigItem, ConfigRange, Frame, Storage
-from camera.orientation import Orientation
+from camera.model import (
+    CapturedFile,
+    ClockSet,
+    ConfigItem,
+    ConfigRange,
+    FocusMove,
+    FocusSize,
+    Frame,
+    Magnified,
+    Storage,
+)
+from camera.orientation import Orientation, Point
 from camera.remote import BulbPlan, Content, Exposed, FolderContent, JobTable, RemoteCamera, Reply, serve, verb_of
 
 ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRange(0.0, 1.0, 0.5), "/main/iso")
@@ -46,6 +56,12 @@ class Process:
                 RemoteCamera.start_live_view, lambda fps, orientations, seq: self._record(None, fps, orientations, seq)
             ),
             serve(RemoteCamera.stop_live_view, lambda: self._record(None)),
+            serve(RemoteCamera.drive_focus, self._drive_focus),
+            serve(RemoteCamera.autofocus, self._autofocus),
+            serve(RemoteCamera.half_press, self._half_press),
+            serve(
+                RemoteCamera.zoom_live_view, lambda factor, point: self._record(Magnified(factor, point), factor, point)
+            ),
             serve(RemoteCamera.fetch, lambda path, *rest: self._record(Content(FILE, "ab", 9), path, *rest[:2])),
             serve(RemoteCamera.thumbnail, lambda path, orientation: self._record(b"small", path, orientation)),
             serve(RemoteCamera.list_files, lambda folder: self._record(FolderContent(["x"], [FILE]), folder)),
@@ -71,6 +87,19 @@ class Process:
         self._record(None, bulb_s)
         return Exposed([FILE], bulb_s)
 
+    def _drive_focus(self, steps: int, size: FocusSize, on_progress: remote.OnProgress) -> FocusMove:
+        on_progress(0.0)
+        return self._record(FocusMove(steps, None), steps, size)  # type: ignore[no-any-return]
+
+    def _autofocus(self, point: Point | None, on_progress: remote.OnProgress) -> bool | None:
+        on_progress(0.2)
+        self._record(None, point)
+        return None
+
+    def _half_press(self, hold_ms: int, on_progress: remote.OnProgress) -> None:
+        on_progress(0.5)
+        self._record(None, hold_ms)
+
     async def call(self, verb: remote.Verb, arguments: remote.Json, on_progress: remote.OnProgress) -> Any:
         job = self.jobs.job_of(transferred(Message(remote.request(3, verb, arguments))))
         assert job is not None
@@ -92,6 +121,11 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.preview(rotated) == b"frame"
     await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
+    assert await camera.drive_focus(-2, "small", process.progress.append) == FocusMove(-2, None)
+    assert await camera.autofocus(Point(0.1, 0.2), process.progress.append) is None
+    await camera.half_press(500, process.progress.append)
+    assert await camera.zoom_live_view(5.0, None) == Magnified(5.0, None)
+    assert await camera.zoom_live_view(2.0, Point(0.3, 0.4)) == Magnified(2.0, Point(0.3, 0.4))
     assert await camera.fetch("/a/b.jpg", rotated, digest=True) == Content(FILE, "ab", 9)
     assert await camera.thumbnail("/a/b.jpg", rotated) == b"small"
     assert await camera.list_files("/a") == FolderContent(["x"], [FILE])
@@ -100,9 +134,10 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
     await camera.keep_alive()
-    assert process.progress == [0.5, 3.0]
+    assert process.progress == [0.5, 3.0, 0.0, 0.2, 0.5]
     assert process.calls == [
         ("iso",), (), ("iso", 200), (), (), (1.5,), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        (-2, "small"), (Point(0.1, 0.2),), (500,), (5.0, None), (2.0, Point(0.3, 0.4)),
         ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip
 

@@ -140,6 +140,23 @@ async def test_a_command_to_a_busy_camera_can_be_retried(api: Client, simulator:
     assert caught.value.details["gp_error"] == -110
 
 
+async def test_focusing(api: Client, simulator: Control) -> None:
+    with pytest.raises(CameraError) as raised:
+        await api.drive_focus(1)
+    assert raised.value.code == "live_view_needed"
+    async with api.live_view(fps=1, rotation=180):
+        moved = await api.drive_focus(-2, size="small")
+        assert (moved.moved, moved.at_limit) == (-2, None)
+        zoomed = await api.zoom_live_view(5, x=0.25, y=0.5)
+        assert (zoomed.factor, zoomed.x, zoomed.y) == (5, 0.25, 0.5)
+        await api.autofocus(x=0.5, y=0.5)
+        assert simulator.state()["focus"]["point"][0] / simulator.state()["focus"]["picture"][0] == pytest.approx(
+            0.75, abs=0.01
+        )
+    assert (await api.autofocus()).focused is None
+    assert "200 ms" in (await api.half_press(200)).message
+
+
 async def test_the_clock_is_set(api: Client, simulator: Control) -> None:
     clock = await api.sync_clock()
     assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)

@@ -31,7 +31,7 @@ CAMERA_ERRORS: dict[str, ErrorCode] = {
     "FileNotFound": "file_not_found", "NoImage": "file_not_found",
     "InvalidPath": "invalid_path", "NoSuchPath": "invalid_path",
     "CardFull": "card_full", "DiskFull": "disk_full", "FolderNotWritable": "folder_not_writable",
-    "LiveViewNotRunning": "live_view_not_running",
+    "LiveViewNotRunning": "live_view_not_running", "LiveViewNeeded": "live_view_needed",
 }  # fmt: skip
 NUMBERS = {
     -6: "not_supported", -20: "not_supported", -21: "not_supported",

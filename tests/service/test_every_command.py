@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from camera.errors import CameraNotFound, ConfigNotFound, FileNotFound, LiveViewNotRunning
+from camera.errors import CameraNotFound, ConfigNotFound, FileNotFound, LiveViewNeeded, LiveViewNotRunning
 from camera.model import Frame
 from camera.options import SessionOptions
 from camera.photos.folder import PhotoFolder
@@ -208,6 +208,18 @@ async def test_starting_and_stopping_live_view(recording_caller: RecordingCaller
     with pytest.raises(RequestError) as error:
         await recording_caller.ask("start_live_view")
     assert error.value.code == "too_many_pending"
+
+
+async def test_focusing(recording_caller: RecordingCaller) -> None:
+    for name, payload in (
+        ("drive_focus", {"steps": 1}),
+        ("autofocus", {"x": 1, "y": 0}),
+        ("zoom_live_view", {"factor": 2}),
+    ):
+        with pytest.raises(LiveViewNeeded):
+            await recording_caller.ask(name, **payload)
+    assert (await recording_caller.ask("autofocus")).focused is None  # the lens is on manual focus
+    assert "300 ms" in (await recording_caller.ask("half_press", hold_ms=300)).message
 
 
 async def test_commands_about_the_server(recording_caller: RecordingCaller, service: Service) -> None:

@@ -124,9 +124,9 @@ def test_a_nikon_moves_its_focus_only_in_live_view(nikon_driver: Driver) -> None
 
 
 def test_a_nikon_takes_a_focus_point_and_a_magnification(nikon_driver: Driver, nikon: Simulator) -> None:
-    nikon_driver.set("changeafarea", "1500x900")
-    assert focus(nikon.control)["point"] == [1500, 900]
+    nikon_driver.set("changeafarea", "700x400")
+    assert focus(nikon.control)["point"] == [700, 400]
     with pytest.raises(DriverError):
-        nikon_driver.set("changeafarea", "6000x900")
+        nikon_driver.set("changeafarea", "1296x400")
     assert nikon_driver.set("liveviewimagezoomratio", "100%") == "100%"
     assert nikon.control.state()["properties"]["liveviewimagezoomratio"] == "100%"

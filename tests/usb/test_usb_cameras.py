@@ -55,6 +55,39 @@ async def test_live_view_shows_each_frame_once(client: Client) -> None:
     assert numbers == sorted(set(numbers))
 
 
+async def live_view_ended(client: Client) -> None:
+    """Wait until live view is off, 1 s after the last viewer left."""
+
+    async def ended() -> bool:
+        return (await client.command("get_camera_info"))["state"] == "ready"  # type: ignore[no-any-return]
+
+    await until_answers(ended)
+
+
+async def test_the_focus_is_moved_and_a_focus_point_is_set(client: Client, camera: UsbCamera) -> None:
+    await live_view_ended(client)
+    with pytest.raises(CommandError, match="live_view_needed"):
+        await client.command("drive_focus", steps=-2, size="large")
+    await client.command("start_live_view", rotation=180)
+    assert (await client.command("drive_focus", steps=-2, size="large"))["moved"] == -2
+    assert camera.control.state()["focus"]["moves"] == 2
+    await client.command("autofocus", x=0.25, y=0.5)
+    focus = camera.control.state()["focus"]
+    assert focus["point"][0] / focus["picture"][0] == pytest.approx(0.75, abs=0.01)
+    await client.command("stop_live_view")
+    await live_view_ended(client)
+
+
+async def test_a_canon_on_usb_is_half_pressed(client: Client, camera: UsbCamera) -> None:
+    if camera.control.state()["model"] == "D7100":
+        with pytest.raises(CommandError, match="not_supported"):
+            await client.command("half_press", hold_ms=100)
+        return
+    await client.command("half_press", hold_ms=100)
+    focus = camera.control.state()["focus"]
+    assert (focus["half_pressed"], focus["half_presses"]) == (False, 1)
+
+
 async def test_the_button_of_the_camera_is_reported(client: Client, camera: UsbCamera) -> None:
     await client.command("subscribe", events=["file_added"])
     (path,) = camera.control.shutter()

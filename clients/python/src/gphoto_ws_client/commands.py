@@ -22,8 +22,11 @@ from gphoto_ws_client.replies import (
     Downloaded,
     ExposureStopped,
     FileList,
+    FocusDriven,
+    Focused,
     JobInfo,
     LiveViewStopped,
+    LiveViewZoomed,
     Pong,
     Preview,
     ServerInfo,
@@ -38,14 +41,15 @@ from gphoto_ws_client.transfer import fetch
 R = TypeVar("R")
 
 Rotation = Literal[0, 90, 180, 270]
+FocusSize = Literal["small", "medium", "large"]
 
 
 class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
-    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure or
-    stop_live_view, the command raises ConnectionLost. All other commands are sent again after a reconnect, because this is safe: the key of
+    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure,
+    stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All other commands are sent again after a reconnect, because this is safe: the key of
     capture_image prevents a second picture.
     """
 
@@ -177,6 +181,40 @@ class Commands:
     async def capture_preview(self, *, port: str | None = None) -> Preview:
         """One live-view frame."""
         return await self._ask(Preview, "capture_preview", port=port)
+
+    async def drive_focus(self, steps: int, *, size: FocusSize | None = None, port: str | None = None) -> FocusDriven:
+        """Move the focus by -100 to 100 steps; positive steps are towards far. Canon and Nikon need live view for it.
+
+        Raises:
+            CameraError: live view is needed (code live_view_needed), or the camera cannot do it.
+        """
+        return await self._do(FocusDriven, "drive_focus", steps=steps, size=size, port=port)
+
+    async def autofocus(self, *, x: float | None = None, y: float | None = None, port: str | None = None) -> Focused:
+        """Focus now.
+
+        Args:
+            x, y: where to focus, as fractions of the picture of this client's live view (0 to 1, from the left and from
+                the top). It needs live view. None: where the camera is set to focus.
+            port: the port of the camera; None for the selected camera.
+        """
+        return await self._do(Focused, "autofocus", x=x, y=y, port=port)
+
+    async def half_press(self, hold_ms: int, *, port: str | None = None) -> Done:
+        """Hold the shutter button half pressed for 100 to 5000 milliseconds."""
+        return await self._do(Done, "half_press", hold_ms=hold_ms, port=port)
+
+    async def zoom_live_view(
+        self, factor: float, *, x: float | None = None, y: float | None = None, port: str | None = None
+    ) -> LiveViewZoomed:
+        """Magnify live view at least by `factor`, if the camera can; 1 shows the whole picture.
+
+        Args:
+            factor: the magnification, 1 to 100.
+            x, y: the centre of the magnified part, as fractions of the whole picture as this client sees it (0 to 1).
+            port: the port of the camera; None for the selected camera.
+        """
+        return await self._ask(LiveViewZoomed, "zoom_live_view", factor=factor, x=x, y=y, port=port)
 
     async def get_camera_info(self, *, port: str | None = None) -> CameraDetails:
         """Identity and state of the camera."""

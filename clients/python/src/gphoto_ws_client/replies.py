@@ -199,6 +199,37 @@ class LiveViewStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class FocusDriven:
+    """A movement of the focus. `moved` is the number of steps, negative towards near.
+
+    `at_limit` is True if the lens is at its limit, or the steps are too small for it; None if the camera does not
+    report that.
+    """
+
+    message: str
+    moved: int
+    at_limit: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Focused:
+    """The result of the autofocus. `focused` is None if the camera does not report it."""
+
+    message: str
+    focused: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveViewZoomed:
+    """The magnification of live view, and the centre of its visible part in the whole picture (None: not known)."""
+
+    message: str
+    factor: float
+    x: float | None = None
+    y: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredMemory:
     path: str
     label: str
