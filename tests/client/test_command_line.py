@@ -68,6 +68,35 @@ def test_job(shell: Shell, ports: list[str]) -> None:
     assert (done.code, "--label needs --port" in done.err) == (2, True)
 
 
+def test_focus(shell: Shell, ports: list[str], simulator: Control) -> None:
+    port = ("--port", ports[0])
+    refused = shell.run("focus", "zoom", "5", "--at", "0.5,0.5", *port)
+    assert (refused.code, "live view runs" in refused.err) == (1, True)
+    assert shell.succeed("focus", "far", "3", "--size", "small", *port).text == "Focus moved 3 small steps far"
+    assert shell.succeed("focus", "near", "--json", *port).json["moved"] == -1
+    assert simulator.state()["focus"]["moves"] == 4
+    assert shell.succeed("focus", "hold", "0.2", *port).text == "Shutter button half pressed for 200 ms"
+    simulator.set("focusmode", "One Shot")
+    assert shell.succeed("focus", "auto", "--at", "0.25,0.5", *port).text == "In focus"
+    simulator.fault("focus_failed", times=None)
+    failed = shell.run("focus", "auto", *port)
+    assert (failed.code, "The camera could not focus." in failed.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("far", "0"), "'0' is not a whole number from 1 to 100"), (("near", "x"), "'x' is not a whole number"),
+        (("auto", "--at", "1"), "'1' is not a point such as 0.25,0.5"), (("auto", "--at", "0,2"), "is not a point"),
+        (("hold", "9"), "'9' is not a number of seconds from 0.1 to 5"), (("hold", "inf"), "'inf' is not"),
+        (("zoom", "0.5"), "'0.5' is not a number from 1 to 100"), (("zoom", "x"), "'x' is not"),
+    ],
+)  # fmt: skip
+def test_focus_rejects_wrong_arguments(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
+    done = shell.run("focus", *arguments)
+    assert (done.code, words in done.err) == (2, True)
+
+
 def test_info(shell: Shell, ports: list[str]) -> None:
     words = shell.succeed("info", "--port", ports[1]).text
     for part in (

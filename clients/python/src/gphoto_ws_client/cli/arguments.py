@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gphoto_ws_client
-from gphoto_ws_client.cli import pictures, queries
+from gphoto_ws_client.cli import focus, pictures, queries
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import DEFAULT_URL
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
@@ -101,6 +101,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _command(settings, "list", queries.config_list, "list every setting, its value and the allowed values")
 
     _command(commands, "sync-clock", queries.sync_clock, "set the camera's clock to the time of the server")
+
+    _add_focus(commands)
 
     job = _command(commands, "job", queries.job, "set or show the words for the next pictures", queries.check_job)
     job.add_argument("name", metavar="NAME", nargs="?", help="name of the job, for {job} in PHOTO_NAME; '' for none")
@@ -232,6 +234,29 @@ def _capture_options(capture: argparse.ArgumentParser) -> None:
         help="a setting for this shot, for example iso=200; can be repeated",
     )
     _force(capture)
+
+
+def _add_focus(commands: Any) -> None:
+    what = "Focus the camera. If nobody watches live view, it is on during near, far and auto --at."
+    parser = commands.add_parser("focus", help="focus the camera, magnify live view", description=what)
+    _common(parser, {})
+    group = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, work in (("near", focus.near), ("far", focus.far)):
+        drive = _command(group, name, work, f"move the focus towards {name}")
+        drive.add_argument("steps", metavar="STEPS", nargs="?", type=focus.parse_steps, default=1, help="1 to 100 (1)")
+        drive.add_argument("--size", choices=("small", "medium", "large"), help="size of a step (medium)")
+    auto = _command(group, "auto", focus.auto, "focus; exit code 1 if the camera could not focus")
+    hold = _command(group, "hold", focus.hold, "hold the shutter button half pressed")
+    hold.add_argument("seconds", metavar="SECONDS", type=focus.parse_hold, help="0.1 to 5")
+    zoom = _command(group, "zoom", focus.zoom, "magnify the live view that another program shows")
+    zoom.add_argument("factor", metavar="FACTOR", type=focus.parse_factor, help="at least so many times; 1: not at all")
+    for one in (auto, zoom):
+        one.add_argument(
+            "--at",
+            metavar="X,Y",
+            type=focus.parse_point,
+            help="a point of the picture, from the left and from the top, 0 to 1 each, for example 0.25,0.5",
+        )
 
 
 def _force(parser: argparse.ArgumentParser) -> None:
