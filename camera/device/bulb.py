@@ -121,14 +121,17 @@ class Bulb:
         # the length of the exposure. With other makers, only opening needs preparations.
         opened_at = pressed_at if self._quirks.bulb_prepares_both else time.monotonic()
         try:
-            hooks.opened()
-            aborted = hooks.until(opened_at + seconds)
-        finally:
-            closed_at = time.monotonic()
-            self._close(release, off)
-        exposed = closed_at - opened_at
-        hooks.closed(exposed, aborted)
-        return self._files(exposed, hooks), exposed
+            try:
+                hooks.opened()
+                aborted = hooks.until(opened_at + seconds)
+            finally:
+                closed_at = time.monotonic()
+                self._close(release, off)
+            exposed = closed_at - opened_at
+            hooks.closed(exposed, aborted)
+            return self._files(exposed, hooks), exposed
+        except CameraError as error:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
 
     def release_button(self) -> None:
         """Close a shutter that an earlier process may have left open, and release a pressed button.
@@ -206,7 +209,7 @@ class Bulb:
             if path is not None:
                 return self._shutter.with_other_files(path)
             hooks.until(0.0)  # notices the end of the server
-        raise CaptureUnknown(CAPTURE_UNKNOWN, doing="expose", reason="No file appeared after the exposure.")
+        raise CameraTimeout("No file appeared after the exposure.")
 
 
 def _unavailable(what: str, how: str) -> BulbUnavailable:

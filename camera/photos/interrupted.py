@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -178,7 +179,8 @@ class InterruptedShots:
         self._shutter_closed = False
         for shot in self._journal.open_shots():
             if shot.bulb_s is not None and shot.may_have_fired and shot.outcome is None:
-                exposed_s = min(shot.bulb_s, shot.age_s)
+                # The shutter was open until now, perhaps for longer than ordered. A dark frame takes as long again.
+                exposed_s = shot.age_s if math.isfinite(shot.age_s) else max(shot.bulb_s, time.time() - shot.asked_at)
                 shot.will_settle(self._settles_s(exposed_s) - exposed_s)
                 self._ended_early.add(shot)
 

@@ -70,7 +70,7 @@ class OpenShot:
     put_back: Mapping[str, Value] = field(default_factory=dict)
     outcome: Outcome | None = None
     result: ShotResult = field(default_factory=ShotResult)
-    asked_uptime_s: float = field(default_factory=uptime_s)
+    asked_uptime_s: float = field(default_factory=lambda: uptime_s())
     deadline: float | None = None
     state_is_certain: bool = True
     unwritten: bool = False

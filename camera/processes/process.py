@@ -156,9 +156,9 @@ class CameraProcess:
             if verb.fires and progressed:
                 raise CaptureUnknown(CAPTURE_UNKNOWN, doing=verb.name, reason=reason.message)
             raise replace(reason, doing=verb.name)
-        if not self.lost.done():
-            self.holding = False
-        return verb.result(message)
+        result = verb.result(message)  # after an error, the shutter may still be open
+        self.holding = self.holding and self.lost.done()
+        return result
 
     async def stop_exposure(self) -> None:
         """Ask the process to end its bulb exposure. Raises CameraDisconnected if the process was lost."""

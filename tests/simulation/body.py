@@ -9,6 +9,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 
 FOLDER = "/store_00010001/DCIM/100MODEL"
+BULB = "bulb"
 BASE = {"iso": "100", "shutterspeed": "0.1", "artist": "nobody"}
 
 
@@ -46,6 +47,7 @@ class Release:
         ambiguous: whether a picture of the own button was still being written, so that nobody but the camera can know
             which of the following files belongs to which release.
         orphan: whether its server has ended, and no disk has a record of it.
+        exposed_s: how long the shutter was held open, in seconds; None for an exposure of the camera itself.
     """
 
     by: str
@@ -55,6 +57,7 @@ class Release:
     complete: bool = False
     ambiguous: bool = False
     orphan: bool = False
+    exposed_s: float | None = None
 
 
 class Body:
@@ -67,6 +70,7 @@ class Body:
         releases: all releases, oldest first.
         changed_at: when a setting was last changed, in virtual seconds.
         reachable: whether it is switched on and connected.
+        held: the release whose shutter a host holds open.
         on_files: called with the paths of a shot's files after they were written, and with its release.
     """
 
@@ -78,6 +82,7 @@ class Body:
         self.releases: list[Release] = []
         self.changed_at = 0.0
         self.reachable = True
+        self.held: Release | None = None
         self.on_files: Callable[[Release, str], None] = lambda release, path: None
         self._loop = loop
         self._world = world
@@ -87,8 +92,9 @@ class Body:
 
     @property
     def exposure_s(self) -> float:
-        """The exposure, in seconds."""
-        return float(self.settings["shutterspeed"])
+        """The exposure, in seconds. A capture with the speed bulb is as short as possible."""
+        speed = self.settings["shutterspeed"]
+        return 0.1 if speed == BULB else float(speed)
 
     @property
     def exposing_s(self) -> float:
@@ -97,24 +103,43 @@ class Body:
 
     def press_button(self) -> None:
         """Press the camera's own button."""
-        if self.reachable and not self.exposing_s:
+        if self.reachable and not self.exposing_s and not self.held:
             self.release("button")
+
+    def open_shutter(self, by: str) -> Release:
+        """Open the shutter until `close_shutter`."""
+        self.held = self._released(by)
+        return self.held
+
+    def close_shutter(self) -> None:
+        """Close the shutter, if it is held open."""
+        release, self.held = self.held, None
+        if release is not None:
+            release.exposed_s = self._loop.time() - release.at
+            self._expose(release, release.exposed_s if self.traits.noise_reduction else 0.0)
 
     def release(self, by: str) -> Release:
         """Release the shutter. The files follow after the exposure and the writing."""
+        release = self._released(by)
+        self._expose(release, self.exposure_s * (2 if self.traits.noise_reduction else 1))
+        return release
+
+    def _released(self, by: str) -> Release:
         self._number += 1
         release = Release(by, self._loop.time(), dict(self.settings))
         release.ambiguous = any(
             not other.complete and (other.by == "button" or other.ambiguous or other.orphan) for other in self.releases
         )
         self.releases.append(release)
-        self._exposing_until = self._loop.time() + self.exposure_s * (2 if self.traits.noise_reduction else 1)
+        return release
+
+    def _expose(self, release: Release, seconds: float) -> None:
+        self._exposing_until = self._loop.time() + seconds
         written = max(self._exposing_until, self._busy_until) + self.traits.writing_s
         self._busy_until = written + 0.3
         self._loop.call_at(written, self._write, release, "JPG", not self.traits.raw, context=self._world)
         if self.traits.raw:
             self._loop.call_at(written + 0.3, self._write, release, "CR2", True, context=self._world)
-        return release
 
     def change(self, name: str, value: str) -> None:
         """Change a setting."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -33,6 +33,8 @@ class Order:
         download, save, keep_on_camera: as in the command.
         key: whether it has a key, and is sent again until there is an answer.
         leaves_after_s: the client disconnects after this time; None if it waits.
+        bulb_s: the length of a bulb exposure, in seconds; None for a shot with the camera's own shutter speed.
+        stops_after_s: another client ends the exposure after this time; None if nobody does.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Order:
     keep_on_camera: bool
     key: bool
     leaves_after_s: float | None
+    bulb_s: float | None = None
+    stops_after_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,24 @@ def plan_of(seed: int) -> Plan:
         )
         for number in range(random.choice((1, 1, 2)))
     )
-    orders = tuple(_order(random, number, len(cameras)) for number in range(random.randint(2, 8)))
+    orders = [_order(random, number, len(cameras)) for number in range(random.randint(2, 8))]
     incidents = [_incident(random, len(cameras)) for _ in range(random.randint(0, 5))]
-    return Plan(seed, cameras, random.choice((0, 3)), orders, tuple(incidents))
+    return Plan(seed, cameras, random.choice((0, 3)), tuple(_with_bulb(seed, orders)), tuple(incidents))
+
+
+def _with_bulb(seed: int, orders: list[Order]) -> list[Order]:
+    """The orders, of which some are bulb exposures. Random numbers of their own keep the rest of the plan unchanged."""
+    random = Random(seed ^ 0xB01B)
+    if random.random() < 0.7:
+        return orders
+    changed = []
+    for order in orders:
+        if random.random() < 0.4:
+            settings = tuple(pair for pair in order.settings if pair[0] != "shutterspeed")
+            stops = random.uniform(0.05, 6.0) if random.random() < 0.3 else None
+            order = replace(order, settings=settings, bulb_s=random.choice((0.1, 1.0, 5.0, 20.0)), stops_after_s=stops)
+        changed.append(order)
+    return changed
 
 
 def _order(random: Random, number: int, cameras: int) -> Order:

@@ -17,7 +17,7 @@ from camera.photos.card import Card
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import InterruptedShots
 from camera.photos.journal import Journal, Journals
-from camera.photos.open_shot import Body
+from camera.photos.open_shot import Body, OpenShot
 from camera.photos.shots import PhotoOptions
 from camera.processes import process
 from camera.remote import RemoteCamera
@@ -132,6 +132,18 @@ def shoot_for_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(CaptureRequest, "check_wanted", lambda self: None)
 
 
+def leave_the_shutter_open(patch: pytest.MonkeyPatch) -> None:
+    """Do not close the shutter that a lost camera process has left open."""
+    patch.setattr(
+        process.CameraProcess, "holding", property(lambda self: False, lambda self, value: None), raising=False
+    )
+
+
+def forget_the_dark_frame(patch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a dark frame that is as long as the shutter was open."""
+    patch.setattr(OpenShot, "age_s", property(lambda self: -1000.0))
+
+
 def block_the_loop(patch: pytest.MonkeyPatch) -> None:
     """Run a task again and again without waiting."""
 
@@ -160,6 +172,8 @@ def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
         (count_earlier_files, range(60), "names"),
         (record_first, range(60), "was not told"),
         (shoot_for_nobody, range(60), "after its client had left"),
+        (leave_the_shutter_open, range(60), "is still open"),
+        (forget_the_dark_frame, range(60, 80), "but released"),
         (block_the_loop, range(60), "no time passes"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from camera.photos.open_shot import as_text
 from store.shots import ShotRecord
-from tests.simulation.body import BASE, Body, Release
+from tests.simulation.body import BASE, BULB, Body, Release
 from tests.simulation.disk import photo_names
 from tests.simulation.plan import Order
 from tests.simulation.world import Answer, World, order_of
@@ -41,6 +41,11 @@ def judge(world: World, records: list[ShotRecord]) -> list[str]:
     for body in world.bodies:
         if body.settings != BASE and body.traits.port not in world.unrestorable:
             wrong.append(f"{body.traits.port} keeps the settings {body.settings}")
+    wrong += [
+        f"the shutter of {body.traits.port} is still open for {body.held.by}"
+        for body in world.bodies
+        if body.held is not None and not body.held.orphan
+    ]
     wrong += _of_files(world)
     wrong += _of_checks(world, {(record.shot, as_text(record.asked_at)): orders[record.shot] for record in records})
     told = {event["shot"] for event in world.checked}
@@ -67,7 +72,13 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
         own = set(release.files)
         if not _unknowable(body, release) and not (named <= own if answer.reply.repeated else named == own):
             wrong.append(f"{order.name} names {sorted(named)}, and its release made {sorted(own)}")
-        expected = {**BASE, **dict(order.settings)}
+        expected = {**BASE, **dict(order.settings)} | ({} if order.bulb_s is None else {"shutterspeed": BULB})
+        if order.bulb_s is not None and not answer.reply.repeated:
+            exposed_s = answer.reply.exposed_s
+            if exposed_s != release.exposed_s or exposed_s is None or exposed_s > order.bulb_s + 0.001:
+                wrong.append(f"{order.name} reports an exposure of {exposed_s} s instead of {release.exposed_s} s")
+            elif not _may_be_stopped(world, order.camera) and exposed_s < order.bulb_s - 0.001:
+                wrong.append(f"the exposure of {order.name} was {exposed_s} s instead of {order.bulb_s} s")
         unread = release.at < world.unread_until.get(body.traits.port, 0.0)
         if release.settings != expected and not unread and body.traits.port not in world.unrestorable:
             wrong.append(f"{order.name} was taken at {release.settings} instead of {expected}")
@@ -88,6 +99,11 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
         if started is not None and started > answer.left_at + 0.05:
             return [f"{order.name} was started after its client had left"]
     return []
+
+
+def _may_be_stopped(world: World, camera: int) -> bool:
+    """Whether a client ends exposures of a camera early. It ends the exposure that it finds, of whatever order."""
+    return any(order.stops_after_s is not None for order in world.plan.orders if order.camera == camera)
 
 
 def _of_records(

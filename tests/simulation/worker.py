@@ -14,6 +14,7 @@ from camera import remote
 from camera.channel import ChannelClosed, Message
 from camera.errors import (
     CAPTURE_UNKNOWN,
+    BulbUnavailable,
     CameraError,
     CameraIO,
     CameraRefused,
@@ -23,13 +24,25 @@ from camera.errors import (
     GpFailure,
     NotSupported,
 )
-from camera.events import FileAdded
+from camera.events import ExposureEnded, ExposureStarted, FileAdded
 from camera.model import CameraIdentity, Capabilities, CapturedFile, ConfigItem, Storage, mimetype_of
 from camera.orientation import Orientation
 from camera.processes.spawn import ProcessOptions, WorkerProcess
-from camera.remote import Alive, Content, FolderContent, FolderNames, Lost, OnProgress, Opened, RemoteCamera, serve
+from camera.remote import (
+    Alive,
+    BulbPlan,
+    Content,
+    Exposed,
+    FolderContent,
+    FolderNames,
+    Lost,
+    OnProgress,
+    Opened,
+    RemoteCamera,
+    serve,
+)
 from camera.values import WantedValue
-from tests.simulation.body import FOLDER, Body, Release
+from tests.simulation.body import BULB, FOLDER, Body, Release
 
 # The order for which the server uses the camera. It is set by the client's side and inherited by the server's tasks.
 ORDER: ContextVar[str] = ContextVar("order", default="server")
@@ -42,6 +55,10 @@ _NO_SUCH_PROCESS = 2**22 + 7
 
 class _Died(Exception):
     """The process ends without a word."""
+
+
+class _Closed(Exception):
+    """The server closes the camera during an exposure."""
 
 
 class ModelWorker(WorkerProcess):
@@ -93,8 +110,8 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.get_all_config, self._get_all_config),
                     (RemoteCamera.set_config, self._set_config),
                     (RemoteCamera.capture, self._capture),
-                    (RemoteCamera.plan_bulb, self._unsupported),
-                    (RemoteCamera.expose, self._unsupported),
+                    (RemoteCamera.plan_bulb, self._plan_bulb),
+                    (RemoteCamera.expose, self._expose),
                     (RemoteCamera.preview, self._unsupported),
                     (RemoteCamera.start_live_view, self._unsupported),
                     (RemoteCamera.stop_live_view, self._unsupported),
@@ -171,6 +188,8 @@ class ModelWorker(WorkerProcess):
             if self._faults.take(self._body.traits.port, "open"):
                 raise CameraIO("The camera did not open.", gp=GpFailure(-7))
             traits = self._body.traits
+            if self._options.release_button:
+                self._body.close_shutter()
             # The server can notice this only for a camera that it has opened before.
             serial = None if self._again and self._faults.take(traits.port, "no serial") else traits.serial
             identity = CameraIdentity("Model", "Nobody", "1.0", serial, _CAN)
@@ -179,12 +198,13 @@ class ModelWorker(WorkerProcess):
             while True:
                 header, order = await self._jobs.get()
                 job = self._table.job_of(Message(header))
-                if job is None:
+                if job is not None:
+                    await self._carry_out(job, order)
+                elif remote.is_close(Message(header)):
                     break
-                await self._carry_out(job, order)
         except CameraError as error:
             self._send(remote.event(Lost(error)))
-        except _Died:
+        except (_Died, _Closed):
             pass
         finally:
             heartbeat.cancel()
@@ -213,7 +233,7 @@ class ModelWorker(WorkerProcess):
                 self._check_reachable()
             reply = job.verb.reply(job.number, result)
         except CameraError as error:
-            lost = isinstance(error, CameraIO)
+            lost = isinstance(error, CameraIO) or (isinstance(error, CaptureUnknown) and error.gp is not None)
             self._send(Message(remote.failure(job.number, error, lost)))
             if lost:
                 raise
@@ -331,6 +351,60 @@ class ModelWorker(WorkerProcess):
             return [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
         finally:
             self._capturing = False
+
+    async def _plan_bulb(self) -> BulbPlan:
+        return BulbPlan({"shutterspeed": BULB}, ())
+
+    async def _expose(self, bulb_s: float, on_progress: OnProgress) -> Exposed:
+        """A bulb exposure. As in the real process, it ends early by a message, and by the end of the camera process.
+
+        A killed process leaves the shutter open.
+        """
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        self._capturing = True
+        try:
+            await self._delay(0.005, 0.05)
+            on_progress(2 * bulb_s)
+            await asyncio.sleep(body.exposing_s)
+            self._check_reachable()
+            if faults.take(port, "refuse early") or faults.take(port, "refuse late"):
+                raise BulbUnavailable("Turn the dial.", gp=GpFailure(-1), how="Turn the dial.")
+            self._awaited = release = body.open_shutter(self._order)
+            self._send(remote.event(ExposureStarted(bulb_s, "later")))
+            if faults.take(port, "die exposing"):
+                raise _Died
+            aborted = await self._hold(release.at + bulb_s)
+            if not body.reachable:  # the shutter stays open
+                raise CaptureUnknown(CAPTURE_UNKNOWN, gp=GpFailure(-7))
+            body.close_shutter()
+            assert release.exposed_s is not None
+            self._send(remote.event(ExposureEnded(release.exposed_s, aborted)))
+            waited = 0.0
+            while not release.complete:
+                if not body.reachable or waited > release.exposed_s + _CAPTURE_S:
+                    raise CaptureUnknown(CAPTURE_UNKNOWN)
+                await asyncio.sleep(0.1)
+                waited += 0.1
+            files = [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
+            return Exposed(files, release.exposed_s)
+        finally:
+            self._capturing = False
+
+    async def _hold(self, end: float) -> bool:
+        """Wait until the end of an exposure, or for the message that ends it; returns whether it came."""
+        while (left := end - self._loop.time()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    header, _ = await self._jobs.get()
+            except TimeoutError:
+                return False
+            if remote.is_stop(Message(header)):
+                return True
+            if remote.is_close(Message(header)):
+                if self._body.reachable:
+                    self._body.close_shutter()
+                raise _Closed
+        return False
 
     async def _unsupported(self, *arguments: Any) -> Any:
         raise NotSupported("A model camera cannot do that.")

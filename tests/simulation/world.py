@@ -279,6 +279,7 @@ class World:
             save=order.save,
             keep_on_camera=order.keep_on_camera,
             key=key,
+            bulb_s=order.bulb_s,
         )
         answer = self.answers[order.name] = Answer(lost=True)
         leaves = order.leaves_after_s
@@ -293,6 +294,16 @@ class World:
                 break
             await asyncio.sleep(1.0)
         self.note(f"{order.name}: {_words(answer)}")
+
+    async def stop_exposure(self, order: Order) -> None:
+        """End the exposure of an order, if there is one then."""
+        if order.stops_after_s is None:
+            return
+        await asyncio.sleep(order.at + order.stops_after_s)
+        payload = c.StopExposure(port=self.bodies[order.camera].traits.port)
+        if (server := self.server) is not None:
+            with suppress(CameraError, RequestError):
+                await server.call(lambda: server.service.ask(Caller(lambda notice: None), "stop_exposure", payload))
 
     async def _ask(
         self, server: Server, order: Order, payload: c.CaptureImage, answer: Answer, leaves_after_s: float | None
@@ -430,6 +441,7 @@ class World:
             body.fill(self.plan.files_before)
         self.start_server()
         tasks = [asyncio.create_task(self.client(order)) for order in self.plan.orders]
+        tasks += [asyncio.create_task(self.stop_exposure(order)) for order in self.plan.orders]
         tasks += [asyncio.create_task(self.happen(incident)) for incident in self.plan.incidents]
         await asyncio.sleep(ACTIVE_S)
         self.faults.clear()
