@@ -28,7 +28,9 @@ def snippets(language: str) -> list[str]:
 @pytest.fixture
 def readme_server(restartable_server: Callable[..., Server]) -> Server:
     """A server with one camera, as in the README."""
-    return restartable_server()
+    server = restartable_server()
+    server.wait_for_log("Camera ready")  # the examples show the model, which the server knows then
+    return server
 
 
 def test_the_program_runs_unchanged(installed_shell: Callable[[Server], Shell], readme_server: Server) -> None:
