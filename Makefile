@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak kill-9 machine simulate fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak kill-9 machine aarch64 simulate fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below shows the address of the console and, if API_TOKEN is not set, the token. Press Ctrl-C to stop."
@@ -88,6 +88,9 @@ kill-9: $(VENV)/.dev  ## kill the server KILLS (500) times with SIGKILL during s
 CUTS ?= 30
 machine: $(VENV)/.dev  ## the installed service in a Debian guest with a USB bus, udev and systemd, and CUTS (30) power cuts; needs root (lab/README.md)
 	PYTHONPATH=.:clients/python/src $(BIN)/python -m lab --cuts $(CUTS) $(if $(SEED),--seed $(SEED))
+
+aarch64: $(VENV)/.dev  ## install the server from wheels on an emulated 64-bit Raspberry Pi OS, and take a picture (docs/raspberry-pi.md)
+	PYTHONPATH=.:clients/python/src $(BIN)/python -m lab.aarch64
 
 console-picture: $(VENV)/.dev  ## make docs/console.png, a screenshot of the console with a simulated camera; needs chromium
 	$(BIN)/python -m tests.console.take_picture docs/console.png
