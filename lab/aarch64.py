@@ -38,6 +38,8 @@ _PACKAGES = ("python3", "python3-venv", "libturbojpeg0")
 """What docs/raspberry-pi.md installs, without git and make."""
 _QEMU = "qemu-aarch64-static"
 _NEEDED = {"debootstrap": "debootstrap", _QEMU: "qemu-user-static", "proot": "proot"}
+_WITHOUT_MOUNTS = ["setpriv", "--bounding-set=-sys_admin"] if os.geteuid() == 0 else []
+"""debootstrap unmounts /dev/pts, /dev/shm, /proc and /sys at its end. Under proot these are the folders of this machine."""
 _GLIBC = 36
 """Its C library is version 2.36, so wheels for manylinux_2_17 (the first one for aarch64) to manylinux_2_36 fit."""
 _READY_S, _STOP_S = 300.0, 60.0
@@ -62,7 +64,7 @@ class Emulated:
     def command(self, folder: str = "/") -> list[str]:
         """A command prefix that runs the rest of the command there, in a folder."""
         binds = [f"--bind={here}:{there}" for there, here in self._binds.items()]
-        return ["proot", "-0", "-q", _QEMU, "-r", str(self._root), *binds, "-w", folder]
+        return [*_WITHOUT_MOUNTS, "proot", "-0", "-q", _QEMU, "-r", str(self._root), *binds, "-w", folder]
 
     def run(self, *command: str) -> str:
         """Run a command and return what it prints. Raises CalledProcessError, after showing the end of the output."""
@@ -81,7 +83,7 @@ def main() -> int:
     missing = [package for program, package in _NEEDED.items() if shutil.which(program) is None]
     cache = CACHE / "aarch64"
     cache.mkdir(parents=True, exist_ok=True)
-    report = Report()
+    report, before = Report(), _mounts()
     try:
         if missing:
             raise CannotRun(f"sudo apt-get install {' '.join(missing)}")
@@ -91,9 +93,18 @@ def main() -> int:
     except CannotRun as reason:
         print(f"make aarch64: {reason}", file=sys.stderr)
         return 2
+    lost = ", ".join(sorted(before - _mounts()))
+    report.add("the mounts of this machine", f"lost: {lost}" if lost else "all are still there", not lost)
     report.write(cache)
     print(f"The figures are in {cache / 'figures.md'}.")
     return 0 if report.kept else 1
+
+
+def _mounts() -> set[str]:
+    """The mounts in the folders that the emulated programs share with this machine."""
+    with open("/proc/self/mountinfo") as lines:
+        fields = [line.split() for line in lines]
+    return {f"{one[4]} ({one[0]})" for one in fields if one[4].startswith(("/dev", "/proc", "/sys"))}
 
 
 def _debian(cache: Path) -> Path:
@@ -106,7 +117,7 @@ def _debian(cache: Path) -> Path:
         shutil.rmtree(new, ignore_errors=True)
         with (cache / "debootstrap.log").open("w") as log:
             subprocess.run(
-                [*as_root, "debootstrap", "--arch=arm64", "--foreign", "--variant=minbase",
+                [*_WITHOUT_MOUNTS, *as_root, "debootstrap", "--arch=arm64", "--foreign", "--variant=minbase",
                  f"--include={','.join(_PACKAGES)}", _SUITE, str(new)],
                 check=True, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
