@@ -235,11 +235,6 @@ class Capture:
         """The changed settings that are not restored yet, with their values before the shot."""
         return _values({name: item for name, item in self._before.items() if name not in self._restored})
 
-    @property
-    def release_reported(self) -> bool:
-        """Whether the camera has reported that it released the shutter."""
-        return "shutter_ms" in self._timing
-
     def _record_time(self, name: str) -> None:
         self._timing[name] = round((time.monotonic() - self._started) * 1000, 1)
 

@@ -188,8 +188,9 @@ class Photos:
         try:
             shot = await capture.take()
         except CaptureUnknown:
-            if not capture.release_reported:
-                record.will_settle(record.settles_s)  # the shutter may have been released just now
+            # Until now, the shutter may have been released, also if the camera process reported the release earlier: a driver
+            # may wait for a busy camera.
+            record.will_settle(record.settles_s)
             self._interrupted.interrupted()
             await self._journal.changing(record, capture.to_put_back)
             self.complete_soon()

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
+from itertools import count
 from typing import Any, TypeVarTuple
 from unittest.mock import patch
 
@@ -169,6 +170,11 @@ class Clock:
     def __init__(self, loop: VirtualLoop) -> None:
         self.offset = 0.0
         self._loop = loop
+        self._calls = count()
+
+    def uptime(self) -> float:
+        """Seconds since the start of the machine. As on a real machine, no two calls return the same."""
+        return self._loop.time() + next(self._calls) * 1e-9
 
     def time(self) -> float:
         """Seconds since 1970."""
@@ -180,6 +186,6 @@ class Clock:
         now = self._loop.time
         with (
             patch.object(time, "time", self.time), patch.object(time, "monotonic", now),
-            patch.object(shots, "uptime_s", now), patch.object(open_shot, "uptime_s", now),
+            patch.object(shots, "uptime_s", self.uptime), patch.object(open_shot, "uptime_s", self.uptime),
         ):  # fmt: skip
             yield
