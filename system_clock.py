@@ -15,7 +15,7 @@ Trust = Literal["synchronized", "unsynchronized", "wrong"]
 _WRITTEN = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 # systemd-timesyncd creates this file after it has set the clock.
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
-# adjtimex(2): the result for a clock that no program keeps right, and more bytes than struct timex has.
+# adjtimex(2): the result for a clock that is not synchronized, and a buffer that is larger than struct timex.
 _TIME_ERROR, _TIMEX_BYTES = 5, 512
 
 
@@ -27,6 +27,6 @@ def trust() -> Trust:
 
 
 def _kernel_says_so() -> bool:
-    """Whether the kernel knows that a program keeps the clock right. False if this process may not ask."""
+    """Whether the kernel reports a synchronized clock. False if this process may not call adjtimex."""
     only_read = ctypes.create_string_buffer(_TIMEX_BYTES)  # zeros change nothing
     return ctypes.CDLL(None).adjtimex(only_read) not in (-1, _TIME_ERROR)

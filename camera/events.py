@@ -89,7 +89,7 @@ class ExposureStarted:
 
 @dataclass(frozen=True, slots=True)
 class ExposureEnded:
-    """The shutter has closed after a bulb exposure of `exposed_s` seconds; `aborted`: earlier than planned."""
+    """The shutter has closed after a bulb exposure of `exposed_s` seconds; `aborted`: stopped or interrupted."""
 
     exposed_s: float
     aborted: bool
@@ -146,7 +146,7 @@ class LiveViewEnded:
 class CameraOpened:
     """A new camera process has opened the camera.
 
-    `shutter_closed`: first it closed the shutter, which an earlier process may have left open.
+    `shutter_closed`: whether it first closed the shutter, which an earlier process may have left open.
     """
 
     shutter_closed: bool = False

@@ -221,7 +221,7 @@ _RAW_TYPES = {
 
 
 def is_raw(filename: str) -> bool:
-    """Whether a file with this name has the data of the sensor, as the camera's maker writes them."""
+    """Whether a file with this name is a RAW file, by its extension."""
     return mimetype_of(filename).startswith("image/x-")
 
 

@@ -22,7 +22,7 @@ class SessionOptions:
         keep_alive: seconds between keep-alive operations on an idle camera, so that it stays on; 0 disables them.
         preview_iso, capture_iso: the ISO values for live view and for stills; "" keeps the camera's setting.
         sync_clock: whether the clock of a camera is set whenever the camera was opened.
-        clock_trust: whether the clock of this machine is right.
+        clock_trust: returns whether the clock of this machine can be trusted.
         preview_size: the size of live-view frames; "" keeps the camera's setting.
         photos: options for pictures.
         most_process_bytes: an idle camera process that uses more memory than this is replaced by a new process.

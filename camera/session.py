@@ -149,7 +149,7 @@ class Session:
 
     @property
     def key(self) -> str:
-        """What identifies the camera in the words for its pictures; see `Body.key`. Complete after it was opened."""
+        """The key of the camera in `Jobs`; see `Body.key`. Its serial number may be known only after it was opened."""
         return self._owner().body.key
 
     @property
@@ -228,7 +228,7 @@ class Session:
 
         Raises:
             NoExposure: there is none.
-            CameraError: the camera was lost; the shutter is closed as soon as it is open again.
+            CameraError: the camera was lost; the server closes the shutter when it connects again.
         """
         process = self.reconnect.current
         if self._exposure.running is None or self._exposure.ended.done() or process is None:
@@ -262,7 +262,7 @@ class Session:
         return self._clock_trust()
 
     async def sync_clock(self) -> ClockSet:
-        """Set the camera's clock to the time of this machine, whether or not that is right.
+        """Set the camera's clock to the time of this machine, even if that is wrong.
 
         Raises:
             NotSupported: the camera has no clock that can be set.

@@ -15,7 +15,7 @@ from camera.remote import RemoteCamera
 
 
 class Turns:
-    """A lock that callers get in the order of their requests. Callers that are not patient can be refused."""
+    """A lock that callers get in the order of their requests. `refuse` rejects all callers that are not `patient`."""
 
     def __init__(self) -> None:
         self._refusal: CameraError | None = None
@@ -24,11 +24,11 @@ class Turns:
 
     @property
     def taken(self) -> bool:
-        """Whether a caller has its turn now."""
+        """Whether a caller has the lock now."""
         return self._taken
 
     async def take(self, patient: bool) -> None:
-        """Wait for the turn of this caller. Raises the error of a refusal, unless the caller is patient."""
+        """Wait for the lock. Until `allow`, raises the error of `refuse`, unless `patient`."""
         if self._refusal is not None and not patient:
             raise self._refusal
         if not self._taken:
@@ -39,12 +39,12 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:  # it had just got its turn
+            if turn.done() and not turn.cancelled() and turn.exception() is None:  # it had just got the lock
                 self.give_back()
             raise
 
     def give_back(self) -> None:
-        """End the turn. The caller that has waited longest gets the next one."""
+        """Release the lock. The caller that has waited longest gets it."""
         while self._waiting:
             turn, _ = self._waiting.popleft()
             if not turn.done():
@@ -60,7 +60,7 @@ class Turns:
                 turn.set_exception(error)
 
     def allow(self) -> None:
-        """Give turns again."""
+        """End the effect of `refuse`."""
         self._refusal = None
 
 
@@ -82,7 +82,7 @@ class BulbExposure:
 
     Attributes:
         running: the exposure, from the opening of the shutter until its files are known.
-        ended: completes with the length of the exposure in seconds, or with an error, when the shutter has closed.
+        ended: completes with the length of the exposure in seconds, or with an error after a loss of the camera.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -113,7 +113,7 @@ class BulbExposure:
     def lost(self) -> None:
         """Called when the camera was lost."""
         if not self.ended.done() and self.running is not None:
-            words = "The camera was lost during the exposure. Its shutter is closed as soon as it is open again."
+            words = "The camera was lost during the exposure. The server closes the shutter when it connects again."
             self.ended.set_exception(CameraDisconnected(words))
             self.ended.exception()  # so that asyncio does not report it as never retrieved
         self.finished()

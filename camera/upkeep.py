@@ -24,7 +24,7 @@ _MEMORY_EVERY_S = 15.0
 _CHECK_EVERY_S = 60.0
 _LOW_BATTERY_PERCENT = 15
 _LOW_CARD_BYTES = 200 * 2**20
-# A clock is set at the start of a full second. The camera is reserved so many seconds before.
+# A clock is set at the start of a full second. The camera is reserved this many seconds earlier.
 _BEFORE_FULL_SECOND_S = 0.15
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -101,12 +101,10 @@ class Upkeep:
         return clock
 
     async def _set_clock(self) -> None:
-        """Set the clock after the opening. Waits until the clock of this machine is right."""
+        """Set the clock of an opened camera. Does nothing while the clock of this machine is not synchronized."""
         if self._options.clock_trust() != "synchronized":
             if not self._clock_warned:
-                words = (
-                    "%s: clock not set: the clock of this machine is not synchronized. It is set when that has changed."
-                )
+                words = "%s: clock not set: the clock of this machine is not synchronized. Waiting until it is."
                 _log.warning(words, self._port())
             self._clock_warned = True
             return

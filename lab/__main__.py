@@ -29,7 +29,7 @@ from lab.product import Product
 from lab.system import system
 
 _PRIORITY = -10
-"""Of everything that is started here: the guest has one CPU, and other programs would show in the times."""
+"""The nice value of all processes of the lab, because other programs would make the measured times longer."""
 _DISK_BYTES = 16 * 2**30
 """The photo disk is sparse: it takes as much as was written to it."""
 
@@ -38,7 +38,7 @@ def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lab", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--cuts", type=int, default=30, help="how often the power is cut (30)")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments of the cuts (a random one)")
+    parser.add_argument("--seed", type=int, default=None, help="seed for the moments of the cuts (random)")
     parser.add_argument(
         "--again", action="store_true", help="use the guest of the last run, with the installed product"
     )

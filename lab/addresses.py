@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 HOST, GUEST = "10.77.0.1", "10.77.0.2"
-"""The end of the network at this machine, and the guest."""
+"""The addresses of this machine and of the guest."""
 TAP = "lab0"
 PROXY_PORT, DISK_PORT, USBIP_PORT, SERVER_PORT = 3128, 10809, 3240, 8765
 DISK_NAME = "photos"

@@ -15,7 +15,7 @@ VENDOR, MODEL = "04a9", "31ea"
 
 
 class Camera:
-    """One camera of the simulator, which offers it over USB/IP. Its cable is that of the guest.
+    """One camera of the simulator, over USB/IP. `plug` connects it to the USB bus of the guest.
 
     Attributes:
         control: the control port of the simulator.
@@ -27,7 +27,7 @@ class Camera:
         self.control = Control(self._simulator.control)
 
     def plug(self) -> None:
-        """Plug the camera into the guest. Returns when its kernel notices the device, and before it has read it."""
+        """Plug the camera into the guest. Returns before the guest's kernel has read the descriptors."""
         if not self._plugged():
             self.control.plug()
         self._guest.run("lab-attach")
@@ -38,7 +38,7 @@ class Camera:
             self.control.unplug()
 
     def stay(self) -> None:
-        """Be ready for the next boot of the guest: the connection of the last one is still open here."""
+        """Prepare for the next boot of the guest: close the USB/IP connection that the last boot left open."""
         self.unplug()
         self.control.plug()
 

@@ -280,7 +280,7 @@ async def _is_another(lab: Lab, pid: int) -> bool:
 
 
 async def _message(client: Client, meant: Callable[[str], bool]) -> str:
-    """Wait until the server reports a problem of its only camera as meant. Returns the last problem, after 60 s any."""
+    """Wait up to 60 s for an error of the only camera for which `meant` is true. Returns the last error in any case."""
     message = ""
     with suppress(TimeoutError):
         async with asyncio.timeout(60.0):

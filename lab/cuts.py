@@ -1,6 +1,6 @@
 """Power cuts while photos are saved: the guest is killed, and its disk loses what was not flushed.
 
-After each boot, every photo that a client was told of must be whole: the saved file has the digest of the camera's file.
+After each boot, every photo reported to a client must be whole: the saved file has the digest of the camera's file.
 Each shot without a reply must get an outcome that agrees with the camera's own journal, and a request with the same
 key must not take a second picture.
 """
@@ -76,7 +76,7 @@ class Cuts:
         self._lab, self._disk, self._rng = lab, disk, rng
         self._orders: list[_Order] = []
         self._took = list[float]()
-        # The path of each photo that a client was told of, with its path on the camera.
+        # The path of each photo that was reported to a client, with its path on the camera.
         self._told: dict[str, str] = {}
         # The digest of each file on the disk that was compared with the camera.
         self._whole: dict[str, str] = {}
@@ -100,13 +100,13 @@ class Cuts:
             tally.cuts += 1
             report.note(
                 f"cut {tally.cuts}: {len(open_orders)} in flight, back after {tally.back_s[-1]:.1f} s; so far "
-                f"{tally.told_photos} photos told, outcomes {dict(tally.outcomes)}, {len(tally.broken)} broken promises"
+                f"{tally.told_photos} reported photos, {dict(tally.outcomes)}, {len(tally.broken)} broken promises"
             )
         await asyncio.wait(self._leaving)
         await self._check_files(also_old=True)
         report.add(
             "power cuts while photos are saved",
-            f"{tally.cuts} cuts; {tally.told_photos} photos of which a client was told, {len(tally.broken)} broken promises; "
+            f"{tally.cuts} cuts; {tally.told_photos} photos reported to a client, {len(tally.broken)} broken promises; "
             f"{tally.in_flight} shots in flight, their outcomes afterwards: {_listed(tally.outcomes)}; "
             f"{tally.repeated_keys} keys repeated without a second picture ({tally.only_on_camera} files of them are only on the camera, as the reply says)",
             not tally.broken,
@@ -213,7 +213,7 @@ class Cuts:
         self.tally.back_s.append(time.monotonic() - self._cut_at)
 
     async def _check_control(self) -> None:
-        """Check that a power cut of this disk is a true one."""
+        """Check that the power cut kept the synced file, and count whether it lost the other one."""
         sizes = await self._lab.product.run(
             f"stat -c %s {_SYNCED}; stat -c %s {_UNSYNCED} 2>/dev/null || echo 0; rm -f {_UNSYNCED}"
         )
@@ -283,9 +283,9 @@ class Cuts:
         saved = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
         for path, camera_filepath in self._told.items():
             if path not in self._whole and saved.get(path) != digests[camera_filepath]:
-                self._break(f"a client was told of {path}, and its digest is {saved.get(path)}")
+                self._break(f"{path} was reported to a client, but its digest is {saved.get(path)}")
             if path not in names:
-                self._break(f"a client was told of {path}, and it is not there")
+                self._break(f"{path} was reported to a client, but is missing")
         for path in new:
             if saved[path] not in digests.values():
                 self._break(f"not whole: {path}")

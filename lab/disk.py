@@ -1,4 +1,4 @@
-"""A disk for the guest that loses in a power cut what was not flushed: a server of network block devices (NBD).
+"""A disk for the guest, which loses unflushed data in a power cut: a server of network block devices (NBD).
 
 A written block is volatile until the guest flushes the disk, or writes with FUA (forced unit access). A power cut drops
 volatile blocks: all of them, or a random half, because a real disk may have written any of them already. The protocol:
@@ -165,7 +165,7 @@ class Disk:
 
     def _write(self, offset: int, data: bytes, lasting: bool) -> None:
         if offset % BLOCK or len(data) % BLOCK:
-            raise ConnectionError("the guest writes whole blocks, because its block size is that of this disk")
+            raise ConnectionError("the guest wrote a partial block, although its block size is that of this disk")
         for begin in range(0, len(data), BLOCK):
             number = (offset + begin) // BLOCK
             if lasting:

@@ -34,7 +34,7 @@ def kernel(cache: Path) -> Path:
     version = hashlib.sha256(_OPTIONS.read_bytes() + str(SOURCE.stat().st_size).encode()).hexdigest()[:12]
     built = cache / f"linux-{version}"
     if not built.exists():
-        print("Building the kernel of the guest, once, in 4 to 20 minutes.", flush=True)
+        print("Building the kernel of the guest. This takes 4 to 20 minutes, only the first time.", flush=True)
         with tempfile.TemporaryDirectory(prefix="kernel-", dir=cache) as folder:
             made = _build(Path(folder), cache / f"linux-{version}.log")
             subprocess.run(["strip", "-o", built.with_suffix(".new"), made], check=True)

@@ -1,4 +1,4 @@
-"""The way of the guest's apt and pip to the outside: a proxy for HTTPS (CONNECT), and for nothing else.
+"""The proxy through which the guest's apt and pip reach the internet. It accepts only CONNECT for HTTPS.
 
 `nsenter --net=/proc/self/fd/N python -m lab.proxy FD`: FD is a socket that listens in the network of the guest. The
 connections to the outside are made in the network of this machine.

@@ -82,7 +82,7 @@ def system(cache: Path) -> Path:
     said = repr((_FILES, _PACKAGES, _SIZE, _MASKED, key.with_suffix(".pub").read_text(), _ATTACH.read_text()))
     image = cache / f"debian-{hashlib.sha256(said.encode()).hexdigest()[:12]}.ext4"
     if not image.exists():
-        print("Making the file system of the guest, once, in some minutes.", flush=True)
+        print("Creating the file system of the guest. This takes some minutes, only the first time.", flush=True)
         with tempfile.TemporaryDirectory(prefix="debian-", dir=cache) as folder:
             root = Path(folder)
             root.chmod(0o755)

@@ -262,7 +262,7 @@ AUTOFOCUS = Command(
     "autofocus",
     c.Autofocus,
     c.Focused,
-    "Focus now, with x and y at a point of live view.",
+    "Focus now. With x and y, focus at this point of live view.",
     {"x": 0.25, "y": 0.5},
     {"message": "In focus", "focused": True},
 )
@@ -331,7 +331,7 @@ SET_JOB_INFO = Command(
     "set_job_info",
     c.SetJobInfo,
     c.JobInfo,
-    "Set the words for the next pictures: job and label for PHOTO_NAME; artist, copyright and owner, which are written to the cameras. Without any, the reply shows the current ones.",
+    "Set the job info for the next pictures: job and label for PHOTO_NAME; artist, copyright and owner, which are written to the cameras. Without values, the reply shows the current ones.",
     {"port": EXAMPLE_PORT, "job": "Smith wedding", "label": "left", "artist": "Ada Lovelace"},
     {
         "message": "Job info set",

@@ -387,7 +387,7 @@ class DriveFocus(CameraPayload):
     steps: Annotated[int, Field(ge=-100, le=100)] = Field(
         description="Number of steps, not 0: positive towards far, negative towards near."
     )
-    size: FocusSize = Field("medium", description="Size of a step. What it is depends on the camera and the lens.")
+    size: FocusSize = Field("medium", description="Size of a step. Its distance depends on the camera and the lens.")
 
     @field_validator("steps")
     @classmethod
@@ -424,8 +424,8 @@ class PointPayload(CameraPayload):
 class Autofocus(PointPayload):
     x: Share | None = Field(
         None,
-        description="Where to focus, from the left of the picture as the viewer sees it, 0 to 1: rotation and mirror of the stream on this connection, otherwise"
-        " those of the settings, are undone. Missing: where the camera is set to focus.",
+        description="Where to focus, from the left of the picture as the viewer sees it, 0 to 1; rotation and flip of the stream on this connection, or else"
+        " those of the settings, are taken into account. If missing, the camera uses its own focus point.",
     )
     y: Share | None = Field(None, description="Where to focus, from the top of the picture, 0 to 1.")
 
@@ -508,11 +508,11 @@ _Word = Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 class SetJobInfo(Payload):
     port: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
-        None, description="Port of the camera that this is about; by default all cameras, also those of later."
+        None, description="Port of the camera; by default all cameras, also those that are connected later."
     )
     job: _Word | None = Field(None, description='Name of the job, for {job} in PHOTO_NAME; "" for none.')
     label: _Word | None = Field(
-        None, description='Label of the camera on `port`, for {label}; "" for that of CAMERA_LABELS.'
+        None, description='Label of the camera on `port`, for {label}; "" for the label in CAMERA_LABELS.'
     )
     artist: _Word | None = Field(None, description='Photographer, written to the cameras; "" for none.')
     copyright: _Word | None = Field(None, description='Copyright, written to the cameras; "" for none.')

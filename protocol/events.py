@@ -84,7 +84,7 @@ class ExposureStarted(OfCamera):
 
 class ExposureEnded(OfCamera):
     exposed_s: float = Field(
-        description="Length of the exposure in seconds. After a loss of the camera, the time until it was open again."
+        description="Length of the exposure in seconds. If the camera was lost, until the server closed its shutter."
     )
     aborted: bool = Field(description="Whether the exposure ended earlier than planned, or by a loss of the camera.")
 

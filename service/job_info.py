@@ -1,4 +1,4 @@
-"""The command that sets the words for the next pictures."""
+"""The command that sets the job info for the next pictures."""
 
 from __future__ import annotations
 

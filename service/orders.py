@@ -38,7 +38,7 @@ def text_of(payload: c.CaptureImage) -> str:
     if len(text) <= _LONGEST_TEXT:
         return text
     short: dict[str, object] = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
-    if payload.bulb_s is not None:  # by this key, a later server recognizes an exposure
+    if payload.bulb_s is not None:  # ShotStore.has_open_exposure searches for it
         short["bulb_s"] = payload.bulb_s
     return json.dumps(short)
 

@@ -24,7 +24,7 @@ _DEADLINE_S = 5.0
 Migration = str
 
 
-# Primary result codes of SQLite with which it has rolled a transaction back. After an I/O error, it may be committed.
+# Primary result codes that prove that SQLite did not commit a transaction. An I/O error does not prove that.
 _UNCHANGED = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 

@@ -1,4 +1,4 @@
-"""The words for the next pictures (job, label, artist and others) and the numbers of shots, in the database."""
+"""The job info (job, label, artist and others) and the numbers of shots, in the database."""
 
 from __future__ import annotations
 

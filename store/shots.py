@@ -21,8 +21,8 @@ Outcome = Literal["done", "failed", "unknown"]
 # Older shots are deleted. 100,000 shots need less than 50 MB.
 _MOST_SHOTS = 100_000
 _PRUNE_EVERY = 1000
-# A shot that the disk recorded too late is recorded again before so many other shots, because each camera has at most
-# 1000 shots that wait for their records. To search all shots would take 0.1 s.
+# How many of the newest records are searched for an earlier record of a shot. It is among them, because each camera has
+# at most 1000 shots that wait to be recorded. A search of all records would take 0.1 s.
 _MOST_SINCE = 10_000
 _COLUMNS = "shot, camera, port, key, request, asked_at, state, card_known, settles_s, put_back, outcome, result, boot, asked_uptime_s"
 
@@ -206,7 +206,7 @@ class ShotStore:
         )
 
     async def has_open_exposure(self) -> bool:
-        """Whether there is a bulb exposure with an unknown outcome."""
+        """Whether there is a bulb exposure whose shutter may have opened, and which has no outcome yet."""
         rows = await self._store.read(
             lambda db: db.execute(
                 "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"

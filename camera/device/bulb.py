@@ -102,10 +102,10 @@ class Bulb:
         """Open the shutter, close it after `seconds`, and wait for the files.
 
         Returns:
-            The paths of the files, and the length of the exposure in seconds.
+            The paths of the files, and the exposure in seconds (0 if the camera refused, but took a picture).
 
         Raises:
-            BulbUnavailable: the shutter did not open.
+            BulbUnavailable, or another CameraError: the shutter did not open.
             CaptureUnknown: the shutter may have opened, but no file was seen.
         """
         name, on, off = self._button()

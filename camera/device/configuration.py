@@ -70,7 +70,7 @@ class Configuration:
     def write(self, item: ConfigItem, widget: Any, root: Any, value: ConfigValue, doing: str = "set_config") -> None:
         """Write a value, which was checked before; `item`, `widget` and `root` come from `find`.
 
-        Only a write with the name "set_config" is repeated while the camera is busy.
+        While the camera is busy, the write is repeated only if `doing` is "set_config".
         """
         if isinstance(value, str):
             self._raw.set_text(widget, unescaped(value))

@@ -469,9 +469,9 @@ class Driver:
         return self._queue.take()
 
     def next_event(self, timeout_ms: int) -> str | None:
-        """The text of the next event that is not of a known type; None if it is another event, or if there is none.
+        """The text of the next event if libgphoto2 has no type for it; None for other events, or if none arrives.
 
-        Other events are stored for `events`.
+        Events that `events` can return are stored.
         """
         event, data = self._queue.wait(timeout_ms)
         if event == TIMEOUT:

@@ -38,7 +38,7 @@ _RESULT_S, _RESULT_IN_LIVE_VIEW_S = 0.5, 3.0
 _EVENT_MS = 50
 # A camera that does not report its result gets this time to focus, in seconds.
 _FOCUSING_S = 1.5
-# What the driver reports: 1. a Nikon cannot move further, or not so little; 2. the autofocus has failed; 3. the camera
+# What the driver reports: 1. the lens is at a limit, or the step too small; 2. the autofocus has failed; 3. the camera
 # must be in live view.
 _AT_LIMIT = re.compile(r"at limit|stepping too small")
 _OUT_OF_FOCUS = re.compile(r"out of focus|auto-?focus")
@@ -271,7 +271,7 @@ class Focus:
         """Set the focus point; `point` is a point of the visible part of live view."""
         setting = self._quirks.point
         if setting is None:
-            _unsupported("This camera takes no focus point by remote control.")
+            _unsupported("The focus point of this camera cannot be set by remote control.")
         part = self._visible()
         whole = part.in_whole(point)
         if self._quirks.zoom != "eoszoom":
@@ -296,7 +296,7 @@ class Focus:
             sizes = [(int(match[1]), int(match[2])) for one in choices if (match := _SIZE.fullmatch(one))]
             size = max(sizes, default=None)
         if size is None:
-            _unsupported("The size of this camera's pictures is not known, so it takes no point.")
+            _unsupported("The size of this camera's pictures is not known, so points cannot be used.")
         return size
 
     def _place(self, factor: float, point: Point) -> _Part:

@@ -1,4 +1,4 @@
-"""Waits while the shutter is open, and lets this process live until the shutter is closed. Runs in the camera process."""
+"""Waits while the shutter is open, or its button pressed; keeps the camera process alive until it is released."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Closing(Exception):
 
 
 class Holding:
-    """Waits on the channel while the shutter is open.
+    """Waits on the channel while the shutter is open, or its button is pressed.
 
     Attributes:
         waiting: requests that arrived in the meantime.
@@ -33,7 +33,7 @@ class Holding:
         self._channel = channel
 
     def until(self, end: float) -> bool:
-        """Wait until `end` (in monotonic seconds), or until the server ends the exposure; returns whether it did so.
+        """Wait until `end` (in monotonic seconds), or until a stop message arrives; returns whether one arrived.
 
         Raises:
             Closing: the server closes the camera.

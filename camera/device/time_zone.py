@@ -12,8 +12,8 @@ from contextlib import contextmanager
 def fixed_at(moment: float) -> Iterator[None]:
     """Use the time zone of a moment (seconds since 1970), but without summer time, until the end of the block.
 
-    With summer time, libgphoto2 sets the clock of a Canon an hour early (camlibs/ptp2/config.c,
-    _put_UINT32_as_localtime: a local time with the mark of summer time, converted in a zone that has none). The driver
+    With summer time, libgphoto2 sets the clock of a Canon one hour behind (camlibs/ptp2/config.c,
+    _put_UINT32_as_localtime: a local time with tm_isdst set is converted in a zone without summer time). The driver
     must not run in another thread meanwhile.
     """
     offset = time.localtime(moment).tm_gmtoff

@@ -132,7 +132,7 @@ class Destination:
         saver: saves the files.
         jobs: the words for all cameras, and the numbers of shots.
         sidecars: whether RAW files get sidecars.
-        camera: the name of the camera for people.
+        camera: the display name of the camera.
         body: what identifies the camera.
     """
 

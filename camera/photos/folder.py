@@ -20,7 +20,7 @@ from threading import Lock
 from camera.errors import CameraIO, DiskFull, FolderNotWritable, InvalidPath
 
 NAME_FIELDS = ("date", "time", "counter", "seq", "job", "label", "camera", "serial", "original")
-# What may follow {seq: the number of digits, with a zero in front.
+# What may follow "{seq:" in a template: a zero, then the number of digits.
 _SEQ_DIGITS = re.compile(r"0[1-9]")
 _MOST_FOLDERS = 8
 # The disk, or the user's quota, is full.
@@ -46,7 +46,7 @@ class NameParts:
         original: the name of the file on the camera.
         camera: the name of the camera.
         serial: its serial number, if it has one.
-        job, label: the names of the job and of the camera's place; "" if there is none.
+        job, label: the name of the job, and the label of the camera; "" if there is none.
         seq: the number of the shot in the job.
     """
 
@@ -239,7 +239,7 @@ class PhotoFolder:
         """Save a picture. When this returns, the file is complete, on the disk, and has its final name. Blocks.
 
         Args:
-            name: the name without ending; "/" separates subfolders, which are created. If the file exists, "-2", "-3" and so on is added. No file is overwritten.
+            name: without ending; "/" separates subfolders. "-2", "-3" and so on is added rather than overwrite a file.
             ending: the ending, with its dot.
             size: the expected number of bytes.
             copy_to: writes the bytes to an open descriptor.
@@ -361,7 +361,7 @@ def _shortened(name: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Text from a camera, converted so that it is valid in a file name."""
+    """The text, converted so that it is valid in a file name."""
     return _FORBIDDEN.sub("_", text).strip(". ").replace(" ", "_")[:_LONGEST_VALUE] or "_"
 
 

@@ -39,7 +39,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 1.0, 4.0, 0.02
 # If the camera refuses a setting of an interrupted shot this many times, or is lost each time, the setting is not restored.
 _RESTORE_TRIES = 3
 _REFUSED_PAUSE_S = 0.5
-_ENDED_EARLY = "Its exposure was interrupted, so it is shorter than ordered."
+_ENDED_EARLY = "Its exposure was interrupted, so its length differs from the requested one."
 
 
 class InterruptedShots:
@@ -49,7 +49,7 @@ class InterruptedShots:
         card, journal: the content of the card, and the records.
         exclusive: gives exclusive access to the camera.
         body: returns what identifies the camera now.
-        settles_s: for an exposure in seconds, the seconds after the release until the camera has written the files.
+        settles_s: returns how long after the release the files of an exposure are written, in seconds.
         found: called with each result of a check, before it is recorded.
     """
 
@@ -173,7 +173,7 @@ class InterruptedShots:
         return True
 
     def _end_exposures(self) -> None:
-        """After the shutter was closed early, wait less long for the files of interrupted bulb exposures."""
+        """If the opening of the camera closed its shutter, set a new deadline for files of bulb exposures."""
         if not self._shutter_closed:
             return
         self._shutter_closed = False

@@ -1,4 +1,4 @@
-"""The words for the next pictures of all cameras: job, label, artist, copyright, owner; and the numbers of shots.
+"""The job info of all cameras (job, label, artist, copyright, owner), and the numbers of shots.
 
 They are kept in memory, with a copy in the store for the next server.
 """
@@ -24,7 +24,7 @@ class Jobs:
     """The words and numbers of all cameras. A camera is identified by its serial number, or else by its port.
 
     Args:
-        store: the copy for the next server; None for none.
+        store: saves them for the next start of the server; None to keep them only in memory.
         labels: the operator's labels by serial number.
     """
 
@@ -46,7 +46,7 @@ class Jobs:
         """Change words of a camera, or of all cameras (`ALL_CAMERAS`), by the names of the fields.
 
         Returns:
-            Why the next server will not know them, as a sentence; None if they are recorded.
+            A sentence that says why they will be lost when the server ends; None if they are recorded.
         """
         everything = await self._read()
         key = _key(camera)

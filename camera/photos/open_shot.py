@@ -28,7 +28,7 @@ class Body:
 
     @property
     def key(self) -> str:
-        """What identifies the camera in the operator's words for it: the serial number, or else the port."""
+        """The key of the camera in `Jobs`: its serial number, or else its port."""
         return self.serial or self.port
 
     def same_camera(self, other: Body) -> bool:

@@ -1,4 +1,4 @@
-"""XMP sidecars: small files beside RAW files with words about the picture, which photo programs read.
+"""XMP sidecars: small files beside RAW files, with metadata that photo programs read.
 
 RAW files themselves are never changed. The package exiv2 is optional.
 """
@@ -13,7 +13,7 @@ from store.jobs import JobWords
 
 ENDING = ".xmp"
 
-# The XMP toolkit in exiv2 is not made for several threads.
+# The XMP toolkit in exiv2 is not thread-safe.
 _encoding = Lock()
 
 

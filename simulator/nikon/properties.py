@@ -90,7 +90,7 @@ _SPEEDS = (
     *((seconds, 1) for seconds in (3, 4, 5, 6, 8, 10, 13, 15, 20, 25, 30)),
 )
 BULB = 0xFFFFFFFF
-"""The value of EXPOSURE_TIME and of SHUTTER_SPEED with which the host closes the shutter."""
+"""The value of EXPOSURE_TIME and of SHUTTER_SPEED for bulb: the shutter stays open until the host closes it."""
 
 _SHUTTER_SPEEDS: dict[str, Value] = {
     **{(f"{over}/{under}" if under > 1 else str(over)): over << 16 | under for over, under in _SPEEDS},

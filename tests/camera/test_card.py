@@ -286,7 +286,7 @@ async def test_on_a_full_disk_a_shot_that_changes_settings_is_taken(tmp_path: Pa
 async def test_after_a_full_disk_no_shot_is_recorded_without_its_known_outcome(
     tmp_path: Path, transactions: int
 ) -> None:
-    """The server ends after any of the transactions that record two shots of the time without a free disk."""
+    """Two shots were taken while the disk was full. The server ends after some of the transactions that record them."""
     store = FailingStore(tmp_path / "store.db")
     journal = Journals(ShotStore(store)).journal()
     card = Card(journal)

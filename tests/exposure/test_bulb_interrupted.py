@@ -80,7 +80,7 @@ async def test_after_the_kill_of_a_camera_process_the_next_one_closes_the_shutte
         assert not camera.control.state()["shutter_held"]
         checked = await client.event("capture_checked")
     assert checked["files"] == [file["path"] for file in camera.control.state()["files"]]
-    assert "shorter than ordered" in checked["message"]
+    assert "differs from the requested one" in checked["message"]
     await until(lambda: camera.control.state()["properties"]["shutterspeed"] == speed)
 
 

@@ -154,7 +154,22 @@ def block_the_loop(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", [1003118, 1003908, 1010867, 1011454, 1011873, 1012567, 1012895, 2022606, 4003039, 5050373, 6031563, 9014392, 9014543]
+    "seed",
+    [
+        1003118,
+        1003908,
+        1010867,
+        1011454,
+        1011873,
+        1012567,
+        1012895,
+        2022606,
+        4003039,
+        5050373,
+        6031563,
+        9014392,
+        9014543,
+    ],
 )
 def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
     assert violations(seed) == []

@@ -102,7 +102,7 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
 
 
 def _may_be_stopped(world: World, camera: int) -> bool:
-    """Whether a client ends exposures of a camera early. It ends the exposure that it finds, of whatever order."""
+    """Whether a client ends exposures of a camera early. It ends the exposure that runs then, even of another order."""
     return any(order.stops_after_s is not None for order in world.plan.orders if order.camera == camera)
 
 

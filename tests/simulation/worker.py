@@ -356,7 +356,7 @@ class ModelWorker(WorkerProcess):
         return BulbPlan({"shutterspeed": BULB}, ())
 
     async def _expose(self, bulb_s: float, on_progress: OnProgress) -> Exposed:
-        """A bulb exposure. As in the real process, it ends early by a message, and by the end of the camera process.
+        """A bulb exposure. As in the real process, it ends early on a stop or a close message.
 
         A killed process leaves the shutter open.
         """

@@ -81,7 +81,7 @@ class _ForkServer:
         os.close(report)
 
     def _become(self, start: Start, stdout: int, stderr: int, report: int) -> Callable[[], int]:
-        """Make this forked process like one that was started by itself."""
+        """Give this forked process the state of a newly executed one."""
         self._waiting.close()
         self._requests.close()
         os.dup2(stdout, 1)

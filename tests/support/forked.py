@@ -25,7 +25,7 @@ import simulator.process
 from tests.support.fork_server import Start
 
 ROOT = Path(__file__).resolve().parents[2]
-# `make coverage` sets this variable to 0, because it measures processes that are started by themselves.
+# `make coverage` sets this variable to 0, because it measures only processes that were executed, not forked.
 FORK = "TESTS_FORK"
 
 

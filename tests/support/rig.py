@@ -155,7 +155,7 @@ class Server:
 
 
 class ExecutedServer(Server):
-    """A server that has a Python of its own, as if an operator had started it."""
+    """A server in a new Python process, as if an operator had started it."""
 
     _may_fork = False
 

@@ -49,8 +49,8 @@ class Commands:
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
     selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure,
-    stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All other commands are sent again after a reconnect, because this is safe: the key of
-    capture_image prevents a second picture.
+    stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All others are sent again:
+    the key of capture_image prevents a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -65,7 +65,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         commands,
         "bulb",
         pictures.capture,
-        "take a picture with a long exposure; Ctrl-C ends it",
+        "take a picture with a long exposure; Ctrl-C ends it and deletes the picture",
         pictures.check_capture,
     )
     bulb.add_argument("seconds", metavar="SECONDS", type=_exposure, help="length of the exposure, 0.1 to 36000")
@@ -104,7 +104,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     _add_focus(commands)
 
-    job = _command(commands, "job", queries.job, "set or show the words for the next pictures", queries.check_job)
+    job = _command(commands, "job", queries.job, "set or show the job info", queries.check_job)
     job.add_argument("name", metavar="NAME", nargs="?", help="name of the job, for {job} in PHOTO_NAME; '' for none")
     job.add_argument("--label", help="label of the camera on --port, for {label} in PHOTO_NAME")
     for word in ("artist", "copyright", "owner"):
@@ -249,7 +249,7 @@ def _add_focus(commands: Any) -> None:
     hold = _command(group, "hold", focus.hold, "hold the shutter button half pressed")
     hold.add_argument("seconds", metavar="SECONDS", type=focus.parse_hold, help="0.1 to 5")
     zoom = _command(group, "zoom", focus.zoom, "magnify the live view that another program shows")
-    zoom.add_argument("factor", metavar="FACTOR", type=focus.parse_factor, help="at least so many times; 1: not at all")
+    zoom.add_argument("factor", metavar="FACTOR", type=focus.parse_factor, help="magnification; 1: whole picture")
     for one in (auto, zoom):
         one.add_argument(
             "--at",
