@@ -21,6 +21,7 @@ CameraError
 ├── NoExposure            start a bulb exposure first
 ├── Cancelled             the operation was cancelled on the camera
 ├── CaptureUnknown        check the card before the next capture
+│   └── ShutterStuck      the same; the server opens the camera again, which closes the shutter
 ├── NotRecorded           capture without a key, or look at the server's log
 ├── ConfigNotFound        choose another name
 ├── ConfigReadonly        change the camera's mode first
@@ -92,9 +93,9 @@ class CameraBusy(CameraError):
 
 @dataclass(eq=False)
 class CameraExposing(CameraBusy):
-    """The camera makes a bulb exposure until `ends_at` (ISO 8601, UTC). Nothing was done."""
+    """The camera makes a bulb exposure until `ends_at` (ISO 8601, UTC), or still processes it. Nothing was done."""
 
-    ends_at: str = field(default="", kw_only=True)
+    ends_at: str | None = field(default=None, kw_only=True)
 
 
 class CaptureAbandoned(CameraBusy):
@@ -192,6 +193,10 @@ class CaptureUnknown(CameraError):
     """
 
     reason: str | None = field(default=None, kw_only=True)
+
+
+class ShutterStuck(CaptureUnknown):
+    """The shutter could not be closed after a bulb exposure. The server opens the camera again, which closes it."""
 
 
 CAPTURE_UNKNOWN = "The shutter may have fired, but its picture was not seen. Look at the camera's storage before you take another picture."

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from camera.errors import CameraError, NotSupported
+from camera.errors import CameraError, CameraExposing, NotSupported
 from camera.model import Frame
 from camera.orientation import Orientation
 
@@ -153,22 +153,26 @@ class LiveView:
 
     async def resume(self) -> None:
         """Start live view again for the remaining viewers. If that is not possible, their streams end."""
-        async with self._switching:
-            if not self._viewers or self._feed is not None:
-                return
-            wanted = _feed_of(self._viewers)
-            for attempt in range(1, _RESUME_TRIES + 1):
+        tries = 0
+        while True:
+            async with self._switching:
+                if not self._viewers or self._feed is not None:
+                    return
+                wanted = _feed_of(self._viewers)
                 try:
                     await self._switch(wanted)
+                except CameraExposing:
+                    pass  # tried again after the exposure; meanwhile others must not wait for the lock
                 except CameraError as error:
                     _log.warning("Live view could not be restarted: %s", error)
-                    if isinstance(error, NotSupported) or attempt == _RESUME_TRIES:
-                        break
-                    await asyncio.sleep(_RESUME_PAUSE_S)  # if the camera is lost again, this task is cancelled here
+                    tries += 1
+                    if isinstance(error, NotSupported) or tries == _RESUME_TRIES:
+                        self.end("camera_error")
+                        return
                 else:
                     self._feed = wanted
                     return
-            self.end("camera_error")
+            await asyncio.sleep(_RESUME_PAUSE_S)  # if the camera is lost again, this task is cancelled here
 
     def end(self, reason: str) -> None:
         """End the stream of every viewer."""
@@ -190,14 +194,18 @@ class LiveView:
         while rest > 0:  # another viewer may have been removed during the sleep
             await asyncio.sleep(rest)
             rest = self._left_at + _LINGER_S - time.monotonic()
-        for _ in range(_RESUME_TRIES):
+        tries = 0
+        while tries < _RESUME_TRIES:
             async with self._switching:
                 wanted = _feed_of(self._viewers) if self._viewers else None
                 if self._feed is None or wanted == self._feed:
                     return
                 try:
                     await self._switch(wanted)
+                except CameraExposing:
+                    pass  # tried again after the exposure; meanwhile others must not wait for the lock
                 except CameraError as error:  # tried again, because the mirror must not stay up
+                    tries += 1
                     _log.info("Live view could not be changed to %s: %s", wanted, error)
                 else:
                     self._feed = wanted

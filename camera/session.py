@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
-from camera.errors import CameraDisconnected, CameraError, NoExposure
+from camera.errors import CameraDisconnected, CameraError, CameraTimeout, NoExposure
 from camera.events import (
     CameraConnected,
     CameraEvent,
@@ -47,6 +47,8 @@ _log = logging.getLogger("camera.session")
 # The longest time for restoring the ISO when the session stops, in seconds.
 _LAST_ISO_S = 1.0
 _CLEAN_UP_EVERY_S = 15.0
+# How long stop_exposure waits for the shutter to open and to close, in seconds.
+_OPENING_S, _STOP_EXPOSURE_S = 20.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,8 @@ class Session:
             NoExposure: there is none.
             CameraError: the camera was lost; the server closes the shutter when it connects again.
         """
+        if self.photos.exposing_soon and self._exposure.running is None:  # it is being prepared
+            await asyncio.wait((self._exposure.opened,), timeout=_OPENING_S)
         process = self.reconnect.current
         if self._exposure.running is None or self._exposure.ended.done() or process is None:
             raise NoExposure("There is no bulb exposure to stop.")
@@ -237,7 +241,14 @@ class Session:
             self.photos.discard_exposure()
         ended = self._exposure.ended
         await process.stop_exposure()
-        return await asyncio.shield(ended)
+        try:
+            async with asyncio.timeout(_STOP_EXPOSURE_S):
+                return await asyncio.shield(ended)
+        except TimeoutError:
+            words = "The camera did not close its shutter in time. The server opens it again, which closes the shutter."
+            error = CameraTimeout(words, doing="stop_exposure")
+            await process.kill(error)
+            raise error from None
 
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
         """Change a setting permanently. Returns the setting, read back from the camera after the change.
@@ -268,7 +279,7 @@ class Session:
             NotSupported: the camera has no clock that can be set.
             ConfigReadonly, InvalidValue: the camera does not allow it now.
         """
-        return await self._upkeep.sync_clock()
+        return await self._upkeep.sync_clock(self.exclusive)
 
     # -- state
 
@@ -322,6 +333,7 @@ class Session:
                 self._emit_here(event)
             case ExposureEnded():
                 self._exposure.closed(event.exposed_s)
+                self.photos.exposure_ended(event.exposed_s)
                 self._emit_here(event)
             case Learned(model, can):
                 self._learned.setdefault(model, {}).update(can)
@@ -392,7 +404,7 @@ class Session:
     async def _switch_live_view(self, feed: Feed | None) -> None:
         if feed is None and not self.reconnect.connected:
             return
-        async with self.exclusive(patient=feed is None) as camera:
+        async with self.exclusive() as camera:
             process = self.reconnect.current
             if feed is None:
                 await camera.stop_live_view()

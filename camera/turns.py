@@ -82,11 +82,13 @@ class BulbExposure:
 
     Attributes:
         running: the exposure, from the opening of the shutter until its files are known.
+        opened: completes when the shutter has opened, or when the photo in progress has ended.
         ended: completes with the length of the exposure in seconds, or with an error after a loss of the camera.
     """
 
     def __init__(self, turns: Turns) -> None:
         self.running: ExposureStarted | None = None
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._turns = turns
         self._opened_at: float | None = None
@@ -95,6 +97,7 @@ class BulbExposure:
         """Called when the shutter has opened."""
         self.running, self._opened_at = event, time.monotonic()
         self.ended = asyncio.get_running_loop().create_future()
+        self._complete_opened()
         words = f"The camera makes a bulb exposure until {event.ends_at}."
         self._turns.refuse(CameraExposing(words, ends_at=event.ends_at))
 
@@ -103,10 +106,15 @@ class BulbExposure:
         self._opened_at = None
         if not self.ended.done():
             self.ended.set_result(exposed_s)
+        self._turns.refuse(CameraExposing("The camera still processes the picture of a bulb exposure."))
 
     def finished(self) -> None:
         """Called when no photo is being taken any more."""
+        self._complete_opened()
         if self.running is not None:
+            if not self.ended.done():
+                words = "The shutter could not be closed. The server opens the camera again, which closes it."
+                self._fail(CameraError(words))
             self.running = None
             self._turns.allow()
 
@@ -114,9 +122,17 @@ class BulbExposure:
         """Called when the camera was lost."""
         if not self.ended.done() and self.running is not None:
             words = "The camera was lost during the exposure. The server closes the shutter when it connects again."
-            self.ended.set_exception(CameraDisconnected(words))
-            self.ended.exception()  # so that asyncio does not report it as never retrieved
+            self._fail(CameraDisconnected(words))
         self.finished()
+
+    def _complete_opened(self) -> None:
+        if not self.opened.done():
+            self.opened.set_result(None)
+        self.opened = asyncio.get_running_loop().create_future()
+
+    def _fail(self, error: CameraError) -> None:
+        self.ended.set_exception(error)
+        self.ended.exception()  # so that asyncio does not report it as never retrieved
 
     def interrupted(self) -> ExposureEnded | None:
         """Called when the camera was opened again, which closes the shutter. Returns the end of a lost exposure."""

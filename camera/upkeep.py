@@ -84,8 +84,8 @@ class Upkeep:
         """Called when the camera was opened. Its clock is set as soon as it is idle, if the operator wants that."""
         self._clock_due = self._options.sync_clock
 
-    async def sync_clock(self) -> ClockSet:
-        """Set the camera's clock to the time of this machine.
+    async def sync_clock(self, exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]]) -> ClockSet:
+        """Set the camera's clock to the time of this machine, with the given access to the camera.
 
         Raises:
             NotSupported: the camera has no clock that can be set.
@@ -94,7 +94,7 @@ class Upkeep:
         await asyncio.sleep(
             max(0.0, 1 - _BEFORE_FULL_SECOND_S - time.time() % 1)
         )  # others can use the camera meanwhile
-        async with self._exclusive() as camera:
+        async with exclusive() as camera:
             clock = await camera.sync_clock()
         _log.info("%s: clock set; it was %+d s off", self._port(), clock.was_off_s)
         self._emit(ConfigChanged(clock.config_name, clock.set_to))
@@ -110,7 +110,7 @@ class Upkeep:
             return
         self._clock_due = False
         try:
-            await self.sync_clock()
+            await self.sync_clock(self._exclusive)
         except NotSupported as error:
             _log.debug("%s: clock not set: %s", self._port(), error)
         except CameraError as error:

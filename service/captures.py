@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, Cancelled, CaptureUnknown, FileNotFound
+from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CaptureUnknown, FileNotFound
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile, in_ram
@@ -82,8 +82,6 @@ class Captures:
         taken = await asyncio.shield(taking)
         if isinstance(taken, ShotRecord):
             return await self._repeated(payload, taken)
-        if taken.discarded:
-            raise Cancelled("The exposure was stopped, and its picture was deleted.", warnings=taken.warnings or None)
         reply = _captured(taken, camera, None).model_copy(update={"repeated": joined or None})
         if payload.download == "none":
             return reply

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
-from camera.device.queue import EventQueue
+from camera.device.gp_codes import camera_answered
 from camera.device.quirks import Quirks
-from camera.device.shutter import Shutter
+from camera.device.shutter import ALL_FILES_S, Shutter
 from camera.errors import (
     CAPTURE_UNKNOWN,
     BulbUnavailable,
@@ -23,7 +24,9 @@ from camera.errors import (
     CameraTimeout,
     CaptureUnknown,
     ConfigNotFound,
+    ConfigReadonly,
     NotSupported,
+    ShutterStuck,
 )
 from camera.model import ConfigItem, ConfigValue
 from camera.remote import BulbPlan
@@ -42,6 +45,8 @@ _BUTTONS: tuple[tuple[str, ConfigValue, ConfigValue], ...] = (
 _CANON_RELEASE = ("opcode", "0x9129,0x3")
 _BULB = re.compile(r"bulb\b", re.IGNORECASE)
 _CLOSE_TRIES, _CLOSE_PAUSE_S = 3, 0.2
+# How long a busy camera is asked again to open the shutter, in seconds.
+_BUSY_S = 2.0
 # How long the camera may need to write the files, in addition to the time of its own noise reduction, which is as long
 # as the exposure.
 _WRITE_S = 40.0
@@ -56,28 +61,29 @@ class BulbHooks:
     """Functions that an exposure calls while it runs. If one of them raises, the shutter is closed first.
 
     Attributes:
+        opening: called just before the shutter may open.
         opened: called when the shutter is open.
         until: waits until a time (in monotonic seconds), or until the exposure has to end early; returns whether it has
             to end early. Called with times in the past while the process waits for the file.
-        closed: called when the shutter is closed, with the length of the exposure in seconds, and whether `until` has
-            ended it early.
+        closed: called when the shutter is closed, with the length of the exposure in seconds, whether `until` has
+            ended it early, and the seconds that the files may still need.
     """
 
+    opening: Callable[[], None]
     opened: Callable[[], None]
     until: Callable[[float], bool]
-    closed: Callable[[float, bool], None]
+    closed: Callable[[float, bool, float], None]
 
 
 class Bulb:
     """Bulb exposures with an open camera.
 
     Args:
-        settings, queue, shutter, quirks: the settings, the event queue, the shutter and the quirks of the camera.
+        settings, shutter, quirks: the settings, the shutter and the quirks of the camera.
     """
 
-    def __init__(self, settings: Configuration, queue: EventQueue, shutter: Shutter, quirks: Quirks) -> None:
+    def __init__(self, settings: Configuration, shutter: Shutter, quirks: Quirks) -> None:
         self._settings = settings
-        self._queue = queue
         self._shutter = shutter
         self._quirks = quirks
 
@@ -110,25 +116,24 @@ class Bulb:
         """
         name, on, off = self._button()
         press, release = self._settings.find(name), self._settings.find(name)  # before, because finding takes time
-        pressed_at = time.monotonic()
+        hooks.opening()
         try:
-            self._settings.write(*press, on)
+            pressed_at = self._press(press, on)
         except CameraError as error:
             with suppress(CameraError):
-                self._close(release, off)
+                self._settings.write(*release, off)
             return self._despite(error), 0.0
         # A Canon gets the two commands after equally long preparations by the driver, so the time between the calls is
         # the length of the exposure. With other makers, only opening needs preparations.
         opened_at = pressed_at if self._quirks.bulb_prepares_both else time.monotonic()
+        aborted = True
         try:
-            try:
-                hooks.opened()
-                aborted = hooks.until(opened_at + seconds)
-            finally:
-                closed_at = time.monotonic()
-                self._close(release, off)
-            exposed = closed_at - opened_at
-            hooks.closed(exposed, aborted)
+            hooks.opened()
+            aborted = hooks.until(opened_at + seconds)
+        finally:
+            exposed = self._close(release, off) - opened_at
+        hooks.closed(exposed, aborted, exposed + _WRITE_S + ALL_FILES_S)
+        try:
             return self._files(exposed, hooks), exposed
         except CameraError as error:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
@@ -174,29 +179,54 @@ class Bulb:
     def _is_bulb(item: ConfigItem | None) -> bool:
         return item is not None and _BULB.match(str(item.value)) is not None
 
-    def _close(self, found: tuple[ConfigItem, Any, Any], off: ConfigValue) -> None:
-        for tries_left in reversed(range(_CLOSE_TRIES)):
+    def _press(self, found: tuple[ConfigItem, Any, Any], on: ConfigValue) -> float:
+        """Open the shutter. A busy camera is asked again. Returns the time of the last attempt, in monotonic seconds."""
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            pressed_at = time.monotonic()
             try:
-                self._settings.write(*found, off)
-            except CameraBusy:  # a Nikon is closed, and busy with noise reduction
-                return
-            except CameraError as error:
-                if not tries_left:
-                    _log.warning("Shutter could not be closed: %s", error)
+                self._settings.write(*found, on, doing="expose")
+            except CameraBusy:
+                if pressed_at > deadline or not self._quirks.busy_means_not_fired:
                     raise
-                time.sleep(_CLOSE_PAUSE_S)
+                time.sleep(BUSY_PAUSE_S)
                 found = self._settings.find(found[0].name)
             else:
-                return
+                return pressed_at
+
+    def _close(self, found: tuple[ConfigItem, Any, Any], off: ConfigValue) -> float:
+        """Close the shutter. Returns the time of the attempt that has succeeded, in monotonic seconds.
+
+        Raises:
+            ShutterStuck: the shutter could not be closed.
+        """
+        for tries_left in reversed(range(_CLOSE_TRIES)):
+            closed_at = time.monotonic()
+            try:
+                if tries_left < _CLOSE_TRIES - 1:
+                    found = self._settings.find(found[0].name)
+                self._settings.write(*found, off)
+            except CameraError as error:
+                if isinstance(error, CameraBusy) and self._quirks.busy_means_closed:
+                    return closed_at
+                if not tries_left:
+                    _log.warning("Shutter could not be closed: %s", error)
+                    raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
+                time.sleep(_CLOSE_PAUSE_S)
+            else:
+                break
+        return closed_at
 
     def _despite(self, error: CameraError) -> list[str]:
         """The files of an exposure that the camera has refused. See `Shutter.signs_of_a_shot`."""
         fired, path = self._shutter.signs_of_a_shot(0.0)
         if path is not None:
             return self._shutter.with_other_files(path)
-        if fired:
+        wrong_dial = error.gp is not None and _WRONG_DIAL in error.gp.text.lower()
+        refused = wrong_dial or isinstance(error, NotSupported | ConfigReadonly) or camera_answered(error)
+        if fired or not refused:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
-        if error.gp is not None and _WRONG_DIAL in error.gp.text.lower():
+        if wrong_dial:
             unavailable = _unavailable("The camera refused a bulb exposure.", _TURN_THE_DIAL)
             unavailable.gp = error.gp
             raise unavailable from None

@@ -139,7 +139,7 @@ class Driver:
             with suppress(CameraError):
                 self._clock.remember(opened_at)
         self._shutter = Shutter(self._fire, self.storage, self._settings, self._queue, self.quirks)
-        self._bulb = Bulb(self._settings, self._queue, self._shutter, self.quirks)
+        self._bulb = Bulb(self._settings, self._shutter, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
         self.preview_size = PreviewSize()

@@ -244,7 +244,7 @@ class Focus:
         """Half press the button during the block, which takes about `seconds`. It is released in every case."""
         half = self._quirks.half_press
         assert half is not None
-        with self._holding.outliving_the_server():
+        with self._holding.outliving_the_server(seconds):
             on_progress(seconds)
             try:
                 self._order(half.press, needs_live_view=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -15,6 +16,8 @@ from camera.device import kernel
 
 # After the end of the server, the process may live this long to close the shutter, in seconds.
 _LAST_RELEASE_S = 20
+# The longest time that everything before and after the held shutter takes, in seconds.
+_LONGEST_REST_S = 120
 
 
 class Closing(Exception):
@@ -55,7 +58,7 @@ class Holding:
             self.waiting.append(message)
 
     @contextmanager
-    def outliving_the_server(self) -> Iterator[None]:
+    def outliving_the_server(self, seconds: float) -> Iterator[None]:
         """In the block, this process is not killed when the server ends, so that it can close the shutter.
 
         Raises:
@@ -63,9 +66,11 @@ class Holding:
         """
         parent = os.getppid()
         kernel.prctl(kernel.PDEATHSIG, 0)
+        signal.alarm(math.ceil(seconds) + _LONGEST_REST_S)  # also ends a process that hangs in the driver
         try:
             yield
         finally:
+            signal.alarm(0)
             kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 raise ChannelClosed

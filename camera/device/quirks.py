@@ -41,6 +41,8 @@ class Quirks:
             or releases it.
         bulb_changes: the settings that the driver itself changes for a bulb exposure. They are restored in reverse
             order. If empty, the shutter speed has to be set to bulb first.
+        busy_means_closed: whether the error "busy" after closing the shutter means that it is closed, and that the
+            camera is busy with noise reduction.
         bulb_prepares_both: whether the driver needs the same time to prepare opening and closing the shutter.
         focus: how the camera focuses.
     """
@@ -56,6 +58,7 @@ class Quirks:
     shutter_toggles: frozenset[str] = frozenset(("bulb",))
     open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
     bulb_changes: tuple[str, ...] = ()
+    busy_means_closed: bool = False
     bulb_prepares_both: bool = False
     focus: FocusQuirks = OTHER_FOCUS
 
@@ -89,6 +92,7 @@ NIKON = Quirks(
     # libgphoto2 camlibs/ptp2/config.c, _put_Nikon_Bulb. The mode is restored last, because the shutter speed can be set
     # only in manual mode.
     bulb_changes=("expprogram", "shutterspeed"),
+    busy_means_closed=True,
     focus=NIKON_FOCUS,
 )
 SONY = Quirks(

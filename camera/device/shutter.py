@@ -20,7 +20,7 @@ from camera.model import Storage
 
 # How long to wait for the next file of a shot with several files; how long to wait for more files after the last
 # expected file; and the longest total wait. On a slow card, the RAW file may appear seconds after the JPEG.
-_QUIET_MS, _SETTLED_MS, _ALL_FILES_S = 200, 1, 10.0
+_QUIET_MS, _SETTLED_MS, ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
 # If the shutter has fired, the camera reports within _SIGNS_S seconds that it is busy or that it has a new file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
@@ -136,7 +136,7 @@ class Shutter:
                 return True, data
             if event == CAPTURE_COMPLETE or (event == UNKNOWN and data and data.startswith("Camera Status")):
                 if not fired:
-                    fired, deadline = True, time.monotonic() + 2 * exposure + _ALL_FILES_S
+                    fired, deadline = True, time.monotonic() + 2 * exposure + ALL_FILES_S
             elif event == TIMEOUT:
                 time.sleep(BUSY_PAUSE_S)  # because a driver without events returns at once
             else:
@@ -167,7 +167,7 @@ class Shutter:
 
     def _add_other_files(self, paths: list[str]) -> None:
         expected = 2 if self._several_files() else 1
-        deadline = time.monotonic() + _ALL_FILES_S
+        deadline = time.monotonic() + ALL_FILES_S
         while time.monotonic() < deadline:
             event, data = self._queue.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
             if event == TIMEOUT and len(paths) >= expected:

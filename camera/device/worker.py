@@ -69,6 +69,8 @@ _log = logging.getLogger("camera.device.worker")
 _EVENTS_EVERY_S = 0.1
 # The process sends at least one message in this time, because the server kills a silent process after 6 s.
 _HEARTBEAT_S = 1.0
+# During a bulb exposure, the process sends a message at this interval, in seconds.
+_EXPOSURE_HEARTBEAT_S = 5.0
 # A camera without events is checked at this interval, in seconds. The check is an operation that needs an answer from
 # the camera.
 _PROBE_EVERY_S = 10.0
@@ -310,12 +312,20 @@ class Worker:
             ends_at = datetime.now(UTC) + timedelta(seconds=bulb_s)
             self._send(remote.event(ExposureStarted(bulb_s, ends_at.isoformat(timespec="milliseconds"))))
 
-        def closed(exposed_s: float, aborted: bool) -> None:
-            self._send(remote.event(ExposureEnded(round(exposed_s, 3), aborted)))
+        def until(end: float) -> bool:
+            while (left := end - time.monotonic()) > _EXPOSURE_HEARTBEAT_S:
+                if self._holding.until(end - left + _EXPOSURE_HEARTBEAT_S):
+                    return True
+                on_progress(0.0)
+            return self._holding.until(end)
 
-        with self._holding.outliving_the_server():
-            on_progress(2 * bulb_s)
-            return self._driver.expose(bulb_s, BulbHooks(opened, self._holding.until, closed))
+        def closed(exposed_s: float, aborted: bool, needs_s: float) -> None:
+            self._send(remote.event(ExposureEnded(round(exposed_s, 3), aborted)))
+            on_progress(needs_s)
+
+        with self._holding.outliving_the_server(2 * bulb_s):
+            hooks = BulbHooks(lambda: on_progress(0.0), opened, until, closed)
+            return self._driver.expose(bulb_s, hooks)
 
     def _preview(self, orientation: Orientation) -> bytes:
         """One frame. Afterwards, live view is on or off as it was before.

@@ -196,6 +196,7 @@ class Capture:
         self._started = started
         self.discard = False
         self._exposed_s: float | None = None
+        self._release_reported = False
         self._before: dict[str, ConfigItem] = {}
         self._restored: set[str] = set()
         self._warnings: list[str] = []
@@ -312,7 +313,13 @@ class Capture:
         bulb_s = self._request.bulb_s
         if bulb_s is None:
             return await self._camera.capture(on_release)
-        exposed = await self._camera.expose(bulb_s, lambda _: on_release(bulb_s))
+
+        def on_progress(needs_s: float) -> None:
+            if not self._release_reported:  # further messages say only that the process is alive
+                self._release_reported = True
+                on_release(bulb_s)
+
+        exposed = await self._camera.expose(bulb_s, on_progress)
         self._exposed_s = exposed.exposed_s
         return exposed.files
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -39,6 +38,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 1.0, 4.0, 0.02
 # If the camera refuses a setting of an interrupted shot this many times, or is lost each time, the setting is not restored.
 _RESTORE_TRIES = 3
 _REFUSED_PAUSE_S = 0.5
+# For how much longer than twice its length an interrupted bulb exposure may have lasted, in seconds.
+_LONGEST_ABSENCE_S = 60.0
 _ENDED_EARLY = "Its exposure was interrupted, so its length differs from the requested one."
 
 
@@ -179,8 +180,9 @@ class InterruptedShots:
         self._shutter_closed = False
         for shot in self._journal.open_shots():
             if shot.bulb_s is not None and shot.may_have_fired and shot.outcome is None:
-                # The shutter was open until now, perhaps for longer than ordered. A dark frame takes as long again.
-                exposed_s = shot.age_s if math.isfinite(shot.age_s) else max(shot.bulb_s, time.time() - shot.asked_at)
+                # The shutter was open until now, perhaps for longer than ordered. A dark frame takes as long again. But
+                # captures wait for the files, so this wait has a limit.
+                exposed_s = min(shot.age_s, 2 * shot.bulb_s + _LONGEST_ABSENCE_S)
                 shot.will_settle(self._settles_s(exposed_s) - exposed_s)
                 self._ended_early.add(shot)
 

@@ -36,6 +36,7 @@ class Journals:
 
     def __init__(self, shots: ShotStore) -> None:
         self.shots = shots
+        self._exposure_interrupted: bool | None = None
         self._users: dict[int, Journal] = {}
         self._choosing = asyncio.Lock()  # two cameras with one serial number may be opened at the same time
 
@@ -45,10 +46,12 @@ class Journals:
 
     async def exposure_interrupted(self) -> bool:
         """Whether an earlier server may have ended during a bulb exposure, so that a shutter may still be open."""
-        try:
-            return await self.shots.has_open_exposure()
-        except StoreUnavailable:
-            return False
+        if self._exposure_interrupted is None:  # asked before the first capture, so that it is about earlier servers
+            try:
+                self._exposure_interrupted = await self.shots.has_open_exposure()
+            except StoreUnavailable:
+                return True  # to release a button that is not pressed does no harm
+        return self._exposure_interrupted
 
     async def number(self, body: Body, user: Journal, own: int | None) -> int:
         """The number of a camera in the store, which no other journal uses.

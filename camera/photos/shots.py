@@ -13,6 +13,7 @@ from typing import Any
 
 from camera.errors import (
     CameraError,
+    Cancelled,
     CaptureUnknown,
     NoImage,
 )
@@ -39,6 +40,7 @@ from store.shots import Outcome, ShotStore
 
 _log = logging.getLogger("camera.photos.shots")
 
+DISCARDED = "The exposure was stopped, and its picture was deleted."
 _LAST_WRITE_S = 1.0
 _SYNC_AFTER_S = 0.3
 
@@ -111,6 +113,7 @@ class Photos:
     ) -> None:
         self.capturing = False
         self._capture: Capture | None = None
+        self._taking: OpenShot | None = None
         self._options = options
         self._iso = iso
         self._access = access
@@ -183,6 +186,7 @@ class Photos:
             lambda files, sync: self._journal.saved(record, files, sync),
         )
         capture = self._capture = Capture(camera, self._downloads, request, destination, hooks, started)
+        self._taking = record
         self.capturing = True
         self._emit(StateMayDiffer())
         try:
@@ -202,16 +206,30 @@ class Photos:
             self._interrupted.interrupted()
             raise
         finally:
-            self.capturing = False
+            self.capturing, self._capture, self._taking = False, None, None
             self._emit(StateMayDiffer())
+        if shot.discarded:
+            discarded = Cancelled(DISCARDED, warnings=shot.warnings or None)
+            await self._finish(record, "failed", _failure(discarded), capture.to_put_back)
+            raise discarded
         self._card.end_shot(one.file.path for one in shot.files if one.on_camera)
         await self._finish(record, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=record.number)
+
+    @property
+    def exposing_soon(self) -> bool:
+        """Whether a bulb exposure is in progress or being prepared."""
+        return self._taking is not None and self._taking.bulb_s is not None
 
     def discard_exposure(self) -> None:
         """Delete the picture of the capture in progress from the camera, as soon as it is there."""
         if self._capture is not None:
             self._capture.discard = True
+
+    def exposure_ended(self, exposed_s: float) -> None:
+        """Called when the shutter has closed after a bulb exposure, perhaps earlier than planned."""
+        if self._taking is not None:
+            self._taking.will_settle(self._options.settles_s(exposed_s) - exposed_s)
 
     async def _changing(self, record: OpenShot, put_back: Mapping[str, WantedValue]) -> None:
         await self._journal.changing(record, put_back)

@@ -126,7 +126,7 @@ class CameraProcess:
         def progress(needs_s: float) -> None:
             nonlocal progressed
             progressed = True
-            self.holding = verb.holds
+            self.holding |= verb.holds
             timer.reschedule(asyncio.get_running_loop().time() + verb.deadline_s + min(needs_s, _LONGEST_EXTENSION_S))
             on_progress(needs_s)
 
@@ -157,7 +157,8 @@ class CameraProcess:
                 raise CaptureUnknown(CAPTURE_UNKNOWN, doing=verb.name, reason=reason.message)
             raise replace(reason, doing=verb.name)
         result = verb.result(message)  # after an error, the shutter may still be open
-        self.holding = self.holding and self.lost.done()
+        if verb.holds:
+            self.holding = False
         return result
 
     async def stop_exposure(self) -> None:
@@ -216,6 +217,8 @@ class CameraProcess:
                 | LiveViewEnded() as event
             ):
                 self.last_io = time.time()
+                if isinstance(event, ExposureEnded):
+                    self.holding = False
                 self._on_event(event)
             case Progress(job, needs_s):
                 if self._progress is not None and job == self._job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -77,12 +78,24 @@ async def test_stop_exposure_ends_it_and_the_picture_is_kept(client: Client, cam
 
 
 async def test_stop_exposure_can_delete_the_picture(client: Client, camera: OneCamera) -> None:
-    await start(client)
+    await start(client, key="the key of a deleted picture")
     await client.command("stop_exposure", keep=False)
     with pytest.raises(CommandError, match="its picture was deleted") as error:
         await client.reply()
     assert (error.value.code, error.value.reply["id"]) == ("cancelled", "shot")
     assert camera.control.state()["files"] == []
+    with pytest.raises(CommandError, match="cancelled"):  # also for a repeated request
+        await client.command("capture_image", bulb_s=LONG_S, key="the key of a deleted picture")
+    assert len(camera.control.releases()) == 1
+
+
+async def test_an_exposure_that_is_being_prepared_is_stopped(client: Client, camera: OneCamera) -> None:
+    await client.command("subscribe", events=["camera_state"])
+    message = {"command": "capture_image", "id": "shot", "payload": {"bulb_s": LONG_S}}
+    await client.socket.send(json.dumps(message))
+    await client.event(lambda event: event.get("state") == "capturing")
+    stopped = await client.command("stop_exposure")
+    assert (await client.reply())["exposed_s"] == stopped["exposed_s"] < LONG_S
 
 
 async def test_other_commands_are_refused_until_the_end(client: Client, camera: OneCamera) -> None:
@@ -91,7 +104,7 @@ async def test_other_commands_are_refused_until_the_end(client: Client, camera: 
     for command, payload in (
         ("get_config", {"name": "iso"}), ("set_config", {"name": "iso", "value": "400"}), ("capture_image", {}),
         ("capture_image", {"bulb_s": 1}), ("start_live_view", {}), ("capture_preview", {}), ("list_files", {}),
-        ("restart_camera", {}),
+        ("restart_camera", {}), ("sync_clock", {}),
     ):  # fmt: skip
         with pytest.raises(CommandError, match="bulb exposure until") as error:
             await client.command(command, **payload)

@@ -19,7 +19,7 @@ from protocol.errors import KINDS, ErrorCode, RequestError
 # The error code of each error class.
 CAMERA_ERRORS: dict[str, ErrorCode] = {
     "CameraError": "camera_error", "CameraRefused": "camera_error", "CameraBusy": "camera_busy",
-    "CaptureAbandoned": "camera_busy", "CameraExposing": "camera_busy", "BulbUnavailable": "bulb_unavailable", "NoExposure": "no_exposure",
+    "CaptureAbandoned": "camera_busy", "CameraExposing": "camera_busy", "ShutterStuck": "capture_unknown", "BulbUnavailable": "bulb_unavailable", "NoExposure": "no_exposure",
     "NotRecorded": "not_recorded",
     "CameraTimeout": "camera_timeout", "CameraIO": "camera_io", "OutOfStep": "camera_io", "NoPermission": "camera_io",
     "CameraNotFound": "camera_not_found", "CameraDisconnected": "camera_disconnected",

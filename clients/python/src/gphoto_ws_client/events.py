@@ -90,6 +90,22 @@ class CaptureChecked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ExposureStarted(Event):
+    """The shutter has opened for a bulb exposure of `bulb_s` seconds; it closes at `ends_at`."""
+
+    bulb_s: float = 0.0
+    ends_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureEnded(Event):
+    """The shutter has closed after `exposed_s` seconds; `aborted`: earlier than planned, or after a loss."""
+
+    exposed_s: float = 0.0
+    aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CameraWarning(Event):
     """Problems that will soon stop the camera, one sentence each. `warnings` is empty if no problem is left."""
 
@@ -118,6 +134,8 @@ _KINDS: Mapping[str, type[Event]] = {
     "capture_saved": CaptureSaved,
     "capture_checked": CaptureChecked,
     "camera_warning": CameraWarning,
+    "exposure_started": ExposureStarted,
+    "exposure_ended": ExposureEnded,
     "live_view_stopped": LiveViewEnded,
     RECONNECTED: Reconnected,
 }
