@@ -32,6 +32,9 @@ ListFolder = Callable[[str], Awaitable[tuple[list[str], list[str]]]]
 Files = dict[str, set[str]]
 
 
+_CUT_SHORT = "Its exposure was interrupted, so its length differs from the requested one."
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of the check after a shot with an unknown outcome.
@@ -42,14 +45,12 @@ class Finding:
             be determined.
         saved: the files that were saved before the interruption.
         doubtful: whether the card should be read again, because it appeared to be empty.
-        remark: a further sentence for the message.
     """
 
     shot: OpenShot
     files: tuple[str, ...] | None
     saved: tuple[RecordedFile, ...] = ()
     doubtful: bool = False
-    remark: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -77,7 +78,7 @@ class Finding:
     @property
     def message(self) -> str:
         """The result in words."""
-        return f"{self._result} {self.remark}".rstrip()
+        return f"{self._result} {_CUT_SHORT}" if self.shot.cut_short else self._result
 
     @property
     def _result(self) -> str:

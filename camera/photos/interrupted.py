@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import replace
 
 from camera.errors import (
     CameraBusy,
@@ -40,7 +39,6 @@ _RESTORE_TRIES = 3
 _REFUSED_PAUSE_S = 0.5
 # For how much longer than twice its length an interrupted bulb exposure may have lasted, in seconds.
 _LONGEST_ABSENCE_S = 60.0
-_ENDED_EARLY = "Its exposure was interrupted, so its length differs from the requested one."
 
 
 class InterruptedShots:
@@ -66,7 +64,6 @@ class InterruptedShots:
         # Whether the driver may not know the newest files, so that the camera must be opened again before the next search.
         self._driver_cache_stale = False
         self._shutter_closed = False
-        self._ended_early: set[OpenShot] = set()
         self._card = card
         self._journal = journal
         self._exclusive = exclusive
@@ -164,9 +161,6 @@ class InterruptedShots:
             self._driver_cache_stale = True  # the driver has cached the content of the card
             return False
         for finding in findings:
-            if finding.shot in self._ended_early:
-                finding = replace(finding, remark=_ENDED_EARLY)
-                self._ended_early.discard(finding.shot)
             _log.warning("%s: %s", self._body().port, finding.message)
             # First emit, then record: if the server ends in between, the finding is emitted again after the next start.
             self._found(finding)
@@ -184,7 +178,7 @@ class InterruptedShots:
                 # captures wait for the files, so this wait has a limit.
                 exposed_s = min(shot.age_s, 2 * shot.bulb_s + _LONGEST_ABSENCE_S)
                 shot.will_settle(self._settles_s(exposed_s) - exposed_s)
-                self._ended_early.add(shot)
+                shot.cut_short = True
 
     def _may_follow(self, finding: Finding) -> bool:
         """Whether a further search may find the file of a shot. If so, this also sets the time of the next search."""

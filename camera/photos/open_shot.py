@@ -56,6 +56,7 @@ class OpenShot:
         unwritten: whether the record in the store is older than these values.
         synced: whether the record in the store survives a power failure.
         nothing_found: whether a search after the deadline did not determine the files of the shot.
+        cut_short: whether it is a bulb exposure whose camera process or server was lost.
         perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
     """
@@ -77,6 +78,7 @@ class OpenShot:
     synced: bool = False
     nothing_found: bool = False
     perhaps_recorded: bool = False
+    cut_short: bool = False
     changes: int = 0
 
     @classmethod
