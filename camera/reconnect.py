@@ -15,6 +15,7 @@ from typing import Any
 
 from camera import detection
 from camera.errors import (
+    CameraBusy,
     CameraClaimed,
     CameraDisconnected,
     CameraError,
@@ -354,7 +355,7 @@ class Reconnect:
         self._finish_attempt()
         if not self._is_plugged_since(plugs):
             return
-        if self.attempts == _RESET_AFTER and not isinstance(error, CameraClaimed | CameraNotFound):
+        if self.attempts == _RESET_AFTER and not isinstance(error, CameraBusy | CameraClaimed | CameraNotFound):
             with suppress(OSError):  # if the helper process cannot start, there is only the pause
                 await reset_device(self.port)
         await self._pause(pause, plugs)

@@ -237,8 +237,10 @@ class Driver:
         """See `Clock.set_to_this_machine`."""
         return self._clock.set_to_this_machine()
 
-    def perform(self, name: str, value: ConfigValue) -> None:
+    def perform(self, name: str, value: ConfigValue) -> bool:
         """Perform an action: write a setting, without reading it back. It is carried out once.
+
+        Returns whether the action has ended; False if the driver has waited long enough, and the camera is still busy with it.
 
         The setting is read first, because a Canon ignores an action if the same widget is used again (libgphoto2 issue
         767). While the camera rejects the action because it is busy, it is repeated for up to 2 s.
@@ -253,11 +255,11 @@ class Driver:
             started = time.monotonic()
             try:
                 self._settings.write(item, widget, root, value, "action")
-                return
+                return True
             except CameraBusy:
                 now = time.monotonic()
                 if now - started > _STARTED_S:
-                    return
+                    return False
                 if now > deadline:
                     raise
             time.sleep(BUSY_PAUSE_S)

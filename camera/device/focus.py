@@ -168,8 +168,8 @@ class Focus:
 
     # -- orders
 
-    def _order(self, order: Order, needs_live_view: bool) -> None:
-        """Carry out an order.
+    def _order(self, order: Order, needs_live_view: bool) -> bool:
+        """Carry out an order; returns whether it has ended (see `Driver.perform`).
 
         Raises:
             LiveViewNeeded: the order needs live view, and live view is off.
@@ -179,8 +179,7 @@ class Focus:
             if needs_live_view and not self._driver.viewfinder_on:
                 self._resume_live_view()
             try:
-                self._driver.perform(*order)
-                return
+                return self._driver.perform(*order)
             except ConfigNotFound as error:
                 _unsupported("The driver cannot do this with this camera.", error)
             except CameraError as error:
@@ -189,6 +188,7 @@ class Focus:
                 if last_try:
                     raise LiveViewNeeded(_NO_LIVE_VIEW, gp=error.gp, doing=error.doing) from None
             self._resume_live_view()  # a Nikon ends live view with each shot
+        raise AssertionError("the last try returns or raises")
 
     def _resume_live_view(self) -> None:
         """Switch live view on again if frames are being sent: after a still, it is off until the next frame."""
@@ -204,8 +204,10 @@ class Focus:
 
     def _focus(self, order: Order) -> bool | None:
         try:
-            self._order(order, needs_live_view=False)
-            return True if self._quirks.result == "success" else self._result(_RESULT_IN_LIVE_VIEW_S)
+            ended = self._order(order, needs_live_view=False)
+            if self._quirks.result == "success":
+                return True if ended else None  # the lens still moves
+            return self._result(_RESULT_IN_LIVE_VIEW_S)
         except CameraError as error:
             if not _says(error, _OUT_OF_FOCUS):
                 raise

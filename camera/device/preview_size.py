@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from camera.errors import ConfigNotFound, InvalidValue, NotSupported
+from camera.errors import CameraBusy, CameraRefused, ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported
 from camera.model import ConfigItem
 
 _log = logging.getLogger("camera.device.preview_size")
@@ -39,6 +39,9 @@ class PreviewSize:
             _log.debug("Live-view size could not be set: %s", error)
         except InvalidValue as error:
             _log.warning("Live-view size was rejected: %s", error)
+        except (CameraBusy, CameraRefused, ConfigReadonly) as error:  # tried again the next time
+            _log.info("Live-view size could not be set now: %s", error)
+            return False
         else:
             return True
         self._wanted = ""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from types import MappingProxyType
 
+from camera.errors import NotRecorded
 from store.database import StoreUnavailable
 from store.jobs import JobStore, JobWords
 
@@ -47,11 +48,15 @@ class Jobs:
 
         Returns:
             A sentence that says why they will be lost when the server ends; None if they are recorded.
+
+        Raises:
+            NotRecorded: the words of an earlier server cannot be read, and would be lost.
         """
         everything = await self._read()
+        if self._words is None:
+            raise NotRecorded("Nothing was changed, because the earlier job info cannot be read now.")
         key = _key(camera)
         words = everything[key] = replace(everything.get(key, JobWords()), **changes)
-        self._words = everything
         try:
             if self._store is not None:
                 await self._store.set_words(key, words)
