@@ -6,6 +6,7 @@ import asyncio
 import statistics
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -53,6 +54,15 @@ def measure(world: World) -> Usage:
             children += child.memory_info().rss
     memory = server.memory_info().rss
     return Usage(world.server.restarts, memory, children, server.num_threads(), server.num_fds(), len(processes))
+
+
+def _open_files(world: World) -> list[str]:
+    """What the descriptors of the server are."""
+    found = []
+    for link in Path(f"/proc/{world.server.process.pid}/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(link.readlink()))
+    return sorted(found)
 
 
 class UsageMonitor:
@@ -120,7 +130,7 @@ async def check_released(world: World, before: Usage) -> None:
         await until(lambda: not remaining(), _RELEASE_S)
     world.journal.note(f"the server without clients: before {before}; after {measure(world)}")
     for what in remaining():
-        world.journal.violation(f"left behind: {what}")
+        world.journal.violation(f"left behind: {what} ({', '.join(_open_files(world))})")
 
 
 def _pool() -> int:
