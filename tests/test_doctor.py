@@ -90,6 +90,7 @@ def test_the_cameras_of_a_running_server_are_listed_but_not_opened(
     server = Server("--simulate", cwd=tmp_path)
     try:
         port = server.uri.rpartition(":")[2]
+        server.wait_for_log("Camera ready")  # from then on, its model is known
         code, report = run_doctor(
             tmp_path, WS_HOST="127.0.0.1", WS_PORT=port, NETWORK_CAMERAS=camera_process.cameras[0].address
         )

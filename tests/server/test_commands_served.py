@@ -14,8 +14,8 @@ from tests.support.rig import Client, Server
 from tests.support.wire import answers, codes, logged_in, refused, say, still_answers
 
 EVENTS = [
-    "camera_connected", "camera_disconnected", "camera_state", "camera_warning", "capture_checked", "capture_saved", "config_changed", "file_added",
-    "live_view_stopped",
+    "camera_connected", "camera_disconnected", "camera_state", "camera_warning", "capture_checked", "capture_saved", "config_changed",
+    "exposure_ended", "exposure_started", "file_added", "live_view_stopped",
 ]  # fmt: skip
 
 

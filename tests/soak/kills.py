@@ -197,7 +197,7 @@ class Kills:
             return "None" not in states
 
         with suppress(TimeoutError):
-            await until_answers(known)
+            await until_answers(known, _REPLY_S)
         if "None" in states:
             self.journal.violation(f"no outcome was reported after the start: {[str(one) for one in self._open]}")
         for state, number in states.items():
@@ -236,7 +236,7 @@ async def _ready(connection: Connection, camera: Camera) -> None:
             return "file_count" in info
         return False
 
-    await until_answers(works)
+    await until_answers(works, _REPLY_S)
 
 
 def _keep_finding(world: World, event: Json) -> None:
