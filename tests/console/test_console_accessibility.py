@@ -10,6 +10,7 @@ import pytest
 from simulator.client import Control
 from tests.support.page import Console, expect
 from tests.support.rig import TOKEN, Server
+from tests.support.waiting import until_answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -165,8 +166,12 @@ async def test_the_pressed_button_stays_visible_above_its_message(open_console: 
     await console["#shutter"].evaluate("one => one.scrollIntoView({ block: 'end' })")
     await console["#shutter"].click()
     await expect(console["#notice"]).to_have_text("IMG_0001.JPG taken.")
-    shutter, notice = await console["#shutter"].bounding_box(), await console["#notice"].bounding_box()
-    assert shutter["y"] + shutter["height"] <= notice["y"] + 1  # the browser scrolls only by whole pixels
+
+    async def above() -> bool:
+        shutter, notice = await console["#shutter"].bounding_box(), await console["#notice"].bounding_box()
+        return bool(shutter["y"] + shutter["height"] <= notice["y"] + 1)  # the browser scrolls only by whole pixels
+
+    await until_answers(above)  # the page scrolls after the message has appeared
     await console["#page"].evaluate("page => page.scrollTo(0, 0)")
     # The event is dispatched, because a real click would scroll. The element with the focus must stay out of view.
     await console["#restart-camera"].dispatch_event("click")

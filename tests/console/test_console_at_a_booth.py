@@ -9,6 +9,7 @@ import pytest
 from simulator.client import Control
 from tests.support.page import SIZES, Console, expect
 from tests.support.rig import Server
+from tests.support.waiting import until_answers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -63,7 +64,11 @@ async def test_live_view_countdown_shutter_and_picture_are_visible_together(
     await console["#shutter"].click()
     await expect(console["#shot-image"]).to_be_visible()
     await console.start_countdown()
-    assert await console.page.evaluate(OUT_OF_SIGHT, ["live", "countdown", "shutter", "shot-image"]) == []
+
+    async def together() -> bool:
+        return bool(await console.page.evaluate(OUT_OF_SIGHT, ["live", "countdown", "shutter", "shot-image"]) == [])
+
+    await until_answers(together)  # the page scrolls after the countdown has appeared
     await expect(console["#shutter"]).to_have_text("Cancel")
 
 
