@@ -182,7 +182,7 @@ class BulbUnavailable(CameraError):
 
 
 class NoExposure(CameraError):
-    """There is no bulb exposure to stop."""
+    """A bulb exposure should be stopped, but none is in progress."""
 
 
 @dataclass(eq=False)

@@ -236,7 +236,7 @@ class Session:
             await asyncio.wait((self._exposure.opened,), timeout=_OPENING_S)
         process = self.reconnect.current
         if self._exposure.running is None or self._exposure.ended.done() or process is None:
-            raise NoExposure("There is no bulb exposure to stop.")
+            raise NoExposure("No bulb exposure is in progress.")
         if not keep:
             self.photos.discard_exposure()
         ended = self._exposure.ended

@@ -210,14 +210,14 @@ async def claimed(lab: Lab) -> None:
 async def permission_missing(lab: Lab) -> None:
     """The udev rules are missing: the server says so, and opens the camera when they are installed."""
     run, rules = lab.product.run, "/etc/udev/rules.d/70-gphoto-ws-server.rules"
-    await run(f"mv {rules} /root/ && udevadm control --reload")
+    await run(f"mv {rules} {rules}.off && udevadm control --reload")  # udev reads only names that end in .rules
     await asyncio.to_thread(lab.camera.unplug)
     await asyncio.to_thread(lab.camera.plug)
     async with lab.product.client() as client:
         message = await _message(client, lambda text: "ermission" in text)
         began = time.monotonic()
         await run(
-            f"mv /root/{rules.rpartition('/')[2]} {rules} && udevadm control --reload && udevadm trigger --subsystem-match=usb --action=add"
+            f"mv {rules}.off {rules} && udevadm control --reload && udevadm trigger --subsystem-match=usb --action=add"
         )
         await ready(client)
         took = time.monotonic() - began

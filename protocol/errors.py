@@ -71,7 +71,7 @@ KINDS: dict[ErrorCode, Kind] = {
     "folder_not_writable": Kind("The server cannot write to its photo folder; `details.fix` is a command that solves this.", camera=camera.FolderNotWritable),
     "live_view_not_running": Kind("There is no such stream to stop.", camera=camera.LiveViewNotRunning),
     "bulb_unavailable": Kind("The camera cannot make bulb exposures, or not now; `details.how` says what to do.", 409, camera=camera.BulbUnavailable),
-    "no_exposure": Kind("There is no bulb exposure to stop.", 409, camera=camera.NoExposure),
+    "no_exposure": Kind("No bulb exposure is in progress.", 409, camera=camera.NoExposure),
     "live_view_needed": Kind("The camera does this only while live view runs, and nothing was done. Send start_live_view first.", 409, camera=camera.LiveViewNeeded),
 }  # fmt: skip
 

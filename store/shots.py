@@ -207,6 +207,7 @@ class ShotStore:
 
     async def has_open_exposure(self) -> bool:
         """Whether there is a bulb exposure whose shutter may have opened, and which has no outcome yet."""
+        # "state != 'closed'" is the condition of the index shots_open, without which SQLite would read all shots.
         rows = await self._store.read(
             lambda db: db.execute(
                 "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"

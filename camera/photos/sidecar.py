@@ -1,4 +1,4 @@
-"""XMP sidecars: small files beside RAW files, with metadata that photo programs read.
+"""XMP sidecars: small files next to RAW files, with metadata that photo programs read.
 
 RAW files themselves are never changed. The package exiv2 is optional.
 """

@@ -1,4 +1,4 @@
-"""XMP sidecars beside RAW files: their content, and what happens if they cannot be made."""
+"""XMP sidecars next to RAW files: their content, and what happens if they cannot be made."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ def _add_focus(commands: Any) -> None:
     hold = _command(group, "hold", focus.hold, "hold the shutter button half pressed")
     hold.add_argument("seconds", metavar="SECONDS", type=focus.parse_hold, help="0.1 to 5")
     zoom = _command(group, "zoom", focus.zoom, "magnify the live view that another program shows")
-    zoom.add_argument("factor", metavar="FACTOR", type=focus.parse_factor, help="magnification; 1: whole picture")
+    zoom.add_argument("factor", metavar="FACTOR", type=_factor, help="magnification; 1: whole picture")
     for one in (auto, zoom):
         one.add_argument(
             "--at",
@@ -275,6 +275,10 @@ def _fps(text: str) -> float:
 
 def _exposure(text: str) -> float:
     return _number(text, 0.1, 36_000)
+
+
+def _factor(text: str) -> float:
+    return _number(text, 1, 100)
 
 
 def _number(text: str, least: float, most: float) -> float:

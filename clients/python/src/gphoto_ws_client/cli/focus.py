@@ -95,14 +95,3 @@ def parse_hold(text: str) -> int:
     if not 100 <= milliseconds <= 5000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 5")
     return milliseconds
-
-
-def parse_factor(text: str) -> float:
-    """A magnification from 1 to 100."""
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = 0.0
-    if not 1 <= factor <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100")
-    return factor
