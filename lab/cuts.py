@@ -12,8 +12,10 @@ import random
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from gphoto_ws_client import Captured, CaptureSaved, Client, Events, GphotoWsError, ServerError, Shot
 
@@ -275,29 +277,42 @@ class Cuts:
         if also_old:
             self._whole.clear()
         state = self._lab.camera.control.state(sha256=True)
-        on_camera = {file["path"] for file in state["files"]}
         digests = {file["path"]: file["sha256"] for file in (*state["files"], *state["deleted"])}
         names = await self._names()
         new = [name for name in names if name not in self._whole and name not in self._others]
         lines = (await self._lab.product.run("sha256sum /dev/null " + " ".join(new))).splitlines()
         saved = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+        self._check_told(names, saved, digests)
+        for path in new:
+            if saved[path] not in digests.values():
+                self._break(f"not whole: {path}")
+            self._whole[path] = saved[path]
+        self._check_none_lost({file["path"] for file in state["files"]}, state["deleted"])
+        self.tally.told_photos = len(self._told)
+
+    def _check_told(self, names: list[str], saved: Mapping[str, str], digests: Mapping[str, str]) -> None:
+        """Check the photos that were reported to a client.
+
+        Args:
+            names: the files on the disk.
+            saved: the digests of the files that were not compared before.
+            digests: the digests of the camera's files, by their paths on the camera.
+        """
         for path, camera_filepath in self._told.items():
             if path not in self._whole and saved.get(path) != digests[camera_filepath]:
                 self._break(f"{path} was reported to a client, but its digest is {saved.get(path)}")
             if path not in names:
                 self._break(f"{path} was reported to a client, but is missing")
-        for path in new:
-            if saved[path] not in digests.values():
-                self._break(f"not whole: {path}")
-            self._whole[path] = saved[path]
+
+    def _check_none_lost(self, on_camera: set[str], deleted: list[Any]) -> None:
+        """Check that every photo is on the camera or on the disk. `deleted`: the files that the camera does not have."""
         for order in self._orders:
             for told in order.reply.files if order.reply is not None else ():
                 if told.saved_path is None and told.camera_filepath not in on_camera:
                     self._break(f"lost: {told.camera_filepath} was not saved, and is not on the camera")
-        for file in state["deleted"]:
+        for file in deleted:
             if file["sha256"] not in self._whole.values():
                 self._break(f"lost: {file['path']} was deleted on the camera and is not saved")
-        self.tally.told_photos = len(self._told)
 
     async def _names(self) -> list[str]:
         return (await self._lab.product.run(f"find {_PHOTOS} -type f")).splitlines()

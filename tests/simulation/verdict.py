@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from camera.photos.open_shot import as_text
+from protocol.commands import Captured
 from store.shots import ShotRecord
 from tests.simulation.body import BASE, BULB, Body, Release
 from tests.simulation.disk import photo_names
@@ -14,84 +15,73 @@ from tests.simulation.world import Answer, World, order_of
 
 def judge(world: World, records: list[ShotRecord]) -> list[str]:
     """All violations, each described in one sentence."""
+    orders = {record.shot: order_of(record) for record in records}
+    wrong = _of_orders(world, records, orders)
+    wrong += _of_bodies(world)
+    wrong += _of_files(world)
+    wrong += _of_checks(world, {(record.shot, as_text(record.asked_at)): orders[record.shot] for record in records})
+    wrong += _of_outcomes(world, records, orders)
+    return wrong
+
+
+def _of_orders(world: World, records: list[ShotRecord], orders: dict[int, str]) -> list[str]:
+    """Releases, answers and records of each order. `orders`: the order of each recorded shot."""
     wrong: list[str] = []
     by_order: dict[str, list[ShotRecord]] = {}
-    orders = {record.shot: order_of(record) for record in records}
     for record in records:
         by_order.setdefault(orders[record.shot], []).append(record)
     named: dict[tuple[str, str], str] = {}
     for order in world.plan.orders:
         body = world.bodies[order.camera]
-        releases = [release for release in body.releases if release.by == order.name]
+        releases = _releases(world, order)
         answer = world.answers[order.name]
-        releases = [
-            release for release in releases if release is releases[-1] or not _record_lost(world, order, release)
-        ]
         if len(releases) > 1:
             wrong.append(f"{order.name} released the shutter {len(releases)} times")
             continue
         release = releases[0] if releases else None
         wrong += _of_answer(world, order, answer, release)
         wrong += _of_records(world, order, body, by_order.get(order.name, []), release)
-        if answer.reply is not None:
-            for file in answer.reply.files:
-                other = named.setdefault((body.traits.port, file.camera_filepath), order.name)
-                if other != order.name:
-                    wrong.append(f"{file.camera_filepath} was given to {other} and to {order.name}")
+        for file in answer.reply.files if answer.reply is not None else ():
+            other = named.setdefault((body.traits.port, file.camera_filepath), order.name)
+            if other != order.name:
+                wrong.append(f"{file.camera_filepath} was given to {other} and to {order.name}")
+    return wrong
+
+
+def _releases(world: World, order: Order) -> list[Release]:
+    """The releases for an order, without earlier ones whose records a power cut may have lost."""
+    releases = [release for release in world.bodies[order.camera].releases if release.by == order.name]
+    return [release for release in releases if release is releases[-1] or not _record_lost(world, order, release)]
+
+
+def _of_bodies(world: World) -> list[str]:
+    """The settings of the cameras are restored, and their shutters are closed."""
+    wrong = []
     for body in world.bodies:
         if body.settings != BASE and body.traits.port not in world.unrestorable:
             wrong.append(f"{body.traits.port} keeps the settings {body.settings}")
-    wrong += [
-        f"the shutter of {body.traits.port} is still open for {body.held.by}"
-        for body in world.bodies
-        if body.held is not None and not body.held.orphan
-    ]
-    wrong += _of_files(world)
-    wrong += _of_checks(world, {(record.shot, as_text(record.asked_at)): orders[record.shot] for record in records})
+        if body.held is not None and not body.held.orphan:
+            wrong.append(f"the shutter of {body.traits.port} is still open for {body.held.by}")
+    return wrong
+
+
+def _of_outcomes(world: World, records: list[ShotRecord], orders: dict[int, str]) -> list[str]:
+    """Every outcome that was found later was told to the clients."""
     told = {event["shot"] for event in world.checked}
     told_early = {(event["port"], event["at"]) for event in world.checked if event["shot"] is None}  # not recorded yet
-    wrong += [
+    return [
         f"the outcome of shot {record.shot} of {orders[record.shot]} was not told: {record.result.message}"
         for record in records
         if record.result.message is not None
         and record.shot not in told
         and (record.port, as_text(record.asked_at)) not in told_early
     ]
-    return wrong
 
 
 def _of_answer(world: World, order: Order, answer: Answer, release: Release | None) -> list[str]:
     """The answer of a client against the truth."""
     if answer.reply is not None:
-        body = world.bodies[order.camera]
-        if release is None:
-            unknowable = answer.reply.repeated and _unknowable(body, None)
-            return [] if unknowable else [f"{order.name} is done, but its shutter was not released"]
-        wrong = []
-        named = {file.camera_filepath for file in answer.reply.files}
-        own = set(release.files)
-        if not _unknowable(body, release) and not (named <= own if answer.reply.repeated else named == own):
-            wrong.append(f"{order.name} names {sorted(named)}, and its release made {sorted(own)}")
-        expected = {**BASE, **dict(order.settings)} | ({} if order.bulb_s is None else {"shutterspeed": BULB})
-        if order.bulb_s is not None and not answer.reply.repeated:
-            exposed_s = answer.reply.exposed_s
-            if exposed_s != release.exposed_s or exposed_s is None or exposed_s > order.bulb_s + 0.001:
-                wrong.append(f"{order.name} reports an exposure of {exposed_s} s instead of {release.exposed_s} s")
-            elif not _may_be_stopped(world, order.camera) and exposed_s < order.bulb_s - 0.001:
-                wrong.append(f"the exposure of {order.name} was {exposed_s} s instead of {order.bulb_s} s")
-        unread = release.at < world.unread_until.get(body.traits.port, 0.0)
-        if release.settings != expected and not unread and body.traits.port not in world.unrestorable:
-            wrong.append(f"{order.name} was taken at {release.settings} instead of {expected}")
-        stems = set()
-        for file in answer.reply.files:
-            if file.saved_path is not None:
-                stems.add(Path(file.saved_path).stem)
-                content = Path(file.saved_path).read_bytes()
-                if not _unknowable(body, release) and content != release.files.get(file.camera_filepath):
-                    wrong.append(f"{file.saved_path} is not the picture of {order.name}")
-        if len(stems) > 1:
-            wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
-        return wrong
+        return _of_reply(world, order, answer.reply, release)
     if answer.code not in (None, "capture_unknown") and release is not None and not _record_lost(world, order, release):
         return [f"{order.name} failed with {answer.code} ({answer.message}), but its shutter was released"]
     if answer.lost and not order.key and answer.left_at is not None and release is not None:
@@ -99,6 +89,48 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
         if started is not None and started > answer.left_at + 0.05:
             return [f"{order.name} was started after its client had left"]
     return []
+
+
+def _of_reply(world: World, order: Order, reply: Captured, release: Release | None) -> list[str]:
+    """The reply about a photo against the truth."""
+    body = world.bodies[order.camera]
+    if release is None:
+        unknowable = reply.repeated and _unknowable(body, None)
+        return [] if unknowable else [f"{order.name} is done, but its shutter was not released"]
+    wrong = []
+    named = {file.camera_filepath for file in reply.files}
+    own = set(release.files)
+    if not _unknowable(body, release) and not (named <= own if reply.repeated else named == own):
+        wrong.append(f"{order.name} names {sorted(named)}, and its release made {sorted(own)}")
+    if order.bulb_s is not None and not reply.repeated:
+        wrong += _of_exposure(world, order, order.bulb_s, reply.exposed_s, release)
+    expected = {**BASE, **dict(order.settings)} | ({} if order.bulb_s is None else {"shutterspeed": BULB})
+    unread = release.at < world.unread_until.get(body.traits.port, 0.0)
+    if release.settings != expected and not unread and body.traits.port not in world.unrestorable:
+        wrong.append(f"{order.name} was taken at {release.settings} instead of {expected}")
+    return wrong + _of_saved(order, body, reply, release)
+
+
+def _of_exposure(world: World, order: Order, bulb_s: float, exposed_s: float | None, release: Release) -> list[str]:
+    """The reported length of a bulb exposure against the ordered one, and against the truth."""
+    if exposed_s != release.exposed_s or exposed_s is None or exposed_s > bulb_s + 0.001:
+        return [f"{order.name} reports an exposure of {exposed_s} s instead of {release.exposed_s} s"]
+    if not _may_be_stopped(world, order.camera) and exposed_s < bulb_s - 0.001:
+        return [f"the exposure of {order.name} was {exposed_s} s instead of {bulb_s} s"]
+    return []
+
+
+def _of_saved(order: Order, body: Body, reply: Captured, release: Release) -> list[str]:
+    """The saved files that a reply names: the order's own pictures, with one name."""
+    wrong = []
+    saved = {file.camera_filepath: Path(file.saved_path) for file in reply.files if file.saved_path is not None}
+    for camera_filepath, path in saved.items():
+        if not _unknowable(body, release) and path.read_bytes() != release.files.get(camera_filepath):
+            wrong.append(f"{path} is not the picture of {order.name}")
+    stems = {path.stem for path in saved.values()}
+    if len(stems) > 1:
+        wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
+    return wrong
 
 
 def _may_be_stopped(world: World, camera: int) -> bool:
@@ -148,26 +180,26 @@ def _of_checks(world: World, orders: dict[tuple[int, str], str]) -> list[str]:
     wrong = []
     for event in world.checked:
         name = orders.get((event["shot"], event["at"]))
-        if name is None or event["files"] is None:
-            continue
-        body = next(body for body in world.bodies if body.traits.port == event["port"])
-        release = next((release for release in body.releases if release.by == name), None)
-        named = set(event["files"])
-        if len({Path(path).stem for path in named}) > 1:
-            continue  # the event says that they are of several shots
-        if (
-            release is not None
-            and not _unknowable(body, release)
-            and _visible(body, release)
-            and not named & set(release.files)
-        ):
-            wrong.append(f"capture_checked of {name} has {sorted(named)}, not {sorted(release.files)}")
-        others = [
-            other.by for other in body.releases
-            if other.by not in (name, "button") and not other.ambiguous and not other.orphan and named & set(other.files)
-        ]  # fmt: skip
-        if others and not (release is not None and release.ambiguous):
-            wrong.append(f"capture_checked of {name} has files of {others}")
+        # If the files are of several shots, the event says so.
+        if name is not None and event["files"] is not None and len({Path(path).stem for path in event["files"]}) <= 1:
+            body = next(body for body in world.bodies if body.traits.port == event["port"])
+            wrong += _of_check(body, name, set(event["files"]))
+    return wrong
+
+
+def _of_check(body: Body, name: str, named: set[str]) -> list[str]:
+    """The files that a check of the card has found for an order, against the truth."""
+    wrong = []
+    release = next((release for release in body.releases if release.by == name), None)
+    known = release is not None and not _unknowable(body, release) and _visible(body, release)
+    if release is not None and known and not named & set(release.files):
+        wrong.append(f"capture_checked of {name} has {sorted(named)}, not {sorted(release.files)}")
+    others = [
+        other.by for other in body.releases
+        if other.by not in (name, "button") and not other.ambiguous and not other.orphan and named & set(other.files)
+    ]  # fmt: skip
+    if others and not (release is not None and release.ambiguous):
+        wrong.append(f"capture_checked of {name} has files of {others}")
     return wrong
 
 
