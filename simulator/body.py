@@ -238,12 +238,14 @@ class Body:
                 return
             pictures = await exposures.develop(exposure, self.studio, self.identity, release.shot, taken)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self._store(exposure, listener, pictures, release, taken)
+            if len(pictures) > 1 and self.faults.take({Kind.ONE_FILE}):
+                pictures = pictures[:1]
+            await self._store(exposure, listener, pictures, release, taken)
         finally:
             self.exposing = False
             listener.exposure_ended()
 
-    def _store(
+    async def _store(
         self,
         exposure: Exposure,
         listener: ShutterListener,
@@ -257,7 +259,10 @@ class Body:
             self.card.new_folder(100 + (shot - 1) // FILES_PER_FOLDER)
         if not exposure.to_host and self.card.free_shots_limit is not None:
             self.card.free_shots_limit -= 1
-        for picture in pictures:
+        late = self.faults.take({Kind.LATE_FILE}) if len(pictures) > 1 else None
+        for index, picture in enumerate(pictures):
+            if index and late is not None:
+                await asyncio.sleep(late.seconds)
             stored = StoredFile(
                 handle=self.card.next_handle(),
                 parent=0 if exposure.to_host else self.card.current_folder,

@@ -285,7 +285,7 @@ COMMANDS: Mapping[str, Command] = {
             "operation": "name or 0x code; null: any",
             "after": "matching operations that succeed first (0)",
             "times": "number of times that it occurs (1); null: no limit",
-            "seconds": "late: the delay in seconds (3)",
+            "seconds": "late, late_file: the delay in seconds (3)",
             "code": "code: the PTP response, such as 0x2019",
             "variety": "malformed_live_view: see varieties",
             "execute": "silent, code, busy: true: run the operation nevertheless (false)",

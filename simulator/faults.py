@@ -22,6 +22,8 @@ class Kind(StrEnum):
     BUSY = "busy"
     GARBAGE = "garbage"
     NO_FILE = "no_file"
+    LATE_FILE = "late_file"
+    ONE_FILE = "one_file"
     MALFORMED_LIVE_VIEW = "malformed_live_view"
     FOCUS_FAILED = "focus_failed"
     INIT_FAIL = "init_fail"

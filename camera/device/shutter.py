@@ -18,9 +18,9 @@ from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNO
 from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, CardFull, NotSupported
 from camera.model import Storage
 
-# How long to wait for the next file of a shot with several files; how long to wait for more files after the last
-# expected file; and the longest total wait. On a slow card, the RAW file may appear seconds after the JPEG.
-_QUIET_MS, _SETTLED_MS, ALL_FILES_S = 200, 1, 10.0
+# How long each call waits for the next file of a shot with several files; how long it waits for more files after the
+# last expected file; and the longest total wait. On a slow card, the RAW file may appear seconds after the JPEG.
+_NEXT_FILE_MS, _SETTLED_MS, ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
 # If the shutter has fired, the camera reports within _SIGNS_S seconds that it is busy or that it has a new file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
@@ -50,6 +50,8 @@ class Shutter:
         self._settings = settings
         self._queue = queue
         self._quirks = quirks
+        # Image formats that promise two files although the camera has offered only one, as some cameras do.
+        self._one_file: set[str] = set()
 
     def release(self, on_release: Callable[[float], None]) -> list[str]:
         """Release the shutter once; returns the path of every file of the shot.
@@ -66,7 +68,7 @@ class Shutter:
 
     def next_file(self) -> str | None:
         """The path of the next new file; None if the camera reports none within 0.2 s."""
-        event, data = self._queue.wait(_QUIET_MS)
+        event, data = self._queue.wait(_NEXT_FILE_MS)
         if event == FILE_ADDED and data is not None:
             return data
         if event == TIMEOUT:
@@ -166,28 +168,30 @@ class Shutter:
             return LONGEST_S
 
     def _add_other_files(self, paths: list[str]) -> None:
-        expected = 2 if self._several_files() else 1
+        image_format = self._format_with_several_files()
+        expected = 1 if image_format is None else 2
         deadline = time.monotonic() + ALL_FILES_S
         while time.monotonic() < deadline:
-            event, data = self._queue.wait(_QUIET_MS if len(paths) < expected else _SETTLED_MS)
-            if event == TIMEOUT and len(paths) >= expected:
-                break
+            event, data = self._queue.wait(_NEXT_FILE_MS if len(paths) < expected else _SETTLED_MS)
             if event == FILE_ADDED and data is not None and (data in paths or _of_one_shot(paths[0], data)):
                 if data not in paths:
                     paths.append(data)
-            elif event == TIMEOUT:
-                expected = len(paths)
-            else:
+            elif event != TIMEOUT:
                 self._queue.keep(event, data)
+            elif len(paths) >= expected or image_format in self._one_file or not self._queue.supported:
+                break
+        if image_format is not None:
+            (self._one_file.discard if len(paths) > 1 else self._one_file.add)(image_format)
 
-    def _several_files(self) -> bool:
+    def _format_with_several_files(self) -> str | None:
+        """The current image format, if a shot with it makes more than one file."""
         for name in self._quirks.image_format:
             try:
-                value = self._settings.get(name).value
+                value = str(self._settings.get(name).value)
             except CameraError:
                 continue
-            return re.search(self._quirks.several_files, str(value)) is not None
-        return False
+            return value if re.search(self._quirks.several_files, value) is not None else None
+        return None
 
 
 def _of_one_shot(first: str, other: str) -> bool:
