@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CaptureUnknown, FileNotFound
 from camera.model import CapturedFile, mimetype_of
-from camera.photos.capture import CaptureRequest, Shot
 from camera.photos.downloads import FetchedFile, in_ram
 from camera.photos.open_shot import Order
+from camera.photos.request import CaptureRequest, Shot
 from camera.remote import decode_error
 from camera.session import Session
 from protocol import commands as c

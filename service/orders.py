@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from camera.photos.capture import Shot
+from camera.photos.request import Shot
 from protocol import commands as c
 from protocol.errors import RequestError
 from service.tasks import Tasks

@@ -20,8 +20,9 @@ from camera.errors import (
 from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
-from camera.photos.capture import Capture, CaptureHooks, CaptureRequest, Destination, OnPicture, Shot, sets_exposure
+from camera.photos.capture import Capture, CaptureHooks
 from camera.photos.card import Card, Finding
+from camera.photos.collector import Destination
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names
@@ -29,6 +30,7 @@ from camera.photos.iso import OperatorsIso
 from camera.photos.jobs import Jobs
 from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, OpenShot
+from camera.photos.request import CaptureRequest, OnPicture, Shot, sets_exposure
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.turns import Access

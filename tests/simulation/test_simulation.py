@@ -12,12 +12,12 @@ import pytest
 
 from camera.errors import CameraDisconnected
 from camera.photos import saver
-from camera.photos.capture import CaptureRequest
 from camera.photos.card import Card
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import InterruptedShots
 from camera.photos.journal import Journal, Journals
 from camera.photos.open_shot import Body, OpenShot
+from camera.photos.request import CaptureRequest
 from camera.photos.shots import PhotoOptions
 from camera.processes import process
 from camera.remote import RemoteCamera

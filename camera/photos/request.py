@@ -1,0 +1,108 @@
+"""What a capture should do, and what it has done, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from camera.errors import CaptureAbandoned
+from camera.model import CapturedFile
+from camera.photos.downloads import FetchedFile
+from camera.photos.open_shot import Order
+from camera.values import WantedValue
+from store.result import RecordedFile, Timing
+
+Download = Literal["none", "thumbnail", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRequest:
+    """What a capture should do.
+
+    Attributes:
+        settings: settings for this shot only, which are restored afterwards.
+        preferred: the operator's settings for every shot. A setting that the camera rejects causes a warning, not an
+            error.
+        download: whether to fetch no picture, its thumbnail, or the full file.
+        save: whether to save all files to the photo folder.
+        filename: name of the saved files, instead of a name from the template. Its ending is replaced by the ending of
+            each file.
+        keep_on_camera: if False, the files on the camera are deleted after they were saved.
+        order: the request as it is written to the record of the shot.
+        bulb_s: the length of a bulb exposure in seconds; None for a shot with the camera's own shutter speed.
+        wanted: returns False if the capture should not start any more, because nobody waits for it.
+    """
+
+    settings: Mapping[str, WantedValue] = field(default_factory=dict)
+    preferred: Mapping[str, WantedValue] = field(default_factory=dict)
+    download: Download = "none"
+    save: bool = False
+    filename: str | None = None
+    keep_on_camera: bool = True
+    order: Order = field(default_factory=Order)
+    bulb_s: float | None = None
+    wanted: Callable[[], bool] = lambda: True
+
+    @property
+    def changes_settings(self) -> bool:
+        """Whether a setting is changed before the release."""
+        return bool(self.settings or self.preferred or self.bulb_s is not None)
+
+    @property
+    def changes_exposure(self) -> bool:
+        """Whether the exposure time may be changed before the release."""
+        return self.bulb_s is not None or any(map(sets_exposure, self.settings))
+
+    def check_wanted(self) -> None:
+        """Raises CaptureAbandoned if nobody waits for the capture any more."""
+        if not self.wanted():
+            raise CaptureAbandoned("Nothing was done: the client disconnected before the capture started.")
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFile:
+    """One file of a shot, the path where it was saved, and whether it is still on the camera."""
+
+    file: CapturedFile
+    saved_path: str | None = None
+    on_camera: bool = True
+
+    @property
+    def recorded(self) -> RecordedFile:
+        """The file as it is recorded."""
+        return RecordedFile(self.file.path, self.file.size, self.saved_path, self.on_camera)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """The result of a capture.
+
+    Attributes:
+        files: all files of the shot, the JPEG first.
+        picture: the first file, if it was requested.
+        thumbnail: a JPEG, if it was requested.
+        timing: the times from the request to the steps of the capture.
+        warnings: problems after the release, one sentence each.
+        number: the number of its record; None if it was not recorded.
+        exposed_s: the length of a bulb exposure in seconds.
+        discarded: whether its files were deleted, because the exposure was stopped with `keep: false`.
+    """
+
+    files: tuple[ShotFile, ...]
+    picture: FetchedFile | None
+    thumbnail: bytes | None
+    timing: Timing
+    warnings: tuple[str, ...]
+    number: int | None = None
+    exposed_s: float | None = None
+    discarded: bool = False
+
+
+# Called as soon as the picture was fetched, with the part of the shot that is known and with the picture.
+OnPicture = Callable[[Shot, FetchedFile], None]
+
+
+def sets_exposure(name: str) -> bool:
+    """Whether a setting with this name may be the exposure time."""
+    return "shutter" in name.lower() or "expos" in name.lower()
