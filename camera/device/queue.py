@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ from camera.events import ConfigChanged, FileAdded
 
 # The largest number of events that are read at once, so that a camera with very many events does not block the worker.
 _MOST_AT_ONCE = 50
-_PROPERTY_CHANGED = re.compile(r'^PTP Property ([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
+# The driver writes the code of the property with 4 digits for a Canon, and with 8 digits for most other makers.
+_PROPERTY_CHANGED = re.compile(r'^PTP Property (?:0000)?([0-9a-f]{4}) changed(?:, "(.*?)" to "(.*)")?$', re.DOTALL)
 
 
 class EventQueue:
@@ -26,6 +28,7 @@ class EventQueue:
 
     Attributes:
         supported: whether the driver supported events at the last attempt.
+        on_changed: called with the name of each setting that the camera reports as changed, or with its code.
     """
 
     def __init__(self, camera: Any, context: Any, call: Calls, raw: RawCalls) -> None:
@@ -34,6 +37,7 @@ class EventQueue:
         self._call = call
         self._raw = raw
         self.supported = True
+        self.on_changed: Callable[[str], object] = lambda name: None
         self._kept: list[FileAdded | ConfigChanged] = []
 
     def take(self) -> list[FileAdded | ConfigChanged]:
@@ -71,3 +75,4 @@ class EventQueue:
         elif event == UNKNOWN and data and (changed := _PROPERTY_CHANGED.match(data)):
             code, name, value = changed.groups()
             self._kept.append(ConfigChanged(name, value) if name else ConfigChanged(code, None))
+            self.on_changed(name or code)

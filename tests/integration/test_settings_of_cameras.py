@@ -13,6 +13,7 @@ from camera.device.quirks import quirks_of
 from camera.errors import ShutterStaysOpen
 from camera.model import ConfigItem
 from simulator.client import Control
+from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import WITHIN_S
 
@@ -44,6 +45,20 @@ async def test_a_setting_changed_at_the_camera_is_read_afterwards(client: Client
     async with asyncio.timeout(WITHIN_S):
         while (await client.command("get_config", name="iso"))["value"] != "1600":
             pass
+
+
+@pytest.mark.parametrize(
+    ("maker", "name", "value"), [("canon", "drivemode", "Timer 2 sec"), ("nikon", "capturemode", "Timer")]
+)
+async def test_a_setting_changed_at_the_camera_is_sent_to_subscribers(
+    own_camera: Callable[..., OneCamera], new_server: Callable[..., Server], maker: str, name: str, value: str
+) -> None:
+    camera = own_camera("--maker", maker, *QUICK)
+    async with await Client.connect(new_server(NETWORK_CAMERAS=camera.port)) as client:
+        await client.info_with_card()
+        await client.command("subscribe", events=["config_changed"])
+        await asyncio.to_thread(camera.control.set, name, value)
+        await client.event(lambda event: (event["config_name"], event["value"]) == (name, value))
 
 
 async def test_the_error_for_a_vetoed_value_names_the_kept_value(client: Client, simulator: Control) -> None:
