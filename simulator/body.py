@@ -18,6 +18,9 @@ from .pictures import Studio
 
 log = logging.getLogger(__name__)
 
+MIRROR_UP_SECONDS = 30.0
+"""How long a raised mirror stays up without a release."""
+
 
 class ReleaseRejected(Exception):
     """The shutter does not open. The subclass gives the reason."""
@@ -124,6 +127,7 @@ class Body:
         self.clock_offset = 0.0
         self.exposing = False
         self._held: asyncio.Future[float] | None = None
+        self._mirror_up_until = 0.0
         self.live_view = False
         self._frame_scale = 1.0
         self._next_frame_at = 0.0
@@ -199,6 +203,17 @@ class Body:
         self._task = asyncio.create_task(self._expose(exposure, listener, release))
         self._task.add_done_callback(_report)
         return self._task
+
+    @property
+    def mirror_up(self) -> bool:
+        """Whether the mirror is up because of a mirror lock-up."""
+        return time.monotonic() < self._mirror_up_until
+
+    def raise_mirror(self) -> bool:
+        """Raise the mirror for at most 30 s; returns False if it was up, so that the shutter can be released now."""
+        raised = not self.mirror_up
+        self._mirror_up_until = time.monotonic() + MIRROR_UP_SECONDS if raised else 0.0
+        return raised
 
     def close_shutter(self) -> bool:
         """Close a shutter that was held open. Returns False if it was not."""

@@ -72,6 +72,11 @@ class BodySettings(ABC):
         self._values: dict[int, Value] = {code: setting.default for code, setting in self._settings.items()}
         self._vetoed: set[int] = set()
 
+    @property
+    @abstractmethod
+    def mirror_lock(self) -> bool:
+        """Whether the first release only raises the mirror."""
+
     def session_ended(self) -> None:
         """Drop what belongs to the session, such as queued events."""
         self.emit_events(False)

@@ -215,6 +215,9 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
 
     def _release(self, exposure: Exposure, hold: bool = False) -> Reply:
         """Release the shutter. With ``hold``, it stays open until the host closes it."""
+        if self.settings.mirror_lock and not self._body.exposing and self._body.raise_mirror():
+            self.mirror_raised()
+            return Reply()
         try:
             self._body.release(exposure, self, hold=hold)
         except CardFull:
@@ -226,6 +229,10 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         except ReleaseRejected:
             return Reply(ResponseCode.DEVICE_BUSY)
         return Reply()
+
+    @abstractmethod
+    def mirror_raised(self) -> None:
+        """Emit that the mirror is up, and that the next release takes the picture."""
 
     @abstractmethod
     def _out_of_focus(self) -> Reply:

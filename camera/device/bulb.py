@@ -118,6 +118,8 @@ class Bulb:
         press, release = self._settings.find(name), self._settings.find(name)  # before, because finding takes time
         hooks.opening()
         try:
+            if (path := self._shutter.raise_mirror(0.0)) is not None:
+                return self._shutter.with_other_files(path), 0.0
             pressed_at = self._press(press, on)
         except CameraError as error:
             with suppress(CameraError):

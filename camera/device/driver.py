@@ -18,13 +18,14 @@ from camera.device.bulb import Bulb, BulbHooks
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.device.clock import Clock
 from camera.device.configuration import Configuration
+from camera.device.drive_mode import DriveMode
 from camera.device.drivers import driver_for
 from camera.device.gp_codes import is_busy
 from camera.device.preview_size import PreviewSize
 from camera.device.queue import EventQueue
 from camera.device.quirks import quirks_of
 from camera.device.raw_calls import TIMEOUT, UNKNOWN, RawCalls
-from camera.device.shutter import Shutter
+from camera.device.shutter import ReleaseCalls, Shutter
 from camera.errors import (
     CameraBusy,
     CameraError,
@@ -138,7 +139,10 @@ class Driver:
         if self.quirks.remembers_clock:
             with suppress(CameraError):
                 self._clock.remember(opened_at)
-        self._shutter = Shutter(self._fire, self.storage, self._settings, self._queue, self.quirks)
+        self._drive_mode = DriveMode(self._settings, self.quirks)
+        self._queue.on_changed = self._drive_mode.changed
+        release = ReleaseCalls(self._fire, self._trigger)
+        self._shutter = Shutter(release, self.storage, self._settings, self._queue, self._drive_mode, self.quirks)
         self._bulb = Bulb(self._settings, self._shutter, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
@@ -225,6 +229,7 @@ class Driver:
     def set_config(self, name: str, wanted: WantedValue) -> ConfigItem:
         """See `Configuration.set`."""
         item, widget, root = self._settings.find(name)
+        self._drive_mode.changed(item.name)
         value = convert(item, wanted)
         refuse_open_shutter(item, value, self.quirks)
         if item.name != "viewfinder":
@@ -308,6 +313,10 @@ class Driver:
         capture = partial(self._raw.capture, self._camera, gp.GP_CAPTURE_IMAGE, self._context)
         with self._noting_support("capture"):
             return str(self._call(capture, "capture"))
+
+    def _trigger(self) -> None:
+        """Press and release the shutter button, without waiting for a file."""
+        self._call(lambda: self._camera.trigger_capture(self._context), "capture")
 
     def _captured(self, path: str) -> CapturedFile:
         folder, name = _split(path)

@@ -44,6 +44,11 @@ class Quirks:
         busy_means_closed: whether the error "busy" after closing the shutter means that it is closed, and that the
             camera is busy with noise reduction.
         bulb_prepares_both: whether the driver needs the same time to prepare opening and closing the shutter.
+        drive_mode: settings with the drive mode, or with the self-timer.
+        self_timer_length: a setting with the length of the self-timer, if the drive mode does not contain it.
+        mirror_lock: a setting that makes the first release only raise the mirror, unless it is 0.
+        mirror_up_s: the longest time in seconds after which a camera with a raised mirror takes the picture without a
+            second release. Cameras that only lower the mirror need the time until the server releases it again.
         focus: how the camera focuses.
     """
 
@@ -60,6 +65,10 @@ class Quirks:
     bulb_changes: tuple[str, ...] = ()
     busy_means_closed: bool = False
     bulb_prepares_both: bool = False
+    drive_mode: tuple[str, ...] = ("drivemode", "capturemode")
+    self_timer_length: str | None = None
+    mirror_lock: str | None = None
+    mirror_up_s: float = 1.0
     focus: FocusQuirks = OTHER_FOCUS
 
 
@@ -79,6 +88,8 @@ CANON = Quirks(
     remembers_clock=True,
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9125, 0x9128)),  # BulbStart, RemoteReleaseOn
     bulb_prepares_both=True,
+    drive_mode=("drivemode", "selftimer"),  # "selftimer" on a PowerShot
+    mirror_lock="mirrorlock",
     focus=CANON_FOCUS,
 )
 # Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to
@@ -93,6 +104,9 @@ NIKON = Quirks(
     # only in manual mode.
     bulb_changes=("expprogram", "shutterspeed"),
     busy_means_closed=True,
+    drive_mode=("capturemode",),
+    self_timer_length="selftimerdelay",
+    mirror_up_s=30.0,  # from the manuals of the D850 and the D780
     focus=NIKON_FOCUS,
 )
 SONY = Quirks(

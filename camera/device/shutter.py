@@ -6,10 +6,11 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
+from camera.device.drive_mode import DriveMode
 from camera.device.exposure import LONGEST_S, seconds
 from camera.device.gp_codes import before_the_release, card_read_only, is_busy, of_a_release, shutter_did_not_fire
 from camera.device.queue import EventQueue
@@ -24,31 +25,48 @@ _NEXT_FILE_MS, _SETTLED_MS, ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
 # If the shutter has fired, the camera reports within _SIGNS_S seconds that it is busy or that it has a new file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
+# How long the camera shakes after it has raised its mirror.
+_MIRROR_SETTLES_S = 1.0
 # The size of a shot (RAW and JPEG) with the largest sensors. A card with less free space may refuse the next shot.
 _LARGEST_SHOT_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCalls:
+    """Two ways to release the shutter.
+
+    Attributes:
+        fire: waits for the first file, and returns its path.
+        trigger: does not wait for a file.
+    """
+
+    fire: Callable[[], str]
+    trigger: Callable[[], None]
 
 
 class Shutter:
     """Releases the shutter, and finds the files of the shot.
 
     Args:
-        fire: releases the shutter; returns the path of the first file.
+        release: releases the shutter.
         storage: reads the camera's storages.
-        settings, queue, quirks: the settings, the event queue and the quirks of the camera.
+        settings, queue, drive_mode, quirks: the settings, the event queue, the drive mode and the quirks of the camera.
     """
 
     def __init__(
         self,
-        fire: Callable[[], str],
+        release: ReleaseCalls,
         storage: Callable[[], list[Storage]],
         settings: Configuration,
         queue: EventQueue,
+        drive_mode: DriveMode,
         quirks: Quirks,
     ) -> None:
-        self._fire = fire
+        self._calls = release
         self._storage = storage
         self._settings = settings
         self._queue = queue
+        self._drive_mode = drive_mode
         self._quirks = quirks
         # Image formats that promise two files although the camera has offered only one, as some cameras do.
         self._one_file: set[str] = set()
@@ -57,8 +75,8 @@ class Shutter:
         """Release the shutter once; returns the path of every file of the shot.
 
         Args:
-            on_release: called with the exposure in seconds just before the shutter may fire, also before each retry of
-                a refused release.
+            on_release: called just before the shutter may fire, also before each retry of a refused release, with the
+                longest time in seconds until the exposure has ended.
 
         Raises:
             CaptureUnknown: the shutter may have fired, but no file was seen.
@@ -90,7 +108,9 @@ class Shutter:
         while True:
             on_release(exposure)
             try:
-                return self._fire()
+                return self.raise_mirror(exposure) or self._calls.fire()
+            except CaptureUnknown:
+                raise
             except CameraError as raised:
                 error = of_a_release(raised)
                 if (path := self._file_despite(error, exposure)) is not None:
@@ -103,6 +123,23 @@ class Shutter:
                     raise error from None
             self._queue.pump(50)
             time.sleep(BUSY_PAUSE_S)
+
+    def raise_mirror(self, exposure: float) -> str | None:
+        """Release the shutter if that only raises the mirror, and wait until the mirror does not shake any more.
+
+        Returns the path of the new file, if the camera has taken a picture nevertheless.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired, but no file was seen.
+            CameraError: the camera has refused the release.
+        """
+        if not self._drive_mode.raises_mirror_first:
+            return None
+        self._calls.trigger()
+        fired, path = self.signs_of_a_shot(exposure, _MIRROR_SETTLES_S)
+        if fired and path is None:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, doing="capture")
+        return path
 
     def _file_despite(self, error: CameraError, exposure: float) -> str | None:
         """The path of the new file after a release that reported an error; None if the shutter certainly did not fire.
@@ -121,13 +158,17 @@ class Shutter:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
         return None
 
-    def signs_of_a_shot(self, exposure: float) -> tuple[bool, str | None]:
-        """What the camera reports after it answered a release with an error.
+    def signs_of_a_shot(self, exposure: float, within_s: float = _SIGNS_S) -> tuple[bool, str | None]:
+        """What the camera reports after a release that may not have taken a picture.
+
+        Args:
+            exposure: the longest time in seconds until the exposure has ended.
+            within_s: how long to wait for the first sign of a shot, in seconds.
 
         Returns:
             Whether the shutter may have fired, and the path of the new file, if the camera has reported one.
         """
-        deadline = time.monotonic() + _SIGNS_S
+        deadline = time.monotonic() + within_s
         fired = False
         while time.monotonic() < deadline:
             try:
@@ -162,10 +203,12 @@ class Shutter:
         return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
 
     def _exposure(self) -> float:
+        """The longest time from the release until the exposure has ended, in seconds."""
         try:
-            return seconds(str(self._settings.get(self._quirks.shutter_speed).value))
+            exposure = seconds(str(self._settings.get(self._quirks.shutter_speed).value))
         except CameraError:
-            return LONGEST_S
+            exposure = LONGEST_S
+        return exposure + self._drive_mode.delay_s
 
     def _add_other_files(self, paths: list[str]) -> None:
         image_format = self._format_with_several_files()

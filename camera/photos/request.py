@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -103,6 +104,9 @@ class Shot:
 OnPicture = Callable[[Shot, FetchedFile], None]
 
 
+_EXPOSURE = re.compile("shutter|expos|drive|timer|mirror|capturemode", re.IGNORECASE)
+
+
 def sets_exposure(name: str) -> bool:
-    """Whether a setting with this name may be the exposure time."""
-    return "shutter" in name.lower() or "expos" in name.lower()
+    """Whether a setting with this name may change when an exposure ends: its length, or the self-timer."""
+    return _EXPOSURE.search(name) is not None

@@ -237,6 +237,10 @@ class CanonEos(StandardDialect[CanonSettings]):
 
     # The steps of a shot: see body.ShutterListener
 
+    def mirror_raised(self) -> None:
+        """Emit the state of the mirror."""
+        self.settings.announce(props.MIRROR_LOCK_STATE)
+
     def exposure_started(self) -> None:
         """Emit that a shot has started."""
         self.settings.push(events.status_changed(busy=True))

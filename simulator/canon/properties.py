@@ -41,6 +41,7 @@ AVAILABLE_SHOTS, CAPTURE_DESTINATION, CURRENT_FOLDER = 0xD11B, 0xD11C, 0xD11F
 IMAGE_FORMAT, SHUTTER_COUNTER, LIVE_VIEW_OUTPUT, FOCUS_INFO = 0xD120, 0xD1AC, 0xD1B0, 0xD1D3
 
 UTC_TIME = 0xD17C
+MIRROR_LOCK, MIRROR_LOCK_STATE = 0xD13A, 0xD1BF
 
 TO_CARD, TO_HOST = 2, 4
 """Values of CAPTURE_DESTINATION."""
@@ -142,6 +143,8 @@ SETTINGS: dict[int, Setting] = {
         Setting(0xD11E, "storageid", UINT32, LAYOUT.storage, writable=False),
         Setting(CURRENT_FOLDER, "currentfolder", UINT32, 0, writable=False),
         Setting(IMAGE_FORMAT, "imageformat", FILE_LIST, "L", {name: name for name in IMAGE_FORMATS}),
+        Setting(MIRROR_LOCK, "mirrorlock", UINT32, 0, {"0": 0, "1": 1}),
+        Setting(MIRROR_LOCK_STATE, "mirrorlockstatus", UINT32, 0, writable=False),
         Setting(0xD1A9, "reviewtime", UINT16, 2, _REVIEW),
         Setting(SHUTTER_COUNTER, "shuttercounter", UINT32, 0, writable=False),
         Setting(SERIAL_NUMBER, "eosserialnumber", STRING, "", writable=False),

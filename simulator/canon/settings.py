@@ -39,6 +39,7 @@ class CanonSettings(BodySettings):
             props.AVAILABLE_SHOTS: self._available_shots,
             props.SHUTTER_COUNTER: lambda: body.shots,
             props.CURRENT_FOLDER: lambda: body.card.current_folder,
+            props.MIRROR_LOCK_STATE: lambda: int(body.mirror_up),
             props.SERIAL_NUMBER: lambda: body.identity.serial,
         }
         settings = props.settings_of(body.identity.model)
@@ -98,6 +99,11 @@ class CanonSettings(BodySettings):
             artist=str(self.value(props.ARTIST)),
             copyright=str(self.value(props.COPYRIGHT)),
         )
+
+    @property
+    def mirror_lock(self) -> bool:
+        """Whether the first release only raises the mirror."""
+        return self.number(props.MIRROR_LOCK) == 1
 
     @property
     def bulb(self) -> bool:

@@ -269,6 +269,11 @@ class NikonDslr(StandardDialect[NikonSettings]):
 
     # The steps of a shot: see body.ShutterListener
 
+    def mirror_raised(self) -> None:
+        """Emit that the first phase of a shot with mirror lock-up is complete."""
+        self._outcome = ResponseCode.OK
+        self.settings.emit(events.FIRST_COMPLETE)
+
     def exposure_started(self) -> None:
         """End live view, because the shutter has opened."""
         self._body.switch_live_view(False)

@@ -30,10 +30,16 @@ BATTERY, IMAGE_SIZE, IMAGE_QUALITY, WHITE_BALANCE, F_NUMBER = 0x5001, 0x5003, 0x
 FOCUS_MODE, EXPOSURE_TIME, EXPOSURE_PROGRAM, ISO = 0x500A, 0x500D, 0x500E, 0x500F
 EXPOSURE_COMPENSATION, DATE_TIME = 0x5010, 0x5011
 NOISE_REDUCTION, ARTIST, COPYRIGHT, SHUTTER_SPEED = 0xD06B, 0xD072, 0xD073, 0xD100
+RELEASE_MODE, SELF_TIMER_DELAY = 0x5013, 0xD063
 RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD10B, 0xD161
 LIVE_VIEW_STATUS, LIVE_VIEW_ZOOM, LIVE_VIEW_PROHIBITED, SHOTS_LEFT = 0xD1A2, 0xD1A3, 0xD1A4, 0xD1F1
 
 TO_CARD, TO_RAM = 0, 1
+SELF_TIMER, MIRROR_UP = 0x8011, 0x8012
+"""Values of RELEASE_MODE."""
+
+SELF_TIMER_SECONDS = (2.0, 5.0, 10.0, 20.0)
+"""The length of the self-timer for each value of SELF_TIMER_DELAY."""
 """Values of RECORDING_MEDIA."""
 
 BATTERY_EXHAUSTED, IMAGE_IN_RAM, SHOOTING = 1 << 8, 1 << 12, 1 << 15
@@ -76,13 +82,14 @@ _COMPENSATIONS: dict[str, Value] = {
     f"{value / 1000:g}": value for value in (int(step * 1000 / 3) for step in range(-15, 16))
 }
 _RELEASES: dict[str, Value] = {
-    "Single Shot": 1, "Continuous Low Speed": 0x8010, "Timer": 0x8011, "Mirror Up": 0x8012, "Quiet Release": 0x8016,
+    "Single Shot": 1, "Continuous Low Speed": 0x8010, "Timer": SELF_TIMER, "Mirror Up": MIRROR_UP, "Quiet Release": 0x8016,
 }  # fmt: skip
 # Only models on USB have another table in libgphoto2; there, 2 is 25%.
 ZOOM_RATIOS: dict[str, Value] = {
     "Entire Display": 0, "25%": 1, "33%": 2, "50%": 3, "66%": 4, "100%": 5, "Unknown value 0006": 6, "Unknown value 0007": 7,
 }  # fmt: skip
 _SWITCH: dict[str, Value] = {"Off": 0, "On": 1}
+_TIMERS: dict[str, Value] = {f"{length:g} seconds": value for value, length in enumerate(SELF_TIMER_SECONDS)}
 _SPEEDS = (
     *((1, under) for under in (8000, 6400, 5000, 4000, 3200, 2500, 2000, 1600, 1250, 1000, 800, 640, 500, 400, 320)),
     *((1, under) for under in (250, 200, 160, 125, 100, 80, 60, 50, 40, 30, 25, 20, 15, 13, 10, 8, 6, 5, 4, 3)),
@@ -136,9 +143,10 @@ def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
         Setting(ISO, "iso", UINT16, 100, _ISO),
         Setting(EXPOSURE_COMPENSATION, "exposurecompensation", INT16, 0, _COMPENSATIONS),
         Setting(DATE_TIME, "datetime", STRING, ""),
-        Setting(0x5013, "capturemode", UINT16, 1, _RELEASES, False),
+        Setting(RELEASE_MODE, "capturemode", UINT16, 1, _RELEASES, False),
         Setting(0xD032, "colorspace", UINT8, 0, {"sRGB": 0, "AdobeRGB": 1}, bounds=(0, 1, 1)),
         Setting(0xD054, "autoiso", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
+        Setting(SELF_TIMER_DELAY, "selftimerdelay", UINT8, 2, _TIMERS, bounds=(0, 3, 1)),
         Setting(NOISE_REDUCTION, "longexpnr", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
         Setting(ARTIST, "artist", STRING, ""),
         Setting(COPYRIGHT, "copyright", STRING, ""),

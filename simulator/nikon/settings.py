@@ -87,7 +87,7 @@ class NikonSettings(BodySettings):
             shutter=shutter,
             aperture=Fraction(self.number(props.F_NUMBER), 100),
             bias=Fraction(self.number(props.EXPOSURE_COMPENSATION), 1000),
-            seconds=float(shutter),
+            seconds=float(shutter) + self._self_timer(),
             maker="NIKON CORPORATION",
             raw=NEF,
             lens=props.LENS,
@@ -95,6 +95,15 @@ class NikonSettings(BodySettings):
             copyright=str(self.value(props.COPYRIGHT)),
             noise_reduction=self.number(props.NOISE_REDUCTION) == 1 and (self.bulb or shutter >= 1),
         )
+
+    def _self_timer(self) -> float:
+        timer = self.number(props.RELEASE_MODE) == props.SELF_TIMER
+        return props.SELF_TIMER_SECONDS[self.number(props.SELF_TIMER_DELAY)] if timer else 0.0
+
+    @property
+    def mirror_lock(self) -> bool:
+        """Whether the first release only raises the mirror."""
+        return self.number(props.RELEASE_MODE) == props.MIRROR_UP
 
     @property
     def bulb(self) -> bool:
