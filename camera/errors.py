@@ -4,6 +4,7 @@ CameraError
 ├── CameraRefused         read the message: the camera or its driver refused for a reason that has no class here
 ├── CameraBusy            wait a moment and try again
 │   ├── CameraExposing    wait for the end of the bulb exposure, or stop it
+│   ├── NotReady          allow more time before the deadline of the volley
 │   └── CaptureAbandoned  nothing: the client disconnected before its capture started
 ├── CameraTimeout         the camera did not answer in time; the server opens it again
 ├── CameraIO              the transfer failed; try again
@@ -96,6 +97,10 @@ class CameraExposing(CameraBusy):
     """The camera makes a bulb exposure until `ends_at` (ISO 8601, UTC), or still processes it. Nothing was done."""
 
     ends_at: str | None = field(default=None, kw_only=True)
+
+
+class NotReady(CameraBusy):
+    """The camera was not ready at the deadline at which it should have been released. It was not released."""
 
 
 class CaptureAbandoned(CameraBusy):

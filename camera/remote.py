@@ -90,6 +90,21 @@ class Exposed:
     exposed_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The result of a release at a given moment: its files, and times in seconds of CLOCK_MONOTONIC.
+
+    Attributes:
+        files: all files of the shot.
+        commanded_at: when the driver was told to release the shutter.
+        accepted_at: when the camera had accepted that; None if the driver reports nothing before the picture is there.
+    """
+
+    files: list[CapturedFile]
+    commanded_at: float
+    accepted_at: float | None
+
+
 class Verb:
     """How a method of `RemoteCamera` is called over the channel.
 
@@ -107,8 +122,8 @@ class Verb:
         self.name = method.__name__
         self.deadline_s = deadline_s
         self.again = again
-        self.fires = self.name in ("capture", "expose")
-        self.holds = self.name in ("expose", "autofocus", "half_press")
+        self.fires = self.name in ("capture", "expose", "fire")
+        self.holds = self.name in ("expose", "fire", "autofocus", "half_press")
         hints = get_type_hints(method)
         self._signature = inspect.signature(method)
         self._names = tuple(self._signature.parameters)[1:]
@@ -242,6 +257,28 @@ class RemoteCamera:
         Raises:
             BulbUnavailable: the shutter did not open.
             CaptureUnknown: the shutter may have opened, but no file was seen.
+        """
+
+    @verb(10.0, again=_LOST)
+    async def plan_fire(self, half_press: bool) -> None:
+        """Check that the camera answers, and that its button can be half pressed if that is wanted.
+
+        Raises NotSupported.
+        """
+
+    @verb(45.0)  # plus the time until the deadline and the exposure, which `on_progress` adds
+    async def fire(self, at: float, half_press: bool, on_progress: OnProgress) -> Fired:
+        """Release the shutter once at `at`, in seconds of CLOCK_MONOTONIC, or not at all. The autofocus is not used.
+
+        Args:
+            at: the deadline.
+            half_press: whether the shutter button is half pressed until then, which focuses.
+            on_progress: called with the seconds until the end of the exposure. From this call on, the shutter may open.
+
+        Raises:
+            NotReady: the camera was not ready at the deadline, or a stop message arrived before. It was not released.
+            NotSupported: the button cannot be half pressed.
+            CaptureUnknown: the shutter may have been released, but no file was seen.
         """
 
     @verb(5.0, again=_LOST)

@@ -84,6 +84,7 @@ def _invalid(command: Command[Any, Any], error: ValidationError) -> RequestError
 
 # The examples are replies of the simulated camera. Pictures are shortened.
 EXAMPLE_PORT = "usb:001,003"
+_OTHER_PORT = "usb:001,004"
 _FOLDER = "/store_00020001/DCIM/100CANON"
 _PATH = f"{_FOLDER}/IMG_0001.JPG"
 _CUT = "…"
@@ -282,6 +283,35 @@ ZOOM_LIVE_VIEW = Command(
     {"factor": 5, "x": 0.25, "y": 0.5},
     {"message": "Live view magnified 5 times", "factor": 5.0, "x": 0.25, "y": 0.5},
 )
+FIRE = Command(
+    "fire",
+    c.Fire,
+    c.CamerasFired,
+    "Release several cameras at one deadline. The reply shows when each was commanded; when the shutters opened is not measured.",
+    {"in_ms": 500},
+    {
+        "message": "2 of 2 cameras released, their commands within 0.2 ms of the plan. When the shutters opened was not measured.",
+        "skew_ms": 0.153,
+        "cameras": [
+            {
+                "port": EXAMPLE_PORT,
+                "status": "ok",
+                "commanded_ms": 0.071,
+                "accepted_ms": 9.184,
+                "files": [_FILE],
+                "shot": 43,
+            },
+            {
+                "port": _OTHER_PORT,
+                "status": "ok",
+                "commanded_ms": 0.224,
+                "accepted_ms": 9.511,
+                "files": [_FILE],
+                "shot": 44,
+            },
+        ],
+    },
+)
 GET_CAMERA_INFO = Command(
     "get_camera_info",
     c.CameraPayload,
@@ -452,6 +482,7 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         AUTOFOCUS,
         HALF_PRESS,
         ZOOM_LIVE_VIEW,
+        FIRE,
         GET_CAMERA_INFO,
         RESTART_CAMERA,
         SYNC_CLOCK,

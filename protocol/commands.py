@@ -110,8 +110,11 @@ class ImageFile(BaseModel):
         )
 
 
+ShotSettings = dict[ConfigName, str | int | float | bool]
+
+
 class CaptureImage(CameraPayload):
-    settings: dict[ConfigName, str | int | float | bool] = Field(
+    settings: ShotSettings = Field(
         default_factory=dict,
         max_length=32,
         description="Settings for this shot; their previous values are restored afterwards.",
@@ -186,6 +189,89 @@ class StopExposure(CameraPayload):
 
 class ExposureStopped(Done):
     exposed_s: float = Field(description="Length of the exposure in seconds.")
+
+
+Preparation = Literal["none", "half_press"]
+MissingCamera = Literal["skip", "stop"]
+FireStatus = Literal["ok", "error"]
+
+
+class Fire(Payload):
+    ports: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(min_length=1, max_length=64)] | None
+    ) = Field(None, description="Ports of the cameras; by default all cameras.")
+    in_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        300,
+        description="Milliseconds from the request to the deadline at which the cameras are released. A camera that is not ready then is not released. 0: as"
+        " soon as all cameras are ready.",
+    )
+    offsets_ms: dict[
+        Annotated[str, Field(min_length=1, max_length=256)],
+        Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)],
+    ] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="By port: milliseconds after the deadline (negative: before it) at which this camera is released, at most in_ms.",
+    )
+    prepare: Preparation = Field(
+        "none",
+        description="half_press: half press the shutter buttons until the deadline, so that the cameras focus and meter before it. Without it, the cameras do not focus.",
+    )
+    missing: MissingCamera = Field(
+        "skip",
+        description="If a camera is not ready: skip fires the others at the deadline; stop fires none.",
+    )
+    settings: ShotSettings = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Settings of all these cameras for this shot; their previous values are restored afterwards.",
+    )
+    save: bool = Field(False, description="Save every file to the photo folder.")
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="A text that is unique for this request. If the same request with the same key comes again within 24 hours, no camera is released"
+        " again. The reply has the recorded shots, and `repeated`.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Fire:
+        if self.ports is not None:
+            if len(set(self.ports)) < len(self.ports):
+                raise ValueError("ports has a port twice")
+            if strange := self.offsets_ms.keys() - set(self.ports):
+                raise ValueError(f"offsets_ms has a port that is not in ports: {min(strange)}")
+        if any(abs(offset) > self.in_ms for offset in self.offsets_ms.values()):
+            raise ValueError(f"offsets_ms has an offset of more than in_ms ({self.in_ms})")
+        if self.in_ms == 0 and self.prepare == "half_press":
+            raise ValueError("half_press takes time: give an in_ms that is long enough for the cameras to focus")
+        return self
+
+
+class FiredCamera(BaseModel):
+    port: str = Field(description="Where the camera was at the time of the request.")
+    status: FireStatus = Field(description="Whether there is a picture.")
+    code: str | None = Field(None, description="For an error: its code, as in error replies.")
+    message: str | None = Field(None, description="For an error: what happened and what to do.")
+    commanded_ms: float | None = Field(
+        None, description="When the driver was told to release the shutter, in milliseconds after the deadline."
+    )
+    accepted_ms: float | None = Field(
+        None,
+        description="When the camera had accepted the release, in milliseconds after the deadline; missing if its driver does not report that.",
+    )
+    files: list[ImageFile] = Field(default_factory=list, description="Every file of the shot, the JPEG first.")
+    shot: int | None = Field(None, description="Number of the shot, for get_shot.")
+    warnings: list[str] | None = Field(None, description="Problems that did not prevent the picture.")
+
+
+class CamerasFired(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    skew_ms: float | None = Field(
+        description="Milliseconds between the earliest and the latest command to a camera, after subtracting the offsets; null if no camera was released. When the"
+        " shutters opened is not measured: each body adds its own delay."
+    )
+    cameras: list[FiredCamera] = Field(description="One entry for each camera, in the order of `ports`.")
+    repeated: bool | None = Field(None, description="True if an earlier request with this key released the cameras.")
 
 
 class ListShots(Payload):

@@ -13,7 +13,7 @@ ErrorCode = Literal[
     "no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
-    "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure", "live_view_needed",
+    "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure", "live_view_needed", "not_ready",
 ]  # fmt: skip
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
@@ -73,6 +73,7 @@ KINDS: dict[ErrorCode, Kind] = {
     "bulb_unavailable": Kind("The camera cannot make bulb exposures, or not now; `details.how` says what to do.", 409, camera=camera.BulbUnavailable),
     "no_exposure": Kind("No bulb exposure is in progress.", 409, camera=camera.NoExposure),
     "live_view_needed": Kind("The camera does this only while live view runs, and nothing was done. Send start_live_view first.", 409, camera=camera.LiveViewNeeded),
+    "not_ready": Kind("The camera was not ready at the deadline of fire, and was not released. Use a longer in_ms.", 409, True, camera.NotReady),
 }  # fmt: skip
 
 _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {
@@ -134,6 +135,7 @@ _HINTS: dict[type[camera.CameraError], str] = {
     camera.ShutterStaysOpen: "Use capture_image to take a picture; its bulb_s makes a bulb exposure.",
     camera.CameraExposing: "Wait, or send stop_exposure.",
     camera.LiveViewNeeded: "Send start_live_view first.",
+    camera.NotReady: "Use a longer in_ms.",
     camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",
     camera.FolderNotWritable: "The setting PHOTO_DIR chooses another folder.",
     camera.NoPermission: (

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CaptureUnknown, FileNotFound
+from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.downloads import FetchedFile, in_ram
 from camera.photos.open_shot import Order
@@ -23,8 +22,8 @@ from service.answers import PictureReply, new_mark
 from service.caller import Caller
 from service.cameras import Cameras
 from service.orders import Orders, Taken, readable, text_of
+from service.records import Records
 from service.tasks import Tasks
-from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
 from store.shots import ShotRecord, ShotStore
 
@@ -36,13 +35,16 @@ class Captures:
         cameras: selection of cameras.
         shots: the records of shots.
         tasks: runs captures, which continue if their callers disconnect.
+        orders: the captures with a key.
+        records: finds the outcomes of recorded shots.
     """
 
-    def __init__(self, cameras: Cameras, shots: ShotStore, tasks: Tasks) -> None:
+    def __init__(self, cameras: Cameras, shots: ShotStore, tasks: Tasks, orders: Orders, records: Records) -> None:
         self._cameras = cameras
         self._shots = shots
         self._tasks = tasks
-        self._orders = Orders(shots, tasks)
+        self._orders = orders
+        self._records = records
         self._started_at = time.time()
 
     async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
@@ -98,13 +100,7 @@ class Captures:
         Raises:
             CameraError: the error of the earlier capture.
         """
-        if record.outcome is None:
-            with suppress(CameraError):
-                photos = (await self._camera_of(record)).photos
-                await photos.settle()
-                await photos.write_outcomes()
-            with suppress(StoreUnavailable):  # then the outcome stays unknown
-                record = await self._shots.get(record.shot) or record
+        record = await self._records.with_outcome(record)
         result = record.result
         if result.error is not None:
             error = decode_error(result.error.encoded)
@@ -141,31 +137,13 @@ class Captures:
         if renamed or not file.on_camera:
             where = f" It was saved as {file.saved_path}." if file.saved_path else ""
             raise FileNotFound(f"It is no longer on the camera.{where}")
-        camera = await self._camera_of(record)
+        camera = await self._records.camera_of(record)
         if download == "thumbnail":
             return await camera.photos.thumbnail(path)
         picture = await camera.photos.fetch(path)
         if file.size not in (None, picture.size):
             raise FileNotFound("There is another file with its name on the card.")
         return picture
-
-    async def _camera_of(self, record: ShotRecord) -> Session:
-        """The camera of a shot: not the selected one, and perhaps on another port than during the shot.
-
-        Raises:
-            CameraDisconnected: it is not connected.
-        """
-
-        def found() -> Session | None:
-            known = self._cameras.registry.known
-            return next((one for one in known if one.photos.camera_number == record.camera), None)
-
-        if found() is None:  # perhaps it was not opened since the start of the server
-            with suppress(CameraError):
-                await (await self._cameras.registry.by_port(record.port)).photos.settle()
-        if (camera := found()) is None:
-            raise CameraDisconnected("The camera of that shot is not connected.")
-        return camera
 
     async def list_shots(self, caller: Caller, payload: c.ListShots) -> c.ShotList:
         since = 0.0 if payload.since is None else datetime.fromisoformat(payload.since).timestamp()

@@ -24,8 +24,11 @@ from service.caller import Caller, Stream
 from service.cameras import Cameras
 from service.captures import Captures
 from service.events import EventHub
+from service.fire import Volleys
 from service.focus import Focusing
 from service.job_info import JobInfos
+from service.orders import Orders
+from service.records import Records
 from service.tasks import Tasks
 from store.shots import ShotStore
 
@@ -87,7 +90,8 @@ class Service:
         self._live_view = live_view
         self._tasks = Tasks()
         self.shots = shots
-        captures = Captures(self.cameras, shots, self._tasks)
+        orders, records = Orders(shots, self._tasks), Records(self.cameras, shots)
+        captures = Captures(self.cameras, shots, self._tasks, orders, records)
         focus = Focusing(self.cameras, live_view.orientation)
         self.handlers: dict[str, Handler] = dict(
             (
@@ -105,6 +109,7 @@ class Service:
                 bind(catalogue.AUTOFOCUS, focus.autofocus),
                 bind(catalogue.HALF_PRESS, focus.half_press),
                 bind(catalogue.ZOOM_LIVE_VIEW, focus.zoom_live_view),
+                bind(catalogue.FIRE, Volleys(self.cameras, self._tasks, orders, records).fire),
                 bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
                 bind(catalogue.RESTART_CAMERA, self.restart_camera),
                 bind(catalogue.SYNC_CLOCK, self.sync_clock),

@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from camera.photos.request import Shot
 from protocol import commands as c
@@ -24,23 +25,32 @@ _MOST_RUNNING = 64
 _KEPT_S = 24 * 3600.0
 
 Taken = Shot | ShotRecord
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
     request: str
-    task: asyncio.Task[Taken]
+    task: asyncio.Task[Any]
 
 
 def text_of(payload: c.CaptureImage) -> str:
     """The request without its key, as text that is equal for equal requests."""
-    text = json.dumps(payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True), sort_keys=True)
+    return _text(payload, {} if payload.bulb_s is None else {"bulb_s": payload.bulb_s})
+
+
+def text_of_volley(payload: c.Fire) -> str:
+    """The request without its key, as text that is equal for equal requests."""
+    return _text(payload, {"fire": True})
+
+
+def _text(payload: c.Payload, marks: dict[str, object]) -> str:
+    """The request without its key as JSON, with the `marks`, for which `ShotStore.has_open_exposure` searches."""
+    values = payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True)
+    text = json.dumps(values | marks, sort_keys=True)
     if len(text) <= _LONGEST_TEXT:
         return text
-    short: dict[str, object] = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
-    if payload.bulb_s is not None:  # ShotStore.has_open_exposure searches for it
-        short["bulb_s"] = payload.bulb_s
-    return json.dumps(short)
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest()} | marks)
 
 
 class Orders:
@@ -62,8 +72,15 @@ class Orders:
         The result of the task is a shot, or the record of an earlier capture with this key.
 
         Raises:
-            RequestError: too_many_pending; key_reused if the key is that of another capture in progress. For an earlier
-                capture, the task raises key_reused.
+            RequestError: as `start`. For an earlier capture, the task raises key_reused.
+        """
+        return self.start(key, request, lambda: self._once(key, request, capture))
+
+    def start(self, key: str, request: str, work: Callable[[], Awaitable[T]]) -> tuple[asyncio.Task[T], bool]:
+        """The task of the request with this key, and whether it was already in progress.
+
+        Raises:
+            RequestError: too_many_pending; key_reused if the key is that of another request in progress.
         """
         running = self._running.get(key)
         if running is not None:
@@ -76,7 +93,7 @@ class Orders:
                 f"{_MOST_RUNNING} captures with a key are waiting, and nothing was done.",
                 limit=_MOST_RUNNING,
             )
-        task = self._tasks.start(self._once(key, request, capture))
+        task = self._tasks.start(work())
         self._running[key] = _Running(request, task)
         task.add_done_callback(lambda _: self._running.pop(key))
         return task, False
@@ -94,6 +111,19 @@ class Orders:
         if earlier.request != request:
             raise _reused(key)
         return earlier
+
+    async def earlier_volley(self, key: str, request: str) -> list[ShotRecord]:
+        """The records of an earlier volley with this key, one for each camera that took part; none without a volley.
+
+        Raises:
+            RequestError: key_reused, or the records cannot be read.
+        """
+        with readable():
+            records = await self._shots.all_with_key(key)
+        records = [record for record in records if self._shots.age_s(record) <= _KEPT_S]
+        if any(record.request != request for record in records):
+            raise _reused(key)
+        return records
 
     async def _once(self, key: str, request: str, capture: Callable[[], Awaitable[Shot]]) -> Taken:
         if (record := await self.earlier(key, request)) is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-T = TypeVar("T", "RecordedFile", "Timing")
+T = TypeVar("T", "RecordedFile", "Timing", "ReleaseTimes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseTimes:
+    """Milliseconds from a common deadline until the release was commanded, and until the camera accepted it.
+
+    `accepted_ms` is None if the driver does not report it.
+    """
+
+    commanded_ms: float
+    accepted_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedError:
     """The error of a shot: its message for people, and the complete error as JSON values."""
 
@@ -50,6 +61,7 @@ class ShotResult:
         warnings: problems after the release, one sentence each.
         message: the result of the check of the card, for people.
         error: the reason why there is no picture.
+        times: when the shutter was released, if the request had a deadline for it.
     """
 
     files: tuple[RecordedFile, ...] = ()
@@ -57,6 +69,7 @@ class ShotResult:
     warnings: tuple[str, ...] = ()
     message: str | None = None
     error: RecordedError | None = None
+    times: ReleaseTimes | None = None
 
     def to_json(self) -> str:
         """The result as text for the database."""
@@ -71,6 +84,8 @@ class ShotResult:
             content["warnings"] = self.warnings
         if self.message is not None:
             content["message"] = self.message
+        if self.times is not None:
+            content["times"] = asdict(self.times)
         return json.dumps(content)
 
     @classmethod
@@ -78,13 +93,14 @@ class ShotResult:
         """The result from its text, which an older version may have written. Empty if the text is damaged."""
         try:
             content = json.loads(text)
-            error, timing = content.get("error"), content.get("timing")
+            error, timing, times = content.get("error"), content.get("timing"), content.get("times")
             return cls(
                 files=tuple(_value(RecordedFile, file) for file in content.get("files", ())),
                 timing=None if timing is None else _value(Timing, timing),
                 warnings=tuple(content.get("warnings", ())),
                 message=content.get("message"),
                 error=None if error is None else RecordedError(error["message"], error),
+                times=None if times is None else _value(ReleaseTimes, times),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()

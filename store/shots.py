@@ -206,14 +206,25 @@ class ShotStore:
         )
 
     async def has_open_exposure(self) -> bool:
-        """Whether there is a bulb exposure whose shutter may have opened, and which has no outcome yet."""
+        """Whether there is a shot without an outcome during which a process held the shutter button.
+
+        Such shots are bulb exposures and shots of a volley.
+        """
         # "state != 'closed'" is the condition of the index shots_open, without which SQLite would read all shots.
         rows = await self._store.read(
             lambda db: db.execute(
                 "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"
             ).fetchall()
         )
-        return any("bulb_s" in _object(request) for (request,) in rows)
+        return any(_object(request).keys() & {"bulb_s", "fire"} for (request,) in rows)
+
+    async def all_with_key(self, key: str) -> list[ShotRecord]:
+        """All shots with this key, newest first: several if cameras were released together."""
+        return await self._store.read(
+            lambda db: list(
+                _records(db.execute(f"SELECT {_COLUMNS} FROM shots WHERE key = ? ORDER BY shot DESC", (key,)))
+            )
+        )
 
     async def with_key(self, key: str) -> ShotRecord | None:
         """The newest shot with this key."""

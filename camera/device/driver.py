@@ -25,7 +25,7 @@ from camera.device.preview_size import PreviewSize
 from camera.device.queue import EventQueue
 from camera.device.quirks import quirks_of
 from camera.device.raw_calls import TIMEOUT, UNKNOWN, RawCalls
-from camera.device.shutter import ReleaseCalls, Shutter
+from camera.device.shutter import ReleaseCalls, Shutter, TimedRelease
 from camera.errors import (
     CameraBusy,
     CameraError,
@@ -269,6 +269,17 @@ class Driver:
                     raise
             time.sleep(BUSY_PAUSE_S)
 
+    def prepared(self, name: str, value: ConfigValue) -> Callable[[], None]:
+        """An action whose setting is read now, so that it can be performed later, once, without any delay.
+
+        The action is not repeated if the camera is busy.
+
+        Raises:
+            ConfigNotFound, NotSupported: the camera has no such setting.
+        """
+        item, widget, root = self._settings.find(name)
+        return lambda: self._settings.write(item, widget, root, value, "capture")
+
     def keep_alive(self) -> None:
         """Perform an operation that the camera counts as use, so that it does not switch itself off."""
         # Some cameras have a keep-alive operation. The driver sends it when any setting is read, at most every 10 s
@@ -281,10 +292,18 @@ class Driver:
 
     # -- pictures
 
-    def capture(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
+    def capture(self, on_release: Callable[[float], None], timed: TimedRelease | None = None) -> list[CapturedFile]:
         """Release the shutter once; returns every file of the shot. See `Shutter.release`."""
         self._prepare_release()
-        return [self._captured(path) for path in self._shutter.release(on_release)]
+        return [self._captured(path) for path in self._shutter.release(on_release, timed)]
+
+    def exposure_s(self) -> float:
+        """See `Shutter.exposure_s`."""
+        return self._shutter.exposure_s()
+
+    def next_file(self) -> str | None:
+        """See `Shutter.next_file`."""
+        return self._shutter.next_file()
 
     def plan_bulb(self) -> BulbPlan:
         """See `Bulb.plan`."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 # Options of prctl(2), from linux/prctl.h.
-PDEATHSIG, DUMPABLE, NO_NEW_PRIVILEGES = 1, 4, 38
+PDEATHSIG, DUMPABLE, SET_TIMER_SLACK, _GET_TIMER_SLACK, NO_NEW_PRIVILEGES = 1, 4, 29, 30, 38
 # The numbers of the Landlock system calls. They are the same on every architecture except Alpha.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_QUERY, _PATH_BENEATH = 1, 1
@@ -40,6 +40,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def prctl(option: int, value: int) -> bool:
     """prctl(2) with one argument; returns whether it succeeded."""
     return int(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0)) == 0
+
+
+def timer_slack() -> int:
+    """By how many nanoseconds the kernel may wake this process too late, so that it wakes several processes together."""
+    return int(_libc.prctl(_GET_TIMER_SLACK, 0, 0, 0, 0))
 
 
 def limit(what: int, most: int) -> None:

@@ -23,6 +23,15 @@ _INITIATE_OPEN_CAPTURE = 0x101C
 
 
 @dataclass(frozen=True, slots=True)
+class Button:
+    """A setting that presses the shutter button: its name, and its values for pressing and, in order, for releasing."""
+
+    setting: str
+    press: str
+    let_go: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Quirks:
     """How one family of cameras differs.
 
@@ -50,6 +59,8 @@ class Quirks:
         mirror_up_s: the longest time in seconds after which a camera with a raised mirror takes the picture without a
             second release. Cameras that only lower the mirror need the time until the server releases it again.
         focus: how the camera focuses.
+        button: the setting that presses the shutter button without autofocus. This returns earlier than a capture. None
+            if the driver has no such setting.
     """
 
     makers: str
@@ -70,6 +81,7 @@ class Quirks:
     mirror_lock: str | None = None
     mirror_up_s: float = 1.0
     focus: FocusQuirks = OTHER_FOCUS
+    button: Button | None = None
 
 
 # On a Sony, the value "on" of the setting "capture" presses the shutter button (ControlDevice 0xD2C2), and "off"
@@ -91,6 +103,8 @@ CANON = Quirks(
     drive_mode=("drivemode", "selftimer"),  # "selftimer" on a PowerShot
     mirror_lock="mirrorlock",
     focus=CANON_FOCUS,
+    # The order in which the driver itself releases the button (libgphoto2 camlibs/ptp2/library.c, EOS capture).
+    button=Button("eosremoterelease", "Press Full MF", ("Release Full", "Release Half")),
 )
 # Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to
 # switch it off.

@@ -16,7 +16,7 @@ from camera.device.gp_codes import before_the_release, card_read_only, is_busy, 
 from camera.device.queue import EventQueue
 from camera.device.quirks import Quirks
 from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNOWN
-from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, CardFull, NotSupported
+from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, CardFull, GpFailure, NotReady, NotSupported
 from camera.model import Storage
 
 # How long each call waits for the next file of a shot with several files; how long it waits for more files after the
@@ -27,6 +27,8 @@ _BUSY_RELEASE_S = 2.0
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
 # How long the camera shakes after it has raised its mirror.
 _MIRROR_SETTLES_S = 1.0
+# libgphoto2's general error, and a text that stands for a refused release (see `shutter_did_not_fire`).
+_NO_REASON, _REFUSED = -1, "press failed"
 # The size of a shot (RAW and JPEG) with the largest sensors. A card with less free space may refuse the next shot.
 _LARGEST_SHOT_BYTES = 128 * 2**20
 
@@ -42,6 +44,19 @@ class ReleaseCalls:
 
     fire: Callable[[], str]
     trigger: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedRelease:
+    """A release at a given time.
+
+    Attributes:
+        wait: returns at this time. Raises NotReady if it is too late.
+        fire: releases the shutter, waits for the first file, and returns its path; None for the driver's capture.
+    """
+
+    wait: Callable[[], None]
+    fire: Callable[[], str] | None
 
 
 class Shutter:
@@ -71,18 +86,19 @@ class Shutter:
         # Image formats that promise two files although the camera has offered only one, as some cameras do.
         self._one_file: set[str] = set()
 
-    def release(self, on_release: Callable[[float], None]) -> list[str]:
+    def release(self, on_release: Callable[[float], None], timed: TimedRelease | None = None) -> list[str]:
         """Release the shutter once; returns the path of every file of the shot.
 
         Args:
             on_release: called just before the shutter may fire, also before each retry of a refused release, with the
-                longest time in seconds until the exposure has ended.
+                longest time in seconds until the exposure has ended. If it raises, the shutter is not released.
+            timed: when and how to release the shutter; by default at once, by the driver's capture.
 
         Raises:
             CaptureUnknown: the shutter may have fired, but no file was seen.
             CameraError: the shutter certainly did not fire.
         """
-        return self.with_other_files(self._first_file(on_release))
+        return self.with_other_files(self._first_file(on_release, timed))
 
     def next_file(self) -> str | None:
         """The path of the next new file; None if the camera reports none within 0.2 s."""
@@ -102,17 +118,19 @@ class Shutter:
             self._add_other_files(paths)
         return paths
 
-    def _first_file(self, on_release: Callable[[float], None]) -> str:
-        exposure = self._exposure()
+    def _first_file(self, on_release: Callable[[float], None], timed: TimedRelease | None) -> str:
+        exposure = self.exposure_s()
         deadline = time.monotonic() + _BUSY_RELEASE_S
         while True:
             on_release(exposure)
             try:
-                return self.raise_mirror(exposure) or self._calls.fire()
-            except CaptureUnknown:
+                return self.raise_mirror(exposure) or self._fire(timed)
+            except (CaptureUnknown, NotReady):
                 raise
             except CameraError as raised:
                 error = of_a_release(raised)
+                if timed is not None and timed.fire is not None:
+                    error = self._with_reason(error)
                 if (path := self._file_despite(error, exposure)) is not None:
                     return path
                 if isinstance(error, NotSupported):
@@ -123,6 +141,12 @@ class Shutter:
                     raise error from None
             self._queue.pump(50)
             time.sleep(BUSY_PAUSE_S)
+
+    def _fire(self, timed: TimedRelease | None) -> str:
+        if timed is None:
+            return self._calls.fire()
+        timed.wait()
+        return (timed.fire or self._calls.fire)()
 
     def raise_mirror(self, exposure: float) -> str | None:
         """Release the shutter if that only raises the mirror, and wait until the mirror does not shake any more.
@@ -157,6 +181,24 @@ class Shutter:
         if unknown:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
         return None
+
+    def _with_reason(self, error: CameraError) -> CameraError:
+        """The error of a refused button. For a button, the driver reports no reason: neither the PTP code nor a text.
+
+        If the camera still answers, it has refused the release.
+        """
+        if error.gp is None or error.gp.code != _NO_REASON:
+            return error
+        try:
+            cards = self._storage()
+        except CameraError:
+            return error
+        reason, words = _REFUSED, "The camera refused to release the shutter."
+        if cards and all(card.read_only for card in cards):
+            reason, words = "store read only", "The card is write-protected."
+        elif cards and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards):
+            return CardFull("The card is full. Delete files or change the card.", gp=GpFailure(-115), doing="capture")
+        return replace(error, message=words, gp=GpFailure(_NO_REASON, reason))
 
     def signs_of_a_shot(self, exposure: float, within_s: float = _SIGNS_S) -> tuple[bool, str | None]:
         """What the camera reports after a release that may not have taken a picture.
@@ -202,7 +244,7 @@ class Shutter:
             return bool(cards) and all(card.read_only for card in cards)
         return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
 
-    def _exposure(self) -> float:
+    def exposure_s(self) -> float:
         """The longest time from the release until the exposure has ended, in seconds."""
         try:
             exposure = seconds(str(self._settings.get(self._quirks.shutter_speed).value))

@@ -31,6 +31,7 @@ from camera.device.gp_codes import camera_answered, transfer_broke
 from camera.device.holding import Closing, Holding
 from camera.device.jpeg import turned, upright
 from camera.device.preview_size import PreviewSize
+from camera.device.volley import Volley
 from camera.errors import (
     CameraBusy,
     CameraDisconnected,
@@ -113,6 +114,7 @@ class Worker:
         self._heartbeat_due = 0.0
         self._reported: dict[str, bool] = {}
         focus = Focus(driver, lambda: self._live is not None, self._idle, self._holding)
+        volley = Volley(driver, self._holding)
         self._jobs = JobTable(
             serve(RemoteCamera.get_config, driver.get_config),
             serve(RemoteCamera.get_all_config, driver.get_all_config),
@@ -120,6 +122,8 @@ class Worker:
             serve(RemoteCamera.capture, driver.capture),
             serve(RemoteCamera.plan_bulb, driver.plan_bulb),
             serve(RemoteCamera.expose, self._expose),
+            serve(RemoteCamera.plan_fire, volley.plan),
+            serve(RemoteCamera.fire, volley.fire),
             serve(RemoteCamera.preview, self._preview),
             serve(RemoteCamera.start_live_view, self._start_live_view),
             serve(RemoteCamera.stop_live_view, self._stop_live_view),

@@ -19,10 +19,10 @@ from camera.model import CapturedFile, ConfigItem
 from camera.photos.collector import Collector, CollectorHooks, Destination
 from camera.photos.downloads import Downloads, FetchedFile
 from camera.photos.folder import check_name
-from camera.photos.request import CaptureRequest, OnPicture, Shot, ShotFile
+from camera.photos.request import CaptureRequest, OnPicture, Release, Shot, ShotFile
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
-from store.result import RecordedFile, Timing
+from store.result import RecordedFile, ReleaseTimes, Timing
 
 # Largest common size of a shot in 2026 (a 60-megapixel RAW and its JPEG). A capture needs this much free space.
 EXPECTED_BYTES = 160 * 2**20
@@ -81,6 +81,7 @@ class Capture:
         self._started = started
         self.discard = False
         self._exposed_s: float | None = None
+        self._times: ReleaseTimes | None = None
         self._release_reported = False
         self._before: dict[str, ConfigItem] = {}
         self._restored: set[str] = set()
@@ -183,8 +184,12 @@ class Capture:
             self._released_at = time.time()
             self._hooks.on_release(exposure_s)
 
+        release: Release | None = None
+        if (moment := self._request.moment) is not None:
+            await self._camera.plan_fire(moment.half_press)
+            release = await moment.ready()
         await self._hooks.releasing()
-        files = await self._fire(on_release)
+        files = await self._fire(on_release, release)
         try:
             files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
         except CameraError as error:  # the shutter fired, but the file cannot be found
@@ -193,8 +198,10 @@ class Capture:
         self._record_time("file_known_ms")
         return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
 
-    async def _fire(self, on_release: Callable[[float], None]) -> list[CapturedFile]:
+    async def _fire(self, on_release: Callable[[float], None], release: Release | None) -> list[CapturedFile]:
         bulb_s = self._request.bulb_s
+        if release is not None:
+            return await self._fire_at(release, on_release)
         if bulb_s is None:
             return await self._camera.capture(on_release)
 
@@ -207,6 +214,16 @@ class Capture:
         self._exposed_s = exposed.exposed_s
         return exposed.files
 
+    async def _fire_at(self, release: Release, on_release: Callable[[float], None]) -> list[CapturedFile]:
+        assert self._request.moment is not None
+        fired = await self._camera.fire(release.at, self._request.moment.half_press, on_release)
+        self._timing["shutter_ms"] = round((fired.commanded_at - self._started) * 1000, 1)
+        self._times = ReleaseTimes(
+            round((fired.commanded_at - release.deadline) * 1000, 3),
+            None if fired.accepted_at is None else round((fired.accepted_at - release.deadline) * 1000, 3),
+        )
+        return fired.files
+
     async def _collect(self, captured: list[CapturedFile]) -> Shot:
         """Fetch, save and delete the files, as requested."""
         hooks = CollectorHooks(self._here, self._hooks.saved, self._warnings.append)
@@ -218,7 +235,7 @@ class Capture:
             await collector.collect(captured, self._released_at)
         return Shot(
             tuple(collector.files), collector.picture, collector.thumbnail, Timing(**self._timing), tuple(self._warnings),
-            exposed_s=self._exposed_s, discarded=discarded,
+            exposed_s=self._exposed_s, discarded=discarded, times=self._times,
         )  # fmt: skip
 
     def _here(self, files: Sequence[CapturedFile], first: FetchedFile) -> None:

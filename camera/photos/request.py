@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from camera.errors import CaptureAbandoned
+from camera.errors import CaptureAbandoned, NotReady
 from camera.model import CapturedFile
 from camera.photos.downloads import FetchedFile
 from camera.photos.open_shot import Order
+from camera.remote import RemoteCamera
 from camera.values import WantedValue
-from store.result import RecordedFile, Timing
+from store.result import RecordedFile, ReleaseTimes, Timing
 
 Download = Literal["none", "thumbnail", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """When the shutter is released, and the common time of all cameras of a volley, in monotonic seconds."""
+
+    at: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The part of one camera in a volley: its shutter is released at a given moment, together with other cameras.
+
+    Attributes:
+        latest: until when the camera has to be ready, in monotonic seconds.
+        half_press: whether the shutter button is half pressed before.
+        ready: called when the camera is ready; returns when its shutter is released. If it raises, the shutter is not
+            released.
+    """
+
+    latest: float
+    half_press: bool
+    ready: Callable[[], Awaitable[Release]]
+
+    def check(self) -> None:
+        """Raises NotReady if it is too late."""
+        if time.monotonic() > self.latest:
+            raise NotReady(_NOT_FREE)
+
+
+_NOT_FREE = "The camera was in use or not open until after the deadline, so it was not released."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +68,7 @@ class CaptureRequest:
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
         order: the request as it is written to the record of the shot.
         bulb_s: the length of a bulb exposure in seconds; None for a shot with the camera's own shutter speed.
+        moment: when the shutter is released; None for as soon as possible.
         wanted: returns False if the capture should not start any more, because nobody waits for it.
     """
 
@@ -43,6 +80,7 @@ class CaptureRequest:
     keep_on_camera: bool = True
     order: Order = field(default_factory=Order)
     bulb_s: float | None = None
+    moment: Moment | None = None
     wanted: Callable[[], bool] = lambda: True
 
     @property
@@ -55,10 +93,35 @@ class CaptureRequest:
         """Whether the exposure time may be changed before the release."""
         return self.bulb_s is not None or any(map(sets_exposure, self.settings))
 
+    @property
+    def prepares(self) -> bool:
+        """Whether anything is done before the shutter may be released."""
+        return self.changes_settings or self.moment is not None
+
     def check_wanted(self) -> None:
-        """Raises CaptureAbandoned if nobody waits for the capture any more."""
+        """Raises CaptureAbandoned if nobody waits for the capture any more, and NotReady if it is too late for it."""
         if not self.wanted():
             raise CaptureAbandoned("Nothing was done: the client disconnected before the capture started.")
+        if self.moment is not None:
+            self.moment.check()
+
+    @asynccontextmanager
+    async def in_time(self, access: AbstractAsyncContextManager[RemoteCamera]) -> AsyncIterator[RemoteCamera]:
+        """Enter `access`, and wait for it until the moment of the release, if there is one.
+
+        Raises:
+            NotReady: the camera was not free before the moment.
+        """
+        moment = self.moment
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(None if moment is None else moment.latest - time.monotonic()) as timer:
+                    camera = await stack.enter_async_context(access)
+            except TimeoutError:
+                if not timer.expired():
+                    raise
+                raise NotReady(_NOT_FREE) from None
+            yield camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +151,7 @@ class Shot:
         number: the number of its record; None if it was not recorded.
         exposed_s: the length of a bulb exposure in seconds.
         discarded: whether its files were deleted, because the exposure was stopped with `keep: false`.
+        times: when the shutter was released, if the request had a moment for it.
     """
 
     files: tuple[ShotFile, ...]
@@ -98,6 +162,7 @@ class Shot:
     number: int | None = None
     exposed_s: float | None = None
     discarded: bool = False
+    times: ReleaseTimes | None = None
 
 
 # Called as soon as the picture was fetched, with the part of the shot that is known and with the picture.

@@ -161,7 +161,7 @@ class Photos:
         """
         started = time.monotonic()
         while True:
-            async with self._access.for_client() as camera:
+            async with request.in_time(self._access.for_client()) as camera:
                 request.check_wanted()
                 if await self._interrupted.completed(camera):
                     if "iso" not in request.settings and (iso := await self._iso.for_still(camera)) is not None:
@@ -179,12 +179,12 @@ class Photos:
         )
         exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
         settles_s = self._options.settles_s(exposure_s if request.bulb_s is None else request.bulb_s)
-        record = await self._card.begin_shot(owner.body, request.order, request.changes_settings, settles_s)
+        record = await self._card.begin_shot(owner.body, request.order, request.prepares, settles_s)
         hooks = CaptureHooks(
             on_picture,
             lambda put_back: self._changing(record, put_back),
             lambda: self._journal.releasing(record, settles_s),
-            lambda exposure_s: self._released(record, exposure_s, request.changes_exposure),
+            lambda exposure_s: self._released(record, exposure_s, request),
             lambda files, sync: self._journal.saved(record, files, sync),
         )
         capture = self._capture = Capture(camera, self._downloads, request, destination, hooks, started)
@@ -242,8 +242,9 @@ class Photos:
         await asyncio.sleep(_SYNC_AFTER_S)
         await self._journal.sync(record)
 
-    def _released(self, record: OpenShot, exposure_s: float, changes_exposure: bool) -> None:
-        if not changes_exposure:  # not an exposure that is set for this shot only
+    def _released(self, record: OpenShot, exposure_s: float, request: CaptureRequest) -> None:
+        # Not an exposure that is set for this shot only, and not one with the time until the release.
+        if not request.changes_exposure and request.moment is None:
             self._exposure_s = exposure_s
         self._card.begin_release()
         self._start(self._journal.released(record, self._options.settles_s(exposure_s)), "record release")
@@ -399,7 +400,7 @@ class Photos:
 
 def _result(shot: Shot) -> ShotResult:
     """The result of a completed shot, as it is recorded."""
-    return ShotResult(tuple(one.recorded for one in shot.files), shot.timing, shot.warnings)
+    return ShotResult(tuple(one.recorded for one in shot.files), shot.timing, shot.warnings, times=shot.times)
 
 
 def _failure(error: CameraError) -> ShotResult:

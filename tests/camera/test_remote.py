@@ -23,7 +23,18 @@ from camera.model import (
     Storage,
 )
 from camera.orientation import Orientation, Point
-from camera.remote import BulbPlan, Content, Exposed, FolderContent, JobTable, RemoteCamera, Reply, serve, verb_of
+from camera.remote import (
+    BulbPlan,
+    Content,
+    Exposed,
+    Fired,
+    FolderContent,
+    JobTable,
+    RemoteCamera,
+    Reply,
+    serve,
+    verb_of,
+)
 
 ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRange(0.0, 1.0, 0.5), "/main/iso")
 PLAN = BulbPlan({"shutterspeed": "bulb"}, ("expprogram",))
@@ -51,6 +62,8 @@ class Process:
             serve(RemoteCamera.capture, self._capture),
             serve(RemoteCamera.plan_bulb, lambda: self._record(PLAN)),
             serve(RemoteCamera.expose, self._expose),
+            serve(RemoteCamera.plan_fire, lambda half_press: self._record(None, half_press)),
+            serve(RemoteCamera.fire, self._fire),
             serve(RemoteCamera.preview, lambda orientation: self._record(b"frame", orientation)),
             serve(
                 RemoteCamera.start_live_view, lambda fps, orientations, seq: self._record(None, fps, orientations, seq)
@@ -87,6 +100,11 @@ class Process:
         self._record(None, bulb_s)
         return Exposed([FILE], bulb_s)
 
+    def _fire(self, at: float, half_press: bool, on_progress: remote.OnProgress) -> Fired:
+        on_progress(0.4)
+        self._record(None, at, half_press)
+        return Fired([FILE], at + 0.001, None)
+
     def _drive_focus(self, steps: int, size: FocusSize, on_progress: remote.OnProgress) -> FocusMove:
         on_progress(0.0)
         return self._record(FocusMove(steps, None), steps, size)  # type: ignore[no-any-return]
@@ -118,6 +136,8 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.capture(process.progress.append) == [FILE]
     assert await camera.plan_bulb() == PLAN
     assert await camera.expose(1.5, process.progress.append) == Exposed([FILE], 1.5)
+    await camera.plan_fire(True)
+    assert await camera.fire(12.5, True, process.progress.append) == Fired([FILE], 12.501, None)
     assert await camera.preview(rotated) == b"frame"
     await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
@@ -134,9 +154,9 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
     await camera.keep_alive()
-    assert process.progress == [0.5, 3.0, 0.0, 0.2, 0.5]
+    assert process.progress == [0.5, 3.0, 0.4, 0.0, 0.2, 0.5]
     assert process.calls == [
-        ("iso",), (), ("iso", 200), (), (), (1.5,), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
         (-2, "small"), (Point(0.1, 0.2),), (500,), (5.0, None), (2.0, Point(0.3, 0.4)),
         ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip

@@ -17,7 +17,7 @@ from tests.support.rig import Client, Json, Server
 # The picture is taken early and deleted late. Live view comes after the commands whose examples show an idle camera.
 ORDER = [
     "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
-    "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "drive_focus", "autofocus", "half_press", "zoom_live_view", "stop_live_view",
+    "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "drive_focus", "autofocus", "half_press", "zoom_live_view", "stop_live_view", "fire",
     "capture_preview", "subscribe", "unsubscribe",
     "server_info", "list_commands", "ping", "delete_file", "restart_camera", "stop_exposure",
 ]  # fmt: skip
@@ -46,6 +46,9 @@ def as_shown(name: str, reply: Json) -> Json:
         reply["cameras"] = reply["cameras"][:1]  # the document shows only one camera
     if name == "list_commands":
         reply["commands"] = [command for command in reply["commands"] if command["command"] == "ping"]
+    if name == "fire":  # the document shows another camera
+        other = examples.reply(name)["cameras"][1]["port"]
+        reply["cameras"].append({**reply["cameras"][0], "port": other})
     if name == "sync_clock":
         reply.pop("warnings", None)  # if the clock of this machine is not synchronized
     if name == "server_info":

@@ -31,7 +31,7 @@ CAMERA_ERRORS: dict[str, ErrorCode] = {
     "FileNotFound": "file_not_found", "NoImage": "file_not_found",
     "InvalidPath": "invalid_path", "NoSuchPath": "invalid_path",
     "CardFull": "card_full", "DiskFull": "disk_full", "FolderNotWritable": "folder_not_writable",
-    "LiveViewNotRunning": "live_view_not_running", "LiveViewNeeded": "live_view_needed",
+    "LiveViewNotRunning": "live_view_not_running", "LiveViewNeeded": "live_view_needed", "NotReady": "not_ready",
 }  # fmt: skip
 NUMBERS = {
     -6: "not_supported", -20: "not_supported", -21: "not_supported",
@@ -49,7 +49,7 @@ NUMBERS = {
 }  # fmt: skip
 RETRYABLE = {
     "rate_limited", "too_many_pending", "shutting_down", "camera_disconnected", "camera_busy", "camera_timeout",
-    "camera_io",
+    "camera_io", "not_ready",
 }  # fmt: skip
 
 

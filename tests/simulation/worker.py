@@ -112,6 +112,8 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.capture, self._capture),
                     (RemoteCamera.plan_bulb, self._plan_bulb),
                     (RemoteCamera.expose, self._expose),
+                    (RemoteCamera.plan_fire, self._unsupported),
+                    (RemoteCamera.fire, self._unsupported),
                     (RemoteCamera.preview, self._unsupported),
                     (RemoteCamera.start_live_view, self._unsupported),
                     (RemoteCamera.stop_live_view, self._unsupported),

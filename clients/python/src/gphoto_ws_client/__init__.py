@@ -35,11 +35,12 @@ from gphoto_ws_client.events import (
     Reconnected,
 )
 from gphoto_ws_client.live_view import LiveView
-from gphoto_ws_client.options import CaptureOptions, ClientOptions, JobWords
+from gphoto_ws_client.options import CaptureOptions, ClientOptions, FireOptions, JobWords
 from gphoto_ws_client.replies import (
     Camera,
     CameraDetails,
     CameraList,
+    CamerasFired,
     CameraWords,
     Captured,
     CheckedCapture,
@@ -52,6 +53,7 @@ from gphoto_ws_client.replies import (
     Downloaded,
     ExposureStopped,
     FileList,
+    FiredCamera,
     FocusDriven,
     Focused,
     ImageFile,
@@ -85,6 +87,7 @@ __all__ = [
     "CameraState",
     "CameraWarning",
     "CameraWords",
+    "CamerasFired",
     "CaptureChecked",
     "CaptureOptions",
     "CaptureSaved",
@@ -113,6 +116,8 @@ __all__ = [
     "ExposureStopped",
     "FileAdded",
     "FileList",
+    "FireOptions",
+    "FiredCamera",
     "FocusDriven",
     "Focused",
     "Frame",

@@ -9,10 +9,11 @@ from gphoto_ws_client.connection import Connection
 from gphoto_ws_client.decode import decode
 from gphoto_ws_client.events import EventName
 from gphoto_ws_client.live_view import LiveView, live_view_payload
-from gphoto_ws_client.options import CaptureOptions, JobWords, check_names
+from gphoto_ws_client.options import CaptureOptions, FireOptions, JobWords, check_names
 from gphoto_ws_client.replies import (
     CameraDetails,
     CameraList,
+    CamerasFired,
     Captured,
     ClockSynced,
     CommandList,
@@ -50,7 +51,7 @@ class Commands:
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
     selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure,
     stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All others are sent again:
-    the key of capture_image prevents a second picture.
+    the keys of capture_image and fire prevent a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -215,6 +216,28 @@ class Commands:
             port: the port of the camera; None for the selected camera.
         """
         return await self._ask(LiveViewZoomed, "zoom_live_view", factor=factor, x=x, y=y, port=port)
+
+    async def fire(self, **options: Unpack[FireOptions]) -> CamerasFired:
+        """Release several cameras at one deadline. Without focus, unless `prepare` is "half_press".
+
+        After a loss of the connection, the same request is sent again, with the same key, as for capture_image. A camera
+        that fails is an entry with status "error" in the reply, and raises nothing.
+
+        Args:
+            **options: see `FireOptions`.
+
+        Raises:
+            CaptureUnknown: there was no reply, so the shutters may have fired.
+            ServerError: the request is not possible, and no camera was released.
+        """
+        check_names("fire", options, FireOptions.__optional_keys__)
+        payload: dict[str, Any] = {**options, "key": options.get("key") or uuid4().hex}
+        if (ports := options.get("ports")) is not None:
+            payload["ports"] = list(ports)
+        for name in ("settings", "offsets_ms"):
+            if payload.get(name) is not None:
+                payload[name] = dict(payload[name])
+        return await self._ask(CamerasFired, "fire", for_camera=False, **payload)
 
     async def get_camera_info(self, *, port: str | None = None) -> CameraDetails:
         """Identity and state of the camera."""

@@ -142,7 +142,7 @@ class Connection:
 
         Raises:
             ServerError: the server sent an error reply.
-            CaptureUnknown: capture_image may have been carried out: the connection was lost, or no reply came in time.
+            CaptureUnknown: capture_image or fire may have been carried out: the connection was lost, or no reply came in time.
             ConnectionLost: the connection was lost, and the command is not sent again.
             NoReply: no reply came in time.
         """
@@ -150,7 +150,7 @@ class Connection:
         try:
             return await self._repeat(command, payload, again, for_camera, claim, attempts)
         except GphotoWsError as error:
-            if command == "capture_image" and _may_have_fired(error, attempts):
+            if command in ("capture_image", "fire") and _may_have_fired(error, attempts):
                 raise _unknown(error) from error
             raise
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from gphoto_ws_client.replies import Value
@@ -58,6 +58,31 @@ class CaptureOptions(TypedDict, total=False):
     bulb_s: float | None
     key: str | None
     port: str | None
+
+
+class FireOptions(TypedDict, total=False):
+    """The options of `Client.fire`. For an option that is missing or None, the server uses its default.
+
+    Attributes:
+        ports: the ports of the cameras; None for all cameras.
+        in_ms: milliseconds from the request to the deadline, 0 to 10000; 0: as soon as all cameras are ready.
+        offsets_ms: by port: milliseconds from the deadline to the release of this camera.
+        prepare: "half_press" half presses the shutter buttons until the deadline.
+        missing: whether the other cameras are released if one is not ready: "skip" (yes) or "stop" (no).
+        settings: settings of all these cameras for this shot only. The previous values are restored afterwards.
+        save: save every file to the server's photo folder.
+        key: identifies the request, up to 64 characters; by default a random key. The same call with the same key
+            within 24 hours releases no camera again.
+    """
+
+    ports: Sequence[str] | None
+    in_ms: int | None
+    offsets_ms: Mapping[str, float] | None
+    prepare: Literal["none", "half_press"] | None
+    missing: Literal["skip", "stop"] | None
+    settings: Mapping[str, Value] | None
+    save: bool | None
+    key: str | None
 
 
 class JobWords(TypedDict, total=False):

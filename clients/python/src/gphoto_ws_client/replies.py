@@ -230,6 +230,39 @@ class LiveViewZoomed:
 
 
 @dataclass(frozen=True, slots=True)
+class FiredCamera:
+    """One camera of `Client.fire`, with its files, or with the code and the message of its error.
+
+    `commanded_ms` and `accepted_ms` are milliseconds after the deadline. `accepted_ms` is None if the driver does not
+    report it.
+    """
+
+    port: str
+    status: Literal["ok", "error"]
+    code: str | None = None
+    message: str | None = None
+    commanded_ms: float | None = None
+    accepted_ms: float | None = None
+    files: tuple[ImageFile, ...] = ()
+    shot: int | None = None
+    warnings: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CamerasFired:
+    """The cameras that were released together.
+
+    `skew_ms` is the time between the earliest and the latest command, after subtracting the offsets; None if no camera
+    was released. When the shutters opened is not measured.
+    """
+
+    message: str
+    skew_ms: float | None
+    cameras: tuple[FiredCamera, ...]
+    repeated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredMemory:
     path: str
     label: str

@@ -1,0 +1,208 @@
+"""Releases the shutter at a given moment, so that several cameras can be released together.
+
+Each camera has its own process. All of them wait for the same time of CLOCK_MONOTONIC, which is one clock for all
+processes of a machine.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from typing import Protocol
+
+from camera.device import kernel
+from camera.device.driver import Driver
+from camera.device.holding import Holding
+from camera.device.quirks import Button
+from camera.device.shutter import TimedRelease
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    CameraBusy,
+    CameraError,
+    CameraRefused,
+    CaptureUnknown,
+    ConfigNotFound,
+    NotReady,
+    NotSupported,
+    ShutterStuck,
+)
+from camera.remote import Fired, OnProgress
+
+# Until this long before the deadline, the process listens to the server, in seconds. Then it sleeps until the deadline,
+# because Python needs up to 0.3 ms to return from a wait on a socket.
+_LISTENS_S = 0.005
+# The kernel may wake the processes of a volley up to this long after the time for which they wait, in seconds. So it wakes
+# all of them with one interrupt, at the end of this period, which is the deadline. With exact timers, the first one to
+# wake would delay the others (measured on 2 busy cores: a median skew of 2.4 ms instead of 0.2 ms with 4 cameras).
+_TOGETHER_S = 0.0005
+# A process that wakes later than this does not release the shutter any more, in seconds. Usual are 0.1 ms, and some
+# milliseconds on a busy machine.
+_TOO_LATE_S = 0.05
+# How long the camera may need to report the first file, in addition to twice the exposure (noise reduction takes as
+# long again), in seconds.
+_WRITE_S = 40.0
+
+
+class Trigger(Protocol):
+    """Releases the shutter without waiting for the picture."""
+
+    def press(self) -> None:
+        """Press the button, or what replaces it. Raises CameraError."""
+
+    def let_go(self) -> None:
+        """Release the button, also after a failed `press`. Raises CameraError if it may still be pressed."""
+
+
+class _DriverButton:
+    """The shutter button of a camera, pressed by a setting of the driver. All settings are read beforehand."""
+
+    def __init__(self, driver: Driver, button: Button) -> None:
+        self._driver = driver
+        self._press = driver.prepared(button.setting, button.press)
+        self._let_go = [((button.setting, one), driver.prepared(button.setting, one)) for one in button.let_go]
+
+    def press(self) -> None:
+        self._press()
+
+    def let_go(self) -> None:
+        for order, action in self._let_go:
+            try:
+                action()
+            except CameraError:
+                self._driver.perform(*order)
+
+
+class Volley:
+    """Releases the shutter of one open camera at a given moment.
+
+    Args:
+        driver: the camera.
+        holding: waits for messages of the server.
+    """
+
+    def __init__(self, driver: Driver, holding: Holding) -> None:
+        self._driver = driver
+        self._holding = holding
+
+    def plan(self, half_press: bool) -> None:
+        """See `RemoteCamera.plan_fire`."""
+        if half_press and self._driver.quirks.focus.half_press is None:
+            raise NotSupported("The shutter button of this camera cannot be half pressed by remote control.")
+        self._trigger()
+
+    def fire(self, at: float, half_press: bool, on_progress: OnProgress) -> Fired:
+        """See `RemoteCamera.fire`."""
+        _check_time(at)
+        trigger = self._trigger()
+        exposure_s = self._driver.exposure_s()
+        shot = _Shot(at, trigger)
+        with ExitStack() as stack:
+            if half_press or trigger is not None:
+                # Without a pressed button, the server's end may end this process at once.
+                stack.enter_context(self._holding.outliving_the_server(at - time.monotonic() + 2 * exposure_s))
+
+            def prepare(_: float) -> None:
+                if shot.commanded_at is not None:  # the camera has refused the release, because it was busy
+                    raise CameraBusy("The camera was busy at the deadline, so it was not released.")
+                on_progress(max(0.0, at - time.monotonic()) + exposure_s)
+                if half_press:
+                    self._half_press(stack)
+                shot.commanded_at = time.monotonic()  # a release that should only raise the mirror may take the picture
+
+            def wait() -> None:
+                self._wait(at)
+                shot.commanded_at = time.monotonic()
+
+            def press() -> str:
+                shot.release()
+                return self._first_file(exposure_s)
+
+            files = self._driver.capture(prepare, TimedRelease(wait, None if trigger is None else press))
+        assert shot.commanded_at is not None, "there are files"
+        return Fired(files, shot.commanded_at, shot.accepted_at)
+
+    def _trigger(self) -> Trigger | None:
+        """The fastest way to release the shutter; None if the driver has only its usual capture."""
+        button = self._driver.quirks.button
+        if button is None:
+            return None
+        with suppress(ConfigNotFound, NotSupported):
+            return _DriverButton(self._driver, button)
+        return None
+
+    def _half_press(self, stack: ExitStack) -> None:
+        half = self._driver.quirks.focus.half_press
+        if half is None:
+            raise NotSupported("The shutter button of this camera cannot be half pressed by remote control.")
+        stack.callback(self._release_half)
+        self._driver.perform(*half.press)
+
+    def _release_half(self) -> None:
+        half = self._driver.quirks.focus.half_press
+        assert half is not None, "it was pressed"
+        try:
+            self._driver.perform(*half.release)
+        except ConfigNotFound:  # then it could not be pressed either
+            return
+        except (CameraBusy, CameraRefused) as error:
+            raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="fire", reason=error.message) from None
+
+    def _wait(self, at: float) -> None:
+        """Return at `at`.
+
+        Raises:
+            NotReady: it is too late, or the server has sent a stop message.
+            Closing, ChannelClosed: see `Holding.until`.
+        """
+        _check_time(at)
+        if self._holding.until(at - _LISTENS_S):
+            raise NotReady("The release was cancelled before the deadline, so the camera was not released.")
+        slack = kernel.timer_slack()
+        kernel.prctl(kernel.SET_TIMER_SLACK, int(_TOGETHER_S * 1e9))
+        time.sleep(max(0.0, at - _TOGETHER_S - time.monotonic()))
+        kernel.prctl(kernel.SET_TIMER_SLACK, slack)
+        if time.monotonic() > at + _TOO_LATE_S:
+            raise NotReady("The server was too busy at the deadline, so the camera was not released.")
+
+    def _first_file(self, exposure_s: float) -> str:
+        deadline = time.monotonic() + 2 * exposure_s + _WRITE_S
+        while time.monotonic() < deadline:
+            path = self._driver.next_file()
+            if path is not None:
+                return path
+            self._holding.until(0.0)  # notices the end of the server
+        raise CaptureUnknown(CAPTURE_UNKNOWN, doing="fire", reason="No file appeared after the release.")
+
+
+class _Shot:
+    """One release: the times when it was commanded and accepted, in monotonic seconds."""
+
+    def __init__(self, at: float, trigger: Trigger | None) -> None:
+        self.commanded_at: float | None = None
+        self.accepted_at: float | None = None
+        self._at = at
+        self._trigger = trigger
+
+    def release(self) -> None:
+        """Press the button and release it again.
+
+        Raises:
+            ShutterStuck: the button may still be pressed.
+            CameraError: the button could not be pressed, and is released.
+        """
+        assert self._trigger is not None
+        try:
+            self._trigger.press()
+            self.accepted_at = time.monotonic()
+        finally:
+            try:
+                self._trigger.let_go()
+            except CameraError as error:
+                raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="fire", reason=error.message) from None
+
+
+def _check_time(at: float) -> None:
+    late_s = time.monotonic() - at
+    if late_s > 0:
+        words = f"The camera was ready {late_s * 1000:.0f} ms after the deadline, so it was not released."
+        raise NotReady(words)

@@ -1,0 +1,257 @@
+"""The command that releases several cameras at one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+
+from camera.errors import CAPTURE_UNKNOWN, CameraBusy, CameraError, Cancelled, CaptureUnknown, NotReady
+from camera.model import CapturedFile, mimetype_of
+from camera.photos.open_shot import Order
+from camera.photos.request import CaptureRequest, Moment, Release, Shot
+from camera.ports import is_drive
+from camera.remote import decode_error
+from camera.session import Session
+from protocol import commands as c
+from protocol.errors import RequestError, code_of, explain
+from service.caller import Caller
+from service.cameras import Cameras
+from service.orders import Orders, text_of_volley
+from service.records import Records
+from service.tasks import Tasks
+from store.result import ReleaseTimes
+from store.shots import ShotRecord
+
+# If the cameras are released as soon as all are ready: how long they may need for that, and the time from then to the
+# deadline, in which each process reads its settings again. In seconds.
+_LONGEST_S, _SOON_S = 10.0, 0.15
+# If all cameras have to be ready, this is decided this long before the first release, in seconds.
+_DECIDED_S = 0.05
+
+_NOT_MEASURED = "When the shutters opened was not measured."
+
+
+class Volleys:
+    """Releases cameras together. Each shot is recorded, and its files are saved, as in any other capture.
+
+    Args:
+        cameras: selection of cameras.
+        tasks: runs volleys, which continue if their callers disconnect.
+        orders: the requests with a key.
+        records: finds the outcomes of recorded shots.
+    """
+
+    def __init__(self, cameras: Cameras, tasks: Tasks, orders: Orders, records: Records) -> None:
+        self._cameras = cameras
+        self._tasks = tasks
+        self._orders = orders
+        self._records = records
+        self._in_use: set[Session] = set()
+
+    async def fire(self, caller: Caller, payload: c.Fire) -> c.CamerasFired:
+        asked_at, text, key = time.monotonic(), text_of_volley(payload), payload.key
+        if key is None:
+            return await asyncio.shield(self._tasks.start(self._fire(payload, text, asked_at)))
+
+        async def once() -> c.CamerasFired:
+            if records := await self._orders.earlier_volley(key, text):
+                return await self._repeated(payload, records)
+            return await self._fire(payload, text, asked_at)
+
+        task, joined = self._orders.start(key, text, once)
+        reply = await asyncio.shield(task)
+        return reply.model_copy(update={"repeated": True}) if joined else reply
+
+    async def _fire(self, payload: c.Fire, text: str, asked_at: float) -> c.CamerasFired:
+        """Release the cameras.
+
+        Raises:
+            RequestError, CameraError: the request is not possible, and nothing was done.
+        """
+        cameras = await self._chosen(payload)
+        for camera in cameras:
+            if camera in self._in_use:
+                raise CameraBusy(f"Nothing was done: another volley uses the camera on port {camera.port}.")
+        self._in_use.update(cameras)
+        try:
+            start = _Start(payload, [camera.port for camera in cameras], asked_at)
+            releases = (_release(camera, payload, text, start) for camera in cameras)
+            ended = await asyncio.gather(*releases, return_exceptions=True)  # an error of one must not leave the others
+        finally:
+            self._in_use.difference_update(cameras)
+        entries = []
+        for one in ended:
+            if isinstance(one, BaseException):
+                raise one
+            entries.append(one)
+        return _reply(payload, entries)
+
+    async def _chosen(self, payload: c.Fire) -> list[Session]:
+        """The cameras of the request.
+
+        Raises:
+            RequestError: there is no camera, or an offset is for another one.
+            CameraNotFound: there is no camera on one of the ports.
+        """
+        registry = self._cameras.registry
+        if payload.ports is not None:
+            return [await registry.by_port(port) for port in payload.ports]
+        present = registry.known or await registry.cameras()
+        cameras = [camera for camera in present if not is_drive(camera.port)]
+        ports = [camera.port for camera in cameras]
+        if not cameras:
+            raise RequestError(
+                "no_camera_selected", "No camera is connected. Switch one on and plug it in.", ports=ports
+            )
+        if strange := payload.offsets_ms.keys() - set(ports):
+            words = f"offsets_ms has a port without a camera: {min(strange)}. Ports with a camera: {', '.join(ports)}."
+            raise RequestError("invalid_payload", words)
+        return cameras
+
+    async def _repeated(self, payload: c.Fire, records: Iterable[ShotRecord]) -> c.CamerasFired:
+        """The answer to a request with the key of an earlier one: its recorded shots."""
+        found = await asyncio.gather(*(self._records.with_outcome(record) for record in records))
+        by_port = {record.port: record for record in sorted(found, key=lambda record: record.shot)}
+        ports = list(by_port) if payload.ports is None else payload.ports
+        entries = [_recorded(port, by_port.get(port)) for port in ports]
+        return _reply(payload, entries).model_copy(update={"repeated": True})
+
+
+class _Start:
+    """Decides when the cameras of one volley are released.
+
+    Args:
+        payload: the request.
+        ports: the cameras.
+        asked_at: the time of the request, in monotonic seconds.
+
+    Attributes:
+        latest: until when all cameras have to be ready, in monotonic seconds.
+    """
+
+    def __init__(self, payload: c.Fire, ports: Sequence[str], asked_at: float) -> None:
+        self._offsets_s = {port: payload.offsets_ms.get(port, 0.0) / 1000 for port in ports}
+        self._stops = payload.missing == "stop"
+        self._waits = self._stops or payload.in_ms == 0
+        self._deadline: float | None = asked_at + payload.in_ms / 1000 if payload.in_ms else None
+        self._missing = set(ports)
+        self._decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        first = min(self._offsets_s.values())
+        self.latest = asked_at + _LONGEST_S if self._deadline is None else self._deadline + first
+
+    def latest_of(self, port: str) -> float:
+        """Until when a camera has to be ready, in monotonic seconds."""
+        return self.latest if self._deadline is None or self._stops else self._deadline + self._offsets_s[port]
+
+    async def ready(self, port: str) -> Release:
+        """Called when a camera is ready; returns when it is released.
+
+        Raises:
+            Cancelled: another camera is not ready, so none is released.
+        """
+        self._missing.discard(port)
+        if self._waits:
+            self._decide()
+            await self._decision()
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _SOON_S
+        return Release(self._deadline + self._offsets_s[port], self._deadline)
+
+    def failed(self, port: str) -> None:
+        """Called when a camera will not be released."""
+        self._missing.discard(port)
+        if self._stops and not self._decided.done():
+            self._cancel(port)
+        self._decide()
+
+    def _decide(self) -> None:
+        if not self._missing and not self._decided.done():
+            self._decided.set_result(None)
+
+    async def _decision(self) -> None:
+        try:
+            async with asyncio.timeout(self.latest - (_DECIDED_S if self._stops else 0.0) - time.monotonic()):
+                await asyncio.shield(self._decided)
+        except TimeoutError:
+            if self._stops and not self._decided.done():
+                self._cancel(min(self._missing))
+            if self._stops:
+                await self._decided
+
+    def _cancel(self, port: str) -> None:
+        words = f"No camera was released, because the one on port {port} was not ready."
+        self._decided.set_exception(Cancelled(words))
+        self._decided.exception()  # so that asyncio does not report it as never retrieved
+
+
+async def _release(camera: Session, payload: c.Fire, text: str, start: _Start) -> c.FiredCamera:
+    """Release one camera; returns its part of the reply."""
+    port = camera.port
+    moment = Moment(start.latest_of(port), payload.prepare == "half_press", lambda: start.ready(port))
+    request = CaptureRequest(
+        settings=payload.settings, save=payload.save, order=Order(payload.key, text), moment=moment
+    )
+    try:
+        shot = await camera.photos.capture(request, lambda shot, picture: None)
+    except CameraError as error:
+        lost = camera.status.last_error if isinstance(error, NotReady) else None
+        return _failed(port, lost or error)
+    finally:
+        start.failed(port)  # without effect after the release
+    return _taken(port, shot, camera.status.warnings)
+
+
+def _taken(port: str, shot: Shot, warnings: Sequence[str]) -> c.FiredCamera:
+    return c.FiredCamera(
+        port=port,
+        status="ok",
+        **_times(shot.times),
+        files=[c.ImageFile.of(one.file, one.saved_path) for one in shot.files],
+        shot=shot.number,
+        warnings=[*shot.warnings, *warnings] or None,
+    )
+
+
+def _recorded(port: str, record: ShotRecord | None) -> c.FiredCamera:
+    if record is None:
+        words = "The camera took no part in the earlier request with this key."
+        return c.FiredCamera(port=port, status="error", code="shot_not_found", message=words)
+    result = record.result
+    if result.error is not None:
+        return _failed(port, decode_error(result.error.encoded), record.shot)
+    if record.outcome != "done":
+        return _failed(port, CaptureUnknown(result.message or CAPTURE_UNKNOWN), record.shot)
+    return c.FiredCamera(
+        port=port,
+        status="ok",
+        **_times(result.times),
+        files=[
+            c.ImageFile.of(
+                CapturedFile(file.camera_filepath, file.size, mimetype_of(file.camera_filepath)), file.saved_path
+            )
+            for file in result.files
+        ],
+        shot=record.shot,
+        warnings=list(result.warnings) or None,
+    )
+
+
+def _failed(port: str, error: CameraError, shot: int | None = None) -> c.FiredCamera:
+    return c.FiredCamera(port=port, status="error", code=code_of(type(error)), message=explain(error), shot=shot)
+
+
+def _times(times: ReleaseTimes | None) -> dict[str, float | None]:
+    return {} if times is None else {"commanded_ms": times.commanded_ms, "accepted_ms": times.accepted_ms}
+
+
+def _reply(payload: c.Fire, entries: Sequence[c.FiredCamera]) -> c.CamerasFired:
+    commanded = [
+        one.commanded_ms - payload.offsets_ms.get(one.port, 0.0) for one in entries if one.commanded_ms is not None
+    ]
+    skew = round(max(commanded) - min(commanded), 3) if commanded else None
+    released = sum(one.status == "ok" for one in entries)
+    words = f"{released} of {len(entries)} cameras released"
+    if skew is not None:
+        words += f", their commands within {skew:.1f} ms of the plan. {_NOT_MEASURED}"
+    return c.CamerasFired(message=words, skew_ms=skew, cameras=list(entries))
