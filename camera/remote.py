@@ -267,16 +267,18 @@ class RemoteCamera:
         """
 
     @verb(45.0)  # plus the time until the deadline and the exposure, which `on_progress` adds
-    async def fire(self, at: float, half_press: bool, on_progress: OnProgress) -> Fired:
+    async def fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
         """Release the shutter once at `at`, in seconds of CLOCK_MONOTONIC, or not at all. The autofocus is not used.
 
         Args:
             at: the deadline.
             half_press: whether the shutter button is half pressed until then, which focuses.
-            on_progress: called with the seconds until the end of the exposure. From this call on, the shutter may open.
+            confirmed: whether the release has to be confirmed by a message (`GO`) before the deadline.
+            on_progress: called with the seconds until the end of the exposure, twice: when the camera is being prepared,
+                and when it only waits for the deadline. From the first call on, the shutter may open.
 
         Raises:
-            NotReady: the camera was not ready at the deadline, or a stop message arrived before. It was not released.
+            NotReady: the camera was not released: it was not ready at the deadline, or the release was not confirmed.
             NotSupported: the button cannot be half pressed.
             CaptureUnknown: the shutter may have been released, but no file was seen.
         """
@@ -366,8 +368,10 @@ def request(job: int, verb: Verb, arguments: Json) -> Json:
 
 
 CLOSE: Json = {"close": True}
-# Ends a bulb exposure early. Without an exposure, it has no effect.
+# Ends a bulb exposure early, and cancels a release at a given moment. Otherwise, it has no effect.
 STOP: Json = {"stop": True}
+# Confirms a release at a given moment. Otherwise, it has no effect.
+GO: Json = {"go": True}
 
 
 def is_close(message: Message) -> bool:
@@ -378,6 +382,11 @@ def is_close(message: Message) -> bool:
 def is_stop(message: Message) -> bool:
     """Whether a message is `STOP`."""
     return "stop" in message.header
+
+
+def is_go(message: Message) -> bool:
+    """Whether a message is `GO`."""
+    return "go" in message.header
 
 
 @dataclass(frozen=True, slots=True)

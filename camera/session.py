@@ -250,6 +250,13 @@ class Session:
             await process.kill(error)
             raise error from None
 
+    async def confirm_release(self, confirmed: bool) -> None:
+        """Confirm the release for which the camera waits, or cancel it. Without effect if the camera was lost."""
+        process = self.reconnect.current
+        if process is not None:
+            with suppress(CameraDisconnected):
+                await (process.confirm_release() if confirmed else process.stop_exposure())
+
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
         """Change a setting permanently. Returns the setting, read back from the camera after the change.
 

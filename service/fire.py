@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from camera.errors import CAPTURE_UNKNOWN, CameraBusy, CameraError, Cancelled, CaptureUnknown, NotReady
 from camera.model import CapturedFile, mimetype_of
@@ -26,8 +27,6 @@ from store.shots import ShotRecord
 # If the cameras are released as soon as all are ready: how long they may need for that, and the time from then to the
 # deadline, in which each process reads its settings again. In seconds.
 _LONGEST_S, _SOON_S = 10.0, 0.15
-# If all cameras have to be ready, this is decided this long before the first release, in seconds.
-_DECIDED_S = 0.05
 
 _NOT_MEASURED = "When the shutters opened was not measured."
 
@@ -75,7 +74,7 @@ class Volleys:
                 raise CameraBusy(f"Nothing was done: another volley uses the camera on port {camera.port}.")
         self._in_use.update(cameras)
         try:
-            start = _Start(payload, [camera.port for camera in cameras], asked_at)
+            start = _Start(payload, {camera.port: camera for camera in cameras}, asked_at, self._tasks)
             releases = (_release(camera, payload, text, start) for camera in cameras)
             ended = await asyncio.gather(*releases, return_exceptions=True)  # an error of one must not leave the others
         finally:
@@ -119,87 +118,116 @@ class Volleys:
 
 
 class _Start:
-    """Decides when the cameras of one volley are released.
+    """Decides when the cameras of one volley are released, and whether.
 
     Args:
         payload: the request.
-        ports: the cameras.
+        cameras: the cameras.
         asked_at: the time of the request, in monotonic seconds.
+        tasks: runs messages to the cameras.
 
     Attributes:
-        latest: until when all cameras have to be ready, in monotonic seconds.
+        all_or_none: whether no camera is released if one is not ready.
+        stopped_by: the port of the camera because of which none is released.
     """
 
-    def __init__(self, payload: c.Fire, ports: Sequence[str], asked_at: float) -> None:
-        self._offsets_s = {port: payload.offsets_ms.get(port, 0.0) / 1000 for port in ports}
-        self._stops = payload.missing == "stop"
-        self._waits = self._stops or payload.in_ms == 0
+    def __init__(self, payload: c.Fire, cameras: Mapping[str, Session], asked_at: float, tasks: Tasks) -> None:
+        self.all_or_none = payload.missing == "stop"
+        self.stopped_by: str | None = None
+        self._cameras = cameras
+        self._tasks = tasks
+        self._offsets_s = {port: payload.offsets_ms.get(port, 0.0) / 1000 for port in cameras}
         self._deadline: float | None = asked_at + payload.in_ms / 1000 if payload.in_ms else None
-        self._missing = set(ports)
-        self._decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        first = min(self._offsets_s.values())
-        self.latest = asked_at + _LONGEST_S if self._deadline is None else self._deadline + first
+        self._latest = asked_at + _LONGEST_S
+        self._not_set, self._not_armed = set(cameras), set(cameras)
+        self._all_set = asyncio.Event()
 
-    def latest_of(self, port: str) -> float:
+    def latest(self, port: str) -> float:
         """Until when a camera has to be ready, in monotonic seconds."""
-        return self.latest if self._deadline is None or self._stops else self._deadline + self._offsets_s[port]
+        return self._latest if self._deadline is None else self._deadline + self._offsets_s[port]
 
     async def ready(self, port: str) -> Release:
-        """Called when a camera is ready; returns when it is released.
+        """Called when the settings of a camera are set; returns when it is released.
 
         Raises:
             Cancelled: another camera is not ready, so none is released.
         """
-        self._missing.discard(port)
-        if self._waits:
-            self._decide()
-            await self._decision()
+        self._not_set.discard(port)
+        if self._deadline is None:
+            await self._until_all_are_set()
+        self.check()
         if self._deadline is None:
             self._deadline = time.monotonic() + _SOON_S
         return Release(self._deadline + self._offsets_s[port], self._deadline)
 
-    def failed(self, port: str) -> None:
-        """Called when a camera will not be released."""
-        self._missing.discard(port)
-        if self._stops and not self._decided.done():
-            self._cancel(port)
-        self._decide()
+    def armed(self, port: str) -> None:
+        """Called when a camera only waits for the deadline. If all cameras have to be ready, the last one starts them."""
+        self._not_armed.discard(port)
+        if not self.all_or_none:
+            return
+        if self.stopped_by is not None:
+            self._confirm(port, False)
+        elif not self._not_armed:
+            for other in self._cameras:
+                self._confirm(other, True)
 
-    def _decide(self) -> None:
-        if not self._missing and not self._decided.done():
-            self._decided.set_result(None)
+    def ended(self, port: str, failed: bool) -> None:
+        """Called when a camera has taken its picture, or has failed."""
+        if failed and self.all_or_none and self.stopped_by is None and self._not_armed:
+            self.stopped_by = port
+            for other in self._cameras.keys() - self._not_armed - {port}:
+                self._confirm(other, False)
+        self._not_set.discard(port)
+        if not self._not_set or self.stopped_by is not None:
+            self._all_set.set()
 
-    async def _decision(self) -> None:
-        try:
-            async with asyncio.timeout(self.latest - (_DECIDED_S if self._stops else 0.0) - time.monotonic()):
-                await asyncio.shield(self._decided)
-        except TimeoutError:
-            if self._stops and not self._decided.done():
-                self._cancel(min(self._missing))
-            if self._stops:
-                await self._decided
+    def check(self) -> None:
+        """Raises Cancelled if no camera is released because of another one."""
+        if self.stopped_by is not None:
+            words = f"No camera was released, because the one on port {self.stopped_by} was not ready."
+            raise Cancelled(words)
 
-    def _cancel(self, port: str) -> None:
-        words = f"No camera was released, because the one on port {port} was not ready."
-        self._decided.set_exception(Cancelled(words))
-        self._decided.exception()  # so that asyncio does not report it as never retrieved
+    async def _until_all_are_set(self) -> None:
+        if not self._not_set:
+            self._all_set.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._latest - time.monotonic()):
+                await self._all_set.wait()
+
+    def _confirm(self, port: str, confirmed: bool) -> None:
+        self._tasks.start(self._cameras[port].confirm_release(confirmed))
 
 
 async def _release(camera: Session, payload: c.Fire, text: str, start: _Start) -> c.FiredCamera:
     """Release one camera; returns its part of the reply."""
     port = camera.port
-    moment = Moment(start.latest_of(port), payload.prepare == "half_press", lambda: start.ready(port))
+    moment = Moment(
+        start.latest(port), payload.prepare == "half_press", start.all_or_none,
+        ready=lambda: start.ready(port), armed=lambda: start.armed(port),
+    )  # fmt: skip
     request = CaptureRequest(
         settings=payload.settings, save=payload.save, order=Order(payload.key, text), moment=moment
     )
+    failed = True
     try:
         shot = await camera.photos.capture(request, lambda shot, picture: None)
+        failed = False
+    except NotReady as error:
+        return _failed(port, _reason(camera, start) or error)
     except CameraError as error:
-        lost = camera.status.last_error if isinstance(error, NotReady) else None
-        return _failed(port, lost or error)
+        return _failed(port, error)
     finally:
-        start.failed(port)  # without effect after the release
+        start.ended(port, failed)
     return _taken(port, shot, camera.status.warnings)
+
+
+def _reason(camera: Session, start: _Start) -> CameraError | None:
+    """Why a camera was not ready, if that is known: it is not open, or another one was not ready."""
+    try:
+        start.check()
+    except Cancelled as error:
+        return error
+    return camera.status.last_error
 
 
 def _taken(port: str, shot: Shot, warnings: Sequence[str]) -> c.FiredCamera:

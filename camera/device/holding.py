@@ -29,10 +29,12 @@ class Holding:
 
     Attributes:
         waiting: requests that arrived in the meantime.
+        confirmed: whether a message that confirms a release arrived (`GO`). The user of this attribute resets it.
     """
 
     def __init__(self, channel: BlockingChannel) -> None:
         self.waiting: deque[Message] = deque()
+        self.confirmed = False
         self._channel = channel
 
     def until(self, end: float) -> bool:
@@ -55,6 +57,9 @@ class Holding:
                 return True
             if remote.is_close(message):
                 raise Closing
+            if remote.is_go(message):
+                self.confirmed = True
+                continue
             self.waiting.append(message)
 
     @contextmanager

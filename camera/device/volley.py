@@ -90,9 +90,10 @@ class Volley:
             raise NotSupported("The shutter button of this camera cannot be half pressed by remote control.")
         self._trigger()
 
-    def fire(self, at: float, half_press: bool, on_progress: OnProgress) -> Fired:
+    def fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
         """See `RemoteCamera.fire`."""
         _check_time(at)
+        self._holding.confirmed = not confirmed
         trigger = self._trigger()
         exposure_s = self._driver.exposure_s()
         shot = _Shot(at, trigger)
@@ -107,6 +108,7 @@ class Volley:
                 on_progress(max(0.0, at - time.monotonic()) + exposure_s)
                 if half_press:
                     self._half_press(stack)
+                on_progress(max(0.0, at - time.monotonic()) + exposure_s)
                 shot.commanded_at = time.monotonic()  # a release that should only raise the mirror may take the picture
 
             def wait() -> None:
@@ -157,6 +159,8 @@ class Volley:
         _check_time(at)
         if self._holding.until(at - _LISTENS_S):
             raise NotReady("The release was cancelled before the deadline, so the camera was not released.")
+        if not self._holding.confirmed:
+            raise NotReady("The release was not confirmed, so the camera was not released.")
         slack = kernel.timer_slack()
         kernel.prctl(kernel.SET_TIMER_SLACK, int(_TOGETHER_S * 1e9))
         time.sleep(max(0.0, at - _TOGETHER_S - time.monotonic()))

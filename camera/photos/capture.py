@@ -215,8 +215,17 @@ class Capture:
         return exposed.files
 
     async def _fire_at(self, release: Release, on_release: Callable[[float], None]) -> list[CapturedFile]:
-        assert self._request.moment is not None
-        fired = await self._camera.fire(release.at, self._request.moment.half_press, on_release)
+        moment = self._request.moment
+        assert moment is not None, "it has returned the release"
+
+        def on_progress(needs_s: float) -> None:
+            if self._release_reported:
+                moment.armed()
+            else:
+                self._release_reported = True
+                on_release(needs_s)
+
+        fired = await self._camera.fire(release.at, moment.half_press, moment.confirmed, on_progress)
         self._timing["shutter_ms"] = round((fired.commanded_at - self._started) * 1000, 1)
         self._times = ReleaseTimes(
             round((fired.commanded_at - release.deadline) * 1000, 3),

@@ -36,13 +36,17 @@ class Moment:
     Attributes:
         latest: until when the camera has to be ready, in monotonic seconds.
         half_press: whether the shutter button is half pressed before.
-        ready: called when the camera is ready; returns when its shutter is released. If it raises, the shutter is not
+        confirmed: whether the release has to be confirmed; see `RemoteCamera.fire`.
+        ready: called when the settings are set; returns when the shutter is released. If it raises, the shutter is not
             released.
+        armed: called when the camera only waits for the moment.
     """
 
     latest: float
     half_press: bool
+    confirmed: bool
     ready: Callable[[], Awaitable[Release]]
+    armed: Callable[[], None]
 
     def check(self) -> None:
         """Raises NotReady if it is too late."""

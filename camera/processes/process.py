@@ -162,9 +162,16 @@ class CameraProcess:
         return result
 
     async def stop_exposure(self) -> None:
-        """Ask the process to end its bulb exposure. Raises CameraDisconnected if the process was lost."""
+        """Ask the process to end its bulb exposure, or to cancel a release. Raises CameraDisconnected if it was lost."""
+        await self._tell(remote.STOP)
+
+    async def confirm_release(self) -> None:
+        """Confirm a release at a given moment. Raises CameraDisconnected if the process was lost."""
+        await self._tell(remote.GO)
+
+    async def _tell(self, header: dict[str, Any]) -> None:
         try:
-            await self._worker.send(remote.STOP)
+            await self._worker.send(header)
         except ChannelClosed:
             raise CameraDisconnected("The camera process ended unexpectedly. The server starts a new one.") from None
 

@@ -100,9 +100,9 @@ class Process:
         self._record(None, bulb_s)
         return Exposed([FILE], bulb_s)
 
-    def _fire(self, at: float, half_press: bool, on_progress: remote.OnProgress) -> Fired:
+    def _fire(self, at: float, half_press: bool, confirmed: bool, on_progress: remote.OnProgress) -> Fired:
         on_progress(0.4)
-        self._record(None, at, half_press)
+        self._record(None, at, half_press, confirmed)
         return Fired([FILE], at + 0.001, None)
 
     def _drive_focus(self, steps: int, size: FocusSize, on_progress: remote.OnProgress) -> FocusMove:
@@ -137,7 +137,7 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.plan_bulb() == PLAN
     assert await camera.expose(1.5, process.progress.append) == Exposed([FILE], 1.5)
     await camera.plan_fire(True)
-    assert await camera.fire(12.5, True, process.progress.append) == Fired([FILE], 12.501, None)
+    assert await camera.fire(12.5, True, False, process.progress.append) == Fired([FILE], 12.501, None)
     assert await camera.preview(rotated) == b"frame"
     await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
@@ -156,7 +156,7 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     await camera.keep_alive()
     assert process.progress == [0.5, 3.0, 0.4, 0.0, 0.2, 0.5]
     assert process.calls == [
-        ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True, False), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
         (-2, "small"), (Point(0.1, 0.2),), (500,), (5.0, None), (2.0, Point(0.3, 0.4)),
         ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip

@@ -157,6 +157,17 @@ async def test_focusing(api: Client, simulator: Control) -> None:
     assert "200 ms" in (await api.half_press(200)).message
 
 
+async def test_cameras_are_released_together(api: Client, ports: list[str], simulator: Control) -> None:
+    fired = await api.fire(ports=ports, in_ms=3000, offsets_ms={ports[1]: 5.5}, settings={"iso": "200"})
+    assert [(camera.port, camera.status, len(camera.files)) for camera in fired.cameras] == [
+        (port, "ok", 1) for port in ports
+    ]
+    assert fired.skew_ms is not None
+    assert [len(simulator.releases(camera)) for camera in (0, 1)] == [1, 1]
+    with pytest.raises(TypeError, match="port"):
+        await api.fire(port=ports[0])  # type: ignore[call-arg]
+
+
 async def test_the_clock_is_set(api: Client, simulator: Control) -> None:
     clock = await api.sync_clock()
     assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)

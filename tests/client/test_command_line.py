@@ -97,6 +97,36 @@ def test_focus_rejects_wrong_arguments(shell: Shell, arguments: tuple[str, ...],
     assert (done.code, words in done.err) == (2, True)
 
 
+def test_fire(shell: Shell, ports: list[str], simulator: Control) -> None:
+    done = shell.succeed("fire", "--in", "3", "--offset", f"{ports[1]}=10", "--set", "iso=200")
+    head, *rows, words = done.text.splitlines()
+    assert head.split() == ["PORT", "COMMANDED", "ACCEPTED", "FILES"]
+    assert [row.split()[0] for row in rows] == ports
+    assert words.startswith("2 of 2 cameras released")
+    assert [len(simulator.releases(camera)) for camera in (0, 1)] == [1, 1]
+    assert shell.succeed("fire", ports[1], "--in", "0", "--json").json["cameras"][0]["port"] == ports[1]
+    simulator.fault("busy", "0x9128", camera=1, times=None)
+    failed = shell.run("fire", "--in", "3", "--half-press")
+    assert (failed.code, f"{ports[1]}: The camera is busy" in failed.err) == (1, True)
+    assert "error: camera_busy" in failed.text
+    none = shell.run("fire", "--in", "3", "--half-press", "--all-or-none", "--json")
+    assert none.code == 1
+    assert [len(simulator.releases(camera)) for camera in (0, 1)] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--in", "11"), "'11' is not a number of seconds from 0 to 10"), (("--in", "x"), "'x' is not"),
+        (("--offset", "5"), "'5' is not PORT=MILLISECONDS"), (("--offset", "usb:001,004=x"), "is not PORT="),
+        (("--set", "iso"), "--set takes NAME=VALUE"),
+    ],
+)  # fmt: skip
+def test_fire_rejects_wrong_arguments(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
+    done = shell.run("fire", *arguments)
+    assert (done.code, words in done.err) == (2, True)
+
+
 def test_info(shell: Shell, ports: list[str]) -> None:
     words = shell.succeed("info", "--port", ports[1]).text
     for part in (

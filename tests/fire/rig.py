@@ -64,7 +64,8 @@ async def opened(client: Client, rig: Rig) -> None:
     for port in rig.ports:
 
         async def card_read(port: str = port) -> bool:
-            return "file_count" in await client.command("get_camera_info", port=port)
+            info = await client.command("get_camera_info", port=port)
+            return bool(info["connected"] and "file_count" in info)
 
         await until_answers(card_read)
 

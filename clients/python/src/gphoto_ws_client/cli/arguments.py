@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gphoto_ws_client
-from gphoto_ws_client.cli import focus, pictures, queries
+from gphoto_ws_client.cli import fire, focus, pictures, queries
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import DEFAULT_URL
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
@@ -70,6 +70,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     bulb.add_argument("seconds", metavar="SECONDS", type=_exposure, help="length of the exposure, 0.1 to 36000")
     _capture_options(bulb)
+
+    _add_fire(commands)
 
     live = _command(
         commands, "live", pictures.live, "live view, to numbered files or as MJPEG to stdout", pictures.check_live
@@ -225,7 +227,12 @@ def _capture_options(capture: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="save the picture as this file; in a folder, every file of the shot (RAW and JPEG); - is stdout",
     )
-    capture.add_argument(
+    _settings(capture)
+    _force(capture)
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--set",
         dest="settings",
         metavar="NAME=VALUE",
@@ -233,7 +240,24 @@ def _capture_options(capture: argparse.ArgumentParser) -> None:
         default=[],
         help="a setting for this shot, for example iso=200; can be repeated",
     )
-    _force(capture)
+
+
+def _add_fire(commands: Any) -> None:
+    what = "release several cameras together; exit code 1 if one has no picture"
+    parser = _command(commands, "fire", fire.fire, what, fire.check_fire)
+    parser.add_argument("ports", metavar="PORT", nargs="*", help="ports of the cameras; all cameras if none is given")
+    parser.add_argument(
+        "--in", dest="seconds", metavar="SECONDS", type=fire.parse_in, default=1.0,
+        help="time until the release, 0 to 10 (1); 0: as soon as all cameras are ready",
+    )  # fmt: skip
+    parser.add_argument(
+        "--offset", dest="offsets", metavar="PORT=MS", type=fire.parse_offset, action="append", default=[],
+        help="release this camera so many milliseconds later (negative: earlier); can be repeated",
+    )  # fmt: skip
+    parser.add_argument("--half-press", action="store_true", help="half press the buttons until then, to focus")
+    parser.add_argument("--all-or-none", action="store_true", help="release no camera if one is not ready")
+    _settings(parser)
+    parser.add_argument("--save", action="store_true", help="save every file to the server's photo folder")
 
 
 def _add_focus(commands: Any) -> None:
