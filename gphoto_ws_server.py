@@ -31,6 +31,7 @@ from server.app import App
 from server.heap import keep_freed_memory
 from server.notify import Notifier
 from service.commands import LiveViewDefaults, Service
+from service.event_log import EventLog
 from service.events import EventHub
 from settings import listen_policy, logging_setup
 from settings.environment import (
@@ -45,6 +46,7 @@ from settings.environment import (
 from settings.in_force import in_force
 from simulator.process import SimulatorProcess
 from store.database import Store
+from store.events import EventStore
 from store.jobs import JobStore
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
@@ -189,9 +191,9 @@ def build(
         live_view: defaults for live view.
         drives: whether mounted drives with a DCIM folder count as cameras.
     """
-    events = EventHub()
-    registry = Registry(network, options, events.emit, drives)
     shots = options.photos.journals.shots
+    events = EventHub(EventLog(EventStore(shots.store)))
+    registry = Registry(network, options, events.emit, drives)
     service = Service(registry, events, shots, live_view or LiveViewDefaults(), VERSION, limits.ALL)
     return App(service, Admission(access))
 

@@ -106,6 +106,7 @@ _SHOT = {
     "settings": {"iso": "400"},
     "message": "Image captured successfully",
 }
+_POSITION: dict[str, Any] = {"epoch": "481920374455", "seq": 1043}
 _LIMITS = {"message_bytes": 65536, "connections": 64, "pending_commands": 32}
 
 LIST_CAMERAS = Command(
@@ -407,7 +408,7 @@ SUBSCRIBE = Command(
     c.Subscribe,
     c.Subscribed,
     "Subscribe to events.",
-    {"events": ["*"]},
+    {"events": ["*"], "since": {"epoch": "481920374455", "seq": 1041}},
     {
         "events": [
             "camera_connected",
@@ -421,16 +422,19 @@ SUBSCRIBE = Command(
             "exposure_started",
             "file_added",
             "live_view_stopped",
-        ]
+        ],
+        **_POSITION,
+        "recovered": True,
+        "missed": 2,
     },
 )
 UNSUBSCRIBE = Command(
     "unsubscribe",
-    c.Subscribe,
+    c.Unsubscribe,
     c.Subscribed,
     "End the subscription to these events.",
     {"events": ["*"]},
-    {"events": []},
+    {"events": [], **_POSITION},
 )
 SERVER_INFO = Command(
     "server_info",
@@ -446,6 +450,7 @@ SERVER_INFO = Command(
         "uptime": 3600.512,
         "time": "2030-12-24T18:00:00.000+00:00",
         "limits": _LIMITS,
+        **_POSITION,
     },
 )
 PING = Command(

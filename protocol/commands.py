@@ -653,15 +653,42 @@ class Thumbnail(Reply):
     image_b64: str = Field(description="The thumbnail as base64.")
 
 
-class Subscribe(Payload):
+class Since(BaseModel):
+    """A place in the log of events."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epoch: str = Field(max_length=64, description="From the login, server_info or the reply to subscribe.")
+    seq: int = Field(ge=0, le=2**62, description="Number of the last event that the client has received.")
+
+
+class Unsubscribe(Payload):
     events: list[Literal[EventName, "*"]] = Field(min_length=1, description='Names of events, or ["*"].')
 
 
-class Subscribed(Reply):
+class Subscribe(Unsubscribe):
+    since: Since | None = Field(
+        None, description="Send first, after the reply, all subscribed events that happened after this one."
+    )
+
+
+class LogPosition(Reply):
+    epoch: str = Field(
+        description="Identifies this life of the log of events. It changes if events may have been lost."
+    )
+    seq: int = Field(description="Number of the newest event.")
+
+
+class Subscribed(LogPosition):
     events: list[EventName] = Field(description="All events that this connection is subscribed to now.")
+    recovered: bool | None = Field(
+        None,
+        description="Only with since: whether all missed events follow. If not, none of them follow: read the state anew.",
+    )
+    missed: int | None = Field(None, description="Only with since: how many missed events follow.")
 
 
-class ServerInfo(Reply):
+class ServerInfo(LogPosition):
     server: str = Field(description="Always gphoto-ws-server.")
     version: str = Field(description="Version of the server.")
     protocol: int = Field(description="Number of this protocol.")
@@ -689,7 +716,7 @@ class Pong(Reply):
     message: str = Field("pong", description="What was done, in words for people.")
 
 
-class LoginReply(Reply):
+class LoginReply(LogPosition):
     message: str = Field("Authenticated", description="What was done, in words for people.")
     protocol: int = Field(description="Number of this protocol.")
     server: str = Field(description="Always gphoto-ws-server.")

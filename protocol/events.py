@@ -23,7 +23,13 @@ class Event(BaseModel):
     time: str = Field(description="Time when the event was sent, ISO 8601 in UTC.")
 
 
-class OfCamera(Event):
+class Numbered(Event):
+    """The keys of every event that the server's log keeps."""
+
+    seq: int = Field(description="Number of the event, for since in subscribe.")
+
+
+class OfCamera(Numbered):
     """The keys of every event of a camera."""
 
     port: str = Field(description="The camera's port.")
@@ -89,7 +95,8 @@ class ExposureEnded(OfCamera):
     aborted: bool = Field(description="Whether the exposure ended earlier than planned, or by a loss of the camera.")
 
 
-class LiveViewEnded(OfCamera):
+class LiveViewEnded(Event):
+    port: str = Field(description="The camera's port.")
     stream: int = Field(description="Number of the stream on this connection.")
     reason: WhyEnded = Field(description="Why the stream ended.")
 
@@ -117,7 +124,7 @@ class EventKind:
         name: the value of the key `event`.
         holds: the model of the other keys.
         when: when the event is sent, in one sentence.
-        example: example values for all keys of `holds` except `time`.
+        example: example values for all keys of `holds` except `time` and the number in the log.
     """
 
     name: str
@@ -127,7 +134,8 @@ class EventKind:
 
     def message(self) -> dict[str, Any]:
         """The example as a client receives it."""
-        return {"event": self.name, "time": "2030-12-24T18:00:00.000000Z", **self.example}
+        numbered = {"seq": 1042} if issubclass(self.holds, Numbered) else {}
+        return {"event": self.name, "time": "2030-12-24T18:00:00.000000Z", **numbered, **self.example}
 
 
 _PORT = {"port": "usb:001,003"}

@@ -19,7 +19,7 @@ from protocol.frames import piece_head
 from server.client import Client
 from server.frame_slot import FrameSlot
 from server.picture_reply import fragments
-from service.answers import Answer, FileTransfer, FrameStream, PictureReply
+from service.answers import Answer, FileTransfer, FrameStream, PictureReply, Replay
 from service.commands import Service
 
 _log = logging.getLogger("server.answer_writer")
@@ -65,6 +65,8 @@ class AnswerWriter:
                 await self._write_picture(answer)
             case FileTransfer():
                 await self._write_file(answer)
+            case Replay():
+                await self._write_missed(answer)
             case FrameStream():
                 await self._write_frames(answer)
             case Reply():
@@ -108,6 +110,14 @@ class AnswerWriter:
         )
         size = answer.end - answer.start
         client.notify("transfer_complete", {"transfer": number, "size": size, "sha256": digest})
+
+    async def _write_missed(self, answer: Replay[Any]) -> None:
+        try:
+            await self._reply(answer.reply)
+            for message in answer.missed:
+                await self._client.send(message)
+        finally:
+            self._client.caller.go_on()
 
     async def _write_frames(self, answer: FrameStream) -> None:
         client, stream = self._client, answer.stream

@@ -50,7 +50,7 @@ class Connection:
         events = asyncio.create_task(client.write_events(), name=f"{client.name} events")
         client.keep(self._work_in_order())
         try:
-            await login.enter(client, self._admission, self._service.version, bearer)
+            await login.enter(client, self._admission, self._service, bearer)
             _log.info("%s: logged in", client.name)
             async for text in client.socket:
                 await self._take(text)
@@ -82,7 +82,7 @@ class Connection:
                 else:
                     self._acknowledge(stream, seq)
             case Login():
-                await login.accept(self._client, self._admission, self._service.version, message)
+                await login.accept(self._client, self._admission, self._service, message)
             case Request():
                 self._dispatch(message)
 

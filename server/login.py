@@ -11,9 +11,10 @@ from protocol.errors import RequestError
 from server import limits
 from server.admission import Admission
 from server.client import Client, Closing
+from service.commands import Service
 
 
-async def enter(client: Client, admission: Admission, version: str, bearer: str | None) -> None:
+async def enter(client: Client, admission: Admission, service: Service, bearer: str | None) -> None:
     """Log a client in, with the token of its handshake or with its first message.
 
     Raises:
@@ -25,12 +26,12 @@ async def enter(client: Client, admission: Admission, version: str, bearer: str 
                 await _check(client, admission, bearer)
                 _join(client, admission)
             else:
-                await accept(client, admission, version, await _first_message(client))
+                await accept(client, admission, service, await _first_message(client))
     except TimeoutError:
         raise Closing(closing.NO_ROOM, "too many connections that have not logged in") from None
 
 
-async def accept(client: Client, admission: Admission, version: str, login: Login) -> None:
+async def accept(client: Client, admission: Admission, service: Service, login: Login) -> None:
     """Check a login message, and reply if it contains a protocol number. A client may log in again later.
 
     Raises:
@@ -49,11 +50,14 @@ async def accept(client: Client, admission: Admission, version: str, login: Logi
         )
     _join(client, admission)
     if login.protocol is not None:
+        position = await service.events.position()
         reply = LoginReply(
             protocol=PROTOCOL_VERSION,
             server="gphoto-ws-server",
-            version=version,
+            version=service.version,
             limits=limits.ALL,
+            epoch=position.epoch,
+            seq=position.seq,
         )
         await client.send(encode_reply(reply, Request("", {})))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -54,7 +54,15 @@ class FrameStream:
     stream: Stream
 
 
-Answer: TypeAlias = PictureReply[ReplyT] | FileTransfer[ReplyT] | FrameStream | ReplyT
+@dataclass(frozen=True, slots=True)
+class Replay(Generic[ReplyT_co]):
+    """A reply, followed by missed events in order. Then the transport calls `Caller.go_on`, in every case."""
+
+    reply: ReplyT_co
+    missed: Sequence[bytes]
+
+
+Answer: TypeAlias = PictureReply[ReplyT] | FileTransfer[ReplyT] | Replay[ReplyT] | FrameStream | ReplyT
 
 
 def new_mark() -> str:

@@ -78,6 +78,7 @@ class Caller:
         selected: the selected camera.
         subscribed: the subscribed events.
         streams: the live-view streams by number.
+        held: subscribed events that wait until missed events were sent; None if events are passed on at once.
         left: whether the caller has disconnected. Nobody then waits for the replies to its commands.
     """
 
@@ -85,7 +86,21 @@ class Caller:
     selected: Session | None = None
     subscribed: set[EventName] = field(default_factory=set)
     streams: dict[int, Stream] = field(default_factory=dict)
+    held: list[Notice] | None = None
     left: bool = False
+
+    def take(self, notice: Notice) -> None:
+        """Receive a subscribed event."""
+        if self.held is None:
+            self.notify(notice)
+        else:
+            self.held.append(notice)
+
+    def go_on(self) -> None:
+        """Pass the events that were held back on, and further events at once."""
+        held, self.held = self.held, None
+        for notice in held or ():
+            self.notify(notice)
 
     def free_number(self, most: int) -> int:
         """An unused stream number.

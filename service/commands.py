@@ -19,10 +19,11 @@ from protocol.base64 import b64encode
 from protocol.catalogue import COMMANDS, Command
 from protocol.envelope import PROTOCOL_VERSION
 from protocol.errors import RequestError
-from service.answers import Answer, FileTransfer, FrameStream, PictureReply, new_mark
+from service.answers import Answer, FileTransfer, FrameStream, PictureReply, Replay, new_mark
 from service.caller import Caller, Stream
 from service.cameras import Cameras
 from service.captures import Captures
+from service.event_log import Position
 from service.events import EventHub
 from service.fire import Volleys
 from service.focus import Focusing
@@ -146,6 +147,7 @@ class Service:
 
     def start(self) -> None:
         """Start to look for cameras."""
+        self._tasks.start(self.events.open())
         self.cameras.registry.start()
 
     async def drain(self, seconds: float) -> None:
@@ -157,6 +159,7 @@ class Service:
         """Release the cameras, and cancel everything in progress."""
         await self.cameras.registry.stop()
         await self._tasks.stop()
+        await self.events.close()
 
     async def _camera(self, caller: Caller, payload: c.CameraPayload) -> Session:
         return await self.cameras.chosen(payload.port, caller.selected)
@@ -306,15 +309,23 @@ class Service:
 
     # -- events and the server
 
-    async def subscribe(self, caller: Caller, payload: c.Subscribe) -> c.Subscribed:
+    async def subscribe(self, caller: Caller, payload: c.Subscribe) -> c.Subscribed | Replay[c.Subscribed]:
+        position = await self.events.position()
         caller.subscribed |= _named(payload)
-        return c.Subscribed(events=sorted(caller.subscribed))
+        reply = c.Subscribed(events=sorted(caller.subscribed), epoch=position.epoch, seq=position.seq)
+        if payload.since is None:
+            return reply
+        missed = await self.events.missed(caller, Position(payload.since.epoch, payload.since.seq))
+        known = {"recovered": missed is not None, "missed": len(missed or ())}
+        return Replay(reply.model_copy(update=known), missed or ())
 
-    async def unsubscribe(self, caller: Caller, payload: c.Subscribe) -> c.Subscribed:
+    async def unsubscribe(self, caller: Caller, payload: c.Unsubscribe) -> c.Subscribed:
+        position = await self.events.position()
         caller.subscribed -= _named(payload)
-        return c.Subscribed(events=sorted(caller.subscribed))
+        return c.Subscribed(events=sorted(caller.subscribed), epoch=position.epoch, seq=position.seq)
 
     async def server_info(self, caller: Caller, payload: c.Payload) -> c.ServerInfo:
+        position = await self.events.position()
         return c.ServerInfo(
             server="gphoto-ws-server",
             version=self.version,
@@ -323,6 +334,8 @@ class Service:
             uptime=self.cameras.uptime,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             limits=self.limits,
+            epoch=position.epoch,
+            seq=position.seq,
         )
 
     async def list_commands(self, caller: Caller, payload: c.Payload) -> c.CommandList:
@@ -353,5 +366,5 @@ def _started(stream: Stream) -> c.LiveViewStarted:
     )
 
 
-def _named(payload: c.Subscribe) -> set[c.EventName]:
+def _named(payload: c.Unsubscribe) -> set[c.EventName]:
     return set(_EVENTS) if "*" in payload.events else {name for name in _EVENTS if name in payload.events}

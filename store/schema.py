@@ -47,4 +47,8 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE job_numbers (job TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE event_life (epoch TEXT NOT NULL, first_seq INTEGER NOT NULL, seq INTEGER NOT NULL, closed INTEGER NOT NULL);
+    CREATE TABLE events (seq INTEGER PRIMARY KEY, at REAL NOT NULL, name TEXT NOT NULL, message BLOB NOT NULL);
+    """,
 )

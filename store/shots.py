@@ -106,16 +106,19 @@ class ShotStore:
     Args:
         store: the database.
         boot: identifies this boot of the operating system; by default as the system reports it.
+
+    Attributes:
+        store, boot: see Args.
     """
 
     def __init__(self, store: Store, boot: str | None = None) -> None:
         self.boot = boot if boot is not None else this_boot()
         self._opened_at = uptime_s()
-        self._store = store
+        self.store = store
 
     async def cameras(self, model: str, serial: str) -> dict[int, str]:
         """The numbers of the cameras with this model and serial number, and their last ports."""
-        rows = await self._store.read(
+        rows = await self.store.read(
             lambda db: db.execute(
                 "SELECT camera, port FROM cameras WHERE model = ? AND serial = ? ORDER BY camera", (model, serial)
             ).fetchall()
@@ -124,7 +127,7 @@ class ShotStore:
 
     async def add_camera(self, model: str, serial: str, port: str) -> int:
         """Add a camera; returns its number."""
-        return await self._store.write(
+        return await self.store.write(
             lambda db: _number(
                 db.execute("INSERT INTO cameras (model, serial, port) VALUES (?, ?, ?)", (model, serial, port))
             )
@@ -132,7 +135,7 @@ class ShotStore:
 
     async def move_camera(self, camera: int, port: str) -> None:
         """Record that a camera has another port."""
-        await self._store.write(lambda db: db.execute("UPDATE cameras SET port = ? WHERE camera = ?", (port, camera)))
+        await self.store.write(lambda db: db.execute("UPDATE cameras SET port = ? WHERE camera = ?", (port, camera)))
 
     def age_s(self, record: ShotRecord) -> float:
         """Seconds since the request of a shot; of another boot, at least this many. The system clock is not used."""
@@ -163,11 +166,11 @@ class ShotStore:
             _change_card(db, new.camera, card)
             return shot
 
-        return await self._store.write(add, sync=new.key is not None)
+        return await self.store.write(add, sync=new.key is not None)
 
     async def withdraw(self, asked_uptime_s: float) -> None:
         """Delete the record of a shot of this boot, which was not taken because adding the record took too long."""
-        await self._store.write(
+        await self.store.write(
             lambda db: db.execute(
                 "DELETE FROM shots WHERE boot = ? AND asked_uptime_s = ?", (self.boot, asked_uptime_s)
             )
@@ -191,11 +194,11 @@ class ShotStore:
                 _change_card(db, camera, changes)
             _change_shot(db, shot, change)
 
-        await self._store.write(update, sync=sync)
+        await self.store.write(update, sync=sync)
 
     async def open_shots(self, camera: int) -> list[ShotRecord]:
         """The shots of a camera whose outcome is unknown, or whose changed settings are not restored yet; oldest first."""
-        return await self._store.read(
+        return await self.store.read(
             lambda db: list(
                 _records(
                     db.execute(
@@ -211,7 +214,7 @@ class ShotStore:
         Such shots are bulb exposures and shots of a volley.
         """
         # "state != 'closed'" is the condition of the index shots_open, without which SQLite would read all shots.
-        rows = await self._store.read(
+        rows = await self.store.read(
             lambda db: db.execute(
                 "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"
             ).fetchall()
@@ -220,7 +223,7 @@ class ShotStore:
 
     async def all_with_key(self, key: str) -> list[ShotRecord]:
         """All shots with this key, newest first: several if cameras were released together."""
-        return await self._store.read(
+        return await self.store.read(
             lambda db: list(
                 _records(db.execute(f"SELECT {_COLUMNS} FROM shots WHERE key = ? ORDER BY shot DESC", (key,)))
             )
@@ -236,7 +239,7 @@ class ShotStore:
 
     async def last(self, limit: int, since: float = 0.0) -> list[ShotRecord]:
         """The newest shots that were requested at `since` (seconds since 1970) or later, newest first."""
-        return await self._store.read(
+        return await self.store.read(
             lambda db: list(
                 _records(
                     db.execute(
@@ -253,15 +256,15 @@ class ShotStore:
             db.execute("DELETE FROM card_files WHERE camera = ?", (camera,))
             db.executemany("INSERT OR IGNORE INTO card_files VALUES (?, ?, ?)", ((camera, *pair) for pair in files))
 
-        await self._store.write(replace, sync=True)
+        await self.store.write(replace, sync=True)
 
     async def change_card(self, camera: int, changes: Sequence[CardChange]) -> None:
         """Record changes of a card."""
-        await self._store.write(lambda db: _change_card(db, camera, changes))
+        await self.store.write(lambda db: _change_card(db, camera, changes))
 
     async def card(self, camera: int) -> dict[str, frozenset[str]]:
         """The recorded files of a card: names by folder."""
-        rows = await self._store.read(
+        rows = await self.store.read(
             lambda db: db.execute("SELECT folder, name FROM card_files WHERE camera = ?", (camera,)).fetchall()
         )
         folders: dict[str, set[str]] = {}
@@ -270,7 +273,7 @@ class ShotStore:
         return {folder: frozenset(names) for folder, names in folders.items()}
 
     async def _one(self, where: str, values: tuple[object, ...]) -> ShotRecord | None:
-        found = await self._store.read(
+        found = await self.store.read(
             lambda db: list(_records(db.execute(f"SELECT {_COLUMNS} FROM shots WHERE {where}", values)))
         )
         return found[0] if found else None

@@ -17,11 +17,13 @@ let wasLost = false;
 const FACTS = new Set(["batterylevel", "lensname"]);
 
 async function connected() {
-  if (wasLost) log("The server is back.");
+  const returned = wasLost;
+  if (returned) log("The server is back.");
   wasLost = false;
   closeProblemWithCode("connection_lost");
   try {
-    await wire.command("subscribe", { events: ["*"] });
+    const recovered = await wire.subscribe();
+    if (returned && !recovered) log("What happened in the meantime is not listed here.");
     const { server, version, libgphoto2 } = await wire.command("server_info");
     byId("about-server").textContent = `${server} ${version}${libgphoto2 ? ` · libgphoto2 ${libgphoto2}` : ""}`;
     closeProblem("connection");

@@ -51,6 +51,7 @@ class Wire extends EventTarget {
   #receivedAt = 0;
   #refusal = null;
   #clocks = [];
+  #place = null; // in the server's log of events: after the last received one
 
   constructor(url) {
     super();
@@ -73,6 +74,7 @@ class Wire extends EventTarget {
 
   leave() {
     this.#token = null;
+    this.#place = null;
     clearTimeout(this.#retry);
     this.#drop();
     this.#emitState("off", "Not connected");
@@ -93,6 +95,14 @@ class Wire extends EventTarget {
       this.#pending.set(id, { resolve, reject });
       this.#send({ command: name, payload, id });
     });
+  }
+
+  /** Subscribe to all events. After a lost connection, the missed ones come first. Returns whether the server still has them. */
+  async subscribe() {
+    const since = this.#place ? { since: this.#place } : {};
+    const { epoch, seq, recovered = false } = await this.command("subscribe", { events: ["*"], ...since });
+    if (!recovered) this.#place = { epoch, seq };
+    return recovered;
   }
 
   /** Download a file of the camera as a blob. Calls `progress` with the received part, 0 to 1. */
@@ -199,10 +209,15 @@ class Wire extends EventTarget {
 
   #receiveText(message) {
     if (message.event === "transfer_complete") this.#complete(message);
-    else if (message.event) this.dispatchEvent(new CustomEvent("event", { detail: message }));
+    else if (message.event) this.#happened(message);
     else if (message.id !== undefined) this.#answered(message);
     else if (message.status === "ok") this.#loggedIn();
     else this.#refusal = message.message;
+  }
+
+  #happened(event) {
+    if (this.#place && event.seq) this.#place.seq = event.seq;
+    this.dispatchEvent(new CustomEvent("event", { detail: event }));
   }
 
   #loggedIn() {

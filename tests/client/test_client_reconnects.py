@@ -18,10 +18,13 @@ from gphoto_ws_client import (
     Unauthorized,
 )
 
+from camera import events as files
+from camera.events import CameraEvent
 from simulator.client import Control
 from simulator.process import SimulatorProcess
+from tests.support.in_process import InProcess
 from tests.support.marks import decoded, mark
-from tests.support.rig import Server
+from tests.support.rig import TOKEN, Server
 from tests.support.waiting import until
 
 # For each shot, the driver sends operation 0x9128 twice: once for the half press, and then for the full press.
@@ -79,6 +82,36 @@ async def test_events_continue_after_a_reconnected_event(
         added = await anext(events)
     assert isinstance(added, FileAdded)
     assert added.camera_filepath == path
+
+
+async def test_events_during_a_lost_connection_follow_when_it_is_restored() -> None:
+    server = await InProcess.start()
+    async with Client(server.uri, TOKEN) as client, client.events("file_added", "reconnected") as events:
+        for turn in range(5):
+            for connection in server.app.admission.connections():
+                connection.transport.abort()
+            server.app.service.events.emit(CameraEvent("ptpip:127.0.0.1:1", files.FileAdded(f"/card/{turn}.jpg")))
+            reconnected, added = await anext(events), await anext(events)
+            assert isinstance(reconnected, Reconnected)
+            assert reconnected.recovered
+            assert isinstance(added, FileAdded)
+            assert added.camera_filepath == f"/card/{turn}.jpg"
+    await server.app.stop()
+
+
+async def test_after_a_kill_of_the_server_the_missed_events_are_reported_as_lost(
+    restartable_server: Callable[..., Server],
+) -> None:
+    server = restartable_server()
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        Client(server.uri, server.token) as client,
+        client.events("file_added", "reconnected") as events,
+    ):
+        await restart(restartable_server, server)
+        reconnected = await anext(events)
+    assert isinstance(reconnected, Reconnected)
+    assert not reconnected.recovered
 
 
 async def test_a_download_resumes_after_a_restart(

@@ -75,6 +75,7 @@ async def test_an_event_has_a_time_and_a_port(client: Client, ports: list[str], 
     [path] = simulator.shutter()
     event = await client.event("file_added")
     assert event.pop("time").endswith("Z")
+    assert event.pop("seq") > 0
     assert event == {"event": "file_added", "port": ports[0], "camera_filepath": path}
 
 

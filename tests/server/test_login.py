@@ -44,9 +44,9 @@ async def test_a_login_with_a_protocol_gets_a_reply(bare_server: Server) -> None
     async with await stranger(bare_server) as socket:
         await socket.send(json.dumps({"token": bare_server.token, "protocol": 1}))
         reply = await answer(Client(socket))
-    assert {**reply, "version": "", "limits": {}} == {
+    assert {**reply, "version": "", "limits": {}, "epoch": ""} == {
         "status": "ok", "message": "Authenticated", "protocol": 1, "server": "gphoto-ws-server", "version": "",
-        "limits": {},
+        "limits": {}, "epoch": "", "seq": 0,
     }  # fmt: skip
     assert reply["version"]
     assert reply["limits"] == limits.ALL

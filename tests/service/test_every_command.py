@@ -22,8 +22,10 @@ from protocol.errors import RequestError
 from service.answers import FileTransfer, FrameStream, PictureReply
 from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
+from service.event_log import EventLog
 from service.events import EventHub
 from store.database import Store
+from store.events import EventStore
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
 from tests.support.cameras import QUICK, Simulator
@@ -75,7 +77,7 @@ def port() -> Any:
 @pytest.fixture
 async def service(port: str, tmp_path: Any) -> AsyncIterator[Service]:
     photos = PhotoOptions(PhotoSaver(PhotoFolder(tmp_path / "photos", "{original}")))
-    events = EventHub()
+    events = EventHub(EventLog(EventStore(photos.journals.shots.store)))
     registry = Registry([port], SessionOptions(photos=photos), events.emit)
     service = Service(registry, events, photos.journals.shots, LiveViewDefaults(), "1.2.3", {"streams": 2})
     service.start()
@@ -112,7 +114,9 @@ async def test_records_that_cannot_be_read_are_an_error_for_clients(
 ) -> None:
     store = Store(tmp_path / "store.db", MIGRATIONS)
     registry = Registry([port], SessionOptions(), lambda event: None)
-    service = Service(registry, EventHub(), ShotStore(store), LiveViewDefaults(), "1.2.3", {"streams": 2})
+    service = Service(
+        registry, EventHub(EventLog(EventStore(store))), ShotStore(store), LiveViewDefaults(), "1.2.3", {"streams": 2}
+    )
     store.close()
     with pytest.raises(RequestError, match="cannot be read") as error:
         await RecordingCaller(service).ask(command, **payload)

@@ -33,11 +33,13 @@ from camera.registry import Registry
 from protocol import commands as c
 from protocol.errors import RequestError, code_of
 from service import captures
-from service.answers import PictureReply
+from service.answers import PictureReply, Replay
 from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
+from service.event_log import EventLog
 from service.events import EventHub
 from service.orders import text_of
+from store.events import EventStore
 from store.shots import ShotRecord, ShotStore
 from tests.simulation.body import BASE, Body
 from tests.simulation.clock import Clock, Run, Spin, VirtualLoop
@@ -115,6 +117,53 @@ def _named(payload: c.CaptureImage) -> str:
     return json.dumps({**json.loads(text_of(payload)), "order": ORDER.get()})
 
 
+class Reader:
+    """A client that reads all events, leaves now and then, and asks for the events that it has missed.
+
+    Attributes:
+        epoch, seq: the place of the last event.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.epoch, self.seq = "", 0
+        self._world = world
+        self._random = Random(world.plan.seed ^ 0x5E9)
+
+    def take(self, notice: Notice) -> None:
+        """Receive an event."""
+        self._read(notice.message)
+
+    async def follow(self, server: Server) -> None:
+        """Read the events of a server, with pauses."""
+        while not server.ended.done():
+            await server.call(lambda: self._subscribe(server))
+            await asyncio.sleep(self._random.uniform(0.1, 30.0))
+            server.events.leave(server.reader)
+            await asyncio.sleep(self._random.choice((0.0, 0.5, 10.0)))
+
+    async def _subscribe(self, server: Server) -> None:
+        caller = server.reader
+        caller.subscribed = set()
+        server.events.join(caller)
+        since = c.Since(epoch=self.epoch, seq=self.seq)
+        with suppress(RequestError):  # the server stops
+            answer = await server.service.ask(caller, "subscribe", c.Subscribe(events=["*"], since=since))
+            assert isinstance(answer, Replay)
+            self._world.counts["recovered" if answer.reply.recovered else "not recovered"] += 1
+            self._world.counts["missed events"] += len(answer.missed)
+            if not answer.reply.recovered:
+                self.epoch, self.seq = answer.reply.epoch, answer.reply.seq
+            for message in answer.missed:
+                self._read(message)
+            caller.go_on()
+
+    def _read(self, message: bytes) -> None:
+        event = json.loads(message)
+        if event["seq"] != self.seq + 1:
+            self._world.violations.append(f"event {event['seq']} follows {self.seq}: {event}")
+        self.seq = event["seq"]
+
+
 class Server:
     """One run of the server."""
 
@@ -131,12 +180,13 @@ class Server:
         self.shots = ShotStore(self.store, f"boot {len(world.power_cuts)}")
         saver = PhotoSaver(PhotoFolder(world.disk.photos, "{original}"), world.disk.starter("photos", self.run.context))
         options = SessionOptions(photos=PhotoOptions(saver, Journals(self.shots)), spawn=self._spawn)
-        self.events = EventHub()
+        self.events = EventHub(EventLog(EventStore(self.store)))
         registry = Registry([body.traits.port for body in world.bodies], options, self.events.emit)
         self.service = Service(registry, self.events, self.shots, LiveViewDefaults(), "1", {"streams": 4})
         observer = Caller(world.observed)
         observer.subscribed = {"capture_checked", "file_added"}
         self.events.join(observer)
+        self.reader = Caller(world.reader.take)
 
     def _spawn(self, options: ProcessOptions, lines: LineBudget) -> ModelWorker:
         world = self._world
@@ -159,6 +209,7 @@ class Server:
     def start(self) -> None:
         """Start to open the cameras."""
         self._world.loop.call_soon(self.service.start, context=self.run.context)
+        self._world.loop.create_task(self._world.reader.follow(self), name="reader")
 
     def killed(self) -> None:
         """It was killed: its camera processes end as well."""
@@ -194,6 +245,8 @@ class World:
         self.unread_until: dict[str, float] = {}
         self.checked: list[dict[str, Any]] = []
         self.started_orders: dict[str, float] = {}
+        self.counts = Counter[str]()
+        self.reader = Reader(self)
         self.server: Server | None = None
         self._started_at = 0.0
         self._up = asyncio.Event()
@@ -552,6 +605,7 @@ def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> R
                     "unknown answers": sum(answer.code == "capture_unknown" for answer in world.answers.values()),
                     "unknown at rest": sum(record.outcome == "unknown" for record in records),
                     "servers": world.runs,
+                    **world.counts,
                 }
             )
             return Result(violations, world.trace, counts)

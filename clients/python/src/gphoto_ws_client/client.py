@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack, cast
@@ -16,6 +17,7 @@ from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, EventName, Events,
 from gphoto_ws_client.link import Json
 from gphoto_ws_client.login import Address
 from gphoto_ws_client.options import ClientOptions, check_names
+from gphoto_ws_client.replies import Since
 from gphoto_ws_client.tls import make_context
 
 DEFAULT_URL = "ws://localhost:8765"
@@ -72,16 +74,23 @@ class Client(Commands):
         """Whether there is a connection now."""
         return self._connection.connected
 
-    def events(self, *names: EventName | Literal["reconnected", "*"]) -> Events:
+    @property
+    def place(self) -> Since | None:
+        """The place after the last received event, from which another client can go on; None before a subscription."""
+        return self._connection.position.since
+
+    def events(self, *names: EventName | Literal["reconnected", "*"], since: Since | None = None) -> Events:
         """Events of the cameras, received within an `async with` block.
 
         Args:
+            since: a place of an earlier client. The events that happened after it come first.
             *names: names of events. No name, or "*", means all events. When a lost connection is restored, the client
-                itself emits `reconnected`. Events that happen while there is no connection are missing.
+                itself emits `reconnected`. Events that happen while there is no connection follow it, if its
+                `recovered` is true.
         """
         everything = not names or "*" in names
         wanted = {*EVENT_NAMES, RECONNECTED} if everything else set(names)
-        return Events(frozenset(wanted), self._listen, self._leave)
+        return Events(frozenset(wanted), partial(self._listen, since=since), self._leave)
 
     async def download(
         self,
@@ -120,12 +129,12 @@ class Client(Commands):
 
     # -- events
 
-    async def _listen(self, events: Events) -> None:
+    async def _listen(self, events: Events, since: Since | None) -> None:
         self._listeners.append(events)
         try:
             new = sorted(events.names - {RECONNECTED} - self._connection.subscribed)
             if new:
-                await self.subscribe(cast(list[EventName | Literal["*"]], new))
+                await self.subscribe(cast(list[EventName | Literal["*"]], new), since=since)
         except BaseException:
             self._listeners.remove(events)
             raise

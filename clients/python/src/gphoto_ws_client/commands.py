@@ -33,6 +33,7 @@ from gphoto_ws_client.replies import (
     ServerInfo,
     Shot,
     ShotList,
+    Since,
     Subscribed,
     Thumbnail,
     Value,
@@ -274,16 +275,22 @@ class Commands:
         """Delete a file from the camera."""
         return await self._do(Done, "delete_file", camera_filepath=camera_filepath, port=port)
 
-    async def subscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
-        """Subscribe to events; receive them with `Client.events`. The subscription is restored after a reconnect."""
-        subscribed = await self._ask(Subscribed, "subscribe", for_camera=False, events=events)
+    async def subscribe(self, events: list[EventName | Literal["*"]], *, since: Since | None = None) -> Subscribed:
+        """Subscribe to events; receive them with `Client.events`. The subscription is restored after a reconnect.
+
+        `since`: the subscribed events that happened after this place follow first; see `Client.place`.
+        """
+        place = None if since is None else {"epoch": since.epoch, "seq": since.seq}
+        subscribed = await self._ask(Subscribed, "subscribe", for_camera=False, events=events, since=place)
         self._connection.subscribed = set(subscribed.events)
+        self._connection.position.subscribed(subscribed, since)
         return subscribed
 
     async def unsubscribe(self, events: list[EventName | Literal["*"]]) -> Subscribed:
         """End the subscription to these events."""
         subscribed = await self._ask(Subscribed, "unsubscribe", for_camera=False, events=events)
         self._connection.subscribed = set(subscribed.events)
+        self._connection.position.subscribed(subscribed)
         return subscribed
 
     async def server_info(self) -> ServerInfo:

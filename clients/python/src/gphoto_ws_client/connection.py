@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gphoto_ws_client.decode import decode
 from gphoto_ws_client.errors import (
     CaptureUnknown,
     ConnectionFailed,
@@ -19,6 +20,8 @@ from gphoto_ws_client.errors import (
 )
 from gphoto_ws_client.link import Claim, Json, Link, NotSent
 from gphoto_ws_client.login import FINAL_CLOSE_CODES, Address
+from gphoto_ws_client.position import Position
+from gphoto_ws_client.replies import Subscribed
 
 _log = logging.getLogger("gphoto_ws_client")
 
@@ -59,6 +62,7 @@ class Connection:
     Attributes:
         selected: the port to select on each new link before the first command that needs a camera.
         subscribed: the events to subscribe to on each new link.
+        position: how far events were received.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Connection:
         self.reconnect_for = reconnect_for
         self.selected: str | None = None
         self.subscribed: set[str] = set()
+        self.position = Position()
         self._address = address
         self._reply_timeout = reply_timeout
         self._on_event = on_event
@@ -94,7 +99,7 @@ class Connection:
         Raises:
             GphotoWsError: see Link.open.
         """
-        self._link = await Link.open(self._address, self._on_event)
+        self._link = await Link.open(self._address, self._take)
         self._end_error = None
         self._keeper = asyncio.create_task(self._keep_connected(self._link), name="gphoto-ws keeper")
 
@@ -212,7 +217,6 @@ class Connection:
             self._link = link
             self._changed.set()
             _log.info("Connected again.")
-            self._on_event({"event": "reconnected"})
 
     async def _reconnect(self, lost: ConnectionLost, pause: float) -> Link:
         """Open a new link and restore the subscriptions.
@@ -239,12 +243,28 @@ class Connection:
                 error, may_retry = failure, failure.retryable
         raise error
 
+    def _take(self, message: Json) -> None:
+        if self.position.take(message):
+            self._on_event(message)
+
+    def _resubscribed(self, _: Link, reply: Json) -> None:
+        """Called with the reply to subscribe, before the missed events arrive."""
+        if reply.get("status") == "ok":
+            subscribed = decode(Subscribed, reply)
+            self.position.subscribed(subscribed, self.position.since)
+            self._on_event({"event": "reconnected", "recovered": bool(subscribed.recovered)})
+
     async def _open_again(self) -> Link:
-        link = await Link.open(self._address, self._on_event)
+        link = await Link.open(self._address, self._take)
         try:
             if self.subscribed:
+                payload: Json = {"events": sorted(self.subscribed)}
+                if (since := self.position.since) is not None:
+                    payload["since"] = {"epoch": since.epoch, "seq": since.seq}
                 async with asyncio.timeout(self._reply_timeout):
-                    await link.request("subscribe", {"events": sorted(self.subscribed)})
+                    await link.request("subscribe", payload, self._resubscribed)
+            else:
+                self._on_event({"event": "reconnected"})
         except BaseException as error:
             await link.close()
             if isinstance(error, TimeoutError):

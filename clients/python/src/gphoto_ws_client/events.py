@@ -33,11 +33,13 @@ class Event:
         event: the name of the event.
         time: when the server sent the event, ISO 8601 in UTC; None for `reconnected`, which comes from the client.
         port: the port of the camera.
+        seq: the number of the event in the server's log; None for events of this connection only.
     """
 
     event: str
     time: str | None = None
     port: str | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,12 @@ class LiveViewEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Reconnected(Event):
-    """The connection was lost and is restored. Events that happened while there was no connection are missing."""
+    """The connection was lost and is restored.
+
+    `recovered`: whether the events that were missed meanwhile follow. If not, they are lost, so read the state anew.
+    """
+
+    recovered: bool = False
 
 
 _KINDS: Mapping[str, type[Event]] = {

@@ -364,8 +364,22 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """A place in the server's log of events: after the event number `seq` of the life `epoch`."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribed:
+    """The subscriptions of this connection. `epoch` and `seq` are None if the server does not number its events."""
+
     events: tuple[str, ...]
+    epoch: str | None = None
+    seq: int | None = None
+    recovered: bool | None = None
+    missed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +391,8 @@ class ServerInfo:
     time: str
     uptime: float
     limits: Mapping[str, Any]
+    epoch: str | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

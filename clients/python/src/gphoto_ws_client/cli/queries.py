@@ -208,6 +208,6 @@ def _allowed(setting: Config) -> str:
 
 
 def _event_words(event: Event) -> str:
-    details = {name: value for name, value in plain(event).items() if name not in ("event", "time", "port")}
+    details = {name: value for name, value in plain(event).items() if name not in ("event", "time", "port", "seq")}
     facts = " ".join(f"{name}={value}" for name, value in details.items() if value not in (None, ""))
     return "  ".join(part for part in (event.time, event.event, event.port, facts) if part)
