@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
+from pathlib import Path
 
 from tests.soak.journal import Journal
 from tests.soak.ledger import Ledger
@@ -24,16 +25,17 @@ def check_log(journal: Journal, log: str) -> None:
     journal.count("warnings in the log", sum(" WARNING " in line for line in log.splitlines()))
 
 
-def check_stalls(journal: Journal, stalls: list[float], time_factor: float) -> None:
+def check_stalls(journal: Journal, stalls: list[float], time_factor: float, stacks: Path) -> None:
     """Check the longest stall of the server's event loop. The CPU time of other programs does not count.
 
     Args:
         stalls: the longest stall of the loop for each start of the server, in milliseconds.
+        stacks: the file with the stacks of the threads at long stalls.
     """
     longest = max(stalls, default=0.0)
     journal.took("stall of the server's loop", longest / 1000)
     if longest > _STALL_MS * time_factor:
-        journal.violation(f"the server's loop stalled for {longest:.0f} ms")
+        journal.violation(f"the server's loop stalled for {longest:.0f} ms (stacks: {stacks})")
 
 
 def summary(journal: Journal, ledger: Ledger, seed: int) -> str:

@@ -78,7 +78,7 @@ class Run:
             self.ledger.check_all(states, world.server.photos, world.server.log, self._kills)
             await self._check_pairs(world)
             check_log(journal, world.server.log)
-            check_stalls(journal, world.server.stalls, plan.time_factor)
+            check_stalls(journal, world.server.stalls, plan.time_factor, world.server.stacks)
         print(summary(journal, self.ledger, plan.seed), flush=True)
         return not journal.broken
 

@@ -28,12 +28,14 @@ class ServerProcess:
     Attributes:
         restarts: how often the server was ended. Connections that were made at a lower number have been closed.
         listening: whether the server has started and was not stopped or killed.
+        stacks: the file with the stacks of the threads when the loop was blocked.
         stalls: for each server process that ended cleanly, the longest stall of its event loop in milliseconds.
     """
 
     def __init__(self, folder: Path, cameras: list[str], journal: Journal) -> None:
         self.photos = folder / "photos"
         self.log_file = folder / "server.log"
+        self.stacks = folder / "stalls.txt"
         self.restarts = 0
         self.port = free_port()
         self._folder = folder
