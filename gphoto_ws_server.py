@@ -20,7 +20,7 @@ from camera.log_lines import LOG_FORMAT
 from camera.options import SessionOptions
 from camera.orientation import Orientation
 from camera.photos.folder import PhotoFolder
-from camera.photos.jobs import Jobs
+from camera.photos.job_info import JobInfos
 from camera.photos.journal import Journals
 from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
@@ -47,7 +47,7 @@ from settings.in_force import in_force
 from simulator.process import SimulatorProcess
 from store.database import Store
 from store.events import EventStore
-from store.jobs import JobStore
+from store.job_info import JobInfoStore
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
 from tls import Certificates, TlsError
@@ -254,7 +254,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             photos=PhotoOptions(
                 photos,
                 Journals(ShotStore(store)),
-                Jobs(JobStore(store), dict(label.rsplit(":", 1) for label in settings.camera_labels)),
+                JobInfos(JobInfoStore(store), dict(label.rsplit(":", 1) for label in settings.camera_labels)),
                 settings.sidecars == "xmp",
                 Orientation(settings.capture_rotation, settings.capture_flip),
                 settings.write_time,

@@ -14,7 +14,7 @@ from camera.errors import CameraNotFound
 from camera.events import CameraConnected, CameraEvent, OtherCamera
 from camera.model import Capabilities, DetectedCamera
 from camera.options import SessionOptions
-from camera.photos.jobs import Jobs
+from camera.photos.job_info import JobInfos
 from camera.reconnect import log_failure
 from camera.session import Session
 from camera.uevents import Uevents
@@ -90,9 +90,9 @@ class Registry:
         self._first_detection = asyncio.Event()
 
     @property
-    def jobs(self) -> Jobs:
+    def job_infos(self) -> JobInfos:
         """The words for the pictures of all cameras."""
-        return self._options.photos.jobs
+        return self._options.photos.job_infos
 
     def start(self) -> None:
         """Start to open the network cameras and all detected cameras."""

@@ -151,7 +151,7 @@ class Session:
 
     @property
     def key(self) -> str:
-        """The key of the camera in `Jobs`; see `Body.key`. Its serial number may be known only after it was opened."""
+        """The key of the camera in `JobInfos`; see `Body.key`. Its serial number may be known only after it was opened."""
         return self._owner().body.key
 
     @property

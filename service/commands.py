@@ -27,7 +27,7 @@ from service.event_log import Position
 from service.events import EventHub
 from service.fire import Volleys
 from service.focus import Focusing
-from service.job_info import JobInfos
+from service.job_info import JobInfoCommand
 from service.orders import Orders
 from service.records import Records
 from service.tasks import Tasks
@@ -114,7 +114,7 @@ class Service:
                 bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
                 bind(catalogue.RESTART_CAMERA, self.restart_camera),
                 bind(catalogue.SYNC_CLOCK, self.sync_clock),
-                bind(catalogue.SET_JOB_INFO, JobInfos(self.cameras).set_job_info),
+                bind(catalogue.SET_JOB_INFO, JobInfoCommand(self.cameras).set_job_info),
                 bind(catalogue.LIST_FILES, self.list_files),
                 bind(catalogue.GET_THUMBNAIL, self.get_thumbnail),
                 bind(catalogue.DELETE_FILE, self.delete_file),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from camera.errors import CameraError, ConfigNotFound, NotSupported
-from camera.photos.jobs import ALL_CAMERAS
+from camera.photos.job_info import ALL_CAMERAS
 from camera.session import Session
 from protocol import commands as c
 from service.caller import Caller
@@ -15,7 +15,7 @@ from service.cameras import Cameras
 _SETTINGS = {"artist": "artist", "copyright": "copyright", "owner": "ownername"}
 
 
-class JobInfos:
+class JobInfoCommand:
     """Sets the words, for one camera or for all.
 
     Args:
@@ -34,11 +34,11 @@ class JobInfos:
             await camera.reconnect.process()  # its serial number is known only after it was opened
             key, chosen = camera.key, [camera]
         words = payload.model_dump(exclude={"port"}, exclude_none=True)
-        problem = await registry.jobs.set(key, words) if words else None
+        problem = await registry.job_infos.set(key, words) if words else None
         written = {name: words[name] for name in _SETTINGS if name in words}
         return c.JobInfo(
             message="Job info set" if words else "Nothing was changed",
-            job=(await registry.jobs.words(ALL_CAMERAS)).job,
+            job=(await registry.job_infos.words(ALL_CAMERAS)).job,
             cameras=[await self._write(camera, written) for camera in chosen],
             warnings=None if problem is None else [problem],
         )
@@ -55,7 +55,7 @@ class JobInfos:
                 warnings.append(f"{name} was not set: {error}")
             else:
                 done.append(name)
-        current = await self._cameras.registry.jobs.words(camera.key)
+        current = await self._cameras.registry.job_infos.words(camera.key)
         return c.CameraWords(
             port=camera.port,
             serial=camera.status.serial,

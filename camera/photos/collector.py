@@ -9,7 +9,7 @@ from camera.errors import CameraError
 from camera.model import CapturedFile, is_raw
 from camera.photos.downloads import Downloads, FetchedFile
 from camera.photos.folder import STILL_ON_CAMERA, NameParts, ending_of
-from camera.photos.jobs import Jobs
+from camera.photos.job_info import JobInfos
 from camera.photos.open_shot import Body
 from camera.photos.request import CaptureRequest, ShotFile
 from camera.photos.saver import PhotoSaver
@@ -24,14 +24,14 @@ class Destination:
 
     Attributes:
         saver: saves the files.
-        jobs: the words for all cameras, and the numbers of shots.
+        job_infos: the words for all cameras, and the numbers of shots.
         sidecars: whether RAW files get sidecars.
         camera: the display name of the camera.
         body: what identifies the camera.
     """
 
     saver: PhotoSaver
-    jobs: Jobs
+    job_infos: JobInfos
     sidecars: bool
     camera: str
     body: Body
@@ -144,9 +144,9 @@ class Collector:
         destination, wanted = self._destination, self._request.filename
         endings = [ending_of(file.filename) for file in captured]
         sidecar = destination.sidecars and any(is_raw(file.filename) for file in captured)
-        words = await destination.jobs.words(destination.body.key)
+        words = await destination.job_infos.words(destination.body.key)
         numbered = wanted is None and (destination.saver.folder.numbers_shots or sidecar)
-        number = await destination.jobs.next_number(words.job) if numbered else 0
+        number = await destination.job_infos.next_number(words.job) if numbered else 0
         parts = NameParts(
             captured[0].filename, destination.camera, destination.body.serial, words.job, words.label, number
         )

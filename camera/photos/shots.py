@@ -27,7 +27,7 @@ from camera.photos.downloads import Downloads, FetchedFile, in_ram
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names
 from camera.photos.iso import OperatorsIso
-from camera.photos.jobs import Jobs
+from camera.photos.job_info import JobInfos
 from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, OpenShot
 from camera.photos.request import CaptureRequest, OnPicture, Shot, sets_exposure
@@ -54,7 +54,7 @@ class PhotoOptions:
     Attributes:
         saver: saves pictures.
         journals: records of shots; by default in memory.
-        jobs: words for pictures, and numbers of shots; by default in memory.
+        job_infos: words for pictures, and numbers of shots; by default in memory.
         sidecars: whether RAW files are saved with XMP sidecars.
         orientation: how fetched pictures are rotated and mirrored.
         write_time_s: the longest time from the end of an exposure until its files are on the card, in seconds.
@@ -64,7 +64,7 @@ class PhotoOptions:
         default_factory=lambda: PhotoSaver(PhotoFolder(Path("photos"), "{date}_{time}_{original}"))
     )
     journals: Journals = field(default_factory=lambda: Journals(ShotStore(Store(None, MIGRATIONS))))
-    jobs: Jobs = field(default_factory=Jobs)
+    job_infos: JobInfos = field(default_factory=JobInfos)
     sidecars: bool = False
     orientation: Orientation = AS_IS
     write_time_s: float = 10.0
@@ -175,7 +175,7 @@ class Photos:
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner = self._owner()
         destination = Destination(
-            self._options.saver, self._options.jobs, self._options.sidecars, owner.title, owner.body
+            self._options.saver, self._options.job_infos, self._options.sidecars, owner.title, owner.body
         )
         exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
         settles_s = self._options.settles_s(exposure_s if request.bulb_s is None else request.bulb_s)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
-from store.jobs import JobWords
+from store.job_info import JobInfo
 
 ENDING = ".xmp"
 
@@ -28,7 +28,7 @@ class PictureFacts:
         taken_at: the time of the release by the clock of this machine, in seconds since 1970.
     """
 
-    words: JobWords
+    words: JobInfo
     number: int
     serial: str | None
     taken_at: float

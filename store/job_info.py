@@ -9,7 +9,7 @@ from store.database import Store
 
 
 @dataclass(frozen=True, slots=True)
-class JobWords:
+class JobInfo:
     """Words for pictures; "" stands for no word. The fields have the order of the columns."""
 
     job: str = ""
@@ -19,20 +19,20 @@ class JobWords:
     owner: str = ""
 
 
-class JobStore:
+class JobInfoStore:
     """Reads and writes the words and the numbers. All methods raise StoreUnavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def words(self) -> dict[str, JobWords]:
+    async def words(self) -> dict[str, JobInfo]:
         """The words of each camera, by its serial number or port; those for all cameras are under ""."""
         rows = await self._store.read(
             lambda db: db.execute("SELECT camera, job, label, artist, copyright, owner FROM job_words").fetchall()
         )
-        return {camera: JobWords(*words) for camera, *words in rows}
+        return {camera: JobInfo(*words) for camera, *words in rows}
 
-    async def set_words(self, camera: str, words: JobWords) -> None:
+    async def set_words(self, camera: str, words: JobInfo) -> None:
         """Record the words of a camera. They survive a power failure."""
         values = (camera, *astuple(words))
         await self._store.write(

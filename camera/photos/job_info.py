@@ -13,15 +13,15 @@ from types import MappingProxyType
 
 from camera.errors import NotRecorded
 from store.database import StoreUnavailable
-from store.jobs import JobStore, JobWords
+from store.job_info import JobInfo, JobInfoStore
 
-_log = logging.getLogger("camera.photos.jobs")
+_log = logging.getLogger("camera.photos.job_info")
 
 # The key of the words that apply to all cameras.
 ALL_CAMERAS = ""
 
 
-class Jobs:
+class JobInfos:
     """The words and numbers of all cameras. A camera is identified by its serial number, or else by its port.
 
     Args:
@@ -29,19 +29,19 @@ class Jobs:
         labels: the operator's labels by serial number.
     """
 
-    def __init__(self, store: JobStore | None = None, labels: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, store: JobInfoStore | None = None, labels: Mapping[str, str] = MappingProxyType({})) -> None:
         self._store = store
         self._labels = {_key(serial): label for serial, label in labels.items()}
-        self._words: dict[str, JobWords] | None = {} if store is None else None  # None until they were read
+        self._words: dict[str, JobInfo] | None = {} if store is None else None  # None until they were read
         self._last: dict[str, int] = {}
         self._reading = asyncio.Lock()
 
-    async def words(self, camera: str) -> JobWords:
+    async def words(self, camera: str) -> JobInfo:
         """The words for pictures of a camera: its own, or else those for all cameras."""
         everything = await self._read()
-        own, shared = everything.get(_key(camera), JobWords()), everything.get(ALL_CAMERAS, JobWords())
-        merged = {one.name: getattr(own, one.name) or getattr(shared, one.name) for one in fields(JobWords)}
-        return JobWords(**{**merged, "label": own.label or self._labels.get(_key(camera), "")})
+        own, shared = everything.get(_key(camera), JobInfo()), everything.get(ALL_CAMERAS, JobInfo())
+        merged = {one.name: getattr(own, one.name) or getattr(shared, one.name) for one in fields(JobInfo)}
+        return JobInfo(**{**merged, "label": own.label or self._labels.get(_key(camera), "")})
 
     async def set(self, camera: str, changes: Mapping[str, str]) -> str | None:
         """Change words of a camera, or of all cameras (`ALL_CAMERAS`), by the names of the fields.
@@ -56,7 +56,7 @@ class Jobs:
         if self._words is None:
             raise NotRecorded("Nothing was changed, because the earlier job info cannot be read now.")
         key = _key(camera)
-        words = everything[key] = replace(everything.get(key, JobWords()), **changes)
+        words = everything[key] = replace(everything.get(key, JobInfo()), **changes)
         try:
             if self._store is not None:
                 await self._store.set_words(key, words)
@@ -78,7 +78,7 @@ class Jobs:
         self._last[job] = max(number, self._last[job])
         return number
 
-    async def _read(self) -> dict[str, JobWords]:
+    async def _read(self) -> dict[str, JobInfo]:
         """The words, which are read from the store once. If it cannot be read, it is tried again at the next use."""
         async with self._reading:
             if self._words is None:
