@@ -35,7 +35,7 @@ from gphoto_ws_client.events import (
     Reconnected,
 )
 from gphoto_ws_client.live_view import LiveView
-from gphoto_ws_client.options import CaptureOptions, ClientOptions, FireOptions, JobInfo
+from gphoto_ws_client.options import CaptureOptions, ClientOptions, FireOptions, JobInfoOptions
 from gphoto_ws_client.replies import (
     Camera,
     CameraDetails,
@@ -125,6 +125,7 @@ __all__ = [
     "GphotoWsError",
     "ImageFile",
     "JobInfo",
+    "JobInfoOptions",
     "LiveView",
     "LiveViewEnded",
     "LiveViewStarted",

@@ -9,7 +9,7 @@ from gphoto_ws_client.connection import Connection
 from gphoto_ws_client.decode import decode
 from gphoto_ws_client.events import EventName
 from gphoto_ws_client.live_view import LiveView, live_view_payload
-from gphoto_ws_client.options import CaptureOptions, FireOptions, JobInfo, check_names
+from gphoto_ws_client.options import CaptureOptions, FireOptions, JobInfoOptions, check_names
 from gphoto_ws_client.replies import (
     CameraDetails,
     CameraList,
@@ -252,13 +252,13 @@ class Commands:
         """Set the camera's clock to the time of the server."""
         return await self._ask(ClockSynced, "sync_clock", port=port)
 
-    async def set_job_info(self, **words: Unpack[JobInfo]) -> JobInfo:
+    async def set_job_info(self, **words: Unpack[JobInfoOptions]) -> JobInfo:
         """Set words for the next pictures. Without any, return the current ones.
 
         Args:
-            **words: see `JobInfo`.
+            **words: see `JobInfoOptions`.
         """
-        check_names("set_job_info", words, JobInfo.__optional_keys__)
+        check_names("set_job_info", words, JobInfoOptions.__optional_keys__)
         return await self._ask(JobInfo, "set_job_info", for_camera=False, **words)
 
     async def list_files(

@@ -85,7 +85,7 @@ class FireOptions(TypedDict, total=False):
     key: str | None
 
 
-class JobInfo(TypedDict, total=False):
+class JobInfoOptions(TypedDict, total=False):
     """The arguments of `Client.set_job_info`. None or missing: the word stays as it is. "" removes it.
 
     Attributes:

@@ -9,7 +9,7 @@ from gphoto_ws_client.cli.output import note, plain, show, show_json, show_table
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED, Event
-from gphoto_ws_client.options import JobInfo
+from gphoto_ws_client.options import JobInfoOptions
 from gphoto_ws_client.replies import Config, FileList, ImageFile
 
 # Full cards have up to 50,000 files. The limit protects this program's memory if a server sends an endless list.
@@ -73,7 +73,7 @@ async def sync_clock(client: Client, options: argparse.Namespace) -> None:
 
 async def job(client: Client, options: argparse.Namespace) -> None:
     """Set the words for the next pictures, or show them."""
-    words: JobInfo = {
+    words: JobInfoOptions = {
         "job": options.name, "label": options.label, "artist": options.artist, "copyright": options.copyright,
         "owner": options.owner, "port": options.port,
     }  # fmt: skip
