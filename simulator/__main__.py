@@ -72,6 +72,13 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def _rate(text: str) -> float:
+    value = _decimal(text)
+    if not 0.1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: pictures/s from 0.1 to 100")
+    return value
+
+
 def _printable(longest: int, name: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(rf"[ -~]{{1,{longest}}}", text):
@@ -107,6 +114,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--control-port", type=port, default=0, help="port of the control connection (0: any)")
     parser.add_argument("--fps", type=_fps, default=30.0, help="live-view frames/s; 0: no limit (30)")
     parser.add_argument("--shutter", type=_seconds, default=0.15, help="seconds from the release to the picture (0.15)")
+    parser.add_argument("--burst", type=_rate, default=3.7, help="pictures/s of a burst (3.7, as a Canon EOS 550D)")
+    parser.add_argument(
+        "--memory", type=_whole(1, 1000, "a number of pictures"), default=6,
+        help="pictures of a burst that fit into the memory of the camera (6)",
+    )  # fmt: skip
+    parser.add_argument("--write", type=_seconds, default=0.1, help="seconds to write a picture of a burst (0.1)")
     parser.add_argument("--still", type=_size, default=(5184, 3456), help="pixels of a still (5184x3456)")
     parser.add_argument("--frame", type=_size, default=(1056, 704), help="pixels of a live-view frame (1056x704)")
     parser.add_argument("--maker", choices=sorted(MAKERS), default="canon", help="maker of the cameras (canon)")
@@ -152,6 +165,10 @@ def _describe(index: int, camera: Camera) -> dict[str, object]:
     return shown | {"busid": camera.usb.port} if camera.usb else shown
 
 
+def _timing(options: argparse.Namespace) -> Timing:
+    return Timing(options.fps, options.shutter, options.burst, options.memory, options.write)
+
+
 async def _serve(options: argparse.Namespace) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -159,7 +176,7 @@ async def _serve(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     studio = Studio(options.still, options.frame)
     serials = [f"{options.serial}{index + 1:07d}" for index in range(options.cameras)]
-    maker, timing, bus = MAKERS[options.maker], Timing(options.fps, options.shutter), Bus()
+    maker, timing, bus = MAKERS[options.maker], _timing(options), Bus()
 
     def link(session: Session, index: int) -> Link:
         if options.usbip is None:

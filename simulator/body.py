@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
@@ -49,7 +50,10 @@ class ShutterListener(Protocol):
         """The values of all properties, by name, at the time when the shutter opens."""
 
     def exposure_started(self) -> None:
-        """Called when the shutter has opened."""
+        """Called when the shutter has opened. Of a burst, only for the first picture."""
+
+    def burst_goes_on(self) -> None:
+        """Called after each exposure of a burst."""
 
     def picture_stored(self, stored: StoredFile) -> None:
         """Called when a picture was stored on the card."""
@@ -63,10 +67,21 @@ class ShutterListener(Protocol):
 
 @dataclass(frozen=True)
 class Timing:
-    """The speed of a body. ``fps``: live-view frames/s, 0: no limit. ``shutter``: seconds from release to picture."""
+    """The speed of a body.
+
+    Attributes:
+        fps: live-view frames/s; 0: no limit.
+        shutter: seconds from release to picture.
+        burst_fps: pictures/s of a burst at the usual speed.
+        memory: how many pictures of a burst fit into the memory, where they wait until they are written.
+        write: seconds for writing one picture of a burst to the card.
+    """
 
     fps: float
     shutter: float
+    burst_fps: float
+    memory: int
+    write: float
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,29 @@ class Release:
     exposed_s: float | None = None
 
 
+_Taken = tuple[Exposure, Release, float]
+"""A picture that waits in the memory of the camera: its exposure, its release, and the time of the camera's clock."""
+
+
+@dataclass(frozen=True)
+class _Burst:
+    """A burst in progress.
+
+    Attributes:
+        exposure: returns the shot that the settings describe.
+        pause: seconds from one picture to the next.
+        frames: the number of pictures; None: until `released`.
+        memory: the pictures that are not written yet.
+        released: set when the button is released.
+    """
+
+    exposure: Callable[[], Exposure]
+    pause: float
+    frames: int | None
+    memory: asyncio.Queue[_Taken]
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Body:
     """The state of a camera. It is kept until ``reset`` or the end of the process, even if no host is connected."""
 
@@ -109,8 +147,8 @@ class Body:
         self.studio = studio
         self.faults = faults
         self._period = 1 / timing.fps if timing.fps else 0.0
-        self._shutter = timing.shutter
-        self._task: asyncio.Task[None] | None = None
+        self._timing = timing
+        self._tasks: set[asyncio.Task[None]] = set()
         self.card = Card(layout)
         self.reset()
 
@@ -128,17 +166,24 @@ class Body:
         self.exposing = False
         self._held: asyncio.Future[float] | None = None
         self._mirror_up_until = 0.0
+        self._pressed: asyncio.Event | None = None
+        self._writing = 0
         self.live_view = False
         self._frame_scale = 1.0
         self._next_frame_at = 0.0
-        if self._task:
-            self._task.cancel()
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
 
     @property
     def shutter_held(self) -> bool:
         """Whether a host holds the shutter open (bulb)."""
         return self._held is not None
+
+    @property
+    def button_held(self) -> bool:
+        """Whether a host holds the button for a burst. It may be held for longer than the camera takes pictures."""
+        return self._pressed is not None
 
     def clock(self) -> float:
         """The camera's clock in seconds since 1970."""
@@ -184,6 +229,42 @@ class Body:
         Raises:
             ReleaseRejected: The shutter does not open.
         """
+        self._admit(exposure)
+        release = self._opened(listener, button)
+        if hold:
+            self._held = asyncio.get_running_loop().create_future()
+        listener.exposure_started()
+        return self._start(self._expose(exposure, listener, release))
+
+    def burst(
+        self, exposure: Callable[[], Exposure], listener: ShutterListener, speed: float = 1.0, frames: int | None = None
+    ) -> None:
+        """Take pictures in a row, until ``frames`` are taken, or until `release_button`.
+
+        Args:
+            exposure: returns the shot that the settings describe.
+            listener: called at each step.
+            speed: the speed of the drive mode, relative to the usual one.
+            frames: how many pictures to take; None: as long as the button is held, and at least one.
+
+        Raises:
+            ReleaseRejected: The shutter does not open.
+        """
+        self._admit(exposure())
+        self.exposing = True
+        burst = _Burst(exposure, 1 / (self._timing.burst_fps * speed), frames, asyncio.Queue(self._timing.memory))
+        if frames is None:
+            self._pressed = burst.released
+        listener.exposure_started()
+        self._start(self._burst(burst, listener))
+
+    def release_button(self) -> None:
+        """Release the button, which ends a burst after the picture that is being taken."""
+        if self._pressed is not None:
+            self._pressed.set()
+            self._pressed = None
+
+    def _admit(self, exposure: Exposure) -> None:
         if self.exposing:
             raise Exposing
         if self.faults.take({Kind.FOCUS_FAILED}):
@@ -193,16 +274,20 @@ class Body:
                 raise CardProtected
             if self.free_shots(exposure) < 1:
                 raise CardFull
+
+    def _opened(self, listener: ShutterListener, button: bool = False) -> Release:
         self.exposing = True
         self.shots += 1
         release = Release(self.shots, time.monotonic(), button, listener.properties())
         self.releases.append(release)
-        if hold:
-            self._held = asyncio.get_running_loop().create_future()
-        listener.exposure_started()
-        self._task = asyncio.create_task(self._expose(exposure, listener, release))
-        self._task.add_done_callback(_report)
-        return self._task
+        return release
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_report)
+        return task
 
     @property
     def mirror_up(self) -> bool:
@@ -238,6 +323,50 @@ class Body:
     def _stored(self) -> list[StoredFile]:
         return [*self.card.files(), *self.ram.values()]
 
+    async def _burst(self, burst: _Burst, listener: ShutterListener) -> None:
+        """Take the pictures of a burst, and write them at the same time. Another shot may follow before all are written."""
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(self._write_all(burst.memory, listener))
+            try:
+                await self._take_all(burst, listener)
+            finally:
+                self.exposing = False
+                listener.exposure_ended()
+            await burst.memory.join()
+            writer.cancel()
+
+    async def _take_all(self, burst: _Burst, listener: ShutterListener) -> None:
+        taken = 0
+        while True:
+            shot, due = burst.exposure(), time.monotonic() + burst.pause
+            if not shot.to_host and self.free_shots(shot) <= burst.memory.qsize() + self._writing:
+                return  # the card has no space for another picture
+            release = self._opened(listener)
+            await asyncio.sleep(shot.seconds)
+            listener.burst_goes_on()
+            await burst.memory.put((shot, release, self.clock()))
+            taken += 1
+            if taken == burst.frames:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await burst.released.wait()
+                return
+
+    async def _write_all(self, memory: asyncio.Queue[_Taken], listener: ShutterListener) -> None:
+        while True:
+            exposure, release, taken = await memory.get()
+            self._writing = 1
+            due = time.monotonic() + self._timing.write
+            if fault := self.faults.take({Kind.LATE_PICTURE}):
+                due += fault.seconds
+            if not self.faults.take({Kind.NO_FILE}):
+                pictures = await exposures.develop(exposure, self.studio, self.identity, release.shot, taken)
+                await asyncio.sleep(due - time.monotonic())
+                await self._store(exposure, listener, pictures, release, taken)
+            self._writing = 0
+            memory.task_done()
+
     async def _expose(self, exposure: Exposure, listener: ShutterListener, release: Release) -> None:
         taken = self.clock()
         try:
@@ -247,7 +376,7 @@ class Body:
                 dark = exposed if exposure.noise_reduction else 0.0
             else:
                 dark = float(exposure.shutter) if exposure.noise_reduction else 0.0
-            due = time.monotonic() + self._shutter + exposure.seconds + dark
+            due = time.monotonic() + self._timing.shutter + exposure.seconds + dark
             if self.faults.take({Kind.NO_FILE}):
                 await asyncio.sleep(due - time.monotonic())
                 return

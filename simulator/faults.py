@@ -24,6 +24,7 @@ class Kind(StrEnum):
     NO_FILE = "no_file"
     LATE_FILE = "late_file"
     ONE_FILE = "one_file"
+    LATE_PICTURE = "late_picture"
     MALFORMED_LIVE_VIEW = "malformed_live_view"
     FOCUS_FAILED = "focus_failed"
     INIT_FAIL = "init_fail"

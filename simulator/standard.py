@@ -6,7 +6,7 @@ Source: ISO 15740, clause 10.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -218,8 +218,15 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         if self.settings.mirror_lock and not self._body.exposing and self._body.raise_mirror():
             self.mirror_raised()
             return Reply()
+        return self._try(lambda: self._body.release(exposure, self, hold=hold))
+
+    def _burst(self, exposure: Callable[[], Exposure], speed: float = 1.0, frames: int | None = None) -> Reply:
+        """Take pictures in a row; see `Body.burst`."""
+        return self._try(lambda: self._body.burst(exposure, self, speed, frames))
+
+    def _try(self, release: Callable[[], object]) -> Reply:
         try:
-            self._body.release(exposure, self, hold=hold)
+            release()
         except CardFull:
             return Reply(ResponseCode.STORE_FULL)
         except CardProtected:

@@ -163,6 +163,9 @@ class CanonEos(StandardDialect[CanonSettings]):
             self.lens.press_half(True)
         if button == props.HALF_PRESS:
             return await self._autofocus(self._body.faults.armed(Kind.FOCUS_FAILED), request.parameter(1) == 0)
+        speed = props.BURST_SPEEDS.get(self.settings.number(props.DRIVE_MODE))
+        if speed is not None and not self.settings.bulb and not self.settings.mirror_lock:
+            return self._burst(self.next_exposure, speed)
         return self._release(self.next_exposure(), hold=self.settings.bulb)
 
     def _out_of_focus(self) -> Reply:
@@ -174,6 +177,7 @@ class CanonEos(StandardDialect[CanonSettings]):
             self.lens.press_half(False)
         if request.parameter(0) & props.FULL_PRESS:
             self._body.close_shutter()
+            self._body.release_button()
         return Reply()
 
     async def _do_af(self, request: Request) -> Reply:
@@ -244,6 +248,11 @@ class CanonEos(StandardDialect[CanonSettings]):
     def exposure_started(self) -> None:
         """Emit that a shot has started."""
         self.settings.push(events.status_changed(busy=True))
+
+    def burst_goes_on(self) -> None:
+        """Emit how many shots fit on the card, and the number of releases."""
+        self.settings.announce(props.AVAILABLE_SHOTS)
+        self.settings.announce(props.SHUTTER_COUNTER)
 
     def picture_stored(self, stored: StoredFile) -> None:
         """Emit that a picture was stored on the card."""

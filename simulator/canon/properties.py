@@ -102,7 +102,12 @@ _STYLES = {
 _BRACKETS = {"off": 0, "+/- 1/2": 4, "+/- 1": 8, "+/- 1 1/2": 0x0C, "+/- 2": 0x10}
 _POWER_OFF = {str(seconds): seconds for seconds in (0, 30, 60, 120, 240, 480, 900)}
 _REVIEW = {"None": 0, "2 seconds": 2, "4 seconds": 4, "8 seconds": 8, "Hold": 0xFF}
-_DRIVE = {"Single": 0, "Continuous": 1, "Timer 10 sec": 0x10, "Timer 2 sec": 0x11}
+_DRIVE: dict[str, Value] = {"Single": 0, "Continuous": 1, "Timer 10 sec": 0x10, "Timer 2 sec": 0x11}
+_MORE_DRIVES: dict[str, Value] = {**_DRIVE, "Continuous high speed": 4, "Continuous low speed": 5}
+
+BURST_SPEEDS = {1: 1.0, 4: 2.0, 5: 0.5}
+"""The drive modes in which the body takes pictures as long as the button is held, and their speeds."""
+
 _FOCUS = {"One Shot": 0, "AI Focus": 2, "AI Servo": 1, "Manual": MANUAL_FOCUS}
 _METERING = {"Evaluative": 3, "Partial": 4, "Spot": 1, "Center-weighted average": 5}
 
@@ -160,11 +165,17 @@ SETTINGS: dict[int, Setting] = {
 
 
 def settings_of(model: str) -> dict[int, Setting]:
-    """All settings of a model by code. A mirrorless body also has smaller live-view frames, and a clock in UTC."""
+    """All settings of a model by code. A mirrorless body has more frame sizes and drive modes, and a clock in UTC."""
     if not model.startswith(("Canon EOS R", "Canon EOS M")):
         return SETTINGS
     output = replace(SETTINGS[LIVE_VIEW_OUTPUT], choices=_OUTPUTS | _SMALLER_OUTPUTS)
-    return {**SETTINGS, LIVE_VIEW_OUTPUT: output, UTC_TIME: Setting(UTC_TIME, "datetimeutc", UINT32, 0)}
+    drive = replace(SETTINGS[DRIVE_MODE], choices=_MORE_DRIVES)
+    return {
+        **SETTINGS,
+        LIVE_VIEW_OUTPUT: output,
+        DRIVE_MODE: drive,
+        UTC_TIME: Setting(UTC_TIME, "datetimeutc", UINT32, 0),
+    }
 
 
 def fixed_by_mode(mode: Value) -> frozenset[int]:

@@ -191,6 +191,10 @@ class NikonDslr(StandardDialect[NikonSettings]):
             exposure = replace(exposure, seconds=exposure.seconds + AUTOFOCUS_SECONDS)
         self._outcome = ResponseCode.OK
         self._to_ram = to_ram
+        speed = props.BURST_SPEEDS.get(self.settings.number(props.RELEASE_MODE))
+        if speed is not None and not self.settings.bulb:
+            frames = self.settings.number(props.BURST_NUMBER)
+            return self._burst(lambda: replace(self.next_exposure(), to_host=to_ram), speed, frames)
         return self._release(exposure, hold=self.settings.bulb)
 
     async def _terminate_capture(self, request: Request) -> Reply:
@@ -277,6 +281,9 @@ class NikonDslr(StandardDialect[NikonSettings]):
     def exposure_started(self) -> None:
         """End live view, because the shutter has opened."""
         self._body.switch_live_view(False)
+
+    def burst_goes_on(self) -> None:
+        """Emit nothing: a Nikon reports the end of a burst, and its files."""
 
     def picture_stored(self, stored: StoredFile) -> None:
         """Emit that a picture was stored on the card."""

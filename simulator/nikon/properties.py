@@ -28,7 +28,7 @@ MOVE_PER_SECOND = 10000
 
 BATTERY, IMAGE_SIZE, IMAGE_QUALITY, WHITE_BALANCE, F_NUMBER = 0x5001, 0x5003, 0x5004, 0x5005, 0x5007
 FOCUS_MODE, EXPOSURE_TIME, EXPOSURE_PROGRAM, ISO = 0x500A, 0x500D, 0x500E, 0x500F
-EXPOSURE_COMPENSATION, DATE_TIME = 0x5010, 0x5011
+EXPOSURE_COMPENSATION, DATE_TIME, BURST_NUMBER = 0x5010, 0x5011, 0x5018
 NOISE_REDUCTION, ARTIST, COPYRIGHT, SHUTTER_SPEED = 0xD06B, 0xD072, 0xD073, 0xD100
 RELEASE_MODE, SELF_TIMER_DELAY = 0x5013, 0xD063
 RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD10B, 0xD161
@@ -82,8 +82,12 @@ _COMPENSATIONS: dict[str, Value] = {
     f"{value / 1000:g}": value for value in (int(step * 1000 / 3) for step in range(-15, 16))
 }
 _RELEASES: dict[str, Value] = {
-    "Single Shot": 1, "Continuous Low Speed": 0x8010, "Timer": SELF_TIMER, "Mirror Up": MIRROR_UP, "Quiet Release": 0x8016,
+    "Single Shot": 1, "Burst": 2, "Continuous Low Speed": 0x8010, "Timer": SELF_TIMER, "Mirror Up": MIRROR_UP,
+    "Quiet Release": 0x8016,
 }  # fmt: skip
+BURST_SPEEDS = {2: 1.0, 0x8010: 0.5}
+"""The release modes in which one release takes as many pictures as BURST_NUMBER, and their speeds."""
+
 # Only models on USB have another table in libgphoto2; there, 2 is 25%.
 ZOOM_RATIOS: dict[str, Value] = {
     "Entire Display": 0, "25%": 1, "33%": 2, "50%": 3, "66%": 4, "100%": 5, "Unknown value 0006": 6, "Unknown value 0007": 7,
@@ -144,6 +148,7 @@ def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
         Setting(EXPOSURE_COMPENSATION, "exposurecompensation", INT16, 0, _COMPENSATIONS),
         Setting(DATE_TIME, "datetime", STRING, ""),
         Setting(RELEASE_MODE, "capturemode", UINT16, 1, _RELEASES, False),
+        Setting(BURST_NUMBER, "burstnumber", UINT16, 1, bounds=(1, 100, 1)),
         Setting(0xD032, "colorspace", UINT8, 0, {"sRGB": 0, "AdobeRGB": 1}, bounds=(0, 1, 1)),
         Setting(0xD054, "autoiso", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
         Setting(SELF_TIMER_DELAY, "selftimerdelay", UINT8, 2, _TIMERS, bounds=(0, 3, 1)),
