@@ -138,6 +138,43 @@ class CapturedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class BurstLength:
+    """How long a burst is: a number of pictures, or for how many milliseconds the button is held. The other is None."""
+
+    frames: int | None = None
+    hold_ms: int | None = None
+
+    def lasts_s(self, exposure_s: float) -> float:
+        """The longest time in seconds that the camera needs for it, without delays of the card.
+
+        Args:
+            exposure_s: the exposure of each picture in seconds.
+        """
+        # Half a second between two pictures is a slow body, for example with quiet release.
+        return (self.hold_ms or 0) / 1000 + exposure_s + (self.frames or 0) * (exposure_s + 0.5)
+
+    def exposure_s(self, lasts_s: float) -> float:
+        """The exposure of each picture in seconds, from what `lasts_s` has returned."""
+        frames = self.frames or 0
+        return max(0.0, lasts_s - (self.hold_ms or 0) / 1000 - frames * 0.5) / (1 + frames)
+
+
+@dataclass(frozen=True, slots=True)
+class BurstTaken:
+    """The pictures of a burst.
+
+    Attributes:
+        pictures: the files of each picture, in the order in which they were taken.
+        counted: how often the shutter was released, by the camera's own counter; None if it has none.
+        warnings: what was not as ordered, one sentence each.
+    """
+
+    pictures: list[list[CapturedFile]]
+    counted: int | None
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One live-view picture.
 

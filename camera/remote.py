@@ -21,6 +21,8 @@ from camera.codec import Codec, codec
 from camera.errors import CameraDisconnected, CameraError, CameraIO
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
 from camera.model import (
+    BurstLength,
+    BurstTaken,
     CameraIdentity,
     CapturedFile,
     ClockSet,
@@ -122,8 +124,8 @@ class Verb:
         self.name = method.__name__
         self.deadline_s = deadline_s
         self.again = again
-        self.fires = self.name in ("capture", "expose", "fire")
-        self.holds = self.name in ("expose", "fire", "autofocus", "half_press")
+        self.fires = self.name in ("capture", "expose", "fire", "burst")
+        self.holds = self.name in ("expose", "fire", "burst", "autofocus", "half_press")
         hints = get_type_hints(method)
         self._signature = inspect.signature(method)
         self._names = tuple(self._signature.parameters)[1:]
@@ -281,6 +283,26 @@ class RemoteCamera:
             NotReady: the camera was not released: it was not ready at the deadline, or the release was not confirmed.
             NotSupported: the button cannot be half pressed.
             CaptureUnknown: the shutter may have been released, but no file was seen.
+        """
+
+    @verb(10.0, again=_LOST)
+    async def plan_burst(self, length: BurstLength) -> dict[str, WantedValue]:
+        """The settings that a burst needs. If the camera refuses one, it may take a single picture.
+
+        Raises NotSupported, InvalidValue.
+        """
+
+    @verb(60.0)  # the longest wait for one file; `on_progress` restarts it
+    async def burst(self, length: BurstLength, on_progress: OnProgress) -> BurstTaken:
+        """Take pictures in a row, until there are enough or the time is over; returns what was really taken.
+
+        The process releases the button also if the server ends.
+
+        Args:
+            on_progress: called with the length of the burst in seconds. From this call on, the shutter may open.
+
+        Raises:
+            CaptureUnknown: the shutter may have opened, but no file was seen, or the camera was lost.
         """
 
     @verb(5.0, again=_LOST)

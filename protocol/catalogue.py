@@ -155,6 +155,35 @@ CAPTURE_IMAGE = Command(
         "shot": 42,
     },
 )
+CAPTURE_BURST = Command(
+    "capture_burst",
+    c.CaptureBurst,
+    c.BurstCaptured,
+    "Take several pictures in a row, by number or for as long as the button is held. The drive mode is set to continuous, if the camera allows that, and restored afterwards.",
+    {"frames": 3, "save": True},
+    {
+        "message": "3 pictures taken",
+        "frames": 3,
+        "files": [
+            {**_FILE, "saved_path": _SAVED},
+            {
+                "camera_filepath": f"{_FOLDER}/IMG_0002.JPG",
+                "filename": "IMG_0002.JPG",
+                "mimetype": "image/jpeg",
+                "size": 11840021,
+                "saved_path": _SAVED.replace("0001", "0002"),
+            },
+            {
+                "camera_filepath": f"{_FOLDER}/IMG_0003.JPG",
+                "filename": "IMG_0003.JPG",
+                "mimetype": "image/jpeg",
+                "size": 11838770,
+                "saved_path": _SAVED.replace("0001", "0003"),
+            },
+        ],
+        "shot": 43,
+    },
+)
 LIST_SHOTS = Command(
     "list_shots",
     c.ListShots,
@@ -479,6 +508,7 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         DOWNLOAD_LAST_IMAGE,
         GET_CONFIG,
         SET_CONFIG,
+        CAPTURE_BURST,
         STOP_EXPOSURE,
         START_LIVE_VIEW,
         STOP_LIVE_VIEW,

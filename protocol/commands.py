@@ -183,6 +183,39 @@ class Captured(Reply):
     repeated: bool | None = Field(None, description="True if an earlier request with this key took the picture.")
 
 
+class CaptureBurst(CameraPayload):
+    frames: Annotated[int, Field(ge=2, le=100)] | None = Field(
+        None, description="Number of pictures. The camera may take more until its button is released."
+    )
+    hold_ms: Annotated[int, Field(ge=50, le=10_000)] | None = Field(
+        None, description="How long the shutter button is held, in milliseconds. Either frames or hold_ms."
+    )
+    settings: dict[ConfigName, str | int | float | bool] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Settings for this burst; their previous values are restored afterwards.",
+    )
+    save: bool = Field(False, description="Save every file of all pictures to the photo folder.")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> CaptureBurst:
+        if (self.frames is None) == (self.hold_ms is None):
+            raise ValueError("send either frames or hold_ms")
+        return self
+
+
+class BurstCaptured(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    frames: int = Field(
+        description="How many pictures the camera has taken, by its own counter if it has one, otherwise by their files."
+    )
+    files: list[ImageFile] = Field(
+        description="Every file of all pictures, picture by picture, the JPEG of a picture first."
+    )
+    warnings: list[str] | None = Field(None, description="Problems, for example fewer pictures than ordered.")
+    shot: int | None = Field(None, description="Number of the burst in the records of shots, for get_shot.")
+
+
 class StopExposure(CameraPayload):
     keep: bool = Field(True, description="If false, the picture is deleted from the camera.")
 

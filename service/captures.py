@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound
-from camera.model import CapturedFile, mimetype_of
+from camera.model import BurstLength, CapturedFile, mimetype_of
 from camera.photos.downloads import FetchedFile, in_ram
 from camera.photos.open_shot import Order
 from camera.photos.request import CaptureRequest, Shot
@@ -88,6 +88,26 @@ class Captures:
         if payload.download == "none":
             return reply
         return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
+
+    async def capture_burst(self, caller: Caller, payload: c.CaptureBurst) -> c.BurstCaptured:
+        camera = await self._cameras.chosen(payload.port, caller.selected)
+        request = CaptureRequest(
+            settings=payload.settings,
+            save=payload.save,
+            burst=BurstLength(payload.frames, payload.hold_ms),
+            order=Order(None, text_of(payload)),
+            wanted=lambda: not caller.left,
+        )
+        taking = self._tasks.start(camera.photos.capture(request, lambda *seen: None))
+        shot = await asyncio.shield(taking)
+        frames = shot.frames or 0
+        return c.BurstCaptured(
+            message=f"{frames} {'picture' if frames == 1 else 'pictures'} taken",
+            frames=frames,
+            files=[c.ImageFile.of(one.file, one.saved_path) for one in shot.files],
+            warnings=[*shot.warnings, *camera.status.warnings] or None,
+            shot=shot.number,
+        )
 
     async def stop_exposure(self, caller: Caller, payload: c.StopExposure) -> c.ExposureStopped:
         camera = await self._cameras.chosen(payload.port, caller.selected)

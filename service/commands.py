@@ -102,6 +102,7 @@ class Service:
                 bind(catalogue.DOWNLOAD_LAST_IMAGE, self.download_last_image),
                 bind(catalogue.GET_CONFIG, self.get_config),
                 bind(catalogue.SET_CONFIG, self.set_config),
+                bind(catalogue.CAPTURE_BURST, captures.capture_burst),
                 bind(catalogue.STOP_EXPOSURE, captures.stop_exposure),
                 bind(catalogue.START_LIVE_VIEW, self.start_live_view),
                 bind(catalogue.STOP_LIVE_VIEW, self.stop_live_view),

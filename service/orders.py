@@ -15,7 +15,7 @@ from protocol import commands as c
 from protocol.errors import RequestError
 from service.tasks import Tasks
 from store.database import StoreUnavailable
-from store.shots import ShotRecord, ShotStore
+from store.shots import HOLDING, ShotRecord, ShotStore
 
 # A longer request is recorded as its digest, so that clients cannot fill the disk.
 _LONGEST_TEXT = 2000
@@ -34,9 +34,10 @@ class _Running:
     task: asyncio.Task[Any]
 
 
-def text_of(payload: c.CaptureImage) -> str:
+def text_of(payload: c.CaptureImage | c.CaptureBurst) -> str:
     """The request without its key, as text that is equal for equal requests."""
-    return _text(payload, {} if payload.bulb_s is None else {"bulb_s": payload.bulb_s})
+    values = payload.model_dump(mode="json")
+    return _text(payload, {name: values[name] for name in sorted(HOLDING) if values.get(name) is not None})
 
 
 def text_of_volley(payload: c.Fire) -> str:

@@ -100,6 +100,10 @@ class ShotChange:
     result: ShotResult
 
 
+# Keys of requests for which the shutter is held open, or its button pressed.
+HOLDING = frozenset(("bulb_s", "frames", "hold_ms", "fire"))
+
+
 class ShotStore:
     """Reads and writes the records. All methods raise StoreUnavailable.
 
@@ -211,7 +215,7 @@ class ShotStore:
     async def has_open_exposure(self) -> bool:
         """Whether there is a shot without an outcome during which a process held the shutter button.
 
-        Such shots are bulb exposures and shots of a volley.
+        Such shots are bulb exposures, bursts and shots of a volley.
         """
         # "state != 'closed'" is the condition of the index shots_open, without which SQLite would read all shots.
         rows = await self.store.read(
@@ -219,7 +223,7 @@ class ShotStore:
                 "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"
             ).fetchall()
         )
-        return any(_object(request).keys() & {"bulb_s", "fire"} for (request,) in rows)
+        return any(not HOLDING.isdisjoint(_object(request)) for (request,) in rows)
 
     async def all_with_key(self, key: str) -> list[ShotRecord]:
         """All shots with this key, newest first: several if cameras were released together."""

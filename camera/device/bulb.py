@@ -8,17 +8,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from camera.device.calls import BUSY_PAUSE_S
+from camera.device.button import HeldButton
 from camera.device.configuration import Configuration
-from camera.device.gp_codes import camera_answered
+from camera.device.gp_codes import camera_answered, setting_refused
 from camera.device.quirks import Quirks
 from camera.device.shutter import ALL_FILES_S, Shutter
 from camera.errors import (
     CAPTURE_UNKNOWN,
     BulbUnavailable,
-    CameraBusy,
     CameraError,
     CameraIO,
     CameraTimeout,
@@ -26,7 +24,6 @@ from camera.errors import (
     ConfigNotFound,
     ConfigReadonly,
     NotSupported,
-    ShutterStuck,
 )
 from camera.model import ConfigItem, ConfigValue
 from camera.remote import BulbPlan
@@ -44,9 +41,6 @@ _BUTTONS: tuple[tuple[str, ConfigValue, ConfigValue], ...] = (
 # libgphoto2 then waits 2.5 s for the answer.
 _CANON_RELEASE = ("opcode", "0x9129,0x3")
 _BULB = re.compile(r"bulb\b", re.IGNORECASE)
-_CLOSE_TRIES, _CLOSE_PAUSE_S = 3, 0.2
-# How long a busy camera is asked again to open the shutter, in seconds.
-_BUSY_S = 2.0
 # How long the camera may need to write the files, in addition to the time of its own noise reduction, which is as long
 # as the exposure.
 _WRITE_S = 40.0
@@ -115,15 +109,15 @@ class Bulb:
             CaptureUnknown: the shutter may have opened, but no file was seen.
         """
         name, on, off = self._button()
-        press, release = self._settings.find(name), self._settings.find(name)  # before, because finding takes time
+        button = HeldButton(self._settings, self._quirks, name, on, (off,), "expose")
         hooks.opening()
         try:
             if (path := self._shutter.raise_mirror(0.0)) is not None:
                 return self._shutter.with_other_files(path), 0.0
-            pressed_at = self._press(press, on)
+            pressed_at = button.press()
         except CameraError as error:
             with suppress(CameraError):
-                self._settings.write(*release, off)
+                button.release_once()
             return self._despite(error), 0.0
         # A Canon gets the two commands after equally long preparations by the driver, so the time between the calls is
         # the length of the exposure. With other makers, only opening needs preparations.
@@ -133,35 +127,57 @@ class Bulb:
             hooks.opened()
             aborted = hooks.until(opened_at + seconds)
         finally:
-            exposed = self._close(release, off) - opened_at
+            exposed = button.release() - opened_at
         hooks.closed(exposed, aborted, exposed + _WRITE_S + ALL_FILES_S)
         try:
             return self._files(exposed, hooks), exposed
         except CameraError as error:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
 
-    def release_button(self) -> None:
+    def release_button(self) -> frozenset[str]:
         """Close a shutter that an earlier process may have left open, and release a pressed button.
+
+        Returns:
+            The settings with which this was done.
 
         Raises:
             CameraIO, CameraTimeout: the transfer failed, so the camera has to be opened again.
         """
-        released = [name for name, _, off in _BUTTONS if self._write(name, off)]
-        if not released and self._item("eosremoterelease") is not None and self._write(*_CANON_RELEASE):
-            released = [_CANON_RELEASE[0]]
+        canon, _, off = _BUTTONS[-1]
+        released = [name for name, _, closed in _BUTTONS[:-1] if self._write(name, closed)]
+        if self._item(canon) is not None and (self._release_canon(canon, off) or self._write(*_CANON_RELEASE)):
+            released.append(canon)
         if released:
             names = ", ".join(released)
             _log.warning("Shutter button released by %s, because an earlier process may have left it pressed", names)
+        return frozenset(released)
 
-    def _write(self, name: str, value: ConfigValue) -> bool:
+    def _release_canon(self, name: str, off: ConfigValue) -> bool:
+        """Release the fully and the half pressed button of a Canon, also while it takes pictures.
+
+        Before it releases the button, the driver sets where pictures are stored, if that differs from its own setting (of a
+        new process: in the camera's memory). A camera that takes pictures refuses that, so the other value is tried too.
+        """
+        target = self._item("capturetarget")
+        if target is None:
+            return self._write(name, off)
         try:
-            self._settings.write(*self._settings.find(name), value)
+            for place in sorted(target.choices, key=lambda choice: choice == target.value):
+                if self._write("capturetarget", place, "release") and self._write(name, off, "release"):
+                    return self._write(name, "Release Half", "release")
+            return False
+        finally:
+            self._write("capturetarget", target.value, "release")
+
+    def _write(self, name: str, value: ConfigValue, doing: str = "set_config") -> bool:
+        try:
+            self._settings.write(*self._settings.find(name), value, doing)
         except (ConfigNotFound, NotSupported):
             return False
         except (CameraIO, CameraTimeout):
             raise
         except CameraError as error:
-            _log.info("Shutter button could not be released by %s: %s", name, error)
+            _log.info("%s could not be set to release the shutter button: %s", name, error)
             return False
         return True
 
@@ -181,44 +197,6 @@ class Bulb:
     def _is_bulb(item: ConfigItem | None) -> bool:
         return item is not None and _BULB.match(str(item.value)) is not None
 
-    def _press(self, found: tuple[ConfigItem, Any, Any], on: ConfigValue) -> float:
-        """Open the shutter. A busy camera is asked again. Returns the time of the last attempt, in monotonic seconds."""
-        deadline = time.monotonic() + _BUSY_S
-        while True:
-            pressed_at = time.monotonic()
-            try:
-                self._settings.write(*found, on, doing="expose")
-            except CameraBusy:
-                if pressed_at > deadline or not self._quirks.busy_means_not_fired:
-                    raise
-                time.sleep(BUSY_PAUSE_S)
-                found = self._settings.find(found[0].name)
-            else:
-                return pressed_at
-
-    def _close(self, found: tuple[ConfigItem, Any, Any], off: ConfigValue) -> float:
-        """Close the shutter. Returns the time of the attempt that has succeeded, in monotonic seconds.
-
-        Raises:
-            ShutterStuck: the shutter could not be closed.
-        """
-        for tries_left in reversed(range(_CLOSE_TRIES)):
-            closed_at = time.monotonic()
-            try:
-                if tries_left < _CLOSE_TRIES - 1:
-                    found = self._settings.find(found[0].name)
-                self._settings.write(*found, off)
-            except CameraError as error:
-                if isinstance(error, CameraBusy) and self._quirks.busy_means_closed:
-                    return closed_at
-                if not tries_left:
-                    _log.warning("Shutter could not be closed: %s", error)
-                    raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
-                time.sleep(_CLOSE_PAUSE_S)
-            else:
-                break
-        return closed_at
-
     def _despite(self, error: CameraError) -> list[str]:
         """The files of an exposure that the camera has refused. See `Shutter.signs_of_a_shot`."""
         fired, path = self._shutter.signs_of_a_shot(0.0)
@@ -226,13 +204,14 @@ class Bulb:
             return self._shutter.with_other_files(path)
         wrong_dial = error.gp is not None and _WRONG_DIAL in error.gp.text.lower()
         refused = wrong_dial or isinstance(error, NotSupported | ConfigReadonly) or camera_answered(error)
+        refused = refused or setting_refused(error)
         if fired or not refused:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="expose", reason=error.message) from None
         if wrong_dial:
             unavailable = _unavailable("The camera refused a bulb exposure.", _TURN_THE_DIAL)
             unavailable.gp = error.gp
             raise unavailable from None
-        raise error
+        raise self._shutter.with_reason(error) from None
 
     def _files(self, exposed: float, hooks: BulbHooks) -> list[str]:
         deadline = time.monotonic() + exposed + _WRITE_S

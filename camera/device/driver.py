@@ -15,6 +15,7 @@ from gphoto2 import _camera as extension
 
 from camera.device.actions import refuse_open_shutter
 from camera.device.bulb import Bulb, BulbHooks
+from camera.device.burst import Burst, BurstHooks
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.device.clock import Clock
 from camera.device.configuration import Configuration
@@ -41,6 +42,8 @@ from camera.errors import (
 from camera.escapes import read, unescaped
 from camera.events import ConfigChanged, FileAdded
 from camera.model import (
+    BurstLength,
+    BurstTaken,
     CameraIdentity,
     Capabilities,
     CapturedFile,
@@ -102,6 +105,7 @@ class Driver:
         has_more_events: whether more events may be waiting after the last call of `events`.
         preview_size: the size of live-view frames that the operator wants.
         live_views: how often live view was switched on.
+        bursts: bursts with this camera.
     """
 
     def __init__(self, port: str, model: str) -> None:
@@ -144,6 +148,7 @@ class Driver:
         release = ReleaseCalls(self._fire, self._trigger)
         self._shutter = Shutter(release, self.storage, self._settings, self._queue, self._drive_mode, self.quirks)
         self._bulb = Bulb(self._settings, self._shutter, self.quirks)
+        self.bursts = Burst(self._settings, self._shutter, self.quirks)
         self._viewfinder_on = False
         self.has_more_events = False
         self.preview_size = PreviewSize()
@@ -315,9 +320,19 @@ class Driver:
         paths, exposed_s = self._bulb.expose(seconds, hooks)
         return Exposed([self._captured(path) for path in paths], round(exposed_s, 3))
 
-    def release_button(self) -> None:
+    def burst(self, length: BurstLength, hooks: BurstHooks) -> BurstTaken:
+        """Take pictures in a row; returns every file of each picture. See `Burst.take`."""
+        self._prepare_release()
+        taken = self.bursts.take(length, hooks)
+        pictures = []
+        for paths in taken.pictures:
+            hooks.until(0.0)
+            pictures.append([self._captured(path) for path in paths])
+        return BurstTaken(pictures, taken.counted, taken.warnings)
+
+    def release_button(self) -> frozenset[str]:
         """See `Bulb.release_button`."""
-        self._bulb.release_button()
+        return self._bulb.release_button()
 
     def _prepare_release(self) -> None:
         # Read the waiting events first, because a release discards them: for example events about a shot with the

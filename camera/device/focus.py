@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -67,14 +67,18 @@ _MIDDLE = Point(0.5, 0.5)
 _WHOLE = _Part(1.0, None)
 
 
-def release_half_press(driver: Driver) -> None:
+def release_half_press(driver: Driver, released: Collection[str]) -> None:
     """Release a half-pressed button that an earlier process may have left. Without effect if it is not pressed.
+
+    Args:
+        driver: the camera.
+        released: the settings whose buttons were released already.
 
     Raises:
         CameraError: the camera is busy, or the connection failed.
     """
     half = driver.quirks.focus.half_press
-    if half is not None:
+    if half is not None and half.release[0] not in released:
         with suppress(ConfigNotFound, NotSupported, CameraRefused):
             driver.perform(*half.release)
 

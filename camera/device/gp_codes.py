@@ -124,6 +124,15 @@ def camera_answered(error: CameraError) -> bool:
     return _ANSWER.search(_text(error)) is not None
 
 
+def setting_refused(error: CameraError) -> bool:
+    """Whether an error of writing a setting is an answer of the camera, although its text does not say so.
+
+    The driver turns each PTP response without an own number into -1, and lost answers into other numbers (libgphoto2
+    camlibs/ptp2/library.c, translate_ptp_result).
+    """
+    return error.gp is not None and error.gp.code == -1 and not error.gp.text
+
+
 def before_the_release(error: CameraError) -> bool:
     """Whether an error belongs to a step before the release: focus, half-press, or a missing function of the driver."""
     text = _text(error)

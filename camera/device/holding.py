@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from camera import remote
@@ -18,6 +18,9 @@ from camera.device import kernel
 _LAST_RELEASE_S = 20
 # The longest time that everything before and after the held shutter takes, in seconds.
 _LONGEST_REST_S = 120
+
+# While the shutter is open, progress is reported at this interval, in seconds.
+_PROGRESS_EVERY_S = 5.0
 
 
 class Closing(Exception):
@@ -61,6 +64,23 @@ class Holding:
                 self.confirmed = True
                 continue
             self.waiting.append(message)
+
+    def reporting(self, on_progress: Callable[[float], None]) -> Callable[[float], bool]:
+        """A function like `until` that also reports progress every 5 s, so that the deadline of the job does not end."""
+        due = time.monotonic() + _PROGRESS_EVERY_S
+
+        def until(end: float) -> bool:
+            nonlocal due
+            while True:
+                if time.monotonic() >= due:
+                    on_progress(0.0)
+                    due = time.monotonic() + _PROGRESS_EVERY_S
+                if self.until(min(end, due)):
+                    return True
+                if time.monotonic() >= end:
+                    return False
+
+        return until
 
     @contextmanager
     def outliving_the_server(self, seconds: float) -> Iterator[None]:

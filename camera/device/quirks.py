@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from camera.device.burst_quirks import CANON_BURST, NIKON_BURST, BurstQuirks
 from camera.device.focus_quirks import (
     CANON_FOCUS,
     FUJI_FOCUS,
@@ -61,6 +62,7 @@ class Quirks:
         focus: how the camera focuses.
         button: the setting that presses the shutter button without autofocus. This returns earlier than a capture. None
             if the driver has no such setting.
+        burst: how it takes several pictures in a row; None: not by remote control.
     """
 
     makers: str
@@ -82,6 +84,7 @@ class Quirks:
     mirror_up_s: float = 1.0
     focus: FocusQuirks = OTHER_FOCUS
     button: Button | None = None
+    burst: BurstQuirks | None = None
 
 
 # On a Sony, the value "on" of the setting "capture" presses the shutter button (ControlDevice 0xD2C2), and "off"
@@ -105,6 +108,7 @@ CANON = Quirks(
     focus=CANON_FOCUS,
     # The order in which the driver itself releases the button (libgphoto2 camlibs/ptp2/library.c, EOS capture).
     button=Button("eosremoterelease", "Press Full MF", ("Release Full", "Release Half")),
+    burst=CANON_BURST,
 )
 # Nikon: if live view is switched off before a still, a D810 takes two shots. So the driver decides when to
 # switch it off.
@@ -122,6 +126,7 @@ NIKON = Quirks(
     self_timer_length="selftimerdelay",
     mirror_up_s=30.0,  # from the manuals of the D850 and the D780
     focus=NIKON_FOCUS,
+    burst=NIKON_BURST,
 )
 SONY = Quirks(
     makers=r"sony",

@@ -12,7 +12,14 @@ from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
 from camera.device.drive_mode import DriveMode
 from camera.device.exposure import LONGEST_S, seconds
-from camera.device.gp_codes import before_the_release, card_read_only, is_busy, of_a_release, shutter_did_not_fire
+from camera.device.gp_codes import (
+    before_the_release,
+    card_read_only,
+    is_busy,
+    of_a_release,
+    setting_refused,
+    shutter_did_not_fire,
+)
 from camera.device.queue import EventQueue
 from camera.device.quirks import Quirks
 from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNOWN
@@ -98,7 +105,7 @@ class Shutter:
             CaptureUnknown: the shutter may have fired, but no file was seen.
             CameraError: the shutter certainly did not fire.
         """
-        return self.with_other_files(self._first_file(on_release, timed))
+        return self.with_other_files(self.first_file(on_release, timed))
 
     def next_file(self) -> str | None:
         """The path of the next new file; None if the camera reports none within 0.2 s."""
@@ -118,7 +125,8 @@ class Shutter:
             self._add_other_files(paths)
         return paths
 
-    def _first_file(self, on_release: Callable[[float], None], timed: TimedRelease | None) -> str:
+    def first_file(self, on_release: Callable[[float], None], timed: TimedRelease | None = None) -> str:
+        """Release the shutter once; returns the path of the first file. See `release`."""
         exposure = self.exposure_s()
         deadline = time.monotonic() + _BUSY_RELEASE_S
         while True:
@@ -130,8 +138,8 @@ class Shutter:
             except CameraError as raised:
                 error = of_a_release(raised)
                 if timed is not None and timed.fire is not None:
-                    error = self._with_reason(error)
-                if (path := self._file_despite(error, exposure)) is not None:
+                    error = self.with_reason(error)
+                if (path := self.file_despite(error, exposure)) is not None:
                     return path
                 if isinstance(error, NotSupported):
                     raise replace(
@@ -147,6 +155,11 @@ class Shutter:
             return self._calls.fire()
         timed.wait()
         return (timed.fire or self._calls.fire)()
+
+    @property
+    def raises_mirror_first(self) -> bool:
+        """Whether the first release only raises the mirror."""
+        return self._drive_mode.raises_mirror_first
 
     def raise_mirror(self, exposure: float) -> str | None:
         """Release the shutter if that only raises the mirror, and wait until the mirror does not shake any more.
@@ -165,7 +178,7 @@ class Shutter:
             raise CaptureUnknown(CAPTURE_UNKNOWN, doing="capture")
         return path
 
-    def _file_despite(self, error: CameraError, exposure: float) -> str | None:
+    def file_despite(self, error: CameraError, exposure: float) -> str | None:
         """The path of the new file after a release that reported an error; None if the shutter certainly did not fire.
 
         Raises:
@@ -182,12 +195,12 @@ class Shutter:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="capture", reason=error.message) from None
         return None
 
-    def _with_reason(self, error: CameraError) -> CameraError:
+    def with_reason(self, error: CameraError) -> CameraError:
         """The error of a refused button. For a button, the driver reports no reason: neither the PTP code nor a text.
 
         If the camera still answers, it has refused the release.
         """
-        if error.gp is None or error.gp.code != _NO_REASON:
+        if not setting_refused(error):
             return error
         try:
             cards = self._storage()
@@ -196,7 +209,7 @@ class Shutter:
         reason, words = _REFUSED, "The camera refused to release the shutter."
         if cards and all(card.read_only for card in cards):
             reason, words = "store read only", "The card is write-protected."
-        elif cards and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards):
+        elif self.card_full():
             return CardFull("The card is full. Delete files or change the card.", gp=GpFailure(-115), doing="capture")
         return replace(error, message=words, gp=GpFailure(_NO_REASON, reason))
 
@@ -236,13 +249,22 @@ class Shutter:
         full, locked = isinstance(error, CardFull), card_read_only(error)
         if not (full or locked):
             return False
-        try:
-            cards = self._storage()
-        except CameraError:
-            return False
         if locked:
+            cards = self._cards()
             return bool(cards) and all(card.read_only for card in cards)
+        return self.card_full()
+
+    def card_full(self) -> bool:
+        """Whether every card may be too full for the next shot; False if the camera does not report that."""
+        cards = self._cards()
         return bool(cards) and all(card.free is not None and card.free < _LARGEST_SHOT_BYTES for card in cards)
+
+    def _cards(self) -> list[Storage]:
+        """The cards; none if they cannot be read."""
+        try:
+            return self._storage()
+        except CameraError:
+            return []
 
     def exposure_s(self) -> float:
         """The longest time from the release until the exposure has ended, in seconds."""
@@ -267,6 +289,11 @@ class Shutter:
                 break
         if image_format is not None:
             (self._one_file.discard if len(paths) > 1 else self._one_file.add)(image_format)
+
+    def files_per_picture(self) -> int:
+        """How many files each picture has, according to the settings and to earlier shots: 2 for RAW and JPEG, else 1."""
+        image_format = self._format_with_several_files()
+        return 1 if image_format is None or image_format in self._one_file else 2
 
     def _format_with_several_files(self) -> str | None:
         """The current image format, if a shot with it makes more than one file."""

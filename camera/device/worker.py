@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,7 +25,9 @@ from camera import remote
 from camera.channel import BlockingChannel, ChannelClosed, Message
 from camera.device import kernel, sandbox
 from camera.device.bulb import BulbHooks
+from camera.device.burst import BurstHooks
 from camera.device.driver import Driver, library_version
+from camera.device.exposure import LONGEST_S
 from camera.device.focus import Focus, release_half_press
 from camera.device.gp_codes import camera_answered, transfer_broke
 from camera.device.holding import Closing, Holding
@@ -47,7 +49,7 @@ from camera.errors import (
 )
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, Learned, LiveViewEnded
 from camera.log_lines import PASSED_ON_FORMAT, OneLine
-from camera.model import Frame
+from camera.model import BurstLength, BurstTaken, Frame
 from camera.orientation import Orientation
 from camera.remote import (
     Alive,
@@ -70,8 +72,6 @@ _log = logging.getLogger("camera.device.worker")
 _EVENTS_EVERY_S = 0.1
 # The process sends at least one message in this time, because the server kills a silent process after 6 s.
 _HEARTBEAT_S = 1.0
-# During a bulb exposure, the process sends a message at this interval, in seconds.
-_EXPOSURE_HEARTBEAT_S = 5.0
 # A camera without events is checked at this interval, in seconds. The check is an operation that needs an answer from
 # the camera.
 _PROBE_EVERY_S = 10.0
@@ -124,6 +124,8 @@ class Worker:
             serve(RemoteCamera.expose, self._expose),
             serve(RemoteCamera.plan_fire, volley.plan),
             serve(RemoteCamera.fire, volley.fire),
+            serve(RemoteCamera.plan_burst, driver.bursts.plan),
+            serve(RemoteCamera.burst, self._burst),
             serve(RemoteCamera.preview, self._preview),
             serve(RemoteCamera.start_live_view, self._start_live_view),
             serve(RemoteCamera.stop_live_view, self._stop_live_view),
@@ -316,20 +318,20 @@ class Worker:
             ends_at = datetime.now(UTC) + timedelta(seconds=bulb_s)
             self._send(remote.event(ExposureStarted(bulb_s, ends_at.isoformat(timespec="milliseconds"))))
 
-        def until(end: float) -> bool:
-            while (left := end - time.monotonic()) > _EXPOSURE_HEARTBEAT_S:
-                if self._holding.until(end - left + _EXPOSURE_HEARTBEAT_S):
-                    return True
-                on_progress(0.0)
-            return self._holding.until(end)
-
         def closed(exposed_s: float, aborted: bool, needs_s: float) -> None:
             self._send(remote.event(ExposureEnded(round(exposed_s, 3), aborted)))
             on_progress(needs_s)
 
         with self._holding.outliving_the_server(2 * bulb_s):
-            hooks = BulbHooks(lambda: on_progress(0.0), opened, until, closed)
+            hooks = BulbHooks(lambda: on_progress(0.0), opened, self._holding.reporting(on_progress), closed)
             return self._driver.expose(bulb_s, hooks)
+
+    def _burst(self, length: BurstLength, on_progress: OnProgress) -> BurstTaken:
+        """A burst. If it holds the button, the end of the server ends it."""
+        lasts_s = length.lasts_s(LONGEST_S)
+        held = self._driver.bursts.holds_button
+        with self._holding.outliving_the_server(lasts_s) if held else nullcontext():
+            return self._driver.burst(length, BurstHooks(on_progress, self._holding.reporting(on_progress)))
 
     def _preview(self, orientation: Orientation) -> bytes:
         """One frame. Afterwards, live view is on or off as it was before.
@@ -418,8 +420,8 @@ def _limit_resources() -> None:
 def _open(options: dict[str, Any]) -> Driver:
     driver = Driver(options["port"], options["model"])
     if options["release_button"]:
-        driver.release_button()
-        release_half_press(driver)
+        released = driver.release_button()
+        release_half_press(driver, released)
     driver.preview_size = PreviewSize(options["preview_size"])
     capture_target = options["capture_target"]
     if capture_target and driver.identity.capabilities.config:

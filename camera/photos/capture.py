@@ -82,6 +82,7 @@ class Capture:
         self.discard = False
         self._exposed_s: float | None = None
         self._times: ReleaseTimes | None = None
+        self._frames: int | None = None
         self._release_reported = False
         self._before: dict[str, ConfigItem] = {}
         self._restored: set[str] = set()
@@ -105,7 +106,7 @@ class Capture:
         self._request.check_wanted()  # again, because a slow disk may have delayed the record of the shot
         try:
             await self._prepare()
-            captured = await self._release()
+            pictures = await self._release()
         except CameraError as error:
             put_back = await self._put_back()
             if self._before:
@@ -114,7 +115,7 @@ class Capture:
                 error.warnings = tuple(self._warnings)
             raise
         await self._put_back()
-        return await self._collect(captured)
+        return await self._collect(pictures)
 
     @property
     def to_put_back(self) -> dict[str, WantedValue]:
@@ -127,11 +128,7 @@ class Capture:
     # -- settings
 
     async def _prepare(self) -> None:
-        for name, value in self._request.preferred.items():
-            try:
-                await self._change(name, value)
-            except CameraError as error:
-                self._warnings.append(f"{name} was not set to {value}: {error}")
+        await self._prefer(self._request.preferred)
         for name, value in self._request.settings.items():
             await self._change(name, value)
         if self._request.bulb_s is not None:
@@ -140,6 +137,17 @@ class Capture:
                 await self._change(name, value)
             for name in plan.changed:
                 await self._keep_value(name)
+        if self._request.burst is not None:
+            changes = await self._camera.plan_burst(self._request.burst)
+            await self._prefer({name: value for name, value in changes.items() if name not in self._request.settings})
+
+    async def _prefer(self, changes: Mapping[str, WantedValue]) -> None:
+        """Change settings. If the camera refuses one, this is only a warning."""
+        for name, value in changes.items():
+            try:
+                await self._change(name, value)
+            except CameraError as error:
+                self._warnings.append(f"{name} was not set to {value}: {error}")
 
     async def _keep_value(self, name: str) -> None:
         """Note the value of a setting that the release changes, for restoring."""
@@ -176,8 +184,8 @@ class Capture:
 
     # -- shutter and files
 
-    async def _release(self) -> list[CapturedFile]:
-        """Release the shutter once; returns all files, the JPEG first."""
+    async def _release(self) -> list[list[CapturedFile]]:
+        """Release the shutter once, or take a burst; returns all files of each picture, the JPEG first."""
 
         def on_release(exposure_s: float) -> None:
             self._record_time("shutter_ms")
@@ -189,30 +197,38 @@ class Capture:
             await self._camera.plan_fire(moment.half_press)
             release = await moment.ready()
         await self._hooks.releasing()
-        files = await self._fire(on_release, release)
+        pictures = await self._fire(on_release, release)
         try:
-            files = [await self._downloads.fetch_if_in_ram(self._camera, file) for file in files]
+            pictures = [
+                [await self._downloads.fetch_if_in_ram(self._camera, one) for one in files] for files in pictures
+            ]
         except CameraError as error:  # the shutter fired, but the file cannot be found
             unknown = CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing=error.doing, reason=error.message)
             raise unknown from None
         self._record_time("file_known_ms")
-        return sorted(files, key=lambda file: file.mimetype != "image/jpeg")
+        return [sorted(files, key=lambda file: file.mimetype != "image/jpeg") for files in pictures]
 
-    async def _fire(self, on_release: Callable[[float], None], release: Release | None) -> list[CapturedFile]:
-        bulb_s = self._request.bulb_s
+    async def _fire(self, on_release: Callable[[float], None], release: Release | None) -> list[list[CapturedFile]]:
+        bulb_s, burst = self._request.bulb_s, self._request.burst
         if release is not None:
-            return await self._fire_at(release, on_release)
-        if bulb_s is None:
-            return await self._camera.capture(on_release)
+            return [await self._fire_at(release, on_release)]
+        if bulb_s is None and burst is None:
+            return [await self._camera.capture(on_release)]
 
         def on_progress(needs_s: float) -> None:
             if not self._release_reported:  # further messages say only that the process is alive
                 self._release_reported = True
-                on_release(bulb_s)
+                on_release(burst.exposure_s(needs_s) if burst is not None else bulb_s or 0.0)
 
+        if burst is not None:
+            taken = await self._camera.burst(burst, on_progress)
+            self._frames = max(len(taken.pictures), taken.counted or 0)
+            self._warnings += taken.warnings
+            return taken.pictures
+        assert bulb_s is not None
         exposed = await self._camera.expose(bulb_s, on_progress)
         self._exposed_s = exposed.exposed_s
-        return exposed.files
+        return [exposed.files]
 
     async def _fire_at(self, release: Release, on_release: Callable[[float], None]) -> list[CapturedFile]:
         moment = self._request.moment
@@ -233,18 +249,19 @@ class Capture:
         )
         return fired.files
 
-    async def _collect(self, captured: list[CapturedFile]) -> Shot:
-        """Fetch, save and delete the files, as requested."""
+    async def _collect(self, pictures: list[list[CapturedFile]]) -> Shot:
+        """Fetch, save and delete the files of each picture, as requested."""
         hooks = CollectorHooks(self._here, self._hooks.saved, self._warnings.append)
         collector = Collector(self._camera, self._downloads, self._request, self._destination, hooks)
         discarded = self.discard
-        if discarded:
-            await collector.discard(captured)
-        else:
-            await collector.collect(captured, self._released_at)
+        for files in pictures:
+            if discarded:
+                await collector.discard(files)
+            else:
+                await collector.collect(files, self._released_at)
         return Shot(
             tuple(collector.files), collector.picture, collector.thumbnail, Timing(**self._timing), tuple(self._warnings),
-            exposed_s=self._exposed_s, discarded=discarded, times=self._times,
+            exposed_s=self._exposed_s, frames=self._frames, discarded=discarded, times=self._times,
         )  # fmt: skip
 
     def _here(self, files: Sequence[CapturedFile], first: FetchedFile) -> None:

@@ -33,6 +33,7 @@ Files = dict[str, set[str]]
 
 
 _CUT_SHORT = "Its exposure was interrupted, so its length differs from the requested one."
+_BURST_CUT_SHORT = "It was interrupted, so it may have more or fewer pictures than requested."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Finding:
     @property
     def _several(self) -> bool:
         """Whether the files are of several shots, for example because the camera's own button was used as well."""
-        return not self.saved and len({_stem(path) for path in self.files or ()}) > 1
+        return self.shot.burst is None and not self.saved and len({_stem(path) for path in self.files or ()}) > 1
 
     @property
     def on_camera(self) -> tuple[str, ...]:
@@ -78,7 +79,9 @@ class Finding:
     @property
     def message(self) -> str:
         """The result in words."""
-        return f"{self._result} {_CUT_SHORT}" if self.shot.cut_short else self._result
+        if not self.shot.cut_short:
+            return self._result
+        return f"{self._result} {_CUT_SHORT if self.shot.burst is None else _BURST_CUT_SHORT}"
 
     @property
     def _result(self) -> str:
@@ -361,7 +364,7 @@ def _finding(shot: OpenShot, new: tuple[str, ...] | None, card: Files | None) ->
     saved = shot.result.files
     if saved:  # files of another shot have another name
         stems = {_stem(file.camera_filepath) for file in saved}
-        own = (path for path in new or () if _stem(path) in stems)
+        own = (path for path in new or () if shot.burst is not None or _stem(path) in stems)
         new = _jpeg_first({*own, *(file.camera_filepath for file in saved)})
     return Finding(shot, new, tuple(replace(file, on_camera=on_card(file.camera_filepath)) for file in saved))
 

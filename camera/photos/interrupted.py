@@ -168,12 +168,18 @@ class InterruptedShots:
         return True
 
     def _end_exposures(self) -> None:
-        """If the opening of the camera closed its shutter, set a new deadline for files of bulb exposures."""
+        """If the opening of the camera closed its shutter, set a new deadline for files of bulb exposures and bursts."""
         if not self._shutter_closed:
             return
         self._shutter_closed = False
         for shot in self._journal.open_shots():
-            if shot.bulb_s is not None and shot.may_have_fired and shot.outcome is None:
+            if not shot.may_have_fired or shot.outcome is not None:
+                continue
+            if shot.burst is not None:
+                # The button was pressed until now, perhaps for longer than ordered.
+                shot.will_settle(shot.settles_s)
+                shot.cut_short = True
+            elif shot.bulb_s is not None:
                 # The shutter was open until now, perhaps for longer than ordered. A dark frame takes as long again. But
                 # captures wait for the files, so this wait has a limit.
                 exposed_s = min(shot.age_s, 2 * shot.bulb_s + _LONGEST_ABSENCE_S)
@@ -182,8 +188,10 @@ class InterruptedShots:
 
     def _may_follow(self, finding: Finding) -> bool:
         """Whether a further search may find the file of a shot. If so, this also sets the time of the next search."""
-        if finding.outcome == "done" or not finding.shot.may_have_fired:
+        if not finding.shot.may_have_fired:
             return False
+        if finding.outcome == "done":
+            return self._burst_may_go_on(finding)
         if not self._may_be_writing(finding.shot):
             # One search without a new file proves nothing: just after it was switched on, a camera may list no files.
             search_again = (finding.files == () or finding.doubtful) and not finding.shot.nothing_found
@@ -196,6 +204,22 @@ class InterruptedShots:
         later = finding.files is None and not finding.doubtful
         self._look_in(left if later else min(self._pause, left))
         return True
+
+    def _burst_may_go_on(self, finding: Finding) -> bool:
+        """Whether the camera may still be writing pictures of a burst: until two searches have found the same files.
+
+        Between them, there is enough time for an exposure and for writing its files.
+        """
+        shot, count, now = finding.shot, len(finding.files or ()), time.monotonic()
+        if shot.burst is None:
+            return False
+        if shot.seen != count:
+            shot.seen, shot.seen_at = count, now
+        write_s = self._settles_s(0.0)
+        until = shot.seen_at + write_s + max(0.0, (shot.settles_s - write_s) / 2)
+        if now < until:
+            self._look_in(until - now)
+        return now < until
 
     def _look_in(self, seconds: float) -> None:
         self._look_at = time.monotonic() + seconds

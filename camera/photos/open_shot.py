@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
+from camera.model import BurstLength
 from store.boot import uptime_s
 from store.result import ShotResult
 from store.shots import Outcome, ShotRecord, State, Value
@@ -56,7 +58,9 @@ class OpenShot:
         unwritten: whether the record in the store is older than these values.
         synced: whether the record in the store survives a power failure.
         nothing_found: whether a search after the deadline did not determine the files of the shot.
-        cut_short: whether it is a bulb exposure whose camera process or server was lost.
+        cut_short: whether it is a bulb exposure or a burst whose camera process or server was lost.
+        seen: the number of its files at the last search; 0 before.
+        seen_at: when this number was found first, in monotonic seconds.
         perhaps_recorded: whether there may be a record although the number is not known, because the disk was too slow.
         changes: the number of changes, to see whether one was made during a write.
     """
@@ -79,6 +83,8 @@ class OpenShot:
     nothing_found: bool = False
     perhaps_recorded: bool = False
     cut_short: bool = False
+    seen: int = 0
+    seen_at: float = 0.0
     changes: int = 0
 
     @classmethod
@@ -97,10 +103,25 @@ class OpenShot:
     @property
     def bulb_s(self) -> float | None:
         """The planned length of a bulb exposure in seconds; None for other shots."""
-        with suppress(ValueError, AttributeError):
-            planned = json.loads(self.order.request).get("bulb_s")
-            return float(planned) if isinstance(planned, int | float) else None
-        return None
+        planned = self._requested.get("bulb_s")
+        return float(planned) if isinstance(planned, int | float) else None
+
+    @property
+    def burst(self) -> BurstLength | None:
+        """The planned length of a burst; None for other shots."""
+        frames, hold_ms = self._requested.get("frames"), self._requested.get("hold_ms")
+        if not isinstance(frames, int) and not isinstance(hold_ms, int):
+            return None
+        return BurstLength(frames if isinstance(frames, int) else None, hold_ms if isinstance(hold_ms, int) else None)
+
+    @property
+    def _requested(self) -> Mapping[str, Any]:
+        """The request as it was received; empty if it is not known."""
+        with suppress(ValueError):
+            requested = json.loads(self.order.request)
+            if isinstance(requested, dict):
+                return requested
+        return {}
 
     @property
     def age_s(self) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from camera.errors import CaptureAbandoned, NotReady
-from camera.model import CapturedFile
+from camera.model import BurstLength, CapturedFile
 from camera.photos.downloads import FetchedFile
 from camera.photos.open_shot import Order
 from camera.remote import RemoteCamera
@@ -73,6 +73,7 @@ class CaptureRequest:
         order: the request as it is written to the record of the shot.
         bulb_s: the length of a bulb exposure in seconds; None for a shot with the camera's own shutter speed.
         moment: when the shutter is released; None for as soon as possible.
+        burst: how long a burst is; None for one picture.
         wanted: returns False if the capture should not start any more, because nobody waits for it.
     """
 
@@ -85,12 +86,13 @@ class CaptureRequest:
     order: Order = field(default_factory=Order)
     bulb_s: float | None = None
     moment: Moment | None = None
+    burst: BurstLength | None = None
     wanted: Callable[[], bool] = lambda: True
 
     @property
     def changes_settings(self) -> bool:
         """Whether a setting is changed before the release."""
-        return bool(self.settings or self.preferred or self.bulb_s is not None)
+        return bool(self.settings or self.preferred or self.bulb_s is not None or self.burst is not None)
 
     @property
     def changes_exposure(self) -> bool:
@@ -147,13 +149,14 @@ class Shot:
     """The result of a capture.
 
     Attributes:
-        files: all files of the shot, the JPEG first.
+        files: all files of the shot, the JPEG first; for a burst, sorted by picture.
         picture: the first file, if it was requested.
         thumbnail: a JPEG, if it was requested.
         timing: the times from the request to the steps of the capture.
         warnings: problems after the release, one sentence each.
         number: the number of its record; None if it was not recorded.
         exposed_s: the length of a bulb exposure in seconds.
+        frames: how many pictures a burst has; None for one picture.
         discarded: whether its files were deleted, because the exposure was stopped with `keep: false`.
         times: when the shutter was released, if the request had a moment for it.
     """
@@ -165,6 +168,7 @@ class Shot:
     warnings: tuple[str, ...]
     number: int | None = None
     exposed_s: float | None = None
+    frames: int | None = None
     discarded: bool = False
     times: ReleaseTimes | None = None
 

@@ -45,6 +45,8 @@ _log = logging.getLogger("camera.photos.shots")
 DISCARDED = "The exposure was stopped, and its picture was deleted."
 _LAST_WRITE_S = 1.0
 _SYNC_AFTER_S = 0.3
+# A log line has the names of this many files of a shot.
+_LOGGED_FILES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ class Photos:
             self._options.saver, self._options.job_infos, self._options.sidecars, owner.title, owner.body
         )
         exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
+        # Of a burst, this is the time for one picture: after it, the next one is there.
         settles_s = self._options.settles_s(exposure_s if request.bulb_s is None else request.bulb_s)
         record = await self._card.begin_shot(owner.body, request.order, request.prepares, settles_s)
         hooks = CaptureHooks(
@@ -375,7 +378,9 @@ class Photos:
         self._emit(FileAdded(file.path))
 
     def _report(self, shot: Shot, started: float) -> None:
-        names = ", ".join(one.saved_path or one.file.path for one in shot.files)
+        names = ", ".join(one.saved_path or one.file.path for one in shot.files[:_LOGGED_FILES])
+        if len(shot.files) > _LOGGED_FILES:
+            names += f" and {len(shot.files) - _LOGGED_FILES} more files"
         _log.info("%s: captured %s in %.0f ms", self._owner().port, names, (time.monotonic() - started) * 1000)
         if shot.files[0].on_camera:
             self._downloads.last_image = shot.files[0].file.path

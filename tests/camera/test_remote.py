@@ -12,6 +12,8 @@ from camera.channel import ChannelBroken, Message
 from camera.errors import CameraBusy
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
 from camera.model import (
+    BurstLength,
+    BurstTaken,
     CapturedFile,
     ClockSet,
     ConfigItem,
@@ -64,6 +66,8 @@ class Process:
             serve(RemoteCamera.expose, self._expose),
             serve(RemoteCamera.plan_fire, lambda half_press: self._record(None, half_press)),
             serve(RemoteCamera.fire, self._fire),
+            serve(RemoteCamera.plan_burst, lambda length: self._record({"drivemode": "Continuous"}, length)),
+            serve(RemoteCamera.burst, self._burst),
             serve(RemoteCamera.preview, lambda orientation: self._record(b"frame", orientation)),
             serve(
                 RemoteCamera.start_live_view, lambda fps, orientations, seq: self._record(None, fps, orientations, seq)
@@ -105,6 +109,11 @@ class Process:
         self._record(None, at, half_press, confirmed)
         return Fired([FILE], at + 0.001, None)
 
+    def _burst(self, length: BurstLength, on_progress: remote.OnProgress) -> BurstTaken:
+        on_progress(0.7)
+        self._record(None, length)
+        return BurstTaken([[FILE, FILE], [FILE]], 2, ["Late."])
+
     def _drive_focus(self, steps: int, size: FocusSize, on_progress: remote.OnProgress) -> FocusMove:
         on_progress(0.0)
         return self._record(FocusMove(steps, None), steps, size)  # type: ignore[no-any-return]
@@ -138,6 +147,9 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.expose(1.5, process.progress.append) == Exposed([FILE], 1.5)
     await camera.plan_fire(True)
     assert await camera.fire(12.5, True, False, process.progress.append) == Fired([FILE], 12.501, None)
+    assert await camera.plan_burst(BurstLength(3)) == {"drivemode": "Continuous"}
+    burst = await camera.burst(BurstLength(hold_ms=500), process.progress.append)
+    assert burst == BurstTaken([[FILE, FILE], [FILE]], 2, ["Late."])
     assert await camera.preview(rotated) == b"frame"
     await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
@@ -154,9 +166,10 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
     await camera.keep_alive()
-    assert process.progress == [0.5, 3.0, 0.4, 0.0, 0.2, 0.5]
+    assert process.progress == [0.5, 3.0, 0.4, 0.7, 0.0, 0.2, 0.5]
     assert process.calls == [
-        ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True, False), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True, False), (BurstLength(3),), (BurstLength(hold_ms=500),),
+        (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
         (-2, "small"), (Point(0.1, 0.2),), (500,), (5.0, None), (2.0, Point(0.3, 0.4)),
         ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip

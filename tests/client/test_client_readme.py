@@ -71,7 +71,8 @@ def test_the_shell_commands_run_unchanged(
         else:
             shell.succeed(*words[1:])
     assert ran == [
-        "cameras", "info", "capture", "config", "config", "config", "bulb", "focus", "sync-clock", "job", "files", "get", "live", "watch",
+        "cameras", "info", "capture", "config", "config", "config", "bulb", "fire", "burst", "focus", "sync-clock", "job", "files", "get", "live",
+        "watch",
     ]  # fmt: skip
     names = {path.name for path in shell.folder.iterdir()}
     assert {"photo.jpg", "first.jpg", "frame-001.jpg", "frame-010.jpg"} <= names

@@ -168,6 +168,36 @@ def test_capture_of_raw_and_jpeg_into_a_folder_saves_both(shell: Shell, ports: l
     assert {path.name: digest(path) for path in shell.folder.iterdir()} == on_card
 
 
+def test_burst_saves_every_picture_in_a_folder(shell: Shell, ports: list[str], simulator: Control) -> None:
+    saved = shell.succeed("burst", "2", "-o", ".", "--set", "iso=400", "--port", ports[0]).text.splitlines()
+    assert {path.name: digest(path) for path in shell.folder.iterdir()} == {
+        path.rpartition("/")[2]: sha256 for path, sha256 in files_on_camera(simulator).items()
+    }
+    assert len(saved) == len(simulator.releases()) >= 2
+    assert {release["settings"]["iso"] for release in simulator.releases()} == {"400"}
+
+
+def test_burst_by_time_prints_the_paths_on_the_camera(shell: Shell, ports: list[str], simulator: Control) -> None:
+    taken = shell.succeed("burst", "--hold", "600ms", "--port", ports[0]).text.splitlines()
+    assert taken == list(files_on_camera(simulator))
+    reply = shell.succeed("burst", "--hold", "0.6s", "--port", ports[0], "--json").json
+    assert reply["frames"] == len(reply["files"]) == len(files_on_camera(simulator)) - len(taken)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [((), "either a number of pictures or --hold"), (("3", "--hold", "2s"), "either a number of pictures or --hold"),
+     (("1",), "'1' is not a whole number from 2 to 100"), (("--hold", "40ms"), "is not a number from 50 to 10000"),
+     (("--hold", "11s"), "is not a number from 0.05 to 10"), (("2", "-o", "nowhere"), "There is no folder nowhere"),
+     (("2", "--set", "iso"), "--set takes NAME=VALUE")],
+)  # fmt: skip
+def test_invalid_bursts_are_rejected_before_anything_is_sent(
+    bare_shell: Shell, arguments: tuple[str, ...], words: str
+) -> None:
+    done = bare_shell.run("burst", *arguments)
+    assert (done.code, words in done.err) == (2, True), done.err
+
+
 def test_capture_to_stdout(shell: Shell, ports: list[str], simulator: Control) -> None:
     picture = shell.succeed("capture", "-o", "-", "--port", ports[0]).out
     assert [hashlib.sha256(picture).hexdigest()] == list(files_on_camera(simulator).values())

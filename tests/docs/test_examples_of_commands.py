@@ -19,7 +19,7 @@ ORDER = [
     "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "drive_focus", "autofocus", "half_press", "zoom_live_view", "stop_live_view", "fire",
     "capture_preview", "subscribe", "unsubscribe",
-    "server_info", "list_commands", "ping", "delete_file", "restart_camera", "stop_exposure",
+    "server_info", "list_commands", "ping", "delete_file", "capture_burst", "restart_camera", "stop_exposure",
 ]  # fmt: skip
 
 
@@ -49,6 +49,9 @@ def as_shown(name: str, reply: Json) -> Json:
     if name == "fire":  # the document shows another camera
         other = examples.reply(name)["cameras"][1]["port"]
         reply["cameras"].append({**reply["cameras"][0], "port": other})
+    if name == "capture_burst":  # on a slow machine, the camera takes more pictures than ordered
+        reply["files"] = reply["files"][:3]
+        reply.pop("warnings", None)
     if name == "sync_clock":
         reply.pop("warnings", None)  # if the clock of this machine is not synchronized
     if name == "server_info":

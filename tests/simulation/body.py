@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 FOLDER = "/store_00010001/DCIM/100MODEL"
 BULB = "bulb"
-BASE = {"iso": "100", "shutterspeed": "0.1", "artist": "nobody"}
+CONTINUOUS = "continuous"
+BASE = {"iso": "100", "shutterspeed": "0.1", "artist": "nobody", "drivemode": "single"}
+# The time from one picture of a burst to the next, without the exposure, in seconds; the pictures after which its card is full.
+_FRAME_S, _MOST_FRAMES = 0.3, 12
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Release:
             which of the following files belongs to which release.
         orphan: whether its server has ended, and no disk has a record of it.
         exposed_s: how long the shutter was held open, in seconds; None for an exposure of the camera itself.
+        frames: how many pictures of a burst were taken; None for one picture.
     """
 
     by: str
@@ -58,6 +62,7 @@ class Release:
     ambiguous: bool = False
     orphan: bool = False
     exposed_s: float | None = None
+    frames: int | None = None
 
 
 class Body:
@@ -114,9 +119,40 @@ class Body:
     def close_shutter(self) -> None:
         """Close the shutter, if it is held open."""
         release, self.held = self.held, None
-        if release is not None:
+        if release is not None and release.frames is not None:
+            self._check_complete(release)
+        elif release is not None:
             release.exposed_s = self._loop.time() - release.at
             self._expose(release, release.exposed_s if self.traits.noise_reduction else 0.0)
+
+    def press_burst(self, by: str) -> Release:
+        """Take pictures until `close_shutter`, and at least one. All of them are one release, with the files of all."""
+        self.held = release = self._released(by)
+        release.frames = 0
+        self._take_frame(release)
+        return release
+
+    def _take_frame(self, release: Release) -> None:
+        assert release.frames is not None
+        release.frames += 1
+        self._exposing_until = self._loop.time() + self.exposure_s
+        # the pictures wait in the camera's memory until it has written the earlier ones
+        self._busy_until = written = max(self._exposing_until, self._busy_until) + self.traits.writing_s
+        self._loop.call_at(self._exposing_until + _FRAME_S, self._go_on, release, context=self._world)
+        for ending in ("JPG", "CR2") if self.traits.raw else ("JPG",):
+            self._loop.call_at(written, self._write_frame, release, release.frames, ending, context=self._world)
+
+    def _go_on(self, release: Release) -> None:
+        if self.held is release and (release.frames or 0) < _MOST_FRAMES:
+            self._take_frame(release)
+
+    def _write_frame(self, release: Release, frame: int, ending: str) -> None:
+        self._store(release, f"IMG_{1000 + self.releases.index(release) + 1:04}_{frame:02}.{ending}")
+        self._check_complete(release)
+
+    def _check_complete(self, release: Release) -> None:
+        each = 2 if self.traits.raw else 1
+        release.complete = self.held is not release and len(release.files) == each * (release.frames or 0)
 
     def release(self, by: str) -> Release:
         """Release the shutter. The files follow after the exposure and the writing."""
@@ -154,11 +190,14 @@ class Body:
 
     def _write(self, release: Release, ending: str, last: bool) -> None:
         number = self.releases.index(release) + 1
-        if self.traits.to_ram and release.by != "button":
-            path, place = f"/capt{number:04}.{ending.lower()}", self.ram
-        else:
-            path, place = f"{FOLDER}/IMG_{1000 + number:04}.{ending}", self.card
+        in_ram = self.traits.to_ram and release.by != "button"
+        release.complete = release.complete or last
+        self._store(
+            release, f"capt{number:04}.{ending.lower()}" if in_ram else f"IMG_{1000 + number:04}.{ending}", in_ram
+        )
+
+    def _store(self, release: Release, name: str, in_ram: bool = False) -> None:
+        path, place = (f"/{name}", self.ram) if in_ram else (f"{FOLDER}/{name}", self.card)
         content = hashlib.sha256(f"{self.traits.port}{path}{release.at}".encode()).hexdigest().encode()
         release.files[path] = place[path] = content
-        release.complete = release.complete or last
         self.on_files(release, path)

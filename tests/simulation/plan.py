@@ -35,6 +35,7 @@ class Order:
         leaves_after_s: the client disconnects after this time; None if it waits.
         bulb_s: the length of a bulb exposure, in seconds; None for a shot with the camera's own shutter speed.
         stops_after_s: another client ends the exposure after this time; None if nobody does.
+        burst: the number of pictures of a capture_burst; None for one picture.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Order:
     leaves_after_s: float | None
     bulb_s: float | None = None
     stops_after_s: float | None = None
+    burst: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,13 @@ def plan_of(seed: int) -> Plan:
     )
     orders = [_order(random, number, len(cameras)) for number in range(random.randint(2, 8))]
     incidents = [_incident(random, len(cameras)) for _ in range(random.randint(0, 5))]
-    return Plan(seed, cameras, random.choice((0, 3)), tuple(_with_bulb(seed, orders)), tuple(incidents))
+    return Plan(
+        seed,
+        cameras,
+        random.choice((0, 3)),
+        tuple(_with_bursts(seed, cameras, _with_bulb(seed, orders))),
+        tuple(incidents),
+    )
 
 
 def _with_bulb(seed: int, orders: list[Order]) -> list[Order]:
@@ -112,6 +120,20 @@ def _with_bulb(seed: int, orders: list[Order]) -> list[Order]:
             settings = tuple(pair for pair in order.settings if pair[0] != "shutterspeed")
             stops = random.uniform(0.05, 6.0) if random.random() < 0.3 else None
             order = replace(order, settings=settings, bulb_s=random.choice((0.1, 1.0, 5.0, 20.0)), stops_after_s=stops)
+        changed.append(order)
+    return changed
+
+
+def _with_bursts(seed: int, cameras: tuple[Traits, ...], orders: list[Order]) -> list[Order]:
+    """The orders, of which some are bursts. Random numbers of their own keep the rest of the plan unchanged."""
+    random = Random(seed ^ 0xB0B5)
+    if random.random() < 0.7:
+        return orders
+    changed = []
+    for order in orders:
+        chosen, frames = random.random() < 0.4, random.randint(2, 5)
+        if chosen and order.bulb_s is None and not cameras[order.camera].to_ram:
+            order = replace(order, burst=frames, key=False, download="none", keep_on_camera=True)
         changed.append(order)
     return changed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from camera.photos.open_shot import as_text
-from protocol.commands import Captured
+from protocol.commands import BurstCaptured, Captured
 from store.shots import ShotRecord
-from tests.simulation.body import BASE, BULB, Body, Release
+from tests.simulation.body import BASE, BULB, CONTINUOUS, Body, Release
 from tests.simulation.disk import photo_names
 from tests.simulation.plan import Order
 from tests.simulation.world import Answer, World, order_of
@@ -91,20 +91,26 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
     return []
 
 
-def _of_reply(world: World, order: Order, reply: Captured, release: Release | None) -> list[str]:
+def _of_reply(world: World, order: Order, reply: Captured | BurstCaptured, release: Release | None) -> list[str]:
     """The reply about a photo against the truth."""
     body = world.bodies[order.camera]
+    repeated = isinstance(reply, Captured) and bool(reply.repeated)
     if release is None:
-        unknowable = reply.repeated and _unknowable(body, None)
+        unknowable = repeated and _unknowable(body, None)
         return [] if unknowable else [f"{order.name} is done, but its shutter was not released"]
     wrong = []
     named = {file.camera_filepath for file in reply.files}
     own = set(release.files)
-    if not _unknowable(body, release) and not (named <= own if reply.repeated else named == own):
+    if not _unknowable(body, release) and not (named <= own if repeated else named == own):
         wrong.append(f"{order.name} names {sorted(named)}, and its release made {sorted(own)}")
-    if order.bulb_s is not None and not reply.repeated:
+    if isinstance(reply, BurstCaptured) and reply.frames != release.frames:
+        wrong.append(f"{order.name} reports {reply.frames} pictures instead of {release.frames}")
+    if order.bulb_s is not None and isinstance(reply, Captured) and not repeated:
         wrong += _of_exposure(world, order, order.bulb_s, reply.exposed_s, release)
     expected = {**BASE, **dict(order.settings)} | ({} if order.bulb_s is None else {"shutterspeed": BULB})
+    if order.burst is not None:
+        refused = any("drivemode was not set" in warning for warning in reply.warnings or ())
+        expected["drivemode"] = release.settings["drivemode"] if refused else CONTINUOUS
     unread = release.at < world.unread_until.get(body.traits.port, 0.0)
     if release.settings != expected and not unread and body.traits.port not in world.unrestorable:
         wrong.append(f"{order.name} was taken at {release.settings} instead of {expected}")
@@ -120,7 +126,7 @@ def _of_exposure(world: World, order: Order, bulb_s: float, exposed_s: float | N
     return []
 
 
-def _of_saved(order: Order, body: Body, reply: Captured, release: Release) -> list[str]:
+def _of_saved(order: Order, body: Body, reply: Captured | BurstCaptured, release: Release) -> list[str]:
     """The saved files that a reply names: the order's own pictures, with one name."""
     wrong = []
     saved = {file.camera_filepath: Path(file.saved_path) for file in reply.files if file.saved_path is not None}
@@ -128,7 +134,8 @@ def _of_saved(order: Order, body: Body, reply: Captured, release: Release) -> li
         if not _unknowable(body, release) and path.read_bytes() != release.files.get(camera_filepath):
             wrong.append(f"{path} is not the picture of {order.name}")
     stems = {path.stem for path in saved.values()}
-    if len(stems) > 1:
+    taken = {Path(camera_filepath).stem for camera_filepath in saved}
+    if len(stems) > 1 and len(stems) != len(taken):  # each picture of a burst has its own name
         wrong.append(f"the files of {order.name} have the names {sorted(stems)}")
     return wrong
 
@@ -157,7 +164,11 @@ def _of_records(
         return [f"shot {record.shot} of {order.name} is recorded as failed, but released: {record.result}"]
     if record.outcome == "done":
         named = {file.camera_filepath for file in record.result.files}
-        if release.files and not _unknowable(body, release) and not named & set(release.files):
+        own = set(release.files)
+        # Of a burst that was interrupted, the server finds all pictures. Pictures without a record count to it.
+        others = {path for other in body.releases if other.by == "button" or other.orphan for path in other.files}
+        found = named - (others - own) == own if release.frames is not None else bool(named & own)
+        if own and not _unknowable(body, release) and not found:
             return [f"shot {record.shot} of {order.name} names {sorted(named)}, not {sorted(release.files)}"]
     return []
 
@@ -180,9 +191,12 @@ def _of_checks(world: World, orders: dict[tuple[int, str], str]) -> list[str]:
     wrong = []
     for event in world.checked:
         name = orders.get((event["shot"], event["at"]))
-        # If the files are of several shots, the event says so.
-        if name is not None and event["files"] is not None and len({Path(path).stem for path in event["files"]}) <= 1:
-            body = next(body for body in world.bodies if body.traits.port == event["port"])
+        if name is None or event["files"] is None:
+            continue
+        body = next(body for body in world.bodies if body.traits.port == event["port"])
+        burst = any(release.by == name and release.frames is not None for release in body.releases)
+        # If the files are of several shots, the event says so. Those of a burst are its pictures.
+        if burst or len({Path(path).stem for path in event["files"]}) <= 1:
             wrong += _of_check(body, name, set(event["files"]))
     return wrong
 

@@ -25,7 +25,16 @@ from camera.errors import (
     NotSupported,
 )
 from camera.events import ExposureEnded, ExposureStarted, FileAdded
-from camera.model import CameraIdentity, Capabilities, CapturedFile, ConfigItem, Storage, mimetype_of
+from camera.model import (
+    BurstLength,
+    BurstTaken,
+    CameraIdentity,
+    Capabilities,
+    CapturedFile,
+    ConfigItem,
+    Storage,
+    mimetype_of,
+)
 from camera.orientation import Orientation
 from camera.processes.spawn import ProcessOptions, WorkerProcess
 from camera.remote import (
@@ -42,7 +51,7 @@ from camera.remote import (
     serve,
 )
 from camera.values import WantedValue
-from tests.simulation.body import BULB, FOLDER, Body, Release
+from tests.simulation.body import BULB, CONTINUOUS, FOLDER, Body, Release
 
 # The order for which the server uses the camera. It is set by the client's side and inherited by the server's tasks.
 ORDER: ContextVar[str] = ContextVar("order", default="server")
@@ -114,6 +123,8 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.expose, self._expose),
                     (RemoteCamera.plan_fire, self._unsupported),
                     (RemoteCamera.fire, self._unsupported),
+                    (RemoteCamera.plan_burst, self._plan_burst),
+                    (RemoteCamera.burst, self._burst),
                     (RemoteCamera.preview, self._unsupported),
                     (RemoteCamera.start_live_view, self._unsupported),
                     (RemoteCamera.stop_live_view, self._unsupported),
@@ -389,6 +400,40 @@ class ModelWorker(WorkerProcess):
                 waited += 0.1
             files = [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
             return Exposed(files, release.exposed_s)
+        finally:
+            self._capturing = False
+
+    async def _plan_burst(self, length: BurstLength) -> dict[str, WantedValue]:
+        return {"drivemode": CONTINUOUS}
+
+    async def _burst(self, length: BurstLength, on_progress: OnProgress) -> BurstTaken:
+        """A burst until enough files are there. A killed process leaves the button pressed."""
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        self._capturing = True
+        try:
+            await self._delay(0.005, 0.05)
+            on_progress(length.lasts_s(body.exposure_s))
+            await asyncio.sleep(body.exposing_s)
+            self._check_reachable()
+            if faults.take(port, "refuse early") or faults.take(port, "refuse late"):
+                raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            self._awaited = release = body.press_burst(self._order)
+            if faults.take(port, "die exposing"):
+                raise _Died
+            each = 2 if body.traits.raw else 1
+            while body.reachable and len(release.files) < each * (length.frames or 0):
+                if await self._hold(self._loop.time() + 0.1):
+                    break
+            if not body.reachable:  # the button stays pressed
+                raise CaptureUnknown(CAPTURE_UNKNOWN, gp=GpFailure(-7))
+            body.close_shutter()
+            while len(release.files) < each * (release.frames or 0):
+                if not body.reachable:
+                    raise CaptureUnknown(CAPTURE_UNKNOWN)
+                on_progress(0.0)
+                await asyncio.sleep(0.1)
+            files = [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
+            return BurstTaken([files[start : start + each] for start in range(0, len(files), each)], None, [])
         finally:
             self._capturing = False
 

@@ -85,7 +85,7 @@ class Answer:
         left_at: when the client left, in virtual seconds.
     """
 
-    reply: c.Captured | None = None
+    reply: c.Captured | c.BurstCaptured | None = None
     code: str | None = None
     message: str = ""
     lost: bool = False
@@ -112,7 +112,7 @@ def order_of(record: ShotRecord) -> str:
     return str(json.loads(record.request)["order"])
 
 
-def _named(payload: c.CaptureImage) -> str:
+def _named(payload: c.CaptureImage | c.CaptureBurst) -> str:
     """The text of a request, with the name of its order. Without it, the texts of some orders are equal."""
     return json.dumps({**json.loads(text_of(payload)), "order": ORDER.get()})
 
@@ -325,7 +325,7 @@ class World:
         """Send an order. With a key, send it again if there was no answer, or if the key could not be compared."""
         await asyncio.sleep(order.at)
         key = order.name if order.key else None
-        payload = c.CaptureImage(
+        payload: c.CaptureImage | c.CaptureBurst = c.CaptureImage(
             port=self.bodies[order.camera].traits.port,
             settings=dict(order.settings),
             download=order.download,
@@ -334,6 +334,8 @@ class World:
             key=key,
             bulb_s=order.bulb_s,
         )
+        if order.burst is not None:
+            payload = c.CaptureBurst(port=payload.port, frames=order.burst, settings=payload.settings, save=order.save)
         answer = self.answers[order.name] = Answer(lost=True)
         leaves = order.leaves_after_s
         for _ in range(100):
@@ -359,17 +361,23 @@ class World:
                 await server.call(lambda: server.service.ask(Caller(lambda notice: None), "stop_exposure", payload))
 
     async def _ask(
-        self, server: Server, order: Order, payload: c.CaptureImage, answer: Answer, leaves_after_s: float | None
+        self,
+        server: Server,
+        order: Order,
+        payload: c.CaptureImage | c.CaptureBurst,
+        answer: Answer,
+        leaves_after_s: float | None,
     ) -> None:
         caller = Caller(lambda notice: None)
 
-        async def ask() -> c.Captured:
+        async def ask() -> c.Captured | c.BurstCaptured:
             ORDER.set(order.name)
-            given = await server.service.ask(caller, "capture_image", payload)
+            name = "capture_image" if order.burst is None else "capture_burst"
+            given = await server.service.ask(caller, name, payload)
             if isinstance(given, PictureReply):
                 reply: c.Captured = given.reply if given.rest is None else await given.rest()
                 return reply
-            assert isinstance(given, c.Captured)
+            assert isinstance(given, c.Captured | c.BurstCaptured)
             return given
 
         task = self.loop.create_task(ask(), name=f"ask {order.name}", context=server.run.context.copy())
@@ -536,6 +544,8 @@ class World:
 
 
 def _words(answer: Answer) -> str:
+    if isinstance(answer.reply, c.BurstCaptured):
+        return f"done {answer.reply.frames} pictures"
     if answer.reply is not None:
         return f"done {answer.reply.camera_filepath}{' repeated' if answer.reply.repeated else ''}"
     return "no answer" if answer.lost else f"{answer.code}: {answer.message}"

@@ -37,6 +37,7 @@ from gphoto_ws_client.events import (
 from gphoto_ws_client.live_view import LiveView
 from gphoto_ws_client.options import CaptureOptions, ClientOptions, FireOptions, JobInfoOptions
 from gphoto_ws_client.replies import (
+    BurstCaptured,
     Camera,
     CameraDetails,
     CameraList,
@@ -79,6 +80,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "DEFAULT_URL",
+    "BurstCaptured",
     "Camera",
     "CameraConnected",
     "CameraDetails",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Unpack
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from gphoto_ws_client.events import EventName
 from gphoto_ws_client.live_view import LiveView, live_view_payload
 from gphoto_ws_client.options import CaptureOptions, FireOptions, JobInfoOptions, check_names
 from gphoto_ws_client.replies import (
+    BurstCaptured,
     CameraDetails,
     CameraList,
     CamerasFired,
@@ -50,9 +52,9 @@ class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
-    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure,
-    stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All others are sent again:
-    the keys of capture_image and fire prevent a second picture.
+    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, capture_burst,
+    stop_exposure, stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All others are
+    sent again: the keys of capture_image and fire prevent a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -86,6 +88,33 @@ class Commands:
         if (settings := options.get("settings")) is not None:
             payload["settings"] = dict(settings)
         return await self._ask(Captured, "capture_image", **payload)
+
+    async def capture_burst(
+        self,
+        *,
+        frames: int | None = None,
+        hold_ms: int | None = None,
+        settings: Mapping[str, Value] | None = None,
+        save: bool | None = None,
+        port: str | None = None,
+    ) -> BurstCaptured:
+        """Take several pictures in a row. The command is never sent twice.
+
+        Args:
+            frames: number of pictures, 2 to 100. The camera may take more until its button is released.
+            hold_ms: how long the shutter button is held, 50 to 10000 ms. Either `frames` or `hold_ms`.
+            settings: settings for this burst; the server restores their previous values afterwards.
+            save: save every file of all pictures to the photo folder of the server.
+            port: the port of the camera; None for the selected camera.
+
+        Raises:
+            CaptureUnknown: the shutter may have fired, but no file was found.
+            ServerError: the shutter did not fire.
+        """
+        chosen = None if settings is None else dict(settings)
+        return await self._do(
+            BurstCaptured, "capture_burst", frames=frames, hold_ms=hold_ms, settings=chosen, save=save, port=port
+        )
 
     async def list_shots(self, *, limit: int | None = None, since: str | None = None) -> ShotList:
         """The last shots of all cameras with their outcomes; `since` is a time in ISO 8601 with Z or an offset."""

@@ -88,6 +88,17 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
+class BurstCaptured:
+    """A burst. `frames` is the number of its pictures; `files` has all their files, picture by picture."""
+
+    message: str
+    frames: int
+    files: tuple[ImageFile, ...]
+    warnings: tuple[str, ...] | None = None
+    shot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExposureStopped:
     """A bulb exposure that was ended early, with its length in seconds."""
 

@@ -72,6 +72,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _capture_options(bulb)
 
     _add_fire(commands)
+    burst = _command(commands, "burst", pictures.burst, "take several pictures in a row", pictures.check_burst)
+    burst.add_argument("frames", metavar="N", nargs="?", type=_frames, help="number of pictures, 2 to 100")
+    burst.add_argument(
+        "--hold", metavar="TIME", type=_hold, help="hold the shutter button instead, 50ms to 10s, for example 2s"
+    )
+    burst.add_argument("-o", "--output", metavar="FOLDER", help="download every file of all pictures to this folder")
+    _settings(burst)
+    _force(burst)
 
     live = _command(
         commands, "live", pictures.live, "live view, to numbered files or as MJPEG to stdout", pictures.check_live
@@ -299,6 +307,19 @@ def _fps(text: str) -> float:
 
 def _exposure(text: str) -> float:
     return _number(text, 0.1, 36_000)
+
+
+def _frames(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 2 to 100")
+    return int(text)
+
+
+def _hold(text: str) -> float:
+    """Seconds of a time such as 2s, 500ms or 2."""
+    if text.endswith("ms"):
+        return _number(text.removesuffix("ms"), 50, 10_000) / 1000
+    return _number(text.removesuffix("s"), 0.05, 10)
 
 
 def _factor(text: str) -> float:

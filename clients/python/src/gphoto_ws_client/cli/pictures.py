@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import errno
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,12 +26,17 @@ _QUIET_S = 3.0
 
 def check_capture(options: argparse.Namespace) -> None:
     """Reject options that would fail after the shutter has fired."""
+    check_settings(options)
+    if options.output is not None and not Path(options.output).is_dir():
+        _check_target(options.output, options)
+
+
+def check_settings(options: argparse.Namespace) -> None:
+    """Reject settings that have no name or no value."""
     for setting in options.settings:
         name, equals, _ = setting.partition("=")
         if not name or not equals:
             raise UsageError(f"--set takes NAME=VALUE, for example iso=200, not {setting!r}.")
-    if options.output is not None and not Path(options.output).is_dir():
-        _check_target(options.output, options)
 
 
 def check_get(options: argparse.Namespace) -> None:
@@ -80,6 +85,32 @@ async def capture(client: Client, options: argparse.Namespace) -> None:
     else:
         for image in shot.files:
             show(image.camera_filepath)
+
+
+def check_burst(options: argparse.Namespace) -> None:
+    """Reject options that would fail after the shutter has fired."""
+    if (options.frames is None) == (options.hold is None):
+        raise UsageError("Give either a number of pictures or --hold, for example gphoto-ws burst 5.")
+    if options.output is not None and not Path(options.output).is_dir():
+        raise UsageError(f"There is no folder {options.output}.")
+    check_settings(options)
+
+
+async def burst(client: Client, options: argparse.Namespace) -> None:
+    """Take several pictures in a row, and download them if requested."""
+    settings = dict(setting.split("=", 1) for setting in options.settings)
+    hold_ms = None if options.hold is None else round(options.hold * 1000)
+    taken = await client.capture_burst(
+        frames=options.frames, hold_ms=hold_ms, settings=settings or None, port=options.port
+    )
+    for warning in taken.warnings or ():
+        note(warning)
+    saved = await _fetch_files(client, taken.files, options) if options.output is not None else []
+    if options.json:
+        show_json({**plain(taken), "saved": [plain(file) for file in saved]})
+        return
+    for path in [str(file.path) for file in saved] or [image.camera_filepath for image in taken.files]:
+        show(path)
 
 
 async def get(client: Client, options: argparse.Namespace) -> None:
@@ -145,22 +176,26 @@ async def _fetch_shot(client: Client, shot: Captured, options: argparse.Namespac
         return []
     if not shot.files:
         raise UnexpectedReply("The server took a picture but named no file.")
-    pairs = _targets(Path(options.output), shot)
+    return await _fetch_files(client, shot.files, options)
+
+
+async def _fetch_files(client: Client, files: Sequence[ImageFile], options: argparse.Namespace) -> list[SavedFile]:
+    pairs = _targets(Path(options.output), files)
     try:
         return [await _save(client, file.camera_filepath, path, options) for file, path in pairs]
     except (OSError, GphotoWsError, asyncio.CancelledError):
-        note(f"the picture is on the camera: {', '.join(file.camera_filepath for file in shot.files)}")
+        note(f"the picture is on the camera: {', '.join(file.camera_filepath for file in files)}")
         raise
 
 
-def _targets(target: Path, shot: Captured) -> list[tuple[ImageFile, Path]]:
-    """The target path of each file of the shot."""
+def _targets(target: Path, files: Sequence[ImageFile]) -> list[tuple[ImageFile, Path]]:
+    """The target path of each file."""
     if not target.is_dir():
-        return [(shot.files[0], target)]
+        return [(files[0], target)]
     names: list[str] = []
-    for file in shot.files:
+    for file in files:
         names.append(_own_name(file.filename, names))
-    return [(file, target / name) for file, name in zip(shot.files, names, strict=True)]
+    return [(file, target / name) for file, name in zip(files, names, strict=True)]
 
 
 def _own_name(name: str, taken: Collection[str]) -> str:

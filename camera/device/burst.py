@@ -1,0 +1,316 @@
+"""Takes several pictures in a row: holds the shutter button, or lets the camera count, and finds the files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from camera import values
+from camera.device.burst_quirks import BurstButton, BurstQuirks
+from camera.device.button import HeldButton
+from camera.device.configuration import Configuration
+from camera.device.gp_codes import of_a_release
+from camera.device.quirks import Quirks
+from camera.device.shutter import ALL_FILES_S, Shutter
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    CameraError,
+    CaptureUnknown,
+    ConfigNotFound,
+    InvalidValue,
+    NotSupported,
+)
+from camera.model import BurstLength, ConfigItem
+from camera.values import WantedValue
+
+_log = logging.getLogger("camera.device.burst")
+
+# How long the camera may need for the next file while its memory is full and its card slow, in addition to the
+# exposure, in seconds. After this time without a file, the burst counts as ended by the camera.
+_STALLED_S = 6.0
+# How long the camera may need for a file of a release that its counter has shown, in seconds. As for single exposures.
+_WRITE_S = 40.0
+# How long to wait for further files if nothing shows how many there are, and how long if all expected files are there:
+# a picture that was being exposed when the button was released is counted only at its end. In addition to the exposure.
+_QUIET_S, _SETTLED_S = 3.0, 0.5
+_NO_BURST = "The driver cannot take several pictures in a row with this camera. Take single pictures."
+_NO_HOLD = "The driver cannot hold the shutter button of this camera. Order a number of frames."
+
+
+@dataclass(frozen=True, slots=True)
+class BurstHooks:
+    """Functions that a burst calls while it runs. If one of them raises, the button is released first.
+
+    Attributes:
+        releasing: called with the length of the burst in seconds, just before the shutter may open.
+        until: waits until a time (in monotonic seconds), or until the burst has to end early; returns whether it has to
+            end early. Called with times in the past while the process waits for files.
+    """
+
+    releasing: Callable[[float], None]
+    until: Callable[[float], bool]
+
+
+class Pictures:
+    """The files of several pictures, sorted by picture.
+
+    Files with the same name except for the extension are of one picture: RAW and JPEG, or copies on two cards. In the
+    camera's memory, the driver numbers each file, so the nth RAW file and the nth JPEG are of one picture.
+
+    Args:
+        files_each: how many files a picture has.
+    """
+
+    def __init__(self, files_each: int) -> None:
+        self._files_each = files_each
+        self._pictures: dict[str, list[str]] = {}
+        self._in_memory: dict[str, int] = {}
+
+    def add(self, path: str) -> None:
+        """Add a new file. A file that was added before changes nothing."""
+        folder, _, name = path.rpartition("/")
+        stem, _, ending = name.rpartition(".")
+        if not folder:
+            if any(path in files for files in self._pictures.values()):
+                return
+            number = self._in_memory[ending] = self._in_memory.get(ending, 0) + 1
+            stem = str(number)
+        files = self._pictures.setdefault(stem, [])
+        if path not in files:
+            files.append(path)
+
+    def __len__(self) -> int:
+        """The number of pictures of which a file is there."""
+        return len(self._pictures)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all files of these pictures are there."""
+        return all(len(files) >= self._files_each for files in self._pictures.values())
+
+    @property
+    def paths(self) -> list[list[str]]:
+        """The paths of the files of each picture."""
+        return list(self._pictures.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The paths of the files of each picture, the camera's own count, and warnings. See `BurstTaken`."""
+
+    pictures: list[list[str]]
+    counted: int | None
+    warnings: list[str]
+
+
+class Burst:
+    """Bursts with an open camera.
+
+    Args:
+        settings, shutter, quirks: the settings, the shutter and the quirks of the camera.
+    """
+
+    def __init__(self, settings: Configuration, shutter: Shutter, quirks: Quirks) -> None:
+        self._settings = settings
+        self._shutter = shutter
+        self._quirks = quirks
+
+    @property
+    def holds_button(self) -> bool:
+        """Whether a burst holds the shutter button. Otherwise, it ends by itself."""
+        return self._quirks.burst is not None and self._quirks.burst.button is not None
+
+    def plan(self, length: BurstLength) -> dict[str, WantedValue]:
+        """The settings that a burst needs, in the order in which they must be set.
+
+        Raises:
+            NotSupported: the camera cannot take a burst, or its button cannot be held.
+            InvalidValue: the camera cannot take so many pictures in a row.
+        """
+        burst = self._checked(length)
+        self._check_memory(burst, length)
+        changes: dict[str, WantedValue] = {}
+        drive = self._item(burst.drive)
+        if drive is not None and drive.value not in burst.continuous and not drive.readonly:
+            fastest = next((mode for mode in burst.continuous if mode in drive.choices), None)
+            if fastest is not None:
+                changes[drive.name] = fastest
+        if burst.count is not None and length.frames is not None:
+            changes[burst.count] = length.frames
+        return changes
+
+    def take(self, length: BurstLength, hooks: BurstHooks) -> Result:
+        """Take the pictures, and wait for their files.
+
+        Raises:
+            CaptureUnknown: the shutter may have opened, but no file was seen, or the camera was lost.
+            CameraError: the shutter certainly did not open.
+        """
+        burst = self._checked(length)
+        exposure = self._shutter.exposure_s()
+        pictures = Pictures(self._shutter.files_per_picture())
+        before = self._count(burst)
+        if burst.button is None:
+            pictures.add(self._shutter.first_file(lambda _: hooks.releasing(length.lasts_s(exposure))))
+        else:
+            self._hold(burst.button, length, pictures, hooks)
+        try:
+            counted = self._wait_for_files(burst, length, before, pictures, hooks)
+        except CameraError as error:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="burst", reason=error.message) from None
+        if not pictures:
+            reason = f"The shutter button was held, and the camera counted {counted or 0} releases."
+            raise CaptureUnknown(CAPTURE_UNKNOWN, doing="burst", reason=reason)
+        return Result(pictures.paths, counted, self._warnings(burst, length, len(pictures), counted))
+
+    # -- before the release
+
+    def _checked(self, length: BurstLength) -> BurstQuirks:
+        burst = self._quirks.burst
+        needed = burst and (burst.button.setting if burst.button else burst.count)
+        item = self._item(needed) if needed else None
+        if burst is None or item is None:
+            raise NotSupported(_NO_BURST)
+        if burst.button is None and length.frames is None:
+            raise NotSupported(_NO_HOLD)
+        if burst.button is not None and item.choices and burst.button.press not in item.choices:
+            raise NotSupported(_NO_BURST)
+        most = item.range.max if item.range is not None else None
+        if most is not None and length.frames is not None and length.frames > most:
+            raise InvalidValue(
+                f"The camera takes at most {most:g} pictures in a row.",
+                config_name=item.name,
+                range={"min": 2, "max": most, "step": 1},
+            )
+        return burst
+
+    def _check_memory(self, burst: BurstQuirks, length: BurstLength) -> None:
+        """Reject bursts of pictures that would wait in the camera's memory, if there may be too many for it."""
+        target = self._item("capturetarget")
+        if target is None or not values.same_value(str(target.value), "internal ram"):
+            return
+        if length.frames is not None and length.frames <= burst.in_memory:
+            return
+        cards = [choice for choice in target.choices if not values.same_value(choice, "internal ram")]
+        fewer = f"Order at most {burst.in_memory} frames, or store" if burst.in_memory else "Store"
+        raise InvalidValue(
+            "The pictures of this burst would wait in the camera's memory, which may be too small for them."
+            f" {fewer} the pictures on the card ({target.name}: {', '.join(cards)}).",
+            config_name=target.name,
+            choices=tuple(cards),
+            range={"min": 2, "max": burst.in_memory, "step": 1} if burst.in_memory else None,
+        )
+
+    def _item(self, name: str) -> ConfigItem | None:
+        with suppress(ConfigNotFound, NotSupported):
+            return self._settings.get(name)
+        return None
+
+    # -- with a held button
+
+    def _hold(self, button: BurstButton, length: BurstLength, pictures: Pictures, hooks: BurstHooks) -> None:
+        """Hold the button until there are enough pictures, or until the time is over."""
+        exposure = self._shutter.exposure_s()
+        held = HeldButton(self._settings, self._quirks, button.setting, button.press, button.release, "burst")
+        hooks.releasing(length.lasts_s(exposure))
+        try:
+            if (path := self._shutter.raise_mirror(exposure)) is not None:
+                pictures.add(path)
+                return
+            pressed_at = held.press()
+        except CameraError as error:
+            with suppress(CameraError):
+                held.release_once()
+            pictures.add(self._despite(error, exposure))
+            return
+        try:
+            if length.hold_ms is not None:
+                hooks.until(pressed_at + length.hold_ms / 1000)
+            else:
+                self._until_enough(length.frames or 0, exposure + _STALLED_S, pictures, hooks)
+        except CameraError as error:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="burst", reason=error.message) from None
+        finally:
+            held.release()
+
+    def _despite(self, error: CameraError, exposure: float) -> str:
+        """The first file of a burst that the camera has refused. Raises the error if there is none."""
+        refused = self._shutter.with_reason(of_a_release(error))
+        path = self._shutter.file_despite(refused, exposure)
+        if path is None:
+            raise refused from None
+        return path
+
+    def _until_enough(self, frames: int, stalled_s: float, pictures: Pictures, hooks: BurstHooks) -> None:
+        deadline = time.monotonic() + stalled_s
+        while len(pictures) < frames and time.monotonic() < deadline:
+            if (path := self._shutter.next_file()) is not None:
+                pictures.add(path)
+                deadline = time.monotonic() + stalled_s
+            if hooks.until(0.0):
+                return
+
+    # -- after the release
+
+    def _wait_for_files(
+        self, burst: BurstQuirks, length: BurstLength, before: int | None, pictures: Pictures, hooks: BurstHooks
+    ) -> int | None:
+        """Wait until the files of all pictures are there. Returns how many pictures the camera has counted."""
+        exposure, last = self._shutter.exposure_s(), time.monotonic()
+        counted: int | None = None
+        while True:
+            hooks.until(0.0)
+            if (path := self._shutter.next_file()) is not None:
+                pictures.add(path)
+                last = time.monotonic()
+                continue
+            counted = self._counted(burst, before)
+            expected = counted if burst.button is not None else length.frames
+            if time.monotonic() - last > exposure + _patience(len(pictures), expected, pictures.complete, counted):
+                return counted
+
+    def _count(self, burst: BurstQuirks) -> int | None:
+        """The camera's counter of releases; None if it has none."""
+        item = None if burst.counter is None else self._item(burst.counter)
+        return int(str(item.value)) if item is not None and str(item.value).isdecimal() else None
+
+    def _counted(self, burst: BurstQuirks, before: int | None) -> int | None:
+        """How many releases were counted since `before`; None if the counter shows none: some bodies update it later."""
+        after = None if before is None else self._count(burst)
+        return after - before if before is not None and after is not None and after > before else None
+
+    def _warnings(self, burst: BurstQuirks, length: BurstLength, found: int, counted: int | None) -> list[str]:
+        warnings = []
+        taken = max(found, counted or 0)
+        if counted is not None and counted != found:
+            warnings.append(
+                f"The camera counted {counted} releases of its shutter, and files of {found} pictures were found."
+            )
+        if taken == 1:
+            warnings.append(f"The camera took only one picture.{self._reason(burst)}")
+        elif length.frames is not None and taken < length.frames:
+            warnings.append(f"The camera stopped after {taken} of {length.frames} pictures.{self._reason(burst)}")
+        elif length.frames is not None and taken > length.frames:
+            warnings.append(f"The camera took {taken} pictures until its button was released.")
+        return warnings
+
+    def _reason(self, burst: BurstQuirks) -> str:
+        """Why the camera took fewer pictures than ordered, as far as it shows that."""
+        drive = self._item(burst.drive)
+        if drive is not None and drive.value not in burst.continuous:
+            return f" Its drive mode is {drive.value}. Set it to continuous on the camera."
+        if self._shutter.raises_mirror_first:
+            return " Its mirror lock-up is on."
+        return " Its card is full." if self._shutter.card_full() else ""
+
+
+def _patience(found: int, expected: int | None, complete: bool, counted: int | None) -> float:
+    """How long to wait for the next file, in addition to the exposure, in seconds."""
+    if expected is None:
+        return _QUIET_S
+    if found < expected:
+        return _WRITE_S if counted is not None else _QUIET_S
+    return _SETTLED_S if complete else ALL_FILES_S

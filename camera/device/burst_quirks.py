@@ -1,0 +1,57 @@
+"""How the makers' cameras take several pictures in a row, as data. The names are those of libgphoto2 2.5.34."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BurstButton:
+    """The setting that holds the shutter button: its value that presses it, and those that release it, in order."""
+
+    setting: str
+    press: str
+    release: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BurstQuirks:
+    """How one family of cameras takes several pictures in a row.
+
+    Attributes:
+        drive: the setting with the drive mode.
+        continuous: its values for a burst, the fastest first. With other values, the camera takes one picture.
+        button: how the button is held; None: one release takes as many pictures as `count` says.
+        count: the setting with the number of pictures of one release.
+        counter: the setting that counts the releases of the shutter.
+        in_memory: how many pictures certainly fit into the memory of the camera.
+    """
+
+    drive: str
+    continuous: tuple[str, ...]
+    button: BurstButton | None = None
+    count: str | None = None
+    counter: str | None = None
+    in_memory: int = 0
+
+
+CANON_BURST = BurstQuirks(
+    drive="drivemode",
+    continuous=(
+        "Super high speed continuous shooting", "Continuous high speed", "Silent HS continuous", "Continuous",
+        "Continuous silent", "Continuous low speed", "Silent LS continuous",
+    ),
+    # With autofocus, as for a single picture. The driver's own capture also releases the two halves one after the other.
+    button=BurstButton("eosremoterelease", "Press Full AF", ("Release Full", "Release Half")),
+    counter="shuttercounter",
+    # No setting has the size of the memory. An EOS 550D, which has one of the smallest, holds 3 pictures as RAW and JPEG
+    # (its manual, "Maximum burst").
+    in_memory=3,
+)  # fmt: skip
+# "Burst" is the fastest drive mode. For pictures in the camera's memory, the driver returns only the last one of a
+# release (camlibs/ptp2/library.c, camera_nikon_capture), so none may be taken there.
+NIKON_BURST = BurstQuirks(
+    drive="capturemode",
+    continuous=("Burst", "Continuous Low Speed", "Continuous Quiet Release"),
+    count="burstnumber",
+)

@@ -1,0 +1,103 @@
+"""A shutter button that this process holds: pressed and released by settings of the camera."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from camera.device.calls import BUSY_PAUSE_S
+from camera.device.configuration import Configuration
+from camera.device.quirks import Quirks
+from camera.errors import CAPTURE_UNKNOWN, CameraBusy, CameraError, ShutterStuck
+from camera.model import ConfigValue
+
+_log = logging.getLogger("camera.device.button")
+
+_RELEASE_TRIES, _RELEASE_PAUSE_S = 3, 0.2
+# How long a busy camera is asked again to open the shutter, in seconds.
+_BUSY_S = 2.0
+
+
+class HeldButton:
+    """The shutter button of a camera, or another setting that keeps its shutter open.
+
+    The setting is read now, once for pressing and once for releasing, because reading takes time.
+
+    Args:
+        settings, quirks: the settings and the quirks of the camera.
+        name: the setting.
+        press, release: its values that press and release the button; several values are written one after the other.
+        doing: what the button is for, in one word.
+    """
+
+    def __init__(
+        self,
+        settings: Configuration,
+        quirks: Quirks,
+        name: str,
+        press: ConfigValue,
+        release: Sequence[ConfigValue],
+        doing: str,
+    ) -> None:
+        self._settings = settings
+        self._quirks = quirks
+        self._press, self._release = press, release
+        self._doing = doing
+        self._name = name
+        self._to_press, self._to_release = settings.find(name), settings.find(name)
+
+    def press(self) -> float:
+        """Press the button. A busy camera is asked again. Returns the time of the last attempt, in monotonic seconds."""
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            pressed_at = time.monotonic()
+            try:
+                self._settings.write(*self._to_press, self._press, doing=self._doing)
+            except CameraBusy:
+                if pressed_at > deadline or not self._quirks.busy_means_not_fired:
+                    raise
+                time.sleep(BUSY_PAUSE_S)
+                self._to_press = self._settings.find(self._name)
+            else:
+                return pressed_at
+
+    def release(self) -> float:
+        """Release the button. Returns the time of the attempt that has succeeded, in monotonic seconds.
+
+        Raises:
+            ShutterStuck: the button could not be released.
+        """
+        first, *others = self._release
+        released_at = self._let_go(first)
+        for value in others:
+            self._to_release = self._settings.find(self._name)
+            self._let_go(value)
+        return released_at
+
+    def _let_go(self, value: ConfigValue) -> float:
+        for tries_left in reversed(range(_RELEASE_TRIES)):
+            released_at = time.monotonic()
+            try:
+                if tries_left < _RELEASE_TRIES - 1:
+                    self._to_release = self._settings.find(self._name)
+                self._settings.write(*self._to_release, value)
+            except CameraError as error:
+                if isinstance(error, CameraBusy) and self._quirks.busy_means_closed:
+                    return released_at
+                if not tries_left:
+                    _log.warning("Shutter could not be closed: %s", error)
+                    raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing=self._doing, reason=error.message) from None
+                time.sleep(_RELEASE_PAUSE_S)
+            else:
+                break
+        return released_at
+
+    def release_once(self) -> None:
+        """Release the button after it could not be pressed, for the case that the camera has pressed it nevertheless.
+
+        Raises:
+            CameraError: it could not be released.
+        """
+        for value in self._release:
+            self._settings.write(*self._settings.find(self._name), value)
