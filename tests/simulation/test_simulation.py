@@ -144,6 +144,11 @@ def forget_the_dark_frame(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(OpenShot, "age_s", property(lambda self: -1000.0))
 
 
+def stop_at_the_first_picture(patch: pytest.MonkeyPatch) -> None:
+    """Search no more pictures of an interrupted burst as soon as there is one."""
+    patch.setattr(InterruptedShots, "_burst_may_go_on", lambda self, finding: False)
+
+
 def block_the_loop(patch: pytest.MonkeyPatch) -> None:
     """Run a task again and again without waiting."""
 
@@ -178,7 +183,7 @@ def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
 @pytest.mark.parametrize(
     ("mutation", "seeds", "word"),
     [
-        (look_once, range(60), "released"),
+        (look_once, range(5, 60), "released"),
         (forget_settings, range(60), "settings"),
         (wait_without_end, range(15, 30), "has waited"),
         (take_errors_for_refusals, range(60), "its shutter was released"),
@@ -189,6 +194,7 @@ def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
         (shoot_for_nobody, range(60), "after its client had left"),
         (leave_the_shutter_open, range(60), "is still open"),
         (forget_the_dark_frame, range(60, 80), "but released"),
+        (stop_at_the_first_picture, range(60), "names"),
         (block_the_loop, range(60), "no time passes"),
     ],
 )
