@@ -21,6 +21,7 @@ from benchmarks import (
     rotation,
     slow_viewer,
     start,
+    volley,
 )
 from benchmarks.effort import FULL, QUICK, TINY, Effort
 from benchmarks.figures import Figure, as_text
@@ -33,6 +34,7 @@ ROWS: dict[str, Callable[[Effort], list[Figure]]] = {
     "downloads": downloads.run,
     "commands": commands.run,
     "capture": capture.run,
+    "volley": volley.run,
     "rotation": rotation.run,
     "cameras": cameras.run,
     "memory": memory.run,
