@@ -251,6 +251,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             preview_iso=settings.preview_iso,
             capture_iso=settings.capture_iso,
             preview_size=settings.preview_size,
+            shutter_lines=dict(entry.rsplit(":", 1) for entry in settings.shutter_lines),
             photos=PhotoOptions(
                 photos,
                 Journals(ShotStore(store)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from camera.orientation import AS_IS, Orientation, Point
@@ -265,3 +266,45 @@ def is_raw(filename: str) -> bool:
 def mimetype_of(filename: str) -> str:
     """The MIME type for a file name, from its extension; application/octet-stream if the extension is unknown."""
     return _RAW_TYPES.get(filename.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+_LINE = re.compile(r"(gpiochip\d{1,4})/(\d{1,4})(?:/(\d{1,4}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ShutterLine:
+    """Lines of a GPIO chip that close the contacts of a camera's remote socket.
+
+    Attributes:
+        chip: the name of the chip below /dev.
+        release: the number of the line that releases the shutter.
+        half_press: the number of the line that half presses the button; None if there is none.
+    """
+
+    chip: str
+    release: int
+    half_press: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ShutterLine:
+        """The lines from text such as "gpiochip0/17" or "gpiochip0/17/27". Raises ValueError."""
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"a chip and a line, such as gpiochip0/17, not {text!r}")
+        line = cls(match[1], int(match[2]), None if match[3] is None else int(match[3]))
+        if line.release == line.half_press:
+            raise ValueError(f"two different lines, not {text!r}")
+        return line
+
+    @property
+    def node(self) -> Path:
+        """The device file of the chip."""
+        return Path("/dev", self.chip)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The numbers of all its lines."""
+        return (self.release,) if self.half_press is None else (self.half_press, self.release)
+
+    def __str__(self) -> str:
+        return "/".join((self.chip, str(self.release), *(() if self.half_press is None else (str(self.half_press),))))

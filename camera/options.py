@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from camera.photos.shots import PhotoOptions
@@ -24,6 +24,7 @@ class SessionOptions:
         sync_clock: whether the clock of a camera is set whenever the camera was opened.
         clock_trust: returns whether the clock of this machine can be trusted.
         preview_size: the size of live-view frames; "" keeps the camera's setting.
+        shutter_lines: by serial number or port: the lines of a GPIO chip that release a camera (`ShutterLine`).
         photos: options for pictures.
         most_process_bytes: an idle camera process that uses more memory than this is replaced by a new process.
         spawn: creates the camera process for a camera, without starting it.
@@ -38,6 +39,7 @@ class SessionOptions:
     sync_clock: bool = False
     clock_trust: Callable[[], Trust] = trust
     preview_size: str = ""
+    shutter_lines: Mapping[str, str] = field(default_factory=dict)
     photos: PhotoOptions = field(default_factory=PhotoOptions)
     most_process_bytes: int = 256 * 2**20
     spawn: Callable[[ProcessOptions, LineBudget], WorkerProcess] = SpawnedProcess

@@ -246,8 +246,9 @@ class Reconnect:
         if self._shutter_open is None:
             self._shutter_open = await self._options.photos.journals.exposure_interrupted()
         options = ProcessOptions(
-            port, self.driver_model, self.capture_target, self._options.preview_size, self._shutter_open
-        )
+            port, self.driver_model, self.capture_target, self._options.preview_size, self._shutter_open,
+            self._options.shutter_lines,
+        )  # fmt: skip
         process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
         try:
             await process.open()

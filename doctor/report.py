@@ -13,6 +13,7 @@ from camera.registry import network_camera
 from doctor import cameras, machine, rules, running
 from doctor.account import Account, current, named
 from doctor.findings import Finding
+from doctor.lines import lines
 from doctor.unit import NAME, Unit, installed
 from settings import listen_policy
 from settings.environment import (
@@ -90,7 +91,8 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
     created = unit.state_folders if unit else ()
     for finding in machine.folders(_photo_folder(server), server.state_folder, account, created):
         yield finding
-    for finding in (*machine.volume_monitors(), *cameras.permissions(account)):
+    chips = lines(settings.shutter_lines, account)
+    for finding in (*machine.volume_monitors(), *cameras.permissions(account), *chips):
         yield finding
     if not running_server:
         async for finding in _camera_findings(server):

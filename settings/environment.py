@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from camera.model import NETWORK_ADDRESS
+from camera.model import NETWORK_ADDRESS, ShutterLine
 from camera.orientation import ROTATIONS
 from camera.photos import sidecar
 from camera.photos.folder import check_label, check_template
@@ -70,6 +71,7 @@ class Settings(BaseModel):
     photo_name: str = "{date}_{time}_{original}"
     camera_labels: _Names = ()
     sidecars: Literal["off", "xmp"] = "off"
+    shutter_lines: _Names = ()
     state_dir: str = ""
     max_restart_attempts: int = Field(3, ge=0, le=1000)
     restart_delay: float = Field(5.0, ge=0, le=3600)
@@ -115,6 +117,24 @@ class Settings(BaseModel):
             check_label(label)
         if len(set(serials)) != len(serials):
             raise ValueError("each serial number once")
+        return value
+
+    @field_validator("shutter_lines")
+    @classmethod
+    def _lines(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        cameras: list[str] = []
+        lines: list[tuple[str, int]] = []
+        for entry in value:
+            camera, colon, text = entry.rpartition(":")
+            if not colon or not camera.strip("0 "):
+                raise ValueError(f"serial numbers with lines, such as 012345:gpiochip0/17, not {entry!r}")
+            line = ShutterLine.parse(text)
+            cameras.append(camera.lstrip("0"))
+            lines += [(line.chip, offset) for offset in line.offsets]
+        if len(set(cameras)) != len(cameras) or len(set(lines)) != len(lines):
+            raise ValueError("each camera and each line once")
+        if value and find_spec("gpiod") is None:
+            raise ValueError(f"it needs the package gpiod: {sys.executable} -m pip install 'gpiod>=2.4,<3'")
         return value
 
     @field_validator("sidecars")

@@ -21,6 +21,7 @@ import pytest
 from camera import ports
 from doctor import cameras, machine, rules
 from doctor.account import READ, WRITE, Account, current
+from doctor.lines import lines
 from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
@@ -362,3 +363,25 @@ def test_in_a_container_the_fix_names_the_number_of_the_group(tmp_path: Path) ->
         pytest.skip("only root gives a file to another group")
     os.chown(node, -1, GROUP_WITHOUT_NAME)
     assert cameras.permission(node, user_of_groups()) == f"set USB_GROUP={GROUP_WITHOUT_NAME} (see compose.yaml)"
+
+
+def test_the_chips_of_wires_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "gpiochip1").write_text("")
+    entries = ("1:gpiochip0/17", "2:gpiochip0/18/19", "3:gpiochip1/4")
+    missing, other = lines(entries, current(), tmp_path)
+    assert (missing.level, "gpiochip0" in missing.words, "gpiodetect" in missing.fix) == ("problem", True, True)
+    assert (other.level, "is not a device" in other.words) == ("problem", True)
+    (tmp_path / "gpiochip0").symlink_to("/dev/null")
+    assert lines(entries[:1], current(), tmp_path)[0].level == "ok"
+    if not Path("/dev/kmsg").exists():
+        pytest.skip("there is no device that only root may write")
+    nobody = Account("nobody", 65534, 65534, frozenset(), is_current=False)
+    (tmp_path / "gpiochip0").unlink()
+    (tmp_path / "gpiochip0").symlink_to("/dev/kmsg")
+    (forbidden,) = lines(entries[:1], nobody, tmp_path)
+    assert (forbidden.level, "may not use" in forbidden.words) == ("problem", True)
+
+
+def test_a_missing_chip_is_in_the_report(tmp_path: Path) -> None:
+    code, report = run_doctor(tmp_path, SHUTTER_LINES="1:gpiochip77/4")
+    assert (code, "/dev/gpiochip77 of SHUTTER_LINES cannot be used: No such file" in report) == (1, True)

@@ -7,6 +7,7 @@ import re
 import site
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 from camera.device import kernel
@@ -29,14 +30,15 @@ _LIBRARY_PATHS = ("LD_LIBRARY_PATH", "CAMLIBS", "IOLIBS")
 _FILE = re.compile(r"[a-z]+:(/.+)")
 
 
-def confine(port: str) -> bool:
-    """Restrict this process to what the camera on `port` needs; returns whether the kernel supports that.
+def confine(port: str, devices: Iterable[Path] = ()) -> bool:
+    """Restrict this process to what the camera on `port` needs, and to `devices`; returns whether the kernel supports that.
 
     Call this after all imports, before the camera is opened.
     """
     rights = dict.fromkeys(_code(), kernel.READ)
     rights |= {Path(name): kernel.READ for name in (*_SYSTEM_FILES, "/sys")}
     rights |= {Path("/dev/bus/usb"): kernel.DEVICES, Path("/dev/null"): kernel.DEVICES}
+    rights |= dict.fromkeys(devices, kernel.DEVICES)
     rights[Path("/dev/urandom")] = kernel.READ
     if folder := os.environ.get("VCAMERADIR"):  # used by libgphoto2's virtual camera
         rights[Path(folder)] = kernel.EVERYTHING

@@ -15,6 +15,7 @@ from camera.device.driver import Driver
 from camera.device.holding import Holding
 from camera.device.quirks import Button
 from camera.device.shutter import TimedRelease
+from camera.device.wires import Wire
 from camera.errors import (
     CAPTURE_UNKNOWN,
     CameraBusy,
@@ -41,6 +42,9 @@ _TOO_LATE_S = 0.05
 # How long the camera may need to report the first file, in addition to twice the exposure (noise reduction takes as
 # long again), in seconds.
 _WRITE_S = 40.0
+
+
+_NO_HALF_PRESS = "The shutter button of this camera cannot be half pressed by remote control."
 
 
 class Trigger(Protocol):
@@ -78,16 +82,18 @@ class Volley:
     Args:
         driver: the camera.
         holding: waits for messages of the server.
+        wire: releases the shutter instead of the driver, if the camera has one.
     """
 
-    def __init__(self, driver: Driver, holding: Holding) -> None:
+    def __init__(self, driver: Driver, holding: Holding, wire: Wire | None) -> None:
         self._driver = driver
         self._holding = holding
+        self._wire = wire
 
     def plan(self, half_press: bool) -> None:
         """See `RemoteCamera.plan_fire`."""
-        if half_press and self._driver.quirks.focus.half_press is None:
-            raise NotSupported("The shutter button of this camera cannot be half pressed by remote control.")
+        if half_press and not self._can_half_press:
+            raise NotSupported(_NO_HALF_PRESS)
         self._trigger()
 
     def fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
@@ -124,7 +130,10 @@ class Volley:
         return Fired(files, shot.commanded_at, shot.accepted_at)
 
     def _trigger(self) -> Trigger | None:
-        """The fastest way to release the shutter; None if the driver has only its usual capture."""
+        """The fastest way to release the shutter; None if the driver has only its usual capture. Raises CameraError."""
+        if self._wire is not None:
+            self._wire.open()
+            return self._wire
         button = self._driver.quirks.button
         if button is None:
             return None
@@ -132,10 +141,21 @@ class Volley:
             return _DriverButton(self._driver, button)
         return None
 
+    @property
+    def _can_half_press(self) -> bool:
+        if self._wire is not None:
+            return self._wire.has_half_press
+        return self._driver.quirks.focus.half_press is not None
+
     def _half_press(self, stack: ExitStack) -> None:
         half = self._driver.quirks.focus.half_press
-        if half is None:
-            raise NotSupported("The shutter button of this camera cannot be half pressed by remote control.")
+        if not self._can_half_press:
+            raise NotSupported(_NO_HALF_PRESS)
+        if self._wire is not None:
+            stack.callback(self._wire.press_half, False)
+            self._wire.press_half(True)
+            return
+        assert half is not None
         stack.callback(self._release_half)
         self._driver.perform(*half.press)
 

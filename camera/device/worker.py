@@ -34,6 +34,7 @@ from camera.device.holding import Closing, Holding
 from camera.device.jpeg import turned, upright
 from camera.device.preview_size import PreviewSize
 from camera.device.volley import Volley
+from camera.device.wires import Wire, wire_of
 from camera.errors import (
     CameraBusy,
     CameraDisconnected,
@@ -49,7 +50,7 @@ from camera.errors import (
 )
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, Learned, LiveViewEnded
 from camera.log_lines import PASSED_ON_FORMAT, OneLine
-from camera.model import BurstLength, BurstTaken, Frame
+from camera.model import BurstLength, BurstTaken, Frame, ShutterLine
 from camera.orientation import Orientation
 from camera.remote import (
     Alive,
@@ -105,7 +106,7 @@ _CHECK_CAMERA_AFTER = (
 class Worker:
     """Runs jobs on one open camera, one at a time."""
 
-    def __init__(self, channel: BlockingChannel, driver: Driver) -> None:
+    def __init__(self, channel: BlockingChannel, driver: Driver, wire: Wire | None) -> None:
         self._channel = channel
         self._driver = driver
         self._holding = Holding(channel)
@@ -114,7 +115,7 @@ class Worker:
         self._heartbeat_due = 0.0
         self._reported: dict[str, bool] = {}
         focus = Focus(driver, lambda: self._live is not None, self._idle, self._holding)
-        volley = Volley(driver, self._holding)
+        volley = Volley(driver, self._holding, wire)
         self._jobs = JobTable(
             serve(RemoteCamera.get_config, driver.get_config),
             serve(RemoteCamera.get_all_config, driver.get_all_config),
@@ -448,7 +449,8 @@ def main(fd: int, options: dict[str, Any]) -> None:
     log.setFormatter(OneLine(PASSED_ON_FORMAT))
     logging.basicConfig(level=options["log_level"], handlers=[log])
     channel = BlockingChannel(fd)
-    if not sandbox.confine(options["port"]) and kernel.landlock_version():
+    chips = [ShutterLine.parse(line).node for line in options["shutter_lines"].values()]
+    if not sandbox.confine(options["port"], chips) and kernel.landlock_version():
         _log.warning("Camera process could not be confined by Landlock")
     try:
         try:
@@ -458,7 +460,8 @@ def main(fd: int, options: dict[str, Any]) -> None:
             return
         channel.send(remote.event(Opened(driver.identity, library_version())).header)
         try:
-            Worker(channel, driver).run()
+            wire = wire_of(options["shutter_lines"], driver.identity.serial, options["port"])
+            Worker(channel, driver, wire).run()
         except CameraError as error:
             if isinstance(error, CameraRefused):  # for a disconnected camera, the driver's message is wrong
                 words = "The camera is disconnected. Plug it in or switch it on."

@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,7 @@ class ProcessOptions:
         capture_target: where stills are stored; "" keeps the camera's setting.
         preview_size: the size of live-view frames; "" keeps the camera's setting.
         release_button: whether an earlier process may have left the shutter open, or its button pressed.
+        shutter_lines: by serial number or port: the lines of a GPIO chip that release a camera (`ShutterLine`).
     """
 
     port: str
@@ -111,6 +112,7 @@ class ProcessOptions:
     capture_target: str = ""
     preview_size: str = ""
     release_button: bool = False
+    shutter_lines: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkerProcess(ABC):

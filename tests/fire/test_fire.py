@@ -260,15 +260,6 @@ async def test_the_others_do_not_wait_for_an_exposing_camera(client: Client, rig
     assert rig.releases() == [1, 1, 1]
 
 
-async def test_the_others_do_not_wait_for_a_camera_that_is_off(client: Client, rig: Rig) -> None:
-    rig.cameras[1].control.power(False)
-    await client.command("subscribe", events=["camera_disconnected"])
-    reply = await client.command("fire", in_ms=IN_MS)
-    assert codes(reply)[0::2] == ["ok", "ok"]
-    assert codes(reply)[1] in ("camera_disconnected", "capture_unknown", "camera_io", "camera_timeout")
-    assert rig.releases()[0::2] == [1, 1]
-
-
 @pytest.mark.parametrize(
     ("code", "expected"), [("0x2019", "camera_busy"), ("0x2002", "camera_error"), ("0x200c", "camera_error")]
 )

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import psutil
 import pytest
 
-from tests.fire.rig import Rig, as_new, codes, new_rig, opened
+from tests.fire.rig import IN_MS, Rig, as_new, codes, new_rig, opened
 from tests.support.processes import camera_process
 from tests.support.rig import Client, Server
 from tests.support.waiting import until
@@ -85,3 +85,14 @@ async def test_after_the_kill_of_all_the_next_server_releases_the_buttons(
     async with await Client.connect(again) as client:
         await opened(client, rig)
     assert rig.releases() == [0, 0, 0]
+
+
+async def test_the_others_do_not_wait_for_a_camera_that_is_off(new_server: Callable[..., Server], rig: Rig) -> None:
+    server = new_server(NETWORK_CAMERAS=rig.setting)
+    async with await Client.connect(server) as client:
+        await opened(client, rig)
+        rig.cameras[1].control.power(False)
+        reply = await client.command("fire", in_ms=IN_MS)
+    assert codes(reply)[0::2] == ["ok", "ok"]
+    assert codes(reply)[1] in ("camera_disconnected", "capture_unknown", "camera_io", "camera_timeout")
+    assert rig.releases() == [1, 0, 1]

@@ -220,6 +220,11 @@ async def test_words_that_no_picture_can_have_are_rejected(bare_server: Server, 
         ("CAMERA_LABELS", "1:", "labels of 1 to 80 characters without slashes"),
         ("CAMERA_LABELS", "1:..", "labels of 1 to 80 characters without slashes"),
         ("CAMERA_LABELS", "01:left,1:right", "each serial number once"),
+        ("SHUTTER_LINES", "gpiochip0/17", "serial numbers with lines, such as 012345:gpiochip0/17"),
+        ("SHUTTER_LINES", "1:gpio17", "a chip and a line, such as gpiochip0/17, not 'gpio17'"),
+        ("SHUTTER_LINES", "1:gpiochip0/4/4", "two different lines"),
+        ("SHUTTER_LINES", "1:gpiochip0/4,01:gpiochip0/5", "each camera and each line once"),
+        ("SHUTTER_LINES", "1:gpiochip0/4,2:gpiochip0/5/4", "each camera and each line once"),
     ],
 )
 def test_a_setting_that_is_not_allowed_stops_the_start(tmp_path: Path, name: str, value: str, words: str) -> None:

@@ -47,6 +47,19 @@ async def test_a_picture_is_captured_and_downloaded(client: Client, camera: UsbC
     assert decoded(picture).size == (1296, 864)
 
 
+async def test_cameras_are_released_together(client: Client, machine: UsbMachine) -> None:
+    for camera in machine.cameras:
+        await selected(client, camera)
+    ports = [camera.port for camera in machine.cameras]
+    fired = await client.command("fire", ports=ports, in_ms=3000, settings={"iso": "800"})
+    assert [(camera["port"], camera["status"]) for camera in fired["cameras"]] == [(port, "ok") for port in ports]
+    for camera, entry in zip(machine.cameras, fired["cameras"], strict=True):
+        (release,) = camera.control.releases()
+        assert [file["camera_filepath"] for file in entry["files"]] == [file["path"] for file in release["files"]]
+        assert release["settings"]["iso"] == "800"
+    assert not any(camera.control.state()["focus"]["half_pressed"] for camera in machine.cameras)
+
+
 async def test_live_view_shows_each_frame_once(client: Client) -> None:
     await client.command("start_live_view")
     frames = [await client.event("live_view_frame") for _ in range(5)]
