@@ -184,6 +184,59 @@ CAPTURE_BURST = Command(
         "shot": 43,
     },
 )
+_JOB: dict[str, Any] = {
+    "job": 3,
+    "kind": "timelapse",
+    "port": EXAMPLE_PORT,
+    "state": "scheduled",
+    "shots": 0,
+    "skipped": 0,
+    "failed": 0,
+    "skipped_slots": [],
+    "next_at": "2030-12-24T18:00:00.000+00:00",
+    "started_at": "2030-12-24T18:00:00.000+00:00",
+    "message": "",
+    "progress": 0.0,
+}
+START_JOB = Command(
+    "start_job",
+    c.StartJob,
+    c.JobReply,
+    "Start a time-lapse. The server takes the pictures by itself, also after a restart.",
+    {"kind": "timelapse", "interval_s": 10.0, "count": 720, "start_at": "2030-12-24T18:00:00Z"},
+    {"message": "Job 3 started", "job": _JOB},
+)
+LIST_JOBS = Command("list_jobs", c.ListJobs, c.JobList, "The last jobs.", {}, {"jobs": [_JOB]})
+GET_JOB = Command(
+    "get_job", c.OneJob, c.JobReply, "One job.", {"job": 3}, {"message": "Job 3 is scheduled", "job": _JOB}
+)
+PAUSE_JOB = Command(
+    "pause_job",
+    c.OneJob,
+    c.JobReply,
+    "Pause a job. The slots that pass in the meantime are skipped.",
+    {"job": 3},
+    {"message": "Job 3 paused", "job": {**_JOB, "state": "paused"}},
+)
+RESUME_JOB = Command(
+    "resume_job",
+    c.OneJob,
+    c.JobReply,
+    "Go on with a paused job.",
+    {"job": 3},
+    {"message": "Job 3 goes on", "job": _JOB},
+)
+STOP_JOB = Command(
+    "stop_job",
+    c.OneJob,
+    c.JobReply,
+    "End a job. A shot in progress is completed.",
+    {"job": 3},
+    {
+        "message": "Job 3 stopped",
+        "job": {**_JOB, "state": "stopped", "next_at": None, "message": "Stopped by a client."},
+    },
+)
 LIST_SHOTS = Command(
     "list_shots",
     c.ListShots,
@@ -450,6 +503,8 @@ SUBSCRIBE = Command(
             "exposure_ended",
             "exposure_started",
             "file_added",
+            "job_shot",
+            "job_state",
             "live_view_stopped",
         ],
         **_POSITION,
@@ -525,6 +580,12 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         LIST_FILES,
         GET_THUMBNAIL,
         DELETE_FILE,
+        START_JOB,
+        LIST_JOBS,
+        GET_JOB,
+        PAUSE_JOB,
+        RESUME_JOB,
+        STOP_JOB,
         LIST_SHOTS,
         GET_SHOT,
         SUBSCRIBE,

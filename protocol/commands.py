@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from camera.model import CapturedFile, ConfigItem, FocusSize, State, WidgetType
 from protocol.frames import StreamFormat
 
+JobKind = Literal["timelapse"]
+JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
+SlotStatus = Literal["ok", "error", "skipped"]
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
-    "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended",
+    "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended", "job_state", "job_shot",
 ]  # fmt: skip
 
 ShotState = Literal["asked", "changed", "released", "told", "closed"]
@@ -30,6 +33,24 @@ class Payload(BaseModel):
     """Payload of a command. Unknown keys are errors, so that typos are found."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _time(value: str) -> str:
+    try:
+        offset = datetime.fromisoformat(value).utcoffset()
+    except ValueError:
+        offset = None
+    if offset is None:
+        raise ValueError("Input should be a time such as 2030-12-24T18:00:00Z")
+    return value
+
+
+TimeText = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_time)]
+
+
+def seconds_of(time: str) -> float:
+    """A time in the form of `TimeText`, in seconds since 1970."""
+    return datetime.fromisoformat(time).timestamp()
 
 
 class CameraPayload(Payload):
@@ -307,23 +328,90 @@ class CamerasFired(Reply):
     repeated: bool | None = Field(None, description="True if an earlier request with this key released the cameras.")
 
 
-class ListShots(Payload):
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="Highest number of shots in the reply.")
-    since: Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})] | None = Field(
-        None, description="Only shots that were requested at this time or later, ISO 8601 with Z or an offset."
+class StartJob(CameraPayload):
+    kind: JobKind = Field(description="timelapse: one picture every interval_s seconds.")
+    interval_s: float = Field(ge=0.5, le=86_400, allow_inf_nan=False, description="Seconds from one slot to the next.")
+    count: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="Number of slots. Use count or until."
+    )
+    until: TimeText | None = Field(
+        None, description="Time of the last slot or a little later, ISO 8601 with Z or an offset."
+    )
+    start_at: TimeText | None = Field(
+        None, description="Time of the first slot, ISO 8601 with Z or an offset; by default now."
+    )
+    bulb_s: Annotated[float, Field(ge=0.1, le=36_000, allow_inf_nan=False)] | None = Field(
+        None, description="Length of each exposure in seconds, timed by the server; shorter than interval_s."
+    )
+    settings: ShotSettings = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Settings for each shot; their previous values are restored after it.",
+    )
+    save: bool = Field(True, description="Save every file to the photo folder.")
+    filename: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Name of the saved files, to which the number of the slot is added; by default PHOTO_NAME."
+    )
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="A text that is unique for this job. If the same request comes again with the same key, no second job is started.",
     )
 
-    @field_validator("since")
-    @classmethod
-    def _time(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                offset = datetime.fromisoformat(value).utcoffset()
-            except ValueError:
-                offset = None
-            if offset is None:
-                raise ValueError("Input should be a time such as 2030-12-24T18:00:00Z")
-        return value
+    @model_validator(mode="after")
+    def _possible(self) -> StartJob:
+        if (self.count is None) == (self.until is None):
+            raise ValueError("give either count or until")
+        if self.until is not None and self.start_at is not None and seconds_of(self.until) < seconds_of(self.start_at):
+            raise ValueError("until is before start_at")
+        if self.bulb_s is not None and self.bulb_s >= self.interval_s:
+            raise ValueError("bulb_s must be shorter than interval_s")
+        return self
+
+
+class JobStatus(BaseModel):
+    """A job."""
+
+    job: int = Field(description="Number of the job.")
+    kind: JobKind = Field(description="What the job does.")
+    port: str = Field(description="Port of its camera.")
+    state: JobState = Field(
+        description="scheduled: its first slot is in the future; waiting: the camera is away; failed: it cannot go on."
+    )
+    shots: int = Field(description="Number of slots with a picture.")
+    skipped: int = Field(description="Number of slots that were missed. They are never caught up.")
+    failed: int = Field(description="Number of slots whose shot failed, or has an unknown outcome.")
+    skipped_slots: list[list[int]] = Field(description="First and last number of each series of skipped slots.")
+    next_at: str | None = Field(description="Time of the next slot, ISO 8601 in UTC; null if the job has ended.")
+    started_at: str = Field(description="Time of slot 0, ISO 8601 in UTC.")
+    message: str = Field(description="The reason for the state, for people; often empty.")
+    progress: float = Field(description="Part of the slots that have passed, 0 to 1.")
+
+
+class JobReply(Reply):
+    message: str = Field(description="What was done, in words for people.")
+    job: JobStatus = Field(description="The job.")
+    repeated: bool | None = Field(
+        None, description="True if the job was started by an earlier request with the same key."
+    )
+
+
+class JobList(Reply):
+    jobs: list[JobStatus] = Field(description="The newest jobs, newest first.")
+
+
+class ListJobs(Payload):
+    limit: Annotated[int, Field(ge=1, le=200)] = Field(50, description="Highest number of jobs in the reply.")
+
+
+class OneJob(Payload):
+    job: Annotated[int, Field(ge=1, lt=2**63)] = Field(description="Number of the job.")
+
+
+class ListShots(Payload):
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="Highest number of shots in the reply.")
+    since: TimeText | None = Field(
+        None, description="Only shots that were requested at this time or later, ISO 8601 with Z or an offset."
+    )
 
 
 class GetShot(Payload):

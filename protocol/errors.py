@@ -14,6 +14,7 @@ ErrorCode = Literal[
     "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "capture_unknown",
     "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
     "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure", "live_view_needed", "not_ready",
+    "job_not_found", "camera_in_use_by_job",
 ]  # fmt: skip
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
@@ -74,6 +75,8 @@ KINDS: dict[ErrorCode, Kind] = {
     "no_exposure": Kind("No bulb exposure is in progress.", 409, camera=camera.NoExposure),
     "live_view_needed": Kind("The camera does this only while live view runs, and nothing was done. Send start_live_view first.", 409, camera=camera.LiveViewNeeded),
     "not_ready": Kind("The camera was not ready at the deadline of fire, and was not released. Use a longer in_ms.", 409, True, camera.NotReady),
+    "job_not_found": Kind("There is no such job, or it has ended. list_jobs has the last ones.", 404),
+    "camera_in_use_by_job": Kind("A job uses the camera, and nothing was done. `details.job` is its number.", 409, True),
 }  # fmt: skip
 
 _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {

@@ -95,6 +95,26 @@ class ExposureEnded(OfCamera):
     aborted: bool = Field(description="Whether the exposure ended earlier than planned, or by a loss of the camera.")
 
 
+class JobStateChanged(OfCamera):
+    job: int = Field(description="Number of the job.")
+    state: c.JobState = Field(description="What the job does now.")
+    message: str = Field(description="The reason, in words for people; often empty.")
+
+
+class JobShot(OfCamera):
+    job: int = Field(description="Number of the job.")
+    n: int = Field(description="Number of the slot, from 0.")
+    last: int | None = Field(description="Number of the last slot, if several slots were skipped together.")
+    due: str = Field(description="Time at which the slot was due, ISO 8601 in UTC.")
+    late_ms: float | None = Field(
+        description="How much later the release was commanded, in milliseconds; null if unknown."
+    )
+    status: c.SlotStatus = Field(description="skipped: the slot was missed, and nothing was done.")
+    code: str | None = Field(description="Error code; null if status is ok.")
+    message: str | None = Field(description="The error in words, for people.")
+    files: list[c.ImageFile] = Field(description="The files of the shot.")
+
+
 class LiveViewEnded(Event):
     port: str = Field(description="The camera's port.")
     stream: int = Field(description="Number of the stream on this connection.")
@@ -167,6 +187,13 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"bulb_s": 90.0, "ends_at": "2030-12-24T18:01:30.000+00:00"}),
     EventKind("exposure_ended", ExposureEnded, "The shutter has closed after a bulb exposure.",
               _PORT | {"exposed_s": 90.0, "aborted": False}),
+    EventKind("job_state", JobStateChanged, "A job has started, ended, or waits for something.",
+              _PORT | {"job": 3, "state": "waiting", "message": "The camera is away."}),
+    EventKind("job_shot", JobShot, "A slot of a job has passed.",
+              _PORT | {"job": 3, "n": 17, "last": None, "due": "2030-12-24T18:00:00.000+00:00", "late_ms": 0.3, "status": "ok",
+                       "code": None, "message": None,
+                       "files": [{"camera_filepath": _PATH, "filename": "IMG_0001.JPG", "mimetype": "image/jpeg", "size": 11839412,
+                                  "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}]}),
 )  # fmt: skip
 
 # Events that the client of the stream or transfer gets without a subscription.

@@ -28,6 +28,7 @@ from service.events import EventHub
 from service.fire import Volleys
 from service.focus import Focusing
 from service.job_info import JobInfoCommand
+from service.jobs.jobs import Jobs
 from service.orders import Orders
 from service.records import Records
 from service.tasks import Tasks
@@ -93,6 +94,7 @@ class Service:
         self.shots = shots
         orders, records = Orders(shots, self._tasks), Records(self.cameras, shots)
         captures = Captures(self.cameras, shots, self._tasks, orders, records)
+        self._jobs = Jobs(self.cameras, shots, records, events)
         focus = Focusing(self.cameras, live_view.orientation)
         self.handlers: dict[str, Handler] = dict(
             (
@@ -119,6 +121,12 @@ class Service:
                 bind(catalogue.LIST_FILES, self.list_files),
                 bind(catalogue.GET_THUMBNAIL, self.get_thumbnail),
                 bind(catalogue.DELETE_FILE, self.delete_file),
+                bind(catalogue.START_JOB, self._jobs.start_job),
+                bind(catalogue.LIST_JOBS, self._jobs.list_jobs),
+                bind(catalogue.GET_JOB, self._jobs.get_job),
+                bind(catalogue.PAUSE_JOB, self._jobs.pause_job),
+                bind(catalogue.RESUME_JOB, self._jobs.resume_job),
+                bind(catalogue.STOP_JOB, self._jobs.stop_job),
                 bind(catalogue.LIST_SHOTS, captures.list_shots),
                 bind(catalogue.GET_SHOT, captures.get_shot),
                 bind(catalogue.SUBSCRIBE, self.subscribe),
@@ -147,17 +155,23 @@ class Service:
         return await self.handlers[name](caller, payload)
 
     def start(self) -> None:
-        """Start to look for cameras."""
-        self._tasks.start(self.events.open())
+        """Start to look for cameras, and go on with the jobs of the last server."""
+        self._tasks.start(self._open())
         self.cameras.registry.start()
+
+    async def _open(self) -> None:
+        await self.events.open()
+        await self._jobs.go_on()
 
     async def drain(self, seconds: float) -> None:
         """Reject new commands, and wait for commands in progress, for at most `seconds`."""
         self.stopping = True
+        self._jobs.hold()
         await self.cameras.registry.drain(seconds)
 
     async def stop(self) -> None:
         """Release the cameras, and cancel everything in progress."""
+        await self._jobs.stop()
         await self.cameras.registry.stop()
         await self._tasks.stop()
         await self.events.close()

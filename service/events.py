@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
+from typing import Any
 
 from camera.events import CameraEvent, ConfigChanged
+from protocol.commands import EventName
 from protocol.envelope import encode_event
 from protocol.errors import RequestError
 from protocol.events import wire_event
@@ -54,9 +56,20 @@ class EventHub:
             self._early.append(event)
             return
         name, values = wire_event(event)
-        message = self._log.add(name, lambda seq: encode_event(name, {"seq": seq, **values}))
         # Only the newest value of a setting matters, and a dial may cause hundreds of changes per second.
-        about: Hashable = (event.port, event.what.config_name) if isinstance(event.what, ConfigChanged) else None
+        about = (event.port, event.what.config_name) if isinstance(event.what, ConfigChanged) else None
+        self.publish(name, values, about)
+
+    def publish(self, name: EventName, values: dict[str, Any], about: Hashable | None = None) -> None:
+        """Pass an event to the callers that subscribed to it. Before `open` and after `close`, it is dropped.
+
+        Args:
+            name, values: see protocol/events.py.
+            about: see `Notice`.
+        """
+        if not self._open.is_set():
+            return
+        message = self._log.add(name, lambda seq: encode_event(name, {"seq": seq, **values}))
         notice: Notice | None = None
         for caller in self._callers:
             if name in caller.subscribed:

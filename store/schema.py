@@ -51,4 +51,21 @@ MIGRATIONS = (
     CREATE TABLE event_life (epoch TEXT NOT NULL, first_seq INTEGER NOT NULL, seq INTEGER NOT NULL, closed INTEGER NOT NULL);
     CREATE TABLE events (seq INTEGER PRIMARY KEY, at REAL NOT NULL, name TEXT NOT NULL, message BLOB NOT NULL);
     """,
+    """
+    CREATE TABLE jobs (
+        job INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT,
+        request TEXT NOT NULL,
+        port TEXT NOT NULL,
+        model TEXT NOT NULL,
+        serial TEXT NOT NULL,
+        state TEXT NOT NULL,
+        starts_at REAL NOT NULL,
+        boot TEXT NOT NULL,
+        starts_uptime_s REAL NOT NULL,
+        progress TEXT NOT NULL,
+        message TEXT NOT NULL
+    );
+    CREATE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
+    """,
 )

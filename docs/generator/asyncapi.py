@@ -16,6 +16,8 @@ from protocol.commands import (
     EventName,
     FileTransfer,
     FireStatus,
+    JobKind,
+    JobState,
     LoginReply,
     MissingCamera,
     PictureInReply,
@@ -23,6 +25,7 @@ from protocol.commands import (
     Rotation,
     ShotOutcome,
     ShotState,
+    SlotStatus,
 )
 from protocol.envelope import MAX_ID_LENGTH, PROTOCOL_VERSION
 from protocol.events import EVENTS, EventKind, WhyEnded
@@ -48,6 +51,9 @@ _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(WhyEnded): "LiveViewEndReason",
     get_args(ShotState): "ShotState",
     get_args(ShotOutcome): "ShotOutcome",
+    get_args(JobKind): "JobKind",
+    get_args(JobState): "JobState",
+    get_args(SlotStatus): "SlotStatus",
 }
 _HEAD = (
     "# Written by `make docs` from the declarations in protocol/; do not edit.\n"

@@ -16,7 +16,8 @@ from tests.support.rig import Client, Json, Server
 
 # The picture is taken early and deleted late. Live view comes after the commands whose examples show an idle camera.
 ORDER = [
-    "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "set_config", "download_last_image", "get_thumbnail",
+    "list_cameras", "select_camera", "get_config", "capture_image", "list_shots", "get_shot", "start_job", "list_jobs", "get_job",
+    "pause_job", "resume_job", "stop_job", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "drive_focus", "autofocus", "half_press", "zoom_live_view", "stop_live_view", "fire",
     "capture_preview", "subscribe", "unsubscribe",
     "server_info", "list_commands", "ping", "delete_file", "capture_burst", "restart_camera", "stop_exposure",
@@ -87,6 +88,8 @@ async def test_every_example_gets_the_reply_shown(docs_server: Server, docs_port
                 await client.event("exposure_started")
             if name == "get_shot":
                 request["payload"] = {"shot": (await client.command("list_shots"))["shots"][0]["shot"]}
+            if "job" in request.get("payload", {}) and name != "set_job_info":
+                request["payload"] = {"job": (await client.command("list_jobs"))["jobs"][0]["job"]}
             if name == "autofocus":
                 await client.command("set_config", name="focusmode", value="One Shot", port=docs_port)
             await client.socket.send(with_test_camera(request))

@@ -49,7 +49,7 @@ NUMBERS = {
 }  # fmt: skip
 RETRYABLE = {
     "rate_limited", "too_many_pending", "shutting_down", "camera_disconnected", "camera_busy", "camera_timeout",
-    "camera_io", "not_ready",
+    "camera_io", "not_ready", "camera_in_use_by_job",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from tests.support.wire import answers, codes, logged_in, refused, say, still_an
 
 EVENTS = [
     "camera_connected", "camera_disconnected", "camera_state", "camera_warning", "capture_checked", "capture_saved", "config_changed",
-    "exposure_ended", "exposure_started", "file_added", "live_view_stopped",
+    "exposure_ended", "exposure_started", "file_added", "job_shot", "job_state", "live_view_stopped",
 ]  # fmt: skip
 
 
@@ -34,7 +34,14 @@ async def test_the_example_of_every_command_is_accepted(bare_client: Client, nam
     await say(bare_client, {"command": name, "payload": COMMANDS[name].example})
     [code] = codes(await answers(bare_client, 1))
     # Commands that need a camera fail with one of these codes.
-    assert code in ("ok", "no_camera_selected", "camera_not_found", "live_view_not_running", "shot_not_found")
+    assert code in (
+        "ok",
+        "no_camera_selected",
+        "camera_not_found",
+        "live_view_not_running",
+        "shot_not_found",
+        "job_not_found",
+    )
 
 
 async def test_server_info_returns_versions_and_uptime(bare_client: Client) -> None:

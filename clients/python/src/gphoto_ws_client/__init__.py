@@ -31,11 +31,13 @@ from gphoto_ws_client.events import (
     ExposureEnded,
     ExposureStarted,
     FileAdded,
+    JobShot,
+    JobStateChanged,
     LiveViewEnded,
     Reconnected,
 )
 from gphoto_ws_client.live_view import LiveView
-from gphoto_ws_client.options import CaptureOptions, ClientOptions, FireOptions, JobInfoOptions
+from gphoto_ws_client.options import CaptureOptions, ClientOptions, FireOptions, JobInfoOptions, JobOptions
 from gphoto_ws_client.replies import (
     BurstCaptured,
     Camera,
@@ -59,6 +61,9 @@ from gphoto_ws_client.replies import (
     Focused,
     ImageFile,
     JobInfo,
+    JobList,
+    JobReply,
+    JobStatus,
     LiveViewStarted,
     LiveViewStopped,
     LiveViewZoomed,
@@ -128,6 +133,12 @@ __all__ = [
     "ImageFile",
     "JobInfo",
     "JobInfoOptions",
+    "JobList",
+    "JobOptions",
+    "JobReply",
+    "JobShot",
+    "JobStateChanged",
+    "JobStatus",
     "LiveView",
     "LiveViewEnded",
     "LiveViewStarted",

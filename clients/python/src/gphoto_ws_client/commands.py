@@ -10,7 +10,7 @@ from gphoto_ws_client.connection import Connection
 from gphoto_ws_client.decode import decode
 from gphoto_ws_client.events import EventName
 from gphoto_ws_client.live_view import LiveView, live_view_payload
-from gphoto_ws_client.options import CaptureOptions, FireOptions, JobInfoOptions, check_names
+from gphoto_ws_client.options import CaptureOptions, FireOptions, JobInfoOptions, JobOptions, check_names
 from gphoto_ws_client.replies import (
     BurstCaptured,
     CameraDetails,
@@ -28,6 +28,9 @@ from gphoto_ws_client.replies import (
     FocusDriven,
     Focused,
     JobInfo,
+    JobKind,
+    JobList,
+    JobReply,
     LiveViewStopped,
     LiveViewZoomed,
     Pong,
@@ -115,6 +118,39 @@ class Commands:
         return await self._do(
             BurstCaptured, "capture_burst", frames=frames, hold_ms=hold_ms, settings=chosen, save=save, port=port
         )
+
+    async def start_job(self, kind: JobKind, interval_s: float, **options: Unpack[JobOptions]) -> JobReply:
+        """Start a time-lapse. The server takes the pictures by itself; receive `job_shot` events with `Client.events`.
+
+        Args:
+            interval_s: seconds from one slot to the next.
+            **options: see `JobOptions`.
+        """
+        check_names("start_job", options, JobOptions.__optional_keys__)
+        payload: dict[str, Any] = {**options, "key": options.get("key") or uuid4().hex}
+        if (settings := options.get("settings")) is not None:
+            payload["settings"] = dict(settings)
+        return await self._ask(JobReply, "start_job", kind=kind, interval_s=interval_s, **payload)
+
+    async def list_jobs(self, *, limit: int | None = None) -> JobList:
+        """The last jobs, newest first."""
+        return await self._ask(JobList, "list_jobs", for_camera=False, limit=limit)
+
+    async def get_job(self, job: int) -> JobReply:
+        """One job, by its number."""
+        return await self._ask(JobReply, "get_job", for_camera=False, job=job)
+
+    async def pause_job(self, job: int) -> JobReply:
+        """Pause a job. The slots that pass in the meantime are skipped."""
+        return await self._ask(JobReply, "pause_job", for_camera=False, job=job)
+
+    async def resume_job(self, job: int) -> JobReply:
+        """Go on with a paused job."""
+        return await self._ask(JobReply, "resume_job", for_camera=False, job=job)
+
+    async def stop_job(self, job: int) -> JobReply:
+        """End a job. A shot in progress is completed."""
+        return await self._ask(JobReply, "stop_job", for_camera=False, job=job)
 
     async def list_shots(self, *, limit: int | None = None, since: str | None = None) -> ShotList:
         """The last shots of all cameras with their outcomes; `since` is a time in ISO 8601 with Z or an offset."""
@@ -342,11 +378,11 @@ class Commands:
         wanted = port or self._connection.selected
         return wanted is None or view.started.port == wanted
 
-    async def _ask(self, kind: type[R], command: str, *, for_camera: bool = True, **payload: Any) -> R:
+    async def _ask(self, kind: type[R], command: str, /, *, for_camera: bool = True, **payload: Any) -> R:
         """Send a command that may be repeated."""
         return decode(kind, await self._connection.call(command, _given(payload), again=True, for_camera=for_camera))
 
-    async def _do(self, kind: type[R], command: str, **payload: Any) -> R:
+    async def _do(self, kind: type[R], command: str, /, **payload: Any) -> R:
         """Send a command that must not be repeated."""
         return decode(kind, await self._connection.call(command, _given(payload), again=False))
 

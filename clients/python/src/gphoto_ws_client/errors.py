@@ -127,12 +127,13 @@ _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
     (
         CameraError,
         ("no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
-         "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "live_view_needed", "not_ready"),
+         "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "live_view_needed", "not_ready",
+         "camera_in_use_by_job"),
     ),
     (CaptureUnknown, ("capture_unknown",)),
     (
         DataError,
-        ("shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
+        ("shot_not_found", "job_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
          "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure"),
     ),
 )  # fmt: skip

@@ -12,11 +12,11 @@ from typing import Literal, Self, get_args
 from gphoto_ws_client.decode import decode
 from gphoto_ws_client.errors import GphotoWsError, UnexpectedReply
 from gphoto_ws_client.link import Json
-from gphoto_ws_client.replies import State
+from gphoto_ws_client.replies import ImageFile, JobState, State
 
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
-    "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended",
+    "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended", "job_state", "job_shot",
 ]  # fmt: skip
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 RECONNECTED = "reconnected"
@@ -115,6 +115,33 @@ class CameraWarning(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class JobStateChanged(Event):
+    """A job has started or ended, or waits for something."""
+
+    job: int = 0
+    state: JobState | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobShot(Event):
+    """Slot `n` of a job has passed; if several slots were skipped together, `last` is the last of them.
+
+    `late_ms`: how much later than `due` the release was commanded.
+    """
+
+    job: int = 0
+    n: int = 0
+    last: int | None = None
+    due: str = ""
+    late_ms: float | None = None
+    status: Literal["ok", "error", "skipped"] = "ok"
+    code: str | None = None
+    message: str | None = None
+    files: tuple[ImageFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LiveViewEnded(Event):
     """The server ended a stream of this connection; `reason` is an error code."""
 
@@ -143,6 +170,8 @@ _KINDS: Mapping[str, type[Event]] = {
     "camera_warning": CameraWarning,
     "exposure_started": ExposureStarted,
     "exposure_ended": ExposureEnded,
+    "job_state": JobStateChanged,
+    "job_shot": JobShot,
     "live_view_stopped": LiveViewEnded,
     RECONNECTED: Reconnected,
 }

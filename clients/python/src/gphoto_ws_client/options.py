@@ -108,3 +108,28 @@ def check_names(function: str, given: Mapping[str, object], allowed: frozenset[s
     for name in given:
         if name not in allowed:
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+
+
+class JobOptions(TypedDict, total=False):
+    """The arguments of `Client.start_job`, besides `kind` and `interval_s`.
+
+    Attributes:
+        count: number of slots; use `count` or `until`.
+        until, start_at: times in ISO 8601 with Z or an offset.
+        bulb_s: length of each exposure in seconds, timed by the server.
+        settings: settings for each shot, which are restored after it.
+        save: whether every file is saved to the photo folder; true by default.
+        filename: name of the saved files, to which the number of the slot is added.
+        key: unique for this job; by default a random one, so that a lost connection starts no second job.
+        port: the port of the camera; None for the selected camera.
+    """
+
+    count: int | None
+    until: str | None
+    start_at: str | None
+    bulb_s: float | None
+    settings: Mapping[str, str | int | float | bool]
+    save: bool
+    filename: str | None
+    key: str | None
+    port: str | None

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from gphoto_ws_client.decode import picture, required_picture
 
+JobKind = Literal["timelapse"]
+JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
 State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
 ShotState = Literal["asked", "changed", "released", "told", "closed"]
 ShotOutcome = Literal["done", "failed", "unknown"]
@@ -372,6 +374,44 @@ class Thumbnail:
     filename: str
     mimetype: str
     image: bytes = required_picture()
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job: a series of shots that the server takes by itself. Times are ISO 8601 in UTC.
+
+    Attributes:
+        skipped: number of slots that were missed; `skipped_slots` has the first and last number of each series.
+        next_at: time of the next slot; None if the job has ended.
+        progress: part of the slots that have passed, 0 to 1.
+    """
+
+    job: int
+    kind: JobKind
+    port: str
+    state: JobState
+    shots: int
+    skipped: int
+    failed: int
+    skipped_slots: tuple[tuple[int, ...], ...]
+    next_at: str | None
+    started_at: str
+    message: str
+    progress: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobReply:
+    """`repeated`: the job was started by an earlier request with the same key."""
+
+    message: str
+    job: JobStatus
+    repeated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    jobs: tuple[JobStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,199 @@
+"""All jobs of the server: start, list, pause, resume and stop them, and go on with those of the last server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from camera.ports import is_drive
+from camera.session import Session
+from camera.values import convert
+from protocol import commands as c
+from protocol.errors import RequestError
+from service.caller import Caller
+from service.cameras import Cameras
+from service.events import EventHub
+from service.jobs.job import Job, Tools, status_of
+from service.jobs.schedule import Anchor, Schedule
+from service.orders import readable
+from service.records import Records
+from service.tasks import Tasks
+from store.boot import uptime_s
+from store.database import StoreUnavailable
+from store.jobs import ENDED, JobRecord, JobStore
+from store.shots import ShotStore
+
+_log = logging.getLogger("service.jobs")
+
+# The first slot of a job without a start time, in seconds from the request.
+_FIRST_SLOT_S = 1.0
+_MOST_RUNNING = 64
+
+
+class Jobs:
+    """The jobs.
+
+    Args:
+        cameras: selection of cameras.
+        shots: the records of shots.
+        records: finds the outcomes of recorded shots.
+        events: receives the events of jobs.
+    """
+
+    def __init__(self, cameras: Cameras, shots: ShotStore, records: Records, events: EventHub) -> None:
+        self._cameras = cameras
+        self._boot = shots.boot
+        self._store = JobStore(shots.store)
+        self._tools = Tools(self._camera_of, self._store, shots, records, events)
+        self._jobs: dict[int, Job] = {}
+        self._tasks = Tasks()
+        self._starting = asyncio.Lock()
+
+    # -- for the service
+
+    async def go_on(self) -> None:
+        """Go on with the jobs that the last server has not finished."""
+        try:
+            records = await self._store.not_ended()
+        except StoreUnavailable as error:
+            _log.error("Jobs of the last server cannot be read: %s", error)
+            return
+        for record in records:
+            self._run(record, c.StartJob.model_validate_json(record.request))
+
+    def hold(self) -> None:
+        """Start no further shot, because the server shuts down."""
+        for job in self._jobs.values():
+            job.hold()
+
+    async def stop(self) -> None:
+        """End everything. The next server goes on with the jobs."""
+        await self._tasks.stop()
+
+    # -- commands
+
+    async def start_job(self, caller: Caller, payload: c.StartJob) -> c.JobReply:
+        async with self._starting:
+            text = payload.model_dump_json(exclude={"key"}, exclude_defaults=True)
+            if payload.key is not None and (earlier := await self._earlier(payload.key, text)) is not None:
+                return c.JobReply(message="The job was started before", job=self._status(earlier), repeated=True)
+            camera = await self._cameras.chosen(payload.port, caller.selected)
+            await self._check(camera, payload)
+            now = time.time()
+            at = now + _FIRST_SLOT_S if payload.start_at is None else c.seconds_of(payload.start_at)
+            if payload.until is not None and c.seconds_of(payload.until) < at:
+                raise RequestError("invalid_payload", "until is in the past. Nothing was done.")
+            record = JobRecord(
+                key=payload.key,
+                request=text,
+                port=camera.port,
+                model=camera.status.title,
+                serial=camera.status.serial or "",
+                state="scheduled",
+                starts_at=at,
+                boot=self._boot,
+                starts_uptime_s=uptime_s() + at - now,
+            )
+            with readable():
+                record = replace(record, job=await self._store.add(record))
+            job = self._run(record, payload)
+            return c.JobReply(message=f"Job {record.job} started", job=job.status)
+
+    async def list_jobs(self, caller: Caller, payload: c.ListJobs) -> c.JobList:
+        with readable():
+            return c.JobList(jobs=[self._status(record) for record in await self._store.last(payload.limit)])
+
+    async def get_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
+        return await self._reply(payload.job, "")
+
+    async def pause_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
+        await (await self._running(payload.job)).pause()
+        return await self._reply(payload.job, f"Job {payload.job} paused")
+
+    async def resume_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
+        await (await self._running(payload.job)).resume()
+        return await self._reply(payload.job, f"Job {payload.job} goes on")
+
+    async def stop_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
+        job = await self._running(payload.job)
+        job.stop()
+        await asyncio.shield(job.ended)
+        return await self._reply(payload.job, f"Job {payload.job} stopped")
+
+    # -- details
+
+    def _run(self, record: JobRecord, request: c.StartJob) -> Job:
+        anchor = Anchor(record.starts_at, record.boot, record.starts_uptime_s)
+        schedule = Schedule(anchor, request.interval_s, self._boot, uptime_s)
+        job = self._jobs[record.job] = Job(record, request, schedule, self._tools)
+        job.ended = self._tasks.start(job.run())
+        job.ended.add_done_callback(lambda task: self._ended(record.job, task))
+        return job
+
+    def _ended(self, number: int, task: asyncio.Task[None]) -> None:
+        job = self._jobs[number]
+        if job.record.state in ENDED:
+            del self._jobs[number]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("Job %d failed", number, exc_info=error)
+
+    def _camera_of(self, record: JobRecord) -> Session | None:
+        """The camera of a job: by its serial number if it has one, otherwise by its port."""
+        known = self._cameras.registry.known
+        if record.serial:
+            same = [one for one in known if (one.status.serial or "") == record.serial]
+            on_port = [one for one in same if one.port == record.port]
+            return next(iter(on_port or same), None)
+        return next((one for one in known if one.port == record.port), None)
+
+    async def _check(self, camera: Session, payload: c.StartJob) -> None:
+        """Raises RequestError or CameraError if the job is not possible."""
+        if is_drive(camera.port):
+            raise RequestError("not_supported", "A drive cannot take pictures.")
+        for job in self._jobs.values():
+            if job.record.state not in ENDED and self._camera_of(job.record) is camera:
+                words = f"Job {job.record.job} uses this camera. Nothing was done. Stop it first with stop_job."
+                raise RequestError("camera_in_use_by_job", words, job=job.record.job)
+        if len(self._jobs) >= _MOST_RUNNING:
+            raise RequestError("too_many_pending", f"{_MOST_RUNNING} jobs are in progress.", limit=_MOST_RUNNING)
+        async with camera.exclusive() as remote:
+            for name, value in payload.settings.items():
+                convert(await remote.get_config(name), value)
+            if payload.bulb_s is not None:
+                await remote.plan_bulb()
+
+    async def _earlier(self, key: str, text: str) -> JobRecord | None:
+        with readable():
+            earlier = await self._store.with_key(key)
+        if earlier is not None and earlier.request != text:
+            words = f"Another job had the key {key!r}, and nothing was done. Use a new key for each job."
+            raise RequestError("key_reused", words, key=key)
+        return earlier
+
+    async def _running(self, number: int) -> Job:
+        """A job that has not ended. Raises RequestError."""
+        job = self._jobs.get(number)
+        if job is None:
+            record = await self._record(number)
+            raise RequestError(
+                "job_not_found", f"Job {number} has ended ({record.state}). list_jobs has the others.", job=number
+            )
+        return job
+
+    async def _record(self, number: int) -> JobRecord:
+        with readable():
+            record = await self._store.get(number)
+        if record is None:
+            raise RequestError("job_not_found", f"There is no job {number}. list_jobs has the others.", job=number)
+        return record
+
+    async def _reply(self, number: int, message: str) -> c.JobReply:
+        job = self._jobs.get(number)
+        status = job.status if job is not None else self._status(await self._record(number))
+        return c.JobReply(message=message or f"Job {number} is {status.state}", job=status)
+
+    def _status(self, record: JobRecord) -> c.JobStatus:
+        job = self._jobs.get(record.job)
+        return job.status if job is not None else status_of(record, c.StartJob.model_validate_json(record.request))

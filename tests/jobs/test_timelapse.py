@@ -1,0 +1,221 @@
+"""Time-lapses on simulated cameras: their slots, pauses, ends, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
+from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.waiting import until, until_answers
+
+MAKERS = {"canon": QUICK, "nikon": ("--maker", "nikon", *QUICK)}
+# Other tests run at the same time, so the allowed lateness is large.
+LATE_MS = 500
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def shared_camera(request: pytest.FixtureRequest) -> Iterator[OneCamera]:
+    """One camera of each maker."""
+    with one_camera(*MAKERS[request.param]) as camera:
+        yield camera
+
+
+@pytest.fixture(scope="module")
+def shared_server(shared_camera: OneCamera, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(cwd=tmp_path_factory.mktemp("jobs"), NETWORK_CAMERAS=shared_camera.port)
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def camera(shared_camera: OneCamera) -> Iterator[OneCamera]:
+    """The camera in factory state."""
+    with in_factory_state(shared_camera.process):
+        yield shared_camera
+
+
+@pytest.fixture
+async def client(shared_server: Server, camera: OneCamera) -> AsyncIterator[Client]:
+    """A client with a subscription to the events of jobs. At the end, no job runs."""
+    async with await Client.connect(shared_server, close_timeout=0.2) as client:
+        await client.info_with_card()
+        await client.command("subscribe", events=["job_state", "job_shot"])
+        yield client
+        for job in (await client.command("list_jobs"))["jobs"]:
+            if job["next_at"] is not None:
+                await client.command("stop_job", job=job["job"])
+
+
+async def start(client: Client, **payload: Any) -> int:
+    """Start a time-lapse; returns its number."""
+    reply = await client.command("start_job", **{"kind": "timelapse", "interval_s": 0.6, **payload})
+    return int(reply["job"]["job"])
+
+
+async def ended(client: Client, job: int, state: str = "done") -> Json:
+    """The job, when it is in this state."""
+    await client.event(lambda event: (event.get("job"), event.get("state")) == (job, state))
+    return dict((await client.command("get_job", job=job))["job"])
+
+
+def at(seconds: float) -> str:
+    """The time in so many seconds."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+async def test_a_timelapse_takes_a_picture_in_each_slot(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=4)
+    status = await ended(client, job)
+    shots = [event for event in client.events if event["event"] == "job_shot"]
+    assert (status["shots"], status["skipped"], status["failed"], status["progress"]) == (4, 0, 0, 1.0)
+    assert [event["n"] for event in shots] == [0, 1, 2, 3]
+    assert all(event["status"] == "ok" and abs(event["late_ms"]) < LATE_MS for event in shots)
+    released = [release["at"] for release in camera.control.releases()]
+    assert len(released) == 4
+    gaps = [after - before for before, after in itertools.pairwise(released)]
+    assert all(abs(gap - 0.6) < LATE_MS / 1000 for gap in gaps)
+    saved = [Path(file["saved_path"]) for event in shots for file in event["files"]]
+    assert len({path.read_bytes() for path in saved}) == 4
+
+
+async def test_the_same_key_starts_no_second_job(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=1, key="roof")
+    again = await client.command("start_job", kind="timelapse", interval_s=0.6, count=1, key="roof")
+    assert (again["job"]["job"], again["repeated"]) == (job, True)
+    with pytest.raises(CommandError, match="key_reused"):
+        await start(client, count=2, key="roof")
+    await ended(client, job)
+    assert camera.control.state()["shots"] == 1
+
+
+async def test_a_job_for_later_waits_until_its_time(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=1, start_at=at(2.0))
+    assert (await client.command("get_job", job=job))["job"]["state"] == "scheduled"
+    assert camera.control.state()["shots"] == 0
+    assert (await ended(client, job))["shots"] == 1
+
+
+async def test_until_ends_a_job(client: Client, camera: OneCamera) -> None:
+    status = await ended(client, await start(client, until=at(2.5)))
+    assert 2 <= status["shots"] + status["skipped"] <= 3
+
+
+async def test_slots_during_a_pause_are_skipped_and_counted(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=8)
+    await client.event("job_shot")
+    await client.command("pause_job", job=job)
+    taken = camera.control.state()["shots"]
+    skipped = await client.event(lambda event: event.get("status") == "skipped")
+    assert camera.control.state()["shots"] == taken
+    await client.command("resume_job", job=job)
+    status = await ended(client, job)
+    assert skipped["n"] > 0
+    assert status["skipped"] >= 1
+    assert status["shots"] + status["skipped"] + status["failed"] == 8
+    assert status["shots"] == camera.control.state()["shots"]
+
+
+async def test_after_a_stop_no_picture_is_taken(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=100)
+    await client.event("job_shot")
+    stopped = await client.command("stop_job", job=job)
+    taken = camera.control.state()["shots"]
+    assert stopped["job"]["state"] == "stopped"
+    assert stopped["job"]["shots"] == taken
+    await ended(client, await start(client, count=1))  # more than an interval later
+    assert camera.control.state()["shots"] == taken + 1
+    with pytest.raises(CommandError, match="job_not_found"):
+        await client.command("stop_job", job=job)
+
+
+async def test_settings_apply_to_each_shot_only(client: Client, camera: OneCamera) -> None:
+    await ended(client, await start(client, count=2, interval_s=1.5, settings={"iso": "400"}))
+    assert [release["settings"]["iso"] for release in camera.control.releases()] == ["400", "400"]
+    assert (await client.command("get_config", name="iso"))["value"] == "100"
+
+
+async def test_bulb_exposures_in_a_timelapse(client: Client, camera: OneCamera) -> None:
+    status = await ended(client, await start(client, count=2, interval_s=2.5, bulb_s=0.3))
+    assert status["shots"] == 2
+    assert all(0.2 < release["exposed_s"] < 0.8 for release in camera.control.releases())
+
+
+async def test_a_camera_that_is_away_is_waited_for(client: Client, camera: OneCamera) -> None:
+    job = await start(client, interval_s=1.0, count=1000)
+    await client.event("job_shot")
+    camera.control.power(False)
+    await client.event(lambda event: event.get("state") == "waiting")
+    camera.control.power(True)
+    await client.event(lambda event: event.get("state") == "running")
+    await client.event(lambda event: event.get("status") == "ok")
+    status = (await client.command("stop_job", job=job))["job"]
+    assert status["skipped"] + status["failed"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({"count": 1, "until": "2030-01-01T00:00:00Z"}, "invalid_payload"),
+        ({}, "invalid_payload"),
+        ({"count": 0}, "invalid_payload"),
+        ({"count": 1, "interval_s": 0.1}, "invalid_payload"),
+        ({"count": 1, "bulb_s": 2.0}, "invalid_payload"),
+        ({"until": "2001-01-01T00:00:00Z"}, "invalid_payload"),
+        ({"until": "tomorrow"}, "invalid_payload"),
+        ({"count": 1, "kind": "film"}, "invalid_payload"),
+        ({"count": 1, "settings": {"iso": "7"}}, "invalid_value"),
+        ({"count": 1, "settings": {"nothing": "7"}}, "config_not_found"),
+        ({"count": 1, "port": "usb:009,009"}, "camera_not_found"),
+    ],
+)
+async def test_an_impossible_job_is_refused(client: Client, payload: Json, code: str) -> None:
+    with pytest.raises(CommandError) as error:
+        await start(client, **payload)
+    assert error.value.code == code
+
+
+async def test_a_camera_has_one_job(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=100, start_at=at(600))
+    with pytest.raises(CommandError) as error:
+        await start(client, count=1)
+    assert (error.value.code, error.value.details["job"]) == ("camera_in_use_by_job", job)
+    with pytest.raises(CommandError, match="job_not_found"):
+        await client.command("get_job", job=job + 1000)
+
+
+async def test_a_job_goes_on_after_the_server_was_stopped_or_killed(
+    new_server: Callable[..., Server], own_camera: Callable[..., OneCamera]
+) -> None:
+    camera = own_camera(*QUICK)
+    server = new_server(NETWORK_CAMERAS=camera.port, WRITE_TIME="1")
+    async with await Client.connect(server) as client:
+        await client.info_with_card()
+        await client.command("subscribe", events=["job_shot"])
+        job = await start(client, interval_s=1.0, count=12)
+        await client.event("job_shot")
+    assert await asyncio.to_thread(server.stop) == 0
+    server = await asyncio.to_thread(lambda: new_server(NETWORK_CAMERAS=camera.port, WRITE_TIME="1"))
+    taken = camera.control.state()["shots"]
+    await until(lambda: camera.control.state()["shots"] > taken)
+    server.kill()
+    server = await asyncio.to_thread(lambda: new_server(NETWORK_CAMERAS=camera.port, WRITE_TIME="1"))
+    async with await Client.connect(server) as client:
+
+        async def done() -> bool:
+            return str((await client.command("get_job", job=job))["job"]["state"]) == "done"
+
+        await until_answers(done)
+        status = (await client.command("get_job", job=job))["job"]
+    assert status["shots"] + status["skipped"] + status["failed"] == 12
+    assert status["shots"] == camera.control.state()["shots"]
+    # Each slot was served at most once: the pictures are a whole number of intervals apart.
+    released = [release["at"] for release in camera.control.releases()]
+    slots = [round((one - released[0]) / 1.0) for one in released]
+    assert len(set(slots)) == len(slots)
