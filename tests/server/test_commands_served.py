@@ -119,7 +119,9 @@ async def test_the_wildcard_does_not_include_frames(server: Server, client: Clie
         assert "live_view_frame" not in {event["event"] for event in listener.events}
 
 
-async def test_subscriptions_end_with_the_connection(server: Server, simulator: Control, ports: list[str]) -> None:
+async def test_subscriptions_end_with_the_connection(
+    server: Server, simulator: Control, ports: list[str], client: Client
+) -> None:
     async with await logged_in(server) as first:
         await first.command("subscribe", events=["*"])
     async with await logged_in(server) as second, await logged_in(server) as listener:
