@@ -51,10 +51,15 @@ class FileAdded:
 
 @dataclass(frozen=True, slots=True)
 class CaptureSaved:
-    """A picture was saved on the server."""
+    """A picture was saved on the server.
+
+    `shot` is the number of the shot, None if it could not be recorded; `job` is the name of the job, None if there is none.
+    """
 
     camera_filepath: str
     saved_path: str
+    shot: int | None
+    job: str | None
 
 
 @dataclass(frozen=True, slots=True)

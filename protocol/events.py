@@ -65,6 +65,8 @@ class FileAdded(OfCamera):
 class CaptureSaved(OfCamera):
     camera_filepath: str = Field(description="Absolute path on the camera.")
     saved_path: str = Field(description="Path of the saved file on the server.")
+    shot: int | None = Field(description="Number of the shot, for get_shot; null if it could not be recorded.")
+    job: str | None = Field(description="Name of the job, from set_job_info; null if there is none.")
 
 
 class CaptureChecked(OfCamera):
@@ -174,7 +176,8 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
     EventKind("file_added", FileAdded, "The camera has a new picture, taken by a command or with its own shutter button.",
               _PORT | {"camera_filepath": _PATH}),
     EventKind("capture_saved", CaptureSaved, "A picture was saved on the server. The file is complete and has its final name.",
-              _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg"}),
+              _PORT | {"camera_filepath": _PATH, "saved_path": "/home/pi/photos/2030-12-24_18-00-00_IMG_0001.jpg",
+                       "shot": 41, "job": "Smith"}),
     EventKind("capture_checked", CaptureChecked, "The card was checked after a shot with an unknown outcome.",
               _PORT | {"at": "2030-12-24T17:59:50.000+00:00", "files": [_PATH],
                        "message": f"New files on the card since the shot of 2030-12-24T17:59:50.000+00:00 with an unknown outcome: {_PATH}.",

@@ -86,6 +86,7 @@ class Collector:
         self._destination = destination
         self._hooks = hooks
         self._facts: PictureFacts | None = None  # for the sidecar of the current picture, if it needs one
+        self._job = ""
 
     async def collect(self, captured: Sequence[CapturedFile], released_at: float) -> None:
         """Fetch, save and delete the files of one picture. All saved files of a picture have one name.
@@ -137,7 +138,7 @@ class Collector:
         if first and request.download == "thumbnail":
             self.thumbnail = await self._thumbnail(file)
         gone = saved is not None and not request.keep_on_camera and await self._delete(file, saved, recorded)
-        self.files.append(ShotFile(file, saved, not gone))
+        self.files.append(ShotFile(file, saved, not gone, self._job))
 
     async def _name(self, captured: Sequence[CapturedFile], released_at: float) -> str | None:
         """Reserve the name for the saved files, without ending; None if the folder cannot be read."""
@@ -145,6 +146,7 @@ class Collector:
         endings = [ending_of(file.filename) for file in captured]
         sidecar = destination.sidecars and any(is_raw(file.filename) for file in captured)
         words = await destination.job_infos.words(destination.body.key)
+        self._job = words.job
         numbered = wanted is None and (destination.saver.folder.numbers_shots or sidecar)
         number = await destination.job_infos.next_number(words.job) if numbered else 0
         parts = NameParts(

@@ -132,11 +132,19 @@ class CaptureRequest:
 
 @dataclass(frozen=True, slots=True)
 class ShotFile:
-    """One file of a shot, the path where it was saved, and whether it is still on the camera."""
+    """One file of a shot.
+
+    Attributes:
+        file: the file.
+        saved_path: the path where it was saved.
+        on_camera: whether it is still on the camera.
+        job: the name of the job for which it was saved; "" for no job.
+    """
 
     file: CapturedFile
     saved_path: str | None = None
     on_camera: bool = True
+    job: str = ""
 
     @property
     def recorded(self) -> RecordedFile:

@@ -388,7 +388,7 @@ class Photos:
             if one.on_camera:
                 self._emit(FileAdded(one.file.path))
             if one.saved_path is not None:
-                self._emit(CaptureSaved(one.file.path, one.saved_path))
+                self._emit(CaptureSaved(one.file.path, one.saved_path, shot.number, one.job or None))
 
     # -- interrupted shots
 

@@ -50,6 +50,7 @@ async def test_states_and_saved_pictures_emit_events(api: Client) -> None:
     saved, state = kinds[CaptureSaved], kinds[CameraState]
     assert isinstance(saved, CaptureSaved)
     assert (saved.camera_filepath, saved.saved_path) == (shot.camera_filepath, shot.files[0].saved_path)
+    assert (saved.shot, saved.job) == (shot.shot, None)
     assert isinstance(state, CameraState)
     assert state.state == "capturing"
 

@@ -55,7 +55,9 @@ async def test_names_have_job_number_and_label_also_after_a_restart(
         assert await save(client, ports[1]) == "no-job/0002_SIM0000002.jpg"
         await client.command("set_job_info", job="Smith wedding")
         await client.command("set_job_info", port=ports[1], label="right")
+        await client.command("subscribe", events=["capture_saved"])
         assert await save(client, ports[0]) == "Smith_wedding/0001_left.jpg"
+        assert (await client.event("capture_saved"))["job"] == "Smith wedding"
         assert await save(client, ports[1]) == "Smith_wedding/0002_right.jpg"
     assert server.stop() == 0
     async with await Client.connect(new_server(**chosen)) as client:

@@ -207,3 +207,4 @@ async def test_capture_saved_is_emitted_to_subscribers(booth_client: Client, cam
     reply = await booth_client.command("capture_image", save=True)
     event = await booth_client.event("capture_saved")
     assert event["saved_path"] == reply["files"][0]["saved_path"]
+    assert (event["shot"], event["job"]) == (reply["shot"], None)

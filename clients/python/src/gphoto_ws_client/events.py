@@ -75,10 +75,12 @@ class ConfigChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class CaptureSaved(Event):
-    """A picture was saved on the server."""
+    """A picture was saved on the server. `shot` is the number of the shot, `job` the name of the job."""
 
     camera_filepath: str = ""
     saved_path: str = ""
+    shot: int | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
