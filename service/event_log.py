@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -42,6 +42,9 @@ class EventLog:
 
     Args:
         store: keeps the events on disk.
+
+    Attributes:
+        opened_seq: the number of the newest event of the earlier servers.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -49,7 +52,7 @@ class EventLog:
         self._life = Life(new_epoch(), 0)
         self._on_disk = False
         self._unwritten: deque[LoggedEvent] = deque(maxlen=MOST_EVENTS)
-        self._seq = 0
+        self._seq = self.opened_seq = 0
         self._some, self._soon = asyncio.Event(), asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -57,6 +60,11 @@ class EventLog:
     def position(self) -> Position:
         """The end of the log."""
         return Position(self._life.epoch, self._seq)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the events are kept on disk, and the log is open."""
+        return self._on_disk
 
     async def open(self) -> None:
         """Read where the log of the last server ended. Must be called before `add`."""
@@ -67,7 +75,7 @@ class EventLog:
         else:
             self._on_disk = True
             self._writer = asyncio.create_task(self._write(), name="event log")
-        self._seq = self._life.seq
+        self._seq = self.opened_seq = self._life.seq
 
     async def close(self) -> None:
         """Write the last events."""
@@ -90,7 +98,7 @@ class EventLog:
         """
         self._seq += 1
         message = encode(self._seq)
-        self._unwritten.append(LoggedEvent(self._seq, time.time(), name, message))
+        self._unwritten.append(LoggedEvent(self._seq, time.time(), name, message, self._life.epoch))
         self._some.set()
         if name not in _WAITS_LONGER:
             self._soon.set()
@@ -112,6 +120,29 @@ class EventLog:
         if not all(number in events for number in numbers):
             return None
         return [events[number].message for number in numbers if events[number].name in names]
+
+    async def next_after(self, seq: int, names: Collection[str], limit: int) -> tuple[int, list[LoggedEvent]]:
+        """The next events with these names after a number, also from earlier lives of the log, in order.
+
+        Returns:
+            The number of the oldest event that is still known, with any name, and at most `limit` events.
+
+        Raises:
+            StoreUnavailable: the disk cannot be read.
+        """
+        next_seq, unwritten = self._seq + 1, tuple(self._unwritten)
+        oldest, found = await self._store.next_after(seq, names, limit) if self._on_disk else (None, [])
+        events = {event.seq: event for event in unwritten if event.seq > seq and event.name in names}
+        events |= {event.seq: event for event in found}
+        if oldest is None:
+            oldest = unwritten[0].seq if unwritten else next_seq
+        return oldest, [events[number] for number in sorted(events)[:limit]]
+
+    async def count_after(self, seq: int, names: Collection[str]) -> int:
+        """How many events with these names there are after a number. Raises StoreUnavailable."""
+        unwritten = tuple(self._unwritten)
+        found = await self._store.numbers_after(seq, names) if self._on_disk else set()
+        return len(found | {event.seq for event in unwritten if event.seq > seq and event.name in names})
 
     # -- the disk
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from store.database import Store
 
 # How many events are kept, and for how many seconds.
 MOST_EVENTS, _LONGEST_S = 10_000, 7 * 86_400.0
+_COLUMNS = "seq, at, name, message, epoch"
 # The age of the events is checked whenever this many events were added.
 _CHECK_AGE_EVERY = 500
 
@@ -24,12 +25,14 @@ class LoggedEvent:
         at: when it was emitted, in seconds since 1970.
         name: its name.
         message: the event as JSON, as clients get it.
+        epoch: the life of the log to which it belongs.
     """
 
     seq: int
     at: float
     name: str
     message: bytes
+    epoch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ class EventStore:
         def add(db: sqlite3.Connection) -> None:
             # After an error of a slow disk, some of the events may be recorded already.
             db.executemany(
-                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)",
-                [(event.seq, event.at, event.name, event.message) for event in events],
+                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
+                [(event.seq, event.at, event.name, event.message, event.epoch) for event in events],
             )
             if events:
                 newest = events[-1]
@@ -104,9 +107,39 @@ class EventStore:
         """The events of this life with higher numbers than `seq`, in order."""
         rows = await self._store.read(
             lambda db: db.execute(
-                "SELECT seq, at, name, message FROM events WHERE seq > ?"
+                f"SELECT {_COLUMNS} FROM events WHERE seq > ?"
                 " AND seq >= (SELECT first_seq FROM event_life) ORDER BY seq",
                 (seq,),
             ).fetchall()
         )
         return [LoggedEvent(*row) for row in rows]
+
+    async def next_after(self, seq: int, names: Collection[str], limit: int) -> tuple[int | None, list[LoggedEvent]]:
+        """The next events with these names after a number, of this life or earlier ones, in order.
+
+        Returns:
+            The number of the oldest event that is still recorded, with any name, and the events.
+        """
+
+        def read(db: sqlite3.Connection) -> tuple[int | None, list[LoggedEvent]]:
+            (oldest,) = db.execute("SELECT min(seq) FROM events").fetchone()
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM events WHERE seq > ? AND name IN ({_marks(names)}) ORDER BY seq LIMIT ?",
+                (seq, *names, limit),
+            ).fetchall()
+            return oldest, [LoggedEvent(*row) for row in rows]
+
+        return await self._store.read(read)
+
+    async def numbers_after(self, seq: int, names: Collection[str]) -> set[int]:
+        """The numbers of all events with these names after a number."""
+        rows = await self._store.read(
+            lambda db: db.execute(
+                f"SELECT seq FROM events WHERE seq > ? AND name IN ({_marks(names)})", (seq, *names)
+            ).fetchall()
+        )
+        return {number for (number,) in rows}
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))

@@ -68,4 +68,9 @@ MIGRATIONS = (
     );
     CREATE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
     """,
+    """
+    ALTER TABLE events ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
+    UPDATE events SET epoch = (SELECT epoch FROM event_life) WHERE seq >= (SELECT first_seq FROM event_life);
+    CREATE TABLE webhooks (url TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
