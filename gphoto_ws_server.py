@@ -7,11 +7,13 @@ import asyncio
 import logging
 import os
 import resource
+import shlex
 import signal
 import sys
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import isolation
@@ -33,7 +35,10 @@ from server.notify import Notifier
 from service.commands import LiveViewDefaults, Service
 from service.event_log import EventLog
 from service.events import EventHub
-from settings import listen_policy, logging_setup
+from service.hooks import HookCommand, Hooks
+from service.outgoing import Outgoing
+from service.webhooks import Webhooks
+from settings import listen_policy, logging_setup, webhook_file
 from settings.environment import (
     Settings,
     SettingsError,
@@ -50,13 +55,28 @@ from store.events import EventStore
 from store.job_info import JobInfoStore
 from store.schema import MIGRATIONS
 from store.shots import ShotStore
+from store.webhooks import WebhookStore
 from tls import Certificates, TlsError
+from webhook import Agent, Webhook
 
 VERSION = "0.2.0"
 
 _log = logging.getLogger("gphoto_ws_server")
 
 _DESCRIPTORS = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingOptions:
+    """What the server does by itself when an event happens.
+
+    Attributes:
+        hook: the command for each saved file; None for none.
+        webhooks: addresses to which events are sent.
+    """
+
+    hook: HookCommand | None = None
+    webhooks: Sequence[Webhook] = ()
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -121,20 +141,46 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-def _reload(certificates: Certificates | None) -> None:
-    """Handle SIGHUP: load the certificate again.
+class _Reload:
+    """What SIGHUP does: it loads the certificate and the webhooks again.
 
     Without this handler, SIGHUP would end the server before the cameras are released.
     """
-    if certificates is None:
-        _log.info("SIGHUP: there is no certificate to reload. Other settings need a restart.")
-        return
-    try:
-        certificates.read_again()
-    except TlsError as error:
-        _log.error("SIGHUP: the certificate could not be reloaded; the previous one stays in use: %s", error)
-    else:
-        _log.info("SIGHUP: certificate and key reloaded")
+
+    def __init__(self, certificates: Certificates | None, webhooks: Webhooks | None, webhook_path: str) -> None:
+        self._certificates = certificates
+        self._webhooks = webhooks
+        self._webhook_path = webhook_path
+        self._replacing: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        if self._certificates is None and self._webhooks is None:
+            _log.info(
+                "SIGHUP: there is no certificate to reload, and there are no webhooks. Other settings need a restart."
+            )
+        if self._certificates is not None:
+            self._reload_certificates(self._certificates)
+        if self._webhooks is not None:
+            self._reload_webhooks(self._webhooks)
+
+    def _reload_certificates(self, certificates: Certificates) -> None:
+        try:
+            certificates.read_again()
+        except TlsError as error:
+            _log.error("SIGHUP: the certificate could not be reloaded; the previous one stays in use: %s", error)
+        else:
+            _log.info("SIGHUP: certificate and key reloaded")
+
+    def _reload_webhooks(self, running: Webhooks) -> None:
+        try:
+            webhooks = webhook_file.read(self._webhook_path)
+        except SettingsError as error:
+            _log.error("SIGHUP: the webhooks could not be reloaded; the previous ones stay in use: %s", error)
+            return
+        for warning in webhook_file.warnings(self._webhook_path, webhooks):
+            _log.warning("%s", warning)
+        self._replacing = asyncio.create_task(running.replace(webhooks), name="webhooks")
+        _log.info("SIGHUP: %d webhooks reloaded", len(webhooks))
 
 
 async def _check_photo_folder(photos: PhotoSaver) -> None:
@@ -157,7 +203,8 @@ async def _serve(app: App, settings: Settings, photos: PhotoSaver, host: str, po
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, certificates)
+    reload = _Reload(certificates, app.service.events.outgoing.webhooks, settings.webhooks)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     heartbeat = asyncio.create_task(notifier.heartbeat(app.summary), name="beat")
     try:
         bound = await app.start(host, port, tls)
@@ -181,6 +228,7 @@ def build(
     options: SessionOptions,
     live_view: LiveViewDefaults | None = None,
     drives: bool = False,
+    outgoing: OutgoingOptions | None = None,
 ) -> App:
     """Build the server without starting it.
 
@@ -190,12 +238,28 @@ def build(
         options: options for all cameras.
         live_view: defaults for live view.
         drives: whether mounted drives with a DCIM folder count as cameras.
+        outgoing: the command for saved files, and the webhooks; by default none.
     """
     shots = options.photos.journals.shots
-    events = EventHub(EventLog(EventStore(shots.store)))
+    log = EventLog(EventStore(shots.store))
+    events = EventHub(log, _outgoing(outgoing or OutgoingOptions(), log, shots.store, lambda port: serial_of(port)))
     registry = Registry(network, options, events.emit, drives)
     service = Service(registry, events, shots, live_view or LiveViewDefaults(), VERSION, limits.ALL)
+
+    def serial_of(port: str) -> str | None:
+        return next((camera.status.serial for camera in registry.known if camera.port == port), None)
+
     return App(service, Admission(access))
+
+
+def _outgoing(
+    options: OutgoingOptions, log: EventLog, store: Store, serial_of: Callable[[str], str | None]
+) -> Outgoing:
+    hooks = Hooks(options.hook, serial_of) if options.hook is not None else None
+    webhooks = None
+    if options.webhooks:
+        webhooks = Webhooks(log, WebhookStore(store), options.webhooks, Agent(f"gphoto-ws-server/{VERSION}"))
+    return Outgoing(hooks, webhooks)
 
 
 def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int:
@@ -215,7 +279,9 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
     try:
         loaded = load_with_sources().overridden("command line", ws_host=arguments.host, ws_port=arguments.port)
         settings, host, port = loaded.settings, loaded.settings.ws_host, loaded.settings.ws_port
+        webhooks = webhook_file.read(settings.webhooks) if settings.webhooks else ()
         warnings = [*unknown_names(), *listen_policy.check(host, settings)]
+        warnings += webhook_file.warnings(settings.webhooks, webhooks)
     except SettingsError as error:
         print(f"gphoto_ws_server: {error}", file=sys.stderr)
         return 2
@@ -268,8 +334,12 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
         )
         access = Access(token, settings.ws_origins, settings.ws_hosts, settings.trusted_proxies)
 
+        hook_words = shlex.split(settings.hook_command)
+        hook = HookCommand(hook_words, settings.hook_seconds) if hook_words else None
+        outgoing = OutgoingOptions(hook, webhooks)
+
         async def serve() -> None:
-            app = make(access, network, options, live_view, settings.disk_cameras)
+            app = make(access, network, options, live_view, settings.disk_cameras, outgoing)
             await _serve(app, settings, photos, host, port)
 
         try:

@@ -248,6 +248,7 @@ class ExposureStopped(Done):
 Preparation = Literal["none", "half_press"]
 MissingCamera = Literal["skip", "stop"]
 FireStatus = Literal["ok", "error"]
+WebhookState = Literal["ok", "retrying", "disabled"]
 
 
 class Fire(Payload):
@@ -809,6 +810,27 @@ class Subscribed(LogPosition):
     missed: int | None = Field(None, description="Only with since: how many missed events follow.")
 
 
+class HookInfo(BaseModel):
+    waiting: int = Field(description="Number of saved files for which the command waits to run, or runs.")
+    succeeded: int = Field(description="Number of runs that have succeeded since the server started.")
+    failed: int = Field(description="Number of runs that have failed.")
+    dropped: int = Field(description="Number of files for which it was not run, because too many were waiting.")
+    last_error: str | None = Field(None, description="Why the last run failed; null if it has succeeded.")
+
+
+class WebhookInfo(BaseModel):
+    origin: str = Field(description="Its address without the path, which can be secret.")
+    state: WebhookState = Field(
+        description="retrying: the last attempt failed. disabled: the receiver wants no more events (HTTP 410)."
+    )
+    waiting: int | None = Field(description="Number of events that are not delivered yet; null if that is unknown.")
+    delivered: int = Field(description="Number of events that were delivered since the server started.")
+    failed: int = Field(description="Number of failed attempts.")
+    given_up: int = Field(description="Number of events that were given up, because the webhook failed for 24 h.")
+    last_error: str | None = Field(None, description="Why the last attempt failed; null if it has succeeded.")
+    retry_in_s: float | None = Field(None, description="Seconds until the next attempt; null if none is planned.")
+
+
 class ServerInfo(LogPosition):
     server: str = Field(description="Always gphoto-ws-server.")
     version: str = Field(description="Version of the server.")
@@ -819,6 +841,10 @@ class ServerInfo(LogPosition):
         description="The server's clock, ISO 8601 in UTC. A client needs it to calculate the age of a frame."
     )
     limits: dict[str, int | float] = Field(description="Every limit, by its name.")
+    hook: HookInfo | None = Field(None, description="What HOOK_COMMAND has done; missing if it is not set.")
+    webhooks: list[WebhookInfo] | None = Field(
+        None, description="The state of each webhook, in the order of the file; missing if WEBHOOKS is not set."
+    )
 
 
 class CommandDescription(BaseModel):

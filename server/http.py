@@ -93,12 +93,17 @@ class Pages:
     async def _condition(self, request: Request, address: str) -> tuple[bool, dict[str, Any]]:
         """Whether a camera is open, and the values for the response.
 
-        With a valid token, the values include the state of the cameras.
+        With a valid token, the values include the state of the cameras, of the hook and of the webhooks.
         """
         healthy, values = self._service.cameras.health()
         if bearer(request) is None:
             return healthy, {"status": values["status"]}
         await self._authorize(request, address)
+        outgoing = self._service.events.outgoing
+        if (hook := outgoing.hook()) is not None:
+            values |= {"hook": hook}
+        if (webhooks := await outgoing.webhook_list()) is not None:
+            values |= {"webhooks": webhooks}
         return healthy, values
 
     async def _info(self, request: Request, address: str) -> Response:

@@ -351,6 +351,8 @@ class Service:
             limits=self.limits,
             epoch=position.epoch,
             seq=position.seq,
+            hook=self.events.outgoing.hook(),
+            webhooks=await self.events.outgoing.webhook_list(),
         )
 
     async def list_commands(self, caller: Caller, payload: c.Payload) -> c.CommandList:

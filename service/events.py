@@ -13,6 +13,7 @@ from protocol.errors import RequestError
 from protocol.events import wire_event
 from service.caller import Caller, Notice
 from service.event_log import EventLog, Position
+from service.outgoing import Outgoing
 
 
 class EventHub:
@@ -20,17 +21,23 @@ class EventHub:
 
     Args:
         log: numbers the events and keeps them for callers that were away.
+        outgoing: passes events on without a client, while the log is open.
+
+    Attributes:
+        outgoing: see Args.
     """
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, outgoing: Outgoing | None = None) -> None:
+        self.outgoing = outgoing or Outgoing()
         self._log = log
-        self._callers: dict[Caller, None] = {}
+        self._callers: dict[Caller, None] = dict.fromkeys(self.outgoing.callers)
         self._early: list[CameraEvent] = []
         self._open = asyncio.Event()
 
     async def open(self) -> None:
         """Open the log. Events that happen before are passed on afterwards."""
         await self._log.open()
+        self.outgoing.start()
         self._open.set()
         for event in self._early:
             self.emit(event)
@@ -40,6 +47,7 @@ class EventHub:
         """Write the last events to the disk. Later events are dropped, because the log would not contain them."""
         if self._open.is_set():
             self._open.clear()
+            await self.outgoing.stop()
             await self._log.close()
 
     def join(self, caller: Caller) -> None:

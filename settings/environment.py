@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,6 +79,9 @@ class Settings(BaseModel):
     write_time: float = Field(10.0, ge=1, le=300)
     keep_alive: float = Field(0.0, ge=0, le=3600)
     sync_clock: Literal["off", "open"] = "off"
+    hook_command: str = ""
+    hook_seconds: float = Field(60.0, ge=1, le=3600)
+    webhooks: str = ""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -142,6 +146,17 @@ class Settings(BaseModel):
     def _sidecars(cls, value: str) -> str:
         if value == "xmp" and (reason := sidecar.problem()):
             raise ValueError(f"it needs the package exiv2 ({reason}): {sys.executable} -m pip install exiv2")
+        return value
+
+    @field_validator("hook_command")
+    @classmethod
+    def _command(cls, value: str) -> str:
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"a command with its arguments, quoted as in a shell ({error})") from None
+        if value and not (words and words[0]):
+            raise ValueError("a command with its arguments")
         return value
 
     @field_validator("network_cameras")

@@ -112,6 +112,10 @@ def test_settings_cannot_be_changed(name: str) -> None:
 
 
 INVALID = [
+    ("HOOK_COMMAND", "print 'photo", "No closing quotation"),
+    ("HOOK_COMMAND", "''", "a command with its arguments"),
+    ("HOOK_SECONDS", "0", "1"),
+    ("HOOK_SECONDS", "3601", "3600"),
     ("WS_PORT", "http", "integer"),
     ("WS_PORT", "-1", "0"),
     ("WS_PORT", "65536", "65535"),

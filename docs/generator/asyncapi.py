@@ -26,6 +26,7 @@ from protocol.commands import (
     ShotOutcome,
     ShotState,
     SlotStatus,
+    WebhookState,
 )
 from protocol.envelope import MAX_ID_LENGTH, PROTOCOL_VERSION
 from protocol.events import EVENTS, EventKind, WhyEnded
@@ -49,6 +50,7 @@ _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(MissingCamera): "MissingCamera",
     get_args(FireStatus): "FireStatus",
     get_args(WhyEnded): "LiveViewEndReason",
+    get_args(WebhookState): "WebhookState",
     get_args(ShotState): "ShotState",
     get_args(ShotOutcome): "ShotOutcome",
     get_args(JobKind): "JobKind",

@@ -96,6 +96,8 @@ async def test_json_schema_to_typescript_names_the_types_of_list_commands(bare_s
         "ListedCamera",
         "ImageFile",
         "FiredCamera",
+        "HookInfo",
+        "WebhookInfo",
         "Timing",
         "Range",
         "ShotFileInfo",

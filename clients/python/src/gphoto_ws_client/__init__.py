@@ -59,6 +59,7 @@ from gphoto_ws_client.replies import (
     FiredCamera,
     FocusDriven,
     Focused,
+    HookInfo,
     ImageFile,
     JobInfo,
     JobList,
@@ -79,6 +80,7 @@ from gphoto_ws_client.replies import (
     Subscribed,
     Thumbnail,
     Timing,
+    WebhookInfo,
 )
 
 __version__ = "0.2.0"
@@ -130,6 +132,7 @@ __all__ = [
     "Focused",
     "Frame",
     "GphotoWsError",
+    "HookInfo",
     "ImageFile",
     "JobInfo",
     "JobInfoOptions",
@@ -163,4 +166,5 @@ __all__ = [
     "Timing",
     "Unauthorized",
     "UnexpectedReply",
+    "WebhookInfo",
 ]  # fmt: skip

@@ -434,6 +434,31 @@ class Subscribed:
 
 
 @dataclass(frozen=True, slots=True)
+class HookInfo:
+    """What the operator's command for saved files has done since the server started."""
+
+    waiting: int
+    succeeded: int
+    failed: int
+    dropped: int
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookInfo:
+    """The state of a webhook, and what it has done since the server started."""
+
+    origin: str
+    state: str
+    waiting: int | None
+    delivered: int
+    failed: int
+    given_up: int
+    last_error: str | None = None
+    retry_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo:
     server: str
     version: str
@@ -444,6 +469,8 @@ class ServerInfo:
     limits: Mapping[str, Any]
     epoch: str | None = None
     seq: int | None = None
+    hook: HookInfo | None = None
+    webhooks: tuple[WebhookInfo, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
