@@ -10,7 +10,7 @@ from pathlib import Path
 
 from camera import detection
 from camera.registry import network_camera
-from doctor import cameras, machine, rules, running
+from doctor import cameras, machine, outgoing, rules, running
 from doctor.account import Account, current, named
 from doctor.findings import Finding
 from doctor.lines import lines
@@ -92,7 +92,7 @@ async def _examine(host: str | None, port: int | None) -> AsyncIterator[Finding]
     for finding in machine.folders(_photo_folder(server), server.state_folder, account, created):
         yield finding
     chips = lines(settings.shutter_lines, account)
-    for finding in (*machine.volume_monitors(), *cameras.permissions(account), *chips):
+    for finding in (*machine.volume_monitors(), *cameras.permissions(account), *chips, *_outgoing_findings(server)):
         yield finding
     if not running_server:
         async for finding in _camera_findings(server):
@@ -171,6 +171,12 @@ def _exposure_findings(server: _Server) -> list[Finding]:
         unit = server.unit
         fix = f"change it in {unit.settings_file}, then: sudo systemctl restart {NAME}" if unit else error.fix
         return [Finding("problem", str(error), fix)]
+
+
+def _outgoing_findings(server: _Server) -> list[Finding]:
+    unit = server.unit
+    folder, environment = (unit.folder, unit.environment) if unit else (Path.cwd(), os.environ)
+    return outgoing.examine(server.settings, folder, server.account, environment)
 
 
 def _running(server: _Server) -> list[Finding]:

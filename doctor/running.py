@@ -39,10 +39,25 @@ class _Status(BaseModel):
     status: Literal["ok", "degraded", "unavailable"]
 
 
+class _Hook(BaseModel):
+    failed: int
+    dropped: int
+    last_error: str | None
+
+
+class _Webhook(BaseModel):
+    origin: str
+    state: Literal["ok", "retrying", "disabled"]
+    waiting: int | None
+    last_error: str | None
+
+
 class _Health(BaseModel):
     version: str
     uptime: float
     cameras: list[_Camera]
+    hook: _Hook | None = None
+    webhooks: list[_Webhook] = []
 
 
 def examine(settings: Settings, how_to_see: str) -> list[Finding]:
@@ -62,7 +77,7 @@ def examine(settings: Settings, how_to_see: str) -> list[Finding]:
         # The server has another token, or an HTTP header cannot contain this token.
         return _without_token(settings, status, how_to_see)
     words = f"port {settings.ws_port}: gphoto-ws-server {health.version} is running, for {_duration(health.uptime)}"
-    findings = [Finding("ok", words), *map(_camera_finding, health.cameras)]
+    findings = [Finding("ok", words), *map(_camera_finding, health.cameras), *_outgoing_findings(health)]
     if not health.cameras:
         unseen = Finding("problem", "the running server finds no camera", "switch the camera on and plug it in")
         return [*findings, unseen, *machine.bus(0)]
@@ -90,6 +105,21 @@ def _camera_finding(camera: _Camera) -> Finding:
         return Finding("note" if camera.last_error else "ok", words)
     more = f"; if it is already: grep {camera.last_error} docs/troubleshooting.md" if camera.last_error else ""
     return Finding("problem", words, f"switch it on and plug it in{more}")
+
+
+def _outgoing_findings(health: _Health) -> list[Finding]:
+    """Findings about the hook and the webhooks that do not work."""
+    findings = []
+    if health.hook is not None and health.hook.last_error is not None:
+        words = f"the last run of the hook has failed: {health.hook.last_error}"
+        findings.append(Finding("problem", words, "the server's log has its output"))
+    for webhook in health.webhooks:
+        if webhook.state != "ok":
+            waiting = "" if webhook.waiting is None else f"; {webhook.waiting} events wait"
+            words = f"the webhook {webhook.origin} fails ({webhook.last_error}){waiting}"
+            fix = "check its receiver" if webhook.state == "retrying" else "check its receiver, then restart the server"
+            findings.append(Finding("problem", words, fix))
+    return findings
 
 
 def _duration(seconds: float) -> str:

@@ -30,6 +30,7 @@ from tests.support.rig import ROOT, TOKEN, Client, Server
 
 SECONDS = 50
 GROUP_WITHOUT_NAME = 54321
+WEBHOOK = f'[[webhook]]\nurl = "https://booth.example/secret-path"\nevents = ["capture_saved"]\nsecret = "{"A" * 40}"\n'
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,66 @@ def test_a_port_used_by_another_program_is_reported(tmp_path: Path) -> None:
 )
 def test_invalid_settings_are_reported(tmp_path: Path, settings: dict[str, str], expected_text: str) -> None:
     assert expected_text in run_doctor(tmp_path, **settings)[1]
+
+
+def test_a_hook_and_webhooks_that_can_work_are_listed(tmp_path: Path) -> None:
+    file = tmp_path / "webhooks.toml"
+    file.write_text(WEBHOOK)
+    file.chmod(0o600)
+    _, report = run_doctor(tmp_path, HOOK_COMMAND="true --all", WEBHOOKS="webhooks.toml")
+    assert re.search(r"^ok      the hook /\S+/true runs for each saved file$", report, re.MULTILINE)
+    assert "ok      events are sent to https://booth.example\n" in report
+    assert "secret-path" not in report
+
+
+@pytest.mark.parametrize(
+    ("settings", "content", "words", "fix"),
+    [
+        ({"HOOK_COMMAND": "no-such-hook"}, "", "the hook no-such-hook is not in the folders of PATH", "whole path"),
+        ({"HOOK_COMMAND": "/nonexistent/hook"}, "", "the hook /nonexistent/hook is not a file", "whole path"),
+        ({"HOOK_COMMAND": "/etc/passwd"}, "", "may not run the hook /etc/passwd", "sudo chmod a+rx /etc/passwd"),
+        ({"WEBHOOKS": "none.toml"}, "", "none.toml, does not exist", "docs/hooks.md"),
+        ({"WEBHOOKS": "webhooks.toml"}, WEBHOOK.replace("https", "ftp"), "url must be an address", "docs/hooks.md"),
+    ],
+)
+def test_a_hook_and_webhooks_that_cannot_work_are_reported(
+    tmp_path: Path, settings: dict[str, str], content: str, words: str, fix: str
+) -> None:
+    (tmp_path / "webhooks.toml").write_text(content)
+    _, report = run_doctor(tmp_path, **settings)
+    found = re.search(rf"^PROBLEM .*{re.escape(words)}.*\n +-> .*{re.escape(fix)}", report, re.MULTILINE)
+    assert found, report
+
+
+def test_a_file_of_webhooks_that_everybody_can_read_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "webhooks.toml"
+    file.write_text(WEBHOOK)
+    file.chmod(0o644)
+    _, report = run_doctor(tmp_path, WEBHOOKS=str(file))
+    assert re.search(r"^note    Every user of this machine can read the secrets", report, re.MULTILINE)
+
+
+async def test_a_hook_and_a_webhook_that_fail_in_a_running_server_are_reported(
+    tmp_path: Path, camera_process: SimulatorProcess
+) -> None:
+    file = tmp_path / "webhooks.toml"
+    file.write_text(WEBHOOK.replace("https://booth.example", "http://127.0.0.1:9"))  # the port "discard" is not in use
+    address = camera_process.cameras[0].address
+    server = Server(cwd=tmp_path, NETWORK_CAMERAS=address, HOOK_COMMAND="false", WEBHOOKS=str(file))
+    try:
+        async with await Client.connect(server) as client:
+            await client.command("capture_image", save=True)
+        server.wait_for_log("The hook for .* has failed: exit code 1")
+        server.wait_for_log("The next attempt is in")
+        options = ("--host", "127.0.0.1", "--port", server.uri.rpartition(":")[2])
+        code, report = await asyncio.to_thread(run_doctor, tmp_path, *options, WS_PORT="1")
+    finally:
+        server.stop()
+    assert code == 1
+    assert "PROBLEM the last run of the hook has failed: exit code 1" in report
+    assert re.search(
+        r"^PROBLEM the webhook http://127.0.0.1:9 fails \(.*refused\); 1 events wait$", report, re.MULTILINE
+    )
 
 
 def test_the_desktops_volume_monitor_is_reported_with_its_process_id() -> None:
