@@ -45,6 +45,12 @@ def text_of_volley(payload: c.Fire) -> str:
     return _text(payload, {"fire": True})
 
 
+def text_of_slot(key: str, bulb_s: float | None) -> str:
+    """The request for a slot of a job."""
+    marks: dict[str, object] = {"fire": True} if bulb_s is None else {"bulb_s": bulb_s}
+    return json.dumps({"slot": key} | marks, sort_keys=True)
+
+
 def _text(payload: c.Payload, marks: dict[str, object]) -> str:
     """The request without its key as JSON, with the `marks`, for which `ShotStore.has_open_exposure` searches."""
     values = payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True)

@@ -225,6 +225,19 @@ class ShotStore:
         )
         return any(not HOLDING.isdisjoint(_object(request)) for (request,) in rows)
 
+    async def with_key_prefix(self, prefix: str) -> list[ShotRecord]:
+        """The shots whose keys begin with `prefix`, oldest first."""
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        return await self.store.read(
+            lambda db: list(
+                _records(
+                    db.execute(
+                        f"SELECT {_COLUMNS} FROM shots WHERE key >= ? AND key < ? ORDER BY shot", (prefix, after)
+                    )
+                )
+            )
+        )
+
     async def all_with_key(self, key: str) -> list[ShotRecord]:
         """All shots with this key, newest first: several if cameras were released together."""
         return await self.store.read(

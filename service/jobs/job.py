@@ -21,6 +21,7 @@ from protocol import commands as c
 from protocol.errors import code_of, explain
 from service.events import EventHub
 from service.jobs.schedule import Schedule
+from service.orders import text_of_slot
 from service.records import Records
 from store.database import StoreUnavailable
 from store.jobs import ENDED, JobRecord, JobState, JobStore, Progress
@@ -36,6 +37,8 @@ _FIRST_LEAD_S, _SHORTEST_LEAD_S, _LEAD_FACTOR, _REMEMBERED = 1.0, 0.4, 1.5, 5
 _SOON_S = 0.2
 # A slot that could not be served within this time is skipped, in seconds; at most half of the interval.
 _LATE_S = 2.0
+# When the end of a job is recorded again after an error of the disk, in seconds.
+_AGAIN_S = 10.0
 # How often the system clock is read, in seconds: while a job waits for a time of day, and later.
 _CLOCK_BEFORE_S, _CLOCK_S = 1.0, 10.0
 
@@ -58,8 +61,11 @@ class Tools:
     events: EventHub
 
 
-def key_of(job: int, slot: int) -> str:
-    """The key of the shot of a slot. The server takes no second shot with a key that has a record."""
+def key_of(job: int, slot: int | str) -> str:
+    """The key of the shot of a slot. The server takes no second shot with a key that has a record.
+
+    With "" for the slot: what all keys of the job begin with.
+    """
     return f"job/{job}/{slot}"
 
 
@@ -74,7 +80,7 @@ class Job:
 
     Attributes:
         record: the current record.
-        ended: completes when the job has ended.
+        ended: set when the job has ended.
     """
 
     def __init__(self, record: JobRecord, request: c.StartJob, schedule: Schedule, tools: Tools) -> None:
@@ -86,8 +92,9 @@ class Job:
         self._paused = record.state == "paused"
         self._stopped = False
         self._held = False
+        self._recorded = True
         self._prepared_s: deque[float] = deque(maxlen=_REMEMBERED)
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
 
     @property
     def status(self) -> c.JobStatus:
@@ -121,7 +128,7 @@ class Job:
     # -- the course of the job
 
     async def run(self) -> None:
-        """Serve the slots until the job has ended."""
+        """Serve the slots until the job has ended, and its end is recorded."""
         await self._finish_interrupted()
         while self.record.state not in ENDED:
             slot = self.record.progress.next
@@ -135,6 +142,9 @@ class Job:
                 await self._wait(slot)
             else:
                 await self._serve(slot)
+        while not self._recorded:
+            await asyncio.sleep(_AGAIN_S)
+            await self._record(sync=True)
 
     def _is_over(self, slot: int) -> bool:
         request = self._request
@@ -145,6 +155,8 @@ class Job:
 
     @property
     def _lead_s(self) -> float:
+        if self._request.bulb_s is not None:  # the shutter opens as soon as the camera is ready
+            return min(max(self._prepared_s, default=_SOON_S), self._schedule.interval_s / 2)
         longest = max(self._prepared_s, default=_FIRST_LEAD_S / _LEAD_FACTOR)
         return min(max(_SHORTEST_LEAD_S, _LEAD_FACTOR * longest), self._schedule.interval_s / 2)
 
@@ -213,6 +225,8 @@ class Job:
             )
             self._emit_failure(slot, error)
         else:
+            if self._request.bulb_s is not None:
+                self._prepared_s.append(shot.timing.shutter_ms / 1000)
             await self._count(slot, replace(self.record.progress, next=slot + 1, shots=self.record.progress.shots + 1))
             self._emit_shot(slot, _late_ms(shot, began, due), [_file(one.recorded) for one in shot.files])
 
@@ -235,7 +249,7 @@ class Job:
             save=request.save,
             filename=None if request.filename is None else f"{request.filename}-{slot:05}",
             bulb_s=request.bulb_s,
-            order=Order(key, key),
+            order=Order(key, text_of_slot(key, request.bulb_s)),
             # A bulb exposure is opened by the camera process as soon as the camera is ready.
             moment=None
             if request.bulb_s is not None
@@ -244,17 +258,18 @@ class Job:
         )
 
     async def _finish_interrupted(self) -> None:
-        """Find the outcomes of shots that the last server has not finished."""
-        while True:
-            slot = self.record.progress.next
-            try:
-                record = await self._tools.shots.with_key(key_of(self.record.job, slot))
-            except StoreUnavailable as error:
-                _log.warning("Job %d: %s", self.record.job, error)
-                return
-            if record is None:
-                return
-            await self._tell_interrupted(slot, await self._tools.records.with_outcome(record))
+        """Find the outcomes of shots that the last server has not counted. The slots between them were skipped."""
+        try:
+            records = await self._tools.shots.with_key_prefix(key_of(self.record.job, ""))
+        except StoreUnavailable as error:
+            _log.warning("Job %d: %s", self.record.job, error)
+            return
+        for record in records:
+            slot, following = int(str(record.key).rpartition("/")[2]), self.record.progress.next
+            if slot >= following:
+                if slot > following:
+                    await self._skip(following, slot - 1, "camera_busy", "")
+                await self._tell_interrupted(slot, await self._tools.records.with_outcome(record))
 
     async def _tell_interrupted(self, slot: int, record: ShotRecord) -> None:
         progress, result = self.record.progress, record.result
@@ -278,6 +293,8 @@ class Job:
         if (self.record.state, self.record.message) == (state, message) or self.record.state in ENDED:
             return
         self.record = replace(self.record, state=state, message=message)
+        if state in ENDED:
+            self.ended.set()
         await self._record(sync=state in ENDED or state == "paused")
         self._tools.events.publish(
             "job_state", {"port": self.record.port, "job": self.record.job, "state": state, "message": message}
@@ -297,7 +314,9 @@ class Job:
             self.record = replace(self.record, starts_at=anchor.at, boot=anchor.boot, starts_uptime_s=anchor.uptime_s)
         try:
             await self._tools.jobs.update(self.record, sync=sync or anchored)
+            self._recorded = True
         except StoreUnavailable as error:  # the keys of its shots still prevent that a slot is served twice
+            self._recorded = False
             _log.warning("Job %d could not be recorded: %s", self.record.job, error)
 
     def _emit_shot(self, slot: int, late_ms: float | None, files: list[c.ImageFile]) -> None:
@@ -351,12 +370,11 @@ def status_of(record: JobRecord, request: c.StartJob) -> c.JobStatus:
     )
 
 
-def _late_ms(shot: Shot, began: float, due: float) -> float | None:
+def _late_ms(shot: Shot, began: float, due: float) -> float:
     """How much later than due the shutter was released, in milliseconds."""
     if shot.times is not None:
         return shot.times.commanded_ms
-    released_ms = shot.timing.shutter_ms
-    return None if released_ms is None else round((began - due) * 1000 + released_ms, 1)
+    return round((began - due) * 1000 + shot.timing.shutter_ms, 1)
 
 
 def _file(file: RecordedFile) -> c.ImageFile:

@@ -30,6 +30,8 @@ _log = logging.getLogger("service.jobs")
 # The first slot of a job without a start time, in seconds from the request.
 _FIRST_SLOT_S = 1.0
 _MOST_RUNNING = 64
+# When the jobs of the last server are read again after an error of the disk, in seconds.
+_AGAIN_S = 10.0
 
 
 class Jobs:
@@ -50,18 +52,22 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         self._tasks = Tasks()
         self._starting = asyncio.Lock()
+        self._stopped = False
 
     # -- for the service
 
     async def go_on(self) -> None:
         """Go on with the jobs that the last server has not finished."""
-        try:
-            records = await self._store.not_ended()
-        except StoreUnavailable as error:
-            _log.error("Jobs of the last server cannot be read: %s", error)
-            return
+        while True:
+            try:
+                records = await self._store.not_ended()
+                break
+            except StoreUnavailable as error:
+                _log.error("Jobs of the last server cannot be read now: %s", error)
+                await asyncio.sleep(_AGAIN_S)
         for record in records:
-            self._run(record, c.StartJob.model_validate_json(record.request))
+            if record.job not in self._jobs:
+                self._run(record, c.StartJob.model_validate_json(record.request))
 
     def hold(self) -> None:
         """Start no further shot, because the server shuts down."""
@@ -69,7 +75,8 @@ class Jobs:
             job.hold()
 
     async def stop(self) -> None:
-        """End everything. The next server goes on with the jobs."""
+        """End everything. The next server goes on with the jobs, also with one that is being started."""
+        self._stopped = True
         await self._tasks.stop()
 
     # -- commands
@@ -119,7 +126,7 @@ class Jobs:
     async def stop_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
         job = await self._running(payload.job)
         job.stop()
-        await asyncio.shield(job.ended)
+        await job.ended.wait()
         return await self._reply(payload.job, f"Job {payload.job} stopped")
 
     # -- details
@@ -127,9 +134,12 @@ class Jobs:
     def _run(self, record: JobRecord, request: c.StartJob) -> Job:
         anchor = Anchor(record.starts_at, record.boot, record.starts_uptime_s)
         schedule = Schedule(anchor, request.interval_s, self._boot, uptime_s)
-        job = self._jobs[record.job] = Job(record, request, schedule, self._tools)
-        job.ended = self._tasks.start(job.run())
-        job.ended.add_done_callback(lambda task: self._ended(record.job, task))
+        job = Job(record, request, schedule, self._tools)
+        if self._stopped:
+            return job
+        self._jobs[record.job] = job
+        task = asyncio.create_task(job.run(), name=f"job {record.job}")
+        self._tasks.start(task).add_done_callback(lambda task: self._ended(record.job, task))
         return job
 
     def _ended(self, number: int, task: asyncio.Task[None]) -> None:
@@ -175,7 +185,7 @@ class Jobs:
     async def _running(self, number: int) -> Job:
         """A job that has not ended. Raises RequestError."""
         job = self._jobs.get(number)
-        if job is None:
+        if job is None or job.record.state in ENDED:
             record = await self._record(number)
             raise RequestError(
                 "job_not_found", f"Job {number} has ended ({record.state}). list_jobs has the others.", job=number

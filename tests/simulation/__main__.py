@@ -33,7 +33,7 @@ def main() -> int:
 
 def _show(plan: Plan) -> int:
     result = run(plan, judge)
-    print(*plan.cameras, *plan.orders, *plan.incidents, *result.trace, *result.violations, sep="\n")
+    print(*plan.cameras, *plan.orders, *plan.jobs, *plan.incidents, *result.trace, *result.violations, sep="\n")
     return int(bool(result.violations))
 
 

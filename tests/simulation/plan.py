@@ -53,6 +53,27 @@ class Order:
 
 
 @dataclass(frozen=True)
+class JobOrder:
+    """One time-lapse, with a key: its client sends it again until there is an answer.
+
+    Attributes:
+        at: when it is sent, in virtual seconds.
+        camera: number of the camera.
+        interval_s, count, bulb_s: as in the command.
+        settings: for each shot.
+        stops_after_s: a client stops it after this time; None if nobody does.
+    """
+
+    at: float
+    camera: int
+    interval_s: float
+    count: int
+    bulb_s: float | None
+    settings: tuple[tuple[str, str], ...]
+    stops_after_s: float | None
+
+
+@dataclass(frozen=True)
 class Incident:
     """Something that happens.
 
@@ -80,6 +101,7 @@ class Plan:
     files_before: int
     orders: tuple[Order, ...]
     incidents: tuple[Incident, ...]
+    jobs: tuple[JobOrder, ...] = ()
 
 
 def plan_of(seed: int) -> Plan:
@@ -106,6 +128,26 @@ def plan_of(seed: int) -> Plan:
         random.choice((0, 3)),
         tuple(_with_bursts(seed, cameras, _with_bulb(seed, orders))),
         tuple(incidents),
+        _jobs(seed, len(cameras)),
+    )
+
+
+def _jobs(seed: int, cameras: int) -> tuple[JobOrder, ...]:
+    """Time-lapses, in some of the plans. Random numbers of their own keep the rest of the plan unchanged."""
+    random = Random(seed ^ 0x70B5)
+    if random.random() < 0.75:
+        return ()
+    interval_s = random.choice((0.8, 3.0, 10.0))
+    return (
+        JobOrder(
+            at=random.uniform(0.0, ACTIVE_S / 2),
+            camera=random.randrange(cameras),
+            interval_s=interval_s,
+            count=random.randint(2, 8),
+            bulb_s=random.choice((None, None, None, interval_s / 4)),
+            settings=(("iso", "800"),) if random.random() < 0.4 else (),
+            stops_after_s=random.uniform(0.0, 30.0) if random.random() < 0.2 else None,
+        ),
     )
 
 

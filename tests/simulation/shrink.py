@@ -26,7 +26,13 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, incidents=plan.incidents[:index] + plan.incidents[index + 1 :])
     for index in range(len(plan.orders)):
         yield replace(plan, orders=plan.orders[:index] + plan.orders[index + 1 :])
-    used = {order.camera for order in plan.orders} | {incident.camera for incident in plan.incidents}
+    for index in range(len(plan.jobs)):
+        yield replace(plan, jobs=plan.jobs[:index] + plan.jobs[index + 1 :])
+    used = (
+        {job.camera for job in plan.jobs}
+        | {order.camera for order in plan.orders}
+        | {incident.camera for incident in plan.incidents}
+    )
     if len(plan.cameras) > 1 and used <= {0}:
         yield replace(plan, cameras=plan.cameras[:1])
     if plan.files_before:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from camera.photos.open_shot import as_text
 from protocol.commands import BurstCaptured, Captured
+from store.jobs import JobRecord
 from store.shots import ShotRecord
 from tests.simulation.body import BASE, BULB, CONTINUOUS, Body, Release
 from tests.simulation.disk import photo_names
@@ -13,7 +14,7 @@ from tests.simulation.plan import Order
 from tests.simulation.world import Answer, World, order_of
 
 
-def judge(world: World, records: list[ShotRecord]) -> list[str]:
+def judge(world: World, records: list[ShotRecord], jobs: list[JobRecord]) -> list[str]:
     """All violations, each described in one sentence."""
     orders = {record.shot: order_of(record) for record in records}
     wrong = _of_orders(world, records, orders)
@@ -21,7 +22,45 @@ def judge(world: World, records: list[ShotRecord]) -> list[str]:
     wrong += _of_files(world)
     wrong += _of_checks(world, {(record.shot, as_text(record.asked_at)): orders[record.shot] for record in records})
     wrong += _of_outcomes(world, records, orders)
+    wrong += [sentence for job in jobs for sentence in _of_job(world, job)]
     return wrong
+
+
+def _of_job(world: World, job: JobRecord) -> list[str]:
+    """Each slot is served at most once, counted as what it was, and none after a stop."""
+    wrong = []
+    progress = job.progress
+    if progress.next != progress.shots + progress.failed + progress.skipped:
+        wrong.append(f"job {job.job} does not count each slot once: {progress}")
+    skipped = {slot for first, last in progress.skipped_slots for slot in range(first, last + 1)}
+    taken = [(body, release) for body in world.bodies for release in body.releases if _job_of(release) == job.job]
+    slots = [_slot_of(release) for _, release in taken]
+    for slot in set(slots):
+        if slots.count(slot) > 1:
+            wrong.append(f"slot {slot} of job {job.job} released the shutter {slots.count(slot)} times")
+    for body, release in taken:
+        slot = _slot_of(release)
+        if body.traits.port != job.port:
+            wrong.append(f"slot {slot} of job {job.job} was taken with {body.traits.port}")
+        if slot in skipped and not release.orphan:
+            wrong.append(f"slot {slot} of job {job.job} is counted as skipped, but its shutter was released")
+        if release.at > world.stopped_jobs.get(job.job, release.at):
+            wrong.append(f"slot {slot} of job {job.job} was served after the job was stopped")
+    # A picture of the own button looks like that of a slot whose shot was interrupted before its release.
+    others = any(release.by == "button" or release.orphan for body in world.bodies for release in body.releases)
+    if progress.shots > len(taken) and not others:
+        wrong.append(f"job {job.job} counts {progress.shots} pictures, but the shutter was released {len(taken)} times")
+    return wrong
+
+
+def _job_of(release: Release) -> int | None:
+    """The job of a release; None if it is not of a job."""
+    parts = release.by.split("/")
+    return int(parts[1]) if parts[0] == "job" else None
+
+
+def _slot_of(release: Release) -> int:
+    return int(release.by.split("/")[2])
 
 
 def _of_orders(world: World, records: list[ShotRecord], orders: dict[int, str]) -> list[str]:

@@ -15,6 +15,7 @@ from camera.channel import ChannelClosed, Message
 from camera.errors import (
     CAPTURE_UNKNOWN,
     BulbUnavailable,
+    CameraBusy,
     CameraError,
     CameraIO,
     CameraRefused,
@@ -22,6 +23,7 @@ from camera.errors import (
     ConfigNotFound,
     FileNotFound,
     GpFailure,
+    NotReady,
     NotSupported,
 )
 from camera.events import ExposureEnded, ExposureStarted, FileAdded
@@ -42,6 +44,7 @@ from camera.remote import (
     BulbPlan,
     Content,
     Exposed,
+    Fired,
     FolderContent,
     FolderNames,
     Lost,
@@ -121,8 +124,8 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.capture, self._capture),
                     (RemoteCamera.plan_bulb, self._plan_bulb),
                     (RemoteCamera.expose, self._expose),
-                    (RemoteCamera.plan_fire, self._unsupported),
-                    (RemoteCamera.fire, self._unsupported),
+                    (RemoteCamera.plan_fire, self._plan_fire),
+                    (RemoteCamera.fire, self._fire),
                     (RemoteCamera.plan_burst, self._plan_burst),
                     (RemoteCamera.burst, self._burst),
                     (RemoteCamera.preview, self._unsupported),
@@ -350,18 +353,51 @@ class ModelWorker(WorkerProcess):
             self._check_reachable()
             if faults.take(port, "unknown without release"):
                 raise CaptureUnknown(CAPTURE_UNKNOWN)
-            self._awaited = release = body.release(self._order)
-            if faults.take(port, "unknown after release"):
+            return await self._released()
+        finally:
+            self._capturing = False
+
+    async def _released(self) -> list[CapturedFile]:
+        """Release the shutter and wait for the files."""
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        self._awaited = release = body.release(self._order)
+        if faults.take(port, "unknown after release"):
+            raise CaptureUnknown(CAPTURE_UNKNOWN)
+        if faults.take(port, "die exposing"):
+            raise _Died
+        waited = 0.0
+        while not release.complete:
+            if not body.reachable or waited > body.exposure_s * 2 + _CAPTURE_S:
                 raise CaptureUnknown(CAPTURE_UNKNOWN)
-            if faults.take(port, "die exposing"):
-                raise _Died
-            waited = 0.0
-            while not release.complete:
-                if not body.reachable or waited > body.exposure_s * 2 + _CAPTURE_S:
-                    raise CaptureUnknown(CAPTURE_UNKNOWN)
-                await asyncio.sleep(0.1)
-                waited += 0.1
-            return [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
+            await asyncio.sleep(0.1)
+            waited += 0.1
+        return [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
+
+    async def _plan_fire(self, half_press: bool) -> None:
+        await self._delay(0.002, 0.02)
+
+    async def _fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
+        """A release at a given moment. As in the real process, it does not happen if it is too late."""
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        self._capturing = True
+        try:
+            await self._delay(0.005, 0.05)
+            if self._loop.time() > at:
+                raise NotReady("It is too late.")
+            if faults.take(port, "refuse early"):
+                raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            on_progress(at - self._loop.time() + body.exposure_s)
+            if await self._hold(at):
+                raise NotReady("The release was cancelled.")
+            if faults.take(port, "refuse late"):
+                raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            if body.exposing_s:
+                raise CameraBusy("The camera was busy at the deadline.")
+            self._check_reachable()
+            if faults.take(port, "unknown without release"):
+                raise CaptureUnknown(CAPTURE_UNKNOWN)
+            commanded_at = self._loop.time()
+            return Fired(await self._released(), commanded_at, None)
         finally:
             self._capturing = False
 

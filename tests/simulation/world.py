@@ -30,6 +30,7 @@ from camera.photos.shots import PhotoOptions
 from camera.processes.process_log import LineBudget
 from camera.processes.spawn import ProcessOptions
 from camera.registry import Registry
+from camera.session import Session
 from protocol import commands as c
 from protocol.errors import RequestError, code_of
 from service import captures
@@ -38,13 +39,16 @@ from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
 from service.event_log import EventLog
 from service.events import EventHub
+from service.jobs import jobs
+from service.jobs.job import Job, key_of
 from service.orders import text_of
 from store.events import EventStore
+from store.jobs import ENDED, JobRecord, JobStore
 from store.shots import ShotRecord, ShotStore
 from tests.simulation.body import BASE, Body
 from tests.simulation.clock import Clock, Run, Spin, VirtualLoop
 from tests.simulation.disk import Disk
-from tests.simulation.plan import ACTIVE_S, Incident, Order, Plan
+from tests.simulation.plan import ACTIVE_S, Incident, JobOrder, Order, Plan
 from tests.simulation.worker import ORDER, Faults, ModelWorker
 
 # The longest time that any command may take: exposures of a queue, and all deadlines of a hanging camera and disk.
@@ -109,6 +113,8 @@ class Result:
 
 def order_of(record: ShotRecord) -> str:
     """The name of the order of a shot."""
+    if record.key is not None and record.key.startswith("job/"):
+        return record.key
     return str(json.loads(record.request)["order"])
 
 
@@ -162,6 +168,15 @@ class Reader:
         if event["seq"] != self.seq + 1:
             self._world.violations.append(f"event {event['seq']} follows {self.seq}: {event}")
         self.seq = event["seq"]
+
+
+_shoot = Job._shoot
+
+
+async def _named_shoot(job: Job, slot: int, camera: Session) -> None:
+    """Serve a slot, with its key as the name of the order."""
+    ORDER.set(key_of(job.record.job, slot))
+    await _shoot(job, slot, camera)
 
 
 class Server:
@@ -246,6 +261,7 @@ class World:
         self.checked: list[dict[str, Any]] = []
         self.started_orders: dict[str, float] = {}
         self.counts = Counter[str]()
+        self.stopped_jobs: dict[int, float] = {}
         self.reader = Reader(self)
         self.server: Server | None = None
         self._started_at = 0.0
@@ -349,6 +365,37 @@ class World:
                 break
             await asyncio.sleep(1.0)
         self.note(f"{order.name}: {_words(answer)}")
+
+    async def job_client(self, number: int, order: JobOrder) -> None:
+        """Start a job. Send the request again until there is an answer. Later stop the job, if that is planned."""
+        await asyncio.sleep(order.at)
+        payload = c.StartJob(
+            kind="timelapse", port=self.bodies[order.camera].traits.port, interval_s=order.interval_s, count=order.count,
+            bulb_s=order.bulb_s, settings=dict(order.settings), save=False, key=f"timelapse-{number}",
+        )  # fmt: skip
+        job = await self._until_answered("start_job", payload)
+        if job is not None and order.stops_after_s is not None:
+            await asyncio.sleep(order.stops_after_s)
+            if await self._until_answered("stop_job", c.OneJob(job=job)) is not None:
+                self.stopped_jobs[job] = self.loop.time()
+
+    async def _until_answered(self, command: str, payload: c.StartJob | c.OneJob) -> int | None:
+        """The number of the job; None if the request was refused."""
+        for _ in range(100):
+            await self._up.wait()
+            if (server := self.server) is None:
+                continue
+            try:
+                reply = await server.call(lambda: server.service.ask(Caller(lambda notice: None), command, payload))
+            except (CameraError, RequestError) as error:
+                self.note(f"{command}: {error}")
+                if getattr(error, "code", None) not in ("not_recorded", "shutting_down"):
+                    return None
+            else:
+                if reply is not None:
+                    return int(reply.job.job)
+            await asyncio.sleep(1.0)
+        return None
 
     async def stop_exposure(self, order: Order) -> None:
         """End the exposure of an order, if there is one then."""
@@ -504,6 +551,7 @@ class World:
         tasks = [asyncio.create_task(self.client(order)) for order in self.plan.orders]
         tasks += [asyncio.create_task(self.stop_exposure(order)) for order in self.plan.orders]
         tasks += [asyncio.create_task(self.happen(incident)) for incident in self.plan.incidents]
+        tasks += [asyncio.create_task(self.job_client(number, job)) for number, job in enumerate(self.plan.jobs)]
         await asyncio.sleep(ACTIVE_S)
         self.faults.clear()
         await asyncio.gather(*tasks)
@@ -528,12 +576,20 @@ class World:
         reasons += [
             f"shot {record.shot} is {record.state}" for record in await self.records() if record.state != "closed"
         ]
+        reasons += [f"job {job.job} is {job.state}" for job in await self.jobs() if job.state not in ENDED]
         assert self.server is not None
         reasons += [
             f"{session.port} is not open" for session in self.server.service.cameras.registry.known
             if not session.reconnect.connected
         ]  # fmt: skip
         return reasons
+
+    async def jobs(self) -> list[JobRecord]:
+        """All jobs."""
+        server = self.server
+        assert server is not None, "a server runs at the end"
+        found: list[JobRecord] = await server.call(lambda: JobStore(server.store).last(1000))
+        return found
 
     async def records(self) -> list[ShotRecord]:
         """All records, oldest first."""
@@ -567,7 +623,10 @@ def _no_leftovers() -> Iterator[None]:
         sys.unraisablehook = hook
 
 
-def run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> Result:
+Judge = Callable[["World", list[ShotRecord], list[JobRecord]], list[str]]
+
+
+def run(plan: Plan, judge: Judge) -> Result:
     """Run a plan; `judge` finds what must not be, in the world at rest."""
     before = _descriptors()
     result = _run(plan, judge)
@@ -590,7 +649,7 @@ def _left(before: int) -> int:
     return left
 
 
-def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> Result:
+def _run(plan: Plan, judge: Judge) -> Result:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
         loop = VirtualLoop()
         clock = Clock(loop)
@@ -601,8 +660,8 @@ def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> R
             try:
                 with world.disk.installed():
                     await world.live()
-                    records = await world.records()
-                    violations = world.violations + judge(world, records)
+                    records, jobs_at_rest = await world.records(), await world.jobs()
+                    violations = world.violations + judge(world, records, jobs_at_rest)
                     await world.stop_server()
                     violations += [one for one in world.violations if one not in violations]
             finally:
@@ -615,6 +674,9 @@ def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> R
                     "unknown answers": sum(answer.code == "capture_unknown" for answer in world.answers.values()),
                     "unknown at rest": sum(record.outcome == "unknown" for record in records),
                     "servers": world.runs,
+                    "jobs": len(jobs_at_rest),
+                    "slots": sum(job.progress.next for job in jobs_at_rest),
+                    "slots with a picture": sum(job.progress.shots for job in jobs_at_rest),
                     **world.counts,
                 }
             )
@@ -624,6 +686,7 @@ def _run(plan: Plan, judge: Callable[[World, list[ShotRecord]], list[str]]) -> R
             clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing),
             patch.object(ports, "signature", frozenset[str]), patch.object(uevents, "listen", lambda: None),
             patch.object(registry, "_WATCH_EVERY_S", _USB_EVERY_S), patch.object(captures, "text_of", _named),
+            patch.object(jobs, "uptime_s", clock.uptime), patch.object(Job, "_shoot", _named_shoot),
             patch.object(ports, "_NODES", _NO_BUS), patch.object(ports, "DEVICES", _NO_BUS),
         ):  # fmt: skip
             try:
