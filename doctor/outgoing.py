@@ -13,6 +13,9 @@ from doctor.findings import Finding
 from settings import webhook_file
 from settings.environment import Settings, SettingsError
 
+# The PATH of a service whose unit sets none; see systemd.exec(5).
+_SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 def examine(settings: Settings, folder: Path, account: Account, environment: Mapping[str, str]) -> list[Finding]:
     """Findings about HOOK_COMMAND and WEBHOOKS; empty if neither is set.
@@ -25,7 +28,7 @@ def examine(settings: Settings, folder: Path, account: Account, environment: Map
     """
     findings = []
     if words := shlex.split(settings.hook_command):
-        findings.append(_command(words[0], folder, account, environment.get("PATH") or os.defpath))
+        findings.append(_command(words[0], folder, account, environment.get("PATH") or _SERVICE_PATH))
     if settings.webhooks:
         findings += _webhooks(folder / settings.webhooks, account)
     return findings
@@ -61,6 +64,9 @@ def _webhooks(file: Path, account: Account) -> list[Finding]:
         name = shlex.quote(str(file))
         words = f"user {account.name} may not read the file of WEBHOOKS, {file}"
         return [Finding("problem", words, f"sudo chown {account.uid}:{account.gid} {name}; sudo chmod 640 {name}")]
+    if not os.access(file, os.R_OK):
+        words = f"the file of WEBHOOKS, {file}, is not readable by this user, so it was not checked"
+        return [Finding("note", words, "run this with sudo")]
     try:
         webhooks = webhook_file.read(str(file))
     except SettingsError as error:

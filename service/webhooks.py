@@ -58,7 +58,7 @@ class WebhookStatus:
     Attributes:
         origin: its address without the path.
         state: ok, retrying after a failed attempt, or disabled by the receiver until the next start.
-        waiting: number of events that are not delivered yet; None if the disk cannot be read.
+        waiting: number of events that are not delivered yet; None if that was not or cannot be read.
         delivered: number of delivered events.
         failed: number of failed attempts.
         given_up: number of events that were given up because they were too old.
@@ -190,7 +190,9 @@ class _Sender:
         self._title = f"Webhook {self.number} ({self.webhook.origin})"
         self._handover = Handover(new_threads("webhook"))
         self._counts = _Counts()
+        # The cursor, once it was read, and its value in the database. Before, nothing is known and nothing may be written.
         self._cursor = self._written = 0
+        self._is_read = False
         self._written_at = self._retry_at = float("-inf")
         self._pause_s = 0.0
         self._disabled = self._stopping = False
@@ -202,7 +204,6 @@ class _Sender:
     def start(self, newest: int) -> None:
         """Start to send, after `newest` if the webhook is new. Does nothing if it was started before."""
         if self._task is None:
-            self._cursor = newest
             self._task = asyncio.create_task(self._run(newest), name=f"webhook {self.number}")
 
     async def stop(self) -> None:
@@ -218,10 +219,10 @@ class _Sender:
 
     async def status(self) -> WebhookStatus:
         counts = self._counts
-        try:
-            waiting: int | None = await self.log.count_after(self._cursor, self.webhook.events)
-        except StoreUnavailable:
-            waiting = None
+        waiting: int | None = None
+        with suppress(StoreUnavailable):
+            if self._is_read:
+                waiting = await self.log.count_after(self._cursor, self.webhook.events)
         retrying = self._pause_s > 0 and not self._disabled
         return WebhookStatus(
             self.webhook.origin,
@@ -235,8 +236,8 @@ class _Sender:
         )
 
     async def _run(self, newest: int) -> None:
-        if self.log.on_disk:
-            self._cursor = self._written = await self._read_cursor(newest)
+        self._cursor = self._written = await self._read_cursor(newest) if self.log.on_disk else newest
+        self._is_read = True
         while not self._disabled:
             for event in await self._next():
                 await self._handle(event)
@@ -341,7 +342,7 @@ class _Sender:
 
     async def _write(self) -> None:
         """Record the cursor, if it has changed."""
-        if not self.log.on_disk or self._cursor == self._written:
+        if not (self._is_read and self.log.on_disk) or self._cursor == self._written:
             return
         cursor = self._cursor
         try:

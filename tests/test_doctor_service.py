@@ -187,6 +187,20 @@ def test_folders_that_systemd_creates_are_no_problem(service: Service) -> None:
     assert not [line for line in report if "across a restart" in line]
 
 
+def test_the_hook_and_the_webhooks_of_the_service_are_checked(
+    service: Service, as_stranger: Callable[[Path], list[str]]
+) -> None:
+    webhooks = service.folder / "webhooks.toml"
+    webhooks.write_text('[[webhook]]\nurl = "https://booth.example"\nevents = ["*"]\nsecret = ""\n')
+    (service.folder / "env").write_text(f"HOOK_COMMAND=true --all\nWEBHOOKS={webhooks}\n")
+    _, report = service.diagnose()
+    assert [line for line in report if re.fullmatch(r"ok      the hook /\S*bin/true runs for each saved file", line)]
+    assert [line for line in report if line.startswith("PROBLEM WEBHOOKS: [[webhook]] number 1")]
+    _, report = service.diagnose(*as_stranger(webhooks))
+    assert not [line for line in report if line.startswith("PROBLEM WEBHOOKS")]
+    assert [line for line in report if f"{webhooks}" in line and line.startswith(("note", "PROBLEM user"))]
+
+
 def test_without_the_unit_the_report_names_the_settings_of_the_folder(service: Service) -> None:
     service.properties = {"LoadState": "not-found", "ActiveState": "inactive"}
     code, report = service.diagnose()

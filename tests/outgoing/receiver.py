@@ -19,11 +19,12 @@ SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 @dataclass(frozen=True)
 class Request:
-    """A request that the receiver has got."""
+    """A request that the receiver has got, and the status with which it was answered (0: not at all)."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    status: int = 0
 
     @property
     def id(self) -> str:
@@ -112,7 +113,9 @@ class Receiver:
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        self.requests.append(Request(handler.path, dict(handler.headers.items()), body))
+        answered = not (self.hangs or self.drips)
+        status = (self.statuses.pop(0) if self.statuses else 204) if answered else 0
+        self.requests.append(Request(handler.path, dict(handler.headers.items()), body, status))
         if self.hangs:
             self._closed.wait()
             return
@@ -122,7 +125,7 @@ class Receiver:
                 handler.wfile.write(b"y")
                 handler.wfile.flush()
             return
-        handler.send_response(self.statuses.pop(0) if self.statuses else 204)
+        handler.send_response(status)
         for name, value in self.more_headers.items():
             handler.send_header(name, value)
         handler.end_headers()

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 import trustme
@@ -133,6 +134,7 @@ async def test_only_the_wanted_events_are_sent_in_order(file: Path, receiver: Re
             server.hub.emit(CameraEvent(PORT, ConfigChanged("iso", str(number))))
             server.happen(f"/card/{number}.jpg")
         await receiver.got(200)
+        await until_answers(lambda: _is_idle(server))
         assert (await server.status()).delivered == 200
     assert receiver.paths == [f"/card/{number}.jpg" for number in range(200)]
 
@@ -270,6 +272,21 @@ async def test_events_that_wait_are_delivered_after_a_restart(file: Path) -> Non
     assert receiver.paths == ["/card/4.jpg"]
 
 
+async def test_a_server_that_ends_at_once_loses_no_event(file: Path) -> None:
+    port = free_port()
+    webhook = Webhook(f"http://127.0.0.1:{port}/hook", frozenset(["file_added"]), KEY)
+    async with running(file, webhook) as server:
+        server.happen("/card/1.jpg")
+        await server.written()
+    for _ in range(3):
+        async with running(file, webhook):
+            pass  # the cursor was not read yet
+    with Receiver(port) as receiver:
+        async with running(file, webhook):
+            await receiver.got(1)
+    assert receiver.paths == ["/card/1.jpg"]
+
+
 async def test_after_a_kill_events_on_the_disk_are_delivered_and_ids_stay_unique(file: Path) -> None:
     port = free_port()
     webhook = Webhook(f"http://127.0.0.1:{port}/hook", frozenset(["file_added"]), KEY)
@@ -314,6 +331,38 @@ async def test_events_with_numbers_that_were_used_before_a_kill_are_delivered(fi
     assert receiver.paths[3] == "/card/4.jpg"
     assert [request.id.partition("-")[2] for request in receiver.requests] == ["1", "2", "3", "2"]
     assert len({request.id for request in receiver.requests}) == 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_is_on_the_disk_is_delivered_in_order_through_failures_and_kills(
+    file: Path, receiver: Receiver, seed: int
+) -> None:
+    random = Random(seed)
+    times = WebhookTimes(first_pause_s=0.005, longest_pause_s=0.02)
+    number = 0
+    for _ in range(15):
+        receiver.statuses = [random.choice([204, 204, 500, 302]) for _ in range(50)]
+        server = Server(file, to(receiver), times=times)
+        await server.hub.open()
+        for _ in range(random.randrange(8)):
+            number += 1
+            server.happen(f"/card/{number}.jpg")
+            await asyncio.sleep(random.choice([0, 0, 0.01, 0.15]))
+        server.kill()
+    receiver.statuses = []
+    async with running(file, to(receiver), times=times) as server:
+        await until_answers(lambda: _is_idle(server))
+        on_disk = await server.store.read(
+            lambda db: db.execute("SELECT epoch, seq FROM events ORDER BY seq").fetchall()
+        )
+    assert on_disk
+    delivered = [request.id for request in receiver.requests if request.status == 204]
+    assert {f"{epoch}-{seq}" for epoch, seq in on_disk} <= set(delivered)
+    first_deliveries = [
+        request.event["data"]["camera_filepath"] for request in receiver.requests if request.status == 204
+    ]
+    numbers = [int(path.removeprefix("/card/").removesuffix(".jpg")) for path in dict.fromkeys(first_deliveries)]
+    assert numbers == sorted(numbers)
 
 
 async def test_a_new_webhook_gets_no_old_events(file: Path, receiver: Receiver) -> None:
