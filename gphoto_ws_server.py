@@ -325,6 +325,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
                 settings.sidecars == "xmp",
                 Orientation(settings.capture_rotation, settings.capture_flip),
                 settings.write_time,
+                settings.auto_save,
             ),
             keep_alive=settings.keep_alive,
             sync_clock=settings.sync_clock == "open",

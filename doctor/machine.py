@@ -14,8 +14,8 @@ from pathlib import Path
 from camera import detection, ports
 from camera.device import jpeg
 from camera.errors import CameraError, FolderNotWritable
-from camera.photos.capture import EXPECTED_BYTES
 from camera.photos.folder import PhotoFolder
+from camera.photos.request import EXPECTED_BYTES
 from camera.processes.holders import MONITOR
 from doctor import rules
 from doctor.account import ENTER, WRITE, Account

@@ -71,6 +71,7 @@ class Settings(BaseModel):
     photo_dir: str = "photos"
     photo_name: str = "{date}_{time}_{original}"
     camera_labels: _Names = ()
+    auto_save: bool = False
     sidecars: Literal["off", "xmp"] = "off"
     shutter_lines: _Names = ()
     state_dir: str = ""

@@ -19,13 +19,10 @@ from camera.model import CapturedFile, ConfigItem
 from camera.photos.collector import Collector, CollectorHooks, Destination
 from camera.photos.downloads import Downloads, FetchedFile
 from camera.photos.folder import check_name
-from camera.photos.request import CaptureRequest, OnPicture, Release, Shot, ShotFile
+from camera.photos.request import EXPECTED_BYTES, CaptureRequest, OnPicture, Release, Shot, ShotFile
 from camera.remote import RemoteCamera
 from camera.values import WantedValue, reads_unknown
 from store.result import RecordedFile, ReleaseTimes, Timing
-
-# Largest common size of a shot in 2026 (a 60-megapixel RAW and its JPEG). A capture needs this much free space.
-EXPECTED_BYTES = 160 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

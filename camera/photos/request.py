@@ -20,6 +20,9 @@ from store.result import RecordedFile, ReleaseTimes, Timing
 
 Download = Literal["none", "thumbnail", "full"]
 
+# Largest common size of a shot in 2026 (a 60-megapixel RAW and its JPEG). A capture needs this much free space.
+EXPECTED_BYTES = 160 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

@@ -20,6 +20,7 @@ from camera.errors import (
 from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
+from camera.photos.auto_save import AutoSave
 from camera.photos.capture import Capture, CaptureHooks
 from camera.photos.card import Card, Finding
 from camera.photos.collector import Destination
@@ -30,7 +31,7 @@ from camera.photos.iso import OperatorsIso
 from camera.photos.job_info import JobInfos
 from camera.photos.journal import Journals
 from camera.photos.open_shot import Body, OpenShot
-from camera.photos.request import CaptureRequest, OnPicture, Shot, sets_exposure
+from camera.photos.request import CaptureRequest, OnPicture, Shot, ShotFile, sets_exposure
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.turns import Access
@@ -58,6 +59,7 @@ class PhotoOptions:
         journals: records of shots; by default in memory.
         job_infos: words for pictures, and numbers of shots; by default in memory.
         sidecars: whether RAW files are saved with XMP sidecars.
+        auto_save: whether every new file is saved, also those of the camera's own button.
         orientation: how fetched pictures are rotated and mirrored.
         write_time_s: the longest time from the end of an exposure until its files are on the card, in seconds.
     """
@@ -70,6 +72,7 @@ class PhotoOptions:
     sidecars: bool = False
     orientation: Orientation = AS_IS
     write_time_s: float = 10.0
+    auto_save: bool = False
 
     def settles_s(self, exposure_s: float) -> float:
         """Seconds after a release until the camera has certainly written the files."""
@@ -131,6 +134,8 @@ class Photos:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._completing: asyncio.Task[None] | None = None
+        self._auto_save = AutoSave(access, self._downloads, self._destination, self._saved)
+        self._saving: asyncio.Task[None] | None = None
         self._exposure_s = LONGEST_EXPOSURE_S  # of the last shot, as the camera reported it
 
     @property
@@ -175,10 +180,8 @@ class Photos:
         return shot
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
-        owner = self._owner()
-        destination = Destination(
-            self._options.saver, self._options.job_infos, self._options.sidecars, owner.title, owner.body
-        )
+        owner, destination = self._owner(), self._destination()
+        request = replace(request, save=request.save or self._options.auto_save)
         exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
         # Of a burst, this is the time for one picture: after it, the next one is there.
         settles_s = self._options.settles_s(exposure_s if request.bulb_s is None else request.bulb_s)
@@ -220,6 +223,10 @@ class Photos:
         self._card.end_shot(one.file.path for one in shot.files if one.on_camera)
         await self._finish(record, "done", _result(shot), capture.to_put_back)
         return replace(shot, number=record.number)
+
+    def _destination(self) -> Destination:
+        owner, options = self._owner(), self._options
+        return Destination(options.saver, options.job_infos, options.sidecars, owner.title, owner.body)
 
     @property
     def exposing_soon(self) -> bool:
@@ -295,7 +302,7 @@ class Photos:
         self._downloads.added(path)
         self._card.add(path)
         self._interrupted.file_added()
-        self._emit(FileAdded(path))
+        self._emit_added(path)
 
     def opened(self, shutter_closed: bool) -> None:
         """Called when a new process has opened the camera, perhaps another one; see `CameraOpened`."""
@@ -375,7 +382,19 @@ class Photos:
             _log.warning("%s: picture lost: %s: %s", self._owner().port, path, error)
             return
         self._downloads.last_image = file.path
-        self._emit(FileAdded(file.path))
+        self._emit_added(file.path)
+
+    def _emit_added(self, path: str) -> None:
+        """Emit a new file that no command has made, and save it if that is wanted."""
+        self._emit(FileAdded(path))
+        if self._options.auto_save:
+            if not self._saving or self._saving.done():
+                self._saving = self._start(self._auto_save.run(), "save new files")
+            self._auto_save.add(path)
+
+    def _saved(self, file: ShotFile) -> None:
+        assert file.saved_path is not None, "it was saved"
+        self._emit(CaptureSaved(file.file.path, file.saved_path, None, file.job or None))
 
     def _report(self, shot: Shot, started: float) -> None:
         names = ", ".join(one.saved_path or one.file.path for one in shot.files[:_LOGGED_FILES])

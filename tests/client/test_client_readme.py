@@ -64,15 +64,15 @@ def test_the_shell_commands_run_unchanged(
             assert line.startswith(TOKEN_LINE)
             continue
         ran.append(words[1])
-        if words[1] == "watch":
+        if words[1] in ("watch", "tether"):
             watching = shell.start(*words[1:])
-            line_of(watching, restart_control.shutter, b"file_added")
+            line_of(watching, restart_control.shutter, b"file_added" if words[1] == "watch" else b".JPG")
             assert interrupt(watching).code == 130
         else:
             shell.succeed(*words[1:])
     assert ran == [
         "cameras", "info", "capture", "config", "config", "config", "bulb", "fire", "burst", "focus", "sync-clock", "job", "files", "get", "live",
-        "watch",
+        "tether", "watch",
     ]  # fmt: skip
     names = {path.name for path in shell.folder.iterdir()}
     assert {"photo.jpg", "first.jpg", "frame-001.jpg", "frame-010.jpg"} <= names

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from simulator.client import Control
-from tests.client.shell import Shell, line_of
+from tests.client.shell import Shell, interrupt, line_of
 from tests.support.marks import decoded, mark
 
 
@@ -271,3 +273,24 @@ def test_watch_prints_events(shell: Shell, ports: list[str], simulator: Control,
     paths: list[str] = []
     line = line_of(watching, lambda: paths.extend(simulator.shutter()), b"file_added")
     assert any(path.encode() in line for path in paths)
+
+
+def test_tether_downloads_every_new_picture_and_runs_the_hook(
+    shell: Shell, ports: list[str], simulator: Control
+) -> None:
+    hook = shlex.join([sys.executable, "-c", "import os, sys; print('hook', sys.argv[1] == os.environ['ARGUMENT'])"])
+    tethered = shell.start("tether", "--port", ports[0], "--hook", hook)
+    paths: list[str] = []
+    line = line_of(tethered, lambda: paths.extend(simulator.shutter()), b".JPG").decode().strip()
+    line_of(tethered, lambda: None, b"hook True")
+    saved = shell.folder / line
+    assert hashlib.sha256(saved.read_bytes()).hexdigest() in {
+        file["sha256"] for file in simulator.state(sha256=True)["files"]
+    }
+    assert interrupt(tethered).code == 130
+
+
+@pytest.mark.parametrize("arguments", [("-o", "missing"), ("--hook", ""), ("--hook", "'open")])
+def test_an_invalid_tether_is_rejected(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = bare_shell.run("tether", *arguments)
+    assert (done.code, done.text) == (2, "")

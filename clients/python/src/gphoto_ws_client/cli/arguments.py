@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gphoto_ws_client
-from gphoto_ws_client.cli import fire, focus, pictures, queries
+from gphoto_ws_client.cli import fire, focus, pictures, queries, tether
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import DEFAULT_URL
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
@@ -133,6 +133,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="save it as this file, or in this folder; without it here, under its own name; - is stdout",
     )
     _force(get)
+
+    what = "download every new picture, also those that are taken with the camera's own button, until Ctrl-C"
+    tethered = _command(commands, "tether", tether.tether, what, tether.check_tether)
+    tethered.add_argument("-o", "--output", metavar="FOLDER", default=".", help="download to this folder (here)")
+    tethered.add_argument(
+        "--hook", metavar="COMMAND", help="run this program after each download; its last argument is the file"
+    )
+    tethered.add_argument("--count", type=_count, metavar="N", help="stop after N files")
 
     watch = _command(commands, "watch", queries.watch, "print events as they happen", queries.check_watch)
     watch.add_argument(
