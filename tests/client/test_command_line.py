@@ -290,6 +290,31 @@ def test_tether_downloads_every_new_picture_and_runs_the_hook(
     assert interrupt(tethered).code == 130
 
 
+def test_timelapse_shows_each_picture(shell: Shell, ports: list[str], simulator: Control) -> None:
+    lines = shell.succeed("timelapse", "1s", "--count", "2", "--no-save", "--port", ports[0]).text.splitlines()
+    assert lines[0].startswith("Job ")
+    assert [line.partition(" ")[0] for line in lines[1:3]] == ["1/2", "2/2"]
+    assert "is done: 2 pictures, 0 skipped, 0 failed" in lines[3]
+    assert simulator.state()["shots"] == 2
+
+
+def test_a_timelapse_goes_on_without_the_program_and_can_be_stopped(
+    shell: Shell, ports: list[str], simulator: Control
+) -> None:
+    started = shell.succeed("timelapse", "30m", "--count", "9", "--detach", "--port", ports[0], "--json").json
+    number = str(started["job"]["job"])
+    assert number in shell.succeed("jobs", "list").text
+    assert shell.succeed("jobs", "pause", number).text == f"Job {number} paused"
+    assert shell.succeed("jobs", "resume", number).text == f"Job {number} goes on"
+    assert shell.succeed("jobs", "stop", number, "--json").json["job"]["state"] == "stopped"
+
+
+@pytest.mark.parametrize("arguments", [("1s",), ("soon", "--count", "2"), ("1s", "--count", "2", "--start", "noon")])
+def test_an_invalid_timelapse_is_rejected(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = bare_shell.run("timelapse", *arguments)
+    assert (done.code, done.text) == (2, "")
+
+
 @pytest.mark.parametrize("arguments", [("-o", "missing"), ("--hook", ""), ("--hook", "'open")])
 def test_an_invalid_tether_is_rejected(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
     done = bare_shell.run("tether", *arguments)

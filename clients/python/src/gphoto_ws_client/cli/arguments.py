@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gphoto_ws_client
-from gphoto_ws_client.cli import fire, focus, pictures, queries, tether
+from gphoto_ws_client.cli import fire, focus, jobs, pictures, queries, tether
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import DEFAULT_URL
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
@@ -72,6 +72,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _capture_options(bulb)
 
     _add_fire(commands)
+    _add_jobs(commands)
     burst = _command(commands, "burst", pictures.burst, "take several pictures in a row", pictures.check_burst)
     burst.add_argument("frames", metavar="N", nargs="?", type=_frames, help="number of pictures, 2 to 100")
     burst.add_argument(
@@ -274,6 +275,27 @@ def _add_fire(commands: Any) -> None:
     parser.add_argument("--all-or-none", action="store_true", help="release no camera if one is not ready")
     _settings(parser)
     parser.add_argument("--save", action="store_true", help="save every file to the server's photo folder")
+
+
+def _add_jobs(commands: Any) -> None:
+    what = "let the server take a picture at equal intervals; it goes on if this program ends"
+    lapse = _command(commands, "timelapse", jobs.timelapse, what, jobs.check_timelapse)
+    lapse.add_argument("interval", metavar="INTERVAL", type=jobs.parse_duration, help="for example 10s, 2m or 1h")
+    lapse.add_argument("--count", type=_count, metavar="N", help="number of pictures")
+    lapse.add_argument("--until", type=jobs.parse_time, metavar="TIME", help="end, for example 2030-12-24T20:00")
+    lapse.add_argument("--start", type=jobs.parse_time, metavar="TIME", help="time of the first picture (now)")
+    lapse.add_argument("--bulb", type=_exposure, metavar="SECONDS", help="length of each exposure, timed by the server")
+    _settings(lapse)
+    lapse.add_argument("--no-save", action="store_true", help="leave the pictures on the camera only")
+    lapse.add_argument("--detach", action="store_true", help="end after the start")
+    parser = commands.add_parser("jobs", help="list, pause, resume and stop time-lapses")
+    _common(parser, {})
+    group = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _command(group, "list", jobs.list_jobs, "list the last jobs")
+    for name in ("pause", "resume", "stop"):
+        one = _command(group, name, jobs.change, f"{name} a job")
+        one.add_argument("job", metavar="JOB", type=_count, help="number of the job")
+        one.set_defaults(what=name)
 
 
 def _add_focus(commands: Any) -> None:

@@ -1,0 +1,122 @@
+"""The commands for series of shots that the server takes by itself: timelapse, jobs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from datetime import datetime
+
+from gphoto_ws_client.cli.output import note, plain, show, show_json, show_table
+from gphoto_ws_client.cli.words import UsageError
+from gphoto_ws_client.client import Client
+from gphoto_ws_client.errors import GphotoWsError
+from gphoto_ws_client.events import JobShot, JobStateChanged, Reconnected
+from gphoto_ws_client.replies import JobStatus
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|min|h)?")
+_SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_ENDED = ("done", "stopped", "failed")
+
+
+def parse_duration(text: str) -> float:
+    """A duration such as 10, 10s, 2m or 1h, in seconds."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"a time such as 10s, 2m or 1h, not {text!r}")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_time(text: str) -> str:
+    """A time of day in the zone of this computer, or with an offset, as ISO 8601 with an offset."""
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a time such as 2030-12-24T18:00, not {text!r}") from None
+
+
+def check_timelapse(options: argparse.Namespace) -> None:
+    """Reject options that do not fit each other."""
+    if (options.count is None) == (options.until is None):
+        raise UsageError("Give either --count or --until, for example gphoto-ws timelapse 10s --count 720.")
+    for setting in options.settings:
+        name, equals, _ = setting.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--set takes NAME=VALUE, for example iso=200, not {setting!r}.")
+
+
+async def timelapse(client: Client, options: argparse.Namespace) -> None:
+    """Start a time-lapse and show each picture. The time-lapse goes on if this program ends."""
+    settings = dict(setting.split("=", 1) for setting in options.settings)
+    async with client.events("job_shot", "job_state", "reconnected") as events:
+        started = await client.start_job(
+            "timelapse", options.interval, count=options.count, until=options.until, start_at=options.start,
+            bulb_s=options.bulb, settings=settings, save=not options.no_save, port=options.port,
+        )  # fmt: skip
+        job = started.job
+        if options.json:
+            show_json(started)
+        else:
+            show(f"{started.message}. It goes on if this program ends: gphoto-ws jobs stop {job.job}")
+        if options.detach:
+            return
+        try:
+            async for event in events:
+                if isinstance(event, Reconnected) and not event.recovered:
+                    note("the connection is back; some pictures of the meantime are not shown")
+                    job = (await client.get_job(job.job)).job
+                if isinstance(event, JobShot) and event.job == job.job:
+                    show_json(event) if options.json else show(_shot_words(event, options.count))
+                if isinstance(event, JobStateChanged) and event.job == job.job:
+                    job = (await client.get_job(job.job)).job
+                    if job.state == "waiting":
+                        note(job.message)
+                if job.state in _ENDED:
+                    break
+        except asyncio.CancelledError:
+            note(f"job {job.job} goes on; end it with: gphoto-ws jobs stop {job.job}")
+            raise
+    if options.json:
+        show_json(job)
+    else:
+        show(f"Job {job.job} is {job.state}: {job.shots} pictures, {job.skipped} skipped, {job.failed} failed")
+    if job.state == "failed":
+        raise GphotoWsError(job.message or "The job failed.")
+
+
+async def list_jobs(client: Client, options: argparse.Namespace) -> None:
+    """List the last jobs."""
+    found = (await client.list_jobs()).jobs
+    if options.json:
+        show_json([plain(job) for job in found])
+    else:
+        show_table(
+            ("JOB", "STATE", "DONE", "PICTURES", "SKIPPED", "FAILED", "NEXT", "PORT"), [_row(job) for job in found]
+        )
+
+
+async def change(client: Client, options: argparse.Namespace) -> None:
+    """Pause, resume or stop a job."""
+    work = {"pause": client.pause_job, "resume": client.resume_job, "stop": client.stop_job}[options.what]
+    reply = await work(options.job)
+    if options.json:
+        show_json(reply)
+    else:
+        show(reply.message)
+
+
+def _shot_words(event: JobShot, count: int | None) -> str:
+    number = f"{event.n + 1}" + (f"/{count}" if count is not None else "")
+    if event.status == "skipped":
+        to = "" if event.last in (None, event.n) else f" to {event.last + 1}"
+        return f"{number}{to}  skipped  {event.message or ''}".rstrip()
+    if event.status == "error":
+        return f"{number}  failed  {event.message or event.code}"
+    names = " ".join(file.saved_path or file.camera_filepath for file in event.files)
+    late = "" if event.late_ms is None else f"  {event.late_ms:+.0f} ms"
+    return f"{number}  {names}{late}"
+
+
+def _row(job: JobStatus) -> tuple[object, ...]:
+    following = "" if job.next_at is None else job.next_at
+    return (job.job, job.state, f"{job.progress:.0%}", job.shots, job.skipped, job.failed, following, job.port)
