@@ -15,6 +15,7 @@ from . import exposures
 from .card import FILES_PER_FOLDER, Card, Layout, StoredFile
 from .exposures import Exposure, Identity
 from .faults import Faults, Kind
+from .movies import Recorder
 from .pictures import Studio
 
 log = logging.getLogger(__name__)
@@ -150,12 +151,15 @@ class Body:
         self._timing = timing
         self._tasks: set[asyncio.Task[None]] = set()
         self.card = Card(layout)
+        self.recorder = Recorder(lambda: self.card, faults, self.clock)
+        self.live_view_since = 0.0
         self.reset()
 
     def reset(self) -> None:
         """Return to the factory state: an empty card, counters at zero, live view off."""
         # Do not reuse handles: a connected host may still use the old handles.
         self.card = Card(self._layout, self.card.next_handle())
+        self.recorder.reset()
         self.ram: dict[int, StoredFile] = {}
         self.file_prefix = self._layout.file
         self.shots = 0
@@ -201,6 +205,7 @@ class Body:
         """Start or stop live view. ``scale``: the size of the frames, relative to the largest ones."""
         if on and not self.live_view:
             self._next_frame_at = 0.0
+            self.live_view_since = time.monotonic()
         self.live_view = on
         self._frame_scale = scale
 
@@ -265,7 +270,7 @@ class Body:
             self._pressed = None
 
     def _admit(self, exposure: Exposure) -> None:
-        if self.exposing:
+        if self.exposing or self.recorder.recording or self.recorder.writing:
             raise Exposing
         if self.faults.take({Kind.FOCUS_FAILED}):
             raise OutOfFocus

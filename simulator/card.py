@@ -10,7 +10,7 @@ from functools import cached_property
 from .pieces import Pieces
 
 ROOT = 0xFFFFFFFF
-FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2, FORMAT_NEF = 0x3001, 0x3801, 0xB103, 0x3000
+FORMAT_FOLDER, FORMAT_JPEG, FORMAT_CR2, FORMAT_NEF, FORMAT_MOVIE = 0x3001, 0x3801, 0xB103, 0x3000, 0x300D
 """PTP object formats. Nikon uses "undefined" (0x3000) for its raw files."""
 
 CAPACITY = 16 * 10**9
@@ -30,11 +30,13 @@ class Layout:
         storage: the id of the storage.
         folder: the part of a folder's name after the number.
         file: the part of a file's name before the number.
+        movie: the same for movies.
     """
 
     storage: int
     folder: str
     file: str
+    movie: str
 
 
 @dataclass(frozen=True, eq=False)

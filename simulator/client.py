@@ -112,6 +112,10 @@ class Control:
         """Change the card. The argument is ``full``, ``free_shots`` or ``prefix``; see ``help``."""
         self.do("card", camera, **arguments)
 
+    def movie(self, camera: int = 0, **arguments: Any) -> None:
+        """Press the camera's own movie button. The argument is ``prohibit``; see ``help``."""
+        self.do("movie", camera, **arguments)
+
     def write_protect(self, on: bool = True, camera: int = 0) -> None:
         """Switch the write protection of the card on or off."""
         self.do("write_protect", camera, on=on)

@@ -55,6 +55,8 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "exposing": body.exposing,
         "shutter_held": body.shutter_held,
         "button_held": body.button_held,
+        "recording": body.recorder.recording,
+        "movies": [asdict(take) for take in body.recorder.takes],
         "shots": body.shots,
         "frames": body.frames,
         "battery": body.battery,
@@ -160,7 +162,17 @@ async def _card(camera: Camera, arguments: Arguments) -> Result:
         camera.body.card.free_shots_limit = arguments.whole("free_shots")
     else:
         camera.body.card.free_shots_limit = 0 if arguments.flag("full") else None
+    if camera.body.card.free_bytes(1) < 1:
+        camera.body.recorder.end("card full")
     camera.dialect.card_changed()
+    return {}
+
+
+async def _movie(camera: Camera, arguments: Arguments) -> Result:
+    if "prohibit" in arguments:
+        camera.body.recorder.prohibited = arguments.whole("prohibit")
+    else:
+        camera.dialect.press_movie_button()
     return {}
 
 
@@ -277,6 +289,11 @@ COMMANDS: Mapping[str, Command] = {
         },
         "the free space of the card, the names of its files",
     ),
+    "movie": Command(
+        _movie,
+        {"prohibit": "Nikon: further bits of 0xD0A4, which prohibit movies; the button is not pressed"},
+        "press the camera's own movie button: start a movie, or end it",
+    ),
     "write_protect": Command(_write_protect, {"on": "true or false"}, "the card's lock switch"),
     "delete": Command(_delete, {"path": "as `state` lists it"}, "delete a file on the body"),
     "fault": Command(
@@ -286,7 +303,7 @@ COMMANDS: Mapping[str, Command] = {
             "operation": "name or 0x code; null: any",
             "after": "matching operations that succeed first (0)",
             "times": "number of times that it occurs (1); null: no limit",
-            "seconds": "late, late_file, late_picture: the delay in seconds (3)",
+            "seconds": "late, late_file, late_picture, late_movie: the delay in seconds (3)",
             "code": "code: the PTP response, such as 0x2019",
             "variety": "malformed_live_view: see varieties",
             "execute": "silent, code, busy: true: run the operation nevertheless (false)",

@@ -79,6 +79,13 @@ class Dialect(Protocol):
             body.ReleaseRejected: The shutter did not open.
         """
 
+    def press_movie_button(self) -> None:
+        """Press the camera's own movie button: start a movie, or end it.
+
+        Raises:
+            InvalidRequest: The camera does not start a movie.
+        """
+
     def battery_changed(self) -> None:
         """Called when the level of the battery has changed."""
 

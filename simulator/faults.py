@@ -27,6 +27,7 @@ class Kind(StrEnum):
     LATE_PICTURE = "late_picture"
     MALFORMED_LIVE_VIEW = "malformed_live_view"
     FOCUS_FAILED = "focus_failed"
+    LATE_MOVIE = "late_movie"
     INIT_FAIL = "init_fail"
     INIT_SILENT = "init_silent"
     MUTATE = "mutate"

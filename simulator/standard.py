@@ -14,10 +14,11 @@ from . import datasets, exposures
 from .body import Body, CardFull, CardProtected, OutOfFocus, ReleaseRejected, ShutterListener
 from .card import CAPACITY, FORMAT_FOLDER, ROOT, StoredFile
 from .datasets import DeviceInfo, ObjectInfo, Property
-from .dialect import Handler, Notify
+from .dialect import Handler, InvalidRequest, Notify
 from .exposures import Exposure
 from .faults import Kind
 from .lens import Lens
+from .movies import MovieListener, MovieRejected
 from .ptp import Reply, Request, ResponseCode
 from .settings import BodySettings
 
@@ -37,7 +38,7 @@ TAKES_DATA = frozenset({0x100C, 0x100D, 0x1016})
 SettingsT = TypeVar("SettingsT", bound=BodySettings)
 
 
-class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
+class StandardDialect(ABC, ShutterListener, MovieListener, Generic[SettingsT]):
     """The part of a body's dialect that is standard PTP. Subclasses add the part of the maker.
 
     An instance exists as long as its body. ``session_ended`` resets what belongs to a session.
@@ -236,6 +237,18 @@ class StandardDialect(ABC, ShutterListener, Generic[SettingsT]):
         except ReleaseRejected:
             return Reply(ResponseCode.DEVICE_BUSY)
         return Reply()
+
+    def press_movie_button(self) -> None:
+        """Press the body's own movie button: start a movie, or end it.
+
+        Raises:
+            InvalidRequest: The body does not start a movie.
+        """
+        if not self._body.recorder.end("button"):
+            try:
+                self._body.recorder.start(self, button=True)
+            except MovieRejected:
+                raise InvalidRequest("the body does not start a movie; see recording and files of `state`") from None
 
     @abstractmethod
     def mirror_raised(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Sequence
 
 from .. import datasets, standard
@@ -13,12 +14,16 @@ from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
 from ..faults import Kind
 from ..lens import Lens
+from ..movies import MovieRejected
 from ..ptp import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
 from . import properties as props
 from .live_view import live_view_reply
 from .settings import CanonSettings
+
+LIVE_VIEW_READY_SECONDS = 0.5
+"""Before live view has run for this time, the body accepts the order to record and ignores it (libgphoto2 issue 489)."""
 
 NOT_READY = 0xA102
 """Canon: there is no live-view frame yet. The driver retries for up to 3 s."""
@@ -84,7 +89,7 @@ class CanonEos(StandardDialect[CanonSettings]):
             events=(0x4002, 0x4003, 0x4004, 0x4005, 0x4009),
             properties=[one.code for one in self.standard_properties()],
             capture_formats=(0x3801,),
-            image_formats=(0x3001, 0x3801, 0xB103),
+            image_formats=(0x3001, 0x300D, 0x3801, 0xB103),
             manufacturer="Canon Inc.",
             model=identity.model,
             version="3-1.0.9",
@@ -130,10 +135,31 @@ class CanonEos(StandardDialect[CanonSettings]):
     async def _set_property(self, request: Request) -> Reply:
         if len(request.data) < 8:
             return Reply(ResponseCode.INVALID_VALUE)
-        reply = self._set(int.from_bytes(request.data[4:8], "little"), request.data[8:])
+        code, value = int.from_bytes(request.data[4:8], "little"), request.data[8:]
+        if code == props.MOVIE_TARGET and "movierecordtarget" not in self.settings.vetoed():
+            return self._set_movie(int.from_bytes(value[:2], "little"))
+        reply = self._set(code, value)
         if not self._body.live_view:
             self.lens.live_view_ended()
+            if code == props.LIVE_VIEW_OUTPUT:
+                self._body.recorder.end("live view")
         return reply
+
+    def _set_movie(self, target: int) -> Reply:
+        """Start or end a movie."""
+        recorder = self._body.recorder
+        if target == props.MOVIE_TO_CARD:
+            if self._body.exposing or not self._body.live_view:
+                return Reply(ResponseCode.DEVICE_BUSY)
+            if time.monotonic() < self._body.live_view_since + LIVE_VIEW_READY_SECONDS:
+                return Reply()
+            try:
+                recorder.start(self)
+            except MovieRejected:
+                return Reply(ResponseCode.DEVICE_BUSY)
+        elif not recorder.end("host"):
+            self.settings.announce(props.MOVIE_TARGET)
+        return Reply()
 
     async def _set_host_capacity(self, request: Request) -> Reply:
         self.settings.host_clusters = request.parameter(0)
@@ -267,6 +293,21 @@ class CanonEos(StandardDialect[CanonSettings]):
         self.settings.announce(props.AVAILABLE_SHOTS)
         self.settings.announce(props.SHUTTER_COUNTER)
         self.settings.push(events.status_changed(busy=False))
+
+    # The steps of a movie: see movies.MovieListener
+
+    def movie_started(self) -> None:
+        """Emit that the body records."""
+        self.settings.announce(props.MOVIE_TARGET)
+
+    def movie_ended(self, interrupted: bool) -> None:
+        """Emit that the body no longer records."""
+        self.settings.announce(props.MOVIE_TARGET)
+
+    def movie_stored(self, stored: StoredFile) -> None:
+        """Emit that the file is on the card."""
+        self.settings.push(events.object_added(stored))
+        self.card_changed()
 
     # Changes on the body: see dialect.Dialect
 

@@ -19,7 +19,7 @@ from ..settings import Setting, Value
 FILE_LIST = 0x4006
 """The data type of the image format: Canon sends the files of a shot as an array of 32-bit numbers."""
 
-LAYOUT = Layout(0x00020001, "CANON", "IMG_")
+LAYOUT = Layout(0x00020001, "CANON", "IMG_", "MVI_")
 
 OPTICS = Optics(far=1000, subject=700, picture=(5184, 3456))
 """The size of the coordinate system is that of the largest still of a 550D, whatever the size of the simulated stills."""
@@ -40,8 +40,11 @@ OWNER, ARTIST, COPYRIGHT, SERIAL_NUMBER, LENS_NAME = 0xD115, 0xD1D0, 0xD1D1, 0xD
 AVAILABLE_SHOTS, CAPTURE_DESTINATION, CURRENT_FOLDER = 0xD11B, 0xD11C, 0xD11F
 IMAGE_FORMAT, SHUTTER_COUNTER, LIVE_VIEW_OUTPUT, FOCUS_INFO = 0xD120, 0xD1AC, 0xD1B0, 0xD1D3
 
-UTC_TIME = 0xD17C
+UTC_TIME, MOVIE_TARGET = 0xD17C, 0xD1B8
 MIRROR_LOCK, MIRROR_LOCK_STATE = 0xD13A, 0xD1BF
+
+NO_MOVIE, MOVIE_TO_CARD = 0, 4
+"""Values of MOVIE_TARGET. While the value is MOVIE_TO_CARD, the body records."""
 
 TO_CARD, TO_HOST = 2, 4
 """Values of CAPTURE_DESTINATION."""
@@ -155,6 +158,7 @@ SETTINGS: dict[int, Setting] = {
         Setting(SERIAL_NUMBER, "eosserialnumber", STRING, "", writable=False),
         Setting(LIVE_VIEW_OUTPUT, "output", UINT32, 0, _OUTPUTS),
         Setting(0xD1B1, "evfmode", UINT16, 1, {"0": 0, "1": 1}),
+        Setting(MOVIE_TARGET, "movierecordtarget", UINT16, NO_MOVIE, {"None": NO_MOVIE, "Card": MOVIE_TO_CARD}),
         Setting(0xD1BA, "afmethod", UINT32, 1, {"Quick": 0, "Live": 1, "LiveFace": 2}),
         Setting(ARTIST, "artist", STRING, ""),
         Setting(COPYRIGHT, "copyright", STRING, ""),

@@ -40,6 +40,7 @@ class CanonSettings(BodySettings):
             props.SHUTTER_COUNTER: lambda: body.shots,
             props.CURRENT_FOLDER: lambda: body.card.current_folder,
             props.MIRROR_LOCK_STATE: lambda: int(body.mirror_up),
+            props.MOVIE_TARGET: lambda: props.MOVIE_TO_CARD if body.recorder.recording else props.NO_MOVIE,
             props.SERIAL_NUMBER: lambda: body.identity.serial,
         }
         settings = props.settings_of(body.identity.model)

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from .. import datasets, standard
 from ..body import Body
-from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_NEF, StoredFile
+from ..card import FORMAT_FOLDER, FORMAT_JPEG, FORMAT_MOVIE, FORMAT_NEF, StoredFile
 from ..datasets import DeviceInfo, Property
 from ..dialect import Handler
 from ..faults import Kind
 from ..lens import Lens
+from ..movies import MovieRejected
 from ..ptp import Reply, Request, ResponseCode
 from ..standard import AUTOFOCUS_SECONDS, StandardDialect
 from . import events
@@ -38,6 +39,7 @@ NAMES = standard.NAMES | {
     0x90C7: "GetEvent", 0x90C8: "DeviceReady", 0x90CA: "GetVendorPropCodes", 0x90CB: "AfCaptureSDRAM",
     0x9201: "StartLiveView", 0x9202: "EndLiveView", 0x9203: "GetLiveViewImg", 0x9204: "MfDrive",
     0x9205: "ChangeAfArea", 0x9206: "AfDriveCancel", 0x9207: "InitiateCaptureRecInMedia",
+    0x920A: "StartMovieRecInCard", 0x920B: "EndMovieRec",
     0x920C: "TerminateCapture",
 }  # fmt: skip
 
@@ -71,6 +73,8 @@ class NikonDslr(StandardDialect[NikonSettings]):
             0x9205: self._change_af_area,
             0x9206: self._accept,
             0x9207: self._release_to,
+            0x920A: self._start_movie,
+            0x920B: self._end_movie,
             0x920C: self._terminate_capture,
         }
 
@@ -82,10 +86,24 @@ class NikonDslr(StandardDialect[NikonSettings]):
             vendor_version=100,
             vendor_description="microsoft.com: 1.0",
             operations=sorted(self.operations),
-            events=(0x4002, 0x4003, 0x4004, 0x4005, 0x4006, 0x4008, 0x400A, 0x400C, 0x400D, 0xC101, 0xC102),
+            events=(
+                0x4002,
+                0x4003,
+                0x4004,
+                0x4005,
+                0x4006,
+                0x4008,
+                0x400A,
+                0x400C,
+                0x400D,
+                0xC101,
+                0xC102,
+                0xC105,
+                *((events.MOVIE_COMPLETE, events.MOVIE_STARTED) if self._reports_movies else ()),
+            ),
             properties=[one.code for one in self.standard_properties() if not _vendor_property(one.code)],
             capture_formats=(FORMAT_JPEG, FORMAT_NEF),
-            image_formats=(FORMAT_NEF, FORMAT_FOLDER, FORMAT_JPEG),
+            image_formats=(FORMAT_NEF, FORMAT_FOLDER, FORMAT_MOVIE, FORMAT_JPEG),
             manufacturer="Nikon Corporation",
             model=identity.model,
             version="V1.00",
@@ -134,7 +152,16 @@ class NikonDslr(StandardDialect[NikonSettings]):
     async def _set_property_value(self, request: Request) -> Reply:
         return self._set(request.parameter(0), request.data)
 
+    @property
+    def _reports_movies(self) -> bool:
+        """Whether the body has events for the start and the end of a movie, as mirrorless ones do."""
+        return self._body.identity.model.startswith("Z")
+
     # Files
+
+    def _matching(self, request: Request) -> list[int]:
+        """In application mode, a host sees no files (libgphoto2 camlibs/ptp2/config.c, _put_Nikon_Movie)."""
+        return [] if self.settings.number(props.APPLICATION_MODE) else super()._matching(request)
 
     async def _get_object_info(self, request: Request) -> Reply:
         stored = self._body.ram.get(request.parameter(0))
@@ -259,6 +286,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
         if self._body.exposing:
             return Reply(ResponseCode.DEVICE_BUSY)
         self._body.switch_live_view(False)
+        self._body.recorder.end("live view")
         return Reply()
 
     async def _get_live_view(self, request: Request) -> Reply:
@@ -270,6 +298,37 @@ class NikonDslr(StandardDialect[NikonSettings]):
         frame = await self._body.next_frame()
         sizes = (*self._body.studio.frame_size, *self.lens.optics.picture)
         return Reply(data=live_view_reply(frame, sizes, variety))
+
+    # Movies
+
+    async def _start_movie(self, request: Request) -> Reply:
+        if self.settings.movie_prohibited() or not self._body.live_view:
+            return Reply(INVALID_STATUS)
+        try:
+            self._body.recorder.start(self)
+        except MovieRejected:
+            return Reply(INVALID_STATUS)
+        return Reply()
+
+    async def _end_movie(self, request: Request) -> Reply:
+        return Reply() if self._body.recorder.end("host") else Reply(INVALID_STATUS)
+
+    def movie_started(self) -> None:
+        """Emit that the body records, if it has an event for that."""
+        if self._reports_movies:
+            self.settings.emit(events.MOVIE_STARTED)
+
+    def movie_ended(self, interrupted: bool) -> None:
+        """Emit that the body has ended a movie by itself."""
+        if interrupted:
+            self.settings.emit(events.MOVIE_INTERRUPTED)
+
+    def movie_stored(self, stored: StoredFile) -> None:
+        """Emit that the file is on the card."""
+        self.settings.emit(events.OBJECT_ADDED, stored.handle)
+        if self._reports_movies:
+            self.settings.emit(events.MOVIE_COMPLETE)
+        self.card_changed()
 
     # The steps of a shot: see body.ShutterListener
 

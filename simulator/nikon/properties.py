@@ -15,7 +15,7 @@ from ..datasets import INT8, INT16, STRING, UINT8, UINT16, UINT32
 from ..lens import Optics
 from ..settings import Setting, Value
 
-LAYOUT = Layout(0x00010001, "D7100", "DSC_")
+LAYOUT = Layout(0x00010001, "D7100", "DSC_", "DSC_")
 
 OPTICS = Optics(far=4000, subject=2500, picture=(6000, 4000))
 """The size of the coordinate system is that of the largest still."""
@@ -33,6 +33,13 @@ NOISE_REDUCTION, ARTIST, COPYRIGHT, SHUTTER_SPEED = 0xD06B, 0xD072, 0xD073, 0xD1
 RELEASE_MODE, SELF_TIMER_DELAY = 0x5013, 0xD063
 RECORDING_MEDIA, AUTOFOCUS_MODE = 0xD10B, 0xD161
 LIVE_VIEW_STATUS, LIVE_VIEW_ZOOM, LIVE_VIEW_PROHIBITED, SHOTS_LEFT = 0xD1A2, 0xD1A3, 0xD1A4, 0xD1F1
+
+MOVIE_PROHIBITED, APPLICATION_MODE = 0xD0A4, 0xD1F0
+
+NO_APPLICATION_MODE, RECORDING, CARD_PROTECTED, NOT_WRITTEN, CARD_FULL = 1 << 14, 1 << 10, 1 << 11, 1 << 9, 1 << 3
+"""Bits of MOVIE_PROHIBITED: the reasons why no movie can start."""
+
+ENLARGED = 1 << 12
 
 TO_CARD, TO_RAM = 0, 1
 SELF_TIMER, MIRROR_UP = 0x8011, 0x8012
@@ -157,6 +164,7 @@ def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
         Setting(COPYRIGHT, "copyright", STRING, ""),
         Setting(0xD090, "imagecomment", STRING, ""),
         Setting(0xD091, "imagecommentenable", UINT8, 0, _SWITCH, bounds=(0, 1, 1)),
+        Setting(MOVIE_PROHIBITED, "movieprohibit", UINT32, 0, writable=False),
         Setting(0xD0E0, "lensname", UINT8, 154, {LENS: 154}, False),
         Setting(0xD0E3, "minfocallength", UINT32, 1800, writable=False),
         Setting(0xD0E4, "maxfocallength", UINT32, 5500, writable=False),
@@ -173,6 +181,7 @@ def settings_of(sizes: Sequence[str]) -> dict[int, Setting]:
         Setting(LIVE_VIEW_ZOOM, "liveviewimagezoomratio", UINT8, 0, ZOOM_RATIOS, bounds=(0, 7, 1)),
         Setting(LIVE_VIEW_PROHIBITED, "liveviewprohibit", UINT32, 0, writable=False),
         Setting(0xD1B1, "lightmeter", INT8, 0, writable=False, bounds=(-60, 60, 1)),
+        Setting(APPLICATION_MODE, "applicationmode", UINT8, 0, bounds=(0, 1, 1)),
         Setting(SHOTS_LEFT, "availableshots", UINT16, 0, writable=False, bounds=(0, 65535, 1)),
     )  # fmt: skip
     return {setting.code: setting for setting in found}

@@ -39,6 +39,7 @@ class NikonSettings(BodySettings):
             props.FOCUS_MODE: lambda: props.FOCUS_MODES[self.number(props.AUTOFOCUS_MODE)],
             props.LIVE_VIEW_STATUS: lambda: int(body.live_view),
             props.LIVE_VIEW_PROHIBITED: self.live_view_prohibited,
+            props.MOVIE_PROHIBITED: self.movie_prohibited,
             props.SHOTS_LEFT: lambda: min(0xFFFF, body.free_shots(self.exposure())),
         }
         dials = (props.DATE_TIME, props.EXPOSURE_TIME, props.FOCUS_MODE)
@@ -57,6 +58,7 @@ class NikonSettings(BodySettings):
         super().session_ended()
         self.set_control_mode(0)
         self._values[props.RECORDING_MEDIA] = props.TO_CARD
+        self._values[props.APPLICATION_MODE] = 0
 
     def emit(self, code: int, parameter: int = 0) -> None:
         """Queue an event if a host reads events."""
@@ -72,6 +74,19 @@ class NikonSettings(BodySettings):
         exhausted = 0 if self._body.battery else props.BATTERY_EXHAUSTED
         pending = props.IMAGE_IN_RAM if self._body.ram else 0
         return exhausted | pending | (props.SHOOTING if self._body.exposing else 0)
+
+    def movie_prohibited(self) -> int:
+        """The reasons why no movie can start, as bits; 0: it can start."""
+        body, recorder = self._body, self._body.recorder
+        reasons = {
+            props.NO_APPLICATION_MODE: not self.number(props.APPLICATION_MODE),
+            props.RECORDING: recorder.recording,
+            props.NOT_WRITTEN: body.exposing or recorder.writing,
+            props.ENLARGED: self.number(props.LIVE_VIEW_ZOOM) != 0,
+            props.CARD_PROTECTED: body.card.write_protected,
+            props.CARD_FULL: body.card.free_bytes(1) < 1,
+        }
+        return recorder.prohibited | sum(bit for bit, prohibits in reasons.items() if prohibits)
 
     def exposure(self) -> Exposure:
         """The shot that the settings describe."""
