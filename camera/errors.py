@@ -4,6 +4,7 @@ CameraError
 ├── CameraRefused         read the message: the camera or its driver refused for a reason that has no class here
 ├── CameraBusy            wait a moment and try again
 │   ├── CameraExposing    wait for the end of the bulb exposure, or stop it
+│   ├── CameraRecording   wait for the end of the movie, or stop it
 │   ├── NotReady          allow more time before the deadline of the volley
 │   └── CaptureAbandoned  nothing: the client disconnected before its capture started
 ├── CameraTimeout         the camera did not answer in time; the server opens it again
@@ -17,9 +18,13 @@ CameraError
 ├── CameraClaimed         stop the other program that uses the camera
 ├── NotSupported          do not try again
 │   ├── NoDriver          choose another driver
-│   └── ShutterStaysOpen  use capture to release the shutter
+│   ├── ShutterStaysOpen  use capture to release the shutter
+│   └── MovieStaysOn      start and stop movies as movies
 ├── BulbUnavailable       turn the mode dial, or use one of the camera's own shutter speeds
 ├── NoExposure            start a bulb exposure first
+├── MovieUnavailable      do what `how` says: switch the camera to movies, or change its card
+├── NoMovie               start a movie first
+├── MovieStuck            nothing: the server opens the camera again, which stops the movie
 ├── Cancelled             the operation was cancelled on the camera
 ├── CaptureUnknown        check the card before the next capture
 │   └── ShutterStuck      the same; the server opens the camera again, which closes the shutter
@@ -103,6 +108,17 @@ class NotReady(CameraBusy):
     """The camera was not ready at the deadline at which it should have been released. It was not released."""
 
 
+@dataclass(eq=False)
+class CameraRecording(CameraBusy):
+    """The camera records a movie from `started_at` until `ends_at` (ISO 8601, UTC) at most, and nothing was done.
+
+    Without these times, the camera still writes the file of a movie.
+    """
+
+    started_at: str | None = field(default=None, kw_only=True)
+    ends_at: str | None = field(default=None, kw_only=True)
+
+
 class CaptureAbandoned(CameraBusy):
     """The client disconnected before its capture started, so nothing was done."""
 
@@ -179,6 +195,10 @@ class ShutterStaysOpen(NotSupported):
     """The value would open the shutter or press the shutter button, and nothing would close or release it again."""
 
 
+class MovieStaysOn(NotSupported):
+    """The value would start a movie, and nothing would stop it."""
+
+
 @dataclass(eq=False)
 class BulbUnavailable(CameraError):
     """The camera cannot make a bulb exposure now, and the shutter did not open; `how` says what to do."""
@@ -188,6 +208,21 @@ class BulbUnavailable(CameraError):
 
 class NoExposure(CameraError):
     """A bulb exposure should be stopped, but none is in progress."""
+
+
+@dataclass(eq=False)
+class MovieUnavailable(CameraError):
+    """The camera cannot record a movie now, and none was started; `how` says what to do."""
+
+    how: str = field(default="", kw_only=True)
+
+
+class NoMovie(CameraError):
+    """A movie should be stopped, but none is in progress."""
+
+
+class MovieStuck(CameraError):
+    """The movie could not be stopped. The server opens the camera again, which stops it."""
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from camera.errors import CameraError
-from camera.model import ConfigValue, State
+from camera.model import ConfigValue, MovieEnd, State
 
 # -- events for clients
 
@@ -101,6 +101,23 @@ class ExposureEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class MovieStarted:
+    """The camera has started to record a movie of `max_s` seconds at most; times are ISO 8601 in UTC."""
+
+    max_s: float
+    started_at: str
+    ends_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovieEnded:
+    """The camera no longer records a movie; `recorded_s` is its length in seconds, `reason` why it has ended."""
+
+    recorded_s: float
+    reason: MovieEnd
+
+
+@dataclass(frozen=True, slots=True)
 class OtherCamera:
     """The opened camera is not the expected camera, and was closed again; `serial` is its serial number."""
 
@@ -119,6 +136,8 @@ Happening = (
     | ConfigChanged
     | ExposureStarted
     | ExposureEnded
+    | MovieStarted
+    | MovieEnded
     | OtherCamera
 )
 
@@ -151,10 +170,12 @@ class LiveViewEnded:
 class CameraOpened:
     """A new camera process has opened the camera.
 
-    `shutter_closed`: whether it first closed the shutter, which an earlier process may have left open.
+    `shutter_closed`, `movie_stopped`: whether it first closed the shutter or stopped a movie, because an earlier process
+    may have left them so.
     """
 
     shutter_closed: bool = False
+    movie_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

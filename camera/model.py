@@ -12,7 +12,7 @@ from camera.orientation import AS_IS, Orientation, Point
 WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
 ConfigValue = str | int | float | None
 FocusSize = Literal["small", "medium", "large"]
-State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
+State = Literal["opening", "ready", "live", "capturing", "recording", "recovering", "needs_attention", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,11 @@ class FocusMove:
     at_limit: bool | None
 
 
+# Why a movie has ended: stop_movie; its limit; the camera ended it because its card is full, or for another reason (its
+# own button or limit, heat, a write error); the camera or its process was lost.
+MovieEnd = Literal["stopped", "max_s", "card_full", "camera", "interrupted"]
+
+
 @dataclass(frozen=True, slots=True)
 class Magnified:
     """How much live view is magnified, and the centre of its visible part in the whole picture; None: not known."""
@@ -255,12 +260,22 @@ _RAW_TYPES = {
     "mov": "video/quicktime",
     "mp4": "video/mp4",
     "avi": "video/x-msvideo",
+    "mts": "video/mp2t",
+    "mxf": "application/mxf",
+    "crm": "video/x-canon-crm",
+    "nev": "video/x-nikon-nev",
+    "r3d": "video/x-red-r3d",
 }
 
 
 def is_raw(filename: str) -> bool:
     """Whether a file with this name is a RAW file, by its extension."""
     return mimetype_of(filename).startswith("image/x-")
+
+
+def is_movie(filename: str) -> bool:
+    """Whether a file with this name is a movie, by its extension."""
+    return mimetype_of(filename).startswith("video/") or mimetype_of(filename) == "application/mxf"
 
 
 def mimetype_of(filename: str) -> str:

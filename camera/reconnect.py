@@ -106,6 +106,7 @@ class Reconnect:
         self._retry_now = asyncio.Event()
         # Whether an earlier process, perhaps of an earlier server, may have left the shutter open. None: not known yet.
         self._shutter_open: bool | None = None
+        self._movie_runs: bool | None = None  # the same for a movie
         self._plugs = 0  # how often the camera was plugged in again
         self._plugged = asyncio.Event()
         self._plugged.set()
@@ -245,9 +246,11 @@ class Reconnect:
         port, plugs = self.port, self._plugs
         if self._shutter_open is None:
             self._shutter_open = await self._options.photos.journals.exposure_interrupted()
+        if self._movie_runs is None:
+            self._movie_runs = await self._options.photos.journals.movie_interrupted()
         options = ProcessOptions(
-            port, self.driver_model, self.capture_target, self._options.preview_size, self._shutter_open,
-            self._options.shutter_lines,
+            port, self.driver_model, self.capture_target, self._options.preview_size,
+            release_button=self._shutter_open, stop_movie=self._movie_runs, shutter_lines=self._options.shutter_lines,
         )  # fmt: skip
         process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
         try:
@@ -270,7 +273,8 @@ class Reconnect:
         finally:
             self._opening = None
         self.attempts = 0
-        shutter_closed, self._shutter_open = self._shutter_open, False
+        opened = CameraOpened(shutter_closed=self._shutter_open, movie_stopped=self._movie_runs)
+        self._shutter_open = self._movie_runs = False
         self._process, self.identity, self.library = process, process.identity, process.library
         detection.warn_if_old(self.library)
         self.last_error = None
@@ -279,7 +283,7 @@ class Reconnect:
         _log.info("Camera ready: %s (%s), serial %s", self.port, self.title, serial or "unknown")
         self._report_gone(False)
         self._emit(StateMayDiffer())
-        self._emit(CameraOpened(shutter_closed))
+        self._emit(opened)
         return process
 
     def _is_plugged_since(self, plugs: int) -> bool:
@@ -306,7 +310,7 @@ class Reconnect:
             reason = await asyncio.shield(process.lost)
         finally:
             self._last_io = process.last_io
-            self._shutter_open = process.holding
+            self._shutter_open, self._movie_runs = process.holding, process.recording
             if not self._stopping:
                 self._process = None
                 if not process.closing:

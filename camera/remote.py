@@ -19,7 +19,16 @@ from camera import errors
 from camera.channel import ChannelBroken, Message
 from camera.codec import Codec, codec
 from camera.errors import CameraDisconnected, CameraError, CameraIO
-from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
+from camera.events import (
+    ConfigChanged,
+    ExposureEnded,
+    ExposureStarted,
+    FileAdded,
+    Learned,
+    LiveViewEnded,
+    MovieEnded,
+    MovieStarted,
+)
 from camera.model import (
     BurstLength,
     BurstTaken,
@@ -44,7 +53,17 @@ Json = dict[str, Any]
 # Called when a job makes progress. The deadline of the job restarts and becomes longer by this number of seconds.
 OnProgress = Callable[[float], None]
 
-FromCamera = Frame | FileAdded | ConfigChanged | ExposureStarted | ExposureEnded | Learned | LiveViewEnded
+FromCamera = (
+    Frame
+    | FileAdded
+    | ConfigChanged
+    | ExposureStarted
+    | ExposureEnded
+    | MovieStarted
+    | MovieEnded
+    | Learned
+    | LiveViewEnded
+)
 
 
 def ignore_progress(needs_s: float) -> None:
@@ -118,6 +137,8 @@ class Verb:
             the process is lost after this message, the outcome of the shot is unknown.
         holds: whether the verb keeps the shutter open, or its button pressed. If the process is lost, the next process
             closes the shutter and releases the button before anything else.
+        records: whether the verb starts a movie, which goes on after the call. If the process is lost before the movie has
+            ended, the next process stops it before anything else.
     """
 
     def __init__(self, method: Callable[..., Any], deadline_s: float, again: tuple[type[CameraError], ...]) -> None:
@@ -126,6 +147,7 @@ class Verb:
         self.again = again
         self.fires = self.name in ("capture", "expose", "fire", "burst")
         self.holds = self.name in ("expose", "fire", "burst", "autofocus", "half_press")
+        self.records = self.name == "start_movie"
         hints = get_type_hints(method)
         self._signature = inspect.signature(method)
         self._names = tuple(self._signature.parameters)[1:]
@@ -304,6 +326,26 @@ class RemoteCamera:
         Raises:
             CaptureUnknown: the shutter may have opened, but no file was seen, or the camera was lost.
         """
+
+    @verb(30.0)  # live view has to run first, and a busy camera is asked again
+    async def start_movie(self, max_s: float, on_progress: OnProgress = ignore_progress) -> None:
+        """Start a movie, which this process stops after `max_s` seconds, and also if the server ends.
+
+        Args:
+            on_progress: from this call on, the movie may run.
+
+        Raises:
+            MovieUnavailable, CardFull, NotSupported: no movie was started.
+            CameraRecording: a movie is in progress.
+        """
+
+    @verb(30.0)  # some drivers wait up to 10 s until the camera has written the file
+    async def stop_movie(self) -> None:
+        """Stop the movie; its end and its file are reported as events. Raises NoMovie, MovieStuck."""
+
+    @verb(10.0, again=_LOST)
+    async def file_info(self, path: str) -> CapturedFile:
+        """A file on the camera; its size is None if the camera does not report it, also if there is no such file."""
 
     @verb(5.0, again=_LOST)
     async def preview(self, orientation: Orientation) -> bytes:
@@ -493,8 +535,11 @@ class Reply:
 
 _EVENTS: dict[str, Codec] = {
     kind.__name__: codec(kind)
-    for kind in (Opened, Alive, FileAdded, ConfigChanged, ExposureStarted, ExposureEnded, Learned, LiveViewEnded)
-}
+    for kind in (
+        Opened, Alive, FileAdded, ConfigChanged, ExposureStarted, ExposureEnded, MovieStarted, MovieEnded, Learned,
+        LiveViewEnded,
+    )
+}  # fmt: skip
 _ERRORS: dict[str, Any] = {kind.__name__: kind for kind in errors.kinds()}
 
 

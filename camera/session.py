@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
-from camera.errors import CameraDisconnected, CameraError, CameraTimeout, NoExposure
+from camera.errors import CameraDisconnected, CameraError, CameraTimeout, NoExposure, NoMovie
 from camera.events import (
     CameraConnected,
     CameraEvent,
@@ -23,6 +23,8 @@ from camera.events import (
     Happening,
     Learned,
     LiveViewEnded,
+    MovieEnded,
+    MovieStarted,
     OtherCamera,
     Reachable,
     StateChanged,
@@ -33,11 +35,12 @@ from camera.model import CameraIdentity, Capabilities, ClockSet, ConfigItem, Det
 from camera.options import SessionOptions
 from camera.photos.card import Finding
 from camera.photos.iso import OperatorsIso
+from camera.photos.movies import MovieResult
 from camera.photos.open_shot import Body
 from camera.photos.shots import FromPhotos, Owner, Photos
 from camera.reconnect import FromReconnect, Reconnect, log_failure
 from camera.remote import RemoteCamera
-from camera.turns import Access, BulbExposure, Turns
+from camera.turns import Access, BulbExposure, MovieInProgress, Turns
 from camera.upkeep import Upkeep
 from camera.values import WantedValue
 from system_clock import Trust
@@ -69,7 +72,7 @@ class Status:
         last_io: time of its last successful operation, in seconds since 1970.
         warnings: problems that will soon make it unusable, one sentence each.
         finding: the result of the check after the last shot with an unknown outcome.
-        exposing: whether a bulb exposure keeps the camera busy.
+        occupied: whether a bulb exposure or a movie keeps the camera busy.
     """
 
     port: str
@@ -85,7 +88,7 @@ class Status:
     last_io: float | None
     warnings: tuple[str, ...]
     finding: Finding | None
-    exposing: bool
+    occupied: bool
 
     @property
     def model(self) -> str | None:
@@ -131,7 +134,7 @@ class Session:
         self.reconnect = Reconnect(camera.port, camera.model, options, expected, self._from_reconnect)
         self.live = LiveView(self._switch_live_view)
         self._iso = OperatorsIso(options.preview_iso, options.capture_iso)
-        access = Access(self.exclusive, self._patient)
+        access = Access(self.exclusive, self._patient, self.in_movie)
         self.photos = Photos(options.photos, self._iso, access, self._owner, self._from_photos)
         self._upkeep = Upkeep(options, self._patient, self._idle_process, self._emit_here, lambda: self.port)
         self._clock_trust = options.clock_trust
@@ -141,6 +144,7 @@ class Session:
         self._emit = emit
         self._turns = Turns()
         self._exposure = BulbExposure(self._turns)
+        self._movie = MovieInProgress(self._turns)
         self._tasks: set[asyncio.Task[None]] = set()
         self._resuming: asyncio.Task[None] | None = None
 
@@ -172,7 +176,7 @@ class Session:
             last_io=reconnect.last_io,
             warnings=self._upkeep.warnings,
             finding=self.photos.finding,
-            exposing=self._exposure.running is not None,
+            occupied=self._exposure.running is not None or self._movie.active,
         )
 
     def start(self) -> None:
@@ -196,23 +200,25 @@ class Session:
 
     async def drain(self) -> None:
         """Wait until the job in progress and all jobs that already wait have ended."""
-        await self._turns.take(patient=True)
+        await self._turns.take(patient=True, in_movie=True)
         self._turns.give_back()
 
     @asynccontextmanager
-    async def exclusive(self, patient: bool = False) -> AsyncIterator[RemoteCamera]:
+    async def exclusive(self, patient: bool = False, in_movie: bool = False) -> AsyncIterator[RemoteCamera]:
         """Exclusive access to the camera. Callers get it in the order of their requests.
 
         The yielded camera stays usable if its process is lost and replaced.
 
         Args:
-            patient: whether to wait for the end of a bulb exposure.
+            patient: whether to wait for the end of a bulb exposure or a movie.
+            in_movie: whether to use the camera also during a movie.
 
         Raises:
             CameraExposing: the camera makes a bulb exposure.
+            CameraRecording: the camera records a movie, or writes it.
             CameraError: the camera could not be opened; attempts continue.
         """
-        await self._turns.take(patient)
+        await self._turns.take(patient, in_movie)
         try:
             await self.reconnect.process()
             yield RemoteCamera(self.reconnect.call, self.reconnect.renew)
@@ -221,6 +227,10 @@ class Session:
 
     def _patient(self) -> AbstractAsyncContextManager[RemoteCamera]:
         return self.exclusive(patient=True)
+
+    def in_movie(self) -> AbstractAsyncContextManager[RemoteCamera]:
+        """Exclusive access for what a camera can do while it records a movie."""
+        return self.exclusive(in_movie=True)
 
     async def stop_exposure(self, keep: bool) -> float:
         """End the bulb exposure early. Returns its length in seconds, when the shutter has closed.
@@ -257,13 +267,36 @@ class Session:
             with suppress(CameraDisconnected):
                 await (process.confirm_release() if confirmed else process.stop_exposure())
 
+    async def start_movie(self, max_s: float) -> tuple[MovieStarted, int | None]:
+        """Start a movie of `max_s` seconds at most. Returns it, and the number of its record.
+
+        Raises:
+            MovieUnavailable, CardFull, NotSupported, CameraBusy: no movie was started.
+            CameraError: the camera was lost. The server stops the movie when it connects again.
+        """
+        number = await self.photos.movies.start(max_s)
+        if (running := self._movie.running) is None:
+            raise CameraDisconnected("The movie has ended just after its start.")
+        return running, number
+
+    async def stop_movie(self) -> MovieResult:
+        """Stop the movie. Returns when its file is on the card, or after three times `write_time_s` without it.
+
+        Raises:
+            NoMovie: there is none.
+            CameraError: the camera was lost. The server stops the movie when it connects again.
+        """
+        if self._movie.running is None:
+            raise NoMovie("No movie is in progress.")
+        return await self.photos.movies.stop()
+
     async def set_config(self, name: str, value: WantedValue) -> ConfigItem:
         """Change a setting permanently. Returns the setting, read back from the camera after the change.
 
         Raises:
             ConfigNotFound, ConfigReadonly, InvalidValue, NotSupported: the setting was not changed.
         """
-        async with self.exclusive() as camera:
+        async with self.in_movie() as camera:
             item = await camera.set_config(name, value)
             # in the exclusive block: else the earlier value of an interrupted shot could be restored over this one
             await self.photos.setting_chosen(item.name)
@@ -293,6 +326,8 @@ class Session:
     def _state(self) -> State:
         if not self.reconnect.connected:
             return self.reconnect.state
+        if self._movie.active:
+            return "recording"
         if self.photos.capturing:
             return "capturing"
         return "live" if self.live.running else "ready"
@@ -311,7 +346,7 @@ class Session:
 
     def _idle_process(self) -> int | None:
         process = self.reconnect.current
-        busy = self._turns.taken or self.live.running or self.live.viewers
+        busy = self._turns.taken or self.live.running or self.live.viewers or self._movie.active
         return None if process is None or busy else process.pid
 
     async def _clean_up(self) -> None:
@@ -342,6 +377,14 @@ class Session:
                 self._exposure.closed(event.exposed_s)
                 self.photos.exposure_ended(event.exposed_s)
                 self._emit_here(event)
+            case MovieStarted():
+                self._movie.started(event)
+                self._emit_here(event)
+                self._report_state()
+            case MovieEnded():
+                self._movie.ended()
+                self._emit_here(event)
+                self.photos.movies.ended(event)
             case Learned(model, can):
                 self._learned.setdefault(model, {}).update(can)
             case LiveViewEnded():
@@ -349,10 +392,12 @@ class Session:
                 self.live.end("camera_error")
                 self._report_state()
                 self._start(self._end_preview(), "end preview")
-            case CameraOpened(shutter_closed):
+            case CameraOpened():
+                if (movie := self._movie.interrupted()) is not None:
+                    self._emit_here(movie)
                 if (interrupted := self._exposure.interrupted()) is not None:
                     self._emit_here(interrupted)
-                self.photos.opened(shutter_closed)
+                self.photos.opened(event)
                 self._upkeep.opened()
                 self._resuming = self._start(self._resume(), "resume")
             case CameraLost():
@@ -360,6 +405,7 @@ class Session:
                     self._resuming.cancel()
                 self.live.paused()
                 self._exposure.lost()
+                self._movie.finished()
                 self.photos.lost()
             case StateMayDiffer():
                 self._report_state()
@@ -374,6 +420,8 @@ class Session:
         process = self.reconnect.current
         if not self.photos.capturing:
             self._exposure.finished()
+        if not self.photos.movies.awaited:
+            self._movie.finished()
         if not isinstance(event, StateMayDiffer):
             self._emit_here(event)
         elif process is None or not process.lost.done():
@@ -411,7 +459,7 @@ class Session:
     async def _switch_live_view(self, feed: Feed | None) -> None:
         if feed is None and not self.reconnect.connected:
             return
-        async with self.exclusive() as camera:
+        async with self.in_movie() as camera:
             process = self.reconnect.current
             if feed is None:
                 await camera.stop_live_view()
@@ -421,4 +469,6 @@ class Session:
                 await self._iso.begin_preview(camera)
                 if process is None or process.lost.done():  # lost in begin_preview, which ignores errors
                     raise CameraDisconnected("The camera was disconnected while live view was starting.")
+        if self._movie.active:
+            return  # the state stays "recording"
         self._emit_here(StateChanged("ready" if feed is None else "live"))

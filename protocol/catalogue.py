@@ -87,6 +87,7 @@ EXAMPLE_PORT = "usb:001,003"
 _OTHER_PORT = "usb:001,004"
 _FOLDER = "/store_00020001/DCIM/100CANON"
 _PATH = f"{_FOLDER}/IMG_0001.JPG"
+_MOVIE = f"{_FOLDER}/MVI_0002.MOV"
 _CUT = "…"
 
 ISO_CHOICES = ["Auto", "100", "200", "400", "800", "1600", "3200", "6400"]
@@ -288,7 +289,7 @@ SET_CONFIG = Command(
     "set_config",
     c.SetConfig,
     c.ConfigReply,
-    "Change a setting. The reply has the value read back from the camera; for an action such as popupflash, the value that was sent. Values that would open the shutter without closing it are rejected.",
+    "Change a setting. The reply has the value read back from the camera; for an action such as popupflash, the value that was sent. Values that would open the shutter without closing it, or start a movie without stopping it, are rejected.",
     {"name": "iso", "value": "200"},
     {
         **_ISO,
@@ -296,6 +297,35 @@ SET_CONFIG = Command(
         "readonly": False,
         "choices": ISO_CHOICES,
         "message": "Config iso set to 200",
+    },
+)
+START_MOVIE = Command(
+    "start_movie",
+    c.StartMovie,
+    c.MovieInfo,
+    "Start a movie, which goes on until stop_movie, its limit, or the end of the server; also if the client disconnects.",
+    {"max_s": 60},
+    {
+        "message": "Movie started",
+        "max_s": 60.0,
+        "started_at": "2030-12-24T18:00:00.000+00:00",
+        "ends_at": "2030-12-24T18:01:00.000+00:00",
+        "shot": 43,
+    },
+)
+STOP_MOVIE = Command(
+    "stop_movie",
+    c.CameraPayload,
+    c.MovieStopped,
+    "Stop the movie. The reply comes when the camera has written the file, or after three times WRITE_TIME (30 s) without it.",
+    {},
+    {
+        "message": "Movie of 10.2 s recorded",
+        "files": [
+            {"camera_filepath": _MOVIE, "filename": "MVI_0002.MOV", "mimetype": "video/quicktime", "size": 56164212}
+        ],
+        "recorded_s": 10.2,
+        "shot": 43,
     },
 )
 START_LIVE_VIEW = Command(
@@ -506,6 +536,8 @@ SUBSCRIBE = Command(
             "job_shot",
             "job_state",
             "live_view_stopped",
+            "movie_ended",
+            "movie_started",
         ],
         **_POSITION,
         "recovered": True,
@@ -565,6 +597,8 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         SET_CONFIG,
         CAPTURE_BURST,
         STOP_EXPOSURE,
+        START_MOVIE,
+        STOP_MOVIE,
         START_LIVE_VIEW,
         STOP_LIVE_VIEW,
         CAPTURE_PREVIEW,

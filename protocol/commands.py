@@ -16,6 +16,7 @@ SlotStatus = Literal["ok", "error", "skipped"]
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
     "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended", "job_state", "job_shot",
+    "movie_started", "movie_ended",
 ]  # fmt: skip
 
 ShotState = Literal["asked", "changed", "released", "told", "closed"]
@@ -327,6 +328,29 @@ class CamerasFired(Reply):
     )
     cameras: list[FiredCamera] = Field(description="One entry for each camera, in the order of `ports`.")
     repeated: bool | None = Field(None, description="True if an earlier request with this key released the cameras.")
+
+
+class StartMovie(CameraPayload):
+    max_s: Annotated[float, Field(ge=1, le=36_000, allow_inf_nan=False)] = Field(
+        1800,
+        description="Longest time in seconds. After that, the camera's process stops the movie, also if no client is connected.",
+    )
+
+
+class MovieInfo(Done):
+    max_s: float = Field(description="Longest time of the movie in seconds.")
+    started_at: str = Field(description="Time when it started, ISO 8601 in UTC.")
+    ends_at: str = Field(description="Time when it ends at the latest, ISO 8601 in UTC.")
+    shot: int | None = Field(None, description="Number of the movie, for get_shot.")
+
+
+class MovieStopped(Done):
+    files: list[ImageFile] = Field(
+        description="The files of the movie; several if it is long. Empty if the camera has not written them in time: then file_added follows."
+    )
+    recorded_s: float = Field(description="Length of the movie in seconds.")
+    shot: int | None = Field(None, description="Number of the movie, for get_shot.")
+    warnings: list[str] | None = Field(None, description="Why there is no file yet.")
 
 
 class StartJob(CameraPayload):

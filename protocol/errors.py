@@ -15,6 +15,7 @@ ErrorCode = Literal[
     "shot_not_found", "config_not_found", "config_readonly", "invalid_value", "file_not_found", "invalid_path", "card_full",
     "disk_full", "folder_not_writable", "live_view_not_running", "bulb_unavailable", "no_exposure", "live_view_needed", "not_ready",
     "job_not_found", "camera_in_use_by_job",
+    "movie_unavailable", "no_movie",
 ]  # fmt: skip
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
@@ -73,6 +74,8 @@ KINDS: dict[ErrorCode, Kind] = {
     "live_view_not_running": Kind("There is no such stream to stop.", camera=camera.LiveViewNotRunning),
     "bulb_unavailable": Kind("The camera cannot make bulb exposures, or not now; `details.how` says what to do.", 409, camera=camera.BulbUnavailable),
     "no_exposure": Kind("No bulb exposure is in progress.", 409, camera=camera.NoExposure),
+    "movie_unavailable": Kind("The camera cannot record movies now, and none was started; `details.how` says what to do.", 409, camera=camera.MovieUnavailable),
+    "no_movie": Kind("No movie is in progress.", 409, camera=camera.NoMovie),
     "live_view_needed": Kind("The camera does this only while live view runs, and nothing was done. Send start_live_view first.", 409, camera=camera.LiveViewNeeded),
     "not_ready": Kind("The camera was not ready at the deadline of fire, and was not released. Use a longer in_ms.", 409, True, camera.NotReady),
     "job_not_found": Kind("There is no such job, or it has ended. list_jobs has the last ones.", 404),
@@ -137,6 +140,8 @@ _HINTS: dict[type[camera.CameraError], str] = {
     camera.NoSuchPath: "Use names as list_files returns them.",
     camera.ShutterStaysOpen: "Use capture_image to take a picture; its bulb_s makes a bulb exposure.",
     camera.CameraExposing: "Wait, or send stop_exposure.",
+    camera.CameraRecording: "Wait, or send stop_movie.",
+    camera.MovieStaysOn: "Use start_movie and stop_movie.",
     camera.LiveViewNeeded: "Send start_live_view first.",
     camera.NotReady: "Use a longer in_ms.",
     camera.NoDriver: "The setting NETWORK_CAMERAS names the driver.",

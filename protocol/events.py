@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from camera import events as camera
-from camera.model import State
+from camera.model import MovieEnd, State
 from protocol import commands as c
 from protocol.errors import explain
 
@@ -95,6 +95,22 @@ class ExposureEnded(OfCamera):
         description="Length of the exposure in seconds. If the camera was lost, until the server closed its shutter."
     )
     aborted: bool = Field(description="Whether the exposure ended earlier than planned, or by a loss of the camera.")
+
+
+class MovieStarted(OfCamera):
+    max_s: float = Field(description="Longest time of the movie in seconds.")
+    started_at: str = Field(description="Time when it started, ISO 8601 in UTC.")
+    ends_at: str = Field(description="Time when it ends at the latest, ISO 8601 in UTC.")
+
+
+class MovieEnded(OfCamera):
+    recorded_s: float = Field(
+        description="Length of the movie in seconds. If the camera was lost, until the server stopped the movie."
+    )
+    reason: MovieEnd = Field(
+        description="stopped: stop_movie; max_s: its limit; card_full: the card is full; camera: the camera ended it for another reason, such as its own button or limit; interrupted: the"
+        " camera or its process was lost."
+    )
 
 
 class JobStateChanged(OfCamera):
@@ -190,6 +206,12 @@ ON_SUBSCRIPTION: tuple[EventKind, ...] = (
               _PORT | {"bulb_s": 90.0, "ends_at": "2030-12-24T18:01:30.000+00:00"}),
     EventKind("exposure_ended", ExposureEnded, "The shutter has closed after a bulb exposure.",
               _PORT | {"exposed_s": 90.0, "aborted": False}),
+    EventKind("movie_started", MovieStarted, "The camera has started to record a movie.",
+              _PORT | {"max_s": 60.0, "started_at": "2030-12-24T18:00:00.000+00:00",
+                       "ends_at": "2030-12-24T18:01:00.000+00:00"}),
+    EventKind("movie_ended", MovieEnded,
+              "The camera no longer records a movie. When it has written the file, file_added follows.",
+              _PORT | {"recorded_s": 10.2, "reason": "stopped"}),
     EventKind("job_state", JobStateChanged, "A job has started, ended, or waits for something.",
               _PORT | {"job": 3, "state": "waiting", "message": "The camera is away."}),
     EventKind("job_shot", JobShot, "A slot of a job has passed.",
@@ -223,6 +245,8 @@ _NAMES_ON_THE_WIRE: dict[type[camera.Happening], c.EventName] = {
     camera.ConfigChanged: "config_changed",
     camera.ExposureStarted: "exposure_started",
     camera.ExposureEnded: "exposure_ended",
+    camera.MovieStarted: "movie_started",
+    camera.MovieEnded: "movie_ended",
 }
 
 

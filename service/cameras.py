@@ -89,7 +89,7 @@ class Cameras:
         first_try = camera.reconnect.first_try
         if not first_try.done():  # its name and serial number are known after the first attempt to open it
             await asyncio.wait((first_try,), timeout=_FIRST_TRY_S)
-        read = await _read(camera) if camera.status.connected and not camera.status.exposing else {}
+        read = await _read(camera) if camera.status.connected and not camera.status.occupied else {}
         status = camera.status
         identity, finding = status.identity, status.finding
         return c.CameraDetails(

@@ -29,6 +29,7 @@ from service.fire import Volleys
 from service.focus import Focusing
 from service.job_info import JobInfoCommand
 from service.jobs.jobs import Jobs
+from service.movies import MovieCommands
 from service.orders import Orders
 from service.records import Records
 from service.tasks import Tasks
@@ -95,6 +96,7 @@ class Service:
         orders, records = Orders(shots, self._tasks), Records(self.cameras, shots)
         captures = Captures(self.cameras, shots, self._tasks, orders, records)
         self._jobs = Jobs(self.cameras, shots, records, events)
+        movies = MovieCommands(self.cameras, self._tasks)
         focus = Focusing(self.cameras, live_view.orientation)
         self.handlers: dict[str, Handler] = dict(
             (
@@ -106,6 +108,8 @@ class Service:
                 bind(catalogue.SET_CONFIG, self.set_config),
                 bind(catalogue.CAPTURE_BURST, captures.capture_burst),
                 bind(catalogue.STOP_EXPOSURE, captures.stop_exposure),
+                bind(catalogue.START_MOVIE, movies.start_movie),
+                bind(catalogue.STOP_MOVIE, movies.stop_movie),
                 bind(catalogue.START_LIVE_VIEW, self.start_live_view),
                 bind(catalogue.STOP_LIVE_VIEW, self.stop_live_view),
                 bind(catalogue.CAPTURE_PREVIEW, self.capture_preview),
@@ -243,7 +247,7 @@ class Service:
         return PictureReply(reply.model_copy(update={"image_b64": mark}), mark, file, start, end)
 
     async def capture_preview(self, caller: Caller, payload: c.CameraPayload) -> c.Preview:
-        async with (await self._camera(caller, payload)).exclusive() as camera:
+        async with (await self._camera(caller, payload)).in_movie() as camera:
             frame = await camera.preview(self._live_view.orientation)
         return c.Preview(image_b64=b64encode(frame).decode())
 
@@ -270,7 +274,7 @@ class Service:
     # -- settings
 
     async def get_config(self, caller: Caller, payload: c.GetConfig) -> c.ConfigReply | c.ConfigTree:
-        async with (await self._camera(caller, payload)).exclusive() as camera:
+        async with (await self._camera(caller, payload)).in_movie() as camera:
             if payload.name is None:
                 return c.ConfigTree(configs=[c.Config.of(item) for item in await camera.get_all_config()])
             return c.ConfigReply.reply(await camera.get_config(payload.name))

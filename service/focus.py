@@ -23,7 +23,7 @@ class Focusing:
         self._orientation = orientation
 
     async def drive_focus(self, caller: Caller, payload: c.DriveFocus) -> c.FocusDriven:
-        async with (await self._camera(caller, payload)).exclusive() as camera:
+        async with (await self._camera(caller, payload)).in_movie() as camera:
             move = await camera.drive_focus(payload.steps, payload.size)
         return c.FocusDriven(
             message=_move_words(move.moved, payload.size, move.at_limit), moved=move.moved, at_limit=move.at_limit
@@ -33,7 +33,7 @@ class Focusing:
         session = await self._camera(caller, payload)
         point = _point(payload.x, payload.y)
         aimed = None if point is None else self._seen_by(caller, session).undone(point)
-        async with session.exclusive() as camera:
+        async with session.in_movie() as camera:
             focused = await camera.autofocus(aimed)
         return c.Focused(message=_FOCUSED[focused], focused=focused)
 
@@ -45,7 +45,7 @@ class Focusing:
     async def zoom_live_view(self, caller: Caller, payload: c.ZoomLiveView) -> c.LiveViewZoomed:
         session = await self._camera(caller, payload)
         orientation, point = self._seen_by(caller, session), _point(payload.x, payload.y)
-        async with session.exclusive() as camera:
+        async with session.in_movie() as camera:
             shown = await camera.zoom_live_view(payload.factor, None if point is None else orientation.undone(point))
         centre = None if shown.centre is None else orientation.applied(shown.centre)
         return c.LiveViewZoomed(

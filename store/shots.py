@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
@@ -212,18 +213,15 @@ class ShotStore:
             )
         )
 
-    async def has_open_exposure(self) -> bool:
-        """Whether there is a shot without an outcome during which a process held the shutter button.
-
-        Such shots are bulb exposures, bursts and shots of a volley.
-        """
+    async def has_open(self, keys: AbstractSet[str]) -> bool:
+        """Whether there is a shot that may have started, has no outcome yet, and has one of these keys in its request."""
         # "state != 'closed'" is the condition of the index shots_open, without which SQLite would read all shots.
         rows = await self.store.read(
             lambda db: db.execute(
                 "SELECT request FROM shots WHERE state != 'closed' AND state = 'released' AND outcome IS NULL"
             ).fetchall()
         )
-        return any(not HOLDING.isdisjoint(_object(request)) for (request,) in rows)
+        return any(not keys.isdisjoint(_object(request)) for (request,) in rows)
 
     async def with_key_prefix(self, prefix: str) -> list[ShotRecord]:
         """The shots whose keys begin with `prefix`, oldest first."""

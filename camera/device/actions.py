@@ -1,7 +1,8 @@
 """Settings of the driver that perform an action. Their values do not change, so reading them back confirms nothing.
 
 Some of these actions open the shutter until another action closes it, or press the shutter button until another action
-releases it. They are rejected: if the client disconnected before the second action, the shutter would stay open.
+releases it, or start a movie until another action stops it. They are rejected: if the client disconnected before the second
+action, the shutter would stay open, or the movie would run until the card is full.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 
 from camera.device.quirks import Quirks
-from camera.errors import ShutterStaysOpen
+from camera.errors import MovieStaysOn, ShutterStaysOpen
 from camera.model import ConfigItem, ConfigValue
 from camera.values import reads_unknown
 
@@ -57,6 +58,21 @@ def refuse_open_shutter(item: ConfigItem, value: ConfigValue, quirks: Quirks) ->
             f"{item.name} {value} would open the shutter or hold its button without releasing it.{closes}",
             config_name=item.name,
         )
+
+
+def refuse_endless_movie(item: ConfigItem, value: ConfigValue, quirks: Quirks) -> None:
+    """Reject a value that would start a movie.
+
+    Raises:
+        MovieStaysOn: the value has this effect, and nothing would stop the movie.
+    """
+    starts = (
+        (item.name == "movie" and value == 1)
+        or (item.name == "movierecordtarget" and value == "Card")
+        or (item.name == "opcode" and _operation(str(value)) in quirks.start_movie)
+    )
+    if starts:
+        raise MovieStaysOn(f"{item.name} {value} would start a movie that nothing stops.", config_name=item.name)
 
 
 def _operation(opcode: str) -> int | None:

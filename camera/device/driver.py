@@ -13,7 +13,7 @@ from typing import Any
 import gphoto2 as gp
 from gphoto2 import _camera as extension
 
-from camera.device.actions import refuse_open_shutter
+from camera.device.actions import refuse_endless_movie, refuse_open_shutter
 from camera.device.bulb import Bulb, BulbHooks
 from camera.device.burst import Burst, BurstHooks
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
@@ -237,6 +237,7 @@ class Driver:
         self._drive_mode.changed(item.name)
         value = convert(item, wanted)
         refuse_open_shutter(item, value, self.quirks)
+        refuse_endless_movie(item, value, self.quirks)
         if item.name != "viewfinder":
             return self._settings.set(item, widget, root, value, self._queue.pump)
         self._settings.write(item, widget, root, value)
@@ -263,6 +264,7 @@ class Driver:
         while True:
             item, widget, root = self._settings.find(name)
             started = time.monotonic()
+            widget.set_changed(1)  # otherwise the driver does not send a value that it believes to be set
             try:
                 self._settings.write(item, widget, root, value, "action")
                 return True
@@ -413,7 +415,16 @@ class Driver:
             self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
         self._viewfinder_on = on
 
+    def live_view_was_switched_on(self) -> None:
+        """Called when the driver has switched live view on by itself, so that `close` switches it off."""
+        self._viewfinder_on = True
+
     # -- files
+
+    def file_info(self, path: str) -> CapturedFile:
+        """A file; without its size if the camera does not report it. Raises InvalidPath."""
+        self._checked(path)
+        return self._captured(path)
 
     def fetch(self, path: str, fd: int, on_progress: Progress) -> CapturedFile:
         """Write a complete file of the camera into `fd` and leave `fd` open. Calls `on_progress` when data arrives.

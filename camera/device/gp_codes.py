@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from camera import errors
-from camera.errors import CameraError, CameraRefused, GpFailure, OutOfStep, ShutterStuck
+from camera.errors import CameraError, CameraRefused, GpFailure, MovieStuck, OutOfStep, ShutterStuck
 
 # camera/processes/holders.py adds the name of the program, because this process has no permission to see other processes.
 CLAIMED = (
@@ -114,7 +114,7 @@ def transfer_broke(error: CameraError) -> bool:
 
     The cause is a missing or partial answer, or outdated data about files in the driver.
     """
-    return isinstance(error, OutOfStep | ShutterStuck) or (
+    return isinstance(error, OutOfStep | ShutterStuck | MovieStuck) or (
         error.gp is not None and error.gp.code in (-7, -10, -34, -52)
     )
 

@@ -1,4 +1,4 @@
-"""Waits while the shutter is open, or its button pressed; keeps the camera process alive until it is released."""
+"""Waits while the shutter is open, or its button pressed; keeps the camera process alive until nothing is left so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from camera import remote
 from camera.channel import BlockingChannel, ChannelClosed, Message
 from camera.device import kernel
 
-# After the end of the server, the process may live this long to close the shutter, in seconds.
+# After the end of the server, the process may live this long to close the shutter and to stop a movie, in seconds.
 _LAST_RELEASE_S = 20
 # The longest time that everything before and after the held shutter takes, in seconds.
 _LONGEST_REST_S = 120
@@ -28,7 +28,7 @@ class Closing(Exception):
 
 
 class Holding:
-    """Waits on the channel while the shutter is open, or its button is pressed.
+    """Waits on the channel while the shutter is open, or its button is pressed. Keeps the process alive meanwhile.
 
     Attributes:
         waiting: requests that arrived in the meantime.
@@ -39,6 +39,8 @@ class Holding:
         self.waiting: deque[Message] = deque()
         self.confirmed = False
         self._channel = channel
+        self._ends: list[float] = []  # of everything that holds the process, in monotonic seconds
+        self._parent = 0
 
     def until(self, end: float) -> bool:
         """Wait until `end` (in monotonic seconds), or until a stop message arrives; returns whether one arrived.
@@ -51,8 +53,7 @@ class Holding:
             try:
                 message = self._channel.receive(max(0.0, end - time.monotonic()))
             except ChannelClosed:
-                # The default action of SIGALRM ends the process even if it hangs in the driver.
-                signal.alarm(_LAST_RELEASE_S)
+                self.limit_the_rest()
                 raise
             if message is None:
                 return False
@@ -89,13 +90,42 @@ class Holding:
         Raises:
             ChannelClosed: at the end of the block, the server has ended.
         """
-        parent = os.getppid()
-        kernel.prctl(kernel.PDEATHSIG, 0)
-        signal.alarm(math.ceil(seconds) + _LONGEST_REST_S)  # also ends a process that hangs in the driver
+        self.hold(seconds)
         try:
             yield
         finally:
-            signal.alarm(0)
-            kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                raise ChannelClosed
+            self.let_go()
+
+    def hold(self, seconds: float) -> None:
+        """Until `let_go`, this process is not killed when the server ends.
+
+        Args:
+            seconds: how long the held operation takes at most. A process that hangs in the driver ends later.
+        """
+        if not self._ends:
+            self._parent = os.getppid()
+            kernel.prctl(kernel.PDEATHSIG, 0)
+        self._ends.append(time.monotonic() + seconds + _LONGEST_REST_S)
+        self._set_alarm()
+
+    def let_go(self) -> None:
+        """End the effect of the last `hold`.
+
+        Raises:
+            ChannelClosed: the server has ended, and nothing else holds the process.
+        """
+        self._ends.pop()
+        if self._ends:
+            self._set_alarm()
+            return
+        signal.alarm(0)
+        kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._parent:
+            raise ChannelClosed
+
+    def limit_the_rest(self) -> None:
+        """Called when the server has ended or closes the camera: the process ends soon, also if it hangs in the driver."""
+        signal.alarm(_LAST_RELEASE_S)  # the default action of SIGALRM ends the process
+
+    def _set_alarm(self) -> None:
+        signal.alarm(max(1, math.ceil(max(self._ends) - time.monotonic())))

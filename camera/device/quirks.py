@@ -49,6 +49,7 @@ class Quirks:
         shutter_toggles: settings that keep the shutter open, or the shutter button pressed, while they are on.
         open_shutter: PTP operations that open the shutter, or press the shutter button, until another operation closes
             or releases it.
+        start_movie: PTP operations that start a movie, until another operation stops it.
         bulb_changes: the settings that the driver itself changes for a bulb exposure. They are restored in reverse
             order. If empty, the shutter speed has to be set to bulb first.
         busy_means_closed: whether the error "busy" after closing the shutter means that it is closed, and that the
@@ -75,6 +76,7 @@ class Quirks:
     remembers_clock: bool = False
     shutter_toggles: frozenset[str] = frozenset(("bulb",))
     open_shutter: frozenset[int] = frozenset((_INITIATE_OPEN_CAPTURE,))
+    start_movie: frozenset[int] = frozenset()
     bulb_changes: tuple[str, ...] = ()
     busy_means_closed: bool = False
     bulb_prepares_both: bool = False
@@ -118,6 +120,7 @@ NIKON = Quirks(
     image_format=("imagequality",),
     names=_ONE_NAME,
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9207)),  # InitiateCaptureRecInMedia, which starts a bulb exposure
+    start_movie=frozenset((0x920A,)),  # StartMovieRecInCard
     # libgphoto2 camlibs/ptp2/config.c, _put_Nikon_Bulb. The mode is restored last, because the shutter speed can be set
     # only in manual mode.
     bulb_changes=("expprogram", "shutterspeed"),
@@ -141,6 +144,7 @@ OTHER = Quirks(
     shutter_toggles=_BULB_AND_CAPTURE,
     # The capture operations of Panasonic and Olympus, which also start bulb exposures; Leica's ControlBulbExposure.
     open_shutter=frozenset((_INITIATE_OPEN_CAPTURE, 0x9404, 0x9481, 0x9019)),
+    start_movie=frozenset((0x940C, 0x9020)),  # Panasonic's MovieRecControl, Fuji's InitiateMovieCapture
 )
 FUJI = replace(OTHER, makers=r"fuji", focus=FUJI_FOCUS)
 PANASONIC = replace(OTHER, makers=r"panasonic", focus=PANASONIC_FOCUS)

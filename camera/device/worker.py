@@ -32,7 +32,9 @@ from camera.device.focus import Focus, release_half_press
 from camera.device.gp_codes import camera_answered, transfer_broke
 from camera.device.holding import Closing, Holding
 from camera.device.jpeg import turned, upright
+from camera.device.movie import Movie, stop_left_over
 from camera.device.preview_size import PreviewSize
+from camera.device.recording import Recording
 from camera.device.volley import Volley
 from camera.device.wires import Wire, wire_of
 from camera.errors import (
@@ -45,6 +47,7 @@ from camera.errors import (
     CaptureUnknown,
     ConfigNotFound,
     InvalidValue,
+    MovieStuck,
     NotSupported,
     PortGone,
 )
@@ -99,7 +102,7 @@ class _LiveView:
 
 
 _CHECK_CAMERA_AFTER = (
-    CameraRefused, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown, ConfigNotFound
+    CameraRefused, CameraIO, CameraTimeout, CameraDisconnected, CaptureUnknown, ConfigNotFound, MovieStuck
 )  # fmt: skip
 
 
@@ -116,10 +119,14 @@ class Worker:
         self._reported: dict[str, bool] = {}
         focus = Focus(driver, lambda: self._live is not None, self._idle, self._holding)
         volley = Volley(driver, self._holding, wire)
+        movie = Movie(driver, lambda: self._live is not None)
+        self._recording = recording = Recording(
+            driver, movie, self._holding, lambda event: self._send(remote.event(event))
+        )
         self._jobs = JobTable(
             serve(RemoteCamera.get_config, driver.get_config),
             serve(RemoteCamera.get_all_config, driver.get_all_config),
-            serve(RemoteCamera.set_config, driver.set_config),
+            serve(RemoteCamera.set_config, recording.set_config),
             serve(RemoteCamera.capture, driver.capture),
             serve(RemoteCamera.plan_bulb, driver.plan_bulb),
             serve(RemoteCamera.expose, self._expose),
@@ -127,6 +134,9 @@ class Worker:
             serve(RemoteCamera.fire, volley.fire),
             serve(RemoteCamera.plan_burst, driver.bursts.plan),
             serve(RemoteCamera.burst, self._burst),
+            serve(RemoteCamera.start_movie, recording.start),
+            serve(RemoteCamera.stop_movie, recording.stop),
+            serve(RemoteCamera.file_info, driver.file_info),
             serve(RemoteCamera.preview, self._preview),
             serve(RemoteCamera.start_live_view, self._start_live_view),
             serve(RemoteCamera.stop_live_view, self._stop_live_view),
@@ -152,11 +162,17 @@ class Worker:
             CameraError: the connection to the camera is lost.
         """
         self._skip_initial_events()
-        with suppress(Closing):
-            self._serve()
+        try:
+            with suppress(Closing):
+                self._serve()
+        except ChannelClosed:
+            self._recording.stop_at_the_end()
+            raise
+        self._recording.stop_at_the_end()
 
     def _serve(self) -> None:
         while True:
+            self._recording.check()
             waiting = self._holding.waiting
             message = waiting.popleft() if waiting else self._channel.receive(self._pause())
             if message is None:
@@ -171,7 +187,7 @@ class Worker:
         """How long to wait for a job until the next frame, event check or heartbeat is due, in seconds."""
         now = time.monotonic()
         due = self._live.due if self._live else self._events_due
-        return max(0.0, min(due, self._heartbeat_due) - now)
+        return max(0.0, min(due, self._heartbeat_due, self._recording.due) - now)
 
     def _idle(self) -> None:
         now = time.monotonic()
@@ -229,7 +245,7 @@ class Worker:
                     raise
                 _log.warning("Live view ended: %s", error)
                 self._live = None
-                if self._driver.viewfinder_on:
+                if self._driver.viewfinder_on and not self._recording.running:
                     with suppress(CameraError):  # the next call shows the error again
                         self._driver.viewfinder(False)
                 self._send(remote.event(LiveViewEnded()))
@@ -339,7 +355,7 @@ class Worker:
 
         All of this is one job, so that no stream can start in between.
         """
-        was_on = self._live is not None or self._driver.viewfinder_on
+        was_on = self._live is not None or self._driver.viewfinder_on  # a movie needs live view, too
         data = self._driver.preview()
         if not was_on:
             self._driver.viewfinder(False)
@@ -378,6 +394,8 @@ class Worker:
 
     def _stop_live_view(self) -> None:
         self._live = None
+        if self._recording.running:  # it needs live view
+            return
         if self._driver.viewfinder_on:  # true also if an earlier attempt to switch it off failed
             self._driver.viewfinder(False)
 
@@ -423,6 +441,8 @@ def _open(options: dict[str, Any]) -> Driver:
     if options["release_button"]:
         released = driver.release_button()
         release_half_press(driver, released)
+    if options["stop_movie"]:
+        stop_left_over(driver)
     driver.preview_size = PreviewSize(options["preview_size"])
     capture_target = options["capture_target"]
     if capture_target and driver.identity.capabilities.config:

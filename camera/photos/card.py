@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
-from camera.model import mimetype_of
+from camera.model import is_movie, mimetype_of
 from camera.photos.journal import Journal
 from camera.photos.open_shot import Body, OpenShot, Order, as_text
 from store.result import RecordedFile, ShotResult
@@ -63,7 +63,9 @@ class Finding:
     @property
     def _several(self) -> bool:
         """Whether the files are of several shots, for example because the camera's own button was used as well."""
-        return self.shot.burst is None and not self.saved and len({_stem(path) for path in self.files or ()}) > 1
+        # A long movie has several files with different names.
+        may_be_one = self.shot.burst is not None or self.shot.is_movie or self.saved
+        return not may_be_one and len({_stem(path) for path in self.files or ()}) > 1
 
     @property
     def on_camera(self) -> tuple[str, ...]:
@@ -85,6 +87,8 @@ class Finding:
 
     @property
     def _result(self) -> str:
+        if self.shot.is_movie:
+            return self._result_of_movie
         if not self.shot.may_have_fired:
             return f"The shot of {self.at} was interrupted before the shutter was released."
         shot = f"shot of {self.at} with an unknown outcome"
@@ -103,6 +107,15 @@ class Finding:
             return f"The {shot} has these files: {', '.join(self.files)}. Saved before the interruption: {names}."
         found = f"New files on the card since the {shot}: {', '.join(self.files)}."
         return f"{found} They are of several shots, so its picture cannot be determined." if self._several else found
+
+    @property
+    def _result_of_movie(self) -> str:
+        movie = f"movie of {self.at} that was interrupted"
+        if self.files is None:
+            return f"The files of the {movie} cannot be determined. Look at the newest files on the card."
+        if not self.files:
+            return f"The {movie} left no new file on the card."
+        return f"The {movie} has these files: {', '.join(self.files)}."
 
 
 class Card:
@@ -361,6 +374,8 @@ def _finding(shot: OpenShot, new: tuple[str, ...] | None, card: Files | None) ->
         folder, _, name = path.rpartition("/")
         return card is None or name in card.get(folder, ())
 
+    if shot.is_movie and new is not None:
+        new = tuple(filter(is_movie, new))
     saved = shot.result.files
     if saved:  # files of another shot have another name
         stems = {_stem(file.camera_filepath) for file in saved}

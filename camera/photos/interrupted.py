@@ -21,6 +21,7 @@ from camera.errors import (
     CameraTimeout,
     ConfigReadonly,
 )
+from camera.events import CameraOpened
 from camera.photos.card import Card, Finding
 from camera.photos.journal import Journal
 from camera.photos.open_shot import Body, OpenShot
@@ -50,6 +51,9 @@ class InterruptedShots:
         body: returns what identifies the camera now.
         settles_s: returns how long after the release the files of an exposure are written, in seconds.
         found: called with each result of a check, before it is recorded.
+
+    Attributes:
+        card, journal: see Args.
     """
 
     def __init__(
@@ -63,9 +67,9 @@ class InterruptedShots:
     ) -> None:
         # Whether the driver may not know the newest files, so that the camera must be opened again before the next search.
         self._driver_cache_stale = False
-        self._shutter_closed = False
-        self._card = card
-        self._journal = journal
+        self._shutter_closed = self._movie_stopped = False
+        self.card = card
+        self.journal = journal
         self._exclusive = exclusive
         self._body = body
         self._settles_s = settles_s
@@ -77,20 +81,18 @@ class InterruptedShots:
         self._renewing = False
         self._stopped = False
 
-    def opened(self, shutter_closed: bool) -> None:
-        """Called when a new process has opened the camera; see `CameraOpened`.
-
-        It may be another camera, with its own interrupted shots.
-        """
-        self._shutter_closed |= shutter_closed
-        self._card.needs_check, self._driver_cache_stale = True, False
+    def opened(self, event: CameraOpened) -> None:
+        """Called when a new process has opened the camera. It may be another camera, with its own interrupted shots."""
+        self._shutter_closed |= event.shutter_closed
+        self._movie_stopped |= event.movie_stopped
+        self.card.needs_check, self._driver_cache_stale = True, False
         if not self._renewing:
             self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
         self._renewing = False
 
     def interrupted(self) -> None:
         """Called when the outcome of a shot is unknown."""
-        self._card.needs_check = self._driver_cache_stale = True
+        self.card.needs_check = self._driver_cache_stale = True
         self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
 
     def file_added(self) -> None:
@@ -138,7 +140,7 @@ class InterruptedShots:
         Raises:
             CameraError: the camera was lost; try again later.
         """
-        if self._card.needs_check and time.monotonic() < self._look_at:
+        if self.card.needs_check and time.monotonic() < self._look_at:
             return False
         if self._driver_cache_stale:
             self._renewing = True
@@ -148,14 +150,14 @@ class InterruptedShots:
                 self._renewing = False
                 raise
             self._driver_cache_stale = False
-        if not self._card.needs_check:
+        if not self.card.needs_check:
             return True
-        await self._journal.identify(self._body())
+        await self.journal.identify(self._body())
         self._end_exposures()
         if not await self._restore(camera):
             self._look_in(self._pause)
             return False
-        findings = await self._card.check(self._body(), lambda folder: list_names(camera, folder))
+        findings = await self.card.check(self._body(), lambda folder: list_names(camera, folder))
         may_follow = [self._may_follow(finding) for finding in findings]  # of each, because each sets its deadline
         if any(may_follow):
             self._driver_cache_stale = True  # the driver has cached the content of the card
@@ -164,22 +166,23 @@ class InterruptedShots:
             _log.warning("%s: %s", self._body().port, finding.message)
             # First emit, then record: if the server ends in between, the finding is emitted again after the next start.
             self._found(finding)
-            await self._card.reported(finding)
+            await self.card.reported(finding)
         return True
 
     def _end_exposures(self) -> None:
-        """If the opening of the camera closed its shutter, set a new deadline for files of bulb exposures and bursts."""
-        if not self._shutter_closed:
-            return
-        self._shutter_closed = False
-        for shot in self._journal.open_shots():
+        """If the opening of the camera closed its shutter or stopped a movie, set a new deadline for the files."""
+        shutter_closed, movie_stopped = self._shutter_closed, self._movie_stopped
+        self._shutter_closed = self._movie_stopped = False
+        for shot in self.journal.open_shots():
             if not shot.may_have_fired or shot.outcome is not None:
                 continue
-            if shot.burst is not None:
+            if movie_stopped and shot.is_movie:
+                shot.will_settle(shot.settles_s)
+            elif shutter_closed and shot.burst is not None:
                 # The button was pressed until now, perhaps for longer than ordered.
                 shot.will_settle(shot.settles_s)
                 shot.cut_short = True
-            elif shot.bulb_s is not None:
+            elif shutter_closed and shot.bulb_s is not None:
                 # The shutter was open until now, perhaps for longer than ordered. A dark frame takes as long again. But
                 # captures wait for the files, so this wait has a limit.
                 exposed_s = min(shot.age_s, 2 * shot.bulb_s + _LONGEST_ABSENCE_S)
@@ -237,18 +240,18 @@ class InterruptedShots:
         """Restore the settings of interrupted shots. If the camera is lost, this is repeated after the next opening."""
         with suppress(CameraError):
             async with self._exclusive() as camera:
-                await self._journal.identify(self._body())
+                await self.journal.identify(self._body())
                 self._end_exposures()
                 await self._restore(camera)
 
     async def setting_chosen(self, name: str) -> None:
         """A client has changed a setting, so an earlier value of this setting must no longer be restored."""
-        await self._journal.identify(self._body())
-        for shot in self._journal.open_shots():
+        await self.journal.identify(self._body())
+        for shot in self.journal.open_shots():
             # a key is the name that the order used, which may be a whole path
             left = {other: value for other, value in shot.put_back.items() if other.rpartition("/")[2] != name}
             if left != shot.put_back:
-                await self._journal.put_back(shot, left)
+                await self.journal.put_back(shot, left)
 
     async def _restore(self, camera: RemoteCamera) -> bool:
         """Restore the settings that earlier shots did not restore, because the camera was lost or the server ended.
@@ -260,7 +263,7 @@ class InterruptedShots:
             CameraError: the camera was lost; try again later.
         """
         port, complete = self._body().port, True
-        for shot in self._journal.open_shots():
+        for shot in self.journal.open_shots():
             left = dict(shot.put_back)
             for name, value in reversed(list(shot.put_back.items())):
                 try:
@@ -278,7 +281,7 @@ class InterruptedShots:
                 del left[name]
             self._lost_restoring.pop(shot, None)
             if left != shot.put_back:
-                await self._journal.put_back(shot, left)
+                await self.journal.put_back(shot, left)
         return complete
 
 

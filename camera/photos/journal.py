@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from camera.errors import NotRecorded
-from camera.photos.open_shot import Body, OpenShot, Order, now
+from camera.photos.open_shot import MOVIE, Body, OpenShot, Order, now
 from camera.ports import is_usb
 from store.database import StoreUnavailable
 from store.result import RecordedFile, ShotResult
-from store.shots import CardChange, NewShot, Outcome, ShotChange, ShotStore, Value
+from store.shots import HOLDING, CardChange, NewShot, Outcome, ShotChange, ShotStore, Value
 
 _log = logging.getLogger("camera.photos.journal")
 
@@ -36,7 +37,7 @@ class Journals:
 
     def __init__(self, shots: ShotStore) -> None:
         self.shots = shots
-        self._exposure_interrupted: bool | None = None
+        self._interrupted: dict[str, bool] = {}
         self._users: dict[int, Journal] = {}
         self._choosing = asyncio.Lock()  # two cameras with one serial number may be opened at the same time
 
@@ -46,12 +47,19 @@ class Journals:
 
     async def exposure_interrupted(self) -> bool:
         """Whether an earlier server may have ended during a bulb exposure, so that a shutter may still be open."""
-        if self._exposure_interrupted is None:  # asked before the first capture, so that it is about earlier servers
+        return await self._interrupted_in("exposure", HOLDING)
+
+    async def movie_interrupted(self) -> bool:
+        """Whether an earlier server may have ended during a movie, so that a camera may still record."""
+        return await self._interrupted_in("movie", {MOVIE})
+
+    async def _interrupted_in(self, kind: str, keys: AbstractSet[str]) -> bool:
+        if kind not in self._interrupted:  # asked before the first capture, so that it is about earlier servers
             try:
-                self._exposure_interrupted = await self.shots.has_open_exposure()
+                self._interrupted[kind] = await self.shots.has_open(keys)
             except StoreUnavailable:
-                return True  # to release a button that is not pressed does no harm
-        return self._exposure_interrupted
+                return True  # to release a button that is not pressed, or to stop no movie, does no harm
+        return self._interrupted[kind]
 
     async def number(self, body: Body, user: Journal, own: int | None) -> int:
         """The number of a camera in the store, which no other journal uses.

@@ -16,6 +16,8 @@ from store.boot import uptime_s
 from store.result import ShotResult
 from store.shots import Outcome, ShotRecord, State, Value
 
+# The key of the longest time of a movie, in seconds, in the request of its record.
+MOVIE = "movie_max_s"
 # Assumed for records of older versions: twice the longest usual exposure, and 10 s.
 _LONGEST_WRITING_S = 70.0
 
@@ -48,7 +50,7 @@ class Order:
 
 @dataclass(eq=False)
 class OpenShot:
-    """A shot that is not completed yet; see `ShotRecord`.
+    """A shot or a movie that is not completed yet; see `ShotRecord`.
 
     Attributes:
         body: its camera.
@@ -113,6 +115,11 @@ class OpenShot:
         if not isinstance(frames, int) and not isinstance(hold_ms, int):
             return None
         return BurstLength(frames if isinstance(frames, int) else None, hold_ms if isinstance(hold_ms, int) else None)
+
+    @property
+    def is_movie(self) -> bool:
+        """Whether it is a movie."""
+        return MOVIE in self._requested
 
     @property
     def _requested(self) -> Mapping[str, Any]:

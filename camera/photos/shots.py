@@ -17,7 +17,7 @@ from camera.errors import (
     CaptureUnknown,
     NoImage,
 )
-from camera.events import CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
+from camera.events import CameraOpened, CaptureChecked, CaptureSaved, FileAdded, StateMayDiffer
 from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
 from camera.photos.auto_save import AutoSave
@@ -30,6 +30,7 @@ from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list
 from camera.photos.iso import OperatorsIso
 from camera.photos.job_info import JobInfos
 from camera.photos.journal import Journals
+from camera.photos.movies import Movies
 from camera.photos.open_shot import Body, OpenShot
 from camera.photos.request import CaptureRequest, OnPicture, Shot, ShotFile, sets_exposure
 from camera.photos.saver import PhotoSaver
@@ -108,6 +109,7 @@ class Photos:
 
     Attributes:
         capturing: whether a photo is being taken.
+        movies: its movies.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Photos:
         self._interrupted = InterruptedShots(
             self._card, self._journal, access.patient, lambda: owner().body, options.settles_s, self._outcome_found
         )
+        self.movies = Movies(self._interrupted, access, lambda: owner().body, options.write_time_s, self._movie_changed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._completing: asyncio.Task[None] | None = None
         self._auto_save = AutoSave(access, self._downloads, self._destination, self._saved)
@@ -302,15 +305,17 @@ class Photos:
         self._downloads.added(path)
         self._card.add(path)
         self._interrupted.file_added()
+        self.movies.file_added(path)
         self._emit_added(path)
 
-    def opened(self, shutter_closed: bool) -> None:
-        """Called when a new process has opened the camera, perhaps another one; see `CameraOpened`."""
-        self._interrupted.opened(shutter_closed)
+    def opened(self, event: CameraOpened) -> None:
+        """Called when a new process has opened the camera, perhaps another one."""
+        self._interrupted.opened(event)
 
     def lost(self) -> None:
         """Called when the camera is no longer open."""
         self._downloads.forget_copies()
+        self.movies.lost()
 
     def forget_old(self) -> None:
         """Free the memory of files that were not used recently."""
@@ -360,12 +365,17 @@ class Photos:
     async def stop(self) -> None:
         """Cancel background tasks, end all waits for late files, and write what is not written yet (for at most 1 s)."""
         self._interrupted.stop()
+        await self.movies.stop_waiting()
         for task in tuple(self._tasks):
             task.cancel()
             await asyncio.wait((task,))
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WRITE_S):
                 await self.write_outcomes()
+
+    def _movie_changed(self) -> None:
+        self._emit(StateMayDiffer())
+        self.complete_soon()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

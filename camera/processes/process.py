@@ -14,7 +14,16 @@ from typing import Any
 from camera import remote
 from camera.channel import ChannelClosed, Message
 from camera.errors import CAPTURE_UNKNOWN, CameraDisconnected, CameraError, CameraTimeout, CaptureUnknown
-from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
+from camera.events import (
+    ConfigChanged,
+    ExposureEnded,
+    ExposureStarted,
+    FileAdded,
+    Learned,
+    LiveViewEnded,
+    MovieEnded,
+    MovieStarted,
+)
 from camera.model import CameraIdentity, Frame
 from camera.processes.spawn import ProcessOptions, WorkerProcess
 from camera.remote import Alive, FromCamera, Lost, OnProgress, Opened, Progress, Reply, Verb
@@ -23,6 +32,8 @@ _log = logging.getLogger("camera.process")
 
 OPEN_DEADLINE_S = 35.0
 CLOSE_DEADLINE_S = 5.0
+# How much longer a process may need that stops a movie first: some drivers wait until the camera has written the file.
+_STOP_MOVIE_S = 12.0
 # A process that sends no message for this many seconds is killed. Normally it sends a message every second, but an
 # exchange over PTP/IP can block it for 2.5 s, and the preview of a busy camera can block it for 3 s.
 _SILENCE_S = 6.0
@@ -48,6 +59,7 @@ class CameraProcess:
         last_message_at: when the process last sent a message, in the loop's time.
         last_io: time of the last successful operation of the camera, in seconds since 1970.
         holding: whether the process keeps the shutter open, or its button pressed, or did so when it was lost.
+        recording: whether it may record a movie, or may have done so when it was lost.
     """
 
     def __init__(self, options: ProcessOptions, on_event: OnEvent, worker: WorkerProcess) -> None:
@@ -58,6 +70,7 @@ class CameraProcess:
         self.last_message_at = 0.0
         self.last_io = time.time()
         self.holding = False
+        self.recording = False
         self._on_event = on_event
         self._worker = worker
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -127,6 +140,7 @@ class CameraProcess:
             nonlocal progressed
             progressed = True
             self.holding |= verb.holds
+            self.recording |= verb.records
             timer.reschedule(asyncio.get_running_loop().time() + verb.deadline_s + min(needs_s, _LONGEST_EXTENSION_S))
             on_progress(needs_s)
 
@@ -178,12 +192,12 @@ class CameraProcess:
     async def close(self, grace: float = CLOSE_DEADLINE_S) -> None:
         """Ask the process to switch live view off, close the camera and end.
 
-        Kills the process if it has not ended after `grace` seconds.
+        Kills the process if it has not ended after `grace` seconds, or 12 s later if it stops a movie first.
         """
         self._closing = True
         if self._worker.pid is not None:
             with suppress(ChannelClosed, TimeoutError):
-                async with asyncio.timeout(grace):
+                async with asyncio.timeout(grace + (_STOP_MOVIE_S if self.recording else 0)):
                     await self._worker.send(remote.CLOSE)
                     await self._worker.wait()
         await self.kill(CameraDisconnected("The camera was closed."))
@@ -220,12 +234,16 @@ class CameraProcess:
                 | ConfigChanged()
                 | ExposureStarted()
                 | ExposureEnded()
+                | MovieStarted()
+                | MovieEnded()
                 | Learned()
                 | LiveViewEnded() as event
             ):
                 self.last_io = time.time()
                 if isinstance(event, ExposureEnded):
                     self.holding = False
+                elif isinstance(event, MovieEnded):
+                    self.recording = False
                 self._on_event(event)
             case Progress(job, needs_s):
                 if self._progress is not None and job == self._job:

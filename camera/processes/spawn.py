@@ -104,6 +104,7 @@ class ProcessOptions:
         capture_target: where stills are stored; "" keeps the camera's setting.
         preview_size: the size of live-view frames; "" keeps the camera's setting.
         release_button: whether an earlier process may have left the shutter open, or its button pressed.
+        stop_movie: whether an earlier process may have left a movie running.
         shutter_lines: by serial number or port: the lines of a GPIO chip that release a camera (`ShutterLine`).
     """
 
@@ -112,6 +113,7 @@ class ProcessOptions:
     capture_target: str = ""
     preview_size: str = ""
     release_button: bool = False
+    stop_movie: bool = False
     shutter_lines: Mapping[str, str] = field(default_factory=dict)
 
 
