@@ -19,6 +19,7 @@ _STATES: dict[State, tuple[str, bool]] = {
     "ready": ("ready", False),
     "live": ("in live view", False),
     "capturing": ("taking a picture", False),
+    "recording": ("recording a movie", False),
     "recovering": ("disconnected, being opened again", False),
     "needs_attention": ("cannot be opened", True),
     "absent": ("unplugged or off", True),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,8 +25,9 @@ _log = logging.getLogger("camera.photos.movies")
 _FILE_TIMES, _SEARCH_TIMES = 3, 6
 # A file that comes later, up to this many seconds after the end, still becomes the file of its movie.
 _LATE_S = 300.0
-# A camera that ends a movie by itself may report the file just before the end.
-_BEFORE_THE_END_S = 2.0
+# A camera that ends a movie by itself may report the file before the end is noticed. If it has reported a file, another
+# one may follow within this time, in seconds: a long movie has several.
+_QUIET_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +51,19 @@ class _Movie:
 
     Attributes:
         record: its record.
-        files: the paths of its files and when they appeared, in monotonic seconds. A long movie has several.
+        files: the paths of its files. A long movie has several.
         added: set when a file appears.
+        ended: how it ended; None while the camera records.
+        complete: whether its last file has come.
         result: completes with the result, also if the file does not come in time.
     """
 
     record: OpenShot
-    files: dict[str, float] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
     added: asyncio.Event = field(default_factory=asyncio.Event)
     result: asyncio.Future[MovieResult] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    ended_at: float | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the last file has come."""
-        ended_at = self.ended_at
-        return ended_at is not None and any(at > ended_at - _BEFORE_THE_END_S for at in self.files.values())
+    ended: MovieEnded | None = None
+    complete: bool = False
 
 
 class Movies:
@@ -131,9 +128,9 @@ class Movies:
     def ended(self, event: MovieEnded) -> None:
         """Called when the camera no longer records."""
         movie = self._current
-        if movie is None or movie.ended_at is not None:
+        if movie is None or movie.ended is not None:
             return
-        movie.ended_at = time.monotonic()
+        movie.ended = event
         movie.record.will_settle(self._search_s)
         _log.info("%s: movie ended after %.1f s (%s)", self._body().port, event.recorded_s, event.reason)
         task = asyncio.create_task(self._collect(movie, event.recorded_s), name="collect movie")
@@ -144,9 +141,12 @@ class Movies:
         """Called when the camera has a new file."""
         if not is_movie(path):
             return
-        movie = next((late for late in self._late if not late.complete), self._current)
-        if movie is not None:
-            movie.files[path] = time.monotonic()
+        movie = self._current
+        if movie is None or movie.ended is None:  # the file of an earlier movie, or a part of a long one
+            movie = next(iter(self._late), movie)
+        if movie is not None and path not in movie.files:
+            movie.files.append(path)
+            movie.complete = movie.ended is not None
             movie.added.set()
 
     def lost(self) -> None:
@@ -219,9 +219,15 @@ class Movies:
 
     @staticmethod
     async def _file(movie: _Movie) -> None:
+        """Wait until the last file of a movie that has ended has come."""
+        by_itself = movie.ended is not None and movie.ended.reason in ("camera", "card_full")
         while not movie.complete:
             movie.added.clear()
-            await movie.added.wait()
+            try:
+                async with asyncio.timeout(_QUIET_S if by_itself and movie.files else None):
+                    await movie.added.wait()
+            except TimeoutError:
+                movie.complete = True
 
     async def _described(self, movie: _Movie) -> tuple[CapturedFile, ...]:
         """The files with their sizes, as far as the camera reports them."""

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
-from camera.model import FocusSize, State, WidgetType
+from camera.model import FocusSize, MovieEnd, State, WidgetType
 from protocol import errors, examples
 from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
@@ -51,6 +51,7 @@ _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(FireStatus): "FireStatus",
     get_args(WhyEnded): "LiveViewEndReason",
     get_args(WebhookState): "WebhookState",
+    get_args(MovieEnd): "MovieEndReason",
     get_args(ShotState): "ShotState",
     get_args(ShotOutcome): "ShotOutcome",
     get_args(JobKind): "JobKind",

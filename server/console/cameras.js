@@ -1,7 +1,7 @@
 // The list of cameras, the selected camera, and its state.
 
 const STATE_WORDS = {
-  opening: "Opening…", ready: "Ready", live: "Live view", capturing: "Taking a picture", recovering: "Disconnected, reconnecting",
+  opening: "Opening…", ready: "Ready", live: "Live view", capturing: "Taking a picture", recording: "Recording a movie", recovering: "Disconnected, reconnecting",
   needs_attention: "Needs attention", absent: "Disconnected",
 };
 
@@ -144,7 +144,7 @@ class Cameras extends EventTarget {
 
   /** Read the camera's data again, because some cameras send no event when the battery gets low. Not done by pages in the background. */
   #poll() {
-    if (this.there && !document.hidden && this.selected.state !== "capturing") this.#readInfo();
+    if (this.there && !document.hidden && !["capturing", "recording"].includes(this.selected.state)) this.#readInfo();
   }
 
   async #readInfo() {

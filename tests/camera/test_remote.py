@@ -10,7 +10,16 @@ import pytest
 from camera import remote
 from camera.channel import ChannelBroken, Message
 from camera.errors import CameraBusy
-from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, FileAdded, Learned, LiveViewEnded
+from camera.events import (
+    ConfigChanged,
+    ExposureEnded,
+    ExposureStarted,
+    FileAdded,
+    Learned,
+    LiveViewEnded,
+    MovieEnded,
+    MovieStarted,
+)
 from camera.model import (
     BurstLength,
     BurstTaken,
@@ -68,6 +77,9 @@ class Process:
             serve(RemoteCamera.fire, self._fire),
             serve(RemoteCamera.plan_burst, lambda length: self._record({"drivemode": "Continuous"}, length)),
             serve(RemoteCamera.burst, self._burst),
+            serve(RemoteCamera.start_movie, self._start_movie),
+            serve(RemoteCamera.stop_movie, lambda: self._record(None)),
+            serve(RemoteCamera.file_info, lambda path: self._record(FILE, path)),
             serve(RemoteCamera.preview, lambda orientation: self._record(b"frame", orientation)),
             serve(
                 RemoteCamera.start_live_view, lambda fps, orientations, seq: self._record(None, fps, orientations, seq)
@@ -114,6 +126,10 @@ class Process:
         self._record(None, length)
         return BurstTaken([[FILE, FILE], [FILE]], 2, ["Late."])
 
+    def _start_movie(self, max_s: float, on_progress: remote.OnProgress) -> None:
+        on_progress(0.25)
+        self._record(None, max_s)
+
     def _drive_focus(self, steps: int, size: FocusSize, on_progress: remote.OnProgress) -> FocusMove:
         on_progress(0.0)
         return self._record(FocusMove(steps, None), steps, size)  # type: ignore[no-any-return]
@@ -150,6 +166,9 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.plan_burst(BurstLength(3)) == {"drivemode": "Continuous"}
     burst = await camera.burst(BurstLength(hold_ms=500), process.progress.append)
     assert burst == BurstTaken([[FILE, FILE], [FILE]], 2, ["Late."])
+    await camera.start_movie(60.0, process.progress.append)
+    await camera.stop_movie()
+    assert await camera.file_info("/a/b.jpg") == FILE
     assert await camera.preview(rotated) == b"frame"
     await camera.start_live_view(30.0, frozenset((rotated, Orientation())), seq=4)
     await camera.stop_live_view()
@@ -166,10 +185,10 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
     await camera.keep_alive()
-    assert process.progress == [0.5, 3.0, 0.4, 0.7, 0.0, 0.2, 0.5]
+    assert process.progress == [0.5, 3.0, 0.4, 0.7, 0.25, 0.0, 0.2, 0.5]
     assert process.calls == [
         ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True, False), (BurstLength(3),), (BurstLength(hold_ms=500),),
-        (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
+        (60.0,), (), ("/a/b.jpg",), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
         (-2, "small"), (Point(0.1, 0.2),), (500,), (5.0, None), (2.0, Point(0.3, 0.4)),
         ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
     ]  # fmt: skip
@@ -184,7 +203,7 @@ def test_a_verb_without_a_function_raises_an_error_at_once() -> None:
     "event",
     [
         FileAdded("/a/b.jpg"), ConfigChanged("iso", "200"), ConfigChanged("d1b0", None), Learned("550D", {"events": False}),
-        LiveViewEnded(), ExposureStarted(90.0, "2030"), ExposureEnded(9.5, True), remote.Alive(), Frame(b"jpeg", 5, 6, Orientation(180)),
+        MovieStarted(60.0, "2030", "2031"), MovieEnded(9.5, "max_s"), LiveViewEnded(), ExposureStarted(90.0, "2030"), ExposureEnded(9.5, True), remote.Alive(), Frame(b"jpeg", 5, 6, Orientation(180)),
     ],
     ids=lambda event: type(event).__name__,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -15,6 +16,7 @@ import pytest
 from simulator.client import Control
 from tests.client.shell import Shell, interrupt, line_of
 from tests.support.marks import decoded, mark
+from tests.support.waiting import until
 
 
 def files_on_camera(simulator: Control) -> dict[str, str]:
@@ -127,6 +129,35 @@ def test_fire(shell: Shell, ports: list[str], simulator: Control) -> None:
 def test_fire_rejects_wrong_arguments(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
     done = shell.run("fire", *arguments)
     assert (done.code, words in done.err) == (2, True)
+
+
+def test_movie(shell: Shell, ports: list[str], simulator: Control) -> None:
+    port = ("--port", ports[0])
+    path = shell.succeed("movie", "1.5s", *port).text
+    (movie,) = simulator.state()["movies"]
+    assert (path, movie["recorded_s"] > 1) == (movie["path"], True)
+    assert shell.succeed("movie", "start", "--max", "1h", *port).text.startswith("Movie started, until 20")
+    assert simulator.state()["recording"]
+    refused = shell.run("movie", "start", *port)
+    assert (refused.code, "records a movie until" in refused.err) == (1, True)
+    assert shell.succeed("movie", "stop", "--json", *port).json["files"][0]["mimetype"] == "video/quicktime"
+    refused = shell.run("movie", "stop", *port)
+    assert (refused.code, "No movie is in progress." in refused.err) == (1, True)
+
+
+async def test_an_interrupted_movie_ends_and_is_kept(shell: Shell, ports: list[str], simulator: Control) -> None:
+    recording = shell.start("movie", "1h", "--port", ports[0])
+    await until(lambda: bool(simulator.state()["recording"]))
+    done = await asyncio.to_thread(interrupt, recording)
+    assert done.code == 130
+    (movie,) = simulator.state()["movies"]
+    assert (movie["ended_by"], bool(movie["path"])) == ("host", True)
+
+
+@pytest.mark.parametrize("length", ["0s", "11h", "x", "-5", "5 m"])
+def test_movie_rejects_wrong_lengths(shell: Shell, length: str) -> None:
+    done = shell.run("movie", "--", length)
+    assert (done.code, "is not start, stop or a length" in done.err) == (2, True)
 
 
 def test_info(shell: Shell, ports: list[str]) -> None:

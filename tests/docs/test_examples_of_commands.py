@@ -20,7 +20,7 @@ ORDER = [
     "pause_job", "resume_job", "stop_job", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "drive_focus", "autofocus", "half_press", "zoom_live_view", "stop_live_view", "fire",
     "capture_preview", "subscribe", "unsubscribe",
-    "server_info", "list_commands", "ping", "delete_file", "capture_burst", "restart_camera", "stop_exposure",
+    "server_info", "list_commands", "ping", "delete_file", "capture_burst", "restart_camera", "stop_exposure", "start_movie", "stop_movie",
 ]  # fmt: skip
 
 
@@ -127,11 +127,15 @@ async def test_the_events_of_a_session_fit_their_declarations(
         shot = await client.command("capture_image", save=True)
         await client.command("download_last_image", camera_filepath=shot["camera_filepath"], transfer="binary")
         await client.command("capture_image", bulb_s=0.2)
+        await client.command("start_movie", max_s=60)
+        await client.command("stop_movie")
         docs_control.shutter()
         received = {}
         for name in (
             "exposure_started",
             "exposure_ended",
+            "movie_started",
+            "movie_ended",
             "config_changed",
             "camera_state",
             "file_added",

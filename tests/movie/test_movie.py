@@ -39,6 +39,7 @@ def camera(shared_camera: OneCamera) -> Iterator[OneCamera]:
 @pytest.fixture
 async def client(shared_server: Server, camera: OneCamera) -> AsyncIterator[Client]:
     async with await Client.connect(shared_server, close_timeout=0.2) as client:
+        await client.info_with_card()  # so that the camera is open before the first event
         await client.command("subscribe", events=EVENTS)
         yield client
         await until_answers(lambda: is_ready(client))  # a reset would delete a file that the server still waits for

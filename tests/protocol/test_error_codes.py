@@ -20,7 +20,8 @@ from protocol.errors import KINDS, ErrorCode, RequestError
 CAMERA_ERRORS: dict[str, ErrorCode] = {
     "CameraError": "camera_error", "CameraRefused": "camera_error", "CameraBusy": "camera_busy",
     "CaptureAbandoned": "camera_busy", "CameraExposing": "camera_busy", "ShutterStuck": "capture_unknown", "BulbUnavailable": "bulb_unavailable", "NoExposure": "no_exposure",
-    "NotRecorded": "not_recorded",
+    "NotRecorded": "not_recorded", "CameraRecording": "camera_busy", "MovieStuck": "camera_error", "MovieStaysOn": "not_supported",
+    "MovieUnavailable": "movie_unavailable", "NoMovie": "no_movie",
     "CameraTimeout": "camera_timeout", "CameraIO": "camera_io", "OutOfStep": "camera_io", "NoPermission": "camera_io",
     "CameraNotFound": "camera_not_found", "CameraDisconnected": "camera_disconnected",
     "CameraUnreachable": "camera_disconnected", "PortGone": "camera_disconnected", "CameraClaimed": "camera_claimed",

@@ -15,7 +15,7 @@ from tests.support.wire import answers, codes, logged_in, refused, say, still_an
 
 EVENTS = [
     "camera_connected", "camera_disconnected", "camera_state", "camera_warning", "capture_checked", "capture_saved", "config_changed",
-    "exposure_ended", "exposure_started", "file_added", "job_shot", "job_state", "live_view_stopped",
+    "exposure_ended", "exposure_started", "file_added", "job_shot", "job_state", "live_view_stopped", "movie_ended", "movie_started",
 ]  # fmt: skip
 
 

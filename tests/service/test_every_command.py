@@ -145,6 +145,15 @@ async def test_reading_and_writing_settings(recording_caller: RecordingCaller) -
     assert error.value.similar == ("iso",)
 
 
+async def test_recording_a_movie(recording_caller: RecordingCaller) -> None:
+    await recording_caller.ask("subscribe", events=["movie_ended"])
+    started = await recording_caller.ask("start_movie", max_s=60)
+    assert (await recording_caller.ask("get_camera_info")).state == "recording"
+    stopped = await recording_caller.ask("stop_movie")
+    assert (stopped.shot, stopped.files[0].mimetype) == (started.shot, "video/quicktime")
+    assert recording_caller.notices_of("movie_ended")[0]["reason"] == "stopped"
+
+
 async def test_setting_the_clock(recording_caller: RecordingCaller) -> None:
     clock = await recording_caller.ask("sync_clock")
     assert (clock.config_name, abs(clock.was_off_s) <= 2) == ("datetime", True)

@@ -34,6 +34,8 @@ from gphoto_ws_client.events import (
     JobShot,
     JobStateChanged,
     LiveViewEnded,
+    MovieEnded,
+    MovieStarted,
     Reconnected,
 )
 from gphoto_ws_client.live_view import LiveView
@@ -68,6 +70,8 @@ from gphoto_ws_client.replies import (
     LiveViewStarted,
     LiveViewStopped,
     LiveViewZoomed,
+    MovieInfo,
+    MovieStopped,
     Pong,
     Preview,
     Range,
@@ -147,6 +151,10 @@ __all__ = [
     "LiveViewStarted",
     "LiveViewStopped",
     "LiveViewZoomed",
+    "MovieEnded",
+    "MovieInfo",
+    "MovieStarted",
+    "MovieStopped",
     "NoReply",
     "Pong",
     "Preview",

@@ -33,6 +33,8 @@ from gphoto_ws_client.replies import (
     JobReply,
     LiveViewStopped,
     LiveViewZoomed,
+    MovieInfo,
+    MovieStopped,
     Pong,
     Preview,
     ServerInfo,
@@ -56,8 +58,8 @@ class Commands:
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
     selection is needed. If the connection is lost during set_config, delete_file, restart_camera, capture_burst,
-    stop_exposure, stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost. All others are
-    sent again: the keys of capture_image and fire prevent a second picture.
+    stop_exposure, start_movie, stop_movie, stop_live_view, drive_focus, autofocus or half_press, the command raises
+    ConnectionLost. All others are sent again: the keys of capture_image and fire prevent a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -196,6 +198,19 @@ class Commands:
     async def stop_exposure(self, *, keep: bool | None = None, port: str | None = None) -> ExposureStopped:
         """End a bulb exposure early; returns when the shutter has closed. With `keep` False, the picture is deleted."""
         return await self._do(ExposureStopped, "stop_exposure", keep=keep, port=port)
+
+    async def start_movie(self, *, max_s: float | None = None, port: str | None = None) -> MovieInfo:
+        """Start a movie of `max_s` seconds at most (1 to 36000, by default 1800). It goes on if this client disconnects.
+
+        Raises:
+            CameraError: the camera cannot record now (code movie_unavailable), or is busy.
+            DataError: the card is full.
+        """
+        return await self._do(MovieInfo, "start_movie", max_s=max_s, port=port)
+
+    async def stop_movie(self, *, port: str | None = None) -> MovieStopped:
+        """Stop the movie; returns when the camera has written its file, or after 30 s without it."""
+        return await self._do(MovieStopped, "stop_movie", port=port)
 
     async def start_live_view(
         self,

@@ -128,7 +128,7 @@ _GROUPS: tuple[tuple[type[ServerError], tuple[str, ...]], ...] = (
         CameraError,
         ("no_camera_selected", "camera_not_found", "camera_disconnected", "camera_claimed", "camera_busy",
          "camera_timeout", "camera_io", "camera_error", "not_supported", "cancelled", "live_view_needed", "not_ready",
-         "camera_in_use_by_job"),
+         "camera_in_use_by_job", "movie_unavailable", "no_movie"),
     ),
     (CaptureUnknown, ("capture_unknown",)),
     (

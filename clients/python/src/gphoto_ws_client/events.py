@@ -17,6 +17,7 @@ from gphoto_ws_client.replies import ImageFile, JobState, State
 EventName = Literal[
     "camera_connected", "camera_disconnected", "camera_state", "file_added", "config_changed", "capture_saved",
     "capture_checked", "camera_warning", "live_view_stopped", "exposure_started", "exposure_ended", "job_state", "job_shot",
+    "movie_started", "movie_ended",
 ]  # fmt: skip
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 RECONNECTED = "reconnected"
@@ -110,6 +111,26 @@ class ExposureEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MovieStarted(Event):
+    """The camera has started to record a movie, which ends at `ends_at` at the latest, after `max_s` seconds."""
+
+    max_s: float = 0.0
+    started_at: str = ""
+    ends_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieEnded(Event):
+    """The camera no longer records.
+
+    `recorded_s` is the length of the movie in seconds, and `reason` is stopped, max_s, card_full, camera or interrupted.
+    """
+
+    recorded_s: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CameraWarning(Event):
     """Problems that will soon stop the camera, one sentence each. `warnings` is empty if no problem is left."""
 
@@ -174,6 +195,8 @@ _KINDS: Mapping[str, type[Event]] = {
     "exposure_ended": ExposureEnded,
     "job_state": JobStateChanged,
     "job_shot": JobShot,
+    "movie_started": MovieStarted,
+    "movie_ended": MovieEnded,
     "live_view_stopped": LiveViewEnded,
     RECONNECTED: Reconnected,
 }

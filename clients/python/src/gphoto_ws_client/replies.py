@@ -13,7 +13,7 @@ from gphoto_ws_client.decode import picture, required_picture
 
 JobKind = Literal["timelapse"]
 JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
-State = Literal["opening", "ready", "live", "capturing", "recovering", "needs_attention", "absent"]
+State = Literal["opening", "ready", "live", "capturing", "recording", "recovering", "needs_attention", "absent"]
 ShotState = Literal["asked", "changed", "released", "told", "closed"]
 ShotOutcome = Literal["done", "failed", "unknown"]
 WidgetType = Literal["window", "section", "text", "range", "toggle", "radio", "menu", "button", "date"]
@@ -106,6 +106,28 @@ class ExposureStopped:
 
     message: str
     exposed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MovieInfo:
+    """A movie that has started. It ends at `ends_at` at the latest, after `max_s` seconds. `shot` is its number."""
+
+    message: str
+    max_s: float
+    started_at: str
+    ends_at: str
+    shot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovieStopped:
+    """A movie of `recorded_s` seconds. `files` is empty if the camera has not written the file in time."""
+
+    message: str
+    files: tuple[ImageFile, ...]
+    recorded_s: float
+    shot: int | None = None
+    warnings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gphoto_ws_client
-from gphoto_ws_client.cli import fire, focus, jobs, pictures, queries, tether
+from gphoto_ws_client.cli import fire, focus, jobs, movie, pictures, queries, tether
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import DEFAULT_URL
 from gphoto_ws_client.events import EVENT_NAMES, RECONNECTED
@@ -81,6 +81,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     burst.add_argument("-o", "--output", metavar="FOLDER", help="download every file of all pictures to this folder")
     _settings(burst)
     _force(burst)
+    film = _command(commands, "movie", movie.movie, "record a movie on the camera's card, or start or stop one")
+    film.add_argument(
+        "what",
+        metavar="LENGTH|start|stop",
+        type=movie.parse_what,
+        help="record for this time, for example 10s or 5m (Ctrl-C ends it early and keeps it); or start or stop a movie",
+    )
+    film.add_argument(
+        "--max",
+        metavar="LENGTH",
+        type=movie.parse_length,
+        help="start: the server ends the movie after this time (30m)",
+    )
 
     live = _command(
         commands, "live", pictures.live, "live view, to numbered files or as MJPEG to stdout", pictures.check_live
