@@ -88,7 +88,7 @@ async def test_a_movie_ends_at_its_limit_although_its_client_has_left(
     assert (ended["reason"], take(camera)["ended_by"]) == ("max_s", "host")
     assert take(camera)["recorded_s"] > 0.9
     assert (await client.event("file_added"))["camera_filepath"] == take(camera)["path"]
-    await client.event(lambda event: event.get("state") == "ready")
+    await until_answers(lambda: is_ready(client))
 
 
 async def test_what_is_refused_and_what_is_allowed_during_a_movie(client: Client, camera: OneCamera) -> None:
@@ -167,7 +167,7 @@ async def test_the_cameras_own_button_ends_the_movie(client: Client, camera: One
     await client.command("start_movie")
     camera.control.movie()
     assert (await client.event("movie_ended"))["reason"] == "camera"
-    await client.event(lambda event: event.get("state") == "ready")
+    await until_answers(lambda: is_ready(client))
     assert not camera.control.state()["live_view"]
     (shot, *_) = (await client.command("list_shots", limit=1))["shots"]
     assert shot["files"][0]["camera_filepath"] == take(camera)["path"]
