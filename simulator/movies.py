@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 from .card import FORMAT_MOVIE, Card, StoredFile
@@ -49,6 +50,7 @@ class Take:
     """One movie, for the journal of the body.
 
     Attributes:
+        number: the number in the name of its file. It is never used twice, also after a reset.
         at: when it started, in seconds of the machine's monotonic clock.
         button: whether the camera's own button has started it.
         recorded_s: its length; None while the body records.
@@ -56,6 +58,7 @@ class Take:
         path: the file, when it is on the card.
     """
 
+    number: int
     at: float
     button: bool
     recorded_s: float | None = None
@@ -72,6 +75,7 @@ class Recorder:
         self._faults = faults
         self._clock = clock
         self.takes: list[Take] = []
+        self._numbers = count(_FIRST_NUMBER)
         self.prohibited = 0
         """Further reasons why no movie can be started, as a Nikon reports them: bits of 0xD0A4."""
         self._take: Take | None = None
@@ -98,7 +102,7 @@ class Recorder:
         card = self._card()
         if self._take or self._writing or card.write_protected or card.free_bytes(1) < 1:
             raise MovieRejected
-        self._take = Take(time.monotonic(), button)
+        self._take = Take(next(self._numbers), time.monotonic(), button)
         self.takes.append(self._take)
         self._listener = listener
         self._limit = asyncio.get_running_loop().call_later(LONGEST_SECONDS, self.end, "limit")
@@ -136,11 +140,10 @@ class Recorder:
         if self._faults.take({Kind.NO_FILE}):
             return
         card = self._card()
-        number = _FIRST_NUMBER + self.takes.index(take)
         stored = StoredFile(
             handle=card.next_handle(),
             parent=card.current_folder,
-            name=f"{card.layout.movie}{number:04d}.MOV",
+            name=f"{card.layout.movie}{take.number:04d}.MOV",
             format=FORMAT_MOVIE,
             taken=self._clock() - seconds,
             content=_quicktime(int((take.recorded_s or 0.0) * BYTES_PER_SECOND)),

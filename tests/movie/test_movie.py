@@ -169,8 +169,13 @@ async def test_the_cameras_own_button_ends_the_movie(client: Client, camera: One
     assert (await client.event("movie_ended"))["reason"] == "camera"
     await until_answers(lambda: is_ready(client))
     assert not camera.control.state()["live_view"]
-    (shot, *_) = (await client.command("list_shots", limit=1))["shots"]
-    assert shot["files"][0]["camera_filepath"] == take(camera)["path"]
+    path = take(camera)["path"]
+
+    async def is_recorded() -> bool:  # a slow disk may delay the record
+        (shot, *_) = (await client.command("list_shots", limit=1))["shots"]
+        return [file["camera_filepath"] for file in shot["files"]] == [path]
+
+    await until_answers(is_recorded)
 
 
 async def test_a_camera_that_is_busy_at_first_is_stopped(client: Client, camera: OneCamera) -> None:
