@@ -149,7 +149,7 @@ class Driver:
         self._shutter = Shutter(release, self.storage, self._settings, self._queue, self._drive_mode, self.quirks)
         self._bulb = Bulb(self._settings, self._shutter, self.quirks)
         self.bursts = Burst(self._settings, self._shutter, self.quirks)
-        self._viewfinder_on = False
+        self._viewfinder_since: float | None = None  # in monotonic seconds
         self.has_more_events = False
         self.preview_size = PreviewSize()
         self.live_views = 0
@@ -241,7 +241,7 @@ class Driver:
         if item.name != "viewfinder":
             return self._settings.set(item, widget, root, value, self._queue.pump)
         self._settings.write(item, widget, root, value)
-        self._viewfinder_on = value == 1
+        self._note_viewfinder(value == 1)
         return replace(item, value=value)  # reading back would show an old value: see viewfinder()
 
     def sync_clock(self) -> ClockSet:
@@ -341,7 +341,7 @@ class Driver:
         # camera's own button, or about deleted files whose names may be used again.
         with suppress(CameraError):
             self._queue.pump(0)
-        if self.quirks.viewfinder_off_before_still and self._viewfinder_on:
+        if self.quirks.viewfinder_off_before_still and self.viewfinder_on:
             self.viewfinder(False)
 
     def _fire(self) -> str:
@@ -366,7 +366,7 @@ class Driver:
 
     def _frame_timeout(self) -> AbstractContextManager[None]:
         # The first frame may take longer, because the camera switches live view on.
-        return self._raw.transfer_timeout(self._camera, _FRAME_TRANSFER_MS) if self._viewfinder_on else nullcontext()
+        return self._raw.transfer_timeout(self._camera, _FRAME_TRANSFER_MS) if self.viewfinder_on else nullcontext()
 
     def preview(self) -> bytes:
         """One live-view frame as JPEG. Switches live view on if the camera needs that.
@@ -388,8 +388,8 @@ class Driver:
                     raise
                 time.sleep(BUSY_PAUSE_S)
                 continue
-            if not self._viewfinder_on:
-                self._viewfinder_on = True
+            if not self.viewfinder_on:
+                self._note_viewfinder(True)
                 self.live_views += 1
                 if self.preview_size.apply(self.set_config):
                     continue
@@ -405,7 +405,16 @@ class Driver:
     @property
     def viewfinder_on(self) -> bool:
         """Whether live view is on, according to the last operation."""
-        return self._viewfinder_on
+        return self._viewfinder_since is not None
+
+    @property
+    def live_view_s(self) -> float:
+        """For how many seconds live view has been on; 0 while it is off."""
+        return 0.0 if self._viewfinder_since is None else time.monotonic() - self._viewfinder_since
+
+    def _note_viewfinder(self, on: bool) -> None:
+        if on != self.viewfinder_on:
+            self._viewfinder_since = time.monotonic() if on else None
 
     def viewfinder(self, on: bool) -> None:
         """Switch live view on or off, if the camera has a switch for it."""
@@ -413,11 +422,11 @@ class Driver:
         # a new value late.
         with suppress(ConfigNotFound, NotSupported):
             self._settings.write(*self._settings.find("viewfinder"), 1 if on else 0)
-        self._viewfinder_on = on
+        self._note_viewfinder(on)
 
     def live_view_was_switched_on(self) -> None:
         """Called when the driver has switched live view on by itself, so that `close` switches it off."""
-        self._viewfinder_on = True
+        self._note_viewfinder(True)
 
     # -- files
 
@@ -538,7 +547,7 @@ class Driver:
     def close(self) -> None:
         """Switch live view off, and release the camera."""
         try:
-            if self._viewfinder_on:
+            if self.viewfinder_on:
                 self.viewfinder(False)
         finally:
             self._call(lambda: self._camera.exit(self._context), "close")

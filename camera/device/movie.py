@@ -111,9 +111,10 @@ class Movie:
         self._check_mode(switch)
         self._check_card()
         was_on = self._driver.viewfinder_on
-        if switch.needs_viewfinder and not was_on:
-            self._driver.viewfinder(True)
-            self._wait(_LIVE_VIEW_S)
+        if switch.needs_viewfinder:
+            if not was_on:
+                self._driver.viewfinder(True)
+            self._wait(_LIVE_VIEW_S - self._driver.live_view_s)
         starting()
         try:
             if not self._driver.perform(switch.setting, switch.on):

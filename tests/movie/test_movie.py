@@ -123,10 +123,11 @@ async def test_what_is_refused_and_what_is_allowed_during_a_movie(client: Client
 async def test_live_view_goes_on_during_and_after_a_movie(client: Client, camera: OneCamera) -> None:
     await client.command("start_live_view")
     await client.event("live_view_frame")
-    await client.command("start_movie")
+    await client.command("start_movie")  # at once: a Canon ignores the order until live view has run for a while
     client.events.clear()
     await client.event("live_view_frame")
-    await client.command("stop_movie")
+    stopped = await client.command("stop_movie")
+    assert [file["camera_filepath"] for file in stopped["files"]] == [take(camera)["path"]]
     client.events.clear()
     await client.event("live_view_frame")
     await client.command("stop_live_view")
