@@ -286,7 +286,7 @@ class Session:
             NoMovie: there is none.
             CameraError: the camera was lost. The server stops the movie when it connects again.
         """
-        if self._movie.running is None:
+        if self._movie.running is None and not self.photos.movies.starting:
             raise NoMovie("No movie is in progress.")
         return await self.photos.movies.stop()
 

@@ -99,6 +99,11 @@ class Movies:
         """Whether a movie is being recorded or written, or is about to start."""
         return self._current is not None
 
+    @property
+    def starting(self) -> bool:
+        """Whether a movie is in progress or about to start, and has not ended."""
+        return self._current is not None and self._current.ended is None
+
     async def start(self, max_s: float) -> int | None:
         """Start a movie. Returns the number of its record. See `RemoteCamera.start_movie`."""
         while True:

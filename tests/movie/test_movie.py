@@ -11,7 +11,7 @@ import pytest
 from tests.movie.movies import EVENTS, MAKERS
 from tests.support.cameras import OneCamera, in_factory_state, one_camera
 from tests.support.rig import Client, CommandError, Json, Server
-from tests.support.waiting import until_answers
+from tests.support.waiting import until, until_answers
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -136,6 +136,21 @@ async def test_live_view_goes_on_during_and_after_a_movie(client: Client, camera
 async def test_there_is_no_movie_to_stop(client: Client) -> None:
     with pytest.raises(CommandError, match="no_movie"):
         await client.command("stop_movie")
+
+
+async def test_a_movie_that_is_about_to_start_is_stopped(
+    client: Client, shared_server: Server, camera: OneCamera
+) -> None:
+    live_view = camera.control.state()["live_view"]
+    async with await Client.connect(shared_server) as other:
+        starting = asyncio.create_task(other.command("start_movie"))
+        if "0x9116" in camera.control.state()["operations"]:  # a Canon needs live view for a second
+            await until(lambda: camera.control.state()["live_view"] is not live_view)
+        else:
+            await until(lambda: bool(camera.control.state()["recording"]))
+        stopped = await client.command("stop_movie")
+        assert (await starting)["shot"] == stopped["shot"]
+    assert [file["camera_filepath"] for file in stopped["files"]] == [take(camera)["path"]]
 
 
 @pytest.mark.parametrize("max_s", [0, 36001, "1"])

@@ -27,8 +27,8 @@ async def movie(client: Client, options: argparse.Namespace) -> None:
         show_json(started) if options.json else show(f"{started.message}, until {started.ends_at} at most")
         return
     if options.what != "stop":
-        await client.start_movie(max_s=min(options.what + _LATER_S, _LONGEST_S), port=options.port)
         try:
+            await client.start_movie(max_s=min(options.what + _LATER_S, _LONGEST_S), port=options.port)
             await asyncio.sleep(options.what)
         except asyncio.CancelledError:
             with suppress(GphotoWsError):
