@@ -113,7 +113,7 @@ def _shot_words(event: JobShot, count: int | None) -> str:
     if event.status == "error":
         return f"{number}  failed  {event.message or event.code}"
     names = " ".join(file.saved_path or file.camera_filepath for file in event.files)
-    late = "" if event.late_ms is None else f"  {event.late_ms:+.0f} ms"
+    late = "" if event.late_ms is None else f"  {round(event.late_ms):+d} ms"
     return f"{number}  {names}{late}"
 
 
