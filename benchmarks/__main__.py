@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks import (
+    bulb,
     cameras,
     capture,
     commands,
@@ -35,6 +36,7 @@ ROWS: dict[str, Callable[[Effort], list[Figure]]] = {
     "commands": commands.run,
     "capture": capture.run,
     "volley": volley.run,
+    "bulb": bulb.run,
     "rotation": rotation.run,
     "cameras": cameras.run,
     "memory": memory.run,
