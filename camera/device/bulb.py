@@ -32,9 +32,9 @@ _log = logging.getLogger("camera.device.bulb")
 
 # The settings that open and close the shutter, in the order in which they are tried: the setting, and its values for
 # opening and closing. "bulb" is a toggle. Newer Canons have only the other one.
-_BUTTONS: tuple[tuple[str, ConfigValue, ConfigValue], ...] = (
-    ("bulb", 1, 0),
-    ("eosremoterelease", "Press Full MF", "Release Full"),
+_BUTTONS: tuple[tuple[str, ConfigValue, tuple[ConfigValue, ...]], ...] = (
+    ("bulb", 1, (0,)),
+    ("eosremoterelease", "Press Full MF", ("Release Full", "Release Half")),
 )
 # Releases the half and fully pressed button of a Canon (RemoteReleaseOff). Before this operation, "eosremoterelease" of a
 # new session sets where pictures are stored, which a camera that is exposing refuses. "opcode" sets nothing. On PTP/IP,
@@ -109,7 +109,7 @@ class Bulb:
             CaptureUnknown: the shutter may have opened, but no file was seen.
         """
         name, on, off = self._button()
-        button = HeldButton(self._settings, self._quirks, name, on, (off,), "expose")
+        button = HeldButton(self._settings, self._quirks, name, on, off, "expose")
         hooks.opening()
         try:
             if (path := self._shutter.raise_mirror(0.0)) is not None:
@@ -143,16 +143,16 @@ class Bulb:
         Raises:
             CameraIO, CameraTimeout: the transfer failed, so the camera has to be opened again.
         """
-        canon, _, off = _BUTTONS[-1]
-        released = [name for name, _, closed in _BUTTONS[:-1] if self._write(name, closed)]
-        if self._item(canon) is not None and (self._release_canon(canon, off) or self._write(*_CANON_RELEASE)):
+        (toggle, _, (closed,)), (canon, _, (full, half)) = _BUTTONS
+        released = [toggle] if self._write(toggle, closed) else []
+        if self._item(canon) is not None and (self._release_canon(canon, full, half) or self._write(*_CANON_RELEASE)):
             released.append(canon)
         if released:
             names = ", ".join(released)
             _log.warning("Shutter button released by %s, because an earlier process may have left it pressed", names)
         return frozenset(released)
 
-    def _release_canon(self, name: str, off: ConfigValue) -> bool:
+    def _release_canon(self, name: str, full: ConfigValue, half: ConfigValue) -> bool:
         """Release the fully and the half pressed button of a Canon, also while it takes pictures.
 
         Before it releases the button, the driver sets where pictures are stored, if that differs from its own setting (of a
@@ -160,11 +160,11 @@ class Bulb:
         """
         target = self._item("capturetarget")
         if target is None:
-            return self._write(name, off)
+            return self._write(name, full)
         try:
             for place in sorted(target.choices, key=lambda choice: choice == target.value):
-                if self._write("capturetarget", place, "release") and self._write(name, off, "release"):
-                    return self._write(name, "Release Half", "release")
+                if self._write("capturetarget", place, "release") and self._write(name, full, "release"):
+                    return self._write(name, half, "release")
             return False
         finally:
             self._write("capturetarget", target.value, "release")
@@ -181,7 +181,7 @@ class Bulb:
             return False
         return True
 
-    def _button(self) -> tuple[str, ConfigValue, ConfigValue]:
+    def _button(self) -> tuple[str, ConfigValue, tuple[ConfigValue, ...]]:
         for button in _BUTTONS:
             item = self._item(button[0])
             if item is not None and (not item.choices or button[1] in item.choices):

@@ -34,10 +34,11 @@ def shared_server(shared_camera: OneCamera, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def camera(shared_camera: OneCamera) -> Iterator[OneCamera]:
-    """The camera in factory state. After the test, its shutter is closed."""
+    """The camera in factory state. After the test, its shutter is closed, and its button is not half pressed."""
     with in_factory_state(shared_camera.process):
         yield shared_camera
-        assert not shared_camera.control.state()["shutter_held"]
+        state = shared_camera.control.state()
+        assert (state["shutter_held"], state["focus"]["half_pressed"]) == (False, False)
 
 
 @pytest.fixture
