@@ -36,14 +36,28 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+# Later and earlier times cannot be calculated with.
+_EARLIEST, _LATEST = 1970, 2999
+
+
 def _time(value: str) -> str:
     try:
-        offset = datetime.fromisoformat(value).utcoffset()
+        time = datetime.fromisoformat(value)
+        possible = time.utcoffset() is not None and _EARLIEST <= time.year <= _LATEST
     except ValueError:
-        offset = None
-    if offset is None:
-        raise ValueError("Input should be a time such as 2030-12-24T18:00:00Z")
+        possible = False
+    if not possible:
+        raise ValueError(f"Input should be a time such as 2030-12-24T18:00:00Z, in the years {_EARLIEST} to {_LATEST}")
     return value
+
+
+def _shot_key(value: str) -> str:
+    if value.startswith("job/"):
+        raise ValueError("Input should not begin with job/, which is for the shots of jobs")
+    return value
+
+
+ShotKey = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_shot_key)]
 
 
 TimeText = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_time)]
@@ -151,7 +165,7 @@ class CaptureImage(CameraPayload):
     keep_on_camera: bool = Field(
         True, description="If false, the files on the camera are deleted after they were saved."
     )
-    key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+    key: ShotKey | None = Field(
         None,
         description="A text that is unique for this shot. If the same request with the same key comes again within 24 hours, no"
         " second picture is taken. The reply is that of the first request, with `repeated`.",
@@ -283,7 +297,7 @@ class Fire(Payload):
         description="Settings of all these cameras for this shot; their previous values are restored afterwards.",
     )
     save: bool = Field(False, description="Save every file to the photo folder.")
-    key: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+    key: ShotKey | None = Field(
         None,
         description="A text that is unique for this request. If the same request with the same key comes again within 24 hours, no camera is released"
         " again. The reply has the recorded shots, and `repeated`.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,14 +11,16 @@ from typing import Any, Literal
 
 from store.database import Store
 
+_log = logging.getLogger("store.jobs")
+
 # scheduled: the first slot is in the future. running: shots are taken. waiting: the camera is away. paused: by a client.
 # done: all slots have passed. stopped: by a client. failed: it cannot go on; the message has the reason.
 JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
 ENDED: frozenset[JobState] = frozenset(("done", "stopped", "failed"))
 
 _COLUMNS = "job, key, request, port, model, serial, state, starts_at, boot, starts_uptime_s, progress, message"
-# The newest ended jobs that are kept.
-_MOST_ENDED = 200
+# The newest ended jobs that are kept, and how many series of skipped slots are kept of each job.
+_MOST_ENDED, _MOST_SERIES = 200, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Progress:
     Attributes:
         next: the number of the next slot.
         shots, failed, skipped: how many slots had each result.
-        skipped_slots: the first and the last number of each series of skipped slots.
+        skipped_slots: the first and the last number of each of the last 100 series of skipped slots.
     """
 
     next: int = 0
@@ -42,7 +45,7 @@ class Progress:
         if series and series[-1][1] == first - 1:
             series = (*series[:-1], (series[-1][0], last))
         else:
-            series = (*series, (first, last))
+            series = (*series, (first, last))[-_MOST_SERIES:]
         return replace(self, next=last + 1, skipped=self.skipped + last - first + 1, skipped_slots=series)
 
 
@@ -138,9 +141,14 @@ def _values(job: JobRecord) -> tuple[object, ...]:
 
 def _record(row: Sequence[Any]) -> JobRecord:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    data = json.loads(values["progress"])
-    data["skipped_slots"] = tuple((first, last) for first, last in data["skipped_slots"])
-    return JobRecord(**{**values, "progress": Progress(**data)})
+    try:
+        data = json.loads(values["progress"])
+        data["skipped_slots"] = tuple((first, last) for first, last in data["skipped_slots"])
+        progress = Progress(**data)
+    except (ValueError, TypeError, KeyError) as error:  # of another version, or damaged
+        _log.error("How far job %s was cannot be read: %r", values["job"], error)
+        progress = Progress()
+    return JobRecord(**{**values, "progress": progress})
 
 
 def _first(records: list[JobRecord]) -> JobRecord | None:

@@ -52,6 +52,7 @@ class Wire extends EventTarget {
   #refusal = null;
   #clocks = [];
   #place = null; // in the server's log of events: after the last received one
+  #newest = 0; // number of the last event on this connection
 
   constructor(url) {
     super();
@@ -101,7 +102,7 @@ class Wire extends EventTarget {
   async subscribe() {
     const since = this.#place ? { since: this.#place } : {};
     const { epoch, seq, recovered = false } = await this.command("subscribe", { events: ["*"], ...since });
-    if (!recovered) this.#place = { epoch, seq };
+    if (!recovered) this.#place = { epoch, seq: Math.max(seq, this.#newest) };
     return recovered;
   }
 
@@ -134,6 +135,7 @@ class Wire extends EventTarget {
     clearTimeout(this.#retry);
     this.#emitState("connecting", "Connecting…");
     this.#refusal = null;
+    this.#newest = 0;
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
@@ -216,6 +218,7 @@ class Wire extends EventTarget {
   }
 
   #happened(event) {
+    if (event.seq) this.#newest = event.seq;
     if (this.#place && event.seq) this.#place.seq = event.seq;
     this.dispatchEvent(new CustomEvent("event", { detail: event }));
   }

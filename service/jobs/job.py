@@ -81,6 +81,7 @@ class Job:
     Attributes:
         record: the current record.
         ended: set when the job has ended.
+        recorded: whether the current record is in the database.
     """
 
     def __init__(self, record: JobRecord, request: c.StartJob, schedule: Schedule, tools: Tools) -> None:
@@ -92,7 +93,8 @@ class Job:
         self._paused = record.state == "paused"
         self._stopped = False
         self._held = False
-        self._recorded = True
+        self._arming_s = 0.0  # how long the camera process last needed from its order until it only waited
+        self.recorded = True
         self._prepared_s: deque[float] = deque(maxlen=_REMEMBERED)
         self.ended = asyncio.Event()
 
@@ -129,6 +131,20 @@ class Job:
 
     async def run(self) -> None:
         """Serve the slots until the job has ended, and its end is recorded."""
+        try:
+            await self._serve_slots()
+        except Exception:  # noqa: BLE001 an unknown error must not leave the job without an end
+            _log.exception("Job %d has failed", self.record.job)
+            self._held = False
+            try:
+                await self._enter("failed", "The server has an internal error; its log has the details.")
+            finally:
+                self.ended.set()
+        while not self.recorded:
+            await asyncio.sleep(_AGAIN_S)
+            await self._record(sync=True)
+
+    async def _serve_slots(self) -> None:
         await self._finish_interrupted()
         while self.record.state not in ENDED:
             slot = self.record.progress.next
@@ -142,9 +158,6 @@ class Job:
                 await self._wait(slot)
             else:
                 await self._serve(slot)
-        while not self._recorded:
-            await asyncio.sleep(_AGAIN_S)
-            await self._record(sync=True)
 
     def _is_over(self, slot: int) -> bool:
         request = self._request
@@ -216,7 +229,9 @@ class Job:
         try:
             shot = await camera.photos.capture(request, lambda shot, picture: None)
         except NotReady as error:
-            await self._skip(slot, slot, "not_ready", explain(error))
+            # Next time, the preparations begin earlier.
+            self._prepared_s.append(2 * self._lead_s / _LEAD_FACTOR)
+            await self._skip(slot, slot, "not_ready", error.message)
         except CaptureAbandoned:
             return
         except CameraError as error:
@@ -239,9 +254,17 @@ class Job:
         """
         request = self._request
 
+        ready_at = began
+
         async def ready() -> Release:
-            self._prepared_s.append(time.monotonic() - began + _SOON_S)
-            return Release(max(due, time.monotonic() + _SOON_S), due)
+            nonlocal ready_at
+            ready_at = time.monotonic()
+            return Release(max(due, ready_at + max(_SOON_S, _LEAD_FACTOR * self._arming_s)), due)
+
+        def armed() -> None:
+            now = time.monotonic()
+            self._arming_s = now - ready_at
+            self._prepared_s.append(now - began)
 
         key = key_of(self.record.job, slot)
         return CaptureRequest(
@@ -251,33 +274,40 @@ class Job:
             bulb_s=request.bulb_s,
             order=Order(key, text_of_slot(key, request.bulb_s)),
             # A bulb exposure is opened by the camera process as soon as the camera is ready.
-            moment=None
-            if request.bulb_s is not None
-            else Moment(due + self._late_s, False, False, ready, lambda: None),
+            moment=None if request.bulb_s is not None else Moment(due + self._late_s, False, False, ready, armed),
             wanted=lambda: not (self._stopped or self._paused or self._held),
         )
 
     async def _finish_interrupted(self) -> None:
         """Find the outcomes of shots that the last server has not counted. The slots between them were skipped."""
-        try:
-            records = await self._tools.shots.with_key_prefix(key_of(self.record.job, ""))
-        except StoreUnavailable as error:
-            _log.warning("Job %d: %s", self.record.job, error)
-            return
-        for record in records:
-            slot, following = int(str(record.key).rpartition("/")[2]), self.record.progress.next
+        prefix = key_of(self.record.job, "")
+        while True:
+            try:
+                records = await self._tools.shots.with_key_prefix(prefix)
+                break
+            except StoreUnavailable as error:
+                _log.warning("Job %d cannot go on yet: %s", self.record.job, error)
+                await asyncio.sleep(_AGAIN_S)
+        # The newest record of each slot counts. A slot that was abandoned before its release may be served again.
+        newest = {
+            int(number): record
+            for record in records
+            if (number := str(record.key).removeprefix(prefix)).isdecimal() and not _was_abandoned(record)
+        }
+        for slot, record in sorted(newest.items()):
+            following = self.record.progress.next
             if slot >= following:
                 if slot > following:
                     await self._skip(following, slot - 1, "camera_busy", "")
-                await self._tell_interrupted(slot, await self._tools.records.with_outcome(record))
+                await self._count_interrupted(slot, await self._tools.records.with_outcome(record))
 
-    async def _tell_interrupted(self, slot: int, record: ShotRecord) -> None:
+    async def _count_interrupted(self, slot: int, record: ShotRecord) -> None:
         progress, result = self.record.progress, record.result
         if record.outcome == "done":
             await self._count(slot, replace(progress, next=slot + 1, shots=progress.shots + 1))
             self._emit_shot(slot, None, [_file(file) for file in result.files])
         elif result.error is not None and isinstance(error := decode_error(result.error.encoded), NotReady):
-            await self._skip(slot, slot, "not_ready", explain(error))
+            await self._skip(slot, slot, "not_ready", error.message)
         else:
             await self._count(slot, replace(progress, next=slot + 1, failed=progress.failed + 1))
             unknown = CaptureUnknown(result.message or CAPTURE_UNKNOWN)
@@ -293,9 +323,9 @@ class Job:
         if (self.record.state, self.record.message) == (state, message) or self.record.state in ENDED:
             return
         self.record = replace(self.record, state=state, message=message)
+        await self._record(sync=state in ENDED or state == "paused")
         if state in ENDED:
             self.ended.set()
-        await self._record(sync=state in ENDED or state == "paused")
         self._tools.events.publish(
             "job_state", {"port": self.record.port, "job": self.record.job, "state": state, "message": message}
         )
@@ -314,9 +344,9 @@ class Job:
             self.record = replace(self.record, starts_at=anchor.at, boot=anchor.boot, starts_uptime_s=anchor.uptime_s)
         try:
             await self._tools.jobs.update(self.record, sync=sync or anchored)
-            self._recorded = True
+            self.recorded = True
         except StoreUnavailable as error:  # the keys of its shots still prevent that a slot is served twice
-            self._recorded = False
+            self.recorded = False
             _log.warning("Job %d could not be recorded: %s", self.record.job, error)
 
     def _emit_shot(self, slot: int, late_ms: float | None, files: list[c.ImageFile]) -> None:
@@ -344,30 +374,38 @@ class Job:
         self._tools.events.publish("job_shot", values)
 
 
-def status_of(record: JobRecord, request: c.StartJob) -> c.JobStatus:
-    """A job as clients see it."""
+def status_of(record: JobRecord, request: c.StartJob | None) -> c.JobStatus:
+    """A job as clients see it. `request` is None if it cannot be read."""
     progress = record.progress
-    interval_s = request.interval_s
+    interval_s = 0.0 if request is None else request.interval_s
     next_at = record.starts_at + progress.next * interval_s
-    if request.count is not None:
+    if request is None:
+        part = 0.0
+    elif request.count is not None:
         part = progress.next / request.count
     else:
         assert request.until is not None, "one of them is given"
         part = progress.next * interval_s / max(interval_s, c.seconds_of(request.until) - record.starts_at + interval_s)
     return c.JobStatus(
         job=record.job,
-        kind=request.kind,
+        kind="timelapse",
         port=record.port,
         state=record.state,
         shots=progress.shots,
         skipped=progress.skipped,
         failed=progress.failed,
         skipped_slots=[list(series) for series in progress.skipped_slots],
-        next_at=None if record.state in ENDED else _iso(next_at),
+        next_at=None if record.state in ENDED or request is None else _iso(next_at),
         started_at=_iso(record.starts_at),
         message=record.message,
         progress=1.0 if record.state == "done" else round(min(1.0, part), 4),
     )
+
+
+def _was_abandoned(record: ShotRecord) -> bool:
+    """Whether nothing was done for a record, because its job was paused or its server stopped."""
+    error = record.result.error
+    return error is not None and isinstance(decode_error(error.encoded), CaptureAbandoned)
 
 
 def _late_ms(shot: Shot, began: float, due: float) -> float:

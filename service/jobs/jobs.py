@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from camera.ports import is_drive
@@ -32,6 +33,8 @@ _FIRST_SLOT_S = 1.0
 _MOST_RUNNING = 64
 # When the jobs of the last server are read again after an error of the disk, in seconds.
 _AGAIN_S = 10.0
+# How long stop_job waits for the shot in progress, in seconds.
+_STOPS_S = 10.0
 
 
 class Jobs:
@@ -52,7 +55,7 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         self._tasks = Tasks()
         self._starting = asyncio.Lock()
-        self._stopped = False
+        self._held = self._stopped = False
 
     # -- for the service
 
@@ -66,11 +69,22 @@ class Jobs:
                 _log.error("Jobs of the last server cannot be read now: %s", error)
                 await asyncio.sleep(_AGAIN_S)
         for record in records:
-            if record.job not in self._jobs:
-                self._run(record, c.StartJob.model_validate_json(record.request))
+            request = _request_of(record)
+            if request is None:
+                await self._give_up(record)
+            elif record.job not in self._jobs:
+                self._run(record, request)
+
+    async def _give_up(self, record: JobRecord) -> None:
+        """End a job whose request this version cannot read."""
+        _log.error("Job %d cannot go on, because its request cannot be read: %s", record.job, record.request)
+        message = "The request of this job cannot be read by this version of the server."
+        with suppress(StoreUnavailable):
+            await self._store.update(replace(record, state="failed", message=message), sync=True)
 
     def hold(self) -> None:
         """Start no further shot, because the server shuts down."""
+        self._held = True
         for job in self._jobs.values():
             job.hold()
 
@@ -116,8 +130,9 @@ class Jobs:
         return await self._reply(payload.job, "")
 
     async def pause_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
-        await (await self._running(payload.job)).pause()
-        return await self._reply(payload.job, f"Job {payload.job} paused")
+        job = await self._running(payload.job)
+        await job.pause()
+        return await self._reply(payload.job, f"Job {payload.job} paused{_not_recorded(job)}")
 
     async def resume_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
         await (await self._running(payload.job)).resume()
@@ -126,8 +141,11 @@ class Jobs:
     async def stop_job(self, caller: Caller, payload: c.OneJob) -> c.JobReply:
         job = await self._running(payload.job)
         job.stop()
-        await job.ended.wait()
-        return await self._reply(payload.job, f"Job {payload.job} stopped")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOPS_S):
+                await job.ended.wait()
+        words = "stopped" if job.ended.is_set() else "takes no further pictures, and stops after the shot in progress"
+        return await self._reply(payload.job, f"Job {payload.job} {words}{_not_recorded(job)}")
 
     # -- details
 
@@ -137,6 +155,8 @@ class Jobs:
         job = Job(record, request, schedule, self._tools)
         if self._stopped:
             return job
+        if self._held:
+            job.hold()
         self._jobs[record.job] = job
         task = asyncio.create_task(job.run(), name=f"job {record.job}")
         self._tasks.start(task).add_done_callback(lambda task: self._ended(record.job, task))
@@ -206,4 +226,18 @@ class Jobs:
 
     def _status(self, record: JobRecord) -> c.JobStatus:
         job = self._jobs.get(record.job)
-        return job.status if job is not None else status_of(record, c.StartJob.model_validate_json(record.request))
+        return job.status if job is not None else status_of(record, _request_of(record))
+
+
+def _request_of(record: JobRecord) -> c.StartJob | None:
+    """The request of a job; None if this version cannot read it."""
+    try:
+        return c.StartJob.model_validate_json(record.request)
+    except ValueError:
+        return None
+
+
+def _not_recorded(job: Job) -> str:
+    return (
+        "" if job.recorded else ". This could not be recorded yet, so the job may go on after a restart of the server"
+    )

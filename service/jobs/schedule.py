@@ -65,13 +65,15 @@ class Schedule:
     def follow_clock(self) -> bool:
         """Notice whether the system clock was set. Returns whether the anchor has changed."""
         offset = time.time() - self._uptime()
-        step, self._offset = offset - self._offset, offset
+        if self.in_s(0) > 0:
+            start, self._start = self._start, self._at - offset
+            self._offset = offset
+            return abs(self._start - start) >= _STEP_S
+        step = offset - self._offset
         if abs(step) < _STEP_S:
             return False
-        if self.in_s(0) > 0:
-            self._start = self._at - offset
-        else:
-            self._at += step
+        self._offset = offset
+        self._at += step
         return True
 
     def in_s(self, slot: int) -> float:

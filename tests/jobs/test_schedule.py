@@ -65,6 +65,14 @@ def test_a_job_for_a_time_of_day_follows_the_clock(clocks: Clocks, step_s: float
     assert schedule.in_s(0) == pytest.approx(60.0 - step_s)
 
 
+def test_a_job_for_a_time_of_day_follows_a_clock_that_is_slewed(clocks: Clocks) -> None:
+    schedule = clocks.schedule(clocks.anchor(60.0))
+    for _ in range(100):
+        clocks.offset += 0.1  # a time daemon corrects the clock in small steps
+        schedule.follow_clock()
+    assert schedule.in_s(0) == pytest.approx(50.0)
+
+
 def test_the_next_server_of_the_same_boot_has_the_same_slots(clocks: Clocks) -> None:
     schedule = clocks.schedule(clocks.anchor(0.0))
     clocks.uptime_s += 25.0

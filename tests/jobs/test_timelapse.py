@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,6 +170,8 @@ async def test_a_camera_that_is_away_is_waited_for(client: Client, camera: OneCa
         ({"count": 1, "bulb_s": 2.0}, "invalid_payload"),
         ({"until": "2001-01-01T00:00:00Z"}, "invalid_payload"),
         ({"until": "tomorrow"}, "invalid_payload"),
+        ({"count": 1, "start_at": "0001-01-01T00:00:00+14:00"}, "invalid_payload"),
+        ({"count": 1, "start_at": "9999-12-31T23:59:59Z"}, "invalid_payload"),
         ({"count": 1, "kind": "film"}, "invalid_payload"),
         ({"count": 1, "settings": {"iso": "7"}}, "invalid_value"),
         ({"count": 1, "settings": {"nothing": "7"}}, "config_not_found"),
@@ -179,6 +182,41 @@ async def test_an_impossible_job_is_refused(client: Client, payload: Json, code:
     with pytest.raises(CommandError) as error:
         await start(client, **payload)
     assert error.value.code == code
+
+
+async def test_clients_cannot_use_the_keys_of_jobs(client: Client) -> None:
+    with pytest.raises(CommandError, match="job/"):
+        await client.command("capture_image", key="job/1/0")
+
+
+async def test_jobs_that_cannot_be_read_end_and_the_others_go_on(
+    new_server: Callable[..., Server], own_camera: Callable[..., OneCamera], tmp_path: Path
+) -> None:
+    camera = own_camera(*QUICK)
+    server = new_server(NETWORK_CAMERAS=camera.port)
+    async with await Client.connect(server) as client:
+        await client.info_with_card()
+        job = await start(client, count=5, start_at=at(600))
+    assert await asyncio.to_thread(server.stop) == 0
+    database = sqlite3.connect(tmp_path / "state" / "store.db")
+    columns = "request, port, model, serial, state, starts_at, boot, starts_uptime_s, progress, message"
+    for request, progress in (('{"kind": "opera"}', "{}"), ("not JSON", "[]")):
+        database.execute(
+            f"INSERT INTO jobs ({columns}) SELECT ?, port, model, serial, state, starts_at, boot, starts_uptime_s, ?, message"
+            " FROM jobs WHERE job = ?",
+            (request, progress, job),
+        )
+    database.commit()
+    database.close()
+    server = await asyncio.to_thread(lambda: new_server(NETWORK_CAMERAS=camera.port))
+    async with await Client.connect(server) as client:
+
+        async def read() -> bool:
+            jobs = (await client.command("list_jobs"))["jobs"]
+            return [one["state"] for one in jobs] == ["failed", "failed", "scheduled"]
+
+        await until_answers(read)
+        assert (await client.command("stop_job", job=job))["job"]["state"] == "stopped"
 
 
 async def test_a_camera_has_one_job(client: Client, camera: OneCamera) -> None:

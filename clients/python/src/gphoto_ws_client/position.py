@@ -15,7 +15,7 @@ class Position:
     def __init__(self) -> None:
         self._epoch: str | None = None  # of the server's log; None if the server does not number its events
         self._seq = 0
-        self._subscribed_at: dict[str, int] = {}
+        self._received: dict[str, int] = {}  # by name: the last received event, at first that of the subscription
 
     @property
     def since(self) -> Since | None:
@@ -34,15 +34,19 @@ class Position:
         if reply.epoch != self._epoch:
             # Events may have arrived before this call, but not events of an earlier life.
             self._seq = max(start, self._seq if self._epoch is None else 0)
-            self._epoch, self._subscribed_at = reply.epoch, {}
-        elif not self._subscribed_at:
+            self._epoch, self._received = reply.epoch, {}
+        elif not self._received:
             self._seq = max(self._seq, start)
-        self._subscribed_at = {name: self._subscribed_at.get(name, start) for name in reply.events}
+        self._received = {name: self._received.get(name, start) for name in reply.events}
 
     def take(self, message: Json) -> bool:
-        """Called with each event. Returns whether it belongs to the subscriptions; False if it is older than them."""
+        """Called with each event. Returns False if it was received before, or is older than the subscription."""
         seq = message.get("seq")
         if not isinstance(seq, int) or message["event"] == _FRAME:
             return True  # an event of this connection only
         self._seq = max(self._seq, seq)
-        return seq > self._subscribed_at.get(str(message["event"]), 0)
+        name = str(message["event"])
+        new = seq > self._received.get(name, 0)
+        if new:
+            self._received[name] = seq
+        return new
