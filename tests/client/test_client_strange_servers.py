@@ -75,6 +75,35 @@ async def test_commands_that_change_something_are_sent_once(command: str) -> Non
     assert server.commands == [command, "ping"]
 
 
+async def test_a_burst_is_unknown_after_a_lost_connection_and_sent_once() -> None:
+    async with strange(closing_once(1001)) as server, Client(server.uri, "x", reconnect_for=10) as client:
+        with pytest.raises(CaptureUnknown) as caught:
+            await client.capture_burst(frames=3)
+        assert not caught.value.retryable
+        assert (await client.ping()).message == "pong"
+    assert server.commands == ["capture_burst", "ping"]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("capture_burst", {"frames": 2}),
+        ("capture_burst", {"hold_ms": 50}),
+        ("start_movie", {}),
+        ("stop_movie", {}),
+    ],
+)
+async def test_the_reply_to_a_long_command_may_come_late(command: str, arguments: dict[str, Any]) -> None:
+    async def late(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await asyncio.sleep(0.5)
+        head = {"status": "error", "id": message["id"], "command": message["command"]}
+        await socket.send(json.dumps({**head, "code": "not_supported", "message": "No."}))
+
+    async with strange(late) as server, Client(server.uri, "x", reply_timeout=0.1) as client:
+        with pytest.raises(CameraError, match="No"):
+            await getattr(client, command)(**arguments)
+
+
 async def test_a_capture_without_a_reply_is_unknown_and_sent_once() -> None:
     async with strange(never) as server, Client(server.uri, "x", reply_timeout=0.3) as client:
         with pytest.raises(CaptureUnknown) as caught:

@@ -57,9 +57,10 @@ class Commands:
     """The commands. They raise ServerError for an error reply, and ConnectionFailed without a connection.
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
-    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, capture_burst,
-    stop_exposure, start_movie, stop_movie, stop_live_view, drive_focus, autofocus or half_press, the command raises
-    ConnectionLost. All others are sent again: the keys of capture_image and fire prevent a second picture.
+    selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure,
+    start_movie, stop_movie, stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost;
+    during capture_burst, it raises CaptureUnknown. All others are sent again: the keys of capture_image and fire prevent
+    a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -113,7 +114,7 @@ class Commands:
             port: the port of the camera; None for the selected camera.
 
         Raises:
-            CaptureUnknown: the shutter may have fired, but no file was found.
+            CaptureUnknown: the shutter may have fired: no file was found, the connection was lost, or there was no reply.
             ServerError: the shutter did not fire.
         """
         chosen = None if settings is None else dict(settings)

@@ -37,6 +37,11 @@ _ABOUT_THE_REPETITION = frozenset(
         "too_many_pending", "camera_disconnected",
     )
 )  # fmt: skip
+_FIRING = frozenset(("capture_image", "capture_burst", "fire"))
+# How much longer a reply may take: for each picture of a burst, for each second in which its button is held (many pictures
+# on a slow card), and for a movie, whose file the server waits for. In seconds.
+_EACH_PICTURE_S, _EACH_HELD_S = 30.0, 60.0
+_MOVIE_S = {"start_movie": 30.0, "stop_movie": 60.0}
 # A connection that lasts longer than this counts as stable.
 _STEADY_S = 2.0
 
@@ -147,7 +152,8 @@ class Connection:
 
         Raises:
             ServerError: the server sent an error reply.
-            CaptureUnknown: capture_image or fire may have been carried out: the connection was lost, or no reply came in time.
+            CaptureUnknown: capture_image, capture_burst or fire may have been carried out: the connection was lost, or no
+                reply came in time.
             ConnectionLost: the connection was lost, and the command is not sent again.
             NoReply: no reply came in time.
         """
@@ -155,7 +161,7 @@ class Connection:
         try:
             return await self._repeat(command, payload, again, for_camera, claim, attempts)
         except GphotoWsError as error:
-            if command in ("capture_image", "fire") and _may_have_fired(error, attempts):
+            if command in _FIRING and _may_have_fired(error, attempts):
                 raise _unknown(error) from error
             raise
 
@@ -168,8 +174,7 @@ class Connection:
         claim: Claim | None,
         attempts: _Attempts,
     ) -> Json:
-        # A camera may need as long again as the exposure, for noise reduction.
-        patience = self._reply_timeout + 2 * (payload.get("bulb_s") or 0.0)
+        patience = self._reply_timeout + _lasts_s(command, payload)
         while True:
             link = await self.link()
             try:
@@ -277,6 +282,14 @@ class Connection:
             self._end_error = error
             self._changed.set()
             self._on_over(error)
+
+
+def _lasts_s(command: str, payload: Mapping[str, Any]) -> float:
+    """How much longer a reply may take than usual, in seconds."""
+    # A camera may need as long again as the exposure, for noise reduction.
+    exposure_s = 2 * (payload.get("bulb_s") or 0.0)
+    burst_s = _EACH_PICTURE_S * (payload.get("frames") or 0) + _EACH_HELD_S * (payload.get("hold_ms") or 0) / 1000
+    return float(exposure_s + burst_s + _MOVIE_S.get(command, 0.0))
 
 
 def _may_have_fired(error: GphotoWsError, attempts: _Attempts) -> bool:
