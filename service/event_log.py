@@ -140,9 +140,10 @@ class EventLog:
 
     async def count_after(self, seq: int, names: Collection[str]) -> int:
         """How many events with these names there are after a number. Raises StoreUnavailable."""
-        unwritten = tuple(self._unwritten)
-        found = await self._store.numbers_after(seq, names) if self._on_disk else set()
-        return len(found | {event.seq for event in unwritten if event.seq > seq and event.name in names})
+        waiting = sum(event.seq > seq and event.name in names for event in self._unwritten)
+        # Events that are written in the meantime are not counted twice.
+        first_unwritten = self._unwritten[0].seq if self._unwritten else self._seq + 1
+        return waiting + (await self._store.count(seq, first_unwritten, names) if self._on_disk else 0)
 
     # -- the disk
 

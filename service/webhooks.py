@@ -193,6 +193,9 @@ class _Sender:
         # The cursor, once it was read, and its value in the database. Before, nothing is known and nothing may be written.
         self._cursor = self._written = 0
         self._is_read = False
+        self._counted: tuple[tuple[int, int], int] | None = (
+            None  # how many wait, and for which cursor and newest number
+        )
         self._written_at = self._retry_at = float("-inf")
         self._pause_s = 0.0
         self._disabled = self._stopping = False
@@ -222,7 +225,7 @@ class _Sender:
         waiting: int | None = None
         with suppress(StoreUnavailable):
             if self._is_read:
-                waiting = await self.log.count_after(self._cursor, self.webhook.events)
+                waiting = await self._count_waiting()
         retrying = self._pause_s > 0 and not self._disabled
         return WebhookStatus(
             self.webhook.origin,
@@ -234,6 +237,13 @@ class _Sender:
             counts.last_error,
             round(max(0.0, self._retry_at - time.monotonic()), 1) if retrying else None,
         )
+
+    async def _count_waiting(self) -> int:
+        """How many events wait. The database is asked only if something has changed, because a shot may wait for it."""
+        place = self._cursor, self.log.position.seq
+        if self._counted is None or self._counted[0] != place:
+            self._counted = place, await self.log.count_after(place[0], self.webhook.events)
+        return self._counted[1]
 
     async def _run(self, newest: int) -> None:
         self._cursor = self._written = await self._read_cursor(newest) if self.log.on_disk else newest
@@ -334,11 +344,11 @@ class _Sender:
         _log.warning("%s: %s. The next attempt is in %.0f s.", self._title, reason, pause_s)
 
     def _age_s(self, event: LoggedEvent) -> float:
-        """The age of an event in seconds. An event of this server is not older than the server, whatever its clock says."""
-        age_s = time.time() - event.at
-        if event.seq > self.log.opened_seq:
-            age_s = min(age_s, time.monotonic() - self._started_at)
-        return age_s
+        """The age of an event in seconds, but not more than the time since the start, whatever the system clock says.
+
+        Events of earlier servers also count from the start: their times may come from a clock that was wrong.
+        """
+        return min(time.time() - event.at, time.monotonic() - self._started_at)
 
     async def _write(self) -> None:
         """Record the cursor, if it has changed."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Collection, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from store.database import Store
 
-# How many events are kept, and for how many seconds.
+# How many events are kept, and for how many seconds. The time counts from the next check after an event, or from the start of
+# the next server, because the system clock may be stepped by weeks: a Raspberry Pi sets it only when it has a network.
 MOST_EVENTS, _LONGEST_S = 10_000, 7 * 86_400.0
 _COLUMNS = "seq, at, name, message, epoch"
 # The age of the events is checked whenever this many events were added.
@@ -54,10 +57,18 @@ def new_epoch() -> str:
 
 
 class EventStore:
-    """Reads and writes the events. All methods raise StoreUnavailable."""
+    """Reads and writes the events. All methods raise StoreUnavailable.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: the database.
+        clock: a clock in seconds that is never stepped.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._clock = clock
+        # When the event with this number was certainly recorded, in seconds of the clock.
+        self._recorded: deque[tuple[float, int]] = deque(maxlen=MOST_EVENTS // _CHECK_AGE_EVERY)
 
     async def open(self) -> Life:
         """Go on with the life of the last server, if that server has closed the log; otherwise begin a new life.
@@ -76,7 +87,9 @@ class EventStore:
             db.execute("UPDATE event_life SET closed = 0")
             return Life(epoch, seq)
 
-        return await self._store.write(begin, sync=True)
+        life = await self._store.write(begin, sync=True)
+        self._recorded.append((self._clock(), life.seq))
+        return life
 
     async def add(self, events: Sequence[LoggedEvent], *, last: bool = False) -> None:
         """Record events, and remove the oldest ones.
@@ -85,6 +98,7 @@ class EventStore:
             events: events with increasing numbers.
             last: whether the log is closed after these events. They then survive a power failure.
         """
+        too_old = self._too_old(events)
 
         def add(db: sqlite3.Connection) -> None:
             # After an error of a slow disk, some of the events may be recorded already.
@@ -93,15 +107,21 @@ class EventStore:
                 [(event.seq, event.at, event.name, event.message, event.epoch) for event in events],
             )
             if events:
-                newest = events[-1]
-                db.execute("DELETE FROM events WHERE seq <= ?", (newest.seq - MOST_EVENTS,))
-                if newest.seq // _CHECK_AGE_EVERY > (events[0].seq - 1) // _CHECK_AGE_EVERY:
-                    db.execute("DELETE FROM events WHERE at < ?", (newest.at - _LONGEST_S,))
-                db.execute("UPDATE event_life SET seq = ?", (newest.seq,))
+                newest = events[-1].seq
+                db.execute("DELETE FROM events WHERE seq <= ?", (max(newest - MOST_EVENTS, too_old),))
+                db.execute("UPDATE event_life SET seq = ?", (newest,))
             if last:
                 db.execute("UPDATE event_life SET closed = 1")
 
         await self._store.write(add, sync=last)
+
+    def _too_old(self, added: Sequence[LoggedEvent]) -> int:
+        """The number of the newest event that is too old. Its age is checked only sometimes; otherwise 0."""
+        if not added or added[-1].seq // _CHECK_AGE_EVERY == (added[0].seq - 1) // _CHECK_AGE_EVERY:
+            return 0
+        now = self._clock()
+        self._recorded.append((now, added[-1].seq))
+        return max((seq for at, seq in self._recorded if at < now - _LONGEST_S), default=0)
 
     async def after(self, seq: int) -> list[LoggedEvent]:
         """The events of this life with higher numbers than `seq`, in order."""
@@ -131,14 +151,11 @@ class EventStore:
 
         return await self._store.read(read)
 
-    async def numbers_after(self, seq: int, names: Collection[str]) -> set[int]:
-        """The numbers of all events with these names after a number."""
-        rows = await self._store.read(
-            lambda db: db.execute(
-                f"SELECT seq FROM events WHERE seq > ? AND name IN ({_marks(names)})", (seq, *names)
-            ).fetchall()
-        )
-        return {number for (number,) in rows}
+    async def count(self, after: int, before: int, names: Collection[str]) -> int:
+        """How many events with these names there are between two numbers."""
+        sql = f"SELECT count(*) FROM events WHERE seq > ? AND seq < ? AND name IN ({_marks(names)})"
+        (number,) = await self._store.read(lambda db: db.execute(sql, (after, before, *names)).fetchone())
+        return int(number)
 
 
 def _marks(values: Collection[str]) -> str:

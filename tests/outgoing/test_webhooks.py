@@ -56,7 +56,7 @@ class Server:
 
         async def on_disk() -> bool:
             events = EventStore(self.store)
-            return newest in await events.numbers_after(newest - 1, ["file_added"])
+            return await events.count(newest - 1, newest + 1, ["file_added"]) == 1
 
         await until_answers(on_disk)
 
