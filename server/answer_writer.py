@@ -116,6 +116,10 @@ class AnswerWriter:
             await self._reply(answer.reply)
             for message in answer.missed:
                 await self._client.send(message)
+            # Each of these is sent before the next one is taken, so that they do not fill the queue of events.
+            while held := self._client.caller.taken_meanwhile():
+                for notice in held:
+                    await self._client.send(notice.message)
         finally:
             self._client.caller.go_on()
 

@@ -96,6 +96,11 @@ class Caller:
         else:
             self.held.append(notice)
 
+    def taken_meanwhile(self) -> list[Notice]:
+        """Remove and return the events that were held back."""
+        held, self.held = self.held or [], []
+        return held
+
     def go_on(self) -> None:
         """Pass the events that were held back on, and further events at once."""
         held, self.held = self.held, None
