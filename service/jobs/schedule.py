@@ -34,7 +34,7 @@ class Schedule:
 
     The slots are counted by the time since the boot, which nobody can set. So a changed system clock neither repeats nor
     delays slots. Until slot 0, the system clock counts, because a job can be ordered for a time of day. After a new boot,
-    the system clock is all that there is.
+    the system clock is all that there is; if it is set forward then, the slots follow it once.
 
     Args:
         anchor: the time of slot 0.
@@ -56,6 +56,8 @@ class Schedule:
         self._offset = time.time() - uptime()
         self._at = anchor.at
         self._start = anchor.uptime_s if anchor.boot == self._boot else anchor.at - self._offset
+        # After a new boot, the clock of a machine without a battery for it is behind until it is set.
+        self._may_be_behind = anchor.boot != self._boot
 
     @property
     def anchor(self) -> Anchor:
@@ -68,12 +70,18 @@ class Schedule:
         if self.in_s(0) > 0:
             start, self._start = self._start, self._at - offset
             self._offset = offset
-            return abs(self._start - start) >= _STEP_S
+            stepped = abs(self._start - start) >= _STEP_S
+            self._may_be_behind = self._may_be_behind and not stepped
+            return stepped
         step = offset - self._offset
         if abs(step) < _STEP_S:
             return False
         self._offset = offset
-        self._at += step
+        if self._may_be_behind and step > 0:
+            self._may_be_behind = False
+            self._start = self._at - offset
+        else:
+            self._at += step
         return True
 
     def in_s(self, slot: int) -> float:

@@ -89,3 +89,15 @@ def test_after_a_reboot_the_system_clock_counts(clocks: Clocks) -> None:
     clocks.uptime_s, clocks.offset = 20.0, clocks.offset + 125.0 - 20.0  # 25 s later
     later = clocks.schedule(schedule.anchor, boot="boot 2")
     assert later.in_s(3) == pytest.approx(5.0)
+
+
+def test_slots_follow_a_clock_that_was_behind_after_a_reboot(clocks: Clocks) -> None:
+    schedule = clocks.schedule(clocks.anchor(0.0))
+    clocks.uptime_s, clocks.offset = 20.0, clocks.offset + 125.0 - 20.0 - HOUR_S  # 25 s later, but an hour behind
+    later = clocks.schedule(schedule.anchor, boot="boot 2")
+    clocks.offset += HOUR_S
+    assert later.follow_clock()
+    assert later.in_s(3) == pytest.approx(5.0)
+    clocks.offset += HOUR_S  # by a person
+    assert later.follow_clock()
+    assert later.in_s(3) == pytest.approx(5.0)
