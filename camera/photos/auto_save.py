@@ -25,8 +25,9 @@ _PAIR_S = 0.5
 _AGAIN_S = 15.0
 # A file that the camera does not give away is left out after so many attempts.
 _MOST_TRIES = 4
-# For how many of the last shots the name of the saved files is remembered, in case a further file follows.
-_REMEMBERED = 100
+# For how long the name of the saved files of a shot is remembered, in case a further file follows, in seconds. Later, a
+# file with the same name on the card is of another shot, for example after the card was formatted.
+_REMEMBERED_S = 120.0
 
 
 class AutoSave:
@@ -51,7 +52,8 @@ class AutoSave:
         self._destination = destination
         self._saved = saved
         self._waiting: dict[str, list[str]] = {}  # the paths of each shot, by the path without its ending
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, float]] = {}  # of saved files, with the time, by shot
+        self._reported = ""
         self._more = asyncio.Event()
 
     def add(self, path: str) -> None:
@@ -64,6 +66,14 @@ class AutoSave:
 
     async def run(self) -> None:
         """Save files until the task is cancelled."""
+        try:
+            await self._save_all()
+        finally:
+            if self._waiting:
+                left = ", ".join(path for paths in self._waiting.values() for path in paths)
+                _log.warning("These new files are on the camera only, because the server stops: %s", left)
+
+    async def _save_all(self) -> None:
         tries = 0
         while True:
             if not self._waiting:
@@ -76,9 +86,12 @@ class AutoSave:
                 async with self._access.patient() as camera:
                     left = await self._save(camera, shot, tuple(self._waiting[shot]))
             except CameraError as error:
-                _log.warning("New files cannot be saved now: %s", error)
+                if str(error) != self._reported:
+                    _log.warning("New files cannot be saved now: %s", error)
+                self._reported = str(error)
                 await asyncio.sleep(_AGAIN_S)
                 continue
+            self._reported = ""
             tries += 1
             if left and tries < _MOST_TRIES:
                 await asyncio.sleep(_AGAIN_S)
@@ -92,7 +105,9 @@ class AutoSave:
         """Save files of one shot. Returns the paths of those that could not be saved."""
         destination = self._destination()
         # A file that follows later gets the name of its shot.
-        earlier = self._names.get(shot)
+        now = time.monotonic()
+        self._names = {one: named for one, named in self._names.items() if now - named[1] < _REMEMBERED_S}
+        earlier = self._names[shot][0] if shot in self._names else None
         request = CaptureRequest(save=True, filename=None if earlier is None else f"{earlier}.file")
         hooks = CollectorHooks(lambda files, fetched: None, _keep, _log.warning)
         collector = Collector(camera, self._downloads, request, destination, hooks)
@@ -103,11 +118,9 @@ class AutoSave:
                 left.append(file.file.path)
             else:
                 folder = destination.saver.folder.folder
-                self._names[shot] = str(Path(file.saved_path).relative_to(folder).with_suffix(""))
+                self._names[shot] = str(Path(file.saved_path).relative_to(folder).with_suffix("")), now
                 self._saved(file)
         self._done(shot, [path for path in paths if path not in left])
-        if len(self._names) > _REMEMBERED:
-            del self._names[next(iter(self._names))]
         return left
 
     def _done(self, shot: str, paths: Sequence[str]) -> None:
