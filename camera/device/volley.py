@@ -20,7 +20,6 @@ from camera.errors import (
     CAPTURE_UNKNOWN,
     CameraBusy,
     CameraError,
-    CameraRefused,
     CaptureUnknown,
     ConfigNotFound,
     NotReady,
@@ -166,7 +165,7 @@ class Volley:
             self._driver.perform(*half.release)
         except ConfigNotFound:  # then it could not be pressed either
             return
-        except (CameraBusy, CameraRefused) as error:
+        except CameraError as error:  # the shutter may have been released
             raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="fire", reason=error.message) from None
 
     def _wait(self, at: float) -> None:
