@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout, MovieStuck
 from camera.events import MovieEnded
@@ -113,6 +114,8 @@ class Movies:
                     record = await self._interrupted.card.begin_shot(self._body(), order, False, self._search_s)
                     self._interrupted.card.begin_release()
                     movie = self._current = _Movie(record)
+                    # If it is lost in a power failure, the next server does not know that the camera records.
+                    self._start(self._interrupted.journal.sync(record), "sync movie")
                     try:
                         await camera.start_movie(max_s)
                     except BaseException as error:
@@ -138,9 +141,7 @@ class Movies:
         movie.ended = event
         movie.record.will_settle(self._search_s)
         _log.info("%s: movie ended after %.1f s (%s)", self._body().port, event.recorded_s, event.reason)
-        task = asyncio.create_task(self._collect(movie, event.recorded_s), name="collect movie")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._collect(movie, event.recorded_s), "collect movie")
 
     def file_added(self, path: str) -> None:
         """Called when the camera has a new file."""
@@ -174,6 +175,11 @@ class Movies:
         tasks = self._cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _cancel(self) -> set[asyncio.Task[None]]:
         for task in tuple(self._tasks):
