@@ -140,6 +140,11 @@ class Reconnect:
         """Time of the last successful operation of the camera, in seconds since 1970."""
         return self._process.last_io if self._process is not None else self._last_io
 
+    @property
+    def released(self) -> bool:
+        """Whether the shutter of the camera is certainly closed, and its button released."""
+        return self._shutter_open is False
+
     def start(self) -> None:
         """Start to open the camera and keep it open."""
         self._task = asyncio.create_task(self._keep_open(), name=f"reconnect {self.port}")
@@ -155,6 +160,7 @@ class Reconnect:
         if self._process is not None:
             process, self._process = self._process, None
             await process.close()
+            self._shutter_open = self._shutter_open or process.holding
         if not self._attempt.done():
             self._attempt.set_result(None)
 

@@ -113,6 +113,8 @@ class Registry:
         sessions = [*self._sessions.values(), *self._absent]
         self._sessions, self._absent = {}, []
         await asyncio.gather(*(session.stop() for session in sessions), *self._stopping)
+        if all(session.reconnect.released for session in sessions):
+            await self._options.photos.journals.released()
 
     async def drain(self, seconds: float) -> None:
         """Wait up to this many seconds for the jobs in progress."""

@@ -73,4 +73,6 @@ MIGRATIONS = (
     UPDATE events SET epoch = (SELECT epoch FROM event_life) WHERE seq >= (SELECT first_seq FROM event_life);
     CREATE TABLE webhooks (url TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    # One row while a server runs, and after a server that has ended without releasing all buttons.
+    "CREATE TABLE unreleased (since REAL NOT NULL)",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import astuple, dataclass
@@ -212,6 +213,21 @@ class ShotStore:
                 )
             )
         )
+
+    async def begin_run(self) -> bool:
+        """Note that a server runs; the note survives a power failure.
+
+        Returns:
+            Whether the last server has ended without `end_run`, so that it may have left the button of a camera pressed.
+        """
+        if await self.store.read(lambda db: db.execute("SELECT 1 FROM unreleased").fetchone()):
+            return True
+        await self.store.write(lambda db: db.execute("INSERT INTO unreleased VALUES (?)", (time.time(),)), sync=True)
+        return False
+
+    async def end_run(self) -> None:
+        """Note that the server ends, and that the buttons of all cameras are released."""
+        await self.store.write(lambda db: db.execute("DELETE FROM unreleased"))
 
     async def has_open(self, keys: AbstractSet[str]) -> bool:
         """Whether there is a shot that may have started, has no outcome yet, and has one of these keys in its request."""

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 
 from camera.errors import NotRecorded
 from camera.photos.open_shot import MOVIE, Body, OpenShot, Order, now
@@ -39,6 +40,7 @@ class Journals:
         self.shots = shots
         self._interrupted: dict[str, bool] = {}
         self._users: dict[int, Journal] = {}
+        self._starting = asyncio.Lock()
         self._choosing = asyncio.Lock()  # two cameras with one serial number may be opened at the same time
 
     def journal(self) -> Journal:
@@ -46,8 +48,17 @@ class Journals:
         return Journal(self, self.shots)
 
     async def exposure_interrupted(self) -> bool:
-        """Whether an earlier server may have ended during a bulb exposure, so that a shutter may still be open."""
-        return await self._interrupted_in("exposure", HOLDING)
+        """Whether an earlier server may have left a shutter open, or a button pressed.
+
+        That is so if it was killed, and if the records have an exposure without an end.
+        """
+        async with self._starting:
+            if "kill" not in self._interrupted:
+                try:
+                    self._interrupted["kill"] = await self.shots.begin_run()
+                except StoreUnavailable:
+                    return True
+        return self._interrupted["kill"] or await self._interrupted_in("exposure", HOLDING)
 
     async def movie_interrupted(self) -> bool:
         """Whether an earlier server may have ended during a movie, so that a camera may still record."""
@@ -60,6 +71,11 @@ class Journals:
             except StoreUnavailable:
                 return True  # to release a button that is not pressed, or to stop no movie, does no harm
         return self._interrupted[kind]
+
+    async def released(self) -> None:
+        """Record that the server ends, and leaves no shutter open and no button pressed."""
+        with suppress(StoreUnavailable):  # then the next server releases the buttons
+            await self.shots.end_run()
 
     async def number(self, body: Body, user: Journal, own: int | None) -> int:
         """The number of a camera in the store, which no other journal uses.
@@ -231,6 +247,7 @@ class Journal:
 
     async def write_outcomes(self) -> None:
         """Write what is not written yet: changes of the card, and records that a full disk has delayed, for example."""
+        await self._journals.exposure_interrupted()  # again, if the store could not be used when the camera was opened
         if self._body is None:
             return
         async with self._writing:

@@ -80,6 +80,32 @@ async def test_a_killed_server_does_not_leave_the_button_pressed(camera: OneCame
     server.kill()
 
 
+async def test_after_the_kill_of_all_the_next_server_releases_the_button(
+    camera: OneCamera, server: Server, new_server: Callable[..., Server]
+) -> None:
+    async with await Client.connect(server) as client:
+        press = await pressing(camera, client)
+        (await camera_process(server.process.pid, camera.port)).kill()
+        await asyncio.to_thread(server.kill)
+        await asyncio.wait((press,))
+        press.exception()
+        assert half_pressed(camera)
+    new_server(NETWORK_CAMERAS=camera.port)
+    await until(lambda: not half_pressed(camera))
+
+
+async def test_after_a_server_that_has_stopped_the_next_one_releases_nothing(
+    camera: OneCamera, server: Server, new_server: Callable[..., Server]
+) -> None:
+    async with await Client.connect(server) as client:
+        await client.command("half_press", hold_ms=100)
+    assert await asyncio.to_thread(server.stop) == 0
+    released = camera.control.state()["operations"]["0x9129"]
+    async with await Client.connect(new_server(NETWORK_CAMERAS=camera.port)) as client:
+        assert (await client.command("get_config", name="iso"))["value"] == "100"
+    assert camera.control.state()["operations"]["0x9129"] == released
+
+
 async def test_a_server_that_stops_releases_the_button(camera: OneCamera, server: Server) -> None:
     async with await Client.connect(server) as client:
         press = await pressing(camera, client)
