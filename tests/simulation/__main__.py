@@ -33,7 +33,8 @@ def main() -> int:
 
 def _show(plan: Plan) -> int:
     result = run(plan, judge)
-    print(*plan.cameras, *plan.orders, *plan.jobs, *plan.incidents, *result.trace, *result.violations, sep="\n")
+    orders = (*plan.orders, *plan.jobs, *plan.volleys, *plan.half_presses, *plan.movies)
+    print(*plan.cameras, *orders, *plan.incidents, *result.trace, *result.violations, sep="\n")
     return int(bool(result.violations))
 
 

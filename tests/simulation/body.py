@@ -14,6 +14,8 @@ CONTINUOUS = "continuous"
 BASE = {"iso": "100", "shutterspeed": "0.1", "artist": "nobody", "drivemode": "single"}
 # The time from one picture of a burst to the next, without the exposure, in seconds; the pictures after which its card is full.
 _FRAME_S, _MOST_FRAMES = 0.3, 12
+# How much longer than for a picture a slow card needs for a movie, in seconds.
+_VERY_LATE_S = 40.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,26 @@ class Release:
     frames: int | None = None
 
 
+@dataclass
+class Movie:
+    """One movie, as the camera itself knows it.
+
+    Attributes:
+        by: the order that caused it.
+        at, ended_at: when it started and ended, in virtual seconds; None while the camera records.
+        path: the path of its file, which is written later.
+        complete: whether its file is written.
+        orphan: whether its server has ended, and no disk has a record of it.
+    """
+
+    by: str
+    at: float
+    path: str
+    ended_at: float | None = None
+    complete: bool = False
+    orphan: bool = False
+
+
 class Body:
     """One camera.
 
@@ -76,6 +98,8 @@ class Body:
         changed_at: when a setting was last changed, in virtual seconds.
         reachable: whether it is switched on and connected.
         held: the release whose shutter a host holds open.
+        half_pressed: whether a host holds the button half pressed.
+        movies: all movies, oldest first.
         on_files: called with the paths of a shot's files after they were written, and with its release.
     """
 
@@ -88,7 +112,9 @@ class Body:
         self.changed_at = 0.0
         self.reachable = True
         self.held: Release | None = None
-        self.on_files: Callable[[Release, str], None] = lambda release, path: None
+        self.half_pressed = False
+        self.movies: list[Movie] = []
+        self.on_files: Callable[[Release | Movie, str], None] = lambda release, path: None
         self._loop = loop
         self._world = world
         self._number = 0
@@ -108,7 +134,7 @@ class Body:
 
     def press_button(self) -> None:
         """Press the camera's own button."""
-        if self.reachable and not self.exposing_s and not self.held:
+        if self.reachable and not self.exposing_s and not self.held and not self.records:
             self.release("button")
 
     def open_shutter(self, by: str) -> Release:
@@ -124,6 +150,29 @@ class Body:
         elif release is not None:
             release.exposed_s = self._loop.time() - release.at
             self._expose(release, release.exposed_s if self.traits.noise_reduction else 0.0)
+
+    @property
+    def records(self) -> bool:
+        """Whether it records a movie."""
+        return bool(self.movies) and self.movies[-1].ended_at is None
+
+    def start_movie(self, by: str) -> Movie:
+        """Record a movie until `stop_movie`."""
+        self.movies.append(Movie(by, self._loop.time(), f"{FOLDER}/MVI_{len(self.movies) + 1:04}.MP4"))
+        return self.movies[-1]
+
+    def stop_movie(self) -> None:
+        """Stop the movie, if one is recorded. Every third one is written very late."""
+        if self.records:
+            movie = self.movies[-1]
+            movie.ended_at = self._loop.time()
+            late_s = _VERY_LATE_S if len(self.movies) % 3 == 0 else 0.0
+            self._loop.call_later(self.traits.writing_s + late_s, self._write_movie, movie, context=self._world)
+
+    def _write_movie(self, movie: Movie) -> None:
+        self.card[movie.path] = movie.path.encode()
+        movie.complete = True
+        self.on_files(movie, movie.path)
 
     def press_burst(self, by: str) -> Release:
         """Take pictures until `close_shutter`, and at least one. All of them are one release, with the files of all."""
@@ -165,7 +214,7 @@ class Body:
         release = Release(by, self._loop.time(), dict(self.settings))
         release.ambiguous = any(
             not other.complete and (other.by == "button" or other.ambiguous or other.orphan) for other in self.releases
-        )
+        ) or any(movie.orphan and not movie.complete for movie in self.movies)
         self.releases.append(release)
         return release
 

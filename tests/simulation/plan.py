@@ -74,6 +74,69 @@ class JobOrder:
 
 
 @dataclass(frozen=True)
+class VolleyOrder:
+    """One fire of a client.
+
+    Attributes:
+        name: unique.
+        at: when it is sent, in virtual seconds.
+        cameras: the numbers of the cameras.
+        all_cameras: whether the request names no camera.
+        in_ms, half_press, missing: as in the command.
+        offsets_ms: by number of the camera.
+        settings: for this shot.
+        save, key, leaves_after_s: as in `Order`.
+    """
+
+    name: str
+    at: float
+    cameras: tuple[int, ...]
+    all_cameras: bool
+    in_ms: int
+    half_press: bool
+    missing: Literal["skip", "stop"]
+    offsets_ms: tuple[tuple[int, float], ...]
+    settings: tuple[tuple[str, str], ...]
+    save: bool
+    key: bool
+    leaves_after_s: float | None
+
+    def of_camera(self, camera: int) -> Order:
+        """The part of one camera, as an order."""
+        return Order(
+            self.name, self.at, camera, self.settings, "none", self.save, True, self.key, self.leaves_after_s
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MovieOrder:
+    """One start_movie of a client.
+
+    Attributes:
+        name: unique.
+        at: when it is sent, in virtual seconds.
+        camera: number of the camera.
+        max_s: as in the command.
+        stops_after_s: a client sends stop_movie after this time; None if nobody does.
+    """
+
+    name: str
+    at: float
+    camera: int
+    max_s: float
+    stops_after_s: float | None
+
+
+@dataclass(frozen=True)
+class HalfPress:
+    """One half_press of a client: when it is sent, in virtual seconds, to which camera, and for how many milliseconds."""
+
+    at: float
+    camera: int
+    hold_ms: int
+
+
+@dataclass(frozen=True)
 class Incident:
     """Something that happens.
 
@@ -102,6 +165,9 @@ class Plan:
     orders: tuple[Order, ...]
     incidents: tuple[Incident, ...]
     jobs: tuple[JobOrder, ...] = ()
+    volleys: tuple[VolleyOrder, ...] = ()
+    half_presses: tuple[HalfPress, ...] = ()
+    movies: tuple[MovieOrder, ...] = ()
 
 
 def plan_of(seed: int) -> Plan:
@@ -129,6 +195,9 @@ def plan_of(seed: int) -> Plan:
         tuple(_with_bursts(seed, cameras, _with_bulb(seed, orders))),
         tuple(incidents),
         _jobs(seed, len(cameras)),
+        _volleys(seed, len(cameras)),
+        _half_presses(seed, len(cameras)),
+        _movies(seed, len(cameras)),
     )
 
 
@@ -148,6 +217,64 @@ def _jobs(seed: int, cameras: int) -> tuple[JobOrder, ...]:
             settings=(("iso", "800"),) if random.random() < 0.4 else (),
             stops_after_s=random.uniform(0.0, 30.0) if random.random() < 0.2 else None,
         ),
+    )
+
+
+def _volleys(seed: int, cameras: int) -> tuple[VolleyOrder, ...]:
+    """Volleys, in some of the plans, with random numbers of their own."""
+    random = Random(seed ^ 0xF19E)
+    if random.random() < 0.75:
+        return ()
+    return tuple(_volley(random, number, cameras) for number in range(random.randint(1, 4)))
+
+
+def _volley(random: Random, number: int, cameras: int) -> VolleyOrder:
+    in_ms = random.choice((0, 300, 300, 1000, 4000))
+    used = tuple(range(cameras)) if random.random() < 0.8 else (random.randrange(cameras),)
+    offsets = tuple(
+        (camera, round(random.uniform(-in_ms / 2, in_ms / 2), 1)) for camera in used if random.random() < 0.3
+    )
+    return VolleyOrder(
+        name=f"volley-{number}",
+        at=random.uniform(0.0, ACTIVE_S),
+        cameras=used,
+        all_cameras=len(used) == cameras and random.random() < 0.5,
+        in_ms=in_ms,
+        half_press=bool(in_ms) and random.random() < 0.3,
+        missing=random.choice(("skip", "stop")),
+        offsets_ms=offsets if in_ms else (),
+        settings=(("iso", "400"),) if random.random() < 0.3 else (),
+        save=random.random() < 0.3,
+        key=random.random() < 0.5,
+        leaves_after_s=random.uniform(0.01, 5.0) if random.random() < 0.2 else None,
+    )
+
+
+def _half_presses(seed: int, cameras: int) -> tuple[HalfPress, ...]:
+    """Half presses, in some of the plans, with random numbers of their own."""
+    random = Random(seed ^ 0x4A1F)
+    if random.random() < 0.8:
+        return ()
+    return tuple(
+        HalfPress(random.uniform(0.0, ACTIVE_S), random.randrange(cameras), random.choice((100, 1000, 5000, 5000)))
+        for _ in range(random.randint(1, 5))
+    )
+
+
+def _movies(seed: int, cameras: int) -> tuple[MovieOrder, ...]:
+    """Movies, in some of the plans, with random numbers of their own."""
+    random = Random(seed ^ 0x30F1E)
+    if random.random() < 0.8:
+        return ()
+    return tuple(
+        MovieOrder(
+            name=f"movie-{number}",
+            at=random.uniform(0.0, ACTIVE_S),
+            camera=random.randrange(cameras),
+            max_s=random.choice((1.0, 5.0, 20.0, 60.0)),
+            stops_after_s=random.uniform(0.1, 40.0) if random.random() < 0.7 else None,
+        )
+        for number in range(random.randint(1, 3))
     )
 
 

@@ -28,8 +28,17 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, orders=plan.orders[:index] + plan.orders[index + 1 :])
     for index in range(len(plan.jobs)):
         yield replace(plan, jobs=plan.jobs[:index] + plan.jobs[index + 1 :])
+    for index in range(len(plan.volleys)):
+        yield replace(plan, volleys=plan.volleys[:index] + plan.volleys[index + 1 :])
+    for index in range(len(plan.half_presses)):
+        yield replace(plan, half_presses=plan.half_presses[:index] + plan.half_presses[index + 1 :])
+    for index in range(len(plan.movies)):
+        yield replace(plan, movies=plan.movies[:index] + plan.movies[index + 1 :])
     used = (
         {job.camera for job in plan.jobs}
+        | {camera for volley in plan.volleys for camera in volley.cameras}
+        | {press.camera for press in plan.half_presses}
+        | {movie.camera for movie in plan.movies}
         | {order.camera for order in plan.orders}
         | {incident.camera for incident in plan.incidents}
     )
@@ -50,3 +59,15 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         ):  # fmt: skip
             if easier != order:
                 yield replace(plan, orders=(*plan.orders[:index], easier, *plan.orders[index + 1 :]))
+    for index, volley in enumerate(plan.volleys):
+        for plainer in (
+            replace(volley, cameras=volley.cameras[:1], all_cameras=False, offsets_ms=()), replace(volley, half_press=False),
+            replace(volley, offsets_ms=()), replace(volley, settings=()), replace(volley, save=False),
+            replace(volley, key=False), replace(volley, leaves_after_s=None), replace(volley, missing="skip"),
+        ):  # fmt: skip
+            if plainer != volley:
+                yield replace(plan, volleys=(*plan.volleys[:index], plainer, *plan.volleys[index + 1 :]))
+    for index, movie in enumerate(plan.movies):
+        if movie.stops_after_s is not None:
+            unstopped = replace(movie, stops_after_s=None)
+            yield replace(plan, movies=(*plan.movies[:index], unstopped, *plan.movies[index + 1 :]))

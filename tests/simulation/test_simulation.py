@@ -17,10 +17,12 @@ from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import InterruptedShots
 from camera.photos.journal import Journal, Journals
 from camera.photos.open_shot import Body, OpenShot
-from camera.photos.request import CaptureRequest
+from camera.photos.request import CaptureRequest, Moment
 from camera.photos.shots import PhotoOptions
 from camera.processes import process
 from camera.remote import RemoteCamera
+from service.fire import _Start
+from store.shots import ShotStore
 from tests.simulation.plan import plan_of
 from tests.simulation.shrink import shrink
 from tests.simulation.verdict import judge
@@ -139,6 +141,21 @@ def leave_the_shutter_open(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def forget_the_killed_server(patch: pytest.MonkeyPatch) -> None:
+    """Release no button after the kill of a server that has no record of it."""
+
+    async def begin_run(self: ShotStore) -> bool:
+        return False
+
+    patch.setattr(ShotStore, "begin_run", begin_run)
+
+
+def need_no_confirmation(patch: pytest.MonkeyPatch) -> None:
+    """Release the cameras of a volley that are ready, also if all of them have to be."""
+    patch.setattr(_Start, "check", lambda self: None)
+    patch.setattr(Moment, "confirmed", property(lambda self: False, lambda self, value: None), raising=False)
+
+
 def forget_the_dark_frame(patch: pytest.MonkeyPatch) -> None:
     """Do not wait for a dark frame that is as long as the shutter was open."""
     patch.setattr(OpenShot, "age_s", property(lambda self: -1000.0))
@@ -174,6 +191,9 @@ def block_the_loop(patch: pytest.MonkeyPatch) -> None:
         6031563,
         9014392,
         9014543,
+        325,
+        1961,
+        2061,
     ],
 )
 def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
@@ -193,6 +213,8 @@ def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:
         (record_first, range(60), "was not told"),
         (shoot_for_nobody, range(60), "after its client had left"),
         (leave_the_shutter_open, range(60), "is still open"),
+        (forget_the_killed_server, range(170, 180), "half pressed"),
+        (need_no_confirmation, range(60), "were not ready"),
         (forget_the_dark_frame, range(60, 80), "but released"),
         (stop_at_the_first_picture, range(60), "names"),
         (block_the_loop, range(60), "no time passes"),

@@ -5,19 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from camera.photos.open_shot import as_text
-from protocol.commands import BurstCaptured, Captured
+from protocol.commands import BurstCaptured, CamerasFired, Captured, FiredCamera
 from store.jobs import JobRecord
 from store.shots import ShotRecord
 from tests.simulation.body import BASE, BULB, CONTINUOUS, Body, Release
 from tests.simulation.disk import photo_names
-from tests.simulation.plan import Order
+from tests.simulation.plan import MovieOrder, Order, VolleyOrder
 from tests.simulation.world import Answer, World, order_of
+
+# How much longer a movie may last while its camera is off, while the server does not run, or while its disk hangs, in seconds.
+LONGEST_AWAY_S = 100.0
 
 
 def judge(world: World, records: list[ShotRecord], jobs: list[JobRecord]) -> list[str]:
     """All violations, each described in one sentence."""
     orders = {record.shot: order_of(record) for record in records}
     wrong = _of_orders(world, records, orders)
+    wrong += [sentence for volley in world.plan.volleys for sentence in _of_volley(world, volley, records, orders)]
+    wrong += [sentence for movie in world.plan.movies for sentence in _of_movie(world, movie, records, orders)]
     wrong += _of_bodies(world)
     wrong += _of_files(world)
     wrong += _of_checks(world, {(record.shot, as_text(record.asked_at)): orders[record.shot] for record in records})
@@ -80,11 +85,92 @@ def _of_orders(world: World, records: list[ShotRecord], orders: dict[int, str]) 
         release = releases[0] if releases else None
         wrong += _of_answer(world, order, answer, release)
         wrong += _of_records(world, order, body, by_order.get(order.name, []), release)
-        for file in answer.reply.files if answer.reply is not None else ():
+        for file in answer.reply.files if isinstance(answer.reply, Captured | BurstCaptured) else ():
             other = named.setdefault((body.traits.port, file.camera_filepath), order.name)
             if other != order.name:
                 wrong.append(f"{file.camera_filepath} was given to {other} and to {order.name}")
     return wrong
+
+
+def _of_volley(world: World, volley: VolleyOrder, records: list[ShotRecord], orders: dict[int, str]) -> list[str]:
+    """Releases, reply and records of each camera of a volley."""
+    wrong: list[str] = []
+    reply = world.answers[volley.name].reply
+    entries = {one.port: one for one in reply.cameras} if isinstance(reply, CamerasFired) else {}
+    repeated = isinstance(reply, CamerasFired) and bool(reply.repeated)
+    released = 0
+    for number, body in enumerate(world.bodies):
+        order = volley.of_camera(number)
+        releases = _releases(world, order)
+        if len(releases) > int(number in volley.cameras):
+            wrong.append(f"{volley.name} released the shutter of {body.traits.port} {len(releases)} times")
+            continue
+        release = releases[0] if releases else None
+        released += bool(release)
+        own = [record for record in records if orders[record.shot] == volley.name and record.port == body.traits.port]
+        wrong += _of_records(world, order, body, own, release)
+        if (entry := entries.get(body.traits.port)) is not None:
+            wrong += _of_entry(world, order, entry, repeated, release)
+        elif isinstance(reply, CamerasFired) and release is not None and not _record_lost(world, order, release):
+            wrong.append(f"{volley.name} released {body.traits.port}, which is not in the reply")
+        elif reply is None:
+            wrong += _of_answer(world, order, world.answers[volley.name], release)
+    if volley.missing == "stop" and released and not repeated:
+        late = [one.port for one in entries.values() if one.code in ("not_ready", "cancelled")]
+        if late:
+            wrong.append(f"{volley.name} released {released} cameras, although {late} were not ready")
+    return wrong
+
+
+def _of_movie(world: World, order: MovieOrder, records: list[ShotRecord], orders: dict[int, str]) -> list[str]:
+    """The length, the file and the record of a movie."""
+    body = world.bodies[order.camera]
+    movies = [movie for movie in body.movies if movie.by == order.name]
+    own = [record for record in records if orders[record.shot] == order.name]
+    if len(movies) > 1:
+        return [f"{order.name} started {len(movies)} movies"]
+    if not movies:
+        return [
+            f"{order.name} is recorded as done ({record.result}), but was not recorded by the camera"
+            for record in own
+            if record.outcome == "done" and record.result.files and not _unknowable(body, None)
+        ]
+    movie = movies[0]
+    if movie.orphan:
+        return []
+    wrong = []
+    length_s = (float("inf") if movie.ended_at is None else movie.ended_at) - movie.at
+    if length_s > order.max_s + LONGEST_AWAY_S:
+        wrong.append(f"{order.name} lasts {length_s} s instead of {order.max_s} s")
+    record = own[-1] if own else None
+    named = {file.camera_filepath for file in record.result.files} if record is not None else set()
+    if record is None and any(one.kind in ("disk full", "database hangs") for one in world.plan.incidents):
+        pass  # it may be written later
+    elif record is None or record.outcome == "failed":
+        wrong.append(f"{order.name} was started, but its record is {record}")
+    elif not record.card_known and record.outcome == "unknown":
+        return wrong  # the card was not read before the movie, and the check has said so
+    elif movie.complete and movie.path not in named and not _unknowable(body, None):
+        wrong.append(f"the record of {order.name} has the files {sorted(named)}, not {movie.path}")
+    if movie.complete and movie.path not in named and (body.traits.port, movie.path) not in world.added:
+        wrong.append(f"the file of {order.name} was neither reported nor recorded")
+    return wrong
+
+
+def _of_entry(world: World, order: Order, entry: FiredCamera, repeated: bool, release: Release | None) -> list[str]:
+    """The part of one camera in the reply to a volley, against the truth."""
+    name = f"{order.name} of {entry.port}"
+    body = world.bodies[order.camera]
+    if entry.status != "ok":
+        if entry.code == "capture_unknown" or release is None or _record_lost(world, order, release):
+            return []
+        return [f"{name} failed with {entry.code} ({entry.message}), but its shutter was released"]
+    if release is None:
+        return [] if repeated and _unknowable(body, None) else [f"{name} is ok, but its shutter was not released"]
+    named, own = {file.camera_filepath for file in entry.files}, set(release.files)
+    if not _unknowable(body, release) and not (named <= own if repeated else named == own):
+        return [f"{name} names {sorted(named)}, and its release made {sorted(own)}"]
+    return _of_saved(order, body, entry, release)
 
 
 def _releases(world: World, order: Order) -> list[Release]:
@@ -101,6 +187,11 @@ def _of_bodies(world: World) -> list[str]:
             wrong.append(f"{body.traits.port} keeps the settings {body.settings}")
         if body.held is not None and not body.held.orphan:
             wrong.append(f"the shutter of {body.traits.port} is still open for {body.held.by}")
+        if body.records and not body.movies[-1].orphan:
+            wrong.append(f"{body.traits.port} still records a movie")
+        wrong += [f"{movie.path} is lost" for movie in body.movies if movie.complete and movie.path not in body.card]
+        if body.half_pressed:
+            wrong.append(f"the button of {body.traits.port} is still half pressed")
     return wrong
 
 
@@ -112,6 +203,7 @@ def _of_outcomes(world: World, records: list[ShotRecord], orders: dict[int, str]
         f"the outcome of shot {record.shot} of {orders[record.shot]} was not told: {record.result.message}"
         for record in records
         if record.result.message is not None
+        and not record.result.message.startswith("Movie of")  # not found later
         and record.shot not in told
         and (record.port, as_text(record.asked_at)) not in told_early
     ]
@@ -119,11 +211,13 @@ def _of_outcomes(world: World, records: list[ShotRecord], orders: dict[int, str]
 
 def _of_answer(world: World, order: Order, answer: Answer, release: Release | None) -> list[str]:
     """The answer of a client against the truth."""
-    if answer.reply is not None:
+    if isinstance(answer.reply, Captured | BurstCaptured):
         return _of_reply(world, order, answer.reply, release)
     if answer.code not in (None, "capture_unknown") and release is not None and not _record_lost(world, order, release):
         return [f"{order.name} failed with {answer.code} ({answer.message}), but its shutter was released"]
-    if answer.lost and not order.key and answer.left_at is not None and release is not None:
+    # A volley happens at its deadline, at most 10 s after the request, also if its client has left.
+    volley = any(order.name == volley.name for volley in world.plan.volleys)
+    if answer.lost and not order.key and answer.left_at is not None and release is not None and not volley:
         started = world.started_orders.get(order.name)
         if started is not None and started > answer.left_at + 0.05:
             return [f"{order.name} was started after its client had left"]
@@ -165,7 +259,7 @@ def _of_exposure(world: World, order: Order, bulb_s: float, exposed_s: float | N
     return []
 
 
-def _of_saved(order: Order, body: Body, reply: Captured | BurstCaptured, release: Release) -> list[str]:
+def _of_saved(order: Order, body: Body, reply: Captured | BurstCaptured | FiredCamera, release: Release) -> list[str]:
     """The saved files that a reply names: the order's own pictures, with one name."""
     wrong = []
     saved = {file.camera_filepath: Path(file.saved_path) for file in reply.files if file.saved_path is not None}
@@ -207,6 +301,8 @@ def _of_records(
         # Of a burst that was interrupted, the server finds all pictures. Pictures without a record count to it.
         others = {path for other in body.releases if other.by == "button" or other.orphan for path in other.files}
         found = named - (others - own) == own if release.frames is not None else bool(named & own)
+        # While the database hung, another shot was taken, so that only those pictures are known that were saved.
+        found = found or (bool(named & own) and any(one.kind == "database hangs" for one in world.plan.incidents))
         if own and not _unknowable(body, release) and not found:
             return [f"shot {record.shot} of {order.name} names {sorted(named)}, not {sorted(release.files)}"]
     return []
@@ -264,6 +360,7 @@ def _unknowable(body: Body, release: Release | None) -> bool:
     written later.
     """
     unknown = any(other.by == "button" or other.orphan for other in body.releases)
+    unknown = unknown or any(movie.orphan for movie in body.movies)
     return unknown if release is None or body.traits.to_ram else release.ambiguous
 
 

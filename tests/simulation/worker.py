@@ -23,10 +23,13 @@ from camera.errors import (
     ConfigNotFound,
     FileNotFound,
     GpFailure,
+    MovieStuck,
+    MovieUnavailable,
+    NoMovie,
     NotReady,
     NotSupported,
 )
-from camera.events import ExposureEnded, ExposureStarted, FileAdded
+from camera.events import ExposureEnded, ExposureStarted, FileAdded, MovieEnded, MovieStarted
 from camera.model import (
     BurstLength,
     BurstTaken,
@@ -34,6 +37,7 @@ from camera.model import (
     Capabilities,
     CapturedFile,
     ConfigItem,
+    MovieEnd,
     Storage,
     mimetype_of,
 )
@@ -54,7 +58,7 @@ from camera.remote import (
     serve,
 )
 from camera.values import WantedValue
-from tests.simulation.body import BULB, CONTINUOUS, FOLDER, Body, Release
+from tests.simulation.body import BULB, CONTINUOUS, FOLDER, Body, Movie, Release
 
 # The order for which the server uses the camera. It is set by the client's side and inherited by the server's tasks.
 ORDER: ContextVar[str] = ContextVar("order", default="server")
@@ -114,6 +118,8 @@ class ModelWorker(WorkerProcess):
         self._capturing = False
         self._order = ""  # for which the current job is done
         self._awaited: Release | None = None  # the shot of the capture in progress
+        self._movie_timer: asyncio.Task[None] | None = None
+        self._confirmed = False  # whether the release of the volley in progress is confirmed
         self._table = remote.JobTable(
             *(
                 serve(method, function)
@@ -128,15 +134,15 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.fire, self._fire),
                     (RemoteCamera.plan_burst, self._plan_burst),
                     (RemoteCamera.burst, self._burst),
-                    (RemoteCamera.start_movie, self._unsupported),
-                    (RemoteCamera.stop_movie, self._unsupported),
-                    (RemoteCamera.file_info, self._unsupported),
+                    (RemoteCamera.start_movie, self._start_movie),
+                    (RemoteCamera.stop_movie, self._stop_movie),
+                    (RemoteCamera.file_info, self._file_info),
                     (RemoteCamera.preview, self._unsupported),
                     (RemoteCamera.start_live_view, self._unsupported),
                     (RemoteCamera.stop_live_view, self._unsupported),
                     (RemoteCamera.drive_focus, self._unsupported),
                     (RemoteCamera.autofocus, self._unsupported),
-                    (RemoteCamera.half_press, self._unsupported),
+                    (RemoteCamera.half_press, self._half_press),
                     (RemoteCamera.zoom_live_view, self._unsupported),
                     (RemoteCamera.fetch, self._fetch),
                     (RemoteCamera.thumbnail, self._thumbnail),
@@ -208,7 +214,9 @@ class ModelWorker(WorkerProcess):
                 raise CameraIO("The camera did not open.", gp=GpFailure(-7))
             traits = self._body.traits
             if self._options.release_button:
-                self._body.close_shutter()
+                self._let_go()
+            if self._options.stop_movie:
+                self._body.stop_movie()
             # The server can notice this only for a camera that it has opened before.
             serial = None if self._again and self._faults.take(traits.port, "no serial") else traits.serial
             identity = CameraIdentity("Model", "Nobody", "1.0", serial, _CAN)
@@ -220,13 +228,18 @@ class ModelWorker(WorkerProcess):
                 if job is not None:
                     await self._carry_out(job, order)
                 elif remote.is_close(Message(header)):
-                    break
+                    raise _Closed
         except CameraError as error:
             self._send(remote.event(Lost(error)))
-        except (_Died, _Closed):
+        except _Closed:
+            if self._body.reachable:
+                self._end_movie("stopped")
+        except _Died:
             pass
         finally:
             heartbeat.cancel()
+            if self._movie_timer is not None:
+                self._movie_timer.cancel()
             if self._runs:
                 self._runs = False
                 self._body_left()
@@ -252,7 +265,9 @@ class ModelWorker(WorkerProcess):
                 self._check_reachable()
             reply = job.verb.reply(job.number, result)
         except CameraError as error:
-            lost = isinstance(error, CameraIO) or (isinstance(error, CaptureUnknown) and error.gp is not None)
+            lost = isinstance(error, CameraIO | MovieStuck) or (
+                isinstance(error, CaptureUnknown) and error.gp is not None
+            )
             self._send(Message(remote.failure(job.number, error, lost)))
             if lost:
                 raise
@@ -310,7 +325,7 @@ class ModelWorker(WorkerProcess):
         self._body.on_files = lambda release, path: None
         self._body.ram.clear()
 
-    def _file_written(self, release: Release, path: str) -> None:
+    def _file_written(self, release: Release | Movie, path: str) -> None:
         folder, _, name = path.rpartition("/")
         if folder in self._listed and name not in self._listed[folder][1]:
             self._listed[folder][1].append(name)
@@ -347,6 +362,8 @@ class ModelWorker(WorkerProcess):
             await self._delay(0.005, 0.05)
             if faults.take(port, "refuse early"):
                 raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            if body.records:
+                raise CameraBusy("The camera records a movie.")
             on_progress(body.exposure_s)
             if faults.take(port, "refuse late"):
                 await self._delay(0.1, 0.9)
@@ -380,7 +397,10 @@ class ModelWorker(WorkerProcess):
         await self._delay(0.002, 0.02)
 
     async def _fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
-        """A release at a given moment. As in the real process, it does not happen if it is too late."""
+        """A release at a given moment. As in the real process, it does not happen if it is too late, or not confirmed.
+
+        A killed process leaves the button half pressed.
+        """
         body, faults, port = self._body, self._faults, self._body.traits.port
         self._capturing = True
         try:
@@ -389,20 +409,40 @@ class ModelWorker(WorkerProcess):
                 raise NotReady("It is too late.")
             if faults.take(port, "refuse early"):
                 raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
+            self._confirmed = not confirmed
             on_progress(at - self._loop.time() + body.exposure_s)
+            await self._delay(0.002, 0.02)
+            self._check_reachable()
+            body.half_pressed = half_press
+            on_progress(at - self._loop.time() + body.exposure_s)
+            return await self._fire_at(at)
+        finally:
+            self._capturing = False
+
+    async def _fire_at(self, at: float) -> Fired:
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        try:
             if await self._hold(at):
                 raise NotReady("The release was cancelled.")
+            if not self._confirmed:
+                raise NotReady("The release was not confirmed.")
             if faults.take(port, "refuse late"):
                 raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
-            if body.exposing_s:
+            if body.exposing_s or body.records:
                 raise CameraBusy("The camera was busy at the deadline.")
             self._check_reachable()
             if faults.take(port, "unknown without release"):
                 raise CaptureUnknown(CAPTURE_UNKNOWN)
             commanded_at = self._loop.time()
-            return Fired(await self._released(), commanded_at, None)
-        finally:
-            self._capturing = False
+            fired = Fired(await self._released(), commanded_at, None)
+        except CameraError:
+            if body.reachable:
+                body.half_pressed = False
+            raise
+        if body.half_pressed and not body.reachable:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=GpFailure(-7))
+        body.half_pressed = False
+        return fired
 
     async def _plan_bulb(self) -> BulbPlan:
         return BulbPlan({"shutterspeed": BULB}, ())
@@ -419,7 +459,7 @@ class ModelWorker(WorkerProcess):
             on_progress(2 * bulb_s)
             await asyncio.sleep(body.exposing_s)
             self._check_reachable()
-            if faults.take(port, "refuse early") or faults.take(port, "refuse late"):
+            if faults.take(port, "refuse early") or faults.take(port, "refuse late") or body.records:
                 raise BulbUnavailable("Turn the dial.", gp=GpFailure(-1), how="Turn the dial.")
             self._awaited = release = body.open_shutter(self._order)
             self._send(remote.event(ExposureStarted(bulb_s, "later")))
@@ -454,7 +494,7 @@ class ModelWorker(WorkerProcess):
             on_progress(length.lasts_s(body.exposure_s))
             await asyncio.sleep(body.exposing_s)
             self._check_reachable()
-            if faults.take(port, "refuse early") or faults.take(port, "refuse late"):
+            if faults.take(port, "refuse early") or faults.take(port, "refuse late") or body.records:
                 raise CameraRefused("The camera could not focus.", gp=GpFailure(-1))
             self._awaited = release = body.press_burst(self._order)
             if faults.take(port, "die exposing"):
@@ -488,9 +528,76 @@ class ModelWorker(WorkerProcess):
                 return True
             if remote.is_close(Message(header)):
                 if self._body.reachable:
-                    self._body.close_shutter()
+                    self._let_go()
                 raise _Closed
+            if remote.is_go(Message(header)):
+                self._confirmed = True
         return False
+
+    def _let_go(self) -> None:
+        """Close the shutter, and release the button."""
+        self._body.close_shutter()
+        self._body.half_pressed = False
+
+    async def _half_press(self, hold_ms: int, on_progress: OnProgress) -> None:
+        """A half press. A killed process, and a lost connection, leave the button half pressed."""
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        await self._delay(0.005, 0.05)
+        on_progress(hold_ms / 1000)
+        self._check_reachable()
+        if faults.take(port, "refuse early") or faults.take(port, "refuse late"):
+            raise CameraRefused("The camera did not press the button.", gp=GpFailure(-1))
+        body.half_pressed = True
+        if faults.take(port, "die exposing"):
+            raise _Died
+        await self._hold(self._loop.time() + hold_ms / 1000)
+        self._check_reachable()
+        body.half_pressed = False
+
+    async def _start_movie(self, max_s: float, on_progress: OnProgress) -> None:
+        """Start a movie. A killed process leaves it running."""
+        body, faults, port = self._body, self._faults, self._body.traits.port
+        await self._delay(0.005, 1.0)
+        self._check_reachable()
+        if faults.take(port, "refuse early") or body.records or body.exposing_s:
+            raise MovieUnavailable("The camera does not record now.", how="Turn the dial.")
+        on_progress(0.0)
+        await self._delay(0.002, 0.05)
+        self._check_reachable()
+        if faults.take(port, "refuse late"):
+            raise MovieUnavailable("The camera does not record now.", how="Turn the dial.")
+        body.start_movie(self._order)
+        if faults.take(port, "die exposing"):
+            raise _Died
+        self._send(remote.event(MovieStarted(max_s, "now", "later")))
+        self._movie_timer = self._loop.create_task(self._end_after(max_s), name="movie timer")
+
+    async def _end_after(self, max_s: float) -> None:
+        await asyncio.sleep(max_s)
+        if self._runs and self._body.reachable:  # else the heartbeat shows the loss
+            self._end_movie("max_s")
+
+    def _end_movie(self, reason: MovieEnd) -> None:
+        timer, self._movie_timer = self._movie_timer, None
+        if timer is not None:
+            recorded_s = self._loop.time() - self._body.movies[-1].at
+            self._body.stop_movie()
+            self._send(remote.event(MovieEnded(round(recorded_s, 3), reason)))
+            if timer is not asyncio.current_task():
+                timer.cancel()
+
+    async def _stop_movie(self) -> None:
+        if self._movie_timer is None:
+            raise NoMovie("No movie is in progress.")
+        await self._delay(0.002, 0.5)
+        self._check_reachable()
+        if self._faults.take(self._body.traits.port, "refuse late"):
+            raise MovieStuck("The camera does not stop.")
+        self._end_movie("stopped")
+
+    async def _file_info(self, path: str) -> CapturedFile:
+        data = self._body.card.get(path)
+        return CapturedFile(path, None if data is None else len(data), mimetype_of(path))
 
     async def _unsupported(self, *arguments: Any) -> Any:
         raise NotSupported("A model camera cannot do that.")

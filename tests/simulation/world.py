@@ -23,8 +23,10 @@ from camera import detection, ports, registry, uevents
 from camera.errors import CameraError
 from camera.model import Detected
 from camera.options import SessionOptions
+from camera.photos import movies
 from camera.photos.folder import PhotoFolder
 from camera.photos.journal import Journals
+from camera.photos.open_shot import Order as PhotoOrder
 from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
 from camera.processes.process_log import LineBudget
@@ -33,7 +35,7 @@ from camera.registry import Registry
 from camera.session import Session
 from protocol import commands as c
 from protocol.errors import RequestError, code_of
-from service import captures
+from service import captures, fire
 from service.answers import PictureReply, Replay
 from service.caller import Caller, Notice
 from service.commands import LiveViewDefaults, Service
@@ -41,14 +43,14 @@ from service.event_log import EventLog
 from service.events import EventHub
 from service.jobs import jobs
 from service.jobs.job import Job, key_of
-from service.orders import text_of
+from service.orders import text_of, text_of_volley
 from store.events import EventStore
 from store.jobs import ENDED, JobRecord, JobStore
 from store.shots import ShotRecord, ShotStore
 from tests.simulation.body import BASE, Body
 from tests.simulation.clock import Clock, Run, Spin, VirtualLoop
 from tests.simulation.disk import Disk
-from tests.simulation.plan import ACTIVE_S, Incident, JobOrder, Order, Plan
+from tests.simulation.plan import ACTIVE_S, HalfPress, Incident, JobOrder, MovieOrder, Order, Plan, VolleyOrder
 from tests.simulation.worker import ORDER, Faults, ModelWorker
 
 # The longest time that any command may take: exposures of a queue, and all deadlines of a hanging camera and disk.
@@ -56,6 +58,8 @@ LONGEST_S = 400.0
 # The longest time to rest, after all faults have ended.
 REST_S = 200.0
 _STOP_S = 60.0
+# The requests of some clients. Their connections cancel them, which the simulation does not do.
+_REQUEST = "request"
 # The USB bus of this machine must not decide what happens to model cameras, so it is hidden.
 _NO_BUS = Path("/nonexistent/usb")
 # The longest time for the last replies, which may read the database.
@@ -83,13 +87,13 @@ class Answer:
     """What a client got.
 
     Attributes:
-        reply: of a capture that is done.
+        reply: of a capture that is done, or of a volley.
         code: of an error.
         lost: whether it got nothing, because it left or the server ended.
         left_at: when the client left, in virtual seconds.
     """
 
-    reply: c.Captured | c.BurstCaptured | None = None
+    reply: c.Captured | c.BurstCaptured | c.CamerasFired | None = None
     code: str | None = None
     message: str = ""
     lost: bool = False
@@ -118,9 +122,19 @@ def order_of(record: ShotRecord) -> str:
     return str(json.loads(record.request)["order"])
 
 
+def _named_movie(key: str | None, request: str) -> PhotoOrder:
+    """The order in the record of a movie, with its name."""
+    return PhotoOrder(key, json.dumps({**json.loads(request), "order": ORDER.get()}))
+
+
 def _named(payload: c.CaptureImage | c.CaptureBurst) -> str:
     """The text of a request, with the name of its order. Without it, the texts of some orders are equal."""
     return json.dumps({**json.loads(text_of(payload)), "order": ORDER.get()})
+
+
+def _named_volley(payload: c.Fire) -> str:
+    """The same for a volley."""
+    return json.dumps({**json.loads(text_of_volley(payload)), "order": ORDER.get()})
 
 
 class Reader:
@@ -217,7 +231,7 @@ class Server:
         async def inside() -> Any:
             return await work()
 
-        task = self._world.loop.create_task(inside(), context=self.run.context.copy())
+        task = self._world.loop.create_task(inside(), name=_REQUEST, context=self.run.context.copy())
         await asyncio.wait((task, self.ended), return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None
 
@@ -262,6 +276,8 @@ class World:
         self.started_orders: dict[str, float] = {}
         self.counts = Counter[str]()
         self.stopped_jobs: dict[int, float] = {}
+        self.movie_replies: list[tuple[str, c.MovieStopped]] = []
+        self.added: set[tuple[str, str]] = set()
         self.reader = Reader(self)
         self.server: Server | None = None
         self._started_at = 0.0
@@ -280,6 +296,8 @@ class World:
         """An event for clients."""
         if notice.name == "capture_checked":
             self.checked.append(dict(notice.values))
+        if notice.name == "file_added":
+            self.added.add((notice.values["port"], notice.values["camera_filepath"]))
         self.note(f"event {notice.name} {notice.values}")
 
     # -- servers
@@ -329,7 +347,8 @@ class World:
             self.violations.append("the server did not stop in time")
         self._forgive(power_cut=False)
         await asyncio.sleep(_LAST_REPLIES_S)
-        leftover = sorted(task.get_name() for task in server.run.tasks if not task.done() and not server.run.dead)
+        left = [] if server.run.dead else [task.get_name() for task in server.run.tasks if not task.done()]
+        leftover = sorted(name for name in left if name != _REQUEST)
         server.killed()
         if leftover:
             self.violations.append(f"tasks are left after the end of the server: {leftover}")
@@ -352,6 +371,21 @@ class World:
         )
         if order.burst is not None:
             payload = c.CaptureBurst(port=payload.port, frames=order.burst, settings=payload.settings, save=order.save)
+        await self._send(order, payload)
+
+    async def volley_client(self, order: VolleyOrder) -> None:
+        """Send a volley, as `client` does."""
+        await asyncio.sleep(order.at)
+        ports = [body.traits.port for body in self.bodies]
+        payload = c.Fire(
+            ports=None if order.all_cameras else [ports[camera] for camera in order.cameras], in_ms=order.in_ms,
+            offsets_ms={ports[camera]: offset for camera, offset in order.offsets_ms},
+            prepare="half_press" if order.half_press else "none", missing=order.missing, settings=dict(order.settings),
+            save=order.save, key=order.name if order.key else None,
+        )  # fmt: skip
+        await self._send(order, payload)
+
+    async def _send(self, order: Order | VolleyOrder, payload: Shooting) -> None:
         answer = self.answers[order.name] = Answer(lost=True)
         leaves = order.leaves_after_s
         for _ in range(100):
@@ -361,10 +395,53 @@ class World:
                 continue
             await self._ask(server, order, payload, answer, leaves)
             leaves = None
-            if key is None or not (answer.lost or answer.code == "not_recorded"):
+            if not order.key or not (answer.lost or answer.code == "not_recorded"):
                 break
             await asyncio.sleep(1.0)
         self.note(f"{order.name}: {_words(answer)}")
+
+    async def movie_client(self, order: MovieOrder) -> None:
+        """Start a movie, and stop it later, if that is planned."""
+        await asyncio.sleep(order.at)
+        port = self.bodies[order.camera].traits.port
+        await self._once(order.name, "start_movie", c.StartMovie(port=port, max_s=order.max_s))
+        if order.stops_after_s is not None:
+            await asyncio.sleep(order.stops_after_s)
+            reply = await self._once(order.name, "stop_movie", c.CameraPayload(port=port))
+            if isinstance(reply, c.MovieStopped):
+                self.movie_replies.append((port, reply))
+
+    async def _once(self, order: str, command: str, payload: c.Payload) -> Any:
+        """The reply to a command that is sent once; None without a reply."""
+        server = self.server
+        if server is None:
+            return None
+
+        async def ask() -> Any:
+            ORDER.set(order)
+            return await server.service.ask(Caller(lambda notice: None), command, payload)
+
+        reply = None
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                reply = await server.call(ask)
+        except TimeoutError:
+            self.violations.append(f"{command} has waited for {LONGEST_S:.0f} s")
+        except (CameraError, RequestError) as error:
+            self.note(f"{order}: {command}: {error}")
+        except asyncio.CancelledError:
+            if server.run.dead or self.server is not server:  # the server stopped
+                return None
+            raise
+        else:
+            self.note(f"{order}: {command}: {getattr(reply, 'message', None)}")
+        return reply
+
+    async def half_press(self, order: HalfPress) -> None:
+        """Half press a button."""
+        await asyncio.sleep(order.at)
+        payload = c.HalfPress(port=self.bodies[order.camera].traits.port, hold_ms=order.hold_ms)
+        await self._once("half press", "half_press", payload)
 
     async def job_client(self, number: int, order: JobOrder) -> None:
         """Start a job. Send the request again until there is an answer. Later stop the job, if that is planned."""
@@ -376,8 +453,7 @@ class World:
         job = await self._until_answered("start_job", payload)
         if job is not None and order.stops_after_s is not None:
             await asyncio.sleep(order.stops_after_s)
-            if await self._until_answered("stop_job", c.OneJob(job=job)) is not None:
-                self.stopped_jobs[job] = self.loop.time()
+            await self._until_answered("stop_job", c.OneJob(job=job))
 
     async def _until_answered(self, command: str, payload: c.StartJob | c.OneJob) -> int | None:
         """The number of the job; None if the request was refused."""
@@ -393,6 +469,8 @@ class World:
                     return None
             else:
                 if reply is not None:
+                    if command == "stop_job" and "stopped" in reply.message and "not be recorded" not in reply.message:
+                        self.stopped_jobs[reply.job.job] = self.loop.time()
                     return int(reply.job.job)
             await asyncio.sleep(1.0)
         return None
@@ -410,21 +488,20 @@ class World:
     async def _ask(
         self,
         server: Server,
-        order: Order,
-        payload: c.CaptureImage | c.CaptureBurst,
+        order: Order | VolleyOrder,
+        payload: Shooting,
         answer: Answer,
         leaves_after_s: float | None,
     ) -> None:
         caller = Caller(lambda notice: None)
 
-        async def ask() -> c.Captured | c.BurstCaptured:
+        async def ask() -> c.Captured | c.BurstCaptured | c.CamerasFired:
             ORDER.set(order.name)
-            name = "capture_image" if order.burst is None else "capture_burst"
-            given = await server.service.ask(caller, name, payload)
+            given = await server.service.ask(caller, _COMMANDS[type(payload)], payload)
             if isinstance(given, PictureReply):
                 reply: c.Captured = given.reply if given.rest is None else await given.rest()
                 return reply
-            assert isinstance(given, c.Captured | c.BurstCaptured)
+            assert isinstance(given, c.Captured | c.BurstCaptured | c.CamerasFired)
             return given
 
         task = self.loop.create_task(ask(), name=f"ask {order.name}", context=server.run.context.copy())
@@ -536,6 +613,10 @@ class World:
                 unrecorded = unwritten and (not release.complete or release.at > self.disk.trouble_since - SYNC_S)
                 if unrecorded or (not release.complete and power_cut and now - release.at < SYNC_S):
                     release.orphan = True
+            for movie in body.movies:
+                unrecorded = unwritten and (not movie.complete or movie.at > self.disk.trouble_since - SYNC_S)
+                if unrecorded or (power_cut and now - movie.at < SYNC_S):
+                    movie.orphan = True
 
     def _start_again(self, power_cut: bool) -> None:
         if self.server is None and not self._stopping:
@@ -552,6 +633,9 @@ class World:
         tasks += [asyncio.create_task(self.stop_exposure(order)) for order in self.plan.orders]
         tasks += [asyncio.create_task(self.happen(incident)) for incident in self.plan.incidents]
         tasks += [asyncio.create_task(self.job_client(number, job)) for number, job in enumerate(self.plan.jobs)]
+        tasks += [asyncio.create_task(self.volley_client(volley)) for volley in self.plan.volleys]
+        tasks += [asyncio.create_task(self.movie_client(movie)) for movie in self.plan.movies]
+        tasks += [asyncio.create_task(self.half_press(press)) for press in self.plan.half_presses]
         await asyncio.sleep(ACTIVE_S)
         self.faults.clear()
         await asyncio.gather(*tasks)
@@ -574,15 +658,25 @@ class World:
             if body.settings != BASE and body.traits.port not in self.unrestorable
         ]  # fmt: skip
         reasons += [
+            f"{body.traits.port} records a movie" for body in self.bodies if body.records and not body.movies[-1].orphan
+        ]
+        reasons += [f"the button of {body.traits.port} is half pressed" for body in self.bodies if body.half_pressed]
+        reasons += [
             f"shot {record.shot} is {record.state}" for record in await self.records() if record.state != "closed"
         ]
-        reasons += [f"job {job.job} is {job.state}" for job in await self.jobs() if job.state not in ENDED]
+        if not self._jobs_may_wait():
+            reasons += [f"job {job.job} is {job.state}" for job in await self.jobs() if job.state not in ENDED]
         assert self.server is not None
         reasons += [
             f"{session.port} is not open" for session in self.server.service.cameras.registry.known
             if not session.reconnect.connected
         ]  # fmt: skip
         return reasons
+
+    def _jobs_may_wait(self) -> bool:
+        """Whether a job may wait for hours: after a power cut, it follows the clock, and the clock was set back."""
+        back = any(one.kind == "clock" and one.value < -REST_S for one in self.plan.incidents)
+        return back and bool(self.power_cuts)
 
     async def jobs(self) -> list[JobRecord]:
         """All jobs."""
@@ -602,6 +696,9 @@ class World:
 def _words(answer: Answer) -> str:
     if isinstance(answer.reply, c.BurstCaptured):
         return f"done {answer.reply.frames} pictures"
+    if isinstance(answer.reply, c.CamerasFired):
+        parts = [f"{one.port} {one.code or one.status}" for one in answer.reply.cameras]
+        return f"fired {', '.join(parts)}{' repeated' if answer.reply.repeated else ''}"
     if answer.reply is not None:
         return f"done {answer.reply.camera_filepath}{' repeated' if answer.reply.repeated else ''}"
     return "no answer" if answer.lost else f"{answer.code}: {answer.message}"
@@ -622,6 +719,11 @@ def _no_leftovers() -> Iterator[None]:
         gc.enable()
         sys.unraisablehook = hook
 
+
+Shooting = c.CaptureImage | c.CaptureBurst | c.Fire
+_COMMANDS: dict[type[Shooting], str] = {
+    c.CaptureImage: "capture_image", c.CaptureBurst: "capture_burst", c.Fire: "fire",
+}  # fmt: skip
 
 Judge = Callable[["World", list[ShotRecord], list[JobRecord]], list[str]]
 
@@ -669,6 +771,9 @@ def _run(plan: Plan, judge: Judge) -> Result:
             counts = Counter(
                 {
                     "orders": len(plan.orders),
+                    "volleys": len(plan.volleys),
+                    "half presses": len(plan.half_presses),
+                    "movies": sum(len(body.movies) for body in world.bodies),
                     "releases": sum(len(body.releases) for body in world.bodies),
                     "done": sum(answer.reply is not None for answer in world.answers.values()),
                     "unknown answers": sum(answer.code == "capture_unknown" for answer in world.answers.values()),
@@ -685,7 +790,7 @@ def _run(plan: Plan, judge: Judge) -> Result:
         with (
             clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing),
             patch.object(ports, "signature", frozenset[str]), patch.object(uevents, "listen", lambda: None),
-            patch.object(registry, "_WATCH_EVERY_S", _USB_EVERY_S), patch.object(captures, "text_of", _named),
+            patch.object(registry, "_WATCH_EVERY_S", _USB_EVERY_S), patch.object(captures, "text_of", _named), patch.object(fire, "text_of_volley", _named_volley), patch.object(movies, "Order", _named_movie),
             patch.object(jobs, "uptime_s", clock.uptime), patch.object(Job, "_shoot", _named_shoot),
             patch.object(ports, "_NODES", _NO_BUS), patch.object(ports, "DEVICES", _NO_BUS),
         ):  # fmt: skip
