@@ -117,7 +117,7 @@ class Fired:
 
     Attributes:
         files: all files of the shot.
-        commanded_at: when the driver was told to release the shutter.
+        commanded_at: when the driver got the order to release the shutter.
         accepted_at: when the camera had accepted that; None if the driver reports nothing before the picture is there.
     """
 

@@ -323,7 +323,7 @@ class FiredCamera(BaseModel):
     code: str | None = Field(None, description="For an error: its code, as in error replies.")
     message: str | None = Field(None, description="For an error: what happened and what to do.")
     commanded_ms: float | None = Field(
-        None, description="When the driver was told to release the shutter, in milliseconds after the deadline."
+        None, description="When the driver got the order to release the shutter, in milliseconds after the deadline."
     )
     accepted_ms: float | None = Field(
         None,
