@@ -41,6 +41,7 @@ class Holding:
         self._channel = channel
         self._ends: list[float] = []  # of everything that holds the process, in monotonic seconds
         self._parent = 0
+        self._last_end = math.inf  # when the process ends, because the server has ended or closes the camera
 
     def until(self, end: float) -> bool:
         """Wait until `end` (in monotonic seconds), or until a stop message arrives; returns whether one arrived.
@@ -118,14 +119,17 @@ class Holding:
         if self._ends:
             self._set_alarm()
             return
-        signal.alarm(0)
         kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self._parent:
+            self.limit_the_rest()  # a driver that hangs while it closes the camera would keep the USB device
             raise ChannelClosed
+        signal.alarm(0)
 
     def limit_the_rest(self) -> None:
         """Called when the server has ended or closes the camera: the process ends soon, also if it hangs in the driver."""
-        signal.alarm(_LAST_RELEASE_S)  # the default action of SIGALRM ends the process
+        self._last_end = min(self._last_end, time.monotonic() + _LAST_RELEASE_S)
+        self._set_alarm()
 
     def _set_alarm(self) -> None:
-        signal.alarm(max(1, math.ceil(max(self._ends) - time.monotonic())))
+        end = min(max(self._ends, default=math.inf), self._last_end)
+        signal.alarm(max(1, math.ceil(end - time.monotonic())))  # the default action of SIGALRM ends the process
