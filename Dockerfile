@@ -15,7 +15,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.lock
-COPY gphoto_ws_server.py auth.py certificate.py handover.py healthcheck.py isolation.py machine_names.py system_clock.py tls.py webhook.py LICENSE .env.example ./
+COPY gphoto_ws_server.py auth.py background.py certificate.py handover.py healthcheck.py isolation.py machine_names.py system_clock.py tls.py webhook.py LICENSE .env.example ./
 COPY camera camera/
 COPY doctor doctor/
 COPY protocol protocol/

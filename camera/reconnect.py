@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from background import log_failure
 from camera import detection
 from camera.errors import (
     CameraBusy,
@@ -434,9 +435,3 @@ async def reset_device(port: str) -> bool:
         words = "no answer" if ended.code is None else ended.output.decode(errors="replace").strip() or ended.complaint
         _log.warning("USB device reset failed: %s (%s)", port, words)
     return ended.code == 0
-
-
-def log_failure(task: asyncio.Task[None]) -> None:
-    """Log the error of a background task that has failed. For tasks that should never end."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("Background task %s failed and has stopped", task.get_name(), exc_info=error)

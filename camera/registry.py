@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from background import log_failure
 from camera import detection, ports, uevents
 from camera.errors import CameraNotFound
 from camera.events import CameraConnected, CameraEvent, OtherCamera
 from camera.model import Capabilities, DetectedCamera
 from camera.options import SessionOptions
 from camera.photos.job_info import JobInfos
-from camera.reconnect import log_failure
 from camera.session import Session
 from camera.uevents import Uevents
 

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
+from background import log_failure
 from camera.errors import CameraDisconnected, CameraError, CameraTimeout, NoExposure, NoMovie
 from camera.events import (
     CameraConnected,
@@ -38,7 +39,7 @@ from camera.photos.iso import OperatorsIso
 from camera.photos.movies import MovieResult
 from camera.photos.open_shot import Body
 from camera.photos.shots import FromPhotos, Owner, Photos
-from camera.reconnect import FromReconnect, Reconnect, log_failure
+from camera.reconnect import FromReconnect, Reconnect
 from camera.remote import RemoteCamera
 from camera.turns import Access, BulbExposure, MovieInProgress, Turns
 from camera.upkeep import Upkeep

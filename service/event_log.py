@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Container
 from contextlib import suppress
 from dataclasses import dataclass
 
+from background import log_failure
 from store.database import StoreUnavailable
 from store.events import MOST_EVENTS, EventStore, Life, LoggedEvent, new_epoch
 
@@ -75,6 +76,7 @@ class EventLog:
         else:
             self._on_disk = True
             self._writer = asyncio.create_task(self._write(), name="event log")
+            self._writer.add_done_callback(log_failure)
         self._seq = self.opened_seq = self._life.seq
 
     async def close(self) -> None:

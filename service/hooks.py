@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from background import log_failure
 from handover import Handover, Start, new_threads
 from protocol.commands import EventName
 from service.caller import Caller, Notice
@@ -100,6 +101,7 @@ class Hooks:
     def start(self) -> None:
         """Start to run the command."""
         self._task = asyncio.create_task(self._run_all(), name="hooks")
+        self._task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
         """Run the command no more. A run in progress is killed after a short time, so this takes less than 1 s."""

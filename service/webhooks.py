@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import get_args
 
+from background import log_failure
 from handover import Handover, new_threads
 from protocol.commands import EventName, WebhookState
 from service.caller import Caller, Notice
@@ -113,6 +114,7 @@ class Webhooks:
         """Start to send. The log must be open."""
         self._use(self._wanted, self._log.opened_seq)
         self._forgetting = asyncio.create_task(self._forget_others(), name="webhooks")
+        self._forgetting.add_done_callback(log_failure)
 
     async def replace(self, webhooks: Sequence[Webhook]) -> None:
         """Use other webhooks from now on. Unchanged ones go on; new ones begin with the next event."""
@@ -208,6 +210,7 @@ class _Sender:
         """Start to send, after `newest` if the webhook is new. Does nothing if it was started before."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(newest), name=f"webhook {self.number}")
+            self._task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
         """Send no more, and record what was sent."""

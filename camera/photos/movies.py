@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from background import log_failure
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout, MovieStuck
 from camera.events import MovieEnded
 from camera.model import CapturedFile, is_movie, mimetype_of
@@ -94,6 +95,7 @@ class Movies:
         self._current: _Movie | None = None  # from its start until its file has come, or is no longer waited for
         self._late: list[_Movie] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     @property
     def awaited(self) -> bool:
@@ -136,7 +138,7 @@ class Movies:
     def ended(self, event: MovieEnded) -> None:
         """Called when the camera no longer records."""
         movie = self._current
-        if movie is None or movie.ended is not None:
+        if movie is None or movie.ended is not None or self._stopped:
             return
         movie.ended = event
         movie.record.will_settle(self._search_s)
@@ -171,7 +173,11 @@ class Movies:
             self._interrupted.interrupted()
 
     async def stop_waiting(self) -> None:
-        """Cancel all waits, because the server is shutting down. The records stay open for the next server."""
+        """Cancel all waits, because the server is shutting down. The records stay open for the next server.
+
+        Movies that end later are not waited for.
+        """
+        self._stopped = True
         tasks = self._cancel()
         if tasks:
             await asyncio.wait(tasks)
@@ -180,6 +186,7 @@ class Movies:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_failure)
 
     def _cancel(self) -> set[asyncio.Task[None]]:
         for task in tuple(self._tasks):

@@ -266,3 +266,15 @@ def test_a_kill_before_the_start_ends_the_run() -> None:
     started = time.monotonic()
     assert process.run().failure == "it was killed because the server ends"
     assert time.monotonic() - started < WITHIN_S
+
+
+async def test_a_failure_of_the_server_itself_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def no_thread(work: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    booth = Booth(Hooks(HookCommand(("true",), LONG_S), lambda port: None, start=no_thread))
+    await booth.hub.open()
+    booth.save("/photos/1.jpg")
+    await until(lambda: "can't start new thread" in caplog.text)
+    assert "Background task hooks failed" in caplog.text
+    await booth.hub.close()
