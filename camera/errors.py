@@ -76,6 +76,7 @@ class CameraError(Exception):
         state: the state of the camera; None while the camera is open.
         put_back: names of the settings that were restored after a failed shot.
         warnings: further problems, one sentence each.
+        shot: the number of the record of a failed shot; None if it was not recorded.
     """
 
     message: str
@@ -84,6 +85,7 @@ class CameraError(Exception):
     state: State | None = field(default=None, kw_only=True)
     put_back: tuple[str, ...] | None = field(default=None, kw_only=True)
     warnings: tuple[str, ...] | None = field(default=None, kw_only=True)
+    shot: int | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
         return self.message

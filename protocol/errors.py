@@ -98,6 +98,7 @@ def _details(error: camera.CameraError) -> dict[str, Any]:
     del values["message"]
     gp: camera.GpFailure | None = values.pop("gp")
     values.pop("cause", None)  # its text is part of the message
+    values.pop("shot")  # an entry of the reply to fire has it
     gp_details = {} if gp is None else {"gp_error": gp.code or None, "gp_text": gp.text or None}
     return {name: _plain(value) for name, value in (gp_details | values).items()}
 

@@ -213,9 +213,9 @@ async def _release(camera: Session, payload: c.Fire, text: str, start: _Start) -
         shot = await camera.photos.capture(request, lambda shot, picture: None)
         failed = False
     except NotReady as error:
-        return _failed(port, _reason(camera, start) or error)
+        return _failed(port, _reason(camera, start) or error, error.shot)
     except CameraError as error:
-        return _failed(port, error)
+        return _failed(port, error, error.shot)
     finally:
         start.ended(port, failed)
     return _taken(port, shot, camera.status.warnings)

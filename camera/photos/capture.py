@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from camera.errors import (
     CAPTURE_UNKNOWN,
@@ -98,8 +98,7 @@ class Capture:
         """
         if self._request.filename is not None:
             check_name(self._request.filename)
-        if self._request.save:
-            await self._destination.saver.check_room(EXPECTED_BYTES)
+        await self._check_room()
         self._request.check_wanted()  # again, because a slow disk may have delayed the record of the shot
         try:
             await self._prepare()
@@ -113,6 +112,19 @@ class Capture:
             raise
         await self._put_back()
         return await self._collect(pictures)
+
+    async def _check_room(self) -> None:
+        """Check that the files can be saved. If only the operator wants to save them, this is no reason to take no picture."""
+        if not (self._request.save or self._request.auto_save):
+            return
+        try:
+            await self._destination.saver.check_room(EXPECTED_BYTES)
+        except CameraError as error:
+            if self._request.save:
+                raise
+            self._warnings.append(f"The files are not saved yet: {error}")
+        else:
+            self._request = replace(self._request, save=True)
 
     @property
     def to_put_back(self) -> dict[str, WantedValue]:
@@ -251,7 +263,9 @@ class Capture:
         hooks = CollectorHooks(self._here, self._hooks.saved, self._warnings.append)
         collector = Collector(self._camera, self._downloads, self._request, self._destination, hooks)
         discarded = self.discard
+        last_picture = 0
         for files in pictures:
+            last_picture = len(collector.files)
             if discarded:
                 await collector.discard(files)
             else:
@@ -259,6 +273,7 @@ class Capture:
         return Shot(
             tuple(collector.files), collector.picture, collector.thumbnail, Timing(**self._timing), tuple(self._warnings),
             exposed_s=self._exposed_s, frames=self._frames, discarded=discarded, times=self._times,
+            last_picture=last_picture,
         )  # fmt: skip
 
     def _here(self, files: Sequence[CapturedFile], first: FetchedFile) -> None:

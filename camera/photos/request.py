@@ -70,6 +70,7 @@ class CaptureRequest:
             error.
         download: whether to fetch no picture, its thumbnail, or the full file.
         save: whether to save all files to the photo folder.
+        auto_save: whether the operator wants to save them. If that is not possible, the picture is taken nevertheless.
         filename: name of the saved files, instead of a name from the template. Its ending is replaced by the ending of
             each file.
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
@@ -84,6 +85,7 @@ class CaptureRequest:
     preferred: Mapping[str, WantedValue] = field(default_factory=dict)
     download: Download = "none"
     save: bool = False
+    auto_save: bool = False
     filename: str | None = None
     keep_on_camera: bool = True
     order: Order = field(default_factory=Order)
@@ -170,6 +172,7 @@ class Shot:
         frames: how many pictures a burst has; None for one picture.
         discarded: whether its files were deleted, because the exposure was stopped with `keep: false`.
         times: when the shutter was released, if the request had a moment for it.
+        last_picture: the index of the first file of the last picture; not 0 only for a burst.
     """
 
     files: tuple[ShotFile, ...]
@@ -182,6 +185,7 @@ class Shot:
     frames: int | None = None
     discarded: bool = False
     times: ReleaseTimes | None = None
+    last_picture: int = 0
 
 
 # Called as soon as the picture was fetched, with the part of the shot that is known and with the picture.

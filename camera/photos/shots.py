@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from background import log_failure
 from camera.errors import (
     CameraError,
     Cancelled,
@@ -184,7 +185,7 @@ class Photos:
 
     async def _take(self, camera: RemoteCamera, request: CaptureRequest, on_picture: OnPicture, started: float) -> Shot:
         owner, destination = self._owner(), self._destination()
-        request = replace(request, save=request.save or self._options.auto_save)
+        request = replace(request, auto_save=self._options.auto_save)
         exposure_s = LONGEST_EXPOSURE_S if request.changes_exposure else self._exposure_s
         # Of a burst, this is the time for one picture: after it, the next one is there.
         settles_s = self._options.settles_s(exposure_s if request.bulb_s is None else request.bulb_s)
@@ -202,7 +203,8 @@ class Photos:
         self._emit(StateMayDiffer())
         try:
             shot = await capture.take()
-        except CaptureUnknown:
+        except CaptureUnknown as error:
+            error.shot = record.number
             # Until now, the shutter may have been released, also if the camera process reported the release earlier: a driver
             # may wait for a busy camera.
             record.will_settle(record.settles_s)
@@ -211,6 +213,7 @@ class Photos:
             self.complete_soon()
             raise
         except CameraError as error:
+            error.shot = record.number
             await self._finish(record, "failed", _failure(error), capture.to_put_back)
             raise
         except BaseException:  # shutdown or an internal error: whether the shutter fired is unknown
@@ -381,6 +384,7 @@ class Photos:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_failure)
         return task
 
     async def _fetch_from_ram(self, path: str) -> None:
@@ -397,6 +401,10 @@ class Photos:
     def _emit_added(self, path: str) -> None:
         """Emit a new file that no command has made, and save it if that is wanted."""
         self._emit(FileAdded(path))
+        self._save_soon(path)
+
+    def _save_soon(self, path: str) -> None:
+        """Save a file that is on the camera, if that is wanted."""
         if self._options.auto_save:
             if not self._saving or self._saving.done():
                 self._saving = self._start(self._auto_save.run(), "save new files")
@@ -411,11 +419,13 @@ class Photos:
         if len(shot.files) > _LOGGED_FILES:
             names += f" and {len(shot.files) - _LOGGED_FILES} more files"
         _log.info("%s: captured %s in %.0f ms", self._owner().port, names, (time.monotonic() - started) * 1000)
-        if shot.files[0].on_camera:
-            self._downloads.last_image = shot.files[0].file.path
+        if (last := shot.files[shot.last_picture]).on_camera:
+            self._downloads.last_image = last.file.path
         for one in shot.files:
             if one.on_camera:
                 self._emit(FileAdded(one.file.path))
+                if one.saved_path is None:
+                    self._save_soon(one.file.path)
             if one.saved_path is not None:
                 self._emit(CaptureSaved(one.file.path, one.saved_path, shot.number, one.job or None))
 

@@ -79,6 +79,12 @@ async def test_a_burst_by_frames_reports_every_picture(client: Client, camera: O
     assert [file["camera_filepath"] for file in shot] == names(burst)
 
 
+async def test_the_last_image_is_the_last_picture_of_the_burst(client: Client, camera: OneCamera) -> None:
+    burst = await client.command("capture_burst", frames=3)
+    last = await client.command("download_last_image", length=1)
+    assert last["camera_filepath"] == names(burst)[-1]
+
+
 async def test_a_burst_by_time_takes_pictures_as_long_as_the_button_is_held(client: Client, camera: OneCamera) -> None:
     burst = await client.command("capture_burst", hold_ms=700)
     releases = camera.control.releases()

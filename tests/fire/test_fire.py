@@ -268,8 +268,9 @@ async def test_a_refused_release_is_not_a_shot(client: Client, rig: Rig, code: s
     reply = await client.command("fire", in_ms=IN_MS)
     assert codes(reply) == [expected, "ok", "ok"]
     assert rig.releases() == [0, 1, 1]
-    shot = (await client.command("list_shots", limit=3))["shots"]
-    assert {one["port"]: one["outcome"] for one in shot}[rig.ports[0]] == "failed"
+    shots = {one["port"]: one for one in (await client.command("list_shots", limit=3))["shots"]}
+    assert shots[rig.ports[0]]["outcome"] == "failed"
+    assert {one["port"]: one["shot"] for one in reply["cameras"]} == {port: shots[port]["shot"] for port in shots}
 
 
 async def test_a_full_card_is_reported(client: Client, rig: Rig) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cameras import QUICK, OneCamera
-from tests.support.rig import Client, Server
+from tests.support.rig import Client, CommandError, Server
 from tests.support.waiting import until
 
 RAW_AND_JPEG = {"canon": ("imageformat", "RAW + L"), "nikon": ("imagequality", "NEF+Fine")}
@@ -72,3 +72,23 @@ async def test_pictures_of_commands_are_saved_too_and_only_once(
         await client.event(lambda event: event.get("camera_filepath") != captured["camera_filepath"])
     assert saved.is_file()
     await until(lambda: len(list((tmp_path / "photos").iterdir())) == 2)
+
+
+async def test_without_its_folder_pictures_are_taken_and_saved_later(
+    start: Callable[[OneCamera], Server], own_camera: Callable[..., OneCamera], tmp_path: Path
+) -> None:
+    camera = own_camera(*QUICK)
+    photos = tmp_path / "photos"
+    photos.write_text("no folder")
+    async with await Client.connect(start(camera)) as client:
+        await client.info_with_card()
+        await client.command("subscribe", events=["capture_saved"])
+        captured = await client.command("capture_image")
+        assert any("not saved yet" in warning for warning in captured["warnings"])
+        assert captured["files"][0].get("saved_path") is None
+        with pytest.raises(CommandError, match="folder_not_writable"):
+            await client.command("capture_image", save=True)
+        photos.unlink()
+        event = await client.event("capture_saved")
+    assert event["camera_filepath"] == captured["camera_filepath"]
+    assert Path(event["saved_path"]).is_file()
