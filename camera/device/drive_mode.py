@@ -6,7 +6,7 @@ import re
 
 from camera.device.configuration import Configuration
 from camera.device.quirks import Quirks
-from camera.errors import CameraError
+from camera.errors import CameraError, ConfigNotFound, NotSupported
 
 # The longest self-timer of common cameras, for self-timers whose length is not known.
 _LONGEST_TIMER_S = 20.0
@@ -14,7 +14,7 @@ _LENGTH = re.compile(r"(\d+)\s*s", re.IGNORECASE)
 
 
 class DriveMode:
-    """The drive mode of an open camera. It is read once, and again after a change.
+    """The drive mode of an open camera. It is read once, and again after a change or a failed read.
 
     Args:
         settings, quirks: the settings and the quirks of the camera.
@@ -25,6 +25,7 @@ class DriveMode:
         self._quirks = quirks
         self._names = {*quirks.drive_mode, quirks.self_timer_length, quirks.mirror_lock} - {None}
         self._known: tuple[float, bool] | None = None
+        self._failed = False
 
     @property
     def delay_s(self) -> float:
@@ -43,10 +44,14 @@ class DriveMode:
 
     def _read(self) -> tuple[float, bool]:
         if self._known is None:
+            self._failed = False
             modes = [mode.lower() for name in self._quirks.drive_mode if (mode := self._value(name))]
             mirror = any("mirror" in mode for mode in modes) or self._value(self._quirks.mirror_lock) not in ("", "0")
             timer = max((self._timer_s(mode) for mode in modes), default=0.0)
-            self._known = timer + (self._quirks.mirror_up_s if mirror else 0.0), mirror
+            read = timer + (self._quirks.mirror_up_s if mirror else 0.0), mirror
+            if self._failed:
+                return read
+            self._known = read
         return self._known
 
     def _timer_s(self, mode: str) -> float:
@@ -62,6 +67,9 @@ class DriveMode:
             return ""
         try:
             value = self._settings.get(name).value
+        except (ConfigNotFound, NotSupported):
+            return ""
         except CameraError:  # the release itself will show whether the camera answers
+            self._failed = True
             return ""
         return "" if value is None else str(value)
