@@ -116,8 +116,7 @@ class Bulb:
                 return self._shutter.with_other_files(path), 0.0
             pressed_at = button.press()
         except CameraError as error:
-            with suppress(CameraError):
-                button.release_once()
+            button.release_once()
             return self._despite(error), 0.0
         # A Canon gets the two commands after equally long preparations by the driver, so the time between the calls is
         # the length of the exposure. With other makers, only opening needs preparations.

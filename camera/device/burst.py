@@ -222,8 +222,7 @@ class Burst:
                 return
             pressed_at = held.press()
         except CameraError as error:
-            with suppress(CameraError):
-                held.release_once()
+            held.release_once()
             pictures.add(self._despite(error, exposure))
             return
         try:

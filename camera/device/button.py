@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
 from camera.device.quirks import Quirks
-from camera.errors import CAPTURE_UNKNOWN, CameraBusy, CameraError, ShutterStuck
+from camera.errors import CAPTURE_UNKNOWN, CameraBusy, CameraError, CameraRefused, ShutterStuck
 from camera.model import ConfigValue
 
 _log = logging.getLogger("camera.device.button")
@@ -65,21 +65,27 @@ class HeldButton:
     def release(self) -> float:
         """Release the button. Returns the time of the attempt that has succeeded, in monotonic seconds.
 
+        With several values, each one is tried, and the time is that of the first one.
+
         Raises:
             ShutterStuck: the button could not be released.
         """
-        first, *others = self._release
-        released_at = self._let_go(first)
-        for value in others:
-            self._to_release = self._settings.find(self._name)
-            self._let_go(value)
-        return released_at
+        times: list[float] = []
+        stuck: ShutterStuck | None = None
+        for number, value in enumerate(self._release):
+            try:
+                times.append(self._let_go(value, was_read=number == 0))
+            except ShutterStuck as error:
+                stuck = stuck or error
+        if stuck is not None:
+            raise stuck
+        return times[0]
 
-    def _let_go(self, value: ConfigValue) -> float:
+    def _let_go(self, value: ConfigValue, was_read: bool) -> float:
         for tries_left in reversed(range(_RELEASE_TRIES)):
             released_at = time.monotonic()
             try:
-                if tries_left < _RELEASE_TRIES - 1:
+                if not was_read or tries_left < _RELEASE_TRIES - 1:
                     self._to_release = self._settings.find(self._name)
                 self._settings.write(*self._to_release, value)
             except CameraError as error:
@@ -96,8 +102,18 @@ class HeldButton:
     def release_once(self) -> None:
         """Release the button after it could not be pressed, for the case that the camera has pressed it nevertheless.
 
+        Each value is tried once.
+
         Raises:
-            CameraError: it could not be released.
+            ShutterStuck: the camera has refused the last one of several values, so the button may still be half pressed.
         """
+        failed: CameraError | None = None
         for value in self._release:
-            self._settings.write(*self._settings.find(self._name), value)
+            failed = None
+            try:
+                self._settings.write(*self._settings.find(self._name), value)
+            except CameraError as error:
+                failed = error
+        # A camera that refuses the only value was usually not pressed. A lost camera is opened again anyway.
+        if len(self._release) > 1 and isinstance(failed, CameraBusy | CameraRefused):
+            raise ShutterStuck(CAPTURE_UNKNOWN, gp=failed.gp, doing=self._doing, reason=failed.message)

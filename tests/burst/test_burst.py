@@ -12,6 +12,7 @@ import pytest
 from tests.burst.cameras import CANON, NIKON
 from tests.support.cameras import OneCamera, in_factory_state, one_camera
 from tests.support.rig import Client, CommandError, Json, Server
+from tests.support.waiting import until
 
 MAKERS = {"canon": CANON, "nikon": NIKON}
 RAW_AND_JPEG = {"canon": ("imageformat", "RAW + L"), "nikon": ("imagequality", "NEF+Fine")}
@@ -192,6 +193,27 @@ async def test_a_camera_that_stays_busy_takes_no_picture(client: Client, camera:
         await client.command("capture_burst", frames=2)
     assert error.value.code == "camera_busy"
     assert (camera.control.releases(), drives(camera)[0]) == ([], "Single")
+
+
+async def test_a_refused_button_is_also_released_halfway(client: Client, camera: OneCamera) -> None:
+    """The two parts of the button are released one by one, and the first one is refused."""
+    camera.control.fault("code", "RemoteReleaseOn", code="0x2002", execute=True)
+    camera.control.fault("code", "RemoteReleaseOff", code="0x2002")
+    camera.control.card(full=True)
+    with pytest.raises(CommandError):
+        await client.command("capture_burst", frames=2)
+    assert not camera.control.state()["focus"]["half_pressed"]
+
+
+async def test_a_half_pressed_button_that_cannot_be_released_is_released_by_the_next_process(
+    client: Client, camera: OneCamera
+) -> None:
+    camera.control.fault("code", "RemoteReleaseOn", code="0x2002", execute=True)
+    camera.control.fault("code", "RemoteReleaseOff", code="0x2002", times=2)
+    camera.control.card(full=True)
+    with pytest.raises(CommandError, match="capture_unknown"):
+        await client.command("capture_burst", frames=2)
+    await until(lambda: not camera.control.state()["focus"]["half_pressed"])
 
 
 async def test_the_memory_of_the_camera_takes_only_few_pictures(client: Client, camera: OneCamera) -> None:
