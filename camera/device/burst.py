@@ -49,10 +49,12 @@ class BurstHooks:
         until: waits until a time (in monotonic seconds), or until the burst has to end early; returns whether it has to
             end early. Called with times in the past while the process waits for files.
     """
+        released: called when the button is released, before the wait for the remaining files.
 
     releasing: Callable[[float], None]
     until: Callable[[float], bool]
 
+    released: Callable[[], None]
 
 class Pictures:
     """The files of several pictures, sorted by picture.
@@ -158,6 +160,7 @@ class Burst:
         else:
             self._hold(burst.button, length, pictures, hooks)
         try:
+            hooks.released()
             counted = self._wait_for_files(burst, length, before, pictures, hooks)
         except CameraError as error:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="burst", reason=error.message) from None

@@ -68,7 +68,10 @@ class Holding:
             self.waiting.append(message)
 
     def reporting(self, on_progress: Callable[[float], None]) -> Callable[[float], bool]:
-        """A function like `until` that also reports progress every 5 s, so that the deadline of the job does not end."""
+        """A function like `until` that also reports progress every 5 s, so that the deadline of the job does not end.
+
+        With each report, the process may live longer: a long operation that makes progress does not hang.
+        """
         due = time.monotonic() + _PROGRESS_EVERY_S
 
         def until(end: float) -> bool:
@@ -76,6 +79,7 @@ class Holding:
             while True:
                 if time.monotonic() >= due:
                     on_progress(0.0)
+                    self._live_longer()
                     due = time.monotonic() + _PROGRESS_EVERY_S
                 if self.until(min(end, due)):
                     return True
@@ -129,6 +133,11 @@ class Holding:
         """Called when the server has ended or closes the camera: the process ends soon, also if it hangs in the driver."""
         self._last_end = min(self._last_end, time.monotonic() + _LAST_RELEASE_S)
         self._set_alarm()
+
+    def _live_longer(self) -> None:
+        if self._ends:
+            self._ends[-1] = max(self._ends[-1], time.monotonic() + _LONGEST_REST_S)
+            self._set_alarm()
 
     def _set_alarm(self) -> None:
         end = min(max(self._ends, default=math.inf), self._last_end)

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -347,8 +347,12 @@ class Worker:
         """A burst. If it holds the button, the end of the server ends it."""
         lasts_s = length.lasts_s(LONGEST_S)
         held = self._driver.bursts.holds_button
-        with self._holding.outliving_the_server(lasts_s) if held else nullcontext():
-            return self._driver.burst(length, BurstHooks(on_progress, self._holding.reporting(on_progress)))
+        with ExitStack() as stack:
+            if held:
+                stack.enter_context(self._holding.outliving_the_server(lasts_s))
+            return self._driver.burst(
+                length, BurstHooks(on_progress, self._holding.reporting(on_progress), stack.close)
+            )
 
     def _preview(self, orientation: Orientation) -> bytes:
         """One frame. Afterwards, live view is on or off as it was before.
