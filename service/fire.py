@@ -27,6 +27,9 @@ from store.shots import ShotRecord
 # If the cameras are released as soon as all are ready: how long they may need for that, and the time from then to the
 # deadline, in which each process reads its settings again. In seconds.
 _LONGEST_S, _SOON_S = 10.0, 0.15
+# If all cameras have to be ready: they are started at least this long before the first release, in seconds. All of the
+# processes have to receive that in time, and they stop listening 5 ms before their release.
+_CONFIRMED_S = 0.05
 
 _NOT_MEASURED = "When the shutters opened was not measured."
 
@@ -157,19 +160,30 @@ class _Start:
             await self._until_all_are_set()
         self.check()
         if self._deadline is None:
-            self._deadline = time.monotonic() + _SOON_S
+            self._deadline = time.monotonic() + _SOON_S + (_CONFIRMED_S if self.all_or_none else 0.0)
         return Release(self._deadline + self._offsets_s[port], self._deadline)
 
     def armed(self, port: str) -> None:
-        """Called when a camera only waits for the deadline. If all cameras have to be ready, the last one starts them."""
+        """Called when a camera only waits for the deadline. If all cameras have to be ready, the last one starts them.
+
+        If that is too late for one of them, none is released.
+        """
         self._not_armed.discard(port)
         if not self.all_or_none:
             return
         if self.stopped_by is not None:
             self._confirm(port, False)
         elif not self._not_armed:
+            in_time = time.monotonic() + _CONFIRMED_S <= self._first_release
+            if not in_time:
+                self.stopped_by = port
             for other in self._cameras:
-                self._confirm(other, True)
+                self._confirm(other, in_time)
+
+    @property
+    def _first_release(self) -> float:
+        assert self._deadline is not None, "a camera is armed for it"
+        return self._deadline + min(self._offsets_s.values())
 
     def ended(self, port: str, failed: bool) -> None:
         """Called when a camera has taken its picture, or has failed."""
@@ -224,7 +238,8 @@ async def _release(camera: Session, payload: c.Fire, text: str, start: _Start) -
 def _reason(camera: Session, start: _Start) -> CameraError | None:
     """Why a camera was not ready, if that is known: it is not open, or another one was not ready."""
     try:
-        start.check()
+        if start.stopped_by != camera.port:
+            start.check()
     except Cancelled as error:
         return error
     return camera.status.last_error
