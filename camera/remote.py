@@ -104,6 +104,17 @@ class BulbPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class BurstPlan:
+    """The settings of a burst. Those of `preferred` are set first.
+
+    Without them, the camera may take a single picture. Without those of `required`, it takes another number than ordered.
+    """
+
+    preferred: dict[str, WantedValue]
+    required: dict[str, WantedValue]
+
+
+@dataclass(frozen=True, slots=True)
 class Exposed:
     """The result of a bulb exposure: its files, and its length in seconds."""
 
@@ -308,8 +319,8 @@ class RemoteCamera:
         """
 
     @verb(10.0, again=_LOST)
-    async def plan_burst(self, length: BurstLength) -> dict[str, WantedValue]:
-        """The settings that a burst needs. If the camera refuses one, it may take a single picture.
+    async def plan_burst(self, length: BurstLength) -> BurstPlan:
+        """The settings that a burst needs.
 
         Raises NotSupported, InvalidValue.
         """

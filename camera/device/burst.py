@@ -24,6 +24,7 @@ from camera.errors import (
     NotSupported,
 )
 from camera.model import BurstLength, ConfigItem
+from camera.remote import BurstPlan
 from camera.values import WantedValue
 
 _log = logging.getLogger("camera.device.burst")
@@ -48,13 +49,13 @@ class BurstHooks:
         releasing: called with the length of the burst in seconds, just before the shutter may open.
         until: waits until a time (in monotonic seconds), or until the burst has to end early; returns whether it has to
             end early. Called with times in the past while the process waits for files.
-    """
         released: called when the button is released, before the wait for the remaining files.
+    """
 
     releasing: Callable[[float], None]
     until: Callable[[float], bool]
-
     released: Callable[[], None]
+
 
 class Pictures:
     """The files of several pictures, sorted by picture.
@@ -125,8 +126,8 @@ class Burst:
         """Whether a burst holds the shutter button. Otherwise, it ends by itself."""
         return self._quirks.burst is not None and self._quirks.burst.button is not None
 
-    def plan(self, length: BurstLength) -> dict[str, WantedValue]:
-        """The settings that a burst needs, in the order in which they must be set.
+    def plan(self, length: BurstLength) -> BurstPlan:
+        """The settings that a burst needs.
 
         Raises:
             NotSupported: the camera cannot take a burst, or its button cannot be held.
@@ -134,15 +135,15 @@ class Burst:
         """
         burst = self._checked(length)
         self._check_memory(burst, length)
-        changes: dict[str, WantedValue] = {}
+        preferred: dict[str, WantedValue] = {}
         drive = self._item(burst.drive)
         if drive is not None and drive.value not in burst.continuous and not drive.readonly:
             fastest = next((mode for mode in burst.continuous if mode in drive.choices), None)
             if fastest is not None:
-                changes[drive.name] = fastest
-        if burst.count is not None and length.frames is not None:
-            changes[burst.count] = length.frames
-        return changes
+                preferred[drive.name] = fastest
+        if burst.count is None or length.frames is None:
+            return BurstPlan(preferred, {})
+        return BurstPlan(preferred, {burst.count: length.frames})
 
     def take(self, length: BurstLength, hooks: BurstHooks) -> Result:
         """Take the pictures, and wait for their files.
@@ -159,8 +160,8 @@ class Burst:
             pictures.add(self._shutter.first_file(lambda _: hooks.releasing(length.lasts_s(exposure))))
         else:
             self._hold(burst.button, length, pictures, hooks)
-        try:
             hooks.released()
+        try:
             counted = self._wait_for_files(burst, length, before, pictures, hooks)
         except CameraError as error:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="burst", reason=error.message) from None

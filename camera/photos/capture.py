@@ -15,7 +15,7 @@ from camera.errors import (
     NotSupported,
     ValueVetoed,
 )
-from camera.model import CapturedFile, ConfigItem
+from camera.model import BurstLength, CapturedFile, ConfigItem
 from camera.photos.collector import Collector, CollectorHooks, Destination
 from camera.photos.downloads import Downloads, FetchedFile
 from camera.photos.folder import check_name
@@ -147,8 +147,18 @@ class Capture:
             for name in plan.changed:
                 await self._keep_value(name)
         if self._request.burst is not None:
-            changes = await self._camera.plan_burst(self._request.burst)
-            await self._prefer({name: value for name, value in changes.items() if name not in self._request.settings})
+            await self._prepare_burst(self._request.burst)
+
+    async def _prepare_burst(self, burst: BurstLength) -> None:
+        plan, settings = await self._camera.plan_burst(burst), self._request.settings
+        for name in plan.required:
+            if name in settings:
+                raise InvalidValue(
+                    f"The burst itself sets {name}, so it cannot be in settings as well.", config_name=name
+                )
+        await self._prefer({name: value for name, value in plan.preferred.items() if name not in settings})
+        for name, value in plan.required.items():
+            await self._change(name, value)
 
     async def _prefer(self, changes: Mapping[str, WantedValue]) -> None:
         """Change settings. If the camera refuses one, this is only a warning."""

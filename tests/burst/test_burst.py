@@ -216,6 +216,17 @@ async def test_a_half_pressed_button_that_cannot_be_released_is_released_by_the_
     await until(lambda: not camera.control.state()["focus"]["half_pressed"])
 
 
+@pytest.mark.parametrize("camera", ["nikon"], indirect=True)
+async def test_the_number_of_pictures_is_required(client: Client, camera: OneCamera) -> None:
+    camera.control.veto("burstnumber")
+    with pytest.raises(CommandError):
+        await client.command("capture_burst", frames=3)
+    with pytest.raises(CommandError, match="burstnumber") as error:
+        await client.command("capture_burst", frames=3, settings={"burstnumber": 5})
+    assert error.value.code == "invalid_value"
+    assert camera.control.releases() == []
+
+
 async def test_the_memory_of_the_camera_takes_only_few_pictures(client: Client, camera: OneCamera) -> None:
     target = {"capturetarget": "Internal RAM"}
     for payload in ({"frames": 4}, {"hold_ms": 500}):

@@ -36,6 +36,7 @@ from camera.model import (
 from camera.orientation import Orientation, Point
 from camera.remote import (
     BulbPlan,
+    BurstPlan,
     Content,
     Exposed,
     Fired,
@@ -49,6 +50,7 @@ from camera.remote import (
 
 ITEM = ConfigItem("iso", "ISO", "radio", "100", False, ("100", "200"), ConfigRange(0.0, 1.0, 0.5), "/main/iso")
 PLAN = BulbPlan({"shutterspeed": "bulb"}, ("expprogram",))
+BURST_PLAN = BurstPlan({"drivemode": "Continuous"}, {"burstnumber": 3})
 FILE = CapturedFile("/a/b.jpg", 7, "image/jpeg")
 
 
@@ -75,7 +77,7 @@ class Process:
             serve(RemoteCamera.expose, self._expose),
             serve(RemoteCamera.plan_fire, lambda half_press: self._record(None, half_press)),
             serve(RemoteCamera.fire, self._fire),
-            serve(RemoteCamera.plan_burst, lambda length: self._record({"drivemode": "Continuous"}, length)),
+            serve(RemoteCamera.plan_burst, lambda length: self._record(BURST_PLAN, length)),
             serve(RemoteCamera.burst, self._burst),
             serve(RemoteCamera.start_movie, self._start_movie),
             serve(RemoteCamera.stop_movie, lambda: self._record(None)),
@@ -163,7 +165,7 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.expose(1.5, process.progress.append) == Exposed([FILE], 1.5)
     await camera.plan_fire(True)
     assert await camera.fire(12.5, True, False, process.progress.append) == Fired([FILE], 12.501, None)
-    assert await camera.plan_burst(BurstLength(3)) == {"drivemode": "Continuous"}
+    assert await camera.plan_burst(BurstLength(3)) == BURST_PLAN
     burst = await camera.burst(BurstLength(hold_ms=500), process.progress.append)
     assert burst == BurstTaken([[FILE, FILE], [FILE]], 2, ["Late."])
     await camera.start_movie(60.0, process.progress.append)

@@ -46,6 +46,7 @@ from camera.processes.spawn import ProcessOptions, WorkerProcess
 from camera.remote import (
     Alive,
     BulbPlan,
+    BurstPlan,
     Content,
     Exposed,
     Fired,
@@ -482,8 +483,8 @@ class ModelWorker(WorkerProcess):
         finally:
             self._capturing = False
 
-    async def _plan_burst(self, length: BurstLength) -> dict[str, WantedValue]:
-        return {"drivemode": CONTINUOUS}
+    async def _plan_burst(self, length: BurstLength) -> BurstPlan:
+        return BurstPlan({"drivemode": CONTINUOUS}, {})
 
     async def _burst(self, length: BurstLength, on_progress: OnProgress) -> BurstTaken:
         """A burst until enough files are there. A killed process leaves the button pressed."""
