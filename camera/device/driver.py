@@ -332,15 +332,21 @@ class Driver:
             pictures.append([self._captured(path) for path in paths])
         return BurstTaken(pictures, taken.counted, taken.warnings)
 
+    def read_waiting_events(self) -> None:
+        """Read and store the waiting events, before a release discards them.
+
+        For example, they are about a shot with the camera's own button, or about deleted files whose names may be used
+        again.
+        """
+        with suppress(CameraError):
+            self._queue.pump(0)
+
     def release_button(self) -> frozenset[str]:
         """See `Bulb.release_button`."""
         return self._bulb.release_button()
 
     def _prepare_release(self) -> None:
-        # Read the waiting events first, because a release discards them: for example events about a shot with the
-        # camera's own button, or about deleted files whose names may be used again.
-        with suppress(CameraError):
-            self._queue.pump(0)
+        self.read_waiting_events()
         if self.quirks.viewfinder_off_before_still and self.viewfinder_on:
             self.viewfinder(False)
 

@@ -7,6 +7,7 @@ processes of a machine.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
@@ -28,6 +29,9 @@ from camera.errors import (
 )
 from camera.remote import Fired, OnProgress
 
+# This long before the deadline, the process reads the waiting events again, in seconds: a picture that the camera's own
+# button has taken meanwhile would be the first file after the release.
+_LOOKS_S = 0.25
 # Until this long before the deadline, the process listens to the server, in seconds. Then it sleeps until the deadline,
 # because Python needs up to 0.3 ms to return from a wait on a socket.
 _LISTENS_S = 0.005
@@ -53,7 +57,10 @@ class Trigger(Protocol):
         """Press the button, or what replaces it. Raises CameraError."""
 
     def let_go(self) -> None:
-        """Release the button, also after a failed `press`. Raises CameraError if it may still be pressed."""
+        """Release the button, also if it is half pressed, and also after a failed `press`.
+
+        Raises CameraError if it may still be pressed.
+        """
 
 
 class _DriverButton:
@@ -68,11 +75,20 @@ class _DriverButton:
         self._press()
 
     def let_go(self) -> None:
+        failed: CameraError | None = None
         for order, action in self._let_go:
             try:
-                action()
-            except CameraError:
-                self._driver.perform(*order)
+                self._perform(order, action)
+            except CameraError as error:  # the other parts of the button have to be released nevertheless
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def _perform(self, order: tuple[str, str], action: Callable[[], None]) -> None:
+        try:
+            action()
+        except CameraError:
+            self._driver.perform(*order)
 
 
 class Volley:
@@ -112,7 +128,7 @@ class Volley:
                     raise CameraBusy("The camera was busy at the deadline, so it was not released.")
                 on_progress(max(0.0, at - time.monotonic()) + exposure_s)
                 if half_press:
-                    self._half_press(stack)
+                    self._half_press(stack, shot)
                 on_progress(max(0.0, at - time.monotonic()) + exposure_s)
                 shot.commanded_at = time.monotonic()  # a release that should only raise the mirror may take the picture
 
@@ -146,27 +162,30 @@ class Volley:
             return self._wire.has_half_press
         return self._driver.quirks.focus.half_press is not None
 
-    def _half_press(self, stack: ExitStack) -> None:
-        half = self._driver.quirks.focus.half_press
+    def _half_press(self, stack: ExitStack, shot: _Shot) -> None:
+        """Half press the button. At the end of `stack`, it is released, unless `shot` has released it."""
         if not self._can_half_press:
             raise NotSupported(_NO_HALF_PRESS)
-        if self._wire is not None:
-            stack.callback(self._wire.press_half, False)
-            self._wire.press_half(True)
-            return
-        assert half is not None
-        stack.callback(self._release_half)
-        self._driver.perform(*half.press)
 
-    def _release_half(self) -> None:
+        def release() -> None:
+            if shot.let_go:
+                return
+            try:
+                self._press_half(False)
+            except ConfigNotFound:  # then it could not be pressed either
+                return
+            except CameraError as error:  # the shutter may have been released
+                raise _stuck(error) from None
+
+        stack.callback(release)
+        self._press_half(True)
+
+    def _press_half(self, pressed: bool) -> None:
         half = self._driver.quirks.focus.half_press
-        assert half is not None, "it was pressed"
-        try:
-            self._driver.perform(*half.release)
-        except ConfigNotFound:  # then it could not be pressed either
-            return
-        except CameraError as error:  # the shutter may have been released
-            raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="fire", reason=error.message) from None
+        if self._wire is not None:
+            self._wire.press_half(pressed)
+        elif half is not None:
+            self._driver.perform(*(half.press if pressed else half.release))
 
     def _wait(self, at: float) -> None:
         """Return at `at`.
@@ -176,7 +195,11 @@ class Volley:
             Closing, ChannelClosed: see `Holding.until`.
         """
         _check_time(at)
-        if self._holding.until(at - _LISTENS_S):
+        waits = time.monotonic() < at - _LOOKS_S
+        stopped = self._holding.until(at - _LOOKS_S)
+        if waits and not stopped:
+            self._driver.read_waiting_events()
+        if stopped or self._holding.until(at - _LISTENS_S):
             raise NotReady("The release was cancelled before the deadline, so the camera was not released.")
         if not self._holding.confirmed:
             raise NotReady("The release was not confirmed, so the camera was not released.")
@@ -198,16 +221,17 @@ class Volley:
 
 
 class _Shot:
-    """One release: the times when it was commanded and accepted, in monotonic seconds."""
+    """One release: the times when it was commanded and accepted, in monotonic seconds, and whether it has ended."""
 
     def __init__(self, at: float, trigger: Trigger | None) -> None:
         self.commanded_at: float | None = None
         self.accepted_at: float | None = None
+        self.let_go = False
         self._at = at
         self._trigger = trigger
 
     def release(self) -> None:
-        """Press the button and release it again.
+        """Press the button and release it again, also if it was half pressed before.
 
         Raises:
             ShutterStuck: the button may still be pressed.
@@ -221,7 +245,12 @@ class _Shot:
             try:
                 self._trigger.let_go()
             except CameraError as error:
-                raise ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="fire", reason=error.message) from None
+                raise _stuck(error) from None
+            self.let_go = True
+
+
+def _stuck(error: CameraError) -> ShutterStuck:
+    return ShutterStuck(CAPTURE_UNKNOWN, gp=error.gp, doing="fire", reason=error.message)
 
 
 def _check_time(at: float) -> None:

@@ -110,6 +110,16 @@ async def test_live_view_continues_after_a_volley(client: Client, rig: Rig) -> N
     await client.command("stop_live_view")
 
 
+async def test_a_picture_of_the_own_button_is_not_the_file_of_the_volley(client: Client, rig: Rig) -> None:
+    fire = {"ports": rig.ports[:1], "in_ms": IN_MS, "prepare": "half_press"}
+    await client.socket.send(json.dumps({"command": "fire", "payload": fire}))
+    await until(lambda: rig.pressed()[0])
+    rig.cameras[0].control.shutter()
+    (entry,) = (await client.reply())["cameras"]
+    own, released = rig.cameras[0].control.state()["files"]
+    assert [file["camera_filepath"] for file in entry["files"]] == [released["path"]] != [own["path"]]
+
+
 # -- keys
 
 

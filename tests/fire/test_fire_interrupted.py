@@ -87,6 +87,22 @@ async def test_after_the_kill_of_all_the_next_server_releases_the_buttons(
     assert rig.releases() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(("released", "expected"), [(1, "capture_unknown"), (2, "ok")])
+async def test_a_connection_that_is_lost_after_the_release_does_not_hide_the_shot(
+    new_server: Callable[..., Server], rig: Rig, released: int, expected: str
+) -> None:
+    """The button is released in two parts. Afterwards, no other operation releases it."""
+    server = new_server(NETWORK_CAMERAS=rig.setting, RESTART_DELAY="0.3")
+    async with await Client.connect(server) as client:
+        await opened(client, rig)
+        rig.cameras[0].control.fault("drop", "RemoteReleaseOff", after=released)
+        reply = await client.command("fire", ports=rig.ports[:1], in_ms=IN_MS, prepare="half_press")
+        rig.cameras[0].control.clear()
+        assert codes(reply) == [expected]
+        assert rig.releases() == [1, 0, 0]
+        await until(lambda: not any(rig.pressed()))
+
+
 async def test_the_others_do_not_wait_for_a_camera_that_is_off(new_server: Callable[..., Server], rig: Rig) -> None:
     server = new_server(NETWORK_CAMERAS=rig.setting)
     async with await Client.connect(server) as client:

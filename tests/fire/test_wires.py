@@ -70,7 +70,7 @@ async def test_a_second_line_half_presses_the_button(wired: Server, rig: Rig) ->
     async with await Client.connect(wired) as client:
         reply = await fire(client, rig, ports=rig.ports[:2], prepare="half_press")
     assert codes(reply) == ["ok", "ok"]
-    assert contacts(wired) == [OPEN, HALF, CLOSED, OPEN, OPEN]
+    assert contacts(wired) == [OPEN, HALF, CLOSED, OPEN]
 
 
 async def test_after_the_kill_of_a_camera_process_the_contacts_are_open(wired: Server, rig: Rig) -> None:
