@@ -19,7 +19,7 @@ Json = dict[str, Any]
 # Properties that follow from the state of the body, or that the driver changes for its own purposes.
 _NOT_SETTINGS = frozenset({
     "batterylevel", "datetime", "availableshots", "capturedestination", "currentfolder", "shuttercounter", "output",
-    "liveviewstatus", "liveviewprohibit", "recordingmedia", "lightmeter", "evfmode", "shutterspeed2",
+    "liveviewstatus", "liveviewprohibit", "movieprohibit", "mirrorlockstatus", "recordingmedia", "lightmeter", "evfmode", "shutterspeed2",
 })  # fmt: skip
 # Part of the log message after which the server does not try to restore a setting again (camera.photos.shots).
 _GIVEN_UP = "was not restored to"
