@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -159,7 +160,8 @@ async def test_thirty_killed_processes_leave_no_descriptor_and_no_zombie(
     await client.command("get_config", name="iso")
     before = process.num_fds()
     for _ in range(30):
-        child.kill()
+        with suppress(psutil.NoSuchProcess):  # on a busy machine, the server may have replaced it already
+            child.kill()
         await client.command("get_config", name="iso")
         child = await camera_process(server.process.pid, ports[0], other_than=child.pid)
     await client.command("get_config", name="iso")
