@@ -288,9 +288,11 @@ async def test_after_a_full_disk_no_shot_is_recorded_without_its_known_outcome(
 ) -> None:
     """Two shots were taken while the disk was full. The server ends after some of the transactions that record them."""
     store = FailingStore(tmp_path / "store.db")
-    journal = Journals(ShotStore(store)).journal()
+    journals = Journals(ShotStore(store))
+    journal = journals.journal()
     card = Card(journal)
-    store.left = 2  # the camera, and the content of its card
+    store.left = 3  # the note of the server, the camera, and the content of its card
+    await journals.exposure_interrupted()
     await card.read(A, listing("1.JPG"))
     for path in (f"{FOLDER}/2.JPG", f"{FOLDER}/3.JPG"):
         shot = await card.begin_shot(A, Order(), False, 0.0)
