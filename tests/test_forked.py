@@ -51,6 +51,7 @@ def test_a_forked_program_has_the_state_of_one_that_was_started(
             assert json.loads(process.stdout.read()) == expected | {"path": str(ROOT)}
             assert expected["leads its session"] == new_session
             assert expected["input"] == ""
+            other.stdout.read()  # else it may write when nobody reads any more, which is an error
         assert process.wait(10) == started.returncode == 7
         assert other.wait(10) == 7
         errors.seek(0)
