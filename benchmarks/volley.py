@@ -1,4 +1,4 @@
-"""Several cameras released together, beside separate captures that are requested at the same time."""
+"""Several cameras released together, compared with separate captures that are requested at the same time."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _released(
         figures.append(judged(row, "commands: longest skew", [max(everything)], "", longest))
     else:
         figures.append(for_information(row, "commands: longest skew", [max(everything)], "ms"))
-    beside = f"separate captures {statistics.median(apart):.1f} ms ({min(apart):.1f} to {max(apart):.1f})"
-    return [*figures, for_information(row, "shutters of the simulators: median skew", opened, "ms", beside)]
+    compared = f"separate captures {statistics.median(apart):.1f} ms ({min(apart):.1f} to {max(apart):.1f})"
+    return [*figures, for_information(row, "shutters of the simulators: median skew", opened, "ms", compared)]
 
 
 def _fire(client: wire.Client) -> float:

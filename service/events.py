@@ -33,6 +33,7 @@ class EventHub:
         self._callers: dict[Caller, None] = dict.fromkeys(self.outgoing.callers)
         self._early: list[CameraEvent] = []
         self._open = asyncio.Event()
+        self._closed = False
 
     async def open(self) -> None:
         """Open the log. Events that happen before are passed on afterwards."""
@@ -45,6 +46,7 @@ class EventHub:
 
     async def close(self) -> None:
         """Write the last events to the disk. Later events are dropped, because the log would not contain them."""
+        self._closed = True
         if self._open.is_set():
             self._open.clear()
             await self.outgoing.stop()
@@ -61,7 +63,8 @@ class EventHub:
     def emit(self, event: CameraEvent) -> None:
         """Pass an event to the callers that subscribed to it. Does not block."""
         if not self._open.is_set():
-            self._early.append(event)
+            if not self._closed:
+                self._early.append(event)
             return
         name, values = wire_event(event)
         # Only the newest value of a setting matters, and a dial may cause hundreds of changes per second.

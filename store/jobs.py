@@ -39,6 +39,10 @@ class Progress:
     skipped: int = 0
     skipped_slots: tuple[tuple[int, int], ...] = ()
 
+    def count(self, *, shots: int = 0, failed: int = 0) -> Progress:
+        """Count the next slot as one with a picture, or as failed."""
+        return replace(self, next=self.next + 1, shots=self.shots + shots, failed=self.failed + failed)
+
     def skip(self, first: int, last: int) -> Progress:
         """Count the slots from `first` to `last` as skipped."""
         series = self.skipped_slots

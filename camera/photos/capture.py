@@ -114,7 +114,7 @@ class Capture:
         return await self._collect(pictures)
 
     async def _check_room(self) -> None:
-        """Check that the files can be saved. If only the operator wants to save them, this is no reason to take no picture."""
+        """Check that the files can be saved. If only the operator wants that, the picture is taken nevertheless."""
         if not (self._request.save or self._request.auto_save):
             return
         try:

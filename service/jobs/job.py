@@ -235,14 +235,12 @@ class Job:
         except CaptureAbandoned:
             return
         except CameraError as error:
-            await self._count(
-                slot, replace(self.record.progress, next=slot + 1, failed=self.record.progress.failed + 1)
-            )
+            await self._advance(self.record.progress.count(failed=1))
             self._emit_failure(slot, error)
         else:
             if self._request.bulb_s is not None:
                 self._prepared_s.append(shot.timing.shutter_ms / 1000)
-            await self._count(slot, replace(self.record.progress, next=slot + 1, shots=self.record.progress.shots + 1))
+            await self._advance(self.record.progress.count(shots=1))
             self._emit_shot(slot, _late_ms(shot, began, due), [_file(one.recorded) for one in shot.files])
 
     def _capture(self, slot: int, due: float, began: float) -> CaptureRequest:
@@ -304,12 +302,12 @@ class Job:
     async def _count_interrupted(self, slot: int, record: ShotRecord) -> None:
         progress, result = self.record.progress, record.result
         if record.outcome == "done":
-            await self._count(slot, replace(progress, next=slot + 1, shots=progress.shots + 1))
+            await self._advance(progress.count(shots=1))
             self._emit_shot(slot, None, [_file(file) for file in result.files])
         elif result.error is not None and isinstance(error := decode_error(result.error.encoded), NotReady):
             await self._skip(slot, slot, "not_ready", error.message)
         else:
-            await self._count(slot, replace(progress, next=slot + 1, failed=progress.failed + 1))
+            await self._advance(progress.count(failed=1))
             unknown = CaptureUnknown(result.message or CAPTURE_UNKNOWN)
             self._emit_failure(slot, unknown if result.error is None else decode_error(result.error.encoded))
 
@@ -331,10 +329,10 @@ class Job:
         )
 
     async def _skip(self, first: int, last: int, code: str, message: str) -> None:
-        await self._count(first, self.record.progress.skip(first, last))
+        await self._advance(self.record.progress.skip(first, last))
         self._emit(first, status="skipped", code=code, message=message, last=last)
 
-    async def _count(self, slot: int, progress: Progress) -> None:
+    async def _advance(self, progress: Progress) -> None:
         self.record = replace(self.record, progress=progress)
         await self._record()
 

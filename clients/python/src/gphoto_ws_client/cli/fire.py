@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 
 from gphoto_ws_client.cli.output import note, show, show_json, show_table
-from gphoto_ws_client.cli.words import UsageError
+from gphoto_ws_client.cli.pictures import check_settings
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
 from gphoto_ws_client.replies import FiredCamera
@@ -19,10 +19,7 @@ _LONGEST_S = 10.0
 
 def check_fire(options: argparse.Namespace) -> None:
     """Reject settings without a value."""
-    for setting in options.settings:
-        name, equals, _ = setting.partition("=")
-        if not name or not equals:
-            raise UsageError(f"--set takes NAME=VALUE, for example iso=200, not {setting!r}.")
+    check_settings(options)
 
 
 async def fire(client: Client, options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ import re
 from datetime import datetime
 
 from gphoto_ws_client.cli.output import note, plain, show, show_json, show_table
+from gphoto_ws_client.cli.pictures import check_settings
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
@@ -39,10 +40,7 @@ def check_timelapse(options: argparse.Namespace) -> None:
     """Reject options that do not fit each other."""
     if (options.count is None) == (options.until is None):
         raise UsageError("Give either --count or --until, for example gphoto-ws timelapse 10s --count 720.")
-    for setting in options.settings:
-        name, equals, _ = setting.partition("=")
-        if not name or not equals:
-            raise UsageError(f"--set takes NAME=VALUE, for example iso=200, not {setting!r}.")
+    check_settings(options)
 
 
 async def timelapse(client: Client, options: argparse.Namespace) -> None:
