@@ -100,6 +100,7 @@ class Reconnect:
         self._lines = LineBudget()
         self._process: CameraProcess | None = None
         self._opening: CameraProcess | None = None
+        self._newest: CameraProcess | None = None
         self._state: State = "opening"
         self._last_io: float | None = None
         self._reported_gone = False
@@ -162,6 +163,8 @@ class Reconnect:
             process, self._process = self._process, None
             await process.close()
             self._shutter_open = self._shutter_open or process.holding
+        if self._newest is not None:  # the cancelled task may have been waiting for its end
+            await self._newest.kill(CameraDisconnected("The server is shutting down."))
         if not self._attempt.done():
             self._attempt.set_result(None)
 
@@ -259,7 +262,8 @@ class Reconnect:
             port, self.driver_model, self.capture_target, self._options.preview_size,
             release_button=self._shutter_open, stop_movie=self._movie_runs, shutter_lines=self._options.shutter_lines,
         )  # fmt: skip
-        process = self._opening = CameraProcess(options, self._emit, self._options.spawn(options, self._lines))
+        worker = self._options.spawn(options, self._lines)
+        process = self._opening = self._newest = CameraProcess(options, self._emit, worker)
         try:
             await process.open()
             await self._check_serial(process)

@@ -7,10 +7,12 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from typing import ClassVar
 
 import psutil
 import pytest
 
+from camera.processes.spawn import SpawnedProcess
 from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
 from tests.support.in_process import InProcess
@@ -211,6 +213,30 @@ async def test_a_server_stops_within_10_s_during_a_shot_without_response(
         await client.socket.send(f'{{"command": "capture_image", "payload": {{"port": "{ports[SPARE]}"}}}}')
         await until(lambda: simulator.state(SPARE)["operations"].get("0x9128", 0) > 0)
         assert await asyncio.to_thread(server.stop, number, 10) == 0
+
+
+class SlowToEnd(SpawnedProcess):
+    """A camera process that needs a moment to end after it was killed, as on a busy machine."""
+
+    ending: ClassVar[asyncio.Event]
+    ended: ClassVar[asyncio.Event]
+
+    async def end(self) -> None:
+        self.ending.set()
+        await asyncio.sleep(0.5)
+        await super().end()
+        self.ended.set()
+
+
+async def test_a_server_that_stops_waits_for_the_end_of_a_lost_process(ports: list[str], simulator: Control) -> None:
+    SlowToEnd.ending, SlowToEnd.ended = asyncio.Event(), asyncio.Event()
+    server = await InProcess.start(ports[SPARE], spawn=SlowToEnd)
+    async with await server.connect() as client:
+        await client.command("get_config", name="iso", port=ports[SPARE])
+        (await camera_process(os.getpid(), ports[SPARE])).kill()
+        await SlowToEnd.ending.wait()
+        await server.app.stop()
+    assert SlowToEnd.ended.is_set()
 
 
 async def test_a_server_stops_while_a_camera_does_not_open(
