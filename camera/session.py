@@ -34,7 +34,7 @@ from camera.events import (
 from camera.live_view import Feed, LiveView
 from camera.model import CameraIdentity, Capabilities, ClockSet, ConfigItem, DetectedCamera, Frame, State
 from camera.options import SessionOptions
-from camera.photos.card import Finding
+from camera.photos.finding import Finding
 from camera.photos.iso import OperatorsIso
 from camera.photos.movies import MovieResult
 from camera.photos.open_shot import Body

@@ -90,6 +90,11 @@ class CardChange:
     folder: str
     name: str
 
+    @property
+    def path(self) -> str:
+        """The path on the camera."""
+        return f"{self.folder}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class ShotChange:

@@ -7,14 +7,14 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from camera.errors import CameraDisconnected, CameraError, CameraIO, CameraTimeout
-from camera.model import is_movie, mimetype_of
+from camera.photos.finding import Finding, findings_of, jpeg_first, stem
 from camera.photos.journal import Journal
-from camera.photos.open_shot import Body, OpenShot, Order, as_text
+from camera.photos.open_shot import Body, OpenShot, Order
 from store.result import RecordedFile, ShotResult
-from store.shots import CardChange, Outcome
+from store.shots import CardChange
 
 _log = logging.getLogger("camera.photos.card")
 
@@ -30,92 +30,6 @@ _MOST_CHANGES = 1000
 # Returns the names of the folders and of the files in a folder of the camera.
 ListFolder = Callable[[str], Awaitable[tuple[list[str], list[str]]]]
 Files = dict[str, set[str]]
-
-
-_CUT_SHORT = "Its exposure was interrupted, so its length differs from the requested one."
-_BURST_CUT_SHORT = "It was interrupted, so it may have more or fewer pictures than requested."
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of the check after a shot with an unknown outcome.
-
-    Attributes:
-        shot: the shot.
-        files: the files that were saved before the interruption, and the new files on the card; None if they could not
-            be determined.
-        saved: the files that were saved before the interruption.
-        doubtful: whether the card should be read again, because it appeared to be empty.
-    """
-
-    shot: OpenShot
-    files: tuple[str, ...] | None
-    saved: tuple[RecordedFile, ...] = ()
-    doubtful: bool = False
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome as far as the files prove it."""
-        if self.files is None or self._several:
-            return "unknown"
-        return "done" if self.files else "failed"
-
-    @property
-    def _several(self) -> bool:
-        """Whether the files are of several shots, for example because the camera's own button was used as well."""
-        # A long movie has several files with different names.
-        may_be_one = self.shot.burst is not None or self.shot.is_movie or self.saved
-        return not may_be_one and len({_stem(path) for path in self.files or ()}) > 1
-
-    @property
-    def on_camera(self) -> tuple[str, ...]:
-        """The paths of the files that are still on the camera."""
-        gone = {file.camera_filepath for file in self.saved if not file.on_camera}
-        return tuple(path for path in self.files or () if path not in gone)
-
-    @property
-    def at(self) -> str:
-        """Time of the request, ISO 8601 in UTC."""
-        return as_text(self.shot.asked_at)
-
-    @property
-    def message(self) -> str:
-        """The result in words."""
-        if not self.shot.cut_short:
-            return self._result
-        return f"{self._result} {_CUT_SHORT if self.shot.burst is None else _BURST_CUT_SHORT}"
-
-    @property
-    def _result(self) -> str:
-        if self.shot.is_movie:
-            return self._result_of_movie
-        if not self.shot.may_have_fired:
-            return f"The shot of {self.at} was interrupted before the shutter was released."
-        shot = f"shot of {self.at} with an unknown outcome"
-        if self.files is None:
-            return (
-                f"The result of the {shot} cannot be determined: the card could not be compared with its earlier content."
-                " Look at the newest files."
-            )
-        if not self.files:
-            return (
-                f"The {shot} left no new file on the card: the shutter did not fire, or the camera kept the picture in its"
-                " memory."
-            )
-        if self.saved:
-            names = ", ".join(file.saved_path or file.camera_filepath for file in self.saved)
-            return f"The {shot} has these files: {', '.join(self.files)}. Saved before the interruption: {names}."
-        found = f"New files on the card since the {shot}: {', '.join(self.files)}."
-        return f"{found} They are of several shots, so its picture cannot be determined." if self._several else found
-
-    @property
-    def _result_of_movie(self) -> str:
-        movie = f"movie of {self.at} that was interrupted"
-        if self.files is None:
-            return f"The files of the {movie} cannot be determined. Look at the newest files on the card."
-        if not self.files:
-            return f"The {movie} left no new file on the card."
-        return f"The {movie} has these files: {', '.join(self.files)}."
 
 
 class Card:
@@ -170,6 +84,18 @@ class Card:
         for path in files:
             self.add(path)
         self._hand_over()
+
+    def end_movie(self, files: Iterable[str]) -> None:
+        """Called with the paths of a movie's files, before its outcome is recorded.
+
+        They are not of a shot in progress, whose own files must not be taken for older ones.
+        """
+        own = set(files)
+        for path in own:
+            self.add(path)
+        self._added_since -= own
+        self._journal.change_card(change for change in self._unwritten if change.path in own)
+        self._unwritten = [change for change in self._unwritten if change.path not in own]
 
     def add(self, path: str) -> None:
         """Add a new file."""
@@ -230,8 +156,8 @@ class Card:
                 self._tries = _TRIES if isinstance(error, CameraTimeout) else self._tries
                 _log.warning("Card cannot be read: %s: %s", body.port, error)
         # A shot starts only after the earlier shots were checked. There are several only if the store could not be
-        # used meanwhile, and then only the card before the last one is known.
-        findings = [_finding(shot, None if shot.may_have_fired else (), files) for shot in unknown]
+        # used meanwhile, or if the file of a movie is late. Then only the card before the last one is known.
+        new, doubtful = None, False
         if fired:
             newest = fired[-1]
             known: Mapping[str, AbstractSet[str]] | None = None
@@ -243,9 +169,10 @@ class Card:
             # A shot with an unknown outcome may have left a file, so an empty card is doubtful even if it was empty before.
             doubtful = files is not None and self._is_doubtful(not any(files.values()))
             new = await _new_files(known, files, self._added_since)
-            findings[unknown.index(newest)] = replace(_finding(newest, new, files), doubtful=doubtful)
-            if doubtful:
-                files = None
+        findings = findings_of(unknown, new, files)
+        if doubtful:
+            findings = [replace(one, doubtful=one.shot is fired[-1]) for one in findings]
+            files = None
         self.finding = findings[-1]
         self._checked = files
         return findings
@@ -346,47 +273,15 @@ async def _new_files(
         before = {name for name in known.get(folder, ()) if f"{folder}/{name}" not in added_since}
         added = names - before
         if added and before:  # the RAW file of an earlier shot may follow its JPEG
-            stems = {_stem(name) for name in before}
-            added = {name for name in added if _stem(name) not in stems}
+            stems = {stem(name) for name in before}
+            added = {name for name in added if stem(name) not in stems}
         new += (f"{folder}/{name}" for name in added)
         await asyncio.sleep(0)  # let other tasks run after each folder, because there may be 50,000 files
-    return _jpeg_first(new)
+    return jpeg_first(new)
 
 
 def _appears_empty(known: Mapping[str, AbstractSet[str]] | None, files: Files) -> bool:
     return known is not None and any(known.values()) and not any(files.values())
-
-
-def _jpeg_first(paths: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(paths, key=lambda path: (mimetype_of(path) != "image/jpeg", path)))
-
-
-def _finding(shot: OpenShot, new: tuple[str, ...] | None, card: Files | None) -> Finding:
-    """The result of a check, with the files that were saved before the interruption.
-
-    Args:
-        shot: the checked shot.
-        new: the new files on the card; None if they could not be determined.
-        card: the content of the card; None if the card was not read.
-    """
-
-    def on_card(path: str) -> bool:
-        folder, _, name = path.rpartition("/")
-        return card is None or name in card.get(folder, ())
-
-    if shot.is_movie and new is not None:
-        new = tuple(filter(is_movie, new))
-    saved = shot.result.files
-    if saved:  # files of another shot have another name
-        stems = {_stem(file.camera_filepath) for file in saved}
-        own = (path for path in new or () if shot.burst is not None or _stem(path) in stems)
-        new = _jpeg_first({*own, *(file.camera_filepath for file in saved)})
-    return Finding(shot, new, tuple(replace(file, on_camera=on_card(file.camera_filepath)) for file in saved))
-
-
-def _stem(path: str) -> str:
-    """The name without folder and extension, which all files of a shot share."""
-    return path.rpartition("/")[2].rpartition(".")[0]
 
 
 async def _read_all(list_folder: ListFolder) -> Files | None:

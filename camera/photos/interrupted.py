@@ -22,7 +22,8 @@ from camera.errors import (
     ConfigReadonly,
 )
 from camera.events import CameraOpened
-from camera.photos.card import Card, Finding
+from camera.photos.card import Card
+from camera.photos.finding import Finding
 from camera.photos.journal import Journal
 from camera.photos.open_shot import Body, OpenShot
 from camera.remote import RemoteCamera

@@ -259,7 +259,7 @@ class Movies:
         return tuple(files)
 
     async def _finish(self, movie: _Movie, files: tuple[CapturedFile, ...], recorded_s: float) -> None:
-        self._interrupted.card.end_shot(file.path for file in files)
+        self._interrupted.card.end_movie(file.path for file in files)
         recorded = tuple(RecordedFile(file.path, file.size) for file in files)
         result = ShotResult(recorded, message=f"Movie of {recorded_s:.1f} s recorded")
         await self._interrupted.journal.finish(movie.record, "done", result, _NOTHING)

@@ -23,9 +23,10 @@ from camera.model import CapturedFile, mimetype_of
 from camera.orientation import AS_IS, Orientation
 from camera.photos.auto_save import AutoSave
 from camera.photos.capture import Capture, CaptureHooks
-from camera.photos.card import Card, Finding
+from camera.photos.card import Card
 from camera.photos.collector import Destination
 from camera.photos.downloads import Downloads, FetchedFile, in_ram
+from camera.photos.finding import Finding
 from camera.photos.folder import PhotoFolder
 from camera.photos.interrupted import LONGEST_EXPOSURE_S, InterruptedShots, list_names
 from camera.photos.iso import OperatorsIso

@@ -311,3 +311,60 @@ async def test_after_a_full_disk_no_shot_is_recorded_without_its_known_outcome(
         ("done", [path]) for path in (f"{FOLDER}/2.JPG", f"{FOLDER}/3.JPG")[: len(records)]
     ]
     later.close()
+
+
+MOVIE_ORDER = Order(None, '{"movie_max_s": 5}')
+
+
+async def test_a_late_file_of_a_movie_is_not_of_a_shot_that_was_started_meanwhile(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("IMG_0001.JPG"))
+    movie = await card.begin_shot(A, MOVIE_ORDER, False, 0.0)
+    shot = await card.begin_shot(A, Order(), False, 0.0)
+    found = await new_card().check(A, listing("IMG_0001.JPG", "IMG_0002.JPG", "MVI_0003.MP4"))
+    by_number = {finding.shot.number: (finding.outcome, finding.files) for finding in found}
+    assert by_number == {
+        movie.number: ("done", (f"{FOLDER}/MVI_0003.MP4",)),
+        shot.number: ("done", (f"{FOLDER}/IMG_0002.JPG",)),
+    }
+
+
+async def test_the_file_of_one_of_two_movies_is_inconclusive(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("IMG_0001.JPG"))
+    for _ in range(2):
+        await card.begin_shot(A, MOVIE_ORDER, False, 0.0)
+    found = await new_card().check(A, listing("IMG_0001.JPG", "MVI_0003.MP4"))
+    assert [finding.outcome for finding in found] == ["unknown", "unknown"]
+
+
+async def test_a_movie_before_a_shot_has_not_failed_if_the_card_shows_no_new_file(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("IMG_0001.JPG"))
+    await card.begin_shot(A, MOVIE_ORDER, False, 0.0)
+    await card.begin_shot(A, Order(), False, 0.0)  # the file of the movie may have come before
+    found = await new_card().check(A, listing("IMG_0001.JPG", "IMG_0002.JPG"))
+    assert [finding.outcome for finding in found] == ["unknown", "done"]
+
+
+async def test_the_end_of_a_movie_does_not_hide_the_picture_of_a_shot_in_progress(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("IMG_0001.JPG"))
+    await card.begin_shot(A, Order(), False, 0.0)
+    card.begin_release()
+    card.add(f"{FOLDER}/IMG_0002.JPG")
+    card.end_movie([f"{FOLDER}/MVI_0003.MP4"])
+    (found,) = await card.check(A, listing("IMG_0001.JPG", "IMG_0002.JPG", "MVI_0003.MP4"))
+    assert (found.outcome, found.files) == ("done", (f"{FOLDER}/IMG_0002.JPG",))
+
+
+async def test_a_burst_of_which_only_the_saved_files_are_known_is_not_done(shots: ShotStore) -> None:
+    journal = Journals(shots).journal()
+    card = Card(journal)
+    await card.read(A, listing("1.JPG"))
+    burst = await card.begin_shot(A, Order(None, '{"frames": 3}'), False, 0.0)
+    await journal.saved(burst, [RecordedFile(f"{FOLDER}/2.JPG")], sync=False)
+    await card.begin_shot(A, Order(), False, 0.0)
+    found, _ = await Card(Journals(shots).journal()).check(A, listing("1.JPG", "2.JPG", "3.JPG", "4.JPG"))
+    assert (found.outcome, found.files) == ("unknown", (f"{FOLDER}/2.JPG",))
+    assert "may have more" in found.message

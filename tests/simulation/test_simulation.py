@@ -194,6 +194,7 @@ def block_the_loop(patch: pytest.MonkeyPatch) -> None:
         325,
         1961,
         2061,
+        1004128,
     ],
 )
 def test_seeds_that_have_shown_a_fault_show_none(seed: int) -> None:

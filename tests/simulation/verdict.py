@@ -11,10 +11,11 @@ from store.shots import ShotRecord
 from tests.simulation.body import BASE, BULB, CONTINUOUS, Body, Release
 from tests.simulation.disk import photo_names
 from tests.simulation.plan import MovieOrder, Order, VolleyOrder
-from tests.simulation.world import Answer, World, order_of
+from tests.simulation.world import WRITTEN_AGAIN_S, Answer, World, order_of
 
-# How much longer a movie may last while its camera is off, while the server does not run, or while its disk hangs, in seconds.
-LONGEST_AWAY_S = 100.0
+# A movie goes on while its camera is off, while no server runs, and while the database hangs, which the next server reads
+# before it opens the camera. Then the camera has to be opened, in this many seconds.
+_STOPPED_WITHIN_S = 10.0
 
 
 def judge(world: World, records: list[ShotRecord], jobs: list[JobRecord]) -> list[str]:
@@ -140,21 +141,33 @@ def _of_movie(world: World, order: MovieOrder, records: list[ShotRecord], orders
         return []
     wrong = []
     length_s = (float("inf") if movie.ended_at is None else movie.ended_at) - movie.at
-    if length_s > order.max_s + LONGEST_AWAY_S:
+    away_s = world.spans.seconds(
+        ["camera", "server", "database hangs"], body.traits.port, movie.at, movie.at + length_s
+    )
+    if length_s > order.max_s + away_s + _STOPPED_WITHIN_S:
         wrong.append(f"{order.name} lasts {length_s} s instead of {order.max_s} s")
     record = own[-1] if own else None
+    begun_at = world.started_orders.get(order.name, movie.at)
     named = {file.camera_filepath for file in record.result.files} if record is not None else set()
-    if record is None and any(one.kind in ("disk full", "database hangs") for one in world.plan.incidents):
-        pass  # it may be written later
-    elif record is None or record.outcome == "failed":
+    if record is None or record.outcome == "failed":
         wrong.append(f"{order.name} was started, but its record is {record}")
-    elif not record.card_known and record.outcome == "unknown":
-        return wrong  # the card was not read before the movie, and the check has said so
+    elif record.outcome == "unknown" and _card_unknown(world, body.traits.port, begun_at):
+        return wrong  # nothing shows which files are new, and the check has said so
     elif movie.complete and movie.path not in named and not _unknowable(body, None):
         wrong.append(f"the record of {order.name} has the files {sorted(named)}, not {movie.path}")
     if movie.complete and movie.path not in named and (body.traits.port, movie.path) not in world.added:
         wrong.append(f"the file of {order.name} was neither reported nor recorded")
     return wrong
+
+
+def _card_unknown(world: World, port: str, at: float) -> bool:
+    """Whether nothing has the content of the card before a movie.
+
+    The server had not read the card; or it could not write that to its disk, and has ended since.
+    """
+    ended = world.spans.seconds(["server"], port, at, float("inf")) > 0
+    unwritten = world.spans.seconds(["database hangs", "disk full"], port, at - WRITTEN_AGAIN_S, at) > 0
+    return not world.card_was_read(port, at) or (ended and unwritten)
 
 
 def _of_entry(world: World, order: Order, entry: FiredCamera, repeated: bool, release: Release | None) -> list[str]:
@@ -290,8 +303,7 @@ def _of_records(
         ]
     if not records:
         lost = _record_lost(world, order, release)
-        unrecordable = any(incident.kind in ("disk full", "database hangs") for incident in world.plan.incidents)
-        return [] if lost or unrecordable else [f"{order.name} was released, but there is no record of it"]
+        return [] if lost or release.orphan else [f"{order.name} was released, but there is no record of it"]
     record = records[-1]
     if record.outcome == "failed" and _visible(body, release):
         return [f"shot {record.shot} of {order.name} is recorded as failed, but released: {record.result}"]
@@ -301,8 +313,6 @@ def _of_records(
         # Of a burst that was interrupted, the server finds all pictures. Pictures without a record count to it.
         others = {path for other in body.releases if other.by == "button" or other.orphan for path in other.files}
         found = named - (others - own) == own if release.frames is not None else bool(named & own)
-        # While the database hung, another shot was taken, so that only those pictures are known that were saved.
-        found = found or (bool(named & own) and any(one.kind == "database hangs" for one in world.plan.incidents))
         if own and not _unknowable(body, release) and not found:
             return [f"shot {record.shot} of {order.name} names {sorted(named)}, not {sorted(release.files)}"]
     return []

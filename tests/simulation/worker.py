@@ -88,6 +88,10 @@ class ModelWorker(WorkerProcess):
         faults: decides what fails next.
         on_order: called with the name of the order for each job.
         again: whether this server has opened the camera before.
+
+    Attributes:
+        opened_at: when it has opened the camera, in virtual seconds.
+        card_read_at: when the server has read the card with it first, in virtual seconds.
     """
 
     def __init__(
@@ -105,7 +109,8 @@ class ModelWorker(WorkerProcess):
         self._faults = faults
         self._on_order = on_order
         self._again = again
-        self.opened = False
+        self.opened_at: float | None = None
+        self.card_read_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._server: Context | None = None
         self._on_message: Callable[[Message], None] = lambda message: None
@@ -222,7 +227,7 @@ class ModelWorker(WorkerProcess):
             serial = None if self._again and self._faults.take(traits.port, "no serial") else traits.serial
             identity = CameraIdentity("Model", "Nobody", "1.0", serial, _CAN)
             self._send(remote.event(Opened(identity, "2.5.34")))
-            self.opened = True
+            self.opened_at = self._loop.time()
             while True:
                 header, order = await self._jobs.get()
                 job = self._table.job_of(Message(header))
@@ -626,6 +631,8 @@ class ModelWorker(WorkerProcess):
 
     async def _list_names(self, folder: str) -> FolderNames:
         folders, files = self._content(folder)
+        if folder == FOLDER and self.card_read_at is None:
+            self.card_read_at = self._loop.time()
         return FolderNames(list(folders), list(files))
 
     def _content(self, folder: str) -> tuple[list[str], list[str]]:

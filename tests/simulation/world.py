@@ -51,6 +51,7 @@ from tests.simulation.body import BASE, Body
 from tests.simulation.clock import Clock, Run, Spin, VirtualLoop
 from tests.simulation.disk import Disk
 from tests.simulation.plan import ACTIVE_S, HalfPress, Incident, JobOrder, MovieOrder, Order, Plan, VolleyOrder
+from tests.simulation.spans import Spans
 from tests.simulation.worker import ORDER, Faults, ModelWorker
 
 # The longest time that any command may take: exposures of a queue, and all deadlines of a hanging camera and disk.
@@ -68,6 +69,8 @@ _LAST_REPLIES_S = 6.0
 _USB_EVERY_S = 30.0
 # A power cut this soon after a change may lose its record, which is synced with the release.
 SYNC_S = 0.9
+# After this time, what the server has read from a card is in its records, unless the disk is in trouble.
+NOTED_S = 0.6
 # After this time, the server has opened its cameras and read their records.
 _READ_S = 5.0
 # After this time, the server has written what a full or hanging disk did not take, and read what it did not give.
@@ -220,9 +223,10 @@ class Server:
     def _spawn(self, options: ProcessOptions, lines: LineBudget) -> ModelWorker:
         world = self._world
         body = next(body for body in world.bodies if body.traits.port == options.port)
-        again = any(worker.port == options.port and worker.opened for worker in self.workers)
+        again = any(worker.port == options.port and worker.opened_at is not None for worker in self.workers)
         worker = ModelWorker(options, body, world.random, world.faults, world.begun, again)
         self.workers.append(worker)
+        world.workers.append(worker)
         return worker
 
     async def call(self, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -283,10 +287,20 @@ class World:
         self._started_at = 0.0
         self._up = asyncio.Event()
         self.runs = 0
+        self.workers: list[ModelWorker] = []
+        self.spans = Spans()
+        self._down = self.spans.begin("server", 0.0)
 
     def note(self, text: str) -> None:
         """Add a line to the trace."""
         self.trace.append(f"{self.loop.time():9.4f} {text}")
+
+    def card_was_read(self, port: str, at: float) -> bool:
+        """Whether the camera process of a time had read the card by then."""
+        workers = [
+            one for one in self.workers if one.port == port and one.opened_at is not None and one.opened_at <= at
+        ]
+        return bool(workers) and workers[-1].card_read_at is not None and workers[-1].card_read_at < at
 
     def begun(self, order: str) -> None:
         """The server uses a camera for an order."""
@@ -305,6 +319,7 @@ class World:
     def start_server(self, power_cut: bool = False) -> None:
         """Start the server on the disk as it is."""
         self.runs += 1
+        self._down.until = self.loop.time()
         self.disk.reboot(power_cut)
         self._started_at = self.loop.time()
         self._note_unread()
@@ -321,6 +336,7 @@ class World:
     def server_down(self) -> Server | None:
         """No server runs from now on."""
         server, self.server = self.server, None
+        self._down = self.spans.begin("server", self.loop.time())
         self._up.clear()
         return server
 
@@ -536,9 +552,11 @@ class World:
             case "fault":
                 self.faults.add(body.traits.port, incident.fault)
             case "off":
+                span = self.spans.begin("camera", self.loop.time(), body.traits.port)
                 body.reachable = False
                 await asyncio.sleep(incident.value)
                 body.reachable = True
+                span.until = self.loop.time()
             case "button":
                 body.press_button()
             case "kill" | "power cut":
@@ -554,17 +572,21 @@ class World:
                             worker.kill()
             case "database hangs" | "photos hang":
                 part = incident.kind.split()[0]
+                span = self.spans.begin(incident.kind, self.loop.time())
                 self.disk.hang(part)
                 self._note_unread()
                 await asyncio.sleep(incident.value)
                 self.disk.go_on(part)
+                span.until = self.loop.time()
                 if part == "database":
                     read_at = self.loop.time() + WRITTEN_AGAIN_S
                     self.unread_until = {port: min(at, read_at) for port, at in self.unread_until.items()}
             case "disk full":
+                span = self.spans.begin("disk full", self.loop.time())
                 self.disk.fill()
                 await asyncio.sleep(incident.value)
                 self.disk.empty()
+                span.until = self.loop.time()
             case "clock":
                 self.clock.offset += incident.value
 
@@ -664,6 +686,8 @@ class World:
         reasons += [
             f"shot {record.shot} is {record.state}" for record in await self.records() if record.state != "closed"
         ]
+        if self.loop.time() - self.disk.last_trouble < WRITTEN_AGAIN_S:
+            reasons.append("the disk may not have everything yet")
         if not self._jobs_may_wait():
             reasons += [f"job {job.job} is {job.state}" for job in await self.jobs() if job.state not in ENDED]
         assert self.server is not None

@@ -16,7 +16,7 @@ _FIRED: dict[Outcome, tuple[int, ...]] = {
     "done": (1,), "failed": (0,), "capture_unknown": (0, 1), "server killed": (0, 1),
     "own button": (1,),
 }  # fmt: skip
-# Parts of the server's log messages about a shot with an unknown outcome (camera.photos.card.Finding).
+# Parts of the server's log messages about a shot with an unknown outcome (camera.photos.finding.Finding).
 _FINDING, _UNDECIDED = "with an unknown outcome", "cannot be determined"
 
 
