@@ -199,17 +199,18 @@ _JOB: dict[str, Any] = {
     "message": "",
     "progress": 0.0,
 }
+_RUNNING_JOB = {**_JOB, "disk_free": 38_123_456_512, "card_free": 12_884_901_888}
 START_JOB = Command(
     "start_job",
     c.StartJob,
     c.JobReply,
     "Start a time-lapse. The server takes the pictures by itself, also after a restart.",
     {"kind": "timelapse", "interval_s": 10.0, "count": 720, "start_at": "2030-12-24T18:00:00Z"},
-    {"message": "Job 3 started", "job": _JOB},
+    {"message": "Job 3 started", "job": _RUNNING_JOB},
 )
-LIST_JOBS = Command("list_jobs", c.ListJobs, c.JobList, "The last jobs.", {}, {"jobs": [_JOB]})
+LIST_JOBS = Command("list_jobs", c.ListJobs, c.JobList, "The last jobs.", {}, {"jobs": [_RUNNING_JOB]})
 GET_JOB = Command(
-    "get_job", c.OneJob, c.JobReply, "One job.", {"job": 3}, {"message": "Job 3 is scheduled", "job": _JOB}
+    "get_job", c.OneJob, c.JobReply, "One job.", {"job": 3}, {"message": "Job 3 is scheduled", "job": _RUNNING_JOB}
 )
 PAUSE_JOB = Command(
     "pause_job",
@@ -217,7 +218,7 @@ PAUSE_JOB = Command(
     c.JobReply,
     "Pause a job. The slots that pass in the meantime are skipped.",
     {"job": 3},
-    {"message": "Job 3 paused", "job": {**_JOB, "state": "paused"}},
+    {"message": "Job 3 paused", "job": {**_RUNNING_JOB, "state": "paused"}},
 )
 RESUME_JOB = Command(
     "resume_job",
@@ -225,7 +226,7 @@ RESUME_JOB = Command(
     c.JobReply,
     "Go on with a paused job.",
     {"job": 3},
-    {"message": "Job 3 goes on", "job": _JOB},
+    {"message": "Job 3 goes on", "job": _RUNNING_JOB},
 )
 STOP_JOB = Command(
     "stop_job",

@@ -68,6 +68,12 @@ def seconds_of(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
 
 
+Force = Annotated[
+    bool,
+    Field(description="Use the camera also if the next picture of a job is late then; else: camera_in_use_by_job."),
+]
+
+
 class CameraPayload(Payload):
     """Payload of every command for a camera."""
 
@@ -149,7 +155,13 @@ class ImageFile(BaseModel):
 ShotSettings = dict[ConfigName, str | int | float | bool]
 
 
-class CaptureImage(CameraPayload):
+class UsingPayload(CameraPayload):
+    """Payload of a command that may keep the camera from a job."""
+
+    force: Force = False
+
+
+class CaptureImage(UsingPayload):
     settings: ShotSettings = Field(
         default_factory=dict,
         max_length=32,
@@ -219,7 +231,7 @@ class Captured(Reply):
     repeated: bool | None = Field(None, description="True if an earlier request with this key took the picture.")
 
 
-class CaptureBurst(CameraPayload):
+class CaptureBurst(UsingPayload):
     frames: Annotated[int, Field(ge=2, le=100)] | None = Field(
         None, description="Number of pictures. The camera may take more until its button is released."
     )
@@ -297,6 +309,7 @@ class Fire(Payload):
         description="Settings of all these cameras for this shot; their previous values are restored afterwards.",
     )
     save: bool = Field(False, description="Save every file to the photo folder.")
+    force: Force = False
     key: ShotKey | None = Field(
         None,
         description="A text that is unique for this request. If the same request with the same key comes again within 24 hours, no camera is released"
@@ -344,7 +357,7 @@ class CamerasFired(Reply):
     repeated: bool | None = Field(None, description="True if an earlier request with this key released the cameras.")
 
 
-class StartMovie(CameraPayload):
+class StartMovie(UsingPayload):
     max_s: Annotated[float, Field(ge=1, le=36_000, allow_inf_nan=False)] = Field(
         1800,
         description="Longest time in seconds. After that, the camera's process stops the movie, also if no client is connected.",
@@ -424,6 +437,8 @@ class JobStatus(BaseModel):
     started_at: str = Field(description="Time of slot 0, ISO 8601 in UTC.")
     message: str = Field(description="The reason for the state, for people; often empty.")
     progress: float = Field(description="Part of the slots that have passed, 0 to 1.")
+    disk_free: int | None = Field(None, description="Free bytes on the disk of the photo folder; null if unknown.")
+    card_free: int | None = Field(None, description="Free bytes on the card; null if unknown.")
 
 
 class JobReply(Reply):
@@ -432,6 +447,7 @@ class JobReply(Reply):
     repeated: bool | None = Field(
         None, description="True if the job was started by an earlier request with the same key."
     )
+    warnings: list[str] | None = Field(None, description="What may end the job early, for example too little space.")
 
 
 class JobList(Reply):
@@ -681,7 +697,7 @@ class Focused(Reply):
     focused: bool | None = Field(description="Whether the camera is in focus; null if it does not report that.")
 
 
-class HalfPress(CameraPayload):
+class HalfPress(UsingPayload):
     hold_ms: Annotated[int, Field(ge=100, le=5000)] = Field(
         description="How long the button is held, in milliseconds. It is released in every case."
     )

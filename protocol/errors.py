@@ -79,7 +79,7 @@ KINDS: dict[ErrorCode, Kind] = {
     "live_view_needed": Kind("The camera does this only while live view runs, and nothing was done. Send start_live_view first.", 409, camera=camera.LiveViewNeeded),
     "not_ready": Kind("The camera was not ready at the deadline of fire, and was not released. Use a longer in_ms.", 409, True, camera.NotReady),
     "job_not_found": Kind("There is no such job, or it has ended. list_jobs has the last ones.", 404),
-    "camera_in_use_by_job": Kind("A job uses the camera, and nothing was done. `details.job` is its number.", 409, True),
+    "camera_in_use_by_job": Kind("A job uses the camera, or its next picture would be late; nothing was done. `details.job` is its number.", 409, True),
 }  # fmt: skip
 
 _BY_CAMERA_ERROR: dict[type[camera.CameraError], ErrorCode] = {

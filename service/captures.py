@@ -23,6 +23,7 @@ from service.caller import Caller
 from service.cameras import Cameras
 from service.orders import Orders, Taken, readable, text_of
 from service.records import Records
+from service.slots import Slots
 from service.tasks import Tasks
 from store.result import RecordedFile, ShotResult
 from store.shots import ShotRecord, ShotStore
@@ -37,10 +38,14 @@ class Captures:
         tasks: runs captures, which continue if their callers disconnect.
         orders: the captures with a key.
         records: finds the outcomes of recorded shots.
+        slots: the next slots of jobs.
     """
 
-    def __init__(self, cameras: Cameras, shots: ShotStore, tasks: Tasks, orders: Orders, records: Records) -> None:
+    def __init__(
+        self, cameras: Cameras, shots: ShotStore, tasks: Tasks, orders: Orders, records: Records, slots: Slots
+    ) -> None:
         self._cameras = cameras
+        self._slots = slots
         self._shots = shots
         self._tasks = tasks
         self._orders = orders
@@ -69,6 +74,7 @@ class Captures:
         fetched: asyncio.Future[tuple[Shot, FetchedFile]] = asyncio.get_running_loop().create_future()
 
         async def capture() -> Shot:
+            await self._slots.check_shot(camera, payload.force, bulb_s=payload.bulb_s, settings=payload.settings)
             return await camera.photos.capture(request, lambda *seen: fetched.set_result(seen))
 
         taking: asyncio.Task[Taken]
@@ -97,6 +103,10 @@ class Captures:
             burst=BurstLength(payload.frames, payload.hold_ms),
             order=Order(None, text_of(payload)),
             wanted=lambda: not caller.left,
+        )
+        held_s = (payload.hold_ms or 0) / 1000
+        await self._slots.check_shot(
+            camera, payload.force, settings=payload.settings, pictures=payload.frames or 1, extra_s=held_s
         )
         taking = self._tasks.start(camera.photos.capture(request, lambda *seen: None))
         shot = await asyncio.shield(taking)

@@ -32,6 +32,7 @@ from service.jobs.jobs import Jobs
 from service.movies import MovieCommands
 from service.orders import Orders
 from service.records import Records
+from service.slots import Slots
 from service.tasks import Tasks
 from store.shots import ShotStore
 
@@ -94,10 +95,12 @@ class Service:
         self._tasks = Tasks()
         self.shots = shots
         orders, records = Orders(shots, self._tasks), Records(self.cameras, shots)
-        captures = Captures(self.cameras, shots, self._tasks, orders, records)
-        self._jobs = Jobs(self.cameras, shots, records, events)
-        movies = MovieCommands(self.cameras, self._tasks)
-        focus = Focusing(self.cameras, live_view.orientation)
+        slots = Slots()
+        captures = Captures(self.cameras, shots, self._tasks, orders, records, slots)
+        volleys = Volleys(self.cameras, self._tasks, orders, records, slots)
+        self._jobs = Jobs(self.cameras, shots, records, events, slots)
+        movies = MovieCommands(self.cameras, self._tasks, slots)
+        focus = Focusing(self.cameras, live_view.orientation, slots)
         self.handlers: dict[str, Handler] = dict(
             (
                 bind(catalogue.LIST_CAMERAS, self.list_cameras),
@@ -117,7 +120,7 @@ class Service:
                 bind(catalogue.AUTOFOCUS, focus.autofocus),
                 bind(catalogue.HALF_PRESS, focus.half_press),
                 bind(catalogue.ZOOM_LIVE_VIEW, focus.zoom_live_view),
-                bind(catalogue.FIRE, Volleys(self.cameras, self._tasks, orders, records).fire),
+                bind(catalogue.FIRE, volleys.fire),
                 bind(catalogue.GET_CAMERA_INFO, self.get_camera_info),
                 bind(catalogue.RESTART_CAMERA, self.restart_camera),
                 bind(catalogue.SYNC_CLOCK, self.sync_clock),

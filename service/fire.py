@@ -20,6 +20,7 @@ from service.caller import Caller
 from service.cameras import Cameras
 from service.orders import Orders, text_of_volley
 from service.records import Records
+from service.slots import Slots
 from service.tasks import Tasks
 from store.result import ReleaseTimes
 from store.shots import ShotRecord
@@ -42,9 +43,11 @@ class Volleys:
         tasks: runs volleys, which continue if their callers disconnect.
         orders: the requests with a key.
         records: finds the outcomes of recorded shots.
+        slots: the next slots of jobs.
     """
 
-    def __init__(self, cameras: Cameras, tasks: Tasks, orders: Orders, records: Records) -> None:
+    def __init__(self, cameras: Cameras, tasks: Tasks, orders: Orders, records: Records, slots: Slots) -> None:
+        self._slots = slots
         self._cameras = cameras
         self._tasks = tasks
         self._orders = orders
@@ -77,6 +80,9 @@ class Volleys:
                 raise CameraBusy(f"Nothing was done: another volley uses the camera on port {camera.port}.")
         self._in_use.update(cameras)
         try:
+            for camera in cameras:
+                wait_s = (payload.in_ms + payload.offsets_ms.get(camera.port, 0.0)) / 1000
+                await self._slots.check_shot(camera, payload.force, settings=payload.settings, extra_s=wait_s)
             start = _Start(payload, {camera.port: camera for camera in cameras}, asked_at, self._tasks)
             releases = (_release(camera, payload, text, start) for camera in cameras)
             ended = await asyncio.gather(*releases, return_exceptions=True)  # an error of one must not leave the others

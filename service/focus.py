@@ -8,6 +8,7 @@ from camera.session import Session
 from protocol import commands as c
 from service.caller import Caller
 from service.cameras import Cameras
+from service.slots import Slots
 
 
 class Focusing:
@@ -16,10 +17,12 @@ class Focusing:
     Args:
         cameras: selection of cameras.
         orientation: the orientation of live view for callers without a stream of the camera.
+        slots: the next slots of jobs.
     """
 
-    def __init__(self, cameras: Cameras, orientation: Orientation) -> None:
+    def __init__(self, cameras: Cameras, orientation: Orientation, slots: Slots) -> None:
         self._cameras = cameras
+        self._slots = slots
         self._orientation = orientation
 
     async def drive_focus(self, caller: Caller, payload: c.DriveFocus) -> c.FocusDriven:
@@ -38,7 +41,9 @@ class Focusing:
         return c.Focused(message=_FOCUSED[focused], focused=focused)
 
     async def half_press(self, caller: Caller, payload: c.HalfPress) -> c.Done:
-        async with (await self._camera(caller, payload)).exclusive() as camera:
+        session = await self._camera(caller, payload)
+        self._slots.check(session, payload.force, payload.hold_ms / 1000)
+        async with session.exclusive() as camera:
             await camera.half_press(payload.hold_ms)
         return c.Done(message=f"Shutter button half pressed for {payload.hold_ms} ms")
 

@@ -7,6 +7,7 @@ import asyncio
 from protocol import commands as c
 from service.caller import Caller
 from service.cameras import Cameras
+from service.slots import Slots
 from service.tasks import Tasks
 
 
@@ -16,14 +17,17 @@ class MovieCommands:
     Args:
         cameras: selection of cameras.
         tasks: runs the starts and stops, which continue if their callers disconnect.
+        slots: the next slots of jobs.
     """
 
-    def __init__(self, cameras: Cameras, tasks: Tasks) -> None:
+    def __init__(self, cameras: Cameras, tasks: Tasks, slots: Slots) -> None:
         self._cameras = cameras
+        self._slots = slots
         self._tasks = tasks
 
     async def start_movie(self, caller: Caller, payload: c.StartMovie) -> c.MovieInfo:
         camera = await self._cameras.chosen(payload.port, caller.selected)
+        self._slots.check(camera, payload.force, payload.max_s)
         movie, shot = await asyncio.shield(self._tasks.start(camera.start_movie(payload.max_s)))
         return c.MovieInfo(
             message="Movie started", max_s=movie.max_s, started_at=movie.started_at, ends_at=movie.ends_at, shot=shot

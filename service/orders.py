@@ -53,7 +53,7 @@ def text_of_slot(key: str, bulb_s: float | None) -> str:
 
 def _text(payload: c.Payload, marks: dict[str, object]) -> str:
     """The request without its key as JSON, with the `marks`, for which `ShotStore.has_open_exposure` searches."""
-    values = payload.model_dump(mode="json", exclude={"key"}, exclude_defaults=True)
+    values = payload.model_dump(mode="json", exclude={"key", "force"}, exclude_defaults=True)
     text = json.dumps(values | marks, sort_keys=True)
     if len(text) <= _LONGEST_TEXT:
         return text

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
 from camera.device.drive_mode import DriveMode
-from camera.device.exposure import LONGEST_S, seconds
 from camera.device.gp_codes import (
     before_the_release,
     card_read_only,
@@ -24,6 +23,7 @@ from camera.device.queue import EventQueue
 from camera.device.quirks import Quirks
 from camera.device.raw_calls import CAPTURE_COMPLETE, FILE_ADDED, TIMEOUT, UNKNOWN
 from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, CardFull, GpFailure, NotReady, NotSupported
+from camera.exposure import LONGEST_S, seconds
 from camera.model import Storage
 
 # How long each call waits for the next file of a shot with several files; how long it waits for more files after the

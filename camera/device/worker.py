@@ -27,7 +27,6 @@ from camera.device import kernel, sandbox
 from camera.device.bulb import BulbHooks
 from camera.device.burst import BurstHooks
 from camera.device.driver import Driver, library_version
-from camera.device.exposure import LONGEST_S
 from camera.device.focus import Focus, release_half_press
 from camera.device.gp_codes import camera_answered, transfer_broke
 from camera.device.holding import Closing, Holding
@@ -52,6 +51,7 @@ from camera.errors import (
     PortGone,
 )
 from camera.events import ConfigChanged, ExposureEnded, ExposureStarted, Learned, LiveViewEnded
+from camera.exposure import LONGEST_S
 from camera.log_lines import PASSED_ON_FORMAT, OneLine
 from camera.model import BurstLength, BurstTaken, Frame, ShutterLine
 from camera.orientation import Orientation

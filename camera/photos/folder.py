@@ -189,6 +189,11 @@ class PhotoFolder:
                 free=free,
             )
 
+    def free(self) -> int:
+        """The bytes that pictures may use on the disk of the folder. Raises OSError."""
+        existing = next(one for one in (self.folder, *self.folder.absolute().parents) if one.is_dir())
+        return max(0, shutil.disk_usage(existing).free - _RESERVE_BYTES)
+
     def name(self, parts: NameParts, when: datetime) -> str:
         """The name of a new picture according to the template, without an ending. "/" separates subfolders."""
         stem = parts.original.rpartition(".")[0] or parts.original

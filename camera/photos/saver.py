@@ -56,6 +56,17 @@ class PhotoSaver:
         """Check that `size` bytes fit. Raises DiskFull, FolderNotWritable."""
         await self._run(_LOOK_S, lambda call: self.folder.check_room(size))
 
+    async def free(self) -> int:
+        """The bytes that pictures may use on the disk. Raises FolderNotWritable."""
+
+        def free(call: Call) -> int:
+            try:
+                return self.folder.free()
+            except OSError as error:
+                raise self._unreadable(error) from error
+
+        return await self._run(_LOOK_S, free)
+
     async def claim(self, parts: NameParts, wanted: str | None, endings: Iterable[str]) -> str:
         """Reserve a name for all files of a shot, without ending, until `release`.
 

@@ -35,6 +35,7 @@ from camera.photos.journal import Journals
 from camera.photos.movies import Movies
 from camera.photos.open_shot import Body, OpenShot
 from camera.photos.request import CaptureRequest, OnPicture, Shot, ShotFile, sets_exposure
+from camera.photos.room import Room, measure
 from camera.photos.saver import PhotoSaver
 from camera.remote import RemoteCamera, encode_error
 from camera.turns import Access
@@ -286,6 +287,11 @@ class Photos:
             raise NoImage("No image was captured yet.")
         async with self._access.for_client() as camera:
             return await self._downloads.fetch(camera, path, digest)
+
+    async def room(self, save: bool) -> Room:
+        """The room for pictures on the disk, if they are saved, and on the card. Raises CameraError."""
+        async with self._access.for_client() as camera:
+            return await measure(camera, self._options.saver if save else None, self._downloads.last_image)
 
     async def thumbnail(self, path: str) -> bytes:
         """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureAbandoned, Captur
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.open_shot import Order
 from camera.photos.request import CaptureRequest, Moment, Release, Shot
+from camera.photos.room import Room
 from camera.remote import decode_error
 from camera.session import Session
 from protocol import commands as c
@@ -23,6 +25,7 @@ from service.events import EventHub
 from service.jobs.schedule import Schedule
 from service.orders import text_of_slot
 from service.records import Records
+from service.slots import NextSlot
 from store.database import StoreUnavailable
 from store.jobs import ENDED, JobRecord, JobState, JobStore, Progress
 from store.result import RecordedFile
@@ -37,6 +40,8 @@ _FIRST_LEAD_S, _SHORTEST_LEAD_S, _LEAD_FACTOR, _REMEMBERED = 1.0, 0.4, 1.5, 5
 _SOON_S = 0.2
 # A slot that could not be served within this time is skipped, in seconds; at most half of the interval.
 _LATE_S = 2.0
+# How often the room for pictures is measured, and how long that may take, in seconds.
+_ROOM_EVERY_S, _ROOM_S = 60.0, 1.0
 # When the end of a job is recorded again after an error of the disk, in seconds.
 _AGAIN_S = 10.0
 # How often the system clock is read, in seconds: while a job waits for a time of day, and later.
@@ -77,6 +82,7 @@ class Job:
         request: its request.
         schedule: its slots.
         tools: what all jobs use.
+        room: the room for its pictures, if it was measured.
 
     Attributes:
         record: the current record.
@@ -84,7 +90,9 @@ class Job:
         recorded: whether the current record is in the database.
     """
 
-    def __init__(self, record: JobRecord, request: c.StartJob, schedule: Schedule, tools: Tools) -> None:
+    def __init__(
+        self, record: JobRecord, request: c.StartJob, schedule: Schedule, tools: Tools, room: Room | None = None
+    ) -> None:
         self.record = record
         self._request = request
         self._schedule = schedule
@@ -95,13 +103,32 @@ class Job:
         self._held = False
         self._arming_s = 0.0  # how long the camera process last needed from its order until it only waited
         self.recorded = True
+        self._room = room
+        self._room_at = time.monotonic()
+        self._room_message = self._room_words()
         self._prepared_s: deque[float] = deque(maxlen=_REMEMBERED)
         self.ended = asyncio.Event()
 
     @property
     def status(self) -> c.JobStatus:
         """The job as clients see it."""
-        return status_of(self.record, self._request)
+        room = self._room
+        status = status_of(self.record, self._request)
+        return (
+            status
+            if room is None or self.record.state in ENDED
+            else status.model_copy(update={"disk_free": room.disk_free, "card_free": room.card_free})
+        )
+
+    @property
+    def next_slot(self) -> NextSlot | None:
+        """The next slot that is not being served; None if there is none, or while the camera is away."""
+        if self.record.state not in ("scheduled", "running") or self._stopped:
+            return None
+        slot = max(self.record.progress.next, self._schedule.first_after(0.0))
+        if self._is_over(slot):
+            return None
+        return NextSlot(self.record.job, self._schedule.due_at(slot), self._schedule.in_s(slot) - self._lead_s)
 
     # -- orders of clients
 
@@ -212,8 +239,9 @@ class Job:
             await self._wait_for_end_of(slot)
             await self._skip(slot, slot, "camera_disconnected", "The camera was away.")
             return
-        await self._enter("running", "")
+        await self._enter("running", self._room_message)
         await self._shoot(slot, camera)
+        await self._look_at_room(camera)
 
     async def _wait_for_end_of(self, slot: int) -> None:
         """Wait until a slot is over, or until a client ends the wait."""
@@ -242,6 +270,27 @@ class Job:
                 self._prepared_s.append(shot.timing.shutter_ms / 1000)
             await self._advance(self.record.progress.count(shots=1))
             self._emit_shot(slot, _late_ms(shot, began, due), [_file(one.recorded) for one in shot.files])
+
+    async def _look_at_room(self, camera: Session) -> None:
+        """Measure the room for pictures from time to time, if the next slot is not delayed by that."""
+        following = self.next_slot
+        if time.monotonic() - self._room_at < _ROOM_EVERY_S or following is None or following.free_s < _ROOM_S:
+            return
+        self._room_at = time.monotonic()
+        with suppress(CameraError):
+            self._room = await camera.photos.room(self._request.save)
+        words = self._room_words()
+        if bool(words) != bool(self._room_message):  # the numbers in it change with each picture
+            self._room_message = words
+            if words:
+                _log.warning("%s: job %d: %s", self.record.port, self.record.job, words)
+
+    def _room_words(self) -> str:
+        """Where the further pictures do not fit; empty if they do."""
+        if self._room is None or self._room.guessed:
+            return ""
+        left = slots_of(self._request, self.record.starts_at) - self.record.progress.next
+        return " ".join(self._room.lacks(left))
 
     def _capture(self, slot: int, due: float, began: float) -> CaptureRequest:
         """The request for the shot of a slot.
@@ -370,6 +419,14 @@ class Job:
             "status": status, "code": code, "message": message or None, "files": files or [],
         }  # fmt: skip
         self._tools.events.publish("job_shot", values)
+
+
+def slots_of(request: c.StartJob, starts_at: float) -> int:
+    """The number of slots of a job whose first slot is due at `starts_at`, in seconds since 1970."""
+    if request.count is not None:
+        return request.count
+    assert request.until is not None, "one of them is given"
+    return 1 + max(0, math.floor((c.seconds_of(request.until) - starts_at) / request.interval_s))
 
 
 def status_of(record: JobRecord, request: c.StartJob | None) -> c.JobStatus:

@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
+from camera.errors import CameraError
+from camera.photos.room import Room
 from camera.ports import is_drive
 from camera.session import Session
 from camera.values import convert
@@ -16,10 +18,11 @@ from protocol.errors import RequestError
 from service.caller import Caller
 from service.cameras import Cameras
 from service.events import EventHub
-from service.jobs.job import Job, Tools, status_of
+from service.jobs.job import Job, Tools, slots_of, status_of
 from service.jobs.schedule import Anchor, Schedule
 from service.orders import readable
 from service.records import Records
+from service.slots import NextSlot, Slots
 from service.tasks import Tasks
 from store.boot import uptime_s
 from store.database import StoreUnavailable
@@ -45,9 +48,11 @@ class Jobs:
         shots: the records of shots.
         records: finds the outcomes of recorded shots.
         events: receives the events of jobs.
+        slots: is given the next slot of each camera.
     """
 
-    def __init__(self, cameras: Cameras, shots: ShotStore, records: Records, events: EventHub) -> None:
+    def __init__(self, cameras: Cameras, shots: ShotStore, records: Records, events: EventHub, slots: Slots) -> None:
+        slots.next_of = self._next_slot
         self._cameras = cameras
         self._boot = shots.boot
         self._store = JobStore(shots.store)
@@ -102,6 +107,9 @@ class Jobs:
                 return c.JobReply(message="The job was started before", job=self._status(earlier), repeated=True)
             camera = await self._cameras.chosen(payload.port, caller.selected)
             await self._check(camera, payload)
+            room: Room | None = None
+            with suppress(CameraError):  # then the job starts without this check
+                room = await camera.photos.room(payload.save)
             now = time.time()
             at = now + _FIRST_SLOT_S if payload.start_at is None else c.seconds_of(payload.start_at)
             if payload.until is not None and c.seconds_of(payload.until) < at:
@@ -119,8 +127,9 @@ class Jobs:
             )
             with readable():
                 record = replace(record, job=await self._store.add(record))
-            job = self._run(record, payload)
-            return c.JobReply(message=f"Job {record.job} started", job=job.status)
+            job = self._run(record, payload, room)
+            warnings = [] if room is None else room.lacks(slots_of(payload, at))
+            return c.JobReply(message=f"Job {record.job} started", job=job.status, warnings=warnings or None)
 
     async def list_jobs(self, caller: Caller, payload: c.ListJobs) -> c.JobList:
         with readable():
@@ -149,10 +158,10 @@ class Jobs:
 
     # -- details
 
-    def _run(self, record: JobRecord, request: c.StartJob) -> Job:
+    def _run(self, record: JobRecord, request: c.StartJob, room: Room | None = None) -> Job:
         anchor = Anchor(record.starts_at, record.boot, record.starts_uptime_s)
         schedule = Schedule(anchor, request.interval_s, self._boot, uptime_s)
-        job = Job(record, request, schedule, self._tools)
+        job = Job(record, request, schedule, self._tools, room)
         if self._stopped:
             return job
         if self._held:
@@ -182,10 +191,9 @@ class Jobs:
         """Raises RequestError or CameraError if the job is not possible."""
         if is_drive(camera.port):
             raise RequestError("not_supported", "A drive cannot take pictures.")
-        for job in self._jobs.values():
-            if job.record.state not in ENDED and self._camera_of(job.record) is camera:
-                words = f"Job {job.record.job} uses this camera. Nothing was done. Stop it first with stop_job."
-                raise RequestError("camera_in_use_by_job", words, job=job.record.job)
+        if (job := self._job_of(camera)) is not None:
+            words = f"Job {job.record.job} uses this camera. Nothing was done. Stop it first with stop_job."
+            raise RequestError("camera_in_use_by_job", words, job=job.record.job)
         if len(self._jobs) >= _MOST_RUNNING:
             raise RequestError("too_many_pending", f"{_MOST_RUNNING} jobs are in progress.", limit=_MOST_RUNNING)
         async with camera.exclusive() as remote:
@@ -193,6 +201,15 @@ class Jobs:
                 convert(await remote.get_config(name), value)
             if payload.bulb_s is not None:
                 await remote.plan_bulb()
+
+    def _job_of(self, camera: Session) -> Job | None:
+        """The job that uses a camera."""
+        jobs = (job for job in self._jobs.values() if job.record.state not in ENDED)
+        return next((job for job in jobs if self._camera_of(job.record) is camera), None)
+
+    def _next_slot(self, camera: Session) -> NextSlot | None:
+        job = self._job_of(camera)
+        return None if job is None else job.next_slot
 
     async def _earlier(self, key: str, text: str) -> JobRecord | None:
         with readable():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camera.device.exposure import LONGEST_S, seconds
+from camera.exposure import LONGEST_S, seconds
 
 
 @pytest.mark.parametrize(

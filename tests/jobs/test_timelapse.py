@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -226,6 +227,52 @@ async def test_a_camera_has_one_job(client: Client, camera: OneCamera) -> None:
     assert (error.value.code, error.value.details["job"]) == ("camera_in_use_by_job", job)
     with pytest.raises(CommandError, match="job_not_found"):
         await client.command("get_job", job=job + 1000)
+
+
+async def test_commands_that_would_make_the_next_picture_late_are_refused(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=2, interval_s=3.0, start_at=at(60))
+    for name, payload in (
+        ("start_movie", {"max_s": 600}),
+        ("capture_image", {"bulb_s": 70}),
+        ("capture_image", {"settings": {"shutterspeed": "30"}, "key": "first"}),
+        ("capture_burst", {"frames": 5, "settings": {"shutterspeed": "30"}}),
+        ("fire", {"settings": {"shutterspeed": "30"}, "in_ms": 10_000, "offsets_ms": {camera.port: 10_000.0}}),
+    ):
+        if name == "capture_image" and "settings" in payload:
+            await client.command("stop_job", job=job)
+            job = await start(client, count=2, interval_s=3.0, start_at=at(20))
+        with pytest.raises(CommandError) as error:
+            await client.command(name, **payload)
+        details = error.value.details
+        assert (error.value.code, details["job"], details["port"]) == ("camera_in_use_by_job", job, camera.port)
+        assert datetime.fromisoformat(details["next_at"]) > datetime.now(UTC)
+    assert camera.control.state()["shots"] == 0
+    await client.command("capture_image")  # fits before the first picture
+    await client.command("stop_job", job=job)
+    await client.command("capture_image", key="first")  # nothing was recorded for this key
+    assert camera.control.state()["shots"] == 2
+
+
+async def test_force_takes_a_picture_between_any_slots(client: Client, camera: OneCamera) -> None:
+    job = await start(client, count=100)
+    await client.event("job_shot")
+    with pytest.raises(CommandError, match="camera_in_use_by_job"):
+        await client.command("half_press", hold_ms=5000)
+    await client.command("capture_image", force=True)
+    status = (await client.command("stop_job", job=job))["job"]
+    assert camera.control.state()["shots"] == status["shots"] + 1
+
+
+async def test_the_room_for_the_pictures_is_checked_before_the_start(client: Client, camera: OneCamera) -> None:
+    await client.command("capture_image")
+    reply = await client.command("start_job", kind="timelapse", interval_s=60, count=1_000_000, start_at=at(600))
+    await client.command("stop_job", job=reply["job"]["job"])
+    assert reply["job"]["disk_free"] > 0
+    assert reply["job"]["card_free"] > 0
+    assert any(re.search(r"The card has room for about \d+ of 1000000 pictures", one) for one in reply["warnings"])
+    reply = await client.command("start_job", kind="timelapse", interval_s=60, count=2, start_at=at(600))
+    await client.command("stop_job", job=reply["job"]["job"])
+    assert "warnings" not in reply
 
 
 async def test_a_job_goes_on_after_the_server_was_stopped_or_killed(

@@ -102,6 +102,7 @@ class Commands:
         hold_ms: int | None = None,
         settings: Mapping[str, Value] | None = None,
         save: bool | None = None,
+        force: bool | None = None,
         port: str | None = None,
     ) -> BurstCaptured:
         """Take several pictures in a row. The command is never sent twice.
@@ -111,6 +112,7 @@ class Commands:
             hold_ms: how long the shutter button is held, 50 to 10000 ms. Either `frames` or `hold_ms`.
             settings: settings for this burst; the server restores their previous values afterwards.
             save: save every file of all pictures to the photo folder of the server.
+            force: take them also if the next picture of a job is late then.
             port: the port of the camera; None for the selected camera.
 
         Raises:
@@ -118,8 +120,9 @@ class Commands:
             ServerError: the shutter did not fire.
         """
         chosen = None if settings is None else dict(settings)
+        length = {"frames": frames, "hold_ms": hold_ms}
         return await self._do(
-            BurstCaptured, "capture_burst", frames=frames, hold_ms=hold_ms, settings=chosen, save=save, port=port
+            BurstCaptured, "capture_burst", **length, settings=chosen, save=save, force=force, port=port
         )
 
     async def start_job(self, kind: JobKind, interval_s: float, **options: Unpack[JobOptions]) -> JobReply:
@@ -200,14 +203,16 @@ class Commands:
         """End a bulb exposure early; returns when the shutter has closed. With `keep` False, the picture is deleted."""
         return await self._do(ExposureStopped, "stop_exposure", keep=keep, port=port)
 
-    async def start_movie(self, *, max_s: float | None = None, port: str | None = None) -> MovieInfo:
+    async def start_movie(
+        self, *, max_s: float | None = None, force: bool | None = None, port: str | None = None
+    ) -> MovieInfo:
         """Start a movie of `max_s` seconds at most (1 to 36000, by default 1800). It goes on if this client disconnects.
 
         Raises:
             CameraError: the camera cannot record now (code movie_unavailable), or is busy.
             DataError: the card is full.
         """
-        return await self._do(MovieInfo, "start_movie", max_s=max_s, port=port)
+        return await self._do(MovieInfo, "start_movie", max_s=max_s, force=force, port=port)
 
     async def stop_movie(self, *, port: str | None = None) -> MovieStopped:
         """Stop the movie; returns when the camera has written its file, or after 30 s without it."""
@@ -283,9 +288,9 @@ class Commands:
         """
         return await self._do(Focused, "autofocus", x=x, y=y, port=port)
 
-    async def half_press(self, hold_ms: int, *, port: str | None = None) -> Done:
+    async def half_press(self, hold_ms: int, *, force: bool | None = None, port: str | None = None) -> Done:
         """Hold the shutter button half pressed for 100 to 5000 milliseconds."""
-        return await self._do(Done, "half_press", hold_ms=hold_ms, port=port)
+        return await self._do(Done, "half_press", hold_ms=hold_ms, force=force, port=port)
 
     async def zoom_live_view(
         self, factor: float, *, x: float | None = None, y: float | None = None, port: str | None = None

@@ -45,6 +45,7 @@ class CaptureOptions(TypedDict, total=False):
         filename: name for the saved files; needs `save`.
         keep_on_camera: if False, the files on the camera are deleted after they were saved.
         bulb_s: length of a bulb exposure in seconds, 0.1 to 36000. `Client.stop_exposure` ends it early.
+        force: take the picture also if the next picture of a job is late then.
         key: identifies the shot, up to 64 characters; by default a random key. The same call with the same key
             within 24 hours takes no second picture.
         port: the port of the camera; None for the selected camera.
@@ -56,6 +57,7 @@ class CaptureOptions(TypedDict, total=False):
     filename: str | None
     keep_on_camera: bool | None
     bulb_s: float | None
+    force: bool | None
     key: str | None
     port: str | None
 
@@ -71,6 +73,7 @@ class FireOptions(TypedDict, total=False):
         missing: whether the other cameras are released if one is not ready: "skip" (yes) or "stop" (no).
         settings: settings of all these cameras for this shot only. The previous values are restored afterwards.
         save: save every file to the server's photo folder.
+        force: release the cameras also if the next picture of a job is late then.
         key: identifies the request, up to 64 characters; by default a random key. The same call with the same key
             within 24 hours releases no camera again.
     """
@@ -82,6 +85,7 @@ class FireOptions(TypedDict, total=False):
     missing: Literal["skip", "stop"] | None
     settings: Mapping[str, Value] | None
     save: bool | None
+    force: bool | None
     key: str | None
 
 

@@ -406,6 +406,7 @@ class JobStatus:
         skipped: number of slots that were missed; `skipped_slots` has the first and last number of each series.
         next_at: time of the next slot; None if the job has ended.
         progress: part of the slots that have passed, 0 to 1.
+        disk_free, card_free: free bytes for pictures on the disk of the photo folder and on the card; None if unknown.
     """
 
     job: int
@@ -420,15 +421,21 @@ class JobStatus:
     started_at: str
     message: str
     progress: float
+    disk_free: int | None = None
+    card_free: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobReply:
-    """`repeated`: the job was started by an earlier request with the same key."""
+    """`repeated`: the job was started by an earlier request with the same key.
+
+    `warnings`: what may end the job early, for example too little space.
+    """
 
     message: str
     job: JobStatus
     repeated: bool | None = None
+    warnings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ async def timelapse(client: Client, options: argparse.Namespace) -> None:
         if options.json:
             show_json(started)
         else:
+            for warning in started.warnings or ():
+                note(warning)
             show(f"{started.message}. It goes on if this program ends: gphoto-ws jobs stop {job.job}")
         if options.detach:
             return
@@ -64,10 +66,14 @@ async def timelapse(client: Client, options: argparse.Namespace) -> None:
                     note("the connection is back; some pictures of the meantime are not shown")
                     job = (await client.get_job(job.job)).job
                 if isinstance(event, JobShot) and event.job == job.job:
-                    show_json(event) if options.json else show(_shot_words(event, options.count))
+                    if options.json:
+                        show_json(event)
+                    else:
+                        job = (await client.get_job(job.job)).job
+                        show(f"{_shot_words(event, options.count)}{_next_words(job)}")
                 if isinstance(event, JobStateChanged) and event.job == job.job:
                     job = (await client.get_job(job.job)).job
-                    if job.state == "waiting":
+                    if job.message and job.state not in _ENDED:
                         note(job.message)
                 if job.state in _ENDED:
                     break
@@ -113,6 +119,17 @@ def _shot_words(event: JobShot, count: int | None) -> str:
     names = " ".join(file.saved_path or file.camera_filepath for file in event.files)
     late = "" if event.late_ms is None else f"  {round(event.late_ms):+d} ms"
     return f"{number}  {names}{late}"
+
+
+def _next_words(job: JobStatus) -> str:
+    """When the next picture is taken, and the free space on the disk and on the card."""
+    words = ""
+    if job.next_at is not None:
+        words += f"  next {datetime.fromisoformat(job.next_at).astimezone():%H:%M:%S}"
+    for name, free in (("disk", job.disk_free), ("card", job.card_free)):
+        if free is not None:
+            words += f"  {name} {free / 1e9:.1f} GB free"
+    return words
 
 
 def _row(job: JobStatus) -> tuple[object, ...]:
