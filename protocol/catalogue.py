@@ -204,7 +204,7 @@ START_JOB = Command(
     "start_job",
     c.StartJob,
     c.JobReply,
-    "Start a time-lapse. The server takes the pictures by itself, also after a restart.",
+    "Start a time-lapse, a bracket or a focus stack. The server takes the pictures by itself, also after a restart.",
     {"kind": "timelapse", "interval_s": 10.0, "count": 720, "start_at": "2030-12-24T18:00:00Z"},
     {"message": "Job 3 started", "job": _RUNNING_JOB},
 )

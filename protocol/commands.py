@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from camera.model import CapturedFile, ConfigItem, FocusSize, State, WidgetType
 from protocol.frames import StreamFormat
 
-JobKind = Literal["timelapse"]
+JobKind = Literal["timelapse", "bracket", "focus_stack"]
+BracketBy = Literal["shutterspeed", "iso", "native"]
 JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
 SlotStatus = Literal["ok", "error", "skipped"]
 EventName = Literal[
@@ -380,21 +381,52 @@ class MovieStopped(Done):
     warnings: list[str] | None = Field(None, description="Why there is no file yet.")
 
 
+# The keys of start_job that belong to one kind of job.
+_OF_KIND: dict[JobKind, tuple[str, ...]] = {
+    "timelapse": ("interval_s", "count", "until", "start_at", "bulb_s"),
+    "bracket": ("ev", "by"),
+    "focus_stack": ("frames", "steps", "size", "settle_ms", "back"),
+}
+
+
 class StartJob(CameraPayload):
-    kind: JobKind = Field(description="timelapse: one picture every interval_s seconds.")
-    interval_s: float = Field(ge=0.5, le=86_400, allow_inf_nan=False, description="Seconds from one slot to the next.")
+    kind: JobKind = Field(
+        description="timelapse: one picture every interval_s seconds; bracket: the same picture with several exposures; focus_stack: pictures with the focus from near to far."
+    )
+    interval_s: Annotated[float, Field(ge=0.5, le=86_400, allow_inf_nan=False)] | None = Field(
+        None, description="timelapse: seconds from one slot to the next."
+    )
     count: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="Number of slots. Use count or until."
+        None, description="timelapse: number of slots. Use count or until."
     )
     until: TimeText | None = Field(
-        None, description="Time of the last slot or a little later, ISO 8601 with Z or an offset."
+        None, description="timelapse: time of the last slot or a little later, ISO 8601 with Z or an offset."
     )
     start_at: TimeText | None = Field(
-        None, description="Time of the first slot, ISO 8601 with Z or an offset; by default now."
+        None, description="timelapse: time of the first slot, ISO 8601 with Z or an offset; by default now."
     )
     bulb_s: Annotated[float, Field(ge=0.1, le=36_000, allow_inf_nan=False)] | None = Field(
-        None, description="Length of each exposure in seconds, timed by the server; shorter than interval_s."
+        None, description="timelapse: length of each exposure in seconds, timed by the server; shorter than interval_s."
     )
+    ev: Annotated[
+        list[Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]], Field(min_length=2, max_length=15)
+    ] = Field(
+        default_factory=lambda: [-2.0, 0.0, 2.0],
+        description="bracket: the exposure of each picture in EV, relative to the current one; positive is brighter.",
+    )
+    by: BracketBy = Field(
+        "shutterspeed",
+        description="bracket: the setting that changes; native: the camera's own bracketing, with one held release. ev is then symmetric, such as [-1, 0, 1].",
+    )
+    frames: Annotated[int, Field(ge=2, le=500)] | None = Field(None, description="focus_stack: number of pictures.")
+    steps: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="focus_stack: how many steps the focus moves towards far before each further picture."
+    )
+    size: FocusSize = Field("small", description="focus_stack: size of a step.")
+    settle_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
+        300, description="focus_stack: milliseconds from a step to the picture, until nothing vibrates any more."
+    )
+    back: bool = Field(True, description="focus_stack: move the focus back at the end.")
     settings: ShotSettings = Field(
         default_factory=dict,
         max_length=32,
@@ -411,13 +443,30 @@ class StartJob(CameraPayload):
 
     @model_validator(mode="after")
     def _possible(self) -> StartJob:
+        for kind, names in _OF_KIND.items():
+            if kind != self.kind and (foreign := self.model_fields_set.intersection(names)):
+                raise ValueError(f"{min(foreign)} is only for the kind {kind}")
+        if self.kind == "timelapse":
+            self._check_timelapse()
+        if self.kind == "bracket" and self.by == "native" and not _symmetric(self.ev):
+            raise ValueError("with by: native, ev needs three symmetric values such as [-1, 0, 1]")
+        if self.kind == "focus_stack" and (self.frames is None or self.steps is None):
+            raise ValueError("a focus_stack needs frames and steps")
+        return self
+
+    def _check_timelapse(self) -> None:
+        if self.interval_s is None:
+            raise ValueError("a timelapse needs interval_s")
         if (self.count is None) == (self.until is None):
             raise ValueError("give either count or until")
         if self.until is not None and self.start_at is not None and seconds_of(self.until) < seconds_of(self.start_at):
             raise ValueError("until is before start_at")
         if self.bulb_s is not None and self.bulb_s >= self.interval_s:
             raise ValueError("bulb_s must be shorter than interval_s")
-        return self
+
+
+def _symmetric(ev: list[float]) -> bool:
+    return len(ev) == 3 and sorted(ev)[1] == 0 and min(ev) == -max(ev) != 0
 
 
 class JobStatus(BaseModel):

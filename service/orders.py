@@ -45,9 +45,8 @@ def text_of_volley(payload: c.Fire) -> str:
     return _text(payload, {"fire": True})
 
 
-def text_of_slot(key: str, bulb_s: float | None) -> str:
-    """The request for a slot of a job."""
-    marks: dict[str, object] = {"fire": True} if bulb_s is None else {"bulb_s": bulb_s}
+def text_of_slot(key: str, **marks: object) -> str:
+    """The request for a slot of a job. `marks`: of `HOLDING`, if the shutter is held, or its button pressed."""
     return json.dumps({"slot": key} | marks, sort_keys=True)
 
 

@@ -31,6 +31,8 @@ class Progress:
         next: the number of the next slot.
         shots, failed, skipped: how many slots had each result.
         skipped_slots: the first and the last number of each of the last 100 series of skipped slots.
+        plan: the value of a setting for each slot, of a bracket.
+        moves, moved: how often the focus was moved, and how many steps in all, of a focus stack.
     """
 
     next: int = 0
@@ -38,6 +40,9 @@ class Progress:
     failed: int = 0
     skipped: int = 0
     skipped_slots: tuple[tuple[int, int], ...] = ()
+    plan: tuple[str, ...] = ()
+    moves: int = 0
+    moved: int = 0
 
     def count(self, *, shots: int = 0, failed: int = 0) -> Progress:
         """Count the next slot as one with a picture, or as failed."""
@@ -148,6 +153,7 @@ def _record(row: Sequence[Any]) -> JobRecord:
     try:
         data = json.loads(values["progress"])
         data["skipped_slots"] = tuple((first, last) for first, last in data["skipped_slots"])
+        data["plan"] = tuple(data.get("plan", ()))
         progress = Progress(**data)
     except (ValueError, TypeError, KeyError) as error:  # of another version, or damaged
         _log.error("How far job %s was cannot be read: %r", values["job"], error)

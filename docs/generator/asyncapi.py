@@ -12,6 +12,7 @@ from protocol import errors, examples
 from protocol.catalogue import COMMANDS, Command
 from protocol.closing import CLOSE_CODES
 from protocol.commands import (
+    BracketBy,
     ConfigTree,
     EventName,
     FileTransfer,
@@ -55,6 +56,7 @@ _CHOICES: dict[tuple[str | int, ...], str] = {
     get_args(ShotState): "ShotState",
     get_args(ShotOutcome): "ShotOutcome",
     get_args(JobKind): "JobKind",
+    get_args(BracketBy): "BracketBy",
     get_args(JobState): "JobState",
     get_args(SlotStatus): "SlotStatus",
 }

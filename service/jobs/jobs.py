@@ -18,15 +18,19 @@ from protocol.errors import RequestError
 from service.caller import Caller
 from service.cameras import Cameras
 from service.events import EventHub
-from service.jobs.job import Job, Tools, slots_of, status_of
+from service.jobs.bracket import Bracket, plan_bracket
+from service.jobs.focus_stack import FocusStack
+from service.jobs.job import Job, Tools
 from service.jobs.schedule import Anchor, Schedule
+from service.jobs.status import slots_of, status_of
+from service.jobs.timelapse import Timelapse
 from service.orders import readable
 from service.records import Records
 from service.slots import NextSlot, Slots
 from service.tasks import Tasks
 from store.boot import uptime_s
 from store.database import StoreUnavailable
-from store.jobs import ENDED, JobRecord, JobStore
+from store.jobs import ENDED, JobRecord, JobStore, Progress
 from store.shots import ShotStore
 
 _log = logging.getLogger("service.jobs")
@@ -106,12 +110,14 @@ class Jobs:
             if payload.key is not None and (earlier := await self._earlier(payload.key, text)) is not None:
                 return c.JobReply(message="The job was started before", job=self._status(earlier), repeated=True)
             camera = await self._cameras.chosen(payload.port, caller.selected)
-            await self._check(camera, payload)
+            plan = await self._check(camera, payload)
             room: Room | None = None
             with suppress(CameraError):  # then the job starts without this check
                 room = await camera.photos.room(payload.save)
             now = time.time()
-            at = now + _FIRST_SLOT_S if payload.start_at is None else c.seconds_of(payload.start_at)
+            at = now + (_FIRST_SLOT_S if payload.kind == "timelapse" else 0.0)
+            if payload.start_at is not None:
+                at = c.seconds_of(payload.start_at)
             if payload.until is not None and c.seconds_of(payload.until) < at:
                 raise RequestError("invalid_payload", "until is in the past. Nothing was done.")
             record = JobRecord(
@@ -124,6 +130,7 @@ class Jobs:
                 starts_at=at,
                 boot=self._boot,
                 starts_uptime_s=uptime_s() + at - now,
+                progress=Progress(plan=plan),
             )
             with readable():
                 record = replace(record, job=await self._store.add(record))
@@ -159,9 +166,7 @@ class Jobs:
     # -- details
 
     def _run(self, record: JobRecord, request: c.StartJob, room: Room | None = None) -> Job:
-        anchor = Anchor(record.starts_at, record.boot, record.starts_uptime_s)
-        schedule = Schedule(anchor, request.interval_s, self._boot, uptime_s)
-        job = Job(record, request, schedule, self._tools, room)
+        job = self._job(record, request, room)
         if self._stopped:
             return job
         if self._held:
@@ -170,6 +175,16 @@ class Jobs:
         task = asyncio.create_task(job.run(), name=f"job {record.job}")
         self._tasks.start(task).add_done_callback(lambda task: self._ended(record.job, task))
         return job
+
+    def _job(self, record: JobRecord, request: c.StartJob, room: Room | None) -> Job:
+        if request.kind == "bracket":
+            return Bracket(record, request, self._tools, room)
+        if request.kind == "focus_stack":
+            return FocusStack(record, request, self._tools, room)
+        assert request.interval_s is not None, "it is given"
+        anchor = Anchor(record.starts_at, record.boot, record.starts_uptime_s)
+        schedule = Schedule(anchor, request.interval_s, self._boot, uptime_s)
+        return Timelapse(record, request, schedule, self._tools, room)
 
     def _ended(self, number: int, task: asyncio.Task[None]) -> None:
         job = self._jobs[number]
@@ -187,8 +202,8 @@ class Jobs:
             return next(iter(on_port or same), None)
         return next((one for one in known if one.port == record.port), None)
 
-    async def _check(self, camera: Session, payload: c.StartJob) -> None:
-        """Raises RequestError or CameraError if the job is not possible."""
+    async def _check(self, camera: Session, payload: c.StartJob) -> tuple[str, ...]:
+        """The value of a setting for each slot of a bracket. Raises RequestError or CameraError if the job is not possible."""
         if is_drive(camera.port):
             raise RequestError("not_supported", "A drive cannot take pictures.")
         if (job := self._job_of(camera)) is not None:
@@ -201,6 +216,7 @@ class Jobs:
                 convert(await remote.get_config(name), value)
             if payload.bulb_s is not None:
                 await remote.plan_bulb()
+            return await plan_bracket(remote, payload) if payload.kind == "bracket" else ()
 
     def _job_of(self, camera: Session) -> Job | None:
         """The job that uses a camera."""

@@ -6,6 +6,8 @@ import asyncio
 import struct
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 from .. import datasets, standard
 from ..body import Body
@@ -191,8 +193,18 @@ class CanonEos(StandardDialect[CanonSettings]):
             return await self._autofocus(self._body.faults.armed(Kind.FOCUS_FAILED), request.parameter(1) == 0)
         speed = props.BURST_SPEEDS.get(self.settings.number(props.DRIVE_MODE))
         if speed is not None and not self.settings.bulb and not self.settings.mirror_lock:
+            if distance := props.BRACKETS_EV.get(self.settings.number(props.AEB)):
+                return self._bracket(distance, speed)
             return self._burst(self.next_exposure, speed)
         return self._release(self.next_exposure(), hold=self.settings.bulb)
+
+    def _bracket(self, distance: Fraction, speed: float) -> Reply:
+        """Take three pictures: with the exposure of the settings, a darker and a brighter one. Then the burst ends."""
+        usual = self.next_exposure()
+        shutters = [usual.shutter * Fraction(2 ** float(ev)) for ev in (0, -distance, distance)]
+        pictures = [replace(usual, shutter=one.limit_denominator(8000), seconds=float(one)) for one in shutters]
+        following = iter((usual, *pictures))  # the first one is only asked whether it fits on the card
+        return self._burst(lambda: next(following), speed, len(pictures))
 
     def _out_of_focus(self) -> Reply:
         # For this failure, real bodies send the same code as when they are busy (libgphoto2 issue 304).

@@ -108,6 +108,10 @@ _REVIEW = {"None": 0, "2 seconds": 2, "4 seconds": 4, "8 seconds": 8, "Hold": 0x
 _DRIVE: dict[str, Value] = {"Single": 0, "Continuous": 1, "Timer 10 sec": 0x10, "Timer 2 sec": 0x11}
 _MORE_DRIVES: dict[str, Value] = {**_DRIVE, "Continuous high speed": 4, "Continuous low speed": 5}
 
+AEB = 0xD1D9
+BRACKETS_EV = {4: Fraction(1, 2), 8: Fraction(1), 0x0C: Fraction(3, 2), 0x10: Fraction(2)}
+"""The values of `aeb`, with the distance of the three pictures in EV."""
+
 BURST_SPEEDS = {1: 1.0, 4: 2.0, 5: 0.5}
 """The drive modes in which the body takes pictures as long as the button is held, and their speeds."""
 
@@ -163,7 +167,7 @@ SETTINGS: dict[int, Setting] = {
         Setting(ARTIST, "artist", STRING, ""),
         Setting(COPYRIGHT, "copyright", STRING, ""),
         Setting(LENS_NAME, "lensname", STRING, "EF-S18-55mm f/3.5-5.6 IS", writable=False),
-        Setting(0xD1D9, "aeb", UINT16, 0, _BRACKETS),
+        Setting(AEB, "aeb", UINT16, 0, _BRACKETS),
     )
 }
 

@@ -71,7 +71,7 @@ def test_the_shell_commands_run_unchanged(
         else:
             shell.succeed(*words[1:])
     assert ran == [
-        "cameras", "info", "capture", "config", "config", "config", "bulb", "fire", "burst", "movie", "timelapse", "focus", "sync-clock", "job", "files", "get", "live",
+        "cameras", "info", "capture", "config", "config", "config", "bulb", "fire", "burst", "movie", "timelapse", "bracket", "stack", "focus", "sync-clock", "job", "files", "get", "live",
         "tether", "watch",
     ]  # fmt: skip
     names = {path.name for path in shell.folder.iterdir()}

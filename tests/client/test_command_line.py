@@ -340,6 +340,16 @@ def test_a_timelapse_goes_on_without_the_program_and_can_be_stopped(
     assert shell.succeed("jobs", "stop", number, "--json").json["job"]["state"] == "stopped"
 
 
+def test_a_bracket_and_a_focus_stack_end_with_their_pictures(
+    shell: Shell, ports: list[str], simulator: Control
+) -> None:
+    lines = shell.succeed("bracket", "--ev=0,1", "--by", "iso", "--no-save", "--port", ports[0]).text.splitlines()
+    assert [line.partition(" ")[0] for line in lines[1:3]] == ["1/2", "2/2"]
+    stack = shell.succeed("stack", "2", "1", "--settle", "10", "--no-save", "--port", ports[0]).text
+    assert "is done: 2 pictures, 0 skipped, 0 failed" in stack
+    assert simulator.state()["shots"] == 4
+
+
 @pytest.mark.parametrize("arguments", [("1s",), ("soon", "--count", "2"), ("1s", "--count", "2", "--start", "noon")])
 def test_an_invalid_timelapse_is_rejected(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
     done = bare_shell.run("timelapse", *arguments)

@@ -5,68 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.cameras import QUICK, OneCamera, in_factory_state, one_camera
+from tests.jobs.orders import at, ended, start
+from tests.support.cameras import QUICK, OneCamera
 from tests.support.rig import Client, CommandError, Json, Server
 from tests.support.waiting import until, until_answers
 
-MAKERS = {"canon": QUICK, "nikon": ("--maker", "nikon", *QUICK)}
-
-
-@pytest.fixture(scope="module", params=MAKERS)
-def shared_camera(request: pytest.FixtureRequest) -> Iterator[OneCamera]:
-    """One camera of each maker."""
-    with one_camera(*MAKERS[request.param]) as camera:
-        yield camera
-
-
-@pytest.fixture(scope="module")
-def shared_server(shared_camera: OneCamera, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(cwd=tmp_path_factory.mktemp("jobs"), NETWORK_CAMERAS=shared_camera.port)
-    yield server
-    assert server.stop() == 0
-
-
-@pytest.fixture
-def camera(shared_camera: OneCamera) -> Iterator[OneCamera]:
-    """The camera in factory state."""
-    with in_factory_state(shared_camera.process):
-        yield shared_camera
-
-
-@pytest.fixture
-async def client(shared_server: Server, camera: OneCamera) -> AsyncIterator[Client]:
-    """A client with a subscription to the events of jobs. At the end, no job runs."""
-    async with await Client.connect(shared_server, close_timeout=0.2) as client:
-        await client.info_with_card()
-        await client.command("subscribe", events=["job_state", "job_shot"])
-        yield client
-        for job in (await client.command("list_jobs"))["jobs"]:
-            if job["next_at"] is not None:
-                await client.command("stop_job", job=job["job"])
-
-
-async def start(client: Client, **payload: Any) -> int:
-    """Start a time-lapse; returns its number."""
-    reply = await client.command("start_job", **{"kind": "timelapse", "interval_s": 0.6, **payload})
-    return int(reply["job"]["job"])
-
-
-async def ended(client: Client, job: int, state: str = "done") -> Json:
-    """The job, when it is in this state."""
-    await client.event(lambda event: (event.get("job"), event.get("state")) == (job, state))
-    return dict((await client.command("get_job", job=job))["job"])
-
-
-def at(seconds: float) -> str:
-    """The time in so many seconds."""
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+# Other tests run at the same time, so the allowed lateness is large.
+LATE_MS = 500
 
 
 async def test_a_timelapse_takes_a_picture_in_each_slot(client: Client, camera: OneCamera) -> None:

@@ -54,12 +54,13 @@ class Order:
 
 @dataclass(frozen=True)
 class JobOrder:
-    """One time-lapse, with a key: its client sends it again until there is an answer.
+    """One time-lapse, or bracket, with a key: its client sends it again until there is an answer.
 
     Attributes:
         at: when it is sent, in virtual seconds.
         camera: number of the camera.
         interval_s, count, bulb_s: as in the command.
+        ev: as in the command, of a bracket; empty for a time-lapse.
         settings: for each shot.
         stops_after_s: a client stops it after this time; None if nobody does.
     """
@@ -69,6 +70,7 @@ class JobOrder:
     interval_s: float
     count: int
     bulb_s: float | None
+    ev: tuple[float, ...]
     settings: tuple[tuple[str, str], ...]
     stops_after_s: float | None
 
@@ -216,6 +218,7 @@ def _jobs(seed: int, cameras: int) -> tuple[JobOrder, ...]:
             bulb_s=random.choice((None, None, None, interval_s / 4)),
             settings=(("iso", "800"),) if random.random() < 0.4 else (),
             stops_after_s=random.uniform(0.0, 30.0) if random.random() < 0.2 else None,
+            ev=random.choice(((), (), (0.0, 1.0, -1.0))),
         ),
     )
 

@@ -62,6 +62,7 @@ from camera.values import WantedValue
 from tests.simulation.body import BULB, CONTINUOUS, FOLDER, Body, Movie, Release
 
 # The order for which the server uses the camera. It is set by the client's side and inherited by the server's tasks.
+ISO_VALUES = ("50", "100", "200", "400", "800", "1600")
 ORDER: ContextVar[str] = ContextVar("order", default="server")
 
 _CAN = Capabilities(capture=True, config=True, delete=True, events=True)
@@ -346,6 +347,8 @@ class ModelWorker(WorkerProcess):
         return self._item(name)
 
     def _item(self, name: str) -> ConfigItem:
+        if name == "iso":
+            return ConfigItem(name, name, "radio", self._body.settings[name], False, ISO_VALUES)
         return ConfigItem(name, name, "text", self._body.settings[name], False)
 
     async def _get_all_config(self) -> list[ConfigItem]:

@@ -42,7 +42,9 @@ from service.commands import LiveViewDefaults, Service
 from service.event_log import EventLog
 from service.events import EventHub
 from service.jobs import jobs
-from service.jobs.job import Job, key_of
+from service.jobs.job import key_of
+from service.jobs.series import Series
+from service.jobs.timelapse import Timelapse
 from service.orders import text_of, text_of_volley
 from store.events import EventStore
 from store.jobs import ENDED, JobRecord, JobStore
@@ -187,10 +189,19 @@ class Reader:
         self.seq = event["seq"]
 
 
-_shoot = Job._shoot
+_shoot = Timelapse._shoot
 
 
-async def _named_shoot(job: Job, slot: int, camera: Session) -> None:
+_shoot_of_series = Series._shoot
+
+
+async def _named_series_shoot(job: Series, slot: int, camera: Session) -> None:
+    """Serve a slot of a series, with its key as the name of the order."""
+    ORDER.set(key_of(job.record.job, slot))
+    await _shoot_of_series(job, slot, camera)
+
+
+async def _named_shoot(job: Timelapse, slot: int, camera: Session) -> None:
     """Serve a slot, with its key as the name of the order."""
     ORDER.set(key_of(job.record.job, slot))
     await _shoot(job, slot, camera)
@@ -462,10 +473,22 @@ class World:
     async def job_client(self, number: int, order: JobOrder) -> None:
         """Start a job. Send the request again until there is an answer. Later stop the job, if that is planned."""
         await asyncio.sleep(order.at)
-        payload = c.StartJob(
-            kind="timelapse", port=self.bodies[order.camera].traits.port, interval_s=order.interval_s, count=order.count,
-            bulb_s=order.bulb_s, settings=dict(order.settings), save=False, key=f"timelapse-{number}",
-        )  # fmt: skip
+        port, key = self.bodies[order.camera].traits.port, f"job-{number}"
+        if order.ev:
+            payload = c.StartJob(
+                kind="bracket",
+                port=port,
+                by="iso",
+                ev=list(order.ev),
+                settings=dict(order.settings),
+                save=False,
+                key=key,
+            )
+        else:
+            payload = c.StartJob(
+                kind="timelapse", port=port, interval_s=order.interval_s, count=order.count, bulb_s=order.bulb_s,
+                settings=dict(order.settings), save=False, key=key,
+            )  # fmt: skip
         job = await self._until_answered("start_job", payload)
         if job is not None and order.stops_after_s is not None:
             await asyncio.sleep(order.stops_after_s)
@@ -815,7 +838,8 @@ def _run(plan: Plan, judge: Judge) -> Result:
             clock.installed(), _no_leftovers(), patch.object(detection, "detect", _nothing),
             patch.object(ports, "signature", frozenset[str]), patch.object(uevents, "listen", lambda: None),
             patch.object(registry, "_WATCH_EVERY_S", _USB_EVERY_S), patch.object(captures, "text_of", _named), patch.object(fire, "text_of_volley", _named_volley), patch.object(movies, "Order", _named_movie),
-            patch.object(jobs, "uptime_s", clock.uptime), patch.object(Job, "_shoot", _named_shoot),
+            patch.object(jobs, "uptime_s", clock.uptime), patch.object(Timelapse, "_shoot", _named_shoot),
+            patch.object(Series, "_shoot", _named_series_shoot),
             patch.object(ports, "_NODES", _NO_BUS), patch.object(ports, "DEVICES", _NO_BUS),
         ):  # fmt: skip
             try:

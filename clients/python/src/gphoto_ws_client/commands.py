@@ -125,18 +125,20 @@ class Commands:
             BurstCaptured, "capture_burst", **length, settings=chosen, save=save, force=force, port=port
         )
 
-    async def start_job(self, kind: JobKind, interval_s: float, **options: Unpack[JobOptions]) -> JobReply:
-        """Start a time-lapse. The server takes the pictures by itself; receive `job_shot` events with `Client.events`.
+    async def start_job(self, kind: JobKind, **options: Unpack[JobOptions]) -> JobReply:
+        """Start a job. The server takes the pictures by itself; receive `job_shot` events with `Client.events`.
 
         Args:
-            interval_s: seconds from one slot to the next.
+            kind: "timelapse", "bracket" or "focus_stack".
             **options: see `JobOptions`.
         """
         check_names("start_job", options, JobOptions.__optional_keys__)
         payload: dict[str, Any] = {**options, "key": options.get("key") or uuid4().hex}
         if (settings := options.get("settings")) is not None:
             payload["settings"] = dict(settings)
-        return await self._ask(JobReply, "start_job", kind=kind, interval_s=interval_s, **payload)
+        if (ev := options.get("ev")) is not None:
+            payload["ev"] = list(ev)
+        return await self._ask(JobReply, "start_job", kind=kind, **payload)
 
     async def list_jobs(self, *, limit: int | None = None) -> JobList:
         """The last jobs, newest first."""

@@ -115,12 +115,19 @@ def check_names(function: str, given: Mapping[str, object], allowed: frozenset[s
 
 
 class JobOptions(TypedDict, total=False):
-    """The arguments of `Client.start_job`, besides `kind` and `interval_s`.
+    """The arguments of `Client.start_job`, besides `kind`.
 
     Attributes:
-        count: number of slots; use `count` or `until`.
-        until, start_at: times in ISO 8601 with Z or an offset.
-        bulb_s: length of each exposure in seconds, timed by the server.
+        interval_s: timelapse: seconds from one slot to the next.
+        count: timelapse: number of slots; use `count` or `until`.
+        until, start_at: timelapse: times in ISO 8601 with Z or an offset.
+        bulb_s: timelapse: length of each exposure in seconds, timed by the server.
+        ev: bracket: the exposure of each picture in EV, relative to the current one; by default -2, 0 and 2.
+        by: bracket: the setting that changes, or "native" for the camera's own bracketing.
+        frames: focus_stack: number of pictures.
+        steps, size: focus_stack: how far the focus moves before each further picture; `size` is the size of a step.
+        settle_ms: focus_stack: milliseconds from a step to the picture.
+        back: focus_stack: whether the focus is moved back at the end; true by default.
         settings: settings for each shot, which are restored after it.
         save: whether every file is saved to the photo folder; true by default.
         filename: name of the saved files, to which the number of the slot is added.
@@ -128,10 +135,18 @@ class JobOptions(TypedDict, total=False):
         port: the port of the camera; None for the selected camera.
     """
 
+    interval_s: float | None
     count: int | None
     until: str | None
     start_at: str | None
     bulb_s: float | None
+    ev: Sequence[float] | None
+    by: Literal["shutterspeed", "iso", "native"] | None
+    frames: int | None
+    steps: int | None
+    size: Literal["small", "medium", "large"] | None
+    settle_ms: int | None
+    back: bool | None
     settings: Mapping[str, str | int | float | bool]
     save: bool
     filename: str | None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gphoto_ws_client.decode import picture, required_picture
 
-JobKind = Literal["timelapse"]
+JobKind = Literal["timelapse", "bracket", "focus_stack"]
 JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
 State = Literal["opening", "ready", "live", "capturing", "recording", "recovering", "needs_attention", "absent"]
 ShotState = Literal["asked", "changed", "released", "told", "closed"]

@@ -298,10 +298,28 @@ def _add_jobs(commands: Any) -> None:
     lapse.add_argument("--until", type=jobs.parse_time, metavar="TIME", help="end, for example 2030-12-24T20:00")
     lapse.add_argument("--start", type=jobs.parse_time, metavar="TIME", help="time of the first picture (now)")
     lapse.add_argument("--bulb", type=_exposure, metavar="SECONDS", help="length of each exposure, timed by the server")
-    _settings(lapse)
-    lapse.add_argument("--no-save", action="store_true", help="leave the pictures on the camera only")
-    lapse.add_argument("--detach", action="store_true", help="end after the start")
-    parser = commands.add_parser("jobs", help="list, pause, resume and stop time-lapses")
+    what = "take the same picture with several exposures"
+    bracket = _command(commands, "bracket", jobs.bracket, what, pictures.check_settings)
+    bracket.add_argument(
+        "--ev", metavar="EV,EV,...", type=jobs.parse_ev, default=[-2.0, 0.0, 2.0],
+        help="relative to the current exposure (--ev=-2,0,2)",
+    )  # fmt: skip
+    bracket.add_argument(
+        "--by", choices=("shutterspeed", "iso", "native"), default="shutterspeed",
+        help="what changes; native: the camera's own bracketing (shutterspeed)",
+    )  # fmt: skip
+    what = "take pictures with the focus in steps from near to far, then move it back"
+    stack = _command(commands, "stack", jobs.stack, what, pictures.check_settings)
+    stack.add_argument("frames", metavar="FRAMES", type=_count, help="number of pictures")
+    stack.add_argument("steps", metavar="STEPS", type=focus.parse_steps, help="steps between two pictures, 1 to 100")
+    stack.add_argument("--size", choices=("small", "medium", "large"), help="size of a step (small)")
+    stack.add_argument("--settle", type=_count, metavar="MS", help="milliseconds from a step to the picture (300)")
+    stack.add_argument("--stay", action="store_true", help="do not move the focus back at the end")
+    for one in (lapse, bracket, stack):
+        _settings(one)
+        one.add_argument("--no-save", action="store_true", help="leave the pictures on the camera only")
+        one.add_argument("--detach", action="store_true", help="end after the start")
+    parser = commands.add_parser("jobs", help="list, pause, resume and stop time-lapses and other jobs")
     _common(parser, {})
     group = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _command(group, "list", jobs.list_jobs, "list the last jobs")

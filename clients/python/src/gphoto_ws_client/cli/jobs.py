@@ -1,4 +1,4 @@
-"""The commands for series of shots that the server takes by itself: timelapse, jobs."""
+"""The commands for series of shots that the server takes by itself: timelapse, bracket, stack, jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
 from gphoto_ws_client.events import JobShot, JobStateChanged, Reconnected
-from gphoto_ws_client.replies import JobStatus
+from gphoto_ws_client.options import JobOptions
+from gphoto_ws_client.replies import JobKind, JobStatus
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|min|h)?")
 _SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -36,6 +37,14 @@ def parse_time(text: str) -> str:
         raise argparse.ArgumentTypeError(f"a time such as 2030-12-24T18:00, not {text!r}") from None
 
 
+def parse_ev(text: str) -> list[float]:
+    """Exposures in EV such as -2,0,2."""
+    try:
+        return [float(one) for one in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"numbers such as -2,0,2, not {text!r}") from None
+
+
 def check_timelapse(options: argparse.Namespace) -> None:
     """Reject options that do not fit each other."""
     if (options.count is None) == (options.until is None):
@@ -45,12 +54,38 @@ def check_timelapse(options: argparse.Namespace) -> None:
 
 async def timelapse(client: Client, options: argparse.Namespace) -> None:
     """Start a time-lapse and show each picture. The time-lapse goes on if this program ends."""
-    settings = dict(setting.split("=", 1) for setting in options.settings)
+    job = JobOptions(
+        interval_s=options.interval,
+        count=options.count,
+        until=options.until,
+        start_at=options.start,
+        bulb_s=options.bulb,
+    )
+    await _run(client, options, "timelapse", job, options.count)
+
+
+async def bracket(client: Client, options: argparse.Namespace) -> None:
+    """Take the same picture with several exposures."""
+    count = 1 if options.by == "native" else len(options.ev)
+    await _run(client, options, "bracket", JobOptions(ev=options.ev, by=options.by), count)
+
+
+async def stack(client: Client, options: argparse.Namespace) -> None:
+    """Take pictures with the focus in steps from near to far."""
+    job = JobOptions(
+        frames=options.frames, steps=options.steps, size=options.size, settle_ms=options.settle, back=not options.stay
+    )
+    await _run(client, options, "focus_stack", job, options.frames)
+
+
+async def _run(
+    client: Client, options: argparse.Namespace, kind: JobKind, wanted: JobOptions, count: int | None
+) -> None:
+    """Start a job, and show each picture until its end."""
+    wanted["settings"] = dict(setting.split("=", 1) for setting in options.settings)
+    wanted["save"], wanted["port"] = not options.no_save, options.port
     async with client.events("job_shot", "job_state", "reconnected") as events:
-        started = await client.start_job(
-            "timelapse", options.interval, count=options.count, until=options.until, start_at=options.start,
-            bulb_s=options.bulb, settings=settings, save=not options.no_save, port=options.port,
-        )  # fmt: skip
+        started = await client.start_job(kind, **wanted)
         job = started.job
         if options.json:
             show_json(started)
@@ -70,7 +105,7 @@ async def timelapse(client: Client, options: argparse.Namespace) -> None:
                         show_json(event)
                     else:
                         job = (await client.get_job(job.job)).job
-                        show(f"{_shot_words(event, options.count)}{_next_words(job)}")
+                        show(f"{_shot_words(event, count)}{_next_words(job)}")
                 if isinstance(event, JobStateChanged) and event.job == job.job:
                     job = (await client.get_job(job.job)).job
                     if job.message and job.state not in _ENDED:
@@ -84,6 +119,8 @@ async def timelapse(client: Client, options: argparse.Namespace) -> None:
         show_json(job)
     else:
         show(f"Job {job.job} is {job.state}: {job.shots} pictures, {job.skipped} skipped, {job.failed} failed")
+        if job.message and job.state == "done":
+            show(job.message)
     if job.state == "failed":
         raise GphotoWsError(job.message or "The job failed.")
 
