@@ -307,11 +307,12 @@ class World:
         self.trace.append(f"{self.loop.time():9.4f} {text}")
 
     def card_was_read(self, port: str, at: float) -> bool:
-        """Whether the camera process of a time had read the card by then."""
+        """Whether the server had read the card by then, with the camera process of that time."""
         workers = [
             one for one in self.workers if one.port == port and one.opened_at is not None and one.opened_at <= at
         ]
-        return bool(workers) and workers[-1].card_read_at is not None and workers[-1].card_read_at < at
+        read_at = workers[-1].card_read_at if workers else None
+        return read_at is not None and read_at + NOTED_S < at
 
     def begun(self, order: str) -> None:
         """The server uses a camera for an order."""
