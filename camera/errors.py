@@ -110,6 +110,12 @@ class NotReady(CameraBusy):
     """The camera was not ready at the deadline at which it should have been released. It was not released."""
 
 
+NO_TIME_FOR_MIRROR = (
+    "The camera raises its mirror before the picture, and there was not enough time for that before the deadline, so it was"
+    " not released. Without mirror lock-up, less time is enough."
+)
+
+
 @dataclass(eq=False)
 class CameraRecording(CameraBusy):
     """The camera records a movie from `started_at` until `ends_at` (ISO 8601, UTC) at most, and nothing was done.

@@ -295,8 +295,10 @@ class RemoteCamera:
         """
 
     @verb(10.0, again=_LOST)
-    async def plan_fire(self, half_press: bool) -> None:
+    async def plan_fire(self, half_press: bool) -> float:
         """Check that the camera answers, and that its button can be half pressed if that is wanted.
+
+        Returns how long `fire` needs before the deadline at least, in seconds: 0, or the time for raising the mirror.
 
         Raises NotSupported.
         """

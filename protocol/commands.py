@@ -285,8 +285,8 @@ class Fire(Payload):
     ) = Field(None, description="Ports of the cameras; by default all cameras.")
     in_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(
         300,
-        description="Milliseconds from the request to the deadline at which the cameras are released. A camera that is not ready then is not released. 0: as"
-        " soon as all cameras are ready.",
+        description="Milliseconds from the request to the deadline at which the cameras are released. A camera that is not ready then is not released: one with"
+        " mirror lock-up, for example, which raises its mirror first, needs 1500 ms. 0: as soon as all cameras are ready.",
     )
     offsets_ms: dict[
         Annotated[str, Field(min_length=1, max_length=256)],

@@ -7,7 +7,15 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from camera.errors import CAPTURE_UNKNOWN, CameraBusy, CameraError, Cancelled, CaptureUnknown, NotReady
+from camera.errors import (
+    CAPTURE_UNKNOWN,
+    NO_TIME_FOR_MIRROR,
+    CameraBusy,
+    CameraError,
+    Cancelled,
+    CaptureUnknown,
+    NotReady,
+)
 from camera.model import CapturedFile, mimetype_of
 from camera.photos.open_shot import Order
 from camera.photos.request import CaptureRequest, Moment, Release, Shot
@@ -148,6 +156,7 @@ class _Start:
         self._offsets_s = {port: payload.offsets_ms.get(port, 0.0) / 1000 for port in cameras}
         self._deadline: float | None = asked_at + payload.in_ms / 1000 if payload.in_ms else None
         self._latest = asked_at + _LONGEST_S
+        self._needs_s = dict.fromkeys(cameras, 0.0)
         self._not_set, self._not_armed = set(cameras), set(cameras)
         self._all_set = asyncio.Event()
 
@@ -155,19 +164,29 @@ class _Start:
         """Until when a camera has to be ready, in monotonic seconds."""
         return self._latest if self._deadline is None else self._deadline + self._offsets_s[port]
 
+    def needs(self, port: str, seconds: float) -> None:
+        """Called with the time that a camera needs before its release; see `RemoteCamera.plan_fire`."""
+        self._needs_s[port] = seconds
+
     async def ready(self, port: str) -> Release:
         """Called when the settings of a camera are set; returns when it is released.
 
         Raises:
             Cancelled: another camera is not ready, so none is released.
+            NotReady: there is not enough time left.
         """
         self._not_set.discard(port)
         if self._deadline is None:
             await self._until_all_are_set()
         self.check()
         if self._deadline is None:
-            self._deadline = time.monotonic() + _SOON_S + (_CONFIRMED_S if self.all_or_none else 0.0)
-        return Release(self._deadline + self._offsets_s[port], self._deadline)
+            soon_s = _SOON_S + (_CONFIRMED_S if self.all_or_none else 0.0)
+            self._deadline = time.monotonic() + max(self._needs_s.values()) + soon_s
+        release = Release(self._deadline + self._offsets_s[port], self._deadline)
+        needs_s = self._needs_s[port]
+        if needs_s and time.monotonic() + needs_s > release.at:
+            raise NotReady(NO_TIME_FOR_MIRROR)
+        return release
 
     def armed(self, port: str) -> None:
         """Called when a camera only waits for the deadline. If all cameras have to be ready, the last one starts them.
@@ -223,7 +242,7 @@ async def _release(camera: Session, payload: c.Fire, text: str, start: _Start) -
     port = camera.port
     moment = Moment(
         start.latest(port), payload.prepare == "half_press", start.all_or_none,
-        ready=lambda: start.ready(port), armed=lambda: start.armed(port),
+        ready=lambda: start.ready(port), armed=lambda: start.armed(port), needs=lambda seconds: start.needs(port, seconds),
     )  # fmt: skip
     request = CaptureRequest(
         settings=payload.settings, save=payload.save, order=Order(payload.key, text), moment=moment

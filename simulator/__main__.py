@@ -120,6 +120,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="pictures of a burst that fit into the memory of the camera (6)",
     )  # fmt: skip
     parser.add_argument("--write", type=_seconds, default=0.1, help="seconds to write a picture of a burst (0.1)")
+    parser.add_argument(
+        "--mirror-up", type=_seconds, default=30.0, metavar="SECONDS",
+        help="how long a raised mirror stays up; then a Nikon takes the picture (30)",
+    )  # fmt: skip
     parser.add_argument("--still", type=_size, default=(5184, 3456), help="pixels of a still (5184x3456)")
     parser.add_argument("--frame", type=_size, default=(1056, 704), help="pixels of a live-view frame (1056x704)")
     parser.add_argument("--maker", choices=sorted(MAKERS), default="canon", help="maker of the cameras (canon)")
@@ -166,7 +170,7 @@ def _describe(index: int, camera: Camera) -> dict[str, object]:
 
 
 def _timing(options: argparse.Namespace) -> Timing:
-    return Timing(options.fps, options.shutter, options.burst, options.memory, options.write)
+    return Timing(options.fps, options.shutter, options.burst, options.memory, options.write, options.mirror_up)
 
 
 async def _serve(options: argparse.Namespace) -> int:

@@ -20,9 +20,6 @@ from .pictures import Studio
 
 log = logging.getLogger(__name__)
 
-MIRROR_UP_SECONDS = 30.0
-"""How long a raised mirror stays up without a release."""
-
 
 class ReleaseRejected(Exception):
     """The shutter does not open. The subclass gives the reason."""
@@ -76,6 +73,7 @@ class Timing:
         burst_fps: pictures/s of a burst at the usual speed.
         memory: how many pictures of a burst fit into the memory, where they wait until they are written.
         write: seconds for writing one picture of a burst to the card.
+        mirror_up: how long a raised mirror stays up without a release, in seconds.
     """
 
     fps: float
@@ -83,6 +81,7 @@ class Timing:
     burst_fps: float
     memory: int
     write: float
+    mirror_up: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -299,11 +298,23 @@ class Body:
         """Whether the mirror is up because of a mirror lock-up."""
         return time.monotonic() < self._mirror_up_until
 
-    def raise_mirror(self) -> bool:
-        """Raise the mirror for at most 30 s; returns False if it was up, so that the shutter can be released now."""
+    def raise_mirror(self, after: Callable[[], object] | None = None) -> bool:
+        """Raise the mirror; returns False if it was up, so that the shutter can be released now.
+
+        Args:
+            after: called if no release follows before the mirror comes down.
+        """
         raised = not self.mirror_up
-        self._mirror_up_until = time.monotonic() + MIRROR_UP_SECONDS if raised else 0.0
+        until = self._mirror_up_until = time.monotonic() + self._timing.mirror_up if raised else 0.0
+        if raised and after is not None:
+            self._start(self._after_mirror(until, after))
         return raised
+
+    async def _after_mirror(self, until: float, after: Callable[[], object]) -> None:
+        await asyncio.sleep(until - time.monotonic())
+        if self._mirror_up_until == until:
+            self._mirror_up_until = 0.0
+            after()
 
     def close_shutter(self) -> bool:
         """Close a shutter that was held open. Returns False if it was not."""

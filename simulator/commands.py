@@ -53,6 +53,7 @@ async def _state(camera: Camera, arguments: Arguments) -> Result:
         "viewfinder": body.live_view,
         "focus": dialect.lens.describe(),
         "exposing": body.exposing,
+        "mirror_up": body.mirror_up,
         "shutter_held": body.shutter_held,
         "button_held": body.button_held,
         "recording": body.recorder.recording,

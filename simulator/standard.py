@@ -46,6 +46,8 @@ class StandardDialect(ABC, ShutterListener, MovieListener, Generic[SettingsT]):
 
     names: Mapping[int, str] = NAMES
     takes_data: Collection[int] = TAKES_DATA
+    releases_after_mirror = False
+    """Whether the body takes the picture if its mirror was raised and no second release came."""
 
     def __init__(self, body: Body, settings: SettingsT, lens: Lens) -> None:
         """Create the dialect of ``body``."""
@@ -216,10 +218,15 @@ class StandardDialect(ABC, ShutterListener, MovieListener, Generic[SettingsT]):
 
     def _release(self, exposure: Exposure, hold: bool = False) -> Reply:
         """Release the shutter. With ``hold``, it stays open until the host closes it."""
-        if self.settings.mirror_lock and not self._body.exposing and self._body.raise_mirror():
+
+        def release() -> Reply:
+            return self._try(lambda: self._body.release(exposure, self, hold=hold))
+
+        after = release if self.releases_after_mirror else None
+        if self.settings.mirror_lock and not self._body.exposing and self._body.raise_mirror(after):
             self.mirror_raised()
             return Reply()
-        return self._try(lambda: self._body.release(exposure, self, hold=hold))
+        return release()
 
     def _burst(self, exposure: Callable[[], Exposure], speed: float = 1.0, frames: int | None = None) -> Reply:
         """Take pictures in a row; see `Body.burst`."""

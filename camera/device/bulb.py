@@ -209,8 +209,8 @@ class Bulb:
         if wrong_dial:
             unavailable = _unavailable("The camera refused a bulb exposure.", _TURN_THE_DIAL)
             unavailable.gp = error.gp
-            raise unavailable from None
-        raise self._shutter.with_reason(error) from None
+            raise self._shutter.after_mirror(unavailable) from None
+        raise self._shutter.after_mirror(self._shutter.with_reason(error)) from None
 
     def _files(self, exposed: float, hooks: BulbHooks) -> list[str]:
         deadline = time.monotonic() + exposed + _WRITE_S

@@ -305,7 +305,7 @@ class Burst:
         drive = self._item(burst.drive)
         if drive is not None and drive.value not in burst.continuous:
             return f" Its drive mode is {drive.value}. Set it to continuous on the camera."
-        if self._shutter.raises_mirror_first:
+        if self._shutter.prepares_s:
             return " Its mirror lock-up is on."
         return " Its card is full." if self._shutter.card_full() else ""
 

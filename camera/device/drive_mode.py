@@ -10,6 +10,8 @@ from camera.errors import CameraError, ConfigNotFound, NotSupported
 
 # The longest self-timer of common cameras, for self-timers whose length is not known.
 _LONGEST_TIMER_S = 20.0
+# How long the camera shakes after it has raised its mirror, in seconds.
+MIRROR_SETTLES_S = 1.0
 _LENGTH = re.compile(r"(\d+)\s*s", re.IGNORECASE)
 
 
@@ -48,7 +50,8 @@ class DriveMode:
             modes = [mode.lower() for name in self._quirks.drive_mode if (mode := self._value(name))]
             mirror = any("mirror" in mode for mode in modes) or self._value(self._quirks.mirror_lock) not in ("", "0")
             timer = max((self._timer_s(mode) for mode in modes), default=0.0)
-            read = timer + (self._quirks.mirror_up_s if mirror else 0.0), mirror
+            mirror_s = self._quirks.mirror_up_s or MIRROR_SETTLES_S
+            read = timer + (mirror_s if mirror else 0.0), mirror
             if self._failed:
                 return read
             self._known = read

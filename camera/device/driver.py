@@ -308,6 +308,11 @@ class Driver:
         """See `Shutter.exposure_s`."""
         return self._shutter.exposure_s()
 
+    @property
+    def prepares_s(self) -> float:
+        """See `Shutter.prepares_s`."""
+        return self._shutter.prepares_s
+
     def next_file(self) -> str | None:
         """See `Shutter.next_file`."""
         return self._shutter.next_file()

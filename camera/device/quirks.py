@@ -59,7 +59,7 @@ class Quirks:
         self_timer_length: a setting with the length of the self-timer, if the drive mode does not contain it.
         mirror_lock: a setting that makes the first release only raise the mirror, unless it is 0.
         mirror_up_s: the longest time in seconds after which a camera with a raised mirror takes the picture without a
-            second release. Cameras that only lower the mirror need the time until the server releases it again.
+            second release; None if it only lowers the mirror.
         focus: how the camera focuses.
         button: the setting that presses the shutter button without autofocus. This returns earlier than a capture. None
             if the driver has no such setting.
@@ -83,7 +83,7 @@ class Quirks:
     drive_mode: tuple[str, ...] = ("drivemode", "capturemode")
     self_timer_length: str | None = None
     mirror_lock: str | None = None
-    mirror_up_s: float = 1.0
+    mirror_up_s: float | None = None
     focus: FocusQuirks = OTHER_FOCUS
     button: Button | None = None
     burst: BurstQuirks | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
-from camera.device.drive_mode import DriveMode
+from camera.device.drive_mode import MIRROR_SETTLES_S, DriveMode
 from camera.device.gp_codes import (
     before_the_release,
     card_read_only,
@@ -32,8 +32,8 @@ _NEXT_FILE_MS, _SETTLED_MS, ALL_FILES_S = 200, 1, 10.0
 _BUSY_RELEASE_S = 2.0
 # If the shutter has fired, the camera reports within _SIGNS_S seconds that it is busy or that it has a new file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
-# How long the camera shakes after it has raised its mirror.
-_MIRROR_SETTLES_S = 1.0
+# How long the order that raises the mirror takes, at most, in seconds.
+_MIRROR_RISES_S = 0.5
 # libgphoto2's general error, and a text that stands for a refused release (see `shutter_did_not_fire`).
 _NO_REASON, _REFUSED = -1, "press failed"
 # The size of a shot (RAW and JPEG) with the largest sensors. A card with less free space may refuse the next shot.
@@ -92,6 +92,7 @@ class Shutter:
         self._quirks = quirks
         # Image formats that promise two files although the camera has offered only one, as some cameras do.
         self._one_file: set[str] = set()
+        self._mirror_up_until = 0.0  # then the camera takes the picture by itself, in monotonic seconds
 
     def release(self, on_release: Callable[[float], None], timed: TimedRelease | None = None) -> list[str]:
         """Release the shutter once; returns the path of every file of the shot.
@@ -120,6 +121,7 @@ class Shutter:
 
     def with_other_files(self, path: str) -> list[str]:
         """The path of the first file of a shot, and of the other files of the same shot."""
+        self._mirror_up_until = 0.0
         paths = [path]
         with suppress(CameraError):  # the files found so far are returned; the next job gets the error
             self._add_other_files(paths)
@@ -127,6 +129,14 @@ class Shutter:
 
     def first_file(self, on_release: Callable[[float], None], timed: TimedRelease | None = None) -> str:
         """Release the shutter once; returns the path of the first file. See `release`."""
+        try:
+            return self._first_file(on_release, timed)
+        except CaptureUnknown:
+            raise
+        except CameraError as error:
+            raise self.after_mirror(error) from None
+
+    def _first_file(self, on_release: Callable[[float], None], timed: TimedRelease | None) -> str:
         exposure = self.exposure_s()
         deadline = time.monotonic() + _BUSY_RELEASE_S
         while True:
@@ -157,9 +167,9 @@ class Shutter:
         return (timed.fire or self._calls.fire)()
 
     @property
-    def raises_mirror_first(self) -> bool:
-        """Whether the first release only raises the mirror."""
-        return self._drive_mode.raises_mirror_first
+    def prepares_s(self) -> float:
+        """How long a camera that raises its mirror first needs for that, in seconds; 0 for others."""
+        return _MIRROR_RISES_S + MIRROR_SETTLES_S if self._drive_mode.raises_mirror_first else 0.0
 
     def raise_mirror(self, exposure: float) -> str | None:
         """Release the shutter if that only raises the mirror, and wait until the mirror does not shake any more.
@@ -173,10 +183,19 @@ class Shutter:
         if not self._drive_mode.raises_mirror_first:
             return None
         self._calls.trigger()
-        fired, path = self.signs_of_a_shot(exposure, _MIRROR_SETTLES_S)
+        fired, path = self.signs_of_a_shot(exposure, MIRROR_SETTLES_S)
         if fired and path is None:
             raise CaptureUnknown(CAPTURE_UNKNOWN, doing="capture")
+        self._mirror_up_until = 0.0 if fired else time.monotonic() + (self._quirks.mirror_up_s or 0.0)
         return path
+
+    def after_mirror(self, error: CameraError) -> CameraError:
+        """The error of a release that did not fire, for a camera that takes the picture by itself after `raise_mirror`."""
+        left_s = self._mirror_up_until - time.monotonic()
+        if left_s <= 0:
+            return error
+        words = f"{error.message} Its mirror is up, so it takes the picture by itself within {left_s:.0f} s."
+        return CaptureUnknown(words, gp=error.gp, doing=error.doing, reason=error.message)
 
     def file_despite(self, error: CameraError, exposure: float) -> str | None:
         """The path of the new file after a release that reported an error; None if the shutter certainly did not fire.

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from camera.device import kernel
+from camera.device.drive_mode import MIRROR_SETTLES_S
 from camera.device.driver import Driver
 from camera.device.holding import Holding
 from camera.device.quirks import Button
@@ -19,6 +20,7 @@ from camera.device.shutter import TimedRelease
 from camera.device.wires import Wire
 from camera.errors import (
     CAPTURE_UNKNOWN,
+    NO_TIME_FOR_MIRROR,
     CameraBusy,
     CameraError,
     CaptureUnknown,
@@ -105,11 +107,12 @@ class Volley:
         self._holding = holding
         self._wire = wire
 
-    def plan(self, half_press: bool) -> None:
+    def plan(self, half_press: bool) -> float:
         """See `RemoteCamera.plan_fire`."""
         if half_press and not self._can_half_press:
             raise NotSupported(_NO_HALF_PRESS)
         self._trigger()
+        return self._driver.prepares_s
 
     def fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
         """See `RemoteCamera.fire`."""
@@ -126,6 +129,8 @@ class Volley:
             def prepare(_: float) -> None:
                 if shot.commanded_at is not None:  # the camera has refused the release, because it was busy
                     raise CameraBusy("The camera was busy at the deadline, so it was not released.")
+                if self._driver.prepares_s and time.monotonic() + MIRROR_SETTLES_S > at:
+                    raise NotReady(NO_TIME_FOR_MIRROR)
                 on_progress(max(0.0, at - time.monotonic()) + exposure_s)
                 if half_press:
                     self._half_press(stack, shot)

@@ -213,7 +213,7 @@ class Capture:
 
         release: Release | None = None
         if (moment := self._request.moment) is not None:
-            await self._camera.plan_fire(moment.half_press)
+            moment.needs(await self._camera.plan_fire(moment.half_press))
             release = await moment.ready()
         await self._hooks.releasing()
         pictures = await self._fire(on_release, release)

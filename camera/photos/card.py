@@ -45,6 +45,7 @@ class Card:
         self.needs_check = True
         self._journal = journal
         self._files: Files | None = None
+        self._was_read = False  # since the camera was opened
         self._count = 0
         self._checked: Files | None = None  # content of the card at the last check
         # Not yet in _files, because the card was not read yet: whether added, path.
@@ -61,6 +62,10 @@ class Card:
     def files(self) -> int | None:
         """The number of files; None until the card was read."""
         return None if self._files is None else self._count
+
+    def opened(self) -> None:
+        """Called when the camera was opened: its card may have changed meanwhile."""
+        self.needs_check, self._was_read = True, False
 
     async def begin_shot(self, body: Body, order: Order, prepared: bool, settles_s: float) -> OpenShot:
         """Record that a shot starts now; see `Journal.begin`. Raises NotRecorded."""
@@ -106,13 +111,15 @@ class Card:
         self._change(False, path)
 
     async def read(self, body: Body, list_folder: ListFolder) -> bool:
-        """Read the card of a newly opened camera. If that fails, its content stays unknown.
+        """Read the card of a newly opened camera, unless a check has done that. If it fails, its content stays unknown.
 
         Returns:
             False if the camera must be opened again and the card read again, because it appeared to be empty although
             it had files before.
         """
         await self._identify(body)
+        if self._was_read:
+            return True
         before, self._files = self._files, None
         if not self._may_try():
             return True
@@ -228,7 +235,7 @@ class Card:
         return True
 
     async def _remember(self, files: Files) -> None:
-        self._files = files
+        self._files, self._was_read = files, True
         self._count = sum(map(len, files.values()))
         self._apply()
         self._unwritten = []

@@ -86,7 +86,8 @@ class InterruptedShots:
         """Called when a new process has opened the camera. It may be another camera, with its own interrupted shots."""
         self._shutter_closed |= event.shutter_closed
         self._movie_stopped |= event.movie_stopped
-        self.card.needs_check, self._driver_cache_stale = True, False
+        self.card.opened()
+        self._driver_cache_stale = False
         if not self._renewing:
             self._pause, self._look_at = _FIRST_PAUSE_S, 0.0
         self._renewing = False

@@ -43,6 +43,7 @@ class Moment:
         ready: called when the settings are set; returns when the shutter is released. If it raises, the shutter is not
             released.
         armed: called when the camera only waits for the moment.
+        needs: called before `ready`, with the seconds that the camera needs before the release.
     """
 
     latest: float
@@ -50,6 +51,7 @@ class Moment:
     confirmed: bool
     ready: Callable[[], Awaitable[Release]]
     armed: Callable[[], None]
+    needs: Callable[[float], None] = lambda seconds: None
 
     def check(self) -> None:
         """Raises NotReady if it is too late."""

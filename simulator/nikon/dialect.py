@@ -48,6 +48,7 @@ class NikonDslr(StandardDialect[NikonSettings]):
     """The dialect of one Nikon body."""
 
     names = NAMES
+    releases_after_mirror = True
 
     def __init__(self, body: Body) -> None:
         """Create the dialect of ``body``."""

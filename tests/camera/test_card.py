@@ -368,3 +368,17 @@ async def test_a_burst_of_which_only_the_saved_files_are_known_is_not_done(shots
     found, _ = await Card(Journals(shots).journal()).check(A, listing("1.JPG", "2.JPG", "3.JPG", "4.JPG"))
     assert (found.outcome, found.files) == ("unknown", (f"{FOLDER}/2.JPG",))
     assert "may have more" in found.message
+
+
+async def test_a_card_that_a_check_has_read_is_read_again_only_after_the_next_opening(new_card: NewCard) -> None:
+    card = new_card()
+    await card.read(A, listing("1.JPG"))
+    card.opened()
+    await card.begin_shot(A, Order(), False, 0.0)
+    (finding,) = await card.check(A, listing("1.JPG", "2.JPG"))
+    await card.reported(finding)
+    await card.read(A, list_disconnected)
+    assert card.files == 2
+    card.opened()
+    await card.read(A, list_disconnected)
+    assert card.files is None

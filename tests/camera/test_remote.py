@@ -75,7 +75,7 @@ class Process:
             serve(RemoteCamera.capture, self._capture),
             serve(RemoteCamera.plan_bulb, lambda: self._record(PLAN)),
             serve(RemoteCamera.expose, self._expose),
-            serve(RemoteCamera.plan_fire, lambda half_press: self._record(None, half_press)),
+            serve(RemoteCamera.plan_fire, lambda half_press: self._record(1.5, half_press)),
             serve(RemoteCamera.fire, self._fire),
             serve(RemoteCamera.plan_burst, lambda length: self._record(BURST_PLAN, length)),
             serve(RemoteCamera.burst, self._burst),
@@ -163,7 +163,7 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     assert await camera.capture(process.progress.append) == [FILE]
     assert await camera.plan_bulb() == PLAN
     assert await camera.expose(1.5, process.progress.append) == Exposed([FILE], 1.5)
-    await camera.plan_fire(True)
+    assert await camera.plan_fire(True) == 1.5
     assert await camera.fire(12.5, True, False, process.progress.append) == Fired([FILE], 12.501, None)
     assert await camera.plan_burst(BurstLength(3)) == BURST_PLAN
     burst = await camera.burst(BurstLength(hold_ms=500), process.progress.append)

@@ -21,6 +21,9 @@ from store.schema import MIGRATIONS
 
 R = TypeVar("R")
 
+# After this time, the server has written what a full or hanging disk did not take, and read what it did not give.
+WRITTEN_AGAIN_S = 20.0
+
 
 class Disk:
     """A disk with the database of the server and its photo folder.
@@ -130,8 +133,9 @@ class Disk:
         self._synced_bytes = self._log_bytes()
 
     def _begin_trouble(self) -> None:
-        if not (self.full or self.hangs):
-            self.trouble_since = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        if now - self.last_trouble >= WRITTEN_AGAIN_S:  # else not everything is written that the last one has delayed
+            self.trouble_since = now
 
     def _log_bytes(self) -> int:
         log = self._state / "store.db-wal"

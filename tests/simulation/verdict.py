@@ -9,9 +9,9 @@ from protocol.commands import BurstCaptured, CamerasFired, Captured, FiredCamera
 from store.jobs import JobRecord
 from store.shots import ShotRecord
 from tests.simulation.body import BASE, BULB, CONTINUOUS, Body, Release
-from tests.simulation.disk import photo_names
+from tests.simulation.disk import WRITTEN_AGAIN_S, photo_names
 from tests.simulation.plan import MovieOrder, Order, VolleyOrder
-from tests.simulation.world import WRITTEN_AGAIN_S, Answer, World, order_of
+from tests.simulation.world import Answer, World, order_of
 
 # A movie goes on while its camera is off, while no server runs, and while the database hangs, which the next server reads
 # before it opens the camera. Then the camera has to be opened, in this many seconds.

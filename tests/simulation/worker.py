@@ -402,8 +402,9 @@ class ModelWorker(WorkerProcess):
             waited += 0.1
         return [CapturedFile(path, len(data), mimetype_of(path)) for path, data in release.files.items()]
 
-    async def _plan_fire(self, half_press: bool) -> None:
+    async def _plan_fire(self, half_press: bool) -> float:
         await self._delay(0.002, 0.02)
+        return 0.0
 
     async def _fire(self, at: float, half_press: bool, confirmed: bool, on_progress: OnProgress) -> Fired:
         """A release at a given moment. As in the real process, it does not happen if it is too late, or not confirmed.

@@ -51,7 +51,7 @@ from store.jobs import ENDED, JobRecord, JobStore
 from store.shots import ShotRecord, ShotStore
 from tests.simulation.body import BASE, Body
 from tests.simulation.clock import Clock, Run, Spin, VirtualLoop
-from tests.simulation.disk import Disk
+from tests.simulation.disk import WRITTEN_AGAIN_S, Disk
 from tests.simulation.plan import ACTIVE_S, HalfPress, Incident, JobOrder, MovieOrder, Order, Plan, VolleyOrder
 from tests.simulation.spans import Spans
 from tests.simulation.worker import ORDER, Faults, ModelWorker
@@ -75,8 +75,6 @@ SYNC_S = 0.9
 NOTED_S = 0.6
 # After this time, the server has opened its cameras and read their records.
 _READ_S = 5.0
-# After this time, the server has written what a full or hanging disk did not take, and read what it did not give.
-WRITTEN_AGAIN_S = 20.0
 
 
 @dataclass(frozen=True)
