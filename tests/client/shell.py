@@ -1,4 +1,7 @@
-"""Run gphoto-ws as users do: the installed program in its own process."""
+"""Run gphoto-ws as users do: the installed program in its own process.
+
+If possible, this process is a fork of one that has loaded the modules of the installed program (tests/support/forked.py).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.client.strange import Strange
+from tests.support.forked import fork_server, forking_is_allowed
 from tests.support.rig import Server
 from tests.support.waiting import WITHIN_S
 
@@ -39,6 +44,52 @@ class Done:
         return json.loads(self.out)
 
 
+class Running(Protocol):
+    """What a Program needs of its process. subprocess.Popen and ForkedProcess have it."""
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
+class Program:
+    """A running gphoto-ws, with pipes without buffers. The methods are those of subprocess.Popen."""
+
+    def __init__(self, process: Running, stdout: int, stderr: int) -> None:
+        self.stdout, self.stderr = FileIO(stdout), FileIO(stderr)
+        self._process = process
+        self.poll, self.wait = process.poll, process.wait
+        self.kill, self.send_signal = process.kill, process.send_signal
+
+    def communicate(self, timeout: float) -> tuple[bytes, bytes]:
+        """Wait for the end; returns the rest of stdout and stderr. Raises subprocess.TimeoutExpired."""
+        texts = {self.stdout.fileno(): b"", self.stderr.fileno(): b""}
+        deadline = time.monotonic() + timeout
+        still_open = set(texts)
+        while still_open:
+            ready, _, _ = select.select(still_open, [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired("gphoto-ws", timeout)
+            for pipe in ready:
+                data = os.read(pipe, 2**16)
+                texts[pipe] += data
+                if not data:
+                    still_open.remove(pipe)
+        self.wait(max(0.0, deadline - time.monotonic()))
+        out, err = texts.values()
+        self.close()
+        return out, err
+
+    def close(self) -> None:
+        """Close the pipes."""
+        self.stdout.close()
+        self.stderr.close()
+
+
 class Shell:
     """Runs the installed gphoto-ws in a folder, with the address and the token of one server."""
 
@@ -46,7 +97,7 @@ class Shell:
         self.folder = folder
         self.programs = programs
         self.program = str(programs / "gphoto-ws")
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: list[Program] = []
         # Warnings are errors, as in the test process. The import path and the settings of the test process are not
         # passed to gphoto-ws.
         self.environment = {
@@ -54,32 +105,52 @@ class Shell:
             "GPHOTO_WS_TOKEN": server.token,
         }  # fmt: skip
 
-    def start(self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **environment: str) -> Program:
         """Start gphoto-ws. A variable with an empty value is removed from the environment."""
-        return self._start(arguments, environment, stdout)
+        return self._start(arguments, environment)
 
-    def _start(self, arguments: Sequence[str], environment: dict[str, str], stdout: int) -> subprocess.Popen[bytes]:
+    def _start(self, arguments: Sequence[str], environment: dict[str, str]) -> Program:
         merged = {name: value for name, value in (self.environment | environment).items() if value}
-        process = subprocess.Popen(
-            [self.program, *arguments], cwd=self.folder, env=merged, stdin=subprocess.DEVNULL, stdout=stdout,
-            stderr=subprocess.PIPE, start_new_session=True, bufsize=0,
-        )  # fmt: skip
+        # Python reads its own variables only when it starts.
+        usual = not any(name.startswith("PYTHON") for name in environment)
+        process = self._fork(arguments, merged) if usual and forking_is_allowed() else self._execute(arguments, merged)
         self._started.append(process)
         return process
 
+    def _fork(self, arguments: Sequence[str], environment: dict[str, str]) -> Program:
+        server = fork_server("tests.client.forked_program", "-W", "error", python=self.programs / "python")
+        stderr, end = os.pipe()
+        try:
+            process = server.start(arguments, self.folder, environment, piped=True, stderr=end, new_session=True)
+        finally:
+            os.close(end)
+        assert process.stdout is not None
+        with process.stdout as text:
+            return Program(process, os.dup(text.fileno()), stderr)
+
+    def _execute(self, arguments: Sequence[str], environment: dict[str, str]) -> Program:
+        (stdout, out), (stderr, err) = os.pipe(), os.pipe()
+        try:
+            process = subprocess.Popen(
+                [self.program, *arguments], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=err, start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(out)
+            os.close(err)
+        return Program(process, stdout, stderr)
+
     def end(self) -> None:
         """Kill the processes that are still running."""
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
+        for program in self._started:
+            if program.poll() is None:
+                program.kill()
+                program.wait()
+            program.close()
 
     def run(self, *arguments: str, **environment: str) -> Done:
         """Run gphoto-ws until it ends. Fails if it prints a traceback."""
-        return finish(self._start(arguments, environment, subprocess.PIPE))
+        return finish(self._start(arguments, environment))
 
     def succeed(self, *arguments: str, **environment: str) -> Done:
         """Run gphoto-ws until it ends. Fails if the exit code is not 0 or if it prints anything to stderr."""
@@ -88,9 +159,8 @@ class Shell:
         return done
 
 
-def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], wanted: bytes) -> bytes:
+def line_of(process: Program, meanwhile: Callable[[], object], wanted: bytes) -> bytes:
     """The next line of stdout that contains `wanted`. Calls `meanwhile` repeatedly until this line arrives."""
-    assert process.stdout is not None
     deadline = time.monotonic() + RUN_S
     line = b""
     while wanted not in line:
@@ -103,21 +173,21 @@ def line_of(process: subprocess.Popen[bytes], meanwhile: Callable[[], object], w
     return line
 
 
-def finish(process: subprocess.Popen[bytes]) -> Done:
+def finish(process: Program) -> Done:
     """Wait until the process ends. Fails if it has printed a traceback."""
     try:
         out, err = process.communicate(timeout=RUN_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.wait()
         raise
     text = err.decode()
     assert "Traceback" not in text, text
     assert "Exception ignored" not in text, text
-    return Done(process.returncode, out or b"", text)
+    return Done(process.wait(), out, text)
 
 
-def interrupt(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT) -> Done:
+def interrupt(process: Program, number: signal.Signals = signal.SIGINT) -> Done:
     """Send a signal and wait until the process ends. The default is SIGINT, the signal that Ctrl-C sends."""
     process.send_signal(number)
     return finish(process)

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from simulator.client import Control
 from tests.client.shell import Shell, interrupt, line_of
 from tests.support.marks import decoded, mark
-from tests.support.waiting import until
+from tests.support.waiting import WITHIN_S, until
 
 
 def files_on_camera(simulator: Control) -> dict[str, str]:
@@ -267,8 +268,12 @@ def test_config(shell: Shell, ports: list[str]) -> None:
 def test_files_and_get(shell: Shell, ports: list[str], simulator: Control) -> None:
     paths = [path for _ in range(3) for path in simulator.shutter()]
     port = ("--port", ports[0])
-    lines = shell.succeed("files", "--recursive", *port).text.splitlines()
-    assert [line.split()[0] for line in lines if not line.endswith("/")] == paths
+    listed: list[str] = []
+    deadline = time.monotonic() + WITHIN_S
+    while listed != paths and time.monotonic() < deadline:  # the camera reports its files one after the other
+        lines = shell.succeed("files", "--recursive", *port).text.splitlines()
+        listed = [line.split()[0] for line in lines if not line.endswith("/")]
+    assert listed == paths
     assert shell.succeed("files", *port).text == "/store_00020001/"
     assert [file["camera_filepath"] for file in shell.succeed("files", "-r", "--json", *port).json] == paths
     assert shell.succeed("get", paths[0], *port).text == "IMG_0001.JPG"

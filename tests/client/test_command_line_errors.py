@@ -14,7 +14,7 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.client.shell import Shell, finish, interrupt
+from tests.client.shell import Program, Shell, finish, interrupt
 from tests.support.rig import Server
 from tests.support.waiting import WITHIN_S
 
@@ -143,24 +143,19 @@ def test_a_signal_ends_live_view(
     shell: Shell, ports: list[str], simulator: Control, number: signal.Signals, code: int
 ) -> None:
     watching = shell.start("live", "-o", "-", "--port", ports[0])
-    assert watching.stdout is not None
     watching.stdout.read(10_000)
     assert interrupt(watching, number).code == code
 
 
 def test_a_closed_stdout_is_not_an_error(shell: Shell, ports: list[str]) -> None:
     watching = shell.start("live", "-o", "-", "--port", ports[0])
-    assert watching.stdout is not None
     watching.stdout.read(10_000)
     watching.stdout.close()
-    assert watching.stderr is not None
     assert watching.stderr.read() == b""
     assert watching.wait(WITHIN_S) == 0
     watching.stderr.close()
     listing = shell.start("config", "list", "--port", ports[0])
-    assert listing.stdout is not None
     listing.stdout.close()
-    assert listing.stderr is not None
     assert listing.stderr.read() == b""
     assert listing.wait(WITHIN_S) == 0
     listing.stderr.close()
@@ -174,7 +169,6 @@ def test_a_server_killed_during_live_view(
     server = restartable_server()
     shell = installed_shell(server)
     watching = shell.start("live", "-o", "-", "--reconnect", "0.5")
-    assert watching.stdout is not None
     watching.stdout.read(10_000)
     server.kill()
     done = finish(watching)
@@ -185,7 +179,6 @@ def test_a_server_killed_during_live_view(
 
 def test_a_camera_that_is_switched_off_is_reported(shell: Shell, ports: list[str], simulator: Control) -> None:
     watching = shell.start("live", "-o", "-", "--port", ports[0])
-    assert watching.stdout is not None
     watching.stdout.read(10_000)
     simulator.power(False)
     error_line = _first_stderr_line(watching)
@@ -194,10 +187,8 @@ def test_a_camera_that_is_switched_off_is_reported(shell: Shell, ports: list[str
     assert interrupt(watching).code == 130
 
 
-def _first_stderr_line(process: subprocess.Popen[bytes]) -> str:
+def _first_stderr_line(process: Program) -> str:
     """The first line of stderr. Reads stdout too, because the process blocks if nobody reads its stdout."""
-    assert process.stdout is not None
-    assert process.stderr is not None
     while True:
         ready, _, _ = select.select([process.stdout, process.stderr], [], [], 20)
         if process.stderr in ready:

@@ -99,13 +99,14 @@ class ForkServer:
     Args:
         module: the module.
         *options: options of Python.
+        python: the Python that runs it.
     """
 
-    def __init__(self, module: str, *options: str) -> None:
+    def __init__(self, module: str, *options: str, python: str | Path = sys.executable) -> None:
         self._requests, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with requests:
             self._process = subprocess.Popen(
-                [sys.executable, *options, "-m", "tests.support.fork_server", str(requests.fileno()), module],
+                [str(python), *options, "-m", "tests.support.fork_server", str(requests.fileno()), module],
                 cwd=ROOT, env=inherited_environment(), pass_fds=(requests.fileno(),), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )  # fmt: skip
@@ -150,6 +151,6 @@ def forking_is_allowed() -> bool:
 
 
 @cache
-def fork_server(module: str, *options: str) -> ForkServer:
+def fork_server(module: str, *options: str, python: str | Path = sys.executable) -> ForkServer:
     """The fork server for a module. All tests of this process share it."""
-    return ForkServer(module, *options)
+    return ForkServer(module, *options, python=python)
