@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,9 +25,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The tests that take longest, 20 to 50 s each, the longest first. Most of this time, they wait.
+_LONGEST = (
+    "test_half_a_minute_of_random_faults", "test_pictures_that_have_no_file_are_counted", "test_mutated_responses_end",
+    "test_a_shot_ends_as_done_failed_or_unknown", "test_the_shell_commands_run_unchanged",
+    "test_make_writes_the_sbom", "test_after_the_kill_of_all_the_next_server", "test_thirty_killed_processes",
+    "test_the_commands_install_and_update", "test_nine_kills_during_shots", "test_a_client_that_does_not_read",
+)  # fmt: skip
+# pip compiles what it installs, which costs as much as the rest. The value of this variable is that of `--compile`.
+os.environ["PIP_NO_COMPILE"] = "0"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest test first, so that the other tests run in parallel with it."""
-    items.sort(key=lambda item: "test_soak" not in item.nodeid)
+    """Start the longest tests first, so that the other tests run in parallel with them.
+
+    pytest-xdist divides the list into equal parts, one for each test process. Each part begins with some of them.
+    """
+    longest = [item for name in _LONGEST for item in items if name in item.nodeid]
+    others = [item for item in items if item not in longest]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    left, items[:] = len(items), []
+    for worker in range(workers):
+        part = longest[worker::workers]
+        more = max(0, left // (workers - worker) - len(part))
+        items += part + others[:more]
+        left -= len(part) + more
+        del others[:more]
 
 
 @pytest.fixture(scope="session")
