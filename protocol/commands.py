@@ -11,6 +11,7 @@ from camera.model import CapturedFile, ConfigItem, FocusSize, State, WidgetType
 from protocol.frames import StreamFormat
 
 JobKind = Literal["timelapse", "bracket", "focus_stack"]
+RampSetting = Literal["shutterspeed", "iso"]
 BracketBy = Literal["shutterspeed", "iso", "native"]
 JobState = Literal["scheduled", "running", "waiting", "paused", "done", "stopped", "failed"]
 SlotStatus = Literal["ok", "error", "skipped"]
@@ -383,10 +384,44 @@ class MovieStopped(Done):
 
 # The keys of start_job that belong to one kind of job.
 _OF_KIND: dict[JobKind, tuple[str, ...]] = {
-    "timelapse": ("interval_s", "count", "until", "start_at", "bulb_s"),
+    "timelapse": ("interval_s", "count", "until", "start_at", "bulb_s", "ramp"),
     "bracket": ("ev", "by"),
     "focus_stack": ("frames", "steps", "size", "settle_ms", "back"),
 }
+
+
+_RAMP_ORDER: tuple[RampSetting, RampSetting] = ("shutterspeed", "iso")
+
+
+class RampOptions(Payload):
+    order: Annotated[list[RampSetting], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: list(_RAMP_ORDER),
+        description="Which setting is changed first, until its bound.",
+    )
+    min_s: Annotated[float, Field(gt=0, le=30, allow_inf_nan=False)] = Field(
+        1 / 8000, description="Shortest exposure in seconds."
+    )
+    max_s: Annotated[float, Field(gt=0, le=30, allow_inf_nan=False)] = Field(
+        1.0, description="Longest exposure in seconds, at most half of interval_s."
+    )
+    max_iso: Annotated[int, Field(ge=50, le=1_000_000)] = Field(
+        1600, description="Highest ISO. The lowest is the one at the start."
+    )
+    target_ev: Annotated[float, Field(ge=-6, le=2, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Brightness that is kept, in EV relative to middle grey; by default that of the first picture.",
+    )
+    ev_per_hour: Annotated[float, Field(ge=0.1, le=100_000, allow_inf_nan=False)] = Field(
+        30.0, description="Limit for changes of the exposure, in EV per hour. A sunset has up to 20."
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> RampOptions:
+        if len(set(self.order)) != len(self.order):
+            raise ValueError("order needs shutterspeed and iso, each once")
+        if self.min_s > self.max_s:
+            raise ValueError("min_s is longer than max_s")
+        return self
 
 
 class StartJob(CameraPayload):
@@ -407,6 +442,10 @@ class StartJob(CameraPayload):
     )
     bulb_s: Annotated[float, Field(ge=0.1, le=36_000, allow_inf_nan=False)] | None = Field(
         None, description="timelapse: length of each exposure in seconds, timed by the server; shorter than interval_s."
+    )
+    ramp: RampOptions | None = Field(
+        None,
+        description="timelapse: the exposure follows the light, by the thumbnail of each picture, in steps of a third of an EV.",
     )
     ev: Annotated[
         list[Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]], Field(min_length=2, max_length=15)
@@ -463,6 +502,10 @@ class StartJob(CameraPayload):
             raise ValueError("until is before start_at")
         if self.bulb_s is not None and self.bulb_s >= self.interval_s:
             raise ValueError("bulb_s must be shorter than interval_s")
+        if self.ramp is not None and self.bulb_s is not None:
+            raise ValueError("a ramp changes the shutter speed: send ramp or bulb_s, not both")
+        if self.ramp is not None and self.ramp.max_s > self.interval_s / 2:
+            raise ValueError("max_s of the ramp must be at most half of interval_s")
 
 
 def _symmetric(ev: list[float]) -> bool:

@@ -15,6 +15,7 @@ from . import exposures
 from .card import FILES_PER_FOLDER, Card, Layout, StoredFile
 from .exposures import Exposure, Identity
 from .faults import Faults, Kind
+from .light import Light
 from .movies import Recorder
 from .pictures import Studio
 
@@ -114,8 +115,8 @@ class Release:
     exposed_s: float | None = None
 
 
-_Taken = tuple[Exposure, Release, float]
-"""A picture that waits in the memory of the camera: its exposure, its release, and the time of the camera's clock."""
+_Taken = tuple[Exposure, Release, float, float | None]
+"""A picture that waits in the memory of the camera: its exposure, its release, the time of the camera's clock, and the light."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ class Body:
         self.releases: list[Release] = []
         self.frames = 0
         self.battery = 100
+        self.light = Light()
         self.clock_offset = 0.0
         self.exposing = False
         self._held: asyncio.Future[float] | None = None
@@ -360,7 +362,7 @@ class Body:
             release = self._opened(listener)
             await asyncio.sleep(shot.seconds)
             listener.burst_goes_on()
-            await burst.memory.put((shot, release, self.clock()))
+            await burst.memory.put((shot, release, self.clock(), self.light.ev()))
             taken += 1
             if taken == burst.frames:
                 return
@@ -371,13 +373,13 @@ class Body:
 
     async def _write_all(self, memory: asyncio.Queue[_Taken], listener: ShutterListener) -> None:
         while True:
-            exposure, release, taken = await memory.get()
+            exposure, release, taken, light = await memory.get()
             self._writing = 1
             due = time.monotonic() + self._timing.write
             if fault := self.faults.take({Kind.LATE_PICTURE}):
                 due += fault.seconds
             if not self.faults.take({Kind.NO_FILE}):
-                pictures = await exposures.develop(exposure, self.studio, self.identity, release.shot, taken)
+                pictures = await exposures.develop(exposure, self.studio, self.identity, release.shot, taken, light)
                 await asyncio.sleep(due - time.monotonic())
                 await self._store(exposure, listener, pictures, release, taken)
             self._writing = 0
@@ -396,7 +398,9 @@ class Body:
             if self.faults.take({Kind.NO_FILE}):
                 await asyncio.sleep(due - time.monotonic())
                 return
-            pictures = await exposures.develop(exposure, self.studio, self.identity, release.shot, taken)
+            pictures = await exposures.develop(
+                exposure, self.studio, self.identity, release.shot, taken, self.light.ev()
+            )
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if len(pictures) > 1 and self.faults.take({Kind.ONE_FILE}):
                 pictures = pictures[:1]

@@ -96,6 +96,10 @@ class Control:
         """Set the battery to 100, 75, 50, 25 or 0 per cent."""
         self.do("battery", camera, level=level)
 
+    def light(self, *curve: tuple[float, float], camera: int = 0) -> None:
+        """Set the light of the scene: (seconds from now, EV at ISO 100), with straight lines between the points."""
+        self.do("light", camera, curve=curve)
+
     def power(self, on: bool, after: float = 0.0, camera: int = 0) -> None:
         """Switch the camera on or off after ``after`` seconds."""
         self.do("power", camera, on=on, after=after)

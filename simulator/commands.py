@@ -119,6 +119,17 @@ async def _battery(camera: Camera, arguments: Arguments) -> Result:
     return {}
 
 
+async def _light(camera: Camera, arguments: Arguments) -> Result:
+    curve = arguments.any("curve")
+    points = [tuple(point) for point in curve] if isinstance(curve, list) else []
+    if not points or not all(
+        len(point) == 2 and all(isinstance(one, int | float) for one in point) for point in points
+    ):
+        raise InvalidRequest("curve must be a list of [seconds from now, EV]; allowed: [[0, 12]]")
+    camera.body.light.set(points)
+    return {}
+
+
 async def _power(camera: Camera, arguments: Arguments) -> Result:
     on, after = arguments.flag("on"), arguments.seconds("after", default=0.0)
     if after:
@@ -271,6 +282,11 @@ COMMANDS: Mapping[str, Command] = {
         "keep the old value when the driver sets the property",
     ),
     "battery": Command(_battery, {"level": "100, 75, 50, 25 or 0"}, "charge or drain the battery"),
+    "light": Command(
+        _light,
+        {"curve": "[[seconds from now, EV at ISO 100], ...]; one point: constant light"},
+        "the light of the scene, which thumbnails show from now on, with the exposure of the settings",
+    ),
     "power": Command(_power, {"on": "true or false", "after": "seconds from now"}, "the power switch"),
     "plug": Command(
         _plug,

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from . import tiff
 from .card import FORMAT_CR2, FORMAT_JPEG, FORMAT_NEF
+from .light import brightness
 from .pictures import RAW_BYTES_PER_PIXEL, Studio, thumbnail
 from .pieces import Pieces
 
@@ -126,16 +127,19 @@ def _entries(
     return main, exif
 
 
-async def develop(exposure: Exposure, studio: Studio, identity: Identity, shot: int, taken: float) -> list[Picture]:
-    """Make the files of a shot, in the order in which a camera writes them."""
-    small = thumbnail(shot, identity.serial)
+async def develop(
+    exposure: Exposure, studio: Studio, identity: Identity, shot: int, taken: float, light: float | None
+) -> list[Picture]:
+    """Make the files of a shot, in the order in which a camera writes them. Their thumbnails show the ``light``."""
+    bright = brightness(light, exposure.shutter, exposure.aperture, exposure.iso)
+    small = thumbnail(shot, identity.serial, brightness=bright)
     pictures: list[Picture] = []
     for kind in exposure.kinds:
         pixels = studio.size(kind.scale)
         main, exif = _entries(exposure, identity, pixels, taken)
         if kind.raw:
             raw = exposure.raw
-            header = tiff.exif_tiff(main, exif, thumbnail(shot, identity.serial, (640, 424)), raw.signature)
+            header = tiff.exif_tiff(main, exif, thumbnail(shot, identity.serial, (640, 424), bright), raw.signature)
             pictures.append(Picture(raw.extension, raw.format, studio.raw(header), small, pixels))
             continue
         segment = tiff.exif_segment(main, exif, small)

@@ -31,6 +31,8 @@ STILL_QUALITY = {"fine": 93, "normal": 70}
 """Noise and JPEG quality that make a fine 5184x3456 still about 12 MB (measured)."""
 
 THUMBNAIL = (160, 120)
+GAMMA = 2.2
+"""A value of a pixel is light to the power of 1/2.2, as in sRGB."""
 RAW_BYTES_PER_PIXEL = 1.12
 """With this, a raw file of 18 megapixels has 20 MB."""
 
@@ -95,11 +97,13 @@ def _thumbnail_background(size: tuple[int, int]) -> Image.Image:
     return drawing.background(*size, 0)
 
 
-def thumbnail(number: int, words: str, size: tuple[int, int] = THUMBNAIL) -> bytes:
-    """A small JPEG with the same number and text as the large picture."""
+def thumbnail(number: int, words: str, size: tuple[int, int] = THUMBNAIL, brightness: float = 0.0) -> bytes:
+    """A small JPEG with the same number and text as the large picture, by ``brightness`` EV brighter than usual."""
     image = _thumbnail_background(size).copy()
     width, height = size
     image.paste(drawing.label(f"#{number} {words}", width, height // 5), (0, height // 3))
+    if brightness:
+        image = image.point([min(255, round(value * 2 ** (brightness / GAMMA))) for value in range(256)] * 3)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=75)
     return buffer.getvalue()

@@ -24,6 +24,19 @@ _MOST_ENDED, _MOST_SERIES = 200, 100
 
 
 @dataclass(frozen=True, slots=True)
+class RampProgress:
+    """Where the ramp of a time-lapse is: the exposure of the next picture, the lowest ISO, and the brightness to keep.
+
+    `target_ev` is relative to middle grey; None: that of the first picture.
+    """
+
+    shutterspeed: str
+    iso: str
+    base_iso: str
+    target_ev: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is.
 
@@ -32,6 +45,7 @@ class Progress:
         shots, failed, skipped: how many slots had each result.
         skipped_slots: the first and the last number of each of the last 100 series of skipped slots.
         plan: the value of a setting for each slot, of a bracket.
+        ramp: where the ramp is, of a time-lapse.
         moves, moved: how often the focus was moved, and how many steps in all, of a focus stack.
     """
 
@@ -43,6 +57,7 @@ class Progress:
     plan: tuple[str, ...] = ()
     moves: int = 0
     moved: int = 0
+    ramp: RampProgress | None = None
 
     def count(self, *, shots: int = 0, failed: int = 0) -> Progress:
         """Count the next slot as one with a picture, or as failed."""
@@ -154,6 +169,8 @@ def _record(row: Sequence[Any]) -> JobRecord:
         data = json.loads(values["progress"])
         data["skipped_slots"] = tuple((first, last) for first, last in data["skipped_slots"])
         data["plan"] = tuple(data.get("plan", ()))
+        if (ramp := data.get("ramp")) is not None:
+            data["ramp"] = RampProgress(**ramp)
         progress = Progress(**data)
     except (ValueError, TypeError, KeyError) as error:  # of another version, or damaged
         _log.error("How far job %s was cannot be read: %r", values["job"], error)

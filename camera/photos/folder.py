@@ -189,6 +189,12 @@ class PhotoFolder:
                 free=free,
             )
 
+    def add_line(self, name: str, heading: str, line: str) -> None:
+        """Add a line to a text file of the folder. A new file begins with the heading. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / name, "a", encoding="utf-8") as file:
+            file.write(line if file.tell() else heading + line)
+
     def free(self) -> int:
         """The bytes that pictures may use on the disk of the folder. Raises OSError."""
         existing = next(one for one in (self.folder, *self.folder.absolute().parents) if one.is_dir())

@@ -56,6 +56,18 @@ class PhotoSaver:
         """Check that `size` bytes fit. Raises DiskFull, FolderNotWritable."""
         await self._run(_LOOK_S, lambda call: self.folder.check_room(size))
 
+    async def add_line(self, name: str, heading: str, line: str) -> None:
+        """Add a line to a text file of the folder. A new file begins with the heading. Raises FolderNotWritable."""
+
+        def add(call: Call) -> None:
+            try:
+                self.folder.add_line(name, heading, line)
+            except OSError as error:
+                words = f"{self.folder.folder / name} cannot be written: {error.strerror}."
+                raise FolderNotWritable(words, folder=str(self.folder.folder)) from error
+
+        await self._run(_WRITE_S, add)
+
     async def free(self) -> int:
         """The bytes that pictures may use on the disk. Raises FolderNotWritable."""
 

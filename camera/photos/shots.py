@@ -293,6 +293,10 @@ class Photos:
         async with self._access.for_client() as camera:
             return await measure(camera, self._options.saver if save else None, self._downloads.last_image)
 
+    async def add_line(self, name: str, heading: str, line: str) -> None:
+        """Add a line to a text file next to the saved pictures. Raises FolderNotWritable."""
+        await self._options.saver.add_line(name, heading, line)
+
     async def thumbnail(self, path: str) -> bytes:
         """The camera's thumbnail of a picture, as JPEG. Raises FileNotFound, InvalidPath, NotSupported."""
         async with self._access.for_client() as camera:

@@ -21,6 +21,7 @@ from service.events import EventHub
 from service.jobs.bracket import Bracket, plan_bracket
 from service.jobs.focus_stack import FocusStack
 from service.jobs.job import Job, Tools
+from service.jobs.ramping import start_of_ramp
 from service.jobs.schedule import Anchor, Schedule
 from service.jobs.status import slots_of, status_of
 from service.jobs.timelapse import Timelapse
@@ -110,7 +111,7 @@ class Jobs:
             if payload.key is not None and (earlier := await self._earlier(payload.key, text)) is not None:
                 return c.JobReply(message="The job was started before", job=self._status(earlier), repeated=True)
             camera = await self._cameras.chosen(payload.port, caller.selected)
-            plan = await self._check(camera, payload)
+            progress = await self._check(camera, payload)
             room: Room | None = None
             with suppress(CameraError):  # then the job starts without this check
                 room = await camera.photos.room(payload.save)
@@ -130,7 +131,7 @@ class Jobs:
                 starts_at=at,
                 boot=self._boot,
                 starts_uptime_s=uptime_s() + at - now,
-                progress=Progress(plan=plan),
+                progress=progress,
             )
             with readable():
                 record = replace(record, job=await self._store.add(record))
@@ -202,8 +203,8 @@ class Jobs:
             return next(iter(on_port or same), None)
         return next((one for one in known if one.port == record.port), None)
 
-    async def _check(self, camera: Session, payload: c.StartJob) -> tuple[str, ...]:
-        """The value of a setting for each slot of a bracket. Raises RequestError or CameraError if the job is not possible."""
+    async def _check(self, camera: Session, payload: c.StartJob) -> Progress:
+        """Where a new job begins. Raises RequestError or CameraError if the job is not possible."""
         if is_drive(camera.port):
             raise RequestError("not_supported", "A drive cannot take pictures.")
         if (job := self._job_of(camera)) is not None:
@@ -216,7 +217,9 @@ class Jobs:
                 convert(await remote.get_config(name), value)
             if payload.bulb_s is not None:
                 await remote.plan_bulb()
-            return await plan_bracket(remote, payload) if payload.kind == "bracket" else ()
+            if payload.kind == "bracket":
+                return Progress(plan=await plan_bracket(remote, payload))
+            return Progress(ramp=await start_of_ramp(remote, payload))
 
     def _job_of(self, camera: Session) -> Job | None:
         """The job that uses a camera."""

@@ -12,11 +12,13 @@ from camera.photos.request import CaptureRequest, Moment, Release, Shot
 from camera.photos.room import Room
 from camera.session import Session
 from protocol import commands as c
+from protocol.errors import code_of
 from service.jobs.job import Job, Tools, key_of
+from service.jobs.ramping import Ramping, line_of
 from service.jobs.schedule import Schedule
 from service.orders import text_of_slot
 from service.slots import NextSlot
-from store.jobs import JobRecord, JobState
+from store.jobs import JobRecord, JobState, Progress
 
 # How long before a slot the preparations of its shot begin, in seconds: at first, and later by what earlier shots have
 # needed. Other commands wait meanwhile.
@@ -43,6 +45,7 @@ class Timelapse(Job):
         super().__init__(record, request, tools, room)
         self._schedule = schedule
         self._arming_s = 0.0  # how long the camera process last needed from its order until it only waited
+        self._ramping: Ramping | None = None
         self._prepared_s: deque[float] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -124,8 +127,22 @@ class Timelapse(Job):
             await self._skip(slot, slot, "camera_disconnected", "The camera was away.")
             return
         await self._enter("running", self._room_message)
+        if not await self._open_ramp(slot, camera):
+            return
         await self._shoot(slot, camera)
         await self._look_at_room(camera)
+
+    async def _open_ramp(self, slot: int, camera: Session) -> bool:
+        """Prepare the ramp, if the job has one. Returns False if the slot was skipped."""
+        start = self.record.progress.ramp
+        if start is None or self._ramping is not None:
+            return True
+        try:
+            async with camera.exclusive() as remote:
+                self._ramping = await Ramping.open(remote, self._request, start)
+        except CameraError as error:
+            await self._skip(slot, slot, code_of(type(error)), error.message)
+        return self._ramping is not None
 
     async def _shoot(self, slot: int, camera: Session) -> None:
         began = time.monotonic()
@@ -145,8 +162,23 @@ class Timelapse(Job):
         else:
             if self._request.bulb_s is not None:
                 self._prepared_s.append(shot.timing.shutter_ms / 1000)
-            await self._advance(self.record.progress.count(shots=1))
-            self._emit_shot(slot, _late_ms(shot, began, due), [one.recorded for one in shot.files])
+            late_ms = _late_ms(shot, began, due)
+            await self._advance(await self._ramp(slot, camera, shot, late_ms))
+            self._emit_shot(slot, late_ms, [one.recorded for one in shot.files])
+
+    async def _ramp(self, slot: int, camera: Session, shot: Shot, late_ms: float) -> Progress:
+        """Measure a picture for the ramp, if the job has one. Returns the progress with this picture."""
+        progress = self.record.progress.count(shots=1)
+        if (ramping := self._ramping) is None:
+            return progress
+        used = ramping.settings
+        measured = await ramping.measure(shot)
+        if self._request.save:
+            due_at = self._due_at(slot)
+            line = line_of(slot, due_at, due_at + late_ms / 1000, used, measured)
+            file = shot.files[0]
+            await ramping.note(camera, self.record.job, {**line, "file": file.saved_path or file.file.path})
+        return replace(progress, ramp=ramping.progress)
 
     def _capture(self, slot: int, due: float, began: float) -> CaptureRequest:
         """The request for the shot of a slot.
@@ -171,8 +203,10 @@ class Timelapse(Job):
 
         key = key_of(self.record.job, slot)
         marks = {"fire": True} if request.bulb_s is None else {"bulb_s": request.bulb_s}
+        exposure = {} if self._ramping is None else self._ramping.settings
         return CaptureRequest(
-            settings=request.settings,
+            settings={**request.settings, **exposure},
+            download="none" if self._ramping is None else "thumbnail",
             save=request.save,
             filename=self._filename(slot),
             bulb_s=request.bulb_s,

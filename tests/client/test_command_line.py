@@ -345,6 +345,14 @@ def test_a_timelapse_goes_on_without_the_program_and_can_be_stopped(
     assert shell.succeed("jobs", "stop", number, "--json").json["job"]["state"] == "stopped"
 
 
+def test_a_timelapse_with_a_ramp_writes_its_table(shell: Shell, ports: list[str], simulator: Control) -> None:
+    options = ("--ramp", "--max-exposure", "1/4", "--max-iso", "400", "--count", "1", "--port", ports[0], "--json")
+    lines = shell.succeed("timelapse", "1s", *options).text.splitlines()
+    shot = next(line for line in map(json.loads, lines) if line.get("event") == "job_shot")
+    job, saved = shot["job"], Path(shot["files"][0]["saved_path"])
+    assert saved.name in (saved.parent / f"job-{job}.csv").read_text()
+
+
 def test_a_bracket_and_a_focus_stack_end_with_their_pictures(
     shell: Shell, ports: list[str], simulator: Control
 ) -> None:
@@ -355,7 +363,15 @@ def test_a_bracket_and_a_focus_stack_end_with_their_pictures(
     assert simulator.state()["shots"] == 4
 
 
-@pytest.mark.parametrize("arguments", [("1s",), ("soon", "--count", "2"), ("1s", "--count", "2", "--start", "noon")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("1s",),
+        ("1s", "--count", "2", "--iso-first"),
+        ("soon", "--count", "2"),
+        ("1s", "--count", "2", "--start", "noon"),
+    ],
+)
 def test_an_invalid_timelapse_is_rejected(bare_shell: Shell, arguments: tuple[str, ...]) -> None:
     done = bare_shell.run("timelapse", *arguments)
     assert (done.code, done.text) == (2, "")

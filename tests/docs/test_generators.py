@@ -104,6 +104,7 @@ async def test_json_schema_to_typescript_names_the_types_of_list_commands(bare_s
         "ShotInfo",
         "StoredMemory",
         "CameraWords",
+        "RampOptions",
         "Since",
         "JobStatus",
         "CheckedCapture",

@@ -138,6 +138,8 @@ class Commands:
             payload["settings"] = dict(settings)
         if (ev := options.get("ev")) is not None:
             payload["ev"] = list(ev)
+        if (ramp := options.get("ramp")) is not None:
+            payload["ramp"] = {**ramp, "order": list(ramp["order"])} if "order" in ramp else dict(ramp)
         return await self._ask(JobReply, "start_job", kind=kind, **payload)
 
     async def list_jobs(self, *, limit: int | None = None) -> JobList:

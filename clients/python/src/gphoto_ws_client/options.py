@@ -114,6 +114,25 @@ def check_names(function: str, given: Mapping[str, object], allowed: frozenset[s
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
 
 
+class RampOptions(TypedDict, total=False):
+    """How the exposure of a time-lapse follows the light. For a missing option, the server uses its default.
+
+    Attributes:
+        order: the setting that is changed first, "shutterspeed" or "iso", and the other one.
+        min_s, max_s: the shortest and the longest exposure in seconds; `max_s` is at most half of the interval.
+        max_iso: the highest ISO. The lowest is the one at the start.
+        target_ev: the brightness that is kept, in EV relative to middle grey; None for that of the first picture.
+        ev_per_hour: the limit for changes of the exposure.
+    """
+
+    order: Sequence[Literal["shutterspeed", "iso"]]
+    min_s: float
+    max_s: float
+    max_iso: int
+    target_ev: float | None
+    ev_per_hour: float
+
+
 class JobOptions(TypedDict, total=False):
     """The arguments of `Client.start_job`, besides `kind`.
 
@@ -122,6 +141,7 @@ class JobOptions(TypedDict, total=False):
         count: timelapse: number of slots; use `count` or `until`.
         until, start_at: timelapse: times in ISO 8601 with Z or an offset.
         bulb_s: timelapse: length of each exposure in seconds, timed by the server.
+        ramp: timelapse: the exposure follows the light; see `RampOptions`. An empty dictionary uses the defaults.
         ev: bracket: the exposure of each picture in EV, relative to the current one; by default -2, 0 and 2.
         by: bracket: the setting that changes, or "native" for the camera's own bracketing.
         frames: focus_stack: number of pictures.
@@ -140,6 +160,7 @@ class JobOptions(TypedDict, total=False):
     until: str | None
     start_at: str | None
     bulb_s: float | None
+    ramp: RampOptions | None
     ev: Sequence[float] | None
     by: Literal["shutterspeed", "iso", "native"] | None
     frames: int | None

@@ -298,6 +298,20 @@ def _add_jobs(commands: Any) -> None:
     lapse.add_argument("--until", type=jobs.parse_time, metavar="TIME", help="end, for example 2030-12-24T20:00")
     lapse.add_argument("--start", type=jobs.parse_time, metavar="TIME", help="time of the first picture (now)")
     lapse.add_argument("--bulb", type=_exposure, metavar="SECONDS", help="length of each exposure, timed by the server")
+    ramp = lapse.add_argument_group("ramp: the exposure follows the light, for example at sunset")
+    ramp.add_argument("--ramp", action="store_true", help="change shutter speed, then ISO, by thirds of an EV")
+    ramp.add_argument("--min-exposure", type=jobs.parse_exposure, metavar="TIME", help="shortest exposure (1/8000)")
+    ramp.add_argument(
+        "--max-exposure",
+        type=jobs.parse_exposure,
+        metavar="TIME",
+        help="longest exposure, at most half of INTERVAL (1)",
+    )
+    ramp.add_argument("--max-iso", type=_count, metavar="ISO", help="highest ISO (1600)")
+    ramp.add_argument(
+        "--target-ev", type=float, metavar="EV", help="brightness, relative to middle grey (that of the first picture)"
+    )
+    ramp.add_argument("--iso-first", action="store_true", help="change ISO before the shutter speed")
     what = "take the same picture with several exposures"
     bracket = _command(commands, "bracket", jobs.bracket, what, pictures.check_settings)
     bracket.add_argument(

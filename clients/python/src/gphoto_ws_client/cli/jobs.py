@@ -13,7 +13,7 @@ from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
 from gphoto_ws_client.events import JobShot, JobStateChanged, Reconnected
-from gphoto_ws_client.options import JobOptions
+from gphoto_ws_client.options import JobOptions, RampOptions
 from gphoto_ws_client.replies import JobKind, JobStatus
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|min|h)?")
@@ -27,6 +27,15 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"a time such as 10s, 2m or 1h, not {text!r}")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_exposure(text: str) -> float:
+    """A shutter speed such as 1/60, 0.5 or 2, in seconds."""
+    over, _, under = text.partition("/")
+    try:
+        return float(over) / float(under or 1)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"a time such as 1/60 or 0.5, not {text!r}") from None
 
 
 def parse_time(text: str) -> str:
@@ -49,6 +58,9 @@ def check_timelapse(options: argparse.Namespace) -> None:
     """Reject options that do not fit each other."""
     if (options.count is None) == (options.until is None):
         raise UsageError("Give either --count or --until, for example gphoto-ws timelapse 10s --count 720.")
+    given = [options.min_exposure, options.max_exposure, options.max_iso, options.target_ev, options.iso_first or None]
+    if not options.ramp and any(one is not None for one in given):
+        raise UsageError("--min-exposure, --max-exposure, --max-iso, --target-ev and --iso-first need --ramp.")
     check_settings(options)
 
 
@@ -61,6 +73,8 @@ async def timelapse(client: Client, options: argparse.Namespace) -> None:
         start_at=options.start,
         bulb_s=options.bulb,
     )
+    if options.ramp:
+        job["ramp"] = _ramp(options)
     await _run(client, options, "timelapse", job, options.count)
 
 
@@ -144,6 +158,22 @@ async def change(client: Client, options: argparse.Namespace) -> None:
         show_json(reply)
     else:
         show(reply.message)
+
+
+def _ramp(options: argparse.Namespace) -> RampOptions:
+    """The options of a ramp that were given."""
+    ramp = RampOptions()
+    if options.iso_first:
+        ramp["order"] = ("iso", "shutterspeed")
+    if options.min_exposure is not None:
+        ramp["min_s"] = options.min_exposure
+    if options.max_exposure is not None:
+        ramp["max_s"] = options.max_exposure
+    if options.max_iso is not None:
+        ramp["max_iso"] = options.max_iso
+    if options.target_ev is not None:
+        ramp["target_ev"] = options.target_ev
+    return ramp
 
 
 def _shot_words(event: JobShot, count: int | None) -> str:
