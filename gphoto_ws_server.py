@@ -26,6 +26,7 @@ from camera.photos.job_info import JobInfos
 from camera.photos.journal import Journals
 from camera.photos.saver import PhotoSaver
 from camera.photos.shots import PhotoOptions
+from camera.processes import programs
 from camera.registry import Registry
 from server import limits
 from server.admission import Access, Admission
@@ -307,6 +308,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
             simulator = stack.enter_context(SimulatorProcess("--cameras", str(arguments.simulate)))
             _log.info("Simulated cameras started. Their control port is %s", simulator.control)
             network += tuple(camera.address for camera in simulator.cameras)
+        programs.template.prepare()
         photos = PhotoSaver(PhotoFolder(Path(settings.photo_dir).absolute(), settings.photo_name))
         store = Store(state_folder(settings) / "store.db", MIGRATIONS)
         stack.callback(store.close)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from camera.processes.spawn import environment
+from camera.processes.programs import environment
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,7 +19,7 @@ from benchmarks.served import Served, live_view
 from benchmarks.viewers import Viewers, Wanted
 from camera.device import jpeg
 from camera.orientation import Orientation
-from camera.processes.spawn import environment
+from camera.processes.programs import environment
 from simulator.process import SimulatorProcess
 
 _ORIENTATIONS = (Orientation(90), Orientation(180), Orientation(270), Orientation(0, True))

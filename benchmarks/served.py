@@ -48,9 +48,12 @@ class Served:
 
     def children(self, *ports: str) -> list[int]:
         """The process ids of the camera processes for these ports; of all camera processes if no port is given."""
-        workers = [child for child in psutil.Process(self.pid).children() if "camera.device.worker" in child.cmdline()]
-        wanted = [f'"{port}"' for port in ports] or [""]
-        return [worker.pid for worker in workers if any(port in worker.cmdline()[-1] for port in wanted)]
+        workers = [
+            child
+            for child in psutil.Process(self.pid).children(recursive=True)
+            if "camera.device.worker" in child.cmdline()
+        ]
+        return [worker.pid for worker in workers if not ports or any(port in worker.cmdline() for port in ports)]
 
     @property
     def log(self) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import gphoto2 as gp
@@ -76,13 +76,20 @@ def library_version() -> str:
     return str(gp.gp_library_version(gp.GP_VERSION_SHORT)[0])
 
 
-def detect() -> list[DetectedCamera]:
-    """The cameras on USB now. Leaks about 1 KB per call, so it is for short-lived processes."""
+@cache
+def drivers() -> Any:
+    """libgphoto2's list of models and their drivers. To read it takes 30 ms, because all drivers are loaded for a moment."""
     abilities = gp.CameraAbilitiesList()
     abilities.load()
+    return abilities
+
+
+def detect() -> list[DetectedCamera]:
+    """The cameras on USB now. Leaks about 1 KB per call, so it is for short-lived processes."""
+    abilities = drivers()
     return [
         DetectedCamera(model, port, _capabilities(abilities[abilities.lookup_model(model)]))
-        for model, port in gp.check_result(gp.gp_camera_autodetect())
+        for model, port in gp.check_result(gp.gp_camera_autodetect()).items()
     ]
 
 
@@ -122,11 +129,10 @@ class Driver:
         self._context = gp.Context()
         self._call = Calls(self._context, gp.GPhoto2Error, port)
         self._camera = gp.Camera()
-        ports, drivers = gp.PortInfoList(), gp.CameraAbilitiesList()
+        ports = gp.PortInfoList()
         ports.load()
-        drivers.load()
         self._call(lambda: self._camera.set_port_info(ports[ports.lookup_path(port)]), "open")
-        self._call(lambda: self._camera.set_abilities(driver_for(port, model, drivers, gp.GPhoto2Error)), "open")
+        self._call(lambda: self._camera.set_abilities(driver_for(port, model, drivers(), gp.GPhoto2Error)), "open")
         self._call(lambda: self._camera.init(self._context), "open")
         self._abilities = self._camera.get_abilities()
         self._raw = RawCalls(extension.__file__, gp.check_result)

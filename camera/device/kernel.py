@@ -30,6 +30,9 @@ _FILE_RIGHTS = _EXECUTE | _WRITE | _READ_FILE | _TRUNCATE | _DEVICE_CONTROL
 _NET_SINCE, _BIND_AND_CONNECT = 4, 3
 _SCOPES_SINCE, _ABSTRACT_SOCKETS_AND_SIGNALS = 6, 3
 
+# Fields of /proc/PID/stat after the name, counted from 0: start and end of the process's command line in its memory.
+_ARGUMENTS_START, _ARGUMENTS_END = 45, 46
+
 READ = _READ_FILE | _READ_FOLDER
 DEVICES = READ | _WRITE | _DEVICE_CONTROL
 EVERYTHING = (_FIRST & ~_EXECUTE) | _REFER | _TRUNCATE | _DEVICE_CONTROL
@@ -59,6 +62,16 @@ def prefer_for_oom_kill() -> None:
     file = Path("/proc/self/oom_score_adj")
     with suppress(OSError, ValueError):
         file.write_text(str(min(1000, int(file.read_text()) + 500)))
+
+
+def set_command_line(words: list[str]) -> None:
+    """Show these words as the command line of this process in /proc, cut off at the length of the present one."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, length = int(fields[_ARGUMENTS_START]), int(fields[_ARGUMENTS_END]) - int(fields[_ARGUMENTS_START])
+        text = "\0".join(words).encode(errors="replace")[: length - 1]
+        if start and length > 0:
+            ctypes.memmove(start, text.ljust(length, b"\0"), length)
 
 
 def landlock_version() -> int:

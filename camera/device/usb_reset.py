@@ -1,17 +1,17 @@
-"""Resets one USB device and exits: `python -m camera.device.usb_reset /dev/bus/usb/001/004`."""
+"""Resets one USB device. A program of camera/device/program.py, with a node such as /dev/bus/usb/001/004 as its argument."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sys
 
 # USBDEVFS_RESET of linux/usbdevice_fs.h: _IO('U', 20).
 _USBDEVFS_RESET = 0x5514
 
 
-def main(node: str) -> int:
+def main(arguments: list[str]) -> int:
     """Reset the device; returns the exit code. 1 means that the reset failed; the reason is on stdout."""
+    node = arguments[0]
     try:
         descriptor = os.open(node, os.O_WRONLY)
         try:
@@ -22,7 +22,3 @@ def main(node: str) -> int:
         print(f"{node}: {error.strerror}")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

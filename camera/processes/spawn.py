@@ -6,56 +6,33 @@ import asyncio
 import json
 import logging
 import os
-import signal
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from camera import channel
 from camera.channel import ChannelClosed, Message
 from camera.processes.process_log import LineBudget, ProcessLog
+from camera.processes.programs import Program, Started, start
 from camera.processes.server_end import AsyncChannel
 
 _log = logging.getLogger("camera.processes.spawn")
 
 _KILL_TIMEOUT_S = 5.0
-_ROOT = Path(__file__).resolve().parent.parent.parent
-# The environment variables that a camera process inherits. The token and the certificate paths are not among them.
-_INHERITED = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "VCAMERADIR", "CAMLIBS", "IOLIBS", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
-)  # fmt: skip
-# Rotating a frame allocates and frees about 3 MB. By default glibc returns such memory to the kernel each time, which
-# costs as much as the rotation itself (measured: 6.5 ms instead of 3.0 ms at 1280x720).
-_MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(16 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20)}
 
 
-def environment() -> dict[str, str]:
-    """The environment variables of camera processes and helpers.
-
-    The driver stores settings such as capturetarget in one file for all cameras, below XDG_CONFIG_HOME. Here,
-    XDG_CONFIG_HOME names a folder that does not exist, so that cameras do not change each other's settings.
-    """
-    passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**passed, **_MALLOC, "PYTHONPATH": str(_ROOT), "XDG_CONFIG_HOME": "/nonexistent/gphoto-ws"}
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process if it still runs. Returns when the process has ended, or after 5 s if it cannot be killed.
-
-    Uses os.kill. `Process.kill` polls the process first: the poll takes the exit status, so asyncio would not get it.
-    """
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+async def end(process: Started) -> None:
+    """Kill a process if it still runs. Returns when the process has ended, or after 5 s if it cannot be killed."""
+    if process.running:
+        process.kill()
         try:
             async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await process.wait()
         except TimeoutError:  # the process hangs in the kernel, for example in USB; do not wait longer
             _log.warning("Process %d still exists %.0f s after SIGKILL", process.pid, _KILL_TIMEOUT_S)
+    process.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +51,33 @@ class Ended:
 
 
 async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
-    """Run a module of this project in a separate process. The process is killed after `deadline_s` seconds.
+    """Run a program of camera/device in a separate process. The process is killed after `deadline_s` seconds.
 
     Raises:
         OSError: the process could not be started (not enough descriptors, memory or processes). This is temporary.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=environment(), cwd="/", start_new_session=True,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(deadline_s):
-            output, errors = await process.communicate()
-    except TimeoutError:
-        return Ended(None, b"")
-    finally:
-        await end(process)
-    return Ended(process.returncode, output, errors.decode(errors="replace").strip().rpartition("\n")[2])
+    with ExitStack() as stack:
+        output, errors = (_Output(stack) for _ in range(2))
+        process = await start(Program(module, arguments, {1: output.fd, 2: errors.fd}))
+        try:
+            async with asyncio.timeout(deadline_s):
+                code = await process.wait()
+        except TimeoutError:
+            return Ended(None, b"")
+        finally:
+            await end(process)
+        return Ended(code, output.read(), errors.read().decode(errors="replace").strip().rpartition("\n")[2])
+
+
+class _Output:
+    """The output of a program, in memory. It is freed at the end of `stack`."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.fd = os.memfd_create("output")
+        stack.callback(os.close, self.fd)
+
+    def read(self) -> bytes:
+        return os.pread(self.fd, os.fstat(self.fd).st_size, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +152,12 @@ class SpawnedProcess(WorkerProcess):
         self._options = options
         self._lines = lines
         self._stderr: ProcessLog | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Started | None = None
         self._channel: AsyncChannel | None = None
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return self._process.pid if self._process is not None and self._process.running else None
 
     async def start(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
         try:
@@ -184,18 +170,12 @@ class SpawnedProcess(WorkerProcess):
         server_end, process_end = channel.pair()
         with process_end:
             self._channel = AsyncChannel(server_end, on_message, on_lost)
-            options = {
-                **asdict(self._options),
-                "parent": os.getpid(),
-                "log_level": logging.getLogger().getEffectiveLevel(),
-            }
+            options = {**asdict(self._options), "log_level": logging.getLogger().getEffectiveLevel()}
             self._stderr = ProcessLog(self._options.port, self._lines)
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-X", "faulthandler", "-m", "camera.device.worker", str(process_end.fileno()),
-                json.dumps(options),
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=self._stderr.write_end,
-                pass_fds=(process_end.fileno(),), env=environment(), cwd="/", start_new_session=True,
-            )  # fmt: skip
+            streams = {0: process_end.fileno(), 2: self._stderr.write_end}
+            self._process = await start(
+                Program("camera.device.worker", (self._options.port, json.dumps(options)), streams)
+            )
             self._stderr.started()
 
     async def send(self, header: dict[str, Any]) -> None:

@@ -42,6 +42,9 @@ def measure_every_process(folder: Path) -> Iterator[None]:
     # If this process is killed, both files remain. They have no effect, because the code checks that this process runs.
     HOOK.write_text(
         "import os, sys\n"
+        # The forks of a template process cannot be measured. Without it, the server executes each program.
+        "if 'camera.device.template' in sys.orig_argv:\n"
+        "    os._exit(1)\n"
         f"if os.path.exists('/proc/{os.getpid()}') and 'simulator' not in sys.orig_argv:\n"
         "    from importlib.util import module_from_spec, spec_from_file_location\n"
         f"    spec = spec_from_file_location('gphoto_ws_measured', {code!r})\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import ClassVar
@@ -12,6 +13,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
+from camera.processes import programs
 from camera.processes.spawn import SpawnedProcess
 from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
@@ -168,10 +170,41 @@ async def test_thirty_killed_processes_leave_no_descriptor_and_no_zombie(
         child = await camera_process(server.process.pid, ports[0], other_than=child.pid)
     await client.command("get_config", name="iso")
     await until(lambda: process.num_fds() <= before)
-    assert [
-        child_process.pid for child_process in process.children() if child_process.status() == psutil.STATUS_ZOMBIE
-    ] == []
-    assert len(process.children()) == 2
+    assert [child.pid for child in server.children() if child.status() == psutil.STATUS_ZOMBIE] == []
+    assert len(server.children()) == 3  # the template process and two camera processes
+
+
+async def test_all_cameras_are_ready_again_after_the_template_process_was_killed(
+    client: Client, server: Server, ports: list[str]
+) -> None:
+    before = [await camera_process(server.process.pid, port) for port in ports[:SPARE]]
+    template = psutil.Process(server.process.pid).children()[0]
+    assert {process.ppid() for process in before} == {template.pid}
+    template.kill()
+    await client.command("get_config", name="iso", port=ports[1])
+    after = [
+        await camera_process(server.process.pid, port, other_than=old.pid)
+        for port, old in zip(ports[:SPARE], before, strict=True)
+    ]
+    assert len({process.ppid() for process in after} - {template.pid, server.process.pid}) == 1
+    assert (await client.command("get_config", name="iso"))["value"] == "100"
+
+
+async def test_without_a_usable_template_process_programs_are_executed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, in_process: Callable[..., Awaitable[InProcess]],
+    simulator: Control, ports: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(programs, "template", programs.Template(lambda requests: subprocess.Popen(["false"])))
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
+        assert (await client.command("get_config", name="iso", port=ports[SPARE]))["value"] == "100"
+        worker = await camera_process(os.getpid(), ports[SPARE])
+        assert worker.ppid() == os.getpid()
+        assert "camera.device.program" in worker.cmdline()
+        worker.kill()
+        assert (await client.command("get_config", name="iso", port=ports[SPARE]))["value"] == "100"
+    programs.template.stop()
+    assert caplog.text.count("The template process cannot be used") == 1
 
 
 async def test_camera_processes_end_with_a_killed_server_and_a_new_server_works(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -111,7 +112,7 @@ def test_a_failed_usb_reset_prints_its_reason(tmp_path: Path) -> None:
     node = tmp_path / "004"
     node.touch()
     result = subprocess.run(
-        [sys.executable, "-m", "camera.device.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S,
+        [sys.executable, "-m", "camera.device.program", str(os.getpid()), "camera.device.usb_reset", str(node)], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S,
         check=False,
     )  # fmt: skip
     assert (result.returncode, result.stdout.strip()) == (1, f"{node}: Inappropriate ioctl for device")

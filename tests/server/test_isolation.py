@@ -174,18 +174,43 @@ async def test_the_kernel_kills_a_camera_process_before_the_server_if_memory_run
 async def test_lower_resource_limits_do_not_stop_a_camera_process(
     new_server: Callable[..., Server], simulator: Control
 ) -> None:
-    server = new_server("--simulate")
+    limits = ("prlimit", f"--as={2 * 2**30}", f"--fsize={64 * 2**20}")
+    server = new_server("--simulate", through=limits)
     async with await Client.connect(server) as client:
-        # This command opens the camera, so that restart_camera starts a new process.
-        assert (await client.command("get_camera_info"))["status"] == "ok"
-        for limit, value in ((resource.RLIMIT_AS, 2 * 2**30), (resource.RLIMIT_FSIZE, 64 * 2**20)):
-            resource.prlimit(server.process.pid, limit, (value, value))
-        before = {child.pid for child in server.children()}
-        assert (await client.command("restart_camera"))["status"] == "ok"
         assert (await client.command("capture_image"))["status"] == "ok"
         workers = [child for child in server.children() if "camera.device.worker" in child.cmdline()]
-        assert not {worker.pid for worker in workers} & before
         assert [resource.prlimit(worker.pid, resource.RLIMIT_AS)[1] for worker in workers] == [2 * 2**30]
+
+
+async def test_a_camera_process_gets_neither_the_token_nor_descriptors_of_the_template_process(
+    shared_server: Server, client: Client
+) -> None:
+    template = psutil.Process(shared_server.process.pid).children()[0]
+    assert "camera.device.template" in template.cmdline()
+    requests = _sockets(template.pid)
+    assert requests
+    for process in (template, *template.children()):
+        assert not _memory_contains(process.pid, TOKEN.encode())
+    for worker in template.children():
+        assert "camera.device.worker" in worker.cmdline()
+        assert not _sockets(worker.pid) & requests
+
+
+def _sockets(pid: int) -> set[str]:
+    names = {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    return {name for name in names if name.startswith("socket:")}
+
+
+def _memory_contains(pid: int, wanted: bytes) -> bool:
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            bounds, rights = line.split()[:2]
+            start, end = (int(bound, 16) for bound in bounds.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(start)
+                if wanted in memory.read(end - start):
+                    return True
+    return False
 
 
 async def test_sigabrt_logs_a_traceback_and_ends_the_camera_processes(

@@ -12,10 +12,14 @@ from tests.support.waiting import until
 
 
 def process_of(parent: int, port: str) -> psutil.Process | None:
-    """The running child process of `parent` for the camera on a port, or None."""
-    for child in psutil.Process(parent).children():
+    """The running process of the server `parent` for the camera on a port, or None."""
+    for child in psutil.Process(parent).children(recursive=True):
         try:
-            if f'"{port}"' in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+            if (
+                port in child.cmdline()
+                and "camera.device.worker" in child.cmdline()
+                and child.status() != psutil.STATUS_ZOMBIE
+            ):
                 return child
         except psutil.NoSuchProcess:
             continue

@@ -38,7 +38,7 @@ Json = dict[str, Any]
 
 
 def _forked() -> ForkServer:
-    return fork_server("gphoto_ws_server", *_PYTHON_OPTIONS)
+    return fork_server("tests.support.forked_server", *_PYTHON_OPTIONS)
 
 
 class Server:
