@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -351,6 +352,24 @@ def test_a_timelapse_with_a_ramp_writes_its_table(shell: Shell, ports: list[str]
     shot = next(line for line in map(json.loads, lines) if line.get("event") == "job_shot")
     job, saved = shot["job"], Path(shot["files"][0]["saved_path"])
     assert saved.name in (saved.parent / f"job-{job}.csv").read_text()
+
+
+def test_a_movie_is_made_of_a_timelapse(shell: Shell, ports: list[str], simulator: Control, tmp_path: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg")
+    target = tmp_path / "film.mp4"
+    options = ("--count", "2", "--movie", str(target), "--fps", "5", "--force", "--port", ports[0])
+    # Without a copy on the server's disk, the pictures are downloaded from the camera.
+    for place in ((), ("--no-save",)):
+        assert shell.succeed("timelapse", "1s", *options, *place).text.splitlines()[-1] == str(target)
+        assert target.read_bytes()[4:8] == b"ftyp"
+        assert list(tmp_path.glob("gphoto-ws-*")) == []
+
+
+def test_without_ffmpeg_no_timelapse_with_a_movie_is_started(bare_shell: Shell, tmp_path: Path) -> None:
+    done = bare_shell.run("timelapse", "1s", "--count", "2", "--movie", "film.mp4", PATH=str(tmp_path))
+    assert (done.code, done.text) == (2, "")
+    assert "ffmpeg, which is not installed on this computer" in done.err
 
 
 def test_a_bracket_and_a_focus_stack_end_with_their_pictures(

@@ -298,6 +298,11 @@ def _add_jobs(commands: Any) -> None:
     lapse.add_argument("--until", type=jobs.parse_time, metavar="TIME", help="end, for example 2030-12-24T20:00")
     lapse.add_argument("--start", type=jobs.parse_time, metavar="TIME", help="time of the first picture (now)")
     lapse.add_argument("--bulb", type=_exposure, metavar="SECONDS", help="length of each exposure, timed by the server")
+    lapse.add_argument(
+        "--movie", type=Path, metavar="FILE.mp4", help="at the end, make a movie of the pictures (needs ffmpeg here)"
+    )
+    lapse.add_argument("--fps", type=_count, metavar="N", default=25, help="--movie: pictures per second (25)")
+    _force(lapse)
     ramp = lapse.add_argument_group("ramp: the exposure follows the light, for example at sunset")
     ramp.add_argument("--ramp", action="store_true", help="change shutter speed, then ISO, by thirds of an EV")
     ramp.add_argument("--min-exposure", type=jobs.parse_exposure, metavar="TIME", help="shortest exposure (1/8000)")

@@ -7,6 +7,7 @@ import asyncio
 import re
 from datetime import datetime
 
+from gphoto_ws_client.cli.film import Picture, check_movie, make_movie, picture_of
 from gphoto_ws_client.cli.output import note, plain, show, show_json, show_table
 from gphoto_ws_client.cli.pictures import check_settings
 from gphoto_ws_client.cli.words import UsageError
@@ -61,6 +62,10 @@ def check_timelapse(options: argparse.Namespace) -> None:
     given = [options.min_exposure, options.max_exposure, options.max_iso, options.target_ev, options.iso_first or None]
     if not options.ramp and any(one is not None for one in given):
         raise UsageError("--min-exposure, --max-exposure, --max-iso, --target-ev and --iso-first need --ramp.")
+    if options.movie is not None:
+        if options.detach:
+            raise UsageError("--movie needs the end of the time-lapse: leave --detach out.")
+        check_movie(options.movie, force=options.force)
     check_settings(options)
 
 
@@ -75,7 +80,11 @@ async def timelapse(client: Client, options: argparse.Namespace) -> None:
     )
     if options.ramp:
         job["ramp"] = _ramp(options)
-    await _run(client, options, "timelapse", job, options.count)
+    pictures = await _run(client, options, "timelapse", job, options.count)
+    if options.movie is not None:
+        await make_movie(client, pictures, options.movie, options.fps)
+        if not options.json:
+            show(str(options.movie))
 
 
 async def bracket(client: Client, options: argparse.Namespace) -> None:
@@ -94,8 +103,9 @@ async def stack(client: Client, options: argparse.Namespace) -> None:
 
 async def _run(
     client: Client, options: argparse.Namespace, kind: JobKind, wanted: JobOptions, count: int | None
-) -> None:
-    """Start a job, and show each picture until its end."""
+) -> list[Picture]:
+    """Start a job, and show each picture until its end. Returns the JPEG pictures."""
+    pictures: list[Picture] = []
     wanted["settings"] = dict(setting.split("=", 1) for setting in options.settings)
     wanted["save"], wanted["port"] = not options.no_save, options.port
     async with client.events("job_shot", "job_state", "reconnected") as events:
@@ -108,13 +118,15 @@ async def _run(
                 note(warning)
             show(f"{started.message}. It goes on if this program ends: gphoto-ws jobs stop {job.job}")
         if options.detach:
-            return
+            return pictures
         try:
             async for event in events:
                 if isinstance(event, Reconnected) and not event.recovered:
                     note("the connection is back; some pictures of the meantime are not shown")
                     job = (await client.get_job(job.job)).job
                 if isinstance(event, JobShot) and event.job == job.job:
+                    if (picture := picture_of(event)) is not None:
+                        pictures.append(picture)
                     if options.json:
                         show_json(event)
                     else:
@@ -137,6 +149,7 @@ async def _run(
             show(job.message)
     if job.state == "failed":
         raise GphotoWsError(job.message or "The job failed.")
+    return pictures
 
 
 async def list_jobs(client: Client, options: argparse.Namespace) -> None:
