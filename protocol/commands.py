@@ -246,6 +246,11 @@ class CaptureBurst(UsingPayload):
         description="Settings for this burst; their previous values are restored afterwards.",
     )
     save: bool = Field(False, description="Save every file of all pictures to the photo folder.")
+    key: ShotKey | None = Field(
+        None,
+        description="A text that is unique for this burst. If the same request with the same key comes again within 24 hours, no"
+        " second burst is taken. The reply is that of the first request, with `repeated`.",
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> CaptureBurst:
@@ -264,6 +269,9 @@ class BurstCaptured(Reply):
     )
     warnings: list[str] | None = Field(None, description="Problems, for example fewer pictures than ordered.")
     shot: int | None = Field(None, description="Number of the burst in the records of shots, for get_shot.")
+    repeated: bool | None = Field(
+        None, description="True if the burst was taken for an earlier request with the same key."
+    )
 
 
 class StopExposure(CameraPayload):

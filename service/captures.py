@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from camera.errors import CAPTURE_UNKNOWN, CameraError, CaptureUnknown, FileNotFound
 from camera.model import BurstLength, CapturedFile, mimetype_of
@@ -54,13 +56,9 @@ class Captures:
 
     async def capture_image(self, caller: Caller, payload: c.CaptureImage) -> c.Captured | PictureReply[c.Captured]:
         text = text_of(payload)
-        try:
-            camera = await self._cameras.chosen(payload.port, caller.selected)
-        except (CameraError, RequestError):  # the outcome of an earlier request needs no camera
-            record = await self._orders.earlier(payload.key, text) if payload.key is not None else None
-            if record is None:
-                raise
-            return await self._repeated(payload, record)
+        camera = await self._chosen(caller, payload, text)
+        if isinstance(camera, ShotRecord):
+            return await self._repeated(payload, camera)
         request = CaptureRequest(
             settings=payload.settings,
             download=payload.download,
@@ -77,11 +75,7 @@ class Captures:
             await self._slots.check_shot(camera, payload.force, bulb_s=payload.bulb_s, settings=payload.settings)
             return await camera.photos.capture(request, lambda *seen: fetched.set_result(seen))
 
-        taking: asyncio.Task[Taken]
-        if payload.key is None:
-            taking, joined = self._tasks.start(capture()), False
-        else:
-            taking, joined = self._orders.take(payload.key, text, capture)
+        taking, joined = self._take(payload.key, text, capture)
         if request.download == "full" and not joined:
             # The picture is sent to the caller while it is being saved.
             await asyncio.wait((fetched, taking), return_when=asyncio.FIRST_COMPLETED)
@@ -96,28 +90,57 @@ class Captures:
         return _with(reply, taken.files[0].file, taken.thumbnail or taken.picture)
 
     async def capture_burst(self, caller: Caller, payload: c.CaptureBurst) -> c.BurstCaptured:
-        camera = await self._cameras.chosen(payload.port, caller.selected)
+        text = text_of(payload)
+        camera = await self._chosen(caller, payload, text)
+        if isinstance(camera, ShotRecord):
+            return await self._repeated_burst(camera)
         request = CaptureRequest(
             settings=payload.settings,
             save=payload.save,
             burst=BurstLength(payload.frames, payload.hold_ms),
-            order=Order(None, text_of(payload)),
-            wanted=lambda: not caller.left,
+            order=Order(payload.key, text),
+            wanted=lambda: payload.key is not None or not caller.left,
         )
-        held_s = (payload.hold_ms or 0) / 1000
-        await self._slots.check_shot(
-            camera, payload.force, settings=payload.settings, pictures=payload.frames or 1, extra_s=held_s
-        )
-        taking = self._tasks.start(camera.photos.capture(request, lambda *seen: None))
-        shot = await asyncio.shield(taking)
-        frames = shot.frames or 0
+
+        async def capture() -> Shot:
+            await self._slots.check_shot(
+                camera, payload.force, settings=payload.settings, pictures=payload.frames or 1,
+                extra_s=(payload.hold_ms or 0) / 1000,
+            )  # fmt: skip
+            return await camera.photos.capture(request, lambda *seen: None)
+
+        taking, joined = self._take(payload.key, text, capture)
+        taken = await asyncio.shield(taking)
+        if isinstance(taken, ShotRecord):
+            return await self._repeated_burst(taken)
         return c.BurstCaptured(
-            message=f"{frames} {'picture' if frames == 1 else 'pictures'} taken",
-            frames=frames,
-            files=[c.ImageFile.of(one.file, one.saved_path) for one in shot.files],
-            warnings=[*shot.warnings, *camera.status.warnings] or None,
-            shot=shot.number,
+            **_frames(taken.frames or 0),
+            files=[c.ImageFile.of(one.file, one.saved_path) for one in taken.files],
+            warnings=[*taken.warnings, *camera.status.warnings] or None,
+            shot=taken.number,
+            repeated=joined or None,
         )
+
+    async def _chosen(
+        self, caller: Caller, payload: c.CaptureImage | c.CaptureBurst, text: str
+    ) -> Session | ShotRecord:
+        """The camera of a request; or, if there is no camera, the record of an earlier request with its key."""
+        try:
+            return await self._cameras.chosen(payload.port, caller.selected)
+        except (CameraError, RequestError):  # the outcome of an earlier request needs no camera
+            record = await self._orders.earlier(payload.key, text) if payload.key is not None else None
+            if record is None:
+                raise
+            return record
+
+    def _take(
+        self, key: str | None, text: str, capture: Callable[[], Coroutine[Any, Any, Shot]]
+    ) -> tuple[asyncio.Task[Taken], bool]:
+        """Start a capture, or join the one with this key. See `Orders.take`."""
+        if key is not None:
+            return self._orders.take(key, text, capture)
+        taking: asyncio.Task[Taken] = self._tasks.start(capture())
+        return taking, False
 
     async def stop_exposure(self, caller: Caller, payload: c.StopExposure) -> c.ExposureStopped:
         camera = await self._cameras.chosen(payload.port, caller.selected)
@@ -130,14 +153,8 @@ class Captures:
         Raises:
             CameraError: the error of the earlier capture.
         """
-        record = await self._records.with_outcome(record)
+        record = await self._done(record)
         result = record.result
-        if result.error is not None:
-            error = decode_error(result.error.encoded)
-            again = " This is the outcome of an earlier request with the same key. To try again, use a new key."
-            raise replace(error, message=f"{error.message}{again}")
-        if record.outcome != "done":
-            raise CaptureUnknown(result.message or CAPTURE_UNKNOWN)
         warnings = list(result.warnings)
         warnings += _unfinished(payload, result)
         first = _on_camera(result.files[0])
@@ -151,10 +168,40 @@ class Captures:
             files=[c.ImageFile.of(_on_camera(file), file.saved_path) for file in result.files],
             timing=None if result.timing is None else c.Timing(**asdict(result.timing)),
             warnings=warnings or None,
+            exposed_s=result.exposed_s,
             shot=record.shot,
             repeated=True,
         )
         return _with(reply, first, picture)
+
+    async def _repeated_burst(self, record: ShotRecord) -> c.BurstCaptured:
+        """The same for a burst."""
+        record = await self._done(record)
+        result = record.result
+        taken = {file.camera_filepath.rpartition(".")[0] for file in result.files}
+        return c.BurstCaptured(
+            **_frames(result.frames or len(taken)),
+            files=[c.ImageFile.of(_on_camera(file), file.saved_path) for file in result.files],
+            warnings=list(result.warnings) or None,
+            shot=record.shot,
+            repeated=True,
+        )
+
+    async def _done(self, record: ShotRecord) -> ShotRecord:
+        """The record with its outcome.
+
+        Raises:
+            CameraError: the error of the capture.
+        """
+        record = await self._records.with_outcome(record)
+        result = record.result
+        if result.error is not None:
+            error = decode_error(result.error.encoded)
+            again = " This is the outcome of an earlier request with the same key. To try again, use a new key."
+            raise replace(error, message=f"{error.message}{again}")
+        if record.outcome != "done":
+            raise CaptureUnknown(result.message or CAPTURE_UNKNOWN)
+        return record
 
     async def _earlier_picture(self, download: c.PictureInReply, record: ShotRecord) -> FetchedFile | bytes | None:
         """The first picture of a recorded shot or its thumbnail, from the shot's own camera. Raises CameraError."""
@@ -186,6 +233,11 @@ class Captures:
         if record is None:
             raise RequestError("shot_not_found", f"There is no record of shot {payload.shot}.", shot=payload.shot)
         return c.ShotReply(**_shot_info(record).model_dump())
+
+
+def _frames(count: int) -> dict[str, Any]:
+    """How many pictures a burst has, as a number and in words."""
+    return {"frames": count, "message": f"{count} {'picture' if count == 1 else 'pictures'} taken"}
 
 
 def _captured(shot: Shot, camera: Session, image_b64: str | None) -> c.Captured:

@@ -62,6 +62,8 @@ class ShotResult:
         message: the result of the check of the card, for people.
         error: the reason why there is no picture.
         times: when the shutter was released, if the request had a deadline for it.
+        exposed_s: the length of a bulb exposure in seconds.
+        frames: how many pictures a burst has.
     """
 
     files: tuple[RecordedFile, ...] = ()
@@ -70,6 +72,8 @@ class ShotResult:
     message: str | None = None
     error: RecordedError | None = None
     times: ReleaseTimes | None = None
+    exposed_s: float | None = None
+    frames: int | None = None
 
     def to_json(self) -> str:
         """The result as text for the database."""
@@ -86,6 +90,7 @@ class ShotResult:
             content["message"] = self.message
         if self.times is not None:
             content["times"] = asdict(self.times)
+        content |= {name: value for name in ("exposed_s", "frames") if (value := getattr(self, name)) is not None}
         return json.dumps(content)
 
     @classmethod
@@ -101,6 +106,8 @@ class ShotResult:
                 message=content.get("message"),
                 error=None if error is None else RecordedError(error["message"], error),
                 times=None if times is None else _value(ReleaseTimes, times),
+                exposed_s=content.get("exposed_s"),
+                frames=content.get("frames"),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()

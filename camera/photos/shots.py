@@ -455,7 +455,14 @@ class Photos:
 
 def _result(shot: Shot) -> ShotResult:
     """The result of a completed shot, as it is recorded."""
-    return ShotResult(tuple(one.recorded for one in shot.files), shot.timing, shot.warnings, times=shot.times)
+    return ShotResult(
+        tuple(one.recorded for one in shot.files),
+        shot.timing,
+        shot.warnings,
+        times=shot.times,
+        exposed_s=shot.exposed_s,
+        frames=shot.frames,
+    )
 
 
 def _failure(error: CameraError) -> ShotResult:

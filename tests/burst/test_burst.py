@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,31 @@ async def test_a_burst_by_frames_reports_every_picture(client: Client, camera: O
     assert drives(camera) == before
     shot = (await client.command("get_shot", shot=burst["shot"]))["files"]
     assert [file["camera_filepath"] for file in shot] == names(burst)
+
+
+async def test_a_repeated_burst_gets_the_answer_of_the_first(client: Client, camera: OneCamera) -> None:
+    first = await client.command("capture_burst", frames=3, key="three")
+    again = await client.command("capture_burst", frames=3, key="three")
+    shots = camera.control.state()["shots"]
+    assert first.pop("repeated", None) is None
+    assert again.pop("repeated") is True
+    assert again == first
+    assert shots == first["frames"]
+    with pytest.raises(CommandError, match="key_reused"):
+        await client.command("capture_burst", frames=2, key="three")
+    with pytest.raises(CommandError, match="key_reused"):
+        await client.command("capture_image", key="three")
+    assert camera.control.state()["shots"] == shots
+
+
+async def test_a_burst_in_progress_is_joined(client: Client, camera: OneCamera) -> None:
+    payload = {"frames": 2, "key": "at once"}
+    for number in (1, 2):
+        await client.socket.send(json.dumps({"command": "capture_burst", "payload": payload, "id": number}))
+    replies = {reply["id"]: reply for reply in [await client.reply(), await client.reply()]}
+    assert replies[1]["files"] == replies[2]["files"]
+    assert [replies[number].get("repeated") for number in (1, 2)] == [None, True]
+    assert camera.control.state()["shots"] == replies[1]["frames"]
 
 
 async def test_the_last_image_is_the_last_picture_of_the_burst(client: Client, camera: OneCamera) -> None:

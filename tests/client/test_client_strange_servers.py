@@ -75,13 +75,20 @@ async def test_commands_that_change_something_are_sent_once(command: str) -> Non
     assert server.commands == [command, "ping"]
 
 
-async def test_a_burst_is_unknown_after_a_lost_connection_and_sent_once() -> None:
-    async with strange(closing_once(1001)) as server, Client(server.uri, "x", reconnect_for=10) as client:
-        with pytest.raises(CaptureUnknown) as caught:
-            await client.capture_burst(frames=3)
-        assert not caught.value.retryable
-        assert (await client.ping()).message == "pong"
-    assert server.commands == ["capture_burst", "ping"]
+async def test_a_burst_is_sent_again_with_the_same_key() -> None:
+    keys: list[str] = []
+
+    async def lose_the_first(socket: ServerConnection, message: dict[str, Any]) -> None:
+        keys.append(message["payload"]["key"])
+        if len(keys) == 1:
+            await socket.close(1001)
+            return
+        head = {"status": "ok", "id": message["id"], "command": message["command"]}
+        await socket.send(json.dumps({**head, "message": "3 pictures taken", "frames": 3, "files": []}))
+
+    async with strange(lose_the_first) as server, Client(server.uri, "x", reconnect_for=10) as client:
+        assert (await client.capture_burst(frames=3)).frames == 3
+    assert keys == [keys[0], keys[0]]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ async def test_a_repeated_order_takes_one_picture(client: Client, camera: OneCam
     first = await client.command("capture_image", bulb_s=0.2, key="the key")
     again = await client.command("capture_image", bulb_s=0.2, key="the key")
     assert (again["shot"], again["repeated"]) == (first["shot"], True)
+    assert again["exposed_s"] == first["exposed_s"]
     assert len(camera.control.releases()) == 1
     with pytest.raises(CommandError, match="key_reused"):
         await client.command("capture_image", bulb_s=0.3, key="the key")

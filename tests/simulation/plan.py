@@ -305,7 +305,7 @@ def _with_bursts(seed: int, cameras: tuple[Traits, ...], orders: list[Order]) ->
     for order in orders:
         chosen, frames = random.random() < 0.4, random.randint(2, 5)
         if chosen and order.bulb_s is None and not cameras[order.camera].to_ram:
-            order = replace(order, burst=frames, key=False, download="none", keep_on_camera=True)
+            order = replace(order, burst=frames, download="none", keep_on_camera=True)
         changed.append(order)
     return changed
 

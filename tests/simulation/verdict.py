@@ -240,7 +240,7 @@ def _of_answer(world: World, order: Order, answer: Answer, release: Release | No
 def _of_reply(world: World, order: Order, reply: Captured | BurstCaptured, release: Release | None) -> list[str]:
     """The reply about a photo against the truth."""
     body = world.bodies[order.camera]
-    repeated = isinstance(reply, Captured) and bool(reply.repeated)
+    repeated = bool(reply.repeated)
     if release is None:
         unknowable = repeated and _unknowable(body, None)
         return [] if unknowable else [f"{order.name} is done, but its shutter was not released"]
@@ -255,7 +255,7 @@ def _of_reply(world: World, order: Order, reply: Captured | BurstCaptured, relea
         wrong += _of_exposure(world, order, order.bulb_s, reply.exposed_s, release)
     expected = {**BASE, **dict(order.settings)} | ({} if order.bulb_s is None else {"shutterspeed": BULB})
     if order.burst is not None:
-        refused = any("drivemode was not set" in warning for warning in reply.warnings or ())
+        refused = repeated or any("drivemode was not set" in warning for warning in reply.warnings or ())
         expected["drivemode"] = release.settings["drivemode"] if refused else CONTINUOUS
     unread = release.at < world.unread_until.get(body.traits.port, 0.0)
     if release.settings != expected and not unread and body.traits.port not in world.unrestorable:

@@ -396,7 +396,9 @@ class World:
             bulb_s=order.bulb_s,
         )
         if order.burst is not None:
-            payload = c.CaptureBurst(port=payload.port, frames=order.burst, settings=payload.settings, save=order.save)
+            payload = c.CaptureBurst(
+                port=payload.port, frames=order.burst, settings=payload.settings, save=order.save, key=key
+            )
         await self._send(order, payload)
 
     async def volley_client(self, order: VolleyOrder) -> None:

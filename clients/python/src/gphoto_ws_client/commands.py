@@ -58,9 +58,8 @@ class Commands:
 
     `port` is the port of the camera; without it, the selected camera is used. If only one camera is connected, no
     selection is needed. If the connection is lost during set_config, delete_file, restart_camera, stop_exposure,
-    start_movie, stop_movie, stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost;
-    during capture_burst, it raises CaptureUnknown. All others are sent again: the keys of capture_image and fire prevent
-    a second picture.
+    start_movie, stop_movie, stop_live_view, drive_focus, autofocus or half_press, the command raises ConnectionLost.
+    All others are sent again: the keys of capture_image, capture_burst and fire prevent a second picture.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -102,16 +101,18 @@ class Commands:
         hold_ms: int | None = None,
         settings: Mapping[str, Value] | None = None,
         save: bool | None = None,
+        key: str | None = None,
         force: bool | None = None,
         port: str | None = None,
     ) -> BurstCaptured:
-        """Take several pictures in a row. The command is never sent twice.
+        """Take several pictures in a row. After a loss of the connection, this is like capture_image.
 
         Args:
             frames: number of pictures, 2 to 100. The camera may take more until its button is released.
             hold_ms: how long the shutter button is held, 50 to 10000 ms. Either `frames` or `hold_ms`.
             settings: settings for this burst; the server restores their previous values afterwards.
             save: save every file of all pictures to the photo folder of the server.
+            key: a text that is unique for this burst; None for a new one.
             force: take them also if the next picture of a job is late then.
             port: the port of the camera; None for the selected camera.
 
@@ -121,9 +122,8 @@ class Commands:
         """
         chosen = None if settings is None else dict(settings)
         length = {"frames": frames, "hold_ms": hold_ms}
-        return await self._do(
-            BurstCaptured, "capture_burst", **length, settings=chosen, save=save, force=force, port=port
-        )
+        payload: dict[str, Any] = {**length, "settings": chosen, "save": save, "key": key or uuid4().hex}
+        return await self._ask(BurstCaptured, "capture_burst", force=force, port=port, **payload)
 
     async def start_job(self, kind: JobKind, **options: Unpack[JobOptions]) -> JobReply:
         """Start a job. The server takes the pictures by itself; receive `job_shot` events with `Client.events`.

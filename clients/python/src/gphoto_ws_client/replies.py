@@ -98,6 +98,7 @@ class BurstCaptured:
     files: tuple[ImageFile, ...]
     warnings: tuple[str, ...] | None = None
     shot: int | None = None
+    repeated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
