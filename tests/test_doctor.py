@@ -10,7 +10,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -26,9 +25,9 @@ from gphoto_ws_server import VERSION
 from simulator.client import Control
 from simulator.process import SimulatorProcess
 from tests.support.cameras import QUICK, Simulator
+from tests.support.entry import run_with
 from tests.support.rig import ROOT, TOKEN, Client, Server
 
-SECONDS = 50
 GROUP_WITHOUT_NAME = 54321
 WEBHOOK = f'[[webhook]]\nurl = "https://booth.example/secret-path"\nevents = ["capture_saved"]\nsecret = "{"A" * 40}"\n'
 
@@ -43,11 +42,8 @@ def camera_process() -> Iterator[SimulatorProcess]:
 def run_doctor(folder: Path, *options: str, **settings: str) -> tuple[int, str]:
     """Run the doctor. Returns the exit code and the report."""
     path = f"{ROOT}/tests/support/no_service:{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(folder), "WS_PORT": "0", "API_TOKEN": TOKEN} | settings
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "gphoto_ws_server.py"), "--doctor", *options],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
+    environment = {"PATH": path, "HOME": str(folder), "WS_PORT": "0", "API_TOKEN": TOKEN}
+    done = run_with(environment, folder, "--doctor", *options, **settings)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout
 

@@ -13,12 +13,12 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tests.client.strange import Strange
 from tests.support.forked import fork_server, forking_is_allowed
+from tests.support.program import Program
 from tests.support.rig import Server
 from tests.support.waiting import WITHIN_S
 
@@ -42,52 +42,6 @@ class Done:
     def json(self) -> Any:
         """stdout as JSON."""
         return json.loads(self.out)
-
-
-class Running(Protocol):
-    """What a Program needs of its process. subprocess.Popen and ForkedProcess have it."""
-
-    def poll(self) -> int | None: ...
-
-    def wait(self, timeout: float | None = None) -> int: ...
-
-    def kill(self) -> None: ...
-
-    def send_signal(self, sig: int) -> None: ...
-
-
-class Program:
-    """A running gphoto-ws, with pipes without buffers. The methods are those of subprocess.Popen."""
-
-    def __init__(self, process: Running, stdout: int, stderr: int) -> None:
-        self.stdout, self.stderr = FileIO(stdout), FileIO(stderr)
-        self._process = process
-        self.poll, self.wait = process.poll, process.wait
-        self.kill, self.send_signal = process.kill, process.send_signal
-
-    def communicate(self, timeout: float) -> tuple[bytes, bytes]:
-        """Wait for the end; returns the rest of stdout and stderr. Raises subprocess.TimeoutExpired."""
-        texts = {self.stdout.fileno(): b"", self.stderr.fileno(): b""}
-        deadline = time.monotonic() + timeout
-        still_open = set(texts)
-        while still_open:
-            ready, _, _ = select.select(still_open, [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise subprocess.TimeoutExpired("gphoto-ws", timeout)
-            for pipe in ready:
-                data = os.read(pipe, 2**16)
-                texts[pipe] += data
-                if not data:
-                    still_open.remove(pipe)
-        self.wait(max(0.0, deadline - time.monotonic()))
-        out, err = texts.values()
-        self.close()
-        return out, err
-
-    def close(self) -> None:
-        """Close the pipes."""
-        self.stdout.close()
-        self.stderr.close()
 
 
 class Shell:
@@ -119,14 +73,7 @@ class Shell:
 
     def _fork(self, arguments: Sequence[str], environment: dict[str, str]) -> Program:
         server = fork_server("tests.client.forked_program", "-W", "error", python=self.programs / "python")
-        stderr, end = os.pipe()
-        try:
-            process = server.start(arguments, self.folder, environment, piped=True, stderr=end, new_session=True)
-        finally:
-            os.close(end)
-        assert process.stdout is not None
-        with process.stdout as text:
-            return Program(process, os.dup(text.fileno()), stderr)
+        return Program.fork(server, arguments, self.folder, environment)
 
     def _execute(self, arguments: Sequence[str], environment: dict[str, str]) -> Program:
         (stdout, out), (stderr, err) = os.pipe(), os.pipe()

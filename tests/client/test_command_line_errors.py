@@ -14,7 +14,8 @@ import pytest
 
 from simulator.client import Control
 from simulator.process import SimulatorProcess
-from tests.client.shell import Program, Shell, finish, interrupt
+from tests.client.shell import Shell, finish, interrupt
+from tests.support.program import Program
 from tests.support.rig import Server
 from tests.support.waiting import WITHIN_S
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import traceback
 
@@ -82,4 +83,5 @@ def _launch(requests: int) -> programs.TemplateProcess:
 def main() -> int:
     """Run the server; returns its exit code."""
     programs.template = programs.Template(_launch)
+    sys.argv[0] = str(gphoto_ws_server.__file__)  # the help shows its name
     return gphoto_ws_server.main()

@@ -29,16 +29,17 @@ TOKEN = "a-token-for-the-tests-7c1f"
 START_S, STOP_S, REPLY_S = WITHIN_S, 10.0 * BUSY_MACHINE, WITHIN_S
 
 # A forked server gets only these variables. A Python that is already running would not notice others, such as PYTHONFAULTHANDLER.
-_SETTINGS = {name.upper() for name in Settings.model_fields} | {
+FORKABLE = {name.upper() for name in Settings.model_fields} | {
     "VCAMERADIR", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "TZ"
 }  # fmt: skip
-_PYTHON_OPTIONS = ("-W", "error")
+PYTHON_OPTIONS = ("-W", "error")
 
 Json = dict[str, Any]
 
 
-def _forked() -> ForkServer:
-    return fork_server("tests.support.forked_server", *_PYTHON_OPTIONS)
+def forked_server() -> ForkServer:
+    """The process that has loaded the server's modules, and from which servers are forked."""
+    return fork_server("tests.support.forked_server", *PYTHON_OPTIONS)
 
 
 class Server:
@@ -75,15 +76,15 @@ class Server:
         # The tests count the server's descriptors. If the process is not dumpable, only root can read them.
         debug_options = () if os.geteuid() == 0 or through else ("--debuggable",)
         arguments = [*debug_options, *options]
-        usual = not through and python == sys.executable and root == ROOT and settings.keys() <= _SETTINGS
+        usual = not through and python == sys.executable and root == ROOT and settings.keys() <= FORKABLE
         log, stderr = os.pipe()
         self._log = os.fdopen(log)
         try:
             if self._may_fork and usual and forking_is_allowed():
-                self.process: Process = _forked().start(arguments, cwd, environment, stderr=stderr)
+                self.process: Process = forked_server().start(arguments, cwd, environment, stderr=stderr)
             else:
                 self.process = subprocess.Popen(
-                    [*through, str(python), *_PYTHON_OPTIONS, str(Path(root) / "gphoto_ws_server.py"), *arguments],
+                    [*through, str(python), *PYTHON_OPTIONS, str(Path(root) / "gphoto_ws_server.py"), *arguments],
                     cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
                     text=True,
                 )  # fmt: skip
