@@ -19,6 +19,7 @@ from pathlib import Path
 import isolation
 from camera.errors import FolderNotWritable
 from camera.log_lines import LOG_FORMAT
+from camera.model import ShutterLine
 from camera.options import SessionOptions
 from camera.orientation import Orientation
 from camera.photos.folder import PhotoFolder
@@ -184,6 +185,16 @@ class _Reload:
         _log.info("SIGHUP: %d webhooks reloaded", len(webhooks))
 
 
+def _wire_warnings(settings: Settings) -> list[str]:
+    """For each chip that this user cannot use, a warning. The lines are requested when their camera is open."""
+    chips = sorted({ShutterLine.parse(entry.rpartition(":")[2]).node for entry in settings.shutter_lines})
+    return [
+        f"{chip} of SHUTTER_LINES cannot be used, so fire does not release the cameras with its lines. See --doctor."
+        for chip in chips
+        if not os.access(chip, os.R_OK | os.W_OK)
+    ]
+
+
 async def _check_photo_folder(photos: PhotoSaver) -> None:
     """Warn if pictures cannot be saved, and remove incomplete files that a killed server has left."""
     try:
@@ -283,6 +294,7 @@ def main(argv: list[str] | None = None, make: Callable[..., App] = build) -> int
         webhooks = webhook_file.read(settings.webhooks) if settings.webhooks else ()
         warnings = [*unknown_names(), *listen_policy.check(host, settings)]
         warnings += webhook_file.warnings(settings.webhooks, webhooks)
+        warnings += _wire_warnings(settings)
     except SettingsError as error:
         print(f"gphoto_ws_server: {error}", file=sys.stderr)
         return 2

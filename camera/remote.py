@@ -432,6 +432,10 @@ class RemoteCamera:
         """The camera's storages."""
 
     @verb(10.0, again=_LOST)
+    async def wire_problem(self) -> str | None:
+        """Why the wire that releases this camera cannot be used; None if it can, or if the camera has none."""
+
+    @verb(10.0, again=_LOST)
     async def keep_alive(self) -> None:
         """Perform an operation that the camera counts as use, so that it does not switch itself off."""
 

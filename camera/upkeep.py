@@ -1,4 +1,4 @@
-"""Checks of an idle camera: battery and card warnings, keep-alive, its clock, and the memory of its process."""
+"""Checks of an idle camera: warnings of battery, card and wire, keep-alive, its clock, and the memory of its process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class Upkeep:
         self._emit = emit
         self._port = port
         self._options = options
-        self._clock_due = False
+        self._wire: list[str] = []
+        self._clock_due = self._wire_due = False
         self._clock_warned = False
         self._most_bytes = options.most_process_bytes
         self._checks = [(_MEMORY_EVERY_S, self._check_memory), (_CHECK_EVERY_S, self.check)]
@@ -79,10 +80,16 @@ class Upkeep:
                         await work()
             if self._clock_due and self._idle() is not None:
                 await self._set_clock()
+            if self._wire_due and self._idle() is not None:
+                self._wire_due = False
+                with suppress(CameraError):  # it is checked again with the battery
+                    async with self._exclusive() as camera:
+                        await self._check_wire(camera)
+                self._tell()
 
     def opened(self) -> None:
-        """Called when the camera was opened. Its clock is set as soon as it is idle, if the operator wants that."""
-        self._clock_due = self._options.sync_clock
+        """Called when the camera was opened. As soon as it is idle, its wire is checked, and its clock is set if wanted."""
+        self._clock_due, self._wire_due = self._options.sync_clock, bool(self._options.shutter_lines)
 
     async def sync_clock(self, exclusive: Callable[[], AbstractAsyncContextManager[RemoteCamera]]) -> ClockSet:
         """Set the camera's clock to the time of this machine, with the given access to the camera.
@@ -117,7 +124,7 @@ class Upkeep:
             _log.warning("%s: clock not set: %s", self._port(), error)
 
     async def check(self) -> None:
-        """Check battery and card of an idle camera, and emit the warnings if they have changed."""
+        """Check battery, card and wire of an idle camera, and emit the warnings if they have changed."""
         if self._idle() is None:
             return
         async with self._exclusive() as camera:
@@ -126,7 +133,17 @@ class Upkeep:
                 self._battery = battery_warnings(str((await camera.get_config("batterylevel")).value))
             with suppress(CameraError):
                 self._card = card_warnings(await camera.storage())
-        warnings = (*self._battery, *self._card)
+            with suppress(CameraError):
+                await self._check_wire(camera)
+        self._tell()
+
+    async def _check_wire(self, camera: RemoteCamera) -> None:
+        if self._options.shutter_lines:
+            problem = await camera.wire_problem()
+            self._wire = [] if problem is None else [problem]
+
+    def _tell(self) -> None:
+        warnings = (*self._battery, *self._card, *self._wire)
         if warnings != self.warnings:
             self.warnings = warnings
             self._emit(Warned(self.warnings))

@@ -107,6 +107,15 @@ class Volley:
         self._holding = holding
         self._wire = wire
 
+    def wire_problem(self) -> str | None:
+        """See `RemoteCamera.wire_problem`."""
+        if self._wire is not None:
+            try:
+                self._wire.open()
+            except CameraError as error:
+                return error.message
+        return None
+
     def plan(self, half_press: bool) -> float:
         """See `RemoteCamera.plan_fire`."""
         if half_press and not self._can_half_press:

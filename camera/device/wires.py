@@ -79,7 +79,8 @@ class Wire:
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> CameraError:
-        return CameraError(f"The wire to the camera ({self._line}) cannot be used: {error}.")
+        words = f"The wire to the camera ({self._line} in SHUTTER_LINES) cannot be used, so fire does not release it: {error}."
+        return CameraError(words)
 
 
 def wire_of(lines: dict[str, str], serial: str | None, port: str) -> Wire | None:

@@ -100,6 +100,7 @@ class Process:
             serve(RemoteCamera.delete_file, lambda path: self._record(None, path)),
             serve(RemoteCamera.sync_clock, lambda: self._record(ClockSet("datetime", -5, 2000000000))),
             serve(RemoteCamera.storage, lambda: self._record([Storage("/", "card", 10, None)])),
+            serve(RemoteCamera.wire_problem, lambda: self._record("It is cut.")),
             serve(RemoteCamera.keep_alive, lambda: self._record(None)),
         )
         self.progress: list[float] = []
@@ -186,13 +187,14 @@ async def test_every_verb_transfers_its_arguments_and_its_result() -> None:
     await camera.delete_file("/a/b.jpg")
     assert await camera.sync_clock() == ClockSet("datetime", -5, 2000000000)
     assert await camera.storage() == [Storage("/", "card", 10, None)]
+    assert await camera.wire_problem() == "It is cut."
     await camera.keep_alive()
     assert process.progress == [0.5, 3.0, 0.4, 0.7, 0.25, 0.0, 0.2, 0.5]
     assert process.calls == [
         ("iso",), (), ("iso", 200), (), (), (1.5,), (True,), (12.5, True, False), (BurstLength(3),), (BurstLength(hold_ms=500),),
         (60.0,), (), ("/a/b.jpg",), (rotated,), (30.0, frozenset((rotated, Orientation())), 4), (),
         (-2, "small"), (Point(0.1, 0.2),), (500,), (5.0, None), (2.0, Point(0.3, 0.4)),
-        ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (),
+        ("/a/b.jpg", rotated, True), ("/a/b.jpg", rotated), ("/a",), ("/a",), ("/a/b.jpg",), (), (), (), (),
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tests.fire.chip import HALF_PRESS, RELEASE, python_with_chip
 from tests.fire.rig import IN_MS, Rig, as_new, codes, new_rig, opened
 from tests.support.processes import camera_process
 from tests.support.rig import ROOT, Client, Json, Server
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answers
 
 CHIP = "gpiochip7"
 WIRE = f"LEFT0000001:{CHIP}/{RELEASE}/{HALF_PRESS}"
@@ -87,10 +87,20 @@ async def test_after_the_kill_of_a_camera_process_the_contacts_are_open(wired: S
 
 async def test_without_a_chip_the_camera_is_not_released(new_server: Callable[..., Server], rig: Rig) -> None:
     server = new_server(NETWORK_CAMERAS=rig.setting, SHUTTER_LINES=f"LEFT0000001:gpiochip99/{RELEASE}")
+    assert "/dev/gpiochip99" in server.wait_for_log("of SHUTTER_LINES")  # also if no camera is there
     async with await Client.connect(server) as client:
+        await opened(client, rig)
+
+        async def warned() -> bool:
+            info = await client.command("get_camera_info", port=rig.ports[0])
+            return any("gpiochip99/17" in warning for warning in info.get("warnings", ()))
+
+        await until_answers(warned)
+        assert not (await client.command("get_camera_info", port=rig.ports[1])).get("warnings")
         assert codes(await fire(client, rig)) == ["camera_error", "ok", "ok"]
         reply = await fire(client, rig, ports=rig.ports[:1], prepare="half_press")
         assert codes(reply) == ["not_supported"]  # there is no line for it
+        assert not any(rig.pressed())
         await client.command("capture_image", port=rig.ports[0])  # needs no wire
     assert "gpiochip99/17" in server.wait_for_log("wire to the camera")
     assert rig.releases() == [1, 1, 1]

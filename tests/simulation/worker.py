@@ -158,6 +158,7 @@ class ModelWorker(WorkerProcess):
                     (RemoteCamera.delete_file, self._delete_file),
                     (RemoteCamera.sync_clock, self._unsupported),
                     (RemoteCamera.storage, self._storage),
+                    (RemoteCamera.wire_problem, self._unsupported),
                     (RemoteCamera.keep_alive, self._keep_alive),
                 )
             )
