@@ -18,6 +18,7 @@ import pytest
 
 from doctor.unit import variables
 from tests.support.cameras import QUICK, Simulator
+from tests.support.entry import run_with
 from tests.support.ports import free_port
 from tests.support.rig import ROOT, TOKEN, Server
 from tests.support.tools import find_tool
@@ -56,11 +57,17 @@ class Service:
         """Run the doctor in a folder with a wrong .env file. Returns the exit code and the lines of the report."""
         (self.folder / "shown").write_text("".join(f"{name}={value}\n" for name, value in self.properties.items()))
         (self.folder / "elsewhere" / ".env").write_text("WS_PORT=none\nPHOTO_DIR=/proc\n")
-        done = subprocess.run(
-            [*through, sys.executable, str(ROOT / "gphoto_ws_server.py"), "--doctor"], cwd=self.folder / "elsewhere",
-            env={"PATH": f"{self.folder}/bin:{os.environ['PATH']}", "WS_PORT": "wrong", "HOME": str(self.folder)},
-            capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+        folder = self.folder / "elsewhere"
+        environment = {
+            "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "WS_PORT": "wrong", "HOME": str(self.folder)
+        }  # fmt: skip
+        if through:
+            done = subprocess.run(
+                [*through, sys.executable, str(ROOT / "gphoto_ws_server.py"), "--doctor"], cwd=folder, env=environment,
+                capture_output=True, text=True, timeout=SECONDS, check=False,
+            )  # fmt: skip
+        else:
+            done = run_with(environment, folder, "--doctor")
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout.splitlines()
 
