@@ -15,7 +15,7 @@ from tests.support.in_process import InProcess
 from tests.support.rig import Client, CommandError, Json, Server
 
 PORT = "ptpip:127.0.0.1:1"
-CUTS, EVENTS = 200, 20_000
+CUTS, EVENTS = 120, 12_000  # more events than the log keeps
 
 
 @pytest.fixture
