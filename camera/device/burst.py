@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from camera import values
+from camera.device.burst_pictures import Pictures
 from camera.device.burst_quirks import BurstButton, BurstQuirks
 from camera.device.button import HeldButton
 from camera.device.configuration import Configuration
@@ -55,49 +56,6 @@ class BurstHooks:
     releasing: Callable[[float], None]
     until: Callable[[float], bool]
     released: Callable[[], None]
-
-
-class Pictures:
-    """The files of several pictures, sorted by picture.
-
-    Files with the same name except for the extension are of one picture: RAW and JPEG, or copies on two cards. In the
-    camera's memory, the driver numbers each file, so the nth RAW file and the nth JPEG are of one picture.
-
-    Args:
-        files_each: how many files a picture has.
-    """
-
-    def __init__(self, files_each: int) -> None:
-        self._files_each = files_each
-        self._pictures: dict[str, list[str]] = {}
-        self._in_memory: dict[str, int] = {}
-
-    def add(self, path: str) -> None:
-        """Add a new file. A file that was added before changes nothing."""
-        folder, _, name = path.rpartition("/")
-        stem, _, ending = name.rpartition(".")
-        if not folder:
-            if any(path in files for files in self._pictures.values()):
-                return
-            number = self._in_memory[ending] = self._in_memory.get(ending, 0) + 1
-            stem = str(number)
-        files = self._pictures.setdefault(stem, [])
-        if path not in files:
-            files.append(path)
-
-    def __len__(self) -> int:
-        """The number of pictures of which a file is there."""
-        return len(self._pictures)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all files of these pictures are there."""
-        return all(len(files) >= self._files_each for files in self._pictures.values())
-
-    @property
-    def paths(self) -> list[list[str]]:
-        """The paths of the files of each picture."""
-        return list(self._pictures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +112,8 @@ class Burst:
         """
         burst = self._checked(length)
         exposure = self._shutter.exposure_s()
-        pictures = Pictures(self._shutter.files_per_picture())
+        in_memory = burst.in_memory if self._target_in_memory() is not None else 0
+        pictures = Pictures(self._shutter.files_per_picture(), in_memory)
         before = self._count(burst)
         if burst.button is None:
             pictures.add(self._shutter.first_file(lambda _: hooks.releasing(length.lasts_s(exposure))))
@@ -166,9 +125,11 @@ class Burst:
         except CameraError as error:
             raise CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing="burst", reason=error.message) from None
         if not pictures:
+            if (failed := pictures.failed) is not None:
+                raise CaptureUnknown(CAPTURE_UNKNOWN, gp=failed.gp, doing="burst", reason=failed.message)
             reason = f"The shutter button was held, and the camera counted {counted or 0} releases."
             raise CaptureUnknown(CAPTURE_UNKNOWN, doing="burst", reason=reason)
-        return Result(pictures.paths, counted, self._warnings(burst, length, len(pictures), counted))
+        return Result(pictures.paths, counted, self._warnings(burst, length, pictures, counted))
 
     # -- before the release
 
@@ -193,8 +154,8 @@ class Burst:
 
     def _check_memory(self, burst: BurstQuirks, length: BurstLength) -> None:
         """Reject bursts of pictures that would wait in the camera's memory, if there may be too many for it."""
-        target = self._item("capturetarget")
-        if target is None or not values.same_value(str(target.value), "internal ram"):
+        target = self._target_in_memory()
+        if target is None:
             return
         if length.frames is not None and length.frames <= burst.in_memory:
             return
@@ -207,6 +168,12 @@ class Burst:
             choices=tuple(cards),
             range={"min": 2, "max": burst.in_memory, "step": 1} if burst.in_memory else None,
         )
+
+    def _target_in_memory(self) -> ConfigItem | None:
+        """The setting with the place of new pictures, if they wait in the camera's memory."""
+        target = self._item("capturetarget")
+        in_memory = target is not None and values.same_value(str(target.value), "internal ram")
+        return target if in_memory else None
 
     def _item(self, name: str) -> ConfigItem | None:
         with suppress(ConfigNotFound, NotSupported):
@@ -249,12 +216,25 @@ class Burst:
 
     def _until_enough(self, frames: int, stalled_s: float, pictures: Pictures, hooks: BurstHooks) -> None:
         deadline = time.monotonic() + stalled_s
-        while len(pictures) < frames and time.monotonic() < deadline:
-            if (path := self._shutter.next_file()) is not None:
-                pictures.add(path)
+        while len(pictures) + pictures.missing < frames and time.monotonic() < deadline:
+            if self._take_file(pictures):
                 deadline = time.monotonic() + stalled_s
             if hooks.until(0.0):
                 return
+
+    def _take_file(self, pictures: Pictures) -> bool:
+        """Add the next new file, if there is one within 0.2 s; returns whether there was one.
+
+        For pictures in the camera's memory, the driver reads the file before it reports it.
+        """
+        try:
+            path = self._shutter.next_file()
+        except CameraError as error:
+            pictures.miss(error)
+            return True
+        if path is not None:
+            pictures.add(path)
+        return path is not None
 
     # -- after the release
 
@@ -266,13 +246,13 @@ class Burst:
         counted: int | None = None
         while True:
             hooks.until(0.0)
-            if (path := self._shutter.next_file()) is not None:
-                pictures.add(path)
+            if self._take_file(pictures):
                 last = time.monotonic()
                 continue
             counted = self._counted(burst, before)
             expected = counted if burst.button is not None else length.frames
-            if time.monotonic() - last > exposure + _patience(len(pictures), expected, pictures.complete, counted):
+            found = len(pictures) + pictures.missing
+            if time.monotonic() - last > exposure + _patience(found, expected, pictures.complete, counted):
                 return counted
 
     def _count(self, burst: BurstQuirks) -> int | None:
@@ -285,9 +265,12 @@ class Burst:
         after = None if before is None else self._count(burst)
         return after - before if before is not None and after is not None and after > before else None
 
-    def _warnings(self, burst: BurstQuirks, length: BurstLength, found: int, counted: int | None) -> list[str]:
-        warnings = []
-        taken = max(found, counted or 0)
+    def _warnings(self, burst: BurstQuirks, length: BurstLength, pictures: Pictures, counted: int | None) -> list[str]:
+        warnings, found = [], len(pictures)
+        taken = max(found + pictures.missing, counted or 0)
+        if pictures.failed is not None:
+            number = f"{pictures.missing} {'picture is' if pictures.missing == 1 else 'pictures are'} missing"
+            warnings.append(f"{number}, because the camera's memory could not be read: {pictures.failed}")
         if counted is not None and counted != found:
             warnings.append(
                 f"The camera counted {counted} releases of its shutter, and files of {found} pictures were found."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from camera.errors import (
     CAPTURE_UNKNOWN,
+    CameraDisconnected,
     CameraError,
     CaptureUnknown,
     ConfigReadonly,
@@ -217,15 +218,39 @@ class Capture:
             release = await moment.ready()
         await self._hooks.releasing()
         pictures = await self._fire(on_release, release)
-        try:
-            pictures = [
-                [await self._downloads.fetch_if_in_ram(self._camera, one) for one in files] for files in pictures
-            ]
-        except CameraError as error:  # the shutter fired, but the file cannot be found
-            unknown = CaptureUnknown(CAPTURE_UNKNOWN, gp=error.gp, doing=error.doing, reason=error.message)
-            raise unknown from None
+        pictures = await self._fetch_from_memory(pictures)
         self._record_time("file_known_ms")
         return [sorted(files, key=lambda file: file.mimetype != "image/jpeg") for files in pictures]
+
+    async def _fetch_from_memory(self, pictures: list[list[CapturedFile]]) -> list[list[CapturedFile]]:
+        """Fetch the files that are only in the camera's memory. Files that cannot be fetched are missing in the result.
+
+        Raises:
+            CaptureUnknown: the shutter fired, but none of the files can be fetched.
+        """
+        fetched: list[list[CapturedFile]] = []
+        missing: list[str] = []
+        failed: CameraError | None = None
+        for files in pictures:
+            there: list[CapturedFile] = []
+            for file in files:
+                try:
+                    if isinstance(failed, CameraDisconnected):
+                        raise failed  # its memory is lost
+                    there.append(await self._downloads.fetch_if_in_ram(self._camera, file))
+                except CameraError as error:
+                    failed = error
+                    missing.append(file.filename)
+            if there:
+                fetched.append(there)
+        if failed is not None and not fetched:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, gp=failed.gp, doing=failed.doing, reason=failed.message) from None
+        if failed is not None:
+            verb = "is" if len(missing) == 1 else "are"
+            self._warnings.append(
+                f"{', '.join(missing)} {verb} missing, because the camera's memory could not be read: {failed}"
+            )
+        return fetched
 
     async def _fire(self, on_release: Callable[[float], None], release: Release | None) -> list[list[CapturedFile]]:
         bulb_s, burst = self._request.bulb_s, self._request.burst

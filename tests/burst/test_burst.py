@@ -302,3 +302,17 @@ async def test_a_camera_without_bursts(new_server: Callable[..., Server], pictur
         with pytest.raises(CommandError, match="cannot take several pictures in a row") as error:
             await client.command("capture_burst", frames=3)
     assert error.value.code == "not_supported"
+
+
+async def test_one_picture_that_leaves_the_memory_is_missing_and_the_others_are_there(
+    client: Client, camera: OneCamera
+) -> None:
+    camera.control.fault("code", "GetPartialObject", code="0x2002", times=1)
+    target = {"capturetarget": "Internal RAM"}
+    reply = await client.command("capture_burst", frames=3, settings=target, save=True)
+    assert reply["frames"] >= 3
+    assert len(names(reply)) == reply["frames"] - 1
+    assert any("is missing" in warning for warning in reply["warnings"])
+    assert all(Path(file["saved_path"]).is_file() for file in reply["files"])
+    shot = await client.command("get_shot", shot=reply["shot"])
+    assert (shot["outcome"], [file["camera_filepath"] for file in shot["files"]]) == ("done", names(reply))
