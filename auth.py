@@ -1,4 +1,4 @@
-"""Checks the token of clients, and slows down guessing."""
+"""Checks the token of clients, signs tickets for HTTP paths, and slows down guessing."""
 
 from __future__ import annotations
 
@@ -30,6 +30,28 @@ def network_of(address: str) -> str:
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
     return str(ip)
+
+
+class Tickets:
+    """Signs and checks tickets. A ticket allows requests for one HTTP path until it expires, also after a restart.
+
+    Args:
+        token: the server's token. A new token makes all tickets invalid.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._key = hmac.digest(token.encode(), b"gphoto-ws-server ticket", "sha256")
+
+    def sign(self, path: str, expires: int) -> str:
+        """A ticket for a path, without a query. It is valid until `expires`, in seconds since 1970."""
+        return f"{expires}-{hmac.digest(self._key, f'{expires} {path}'.encode(), 'sha256').hex()}"
+
+    def accepts(self, ticket: str, path: str) -> bool:
+        """Whether a ticket is valid for this path now."""
+        expires = ticket.partition("-")[0]
+        if not (expires.isascii() and expires.isdecimal() and len(expires) <= 12 and time.time() < int(expires)):
+            return False
+        return hmac.compare_digest(ticket.encode("utf-8", "surrogatepass"), self.sign(path, int(expires)).encode())
 
 
 class TooManyFailures(Exception):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import isolation
+from auth import Tickets
 from camera.errors import FolderNotWritable
 from camera.log_lines import LOG_FORMAT
 from camera.model import ShutterLine
@@ -34,7 +35,7 @@ from server.admission import Access, Admission
 from server.app import App
 from server.heap import keep_freed_memory
 from server.notify import Notifier
-from service.commands import LiveViewDefaults, Service
+from service.commands import LiveViewDefaults, ServerFacts, Service
 from service.event_log import EventLog
 from service.events import EventHub
 from service.hooks import HookCommand, Hooks
@@ -256,7 +257,8 @@ def build(
     log = EventLog(EventStore(shots.store))
     events = EventHub(log, _outgoing(outgoing or OutgoingOptions(), log, shots.store, lambda port: serial_of(port)))
     registry = Registry(network, options, events.emit, drives)
-    service = Service(registry, events, shots, live_view or LiveViewDefaults(), VERSION, limits.ALL)
+    facts = ServerFacts(VERSION, limits.ALL, Tickets(access.token).sign)
+    service = Service(registry, events, shots, live_view or LiveViewDefaults(), facts)
 
     def serial_of(port: str) -> str | None:
         return next((camera.status.serial for camera in registry.known if camera.port == port), None)

@@ -29,7 +29,7 @@ from protocol import commands as c
 from server.app import App
 from service.answers import FrameStream
 from service.caller import Caller, Stream
-from service.commands import LiveViewDefaults, Service
+from service.commands import LiveViewDefaults, ServerFacts, Service
 
 # The feeder sends 1.33 times as many frames per second as each viewer received in the last interval. So it always sends
 # more than the server can deliver. With a much larger factor, the server would spend most of its time on reading frames
@@ -91,8 +91,8 @@ class _OneCamera(Service):
     """The commands of the server. They use the feeder's camera instead of the cameras of the registry."""
 
     def __init__(self, service: Service) -> None:
-        registry, version = service.cameras.registry, service.version
-        super().__init__(registry, service.events, service.shots, LiveViewDefaults(), version, service.limits)
+        facts = ServerFacts(service.version, service.limits, lambda path, expires: "")
+        super().__init__(service.cameras.registry, service.events, service.shots, LiveViewDefaults(), facts)
         self._only = _Camera()
 
     async def _camera(self, caller: Caller, payload: c.CameraPayload) -> Session:

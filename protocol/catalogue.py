@@ -553,6 +553,18 @@ UNSUBSCRIBE = Command(
     {"events": ["*"]},
     {"events": [], **_POSITION},
 )
+CREATE_TICKET = Command(
+    "create_ticket",
+    c.CreateTicket,
+    c.Ticket,
+    "A ticket for one HTTP page, so that an image or a program can use it without the token.",
+    {"path": "/stream.mjpg", "ttl_s": 600},
+    {
+        "ticket": "1924365600-8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92",
+        "url": "/stream.mjpg?ticket=1924365600-8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92",
+        "expires_at": "2030-12-24T18:00:00.000+00:00",
+    },
+)
 SERVER_INFO = Command(
     "server_info",
     c.Payload,
@@ -625,6 +637,7 @@ COMMANDS: dict[str, Command[Any, Any]] = {
         GET_SHOT,
         SUBSCRIBE,
         UNSUBSCRIBE,
+        CREATE_TICKET,
         SERVER_INFO,
         LIST_COMMANDS,
         PING,

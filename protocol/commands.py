@@ -699,6 +699,23 @@ class ConfigTree(Reply):
     configs: list[Config] = Field(description="Every setting.")
 
 
+# The pages that a ticket can be for; server/http.py serves them.
+_TICKET_PATHS = r"^/(stream\.mjpg|snapshot\.jpg|camera/capture)$"
+
+
+class CreateTicket(Payload):
+    path: Annotated[str, Field(pattern=_TICKET_PATHS)] = Field(
+        description="The path of the page, without a query: /stream.mjpg, /snapshot.jpg or /camera/capture."
+    )
+    ttl_s: Annotated[int, Field(ge=1, le=3600)] = Field(300, description="For how many seconds the ticket is valid.")
+
+
+class Ticket(Reply):
+    ticket: str = Field(description="The ticket.")
+    url: str = Field(description="The path with the ticket; the client puts the address of the server before it.")
+    expires_at: str = Field(description="When the ticket expires (ISO 8601).")
+
+
 class StartLiveView(CameraPayload):
     fps: Annotated[float, Field(ge=0.1, le=120)] | None = Field(
         None, description="Highest frame rate, in frames per second. If missing: PREVIEW_FPS."

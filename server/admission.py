@@ -12,13 +12,15 @@ from typing import TypeVar
 
 from websockets.http11 import Request as HttpRequest
 
-from auth import Gate, TooManyFailures, network_of
+from auth import Gate, Tickets, TooManyFailures, network_of
 from protocol.errors import RequestError
 from server import limits
 from server.client import Client
 from server.frame_connection import FrameConnection
 from server.hosts import Hosts
-from server.http import is_upgrade, malformed
+from server.http import OTHER_ORIGIN, is_upgrade, malformed
+from server.http_access import HttpAccess
+from server.http_stream import HttpViewer
 from server.origins import Origins
 from server.proxies import Proxies
 from server.visits import Visits
@@ -88,13 +90,18 @@ class Admission:
         gate: checks tokens.
         visits: logs the requests of clients without the token.
         clients: the connected clients, in the order in which they connected.
+        viewers: the viewers over HTTP.
+        origins: the allowed origins of web pages.
+        access: who may use HTTP pages.
     """
 
     def __init__(self, access: Access) -> None:
         self.gate = Gate(access.token)
         self.visits = Visits()
         self.clients: dict[Client, None] = {}
-        self._origins, self._proxies = Origins(access.origins), Proxies(access.proxies)
+        self.viewers: dict[HttpViewer, None] = {}
+        self.origins, self._proxies = Origins(access.origins), Proxies(access.proxies)
+        self.access = HttpAccess(self.check_token, Tickets(access.token))
         self._access = access
         self._hosts = Hosts(access.hosts)
         self._opening: dict[FrameConnection, None] = {}
@@ -120,9 +127,8 @@ class Admission:
             return None
         if request.path.partition("?")[0] not in _PATHS:
             return http.HTTPStatus.NOT_FOUND, "Not found. The WebSocket is at / and /ws.\n"
-        if not self._origins.allows(request.headers):
-            words = "This web page may not connect. Add its origin to the setting WS_ORIGINS.\n"
-            return http.HTTPStatus.FORBIDDEN, words
+        if not self.origins.allows(request.headers):
+            return http.HTTPStatus.FORBIDDEN, OTHER_ORIGIN
         if self.full():
             return http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.\n"
         return None
@@ -147,8 +153,8 @@ class Admission:
         return self.logged_in() >= limits.CONNECTIONS
 
     def logged_in(self) -> int:
-        """The number of logged-in clients."""
-        return sum(client.logged_in for client in self.clients)
+        """The number of logged-in clients and of viewers over HTTP."""
+        return sum(client.logged_in for client in self.clients) + len(self.viewers)
 
     def arrived(self, connection: FrameConnection) -> None:
         """Register a new connection. If too many connections have not finished their handshake, close one of them."""
@@ -160,7 +166,8 @@ class Admission:
 
     def connections(self) -> list[FrameConnection]:
         """All connections."""
-        return [*self._opening, *(client.socket for client in self.clients)]
+        in_use = [client.socket for client in self.clients] + [viewer.socket for viewer in self.viewers]
+        return [*self._opening, *in_use]
 
     def evict_if_full(self) -> None:
         """If there are too many connections without a login, close one of them."""

@@ -23,8 +23,10 @@ from server.admission import Admission, Handshakes
 from server.client import Client
 from server.connection import Connection
 from server.frame_connection import FrameConnection
-from server.http import Pages, bearer, is_upgrade
+from server.http import Pages, is_upgrade
+from server.http_access import bearer
 from server.http_protocol import EVERY_REPLY, EVERY_REPLY_OVER_TLS, HttpProtocol
+from server.http_stream import HttpViewer
 from server.listener import expect_exhaustion, listen
 from service.commands import Service
 
@@ -46,7 +48,7 @@ class App:
     def __init__(self, service: Service, admission: Admission) -> None:
         self.service = service
         self.admission = admission
-        self._pages = Pages(service, admission.check_token)
+        self._pages = Pages(service, admission.access, admission.origins, admission.viewers, admission.full)
         self._kept: set[asyncio.Task[None]] = set()
         self._servers: list[WebSocketServer] = []  # one for each address of the host name
         self._stall_watch: asyncio.Task[None] | None = None
@@ -86,7 +88,9 @@ class App:
                     self.loop.call_soon(self._read_on)
                     return
                 if status >= http.HTTPStatus.BAD_REQUEST:
-                    what = f"{self.request.method} {self.request.path[:80]!r}" if self.request else "no request"
+                    # The query may contain a ticket.
+                    path = self.request.path.partition("?")[0][:80] if self.request else ""
+                    what = f"{self.request.method} {path!r}" if self.request else "no request"
                     visits.note(self.address, f"{what}: HTTP {status}")
                 # If no valid request was received, the library would wait for a request until its own timeout.
                 if not self.request:
@@ -106,6 +110,7 @@ class App:
             # asyncio's TLS transport compares the buffer size and this limit with >= instead of >. With a limit of 0,
             # even an empty buffer would count as full.
             write_limit=1 if tls else 0,
+            open_timeout=None,  # FrameConnection has its own, because a page may take longer
             close_timeout=_CLOSE_HANDSHAKE_S,
             create_connection=IncomingConnection,
             ping_interval=limits.PING_SECONDS,
@@ -132,6 +137,8 @@ class App:
             await asyncio.wait(self._kept)
 
     async def _close_connections(self) -> None:
+        for viewer in self.admission.viewers:
+            viewer.finished.set()
         for server in self._servers:
             server.close(code=closing.SHUTTING_DOWN, reason="the server is shutting down")
         try:
@@ -169,7 +176,7 @@ class App:
         elif is_upgrade(request):
             return None
         else:
-            response = await self._pages.answer(request, connection.address)
+            response = await self._pages.answer(request, connection)
         if request.method == "HEAD":
             response.body = b""  # the header Content-Length keeps the value for GET
         return response
@@ -194,13 +201,14 @@ class App:
 
     async def _watch_for_stalls(self) -> None:
         """Drop each client that has unread data but reads nothing for READ_STALL_SECONDS."""
-        stalled: dict[Client, tuple[int, int, float]] = {}
+        stalled: dict[Client | HttpViewer, tuple[int, int, float]] = {}
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_STALL_CHECK_S)
             now = loop.time()
-            fresh: dict[Client, tuple[int, int, float]] = {}
-            for client in tuple(self.admission.clients):
+            fresh: dict[Client | HttpViewer, tuple[int, int, float]] = {}
+            readers: list[Client | HttpViewer] = [*self.admission.clients, *self.admission.viewers]
+            for client in readers:
                 unsent, emptied = client.socket.unsent, client.socket.emptied
                 if unsent:
                     before, emptied_before, since = stalled.get(client, (unsent, emptied, now))

@@ -24,6 +24,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode, Opcode
 from websockets.frames import Frame as WireFrame
+from websockets.http11 import Response
 from websockets.protocol import Event, State
 
 from camera.model import Frame
@@ -31,6 +32,7 @@ from camera.photos.downloads import FetchedFile
 from protocol import closing
 from protocol.frames import Parts, StreamFormat, encoded, is_text
 from server import limits
+from server.http_protocol import HttpProtocol
 from server.limits import TokenBucket
 
 # Limit for unsent bytes in the kernel. Without this limit, 40 frames would wait in the kernel, and viewers would see
@@ -42,6 +44,8 @@ _RECEIVE_BYTES = 16 * 1024
 _SLICE_BYTES = 2048
 # Limit for bytes that a client sends before its request is answered: room for the largest body and some messages.
 _BEFORE_ANSWER_BYTES = 128 * 1024
+# How long the last bytes of a page may need.
+_CLOSE_PAGE_S = 2.0
 _TEXT, _BINARY, _FINAL = 0x1, 0x2, 0x80
 # The attributes that are needed to send frames and files without the library's encoder.
 _NEEDED_INTERNALS = ("transport", "send_in_progress", "send_context", "send_data", "drain")
@@ -78,6 +82,7 @@ class FrameConnection(ServerConnection):
         direct: whether frames are written directly to the transport. If not, the library sends them.
         address: the address of the client, "local" for a Unix socket. Behind a proxy it is the proxy's address until
             the request has been read.
+        page_started: whether a response is being sent in pieces.
         emptied: how often the send buffer became empty. This number and `unsent` show whether the client reads.
     """
 
@@ -101,6 +106,8 @@ class FrameConnection(ServerConnection):
         self._control_frames = TokenBucket(limits.CONTROL_FRAMES_A_SECOND, 2 * limits.CONTROL_FRAMES_A_SECOND)
         self._sending: asyncio.Task[None] | None = None
         self._discarding = False
+        self._answering = False
+        self.page_started = False
         missing = [name for name in _NEEDED_INTERNALS if not hasattr(self, name)]
         self.direct = not missing
         if missing:
@@ -179,10 +186,37 @@ class FrameConnection(ServerConnection):
                             self.protocol.fail(closing.UNFINISHED, "no answer to a ping")
                 latency = await pong
 
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        """Called by the library. Answers the request; the library's own time limit would also end long answers."""
+        async with asyncio.timeout(limits.OPENING_SECONDS) as self._opening_deadline:
+            await super().handshake(*arguments, **options)
+
+    def take_your_time(self) -> None:
+        """From now on, the answer to the HTTP request has no time limit. The connection does not count as opening."""
+        self._opening_deadline.reschedule(None)
+        self._answering = True
+
+    def start_page(self, response: Response) -> None:
+        """Write a response whose body goes on: `write` it to the transport, then `end_page`."""
+        assert isinstance(self.protocol, HttpProtocol), "made by create_connection"
+        self.transport.write(self.protocol.head_of_page(response))
+        self.page_started = True
+
+    async def end_page(self) -> None:
+        """Close the connection after everything was sent."""
+        self.transport.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_PAGE_S):
+                await self.gone()
+
+    async def gone(self) -> None:
+        """Wait until the client has disconnected."""
+        await asyncio.shield(self.connection_lost_waiter)
+
     @property
     def opening(self) -> bool:
-        """Whether the WebSocket handshake is still in progress. Also true while the client requests an HTTP page."""
-        return self.state is State.CONNECTING and not self.transport.is_closing()
+        """Whether the WebSocket handshake is still in progress. Also true while a page is requested that is soon answered."""
+        return self.state is State.CONNECTING and not self._answering and not self.transport.is_closing()
 
     def resume_writing(self) -> None:
         """Called by asyncio when the kernel has accepted all data. The `write_limit` in app.py has this effect."""
@@ -198,10 +232,10 @@ class FrameConnection(ServerConnection):
 
     def takes_frame(self) -> bool:
         """Whether a frame that is written now is sent at once."""
-        if not self.direct:
+        if not self.direct and not self.page_started:
             return self.state is State.OPEN and self._sending is None
         return (
-            self.state is State.OPEN
+            (self.state is State.OPEN or self.page_started)
             and self.send_in_progress is None
             and self._between_pieces.is_set()
             and self.transport.get_write_buffer_size() == 0

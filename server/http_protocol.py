@@ -111,6 +111,7 @@ class HttpProtocol(ServerProtocol):
 
     def __init__(self, max_size: int, headers: Mapping[str, str], answered: Callable[[int], None]) -> None:
         self._reply_headers = headers
+        self._page_sent = False
         self._answered: Callable[[int], None] | None = answered
         super().__init__(max_size=max_size)
 
@@ -119,11 +120,17 @@ class HttpProtocol(ServerProtocol):
         self.reader = self._requests = _RequestReader()
         yield from super().parse()
 
+    def head_of_page(self, response: Response) -> bytes:
+        """The start of a response whose body is sent in pieces. The library then sends no response."""
+        self._page_sent = True
+        self._add_headers(response)
+        return bytes(response.serialize())
+
     def send_response(self, response: Response) -> None:
         """Send a response that was created by this server or by the library."""
-        for name, value in self._reply_headers.items():
-            if name not in response.headers:
-                response.headers[name] = value
+        if self._page_sent:
+            return
+        self._add_headers(response)
         self._requests.request_answered()
         super().send_response(response)
         # The function is called only once. The reference to it is removed, so that this object and the connection can
@@ -131,6 +138,11 @@ class HttpProtocol(ServerProtocol):
         answered, self._answered = self._answered, None
         if answered is not None:
             answered(response.status_code)
+
+    def _add_headers(self, response: Response) -> None:
+        for name, value in self._reply_headers.items():
+            if name not in response.headers:
+                response.headers[name] = value
 
     def send_eof(self) -> None:
         """End the connection.

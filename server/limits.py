@@ -11,6 +11,7 @@ CONNECTIONS_OPENING = 128
 PENDING_COMMANDS = 32
 COMMANDS_A_SECOND = 100
 COMMANDS_BURST = 200
+OPENING_SECONDS = 10
 LOGIN_SECONDS = 30
 READ_STALL_SECONDS = 15
 # Limit for the events that wait for one client, for example during a download. It is enough for about 3000 events. An

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,6 +60,21 @@ def bind(
     return command.name, handler
 
 
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server tells about itself.
+
+    Attributes:
+        version: its version.
+        limits: the limits of the transport; "streams" is the highest number of streams per caller.
+        sign: makes a ticket for an HTTP path that expires at a time in seconds since 1970.
+    """
+
+    version: str
+    limits: Mapping[str, int | float]
+    sign: Callable[[str, int], str]
+
+
 class Service:
     """Runs commands on the cameras of a registry.
 
@@ -67,8 +83,7 @@ class Service:
         events: passes the events of cameras to callers.
         shots: the records of shots.
         live_view: defaults for live view.
-        version: the version of the server.
-        limits: the limits of the transport, for server_info; "streams" is the highest number of streams per caller.
+        server: what the server tells about itself.
 
     Attributes:
         cameras: selects the camera for a command, and gives information about cameras.
@@ -83,13 +98,13 @@ class Service:
         events: EventHub,
         shots: ShotStore,
         live_view: LiveViewDefaults,
-        version: str,
-        limits: Mapping[str, int | float],
+        server: ServerFacts,
     ) -> None:
-        self.cameras = Cameras(registry, version)
+        self.cameras = Cameras(registry, server.version)
         self.events = events
-        self.version = version
-        self.limits = dict(limits)
+        self.version = server.version
+        self.limits = dict(server.limits)
+        self._sign = server.sign
         self.stopping = False
         self._live_view = live_view
         self._tasks = Tasks()
@@ -138,6 +153,7 @@ class Service:
                 bind(catalogue.GET_SHOT, captures.get_shot),
                 bind(catalogue.SUBSCRIBE, self.subscribe),
                 bind(catalogue.UNSUBSCRIBE, self.unsubscribe),
+                bind(catalogue.CREATE_TICKET, self.create_ticket),
                 bind(catalogue.SERVER_INFO, self.server_info),
                 bind(catalogue.LIST_COMMANDS, self.list_commands),
                 bind(catalogue.PING, self.ping),
@@ -345,6 +361,12 @@ class Service:
         position = await self.events.position()
         caller.subscribed -= _named(payload)
         return c.Subscribed(events=sorted(caller.subscribed), epoch=position.epoch, seq=position.seq)
+
+    async def create_ticket(self, caller: Caller, payload: c.CreateTicket) -> c.Ticket:
+        expires = int(time.time()) + payload.ttl_s
+        ticket = self._sign(payload.path, expires)
+        shown = datetime.fromtimestamp(expires, UTC).isoformat(timespec="milliseconds")
+        return c.Ticket(ticket=ticket, url=f"{payload.path}?ticket={ticket}", expires_at=shown)
 
     async def server_info(self, caller: Caller, payload: c.Payload) -> c.ServerInfo:
         position = await self.events.position()

@@ -20,7 +20,7 @@ ORDER = [
     "pause_job", "resume_job", "stop_job", "set_config", "download_last_image", "get_thumbnail",
     "list_files", "get_camera_info", "sync_clock", "set_job_info", "start_live_view", "drive_focus", "autofocus", "half_press", "zoom_live_view", "stop_live_view", "fire",
     "capture_preview", "subscribe", "unsubscribe",
-    "server_info", "list_commands", "ping", "delete_file", "capture_burst", "restart_camera", "stop_exposure", "start_movie", "stop_movie",
+    "server_info", "create_ticket", "list_commands", "ping", "delete_file", "capture_burst", "restart_camera", "stop_exposure", "start_movie", "stop_movie",
 ]  # fmt: skip
 
 
@@ -55,6 +55,10 @@ def as_shown(name: str, reply: Json) -> Json:
         reply.pop("warnings", None)
     if name == "sync_clock":
         reply.pop("warnings", None)  # if the clock of this machine is not synchronized
+    if name == "create_ticket":  # another token makes another ticket
+        shown = examples.reply(name)
+        assert len(reply["ticket"]) == len(shown["ticket"])
+        reply |= {"ticket": shown["ticket"], "url": reply["url"].replace(reply["ticket"], shown["ticket"])}
     if name == "server_info":
         reply["limits"] = {key: reply["limits"][key] for key in examples.reply(name)["limits"]}
     return reply

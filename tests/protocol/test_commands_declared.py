@@ -14,7 +14,7 @@ ADDED = [
     "capture_burst", "stop_exposure", "start_movie", "stop_movie", "start_live_view", "stop_live_view", "capture_preview", "drive_focus", "autofocus",
     "half_press", "zoom_live_view", "fire",
     "get_camera_info", "restart_camera", "sync_clock", "set_job_info", "list_files", "get_thumbnail", "delete_file",
-    "start_job", "list_jobs", "get_job", "pause_job", "resume_job", "stop_job", "list_shots", "get_shot", "subscribe", "unsubscribe", "server_info", "list_commands", "ping",
+    "start_job", "list_jobs", "get_job", "pause_job", "resume_job", "stop_job", "list_shots", "get_shot", "subscribe", "unsubscribe", "create_ticket", "server_info", "list_commands", "ping",
 ]  # fmt: skip
 CAMERA_COMMANDS = {
     "capture_image", "download_last_image", "get_config", "set_config", "capture_burst", "stop_exposure", "start_movie", "stop_movie",

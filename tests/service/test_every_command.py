@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from auth import Tickets
 from camera.errors import CameraNotFound, ConfigNotFound, FileNotFound, LiveViewNeeded, LiveViewNotRunning
 from camera.model import Frame
 from camera.options import SessionOptions
@@ -21,7 +22,7 @@ from protocol.catalogue import COMMANDS
 from protocol.errors import RequestError
 from service.answers import FileTransfer, FrameStream, PictureReply
 from service.caller import Caller, Notice
-from service.commands import LiveViewDefaults, Service
+from service.commands import LiveViewDefaults, ServerFacts, Service
 from service.event_log import EventLog
 from service.events import EventHub
 from store.database import Store
@@ -68,6 +69,9 @@ class Viewer:
         self.closed = True
 
 
+FACTS = ServerFacts("1.2.3", {"streams": 2}, Tickets("token").sign)
+
+
 @pytest.fixture(scope="module")
 def port() -> Any:
     with Simulator(*QUICK) as simulator:
@@ -79,7 +83,7 @@ async def service(port: str, tmp_path: Any) -> AsyncIterator[Service]:
     photos = PhotoOptions(PhotoSaver(PhotoFolder(tmp_path / "photos", "{original}")))
     events = EventHub(EventLog(EventStore(photos.journals.shots.store)))
     registry = Registry([port], SessionOptions(photos=photos), events.emit)
-    service = Service(registry, events, photos.journals.shots, LiveViewDefaults(), "1.2.3", {"streams": 2})
+    service = Service(registry, events, photos.journals.shots, LiveViewDefaults(), FACTS)
     service.start()
     yield service
     await service.drain(1)
@@ -114,9 +118,7 @@ async def test_records_that_cannot_be_read_are_an_error_for_clients(
 ) -> None:
     store = Store(tmp_path / "store.db", MIGRATIONS)
     registry = Registry([port], SessionOptions(), lambda event: None)
-    service = Service(
-        registry, EventHub(EventLog(EventStore(store))), ShotStore(store), LiveViewDefaults(), "1.2.3", {"streams": 2}
-    )
+    service = Service(registry, EventHub(EventLog(EventStore(store))), ShotStore(store), LiveViewDefaults(), FACTS)
     store.close()
     with pytest.raises(RequestError, match="cannot be read") as error:
         await RecordingCaller(service).ask(command, **payload)

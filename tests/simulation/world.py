@@ -38,7 +38,7 @@ from protocol.errors import RequestError, code_of
 from service import captures, fire
 from service.answers import PictureReply, Replay
 from service.caller import Caller, Notice
-from service.commands import LiveViewDefaults, Service
+from service.commands import LiveViewDefaults, ServerFacts, Service
 from service.event_log import EventLog
 from service.events import EventHub
 from service.jobs import jobs
@@ -223,7 +223,13 @@ class Server:
         options = SessionOptions(photos=PhotoOptions(saver, Journals(self.shots)), spawn=self._spawn)
         self.events = EventHub(EventLog(EventStore(self.store)))
         registry = Registry([body.traits.port for body in world.bodies], options, self.events.emit)
-        self.service = Service(registry, self.events, self.shots, LiveViewDefaults(), "1", {"streams": 4})
+        self.service = Service(
+            registry,
+            self.events,
+            self.shots,
+            LiveViewDefaults(),
+            ServerFacts("1", {"streams": 4}, lambda path, expires: path),
+        )
         observer = Caller(world.observed)
         observer.subscribed = {"capture_checked", "file_added"}
         self.events.join(observer)

@@ -83,6 +83,7 @@ from gphoto_ws_client.replies import (
     StoredMemory,
     Subscribed,
     Thumbnail,
+    Ticket,
     Timing,
     WebhookInfo,
 )
@@ -171,6 +172,7 @@ __all__ = [
     "StoredMemory",
     "Subscribed",
     "Thumbnail",
+    "Ticket",
     "Timing",
     "Unauthorized",
     "UnexpectedReply",

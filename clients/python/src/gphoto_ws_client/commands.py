@@ -43,6 +43,7 @@ from gphoto_ws_client.replies import (
     Since,
     Subscribed,
     Thumbnail,
+    Ticket,
     Value,
 )
 from gphoto_ws_client.transfer import fetch
@@ -382,6 +383,10 @@ class Commands:
         self._connection.subscribed = set(subscribed.events)
         self._connection.position.subscribed(subscribed)
         return subscribed
+
+    async def create_ticket(self, path: str, ttl_s: int = 300) -> Ticket:
+        """A ticket for one HTTP page, for example /stream.mjpg, so that an image can use it without the token."""
+        return await self._ask(Ticket, "create_ticket", for_camera=False, path=path, ttl_s=ttl_s)
 
     async def server_info(self) -> ServerInfo:
         """Versions and limits of the server."""

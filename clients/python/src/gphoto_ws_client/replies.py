@@ -489,6 +489,15 @@ class WebhookInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket for an HTTP page: `url` is its path with the ticket."""
+
+    ticket: str
+    url: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo:
     server: str
     version: str
