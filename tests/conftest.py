@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _LONGEST = (
     "test_half_a_minute_of_random_faults", "test_pictures_that_have_no_file_are_counted", "test_mutated_responses_end",
     "test_a_shot_ends_as_done_failed_or_unknown", "test_the_shell_commands_run_unchanged",
-    "test_make_writes_the_sbom", "test_after_the_kill_of_all_the_next_server", "test_thirty_killed_processes",
+    "test_make_writes_the_sbom", "test_after_the_kill_of_all_the_next_server",
     "test_the_commands_install_and_update", "test_nine_kills_during_shots", "test_a_client_that_does_not_read",
 )  # fmt: skip
 # pip compiles what it installs, which costs as much as the rest. The value of this variable is that of `--compile`.
@@ -92,7 +92,7 @@ def shared_server(shared_cameras: SimulatorProcess, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server without cameras, for tests that need only connections."""
-    server = ExecutedServer(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
+    server = Server(cwd=tmp_path_factory.mktemp("bare"), WS_ORIGINS="https://booth.example,null")
     yield server
     assert server.stop() == 0
 

@@ -155,7 +155,7 @@ async def test_a_camera_is_opened_again_once_descriptors_are_free(
     assert (await client.command("get_config", name="iso"))["value"] == "100"
 
 
-async def test_thirty_killed_processes_leave_no_descriptor_and_no_zombie(
+async def test_ten_killed_processes_leave_no_descriptor_and_no_zombie(
     client: Client, server: Server, ports: list[str]
 ) -> None:
     process = psutil.Process(server.process.pid)
@@ -163,7 +163,7 @@ async def test_thirty_killed_processes_leave_no_descriptor_and_no_zombie(
     child = await camera_process(server.process.pid, ports[0])
     await client.command("get_config", name="iso")
     before = process.num_fds()
-    for _ in range(30):
+    for _ in range(10):
         with suppress(psutil.NoSuchProcess):  # on a busy machine, the server may have replaced it already
             child.kill()
         await client.command("get_config", name="iso")
