@@ -148,8 +148,8 @@ class Worker:
             serve(RemoteCamera.list_names, driver.list_names),
             serve(RemoteCamera.delete_file, driver.delete_file),
             serve(RemoteCamera.sync_clock, driver.sync_clock),
-            serve(RemoteCamera.storage, driver.storage),
             serve(RemoteCamera.wire_problem, volley.wire_problem),
+            serve(RemoteCamera.storage, driver.storage),
             serve(RemoteCamera.keep_alive, driver.keep_alive),
         )
 
