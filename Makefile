@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak kill-9 machine aarch64 simulate fuzz autobahn console-picture clean
+.PHONY: demo run quick test test-all coverage lint hooks npm docs locked lock sbom licences release bench bench-full load soak kill-9 timelapse-kill-9 machine aarch64 simulate fuzz autobahn console-picture clean
 
 demo: $(VENV)/.run  ## start the server with one simulated camera
 	@echo "The log below shows the address of the console and, if API_TOKEN is not set, the token. Press Ctrl-C to stop."
@@ -84,6 +84,10 @@ simulate: $(VENV)/.dev  ## SEEDS (2000) simulations of servers, cameras and disk
 KILLS ?= 500
 kill-9: $(VENV)/.dev  ## kill the server KILLS (500) times with SIGKILL during shots; then every picture and every outcome is accounted for
 	$(BIN)/python -m tests.soak.kills --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+FRAMES ?= 300
+timelapse-kill-9: $(VENV)/.dev  ## time-lapses of FRAMES (300) slots; every 20 s, the server and the camera processes are killed
+	$(BIN)/python -m tests.soak.timelapse --frames $(FRAMES)
 
 CUTS ?= 30
 machine: $(VENV)/.dev  ## the installed service in a Debian guest with a USB bus, udev and systemd, and CUTS (30) power cuts; needs root (lab/README.md)

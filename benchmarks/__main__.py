@@ -22,6 +22,7 @@ from benchmarks import (
     rotation,
     slow_viewer,
     start,
+    timelapse,
     volley,
 )
 from benchmarks.effort import FULL, QUICK, TINY, Effort
@@ -37,6 +38,7 @@ ROWS: dict[str, Callable[[Effort], list[Figure]]] = {
     "capture": capture.run,
     "volley": volley.run,
     "bulb": bulb.run,
+    "timelapse": timelapse.run,
     "rotation": rotation.run,
     "cameras": cameras.run,
     "memory": memory.run,

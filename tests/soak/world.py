@@ -132,7 +132,7 @@ class World:
     def process_of(self, camera: Camera) -> psutil.Process | None:
         """The running camera process of the server for a camera, or None."""
         try:
-            children = self.server.process.children()
+            children = self.server.process.children(recursive=True)  # the template starts them
         except psutil.NoSuchProcess:
             return None
         for child in children:
