@@ -35,7 +35,8 @@ class CaptureHooks:
         changing: called before each change of a setting, with the settings that have to be restored and their values.
         releasing: called before the release is requested, after the settings were changed. If it raises, the shutter is
             not released.
-        on_release: called with the exposure in seconds, just before the shutter may be released.
+        on_release: called just before the shutter may be released, with the seconds until the end of the exposure, and the
+            part of them before the release.
         saved: called after each saved file, with all files that were saved until now, and whether the file is then
             deleted from the camera. Returns whether it may be deleted.
     """
@@ -43,7 +44,7 @@ class CaptureHooks:
     on_picture: OnPicture
     changing: Callable[[Mapping[str, WantedValue]], Awaitable[None]]
     releasing: Callable[[], Awaitable[None]]
-    on_release: Callable[[float], None]
+    on_release: Callable[[float, float], None]
     saved: Callable[[Sequence[RecordedFile], bool], Awaitable[bool]]
 
 
@@ -207,10 +208,10 @@ class Capture:
     async def _release(self) -> list[list[CapturedFile]]:
         """Release the shutter once, or take a burst; returns all files of each picture, the JPEG first."""
 
-        def on_release(exposure_s: float) -> None:
+        def on_release(needs_s: float) -> None:
             self._record_time("shutter_ms")
             self._released_at = time.time()
-            self._hooks.on_release(exposure_s)
+            self._hooks.on_release(needs_s, 0.0 if release is None else max(0.0, release.at - time.monotonic()))
 
         release: Release | None = None
         if (moment := self._request.moment) is not None:

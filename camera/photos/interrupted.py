@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -39,6 +40,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 1.0, 4.0, 0.02
 # If the camera refuses a setting of an interrupted shot this many times, or is lost each time, the setting is not restored.
 _RESTORE_TRIES = 3
 _REFUSED_PAUSE_S = 0.5
+# The longest time from the request for a single picture until its release: a driver waits up to 45 s for a busy camera.
+_LATEST_RELEASE_S = 60.0
 # For how much longer than twice its length an interrupted bulb exposure may have lasted, in seconds.
 _LONGEST_ABSENCE_S = 60.0
 
@@ -233,7 +236,12 @@ class InterruptedShots:
     def _may_be_writing(self, shot: OpenShot) -> bool:
         """Whether the camera may still expose or write a shot."""
         if shot.deadline is None:  # of an earlier server; the system clock may have been set since
-            shot.deadline = time.monotonic() + shot.settles_s
+            left = shot.settles_s
+            single = shot.bulb_s is None and shot.burst is None and not shot.is_movie
+            if single and shot.age_s < math.inf:
+                # Otherwise, a server that is killed again and again would wait for ever.
+                left = min(left, max(0.0, left + _LATEST_RELEASE_S - shot.age_s))
+            shot.deadline = time.monotonic() + left
         return shot.may_have_fired and time.monotonic() < shot.deadline
 
     # -- settings

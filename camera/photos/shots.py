@@ -196,7 +196,7 @@ class Photos:
             on_picture,
             lambda put_back: self._changing(record, put_back),
             lambda: self._journal.releasing(record, settles_s),
-            lambda exposure_s: self._released(record, exposure_s, request),
+            lambda needs_s, waits_s: self._released(record, needs_s, waits_s, request),
             lambda files, sync: self._journal.saved(record, files, sync),
         )
         capture = self._capture = Capture(camera, self._downloads, request, destination, hooks, started)
@@ -260,12 +260,11 @@ class Photos:
         await asyncio.sleep(_SYNC_AFTER_S)
         await self._journal.sync(record)
 
-    def _released(self, record: OpenShot, exposure_s: float, request: CaptureRequest) -> None:
-        # Not an exposure that is set for this shot only, and not one with the time until the release.
-        if not request.changes_exposure and request.moment is None:
-            self._exposure_s = exposure_s
+    def _released(self, record: OpenShot, needs_s: float, waits_s: float, request: CaptureRequest) -> None:
+        if not request.changes_exposure:  # otherwise, it is set for this shot only
+            self._exposure_s = needs_s - waits_s
         self._card.begin_release()
-        self._start(self._journal.released(record, self._options.settles_s(exposure_s)), "record release")
+        self._start(self._journal.released(record, self._options.settles_s(needs_s)), "record release")
 
     async def _finish(
         self, record: OpenShot, outcome: Outcome, result: ShotResult, put_back: Mapping[str, WantedValue]
