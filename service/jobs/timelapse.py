@@ -46,6 +46,7 @@ class Timelapse(Job):
         self._schedule = schedule
         self._arming_s = 0.0  # how long the camera process last needed from its order until it only waited
         self._ramping: Ramping | None = None
+        self._tried: int | None = None  # the last slot whose camera was not ready in time, although it was not over
         self._prepared_s: deque[float] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -153,6 +154,10 @@ class Timelapse(Job):
         except NotReady as error:
             # Next time, the preparations begin earlier.
             self._prepared_s.append(2 * self._lead_s / _LEAD_FACTOR)
+            if slot != self._tried and self._schedule.in_s(slot) + self._late_s > _SOON_S:
+                # Usually, the disk was slow for a moment. The slot is served once more, a little late.
+                self._tried, self._arming_s = slot, 2 * max(_SOON_S, self._arming_s)
+                return
             await self._skip(slot, slot, "not_ready", error.message)
         except CaptureAbandoned:
             return

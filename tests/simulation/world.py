@@ -782,10 +782,14 @@ _COMMANDS: dict[type[Shooting], str] = {
 Judge = Callable[["World", list[ShotRecord], list[JobRecord]], list[str]]
 
 
-def run(plan: Plan, judge: Judge) -> Result:
-    """Run a plan; `judge` finds what must not be, in the world at rest."""
+async def _live(world: World) -> None:
+    await world.live()
+
+
+def run(plan: Plan, judge: Judge, live: Callable[[World], Awaitable[None]] = _live) -> Result:
+    """Run a plan; `judge` finds what must not be, in the world at rest. `live`: what happens until then."""
     before = _descriptors()
-    result = _run(plan, judge)
+    result = _run(plan, judge, live)
     killed = any(incident.kind in ("kill", "power cut") for incident in plan.incidents)  # its descriptors end with it
     if not killed and (left := _left(before)) > 0:
         result.violations.append(f"{left} file descriptors are left")
@@ -805,7 +809,7 @@ def _left(before: int) -> int:
     return left
 
 
-def _run(plan: Plan, judge: Judge) -> Result:
+def _run(plan: Plan, judge: Judge, live: Callable[[World], Awaitable[None]]) -> Result:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as root:
         loop = VirtualLoop()
         clock = Clock(loop)
@@ -815,7 +819,7 @@ def _run(plan: Plan, judge: Judge) -> Result:
             world = World(plan, Path(root), loop, clock)
             try:
                 with world.disk.installed():
-                    await world.live()
+                    await live(world)
                     records, jobs_at_rest = await world.records(), await world.jobs()
                     violations = world.violations + judge(world, records, jobs_at_rest)
                     await world.stop_server()
