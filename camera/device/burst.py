@@ -38,7 +38,7 @@ _WRITE_S = 40.0
 # How long to wait for further files if nothing shows how many there are, and how long if all expected files are there:
 # a picture that was being exposed when the button was released is counted only at its end. In addition to the exposure.
 _QUIET_S, _SETTLED_S = 3.0, 0.5
-_NO_BURST = "The driver cannot take several pictures in a row with this camera. Take single pictures."
+_NO_BURST = "This server cannot take several pictures in a row with this camera. Take single pictures."
 _NO_HOLD = "The driver cannot hold the shutter button of this camera. Order a number of frames."
 
 
