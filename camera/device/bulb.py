@@ -9,11 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from camera.device.burst_quirks import Button
 from camera.device.button import HeldButton
 from camera.device.configuration import Configuration
 from camera.device.gp_codes import camera_answered, setting_refused
 from camera.device.quirks import Quirks
-from camera.device.shutter import ALL_FILES_S, Shutter
+from camera.device.shutter import ALL_FILES_S, WRITE_S, Shutter
 from camera.errors import (
     CAPTURE_UNKNOWN,
     BulbUnavailable,
@@ -30,20 +31,14 @@ from camera.remote import BulbPlan
 
 _log = logging.getLogger("camera.device.bulb")
 
-# The settings that open and close the shutter, in the order in which they are tried: the setting, and its values for
-# opening and closing. "bulb" is a toggle. Newer Canons have only the other one.
-_BUTTONS: tuple[tuple[str, ConfigValue, tuple[ConfigValue, ...]], ...] = (
-    ("bulb", 1, (0,)),
-    ("eosremoterelease", "Press Full MF", ("Release Full", "Release Half")),
-)
+# The settings that open and close the shutter, in the order in which they are tried. "bulb" is a toggle. Newer Canons have
+# only the other one.
+_BUTTONS = (Button("bulb", 1, (0,)), Button("eosremoterelease", "Press Full MF", ("Release Full", "Release Half")))
 # Releases the half and fully pressed button of a Canon (RemoteReleaseOff). Before this operation, "eosremoterelease" of a
 # new session sets where pictures are stored, which a camera that is exposing refuses. "opcode" sets nothing. On PTP/IP,
 # libgphoto2 then waits 2.5 s for the answer.
 _CANON_RELEASE = ("opcode", "0x9129,0x3")
 _BULB = re.compile(r"bulb\b", re.IGNORECASE)
-# How long the camera may need to write the files, in addition to the time of its own noise reduction, which is as long
-# as the exposure.
-_WRITE_S = 40.0
 # What libgphoto2 reports if the dial of a Canon is in a wrong position (camlibs/ptp2/config.c, _put_Canon_EOS_Bulb).
 _WRONG_DIAL = "for bulb capture to work"
 _TURN_THE_DIAL = "Turn the mode dial to M, or to B if the camera has that position."
@@ -108,8 +103,7 @@ class Bulb:
             BulbUnavailable, or another CameraError: the shutter did not open.
             CaptureUnknown: the shutter may have opened, but no file was seen.
         """
-        name, on, off = self._button()
-        button = HeldButton(self._settings, self._quirks, name, on, off, "expose")
+        button = HeldButton(self._settings, self._quirks, self._button(), "expose")
         hooks.opening()
         try:
             if (path := self._shutter.raise_mirror(0.0)) is not None:
@@ -127,7 +121,7 @@ class Bulb:
             aborted = hooks.until(opened_at + seconds)
         finally:
             exposed = button.release() - opened_at
-        hooks.closed(exposed, aborted, exposed + _WRITE_S + ALL_FILES_S)
+        hooks.closed(exposed, aborted, exposed + WRITE_S + ALL_FILES_S)
         try:
             return self._files(exposed, hooks), exposed
         except CameraError as error:
@@ -142,7 +136,8 @@ class Bulb:
         Raises:
             CameraIO, CameraTimeout: the transfer failed, so the camera has to be opened again.
         """
-        (toggle, _, (closed,)), (canon, _, (full, half)) = _BUTTONS
+        bulb, remote = _BUTTONS
+        toggle, (closed,), canon, (full, half) = bulb.setting, bulb.release, remote.setting, remote.release
         released = [toggle] if self._write(toggle, closed) else []
         if self._item(canon) is not None and (self._release_canon(canon, full, half) or self._write(*_CANON_RELEASE)):
             released.append(canon)
@@ -180,10 +175,10 @@ class Bulb:
             return False
         return True
 
-    def _button(self) -> tuple[str, ConfigValue, tuple[ConfigValue, ...]]:
+    def _button(self) -> Button:
         for button in _BUTTONS:
-            item = self._item(button[0])
-            if item is not None and (not item.choices or button[1] in item.choices):
+            item = self._item(button.setting)
+            if item is not None and (not item.choices or button.press in item.choices):
                 return button
         raise _unavailable("The camera has no bulb exposures.", _NO_BULB)
 
@@ -213,13 +208,11 @@ class Bulb:
         raise self._shutter.after_mirror(self._shutter.with_reason(error)) from None
 
     def _files(self, exposed: float, hooks: BulbHooks) -> list[str]:
-        deadline = time.monotonic() + exposed + _WRITE_S
-        while time.monotonic() < deadline:
-            path = self._shutter.next_file()
-            if path is not None:
-                return self._shutter.with_other_files(path)
-            hooks.until(0.0)  # notices the end of the server
-        raise CameraTimeout("No file appeared after the exposure.")
+        # Noise reduction takes as long as the exposure. `until` notices the end of the server.
+        path = self._shutter.wait_for_file(exposed, lambda: hooks.until(0.0))
+        if path is None:
+            raise CameraTimeout("No file appeared after the exposure.")
+        return self._shutter.with_other_files(path)
 
 
 def _unavailable(what: str, how: str) -> BulbUnavailable:

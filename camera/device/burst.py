@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from camera import values
 from camera.device.burst_pictures import Pictures
-from camera.device.burst_quirks import BurstButton, BurstQuirks
+from camera.device.burst_quirks import BurstQuirks, Button
 from camera.device.button import HeldButton
 from camera.device.configuration import Configuration
 from camera.device.gp_codes import of_a_release
 from camera.device.quirks import Quirks
-from camera.device.shutter import ALL_FILES_S, Shutter
+from camera.device.shutter import ALL_FILES_S, WRITE_S, Shutter
 from camera.errors import (
     CAPTURE_UNKNOWN,
     CameraError,
@@ -33,8 +33,6 @@ _log = logging.getLogger("camera.device.burst")
 # How long the camera may need for the next file while its memory is full and its card slow, in addition to the
 # exposure, in seconds. After this time without a file, the burst counts as ended by the camera.
 _STALLED_S = 6.0
-# How long the camera may need for a file of a release that its counter has shown, in seconds. As for single exposures.
-_WRITE_S = 40.0
 # How long to wait for further files if nothing shows how many there are, and how long if all expected files are there:
 # a picture that was being exposed when the button was released is counted only at its end. In addition to the exposure.
 _QUIET_S, _SETTLED_S = 3.0, 0.5
@@ -182,10 +180,10 @@ class Burst:
 
     # -- with a held button
 
-    def _hold(self, button: BurstButton, length: BurstLength, pictures: Pictures, hooks: BurstHooks) -> None:
+    def _hold(self, button: Button, length: BurstLength, pictures: Pictures, hooks: BurstHooks) -> None:
         """Hold the button until there are enough pictures, or until the time is over."""
         exposure = self._shutter.exposure_s()
-        held = HeldButton(self._settings, self._quirks, button.setting, button.press, button.release, "burst")
+        held = HeldButton(self._settings, self._quirks, button, "burst")
         hooks.releasing(length.lasts_s(exposure))
         try:
             if (path := self._shutter.raise_mirror(exposure)) is not None:
@@ -298,5 +296,5 @@ def _patience(found: int, expected: int | None, complete: bool, counted: int | N
     if expected is None:
         return _QUIET_S
     if found < expected:
-        return _WRITE_S if counted is not None else _QUIET_S
+        return WRITE_S if counted is not None else _QUIET_S
     return _SETTLED_S if complete else ALL_FILES_S

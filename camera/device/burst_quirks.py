@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from camera.model import ConfigValue
+
 
 @dataclass(frozen=True, slots=True)
-class BurstButton:
-    """The setting that holds the shutter button: its value that presses it, and those that release it, in order."""
+class Button:
+    """A setting that holds the shutter button, or keeps the shutter open.
+
+    Attributes:
+        setting: its name.
+        press: its value that presses the button.
+        release: its values that release it, which are written one after the other.
+    """
 
     setting: str
-    press: str
-    release: tuple[str, ...]
+    press: ConfigValue
+    release: tuple[ConfigValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class BurstQuirks:
 
     drive: str
     continuous: tuple[str, ...]
-    button: BurstButton | None = None
+    button: Button | None = None
     count: str | None = None
     counter: str | None = None
     in_memory: int = 0
@@ -42,7 +50,7 @@ CANON_BURST = BurstQuirks(
         "Continuous silent", "Continuous low speed", "Silent LS continuous",
     ),
     # With autofocus, as for a single picture. The driver's own capture also releases the two halves one after the other.
-    button=BurstButton("eosremoterelease", "Press Full AF", ("Release Full", "Release Half")),
+    button=Button("eosremoterelease", "Press Full AF", ("Release Full", "Release Half")),
     counter="shuttercounter",
     # No setting has the size of the memory. An EOS 550D, which has one of the smallest, holds 3 pictures as RAW and JPEG
     # (its manual, "Maximum burst").

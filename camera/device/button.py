@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 
+from camera.device.burst_quirks import Button
 from camera.device.calls import BUSY_PAUSE_S
 from camera.device.configuration import Configuration
 from camera.device.quirks import Quirks
@@ -26,26 +26,19 @@ class HeldButton:
 
     Args:
         settings, quirks: the settings and the quirks of the camera.
-        name: the setting.
-        press, release: its values that press and release the button; several values are written one after the other.
+        button: the button.
         doing: what the button is for, in one word.
+        again: whether a busy camera is asked again to press it.
     """
 
-    def __init__(
-        self,
-        settings: Configuration,
-        quirks: Quirks,
-        name: str,
-        press: ConfigValue,
-        release: Sequence[ConfigValue],
-        doing: str,
-    ) -> None:
+    def __init__(self, settings: Configuration, quirks: Quirks, button: Button, doing: str, again: bool = True) -> None:
         self._settings = settings
         self._quirks = quirks
-        self._press, self._release = press, release
+        self._press, self._release = button.press, button.release
         self._doing = doing
-        self._name = name
-        self._to_press, self._to_release = settings.find(name), settings.find(name)
+        self._again = again and quirks.busy_means_not_fired
+        self._name = button.setting
+        self._to_press, self._to_release = settings.find(button.setting), settings.find(button.setting)
 
     def press(self) -> float:
         """Press the button. A busy camera is asked again. Returns the time of the last attempt, in monotonic seconds."""
@@ -55,7 +48,7 @@ class HeldButton:
             try:
                 self._settings.write(*self._to_press, self._press, doing=self._doing)
             except CameraBusy:
-                if pressed_at > deadline or not self._quirks.busy_means_not_fired:
+                if pressed_at > deadline or not self._again:
                     raise
                 time.sleep(BUSY_PAUSE_S)
                 self._to_press = self._settings.find(self._name)

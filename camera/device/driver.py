@@ -16,6 +16,8 @@ from gphoto2 import _camera as extension
 from camera.device.actions import refuse_endless_movie, refuse_open_shutter
 from camera.device.bulb import Bulb, BulbHooks
 from camera.device.burst import Burst, BurstHooks
+from camera.device.burst_quirks import Button
+from camera.device.button import HeldButton
 from camera.device.calls import BUSY_PAUSE_S, Calls, Progress
 from camera.device.clock import Clock
 from camera.device.configuration import Configuration
@@ -282,16 +284,13 @@ class Driver:
                     raise
             time.sleep(BUSY_PAUSE_S)
 
-    def prepared(self, name: str, value: ConfigValue) -> Callable[[], None]:
-        """An action whose setting is read now, so that it can be performed later, once, without any delay.
-
-        The action is not repeated if the camera is busy.
+    def held_button(self, button: Button) -> HeldButton:
+        """A button that can be pressed later without any delay. A busy camera is not asked again.
 
         Raises:
             ConfigNotFound, NotSupported: the camera has no such setting.
         """
-        item, widget, root = self._settings.find(name)
-        return lambda: self._settings.write(item, widget, root, value, "capture")
+        return HeldButton(self._settings, self.quirks, button, "capture", again=False)
 
     def keep_alive(self) -> None:
         """Perform an operation that the camera counts as use, so that it does not switch itself off."""
@@ -319,9 +318,9 @@ class Driver:
         """See `Shutter.prepares_s`."""
         return self._shutter.prepares_s
 
-    def next_file(self) -> str | None:
-        """See `Shutter.next_file`."""
-        return self._shutter.next_file()
+    def wait_for_file(self, seconds: float, meanwhile: Callable[[], object]) -> str | None:
+        """See `Shutter.wait_for_file`."""
+        return self._shutter.wait_for_file(seconds, meanwhile)
 
     def plan_bulb(self) -> BulbPlan:
         """See `Bulb.plan`."""

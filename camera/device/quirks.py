@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from camera.device.burst_quirks import CANON_BURST, NIKON_BURST, BurstQuirks
+from camera.device.burst_quirks import CANON_BURST, NIKON_BURST, BurstQuirks, Button
 from camera.device.focus_quirks import (
     CANON_FOCUS,
     FUJI_FOCUS,
@@ -21,15 +21,6 @@ from camera.device.focus_quirks import (
 # The PTP operation InitiateOpenCapture (ISO 15740, 10.4.28). The codes of makers' own operations below are from
 # libgphoto2 camlibs/ptp2/ptp.h.
 _INITIATE_OPEN_CAPTURE = 0x101C
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """A setting that presses the shutter button: its name, and its values for pressing and, in order, for releasing."""
-
-    setting: str
-    press: str
-    let_go: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from camera.model import Storage
 # How long each call waits for the next file of a shot with several files; how long it waits for more files after the
 # last expected file; and the longest total wait. On a slow card, the RAW file may appear seconds after the JPEG.
 _NEXT_FILE_MS, _SETTLED_MS, ALL_FILES_S = 200, 1, 10.0
+# How long the camera may need to write the first file after a release, in seconds.
+WRITE_S = 40.0
 _BUSY_RELEASE_S = 2.0
 # If the shutter has fired, the camera reports within _SIGNS_S seconds that it is busy or that it has a new file.
 _SIGNS_S, _SIGN_PAUSE_MS = 0.4, 50
@@ -117,6 +119,20 @@ class Shutter:
             time.sleep(BUSY_PAUSE_S)  # because a driver without events returns at once
         else:
             self._queue.keep(event, data)
+        return None
+
+    def wait_for_file(self, seconds: float, meanwhile: Callable[[], object]) -> str | None:
+        """The path of the next new file; None if none comes in this time, in addition to that for writing.
+
+        Args:
+            seconds: how long the camera may need before it writes the file.
+            meanwhile: called again and again during the wait. If it raises, the wait ends.
+        """
+        deadline = time.monotonic() + seconds + WRITE_S
+        while time.monotonic() < deadline:
+            if (path := self.next_file()) is not None:
+                return path
+            meanwhile()
         return None
 
     def with_other_files(self, path: str) -> list[str]:

@@ -7,7 +7,6 @@ processes of a machine.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
@@ -15,7 +14,6 @@ from camera.device import kernel
 from camera.device.drive_mode import MIRROR_SETTLES_S
 from camera.device.driver import Driver
 from camera.device.holding import Holding
-from camera.device.quirks import Button
 from camera.device.shutter import TimedRelease
 from camera.device.wires import Wire
 from camera.errors import (
@@ -44,9 +42,6 @@ _TOGETHER_S = 0.0005
 # A process that wakes later than this does not release the shutter any more, in seconds. Usual are 0.1 ms, and some
 # milliseconds on a busy machine.
 _TOO_LATE_S = 0.05
-# How long the camera may need to report the first file, in addition to twice the exposure (noise reduction takes as
-# long again), in seconds.
-_WRITE_S = 40.0
 
 
 _NO_HALF_PRESS = "The shutter button of this camera cannot be half pressed by remote control."
@@ -55,42 +50,14 @@ _NO_HALF_PRESS = "The shutter button of this camera cannot be half pressed by re
 class Trigger(Protocol):
     """Releases the shutter without waiting for the picture."""
 
-    def press(self) -> None:
+    def press(self) -> object:
         """Press the button, or what replaces it. Raises CameraError."""
 
-    def let_go(self) -> None:
+    def release(self) -> object:
         """Release the button, also if it is half pressed, and also after a failed `press`.
 
         Raises CameraError if it may still be pressed.
         """
-
-
-class _DriverButton:
-    """The shutter button of a camera, pressed by a setting of the driver. All settings are read beforehand."""
-
-    def __init__(self, driver: Driver, button: Button) -> None:
-        self._driver = driver
-        self._press = driver.prepared(button.setting, button.press)
-        self._let_go = [((button.setting, one), driver.prepared(button.setting, one)) for one in button.let_go]
-
-    def press(self) -> None:
-        self._press()
-
-    def let_go(self) -> None:
-        failed: CameraError | None = None
-        for order, action in self._let_go:
-            try:
-                self._perform(order, action)
-            except CameraError as error:  # the other parts of the button have to be released nevertheless
-                failed = failed or error
-        if failed is not None:
-            raise failed
-
-    def _perform(self, order: tuple[str, str], action: Callable[[], None]) -> None:
-        try:
-            action()
-        except CameraError:
-            self._driver.perform(*order)
 
 
 class Volley:
@@ -167,7 +134,7 @@ class Volley:
         if button is None:
             return None
         with suppress(ConfigNotFound, NotSupported):
-            return _DriverButton(self._driver, button)
+            return self._driver.held_button(button)
         return None
 
     @property
@@ -225,13 +192,11 @@ class Volley:
             raise NotReady("The server was too busy at the deadline, so the camera was not released.")
 
     def _first_file(self, exposure_s: float) -> str:
-        deadline = time.monotonic() + 2 * exposure_s + _WRITE_S
-        while time.monotonic() < deadline:
-            path = self._driver.next_file()
-            if path is not None:
-                return path
-            self._holding.until(0.0)  # notices the end of the server
-        raise CaptureUnknown(CAPTURE_UNKNOWN, doing="fire", reason="No file appeared after the release.")
+        # Noise reduction takes as long as the exposure. `until` notices the end of the server.
+        path = self._driver.wait_for_file(2 * exposure_s, lambda: self._holding.until(0.0))
+        if path is None:
+            raise CaptureUnknown(CAPTURE_UNKNOWN, doing="fire", reason="No file appeared after the release.")
+        return path
 
 
 class _Shot:
@@ -257,7 +222,9 @@ class _Shot:
             self.accepted_at = time.monotonic()
         finally:
             try:
-                self._trigger.let_go()
+                self._trigger.release()
+            except ShutterStuck:
+                raise
             except CameraError as error:
                 raise _stuck(error) from None
             self.let_go = True

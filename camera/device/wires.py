@@ -62,7 +62,7 @@ class Wire:
         """Close all contacts with one system call, as a pressed button does. Raises CameraError."""
         self._set(self._line.offsets, True)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Open all contacts, after the length of a pulse. Raises CameraError."""
         time.sleep(_PULSE_S)
         self._set(self._line.offsets, False)
