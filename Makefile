@@ -46,7 +46,7 @@ tests/npm/node_modules/.installed: tests/npm/package.json
 	npm install --prefix tests/npm --no-package-lock --no-fund --no-audit
 	@touch $@
 
-docs: $(VENV)/.dev  ## generate docs/protocol.md and docs/asyncapi.yaml from the declarations in protocol/
+docs: $(VENV)/.dev  ## generate docs/protocol.md, docs/asyncapi.yaml and the types of the JavaScript client from the declarations in protocol/
 	$(BIN)/python -m docs.generator
 
 bench: $(VENV)/.bench  ## benchmarks, compared with other programs and with limits, in two minutes

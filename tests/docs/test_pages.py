@@ -21,6 +21,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
     ROOT / "clients" / "python" / "README.md",
+    ROOT / "clients" / "javascript" / "README.md",
     *DOCS.glob("*.md"),
     *(DOCS / "decisions").glob("*.md"),
     *(ROOT / "examples").glob("*.md"),
@@ -50,7 +51,13 @@ def test_the_links_of_a_page_are_valid(page: Path) -> None:
 def test_the_readme_links_to_every_page() -> None:
     readme = (ROOT / "README.md").read_text()
     wanted = [f"docs/{page.name}" for page in DOCS.glob("*.md")]
-    wanted += ["docs/asyncapi.yaml", "clients/python/README.md", "deploy/README.md", "examples/README.md"]
+    wanted += [
+        "docs/asyncapi.yaml",
+        "clients/python/README.md",
+        "clients/javascript/README.md",
+        "deploy/README.md",
+        "examples/README.md",
+    ]
     wanted += ["simulator/README.md", "docs/decisions"]
     assert [path for path in wanted if f"]({path})" not in readme] == []
 
