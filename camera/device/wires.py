@@ -79,7 +79,7 @@ class Wire:
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> CameraError:
-        words = f"The wire to the camera ({self._line} in SHUTTER_LINES) cannot be used, so fire does not release it: {error}."
+        words = f"The wire to the camera ({self._line}) cannot be used, so it is not released together with others: {error}."
         return CameraError(words)
 
 
