@@ -137,7 +137,7 @@ class World:
             return None
         for child in children:
             try:
-                if f'"{camera.port}"' in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                if camera.port in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
                     return child
             except psutil.NoSuchProcess:
                 continue
