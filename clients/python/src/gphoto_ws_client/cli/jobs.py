@@ -13,9 +13,9 @@ from gphoto_ws_client.cli.pictures import check_settings
 from gphoto_ws_client.cli.words import UsageError
 from gphoto_ws_client.client import Client
 from gphoto_ws_client.errors import GphotoWsError
-from gphoto_ws_client.events import JobShot, JobStateChanged, Reconnected
+from gphoto_ws_client.events import Event, JobShot, JobStateChanged, Reconnected
 from gphoto_ws_client.options import JobOptions, RampOptions
-from gphoto_ws_client.replies import JobKind, JobStatus
+from gphoto_ws_client.replies import JobKind, JobReply, JobStatus
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|min|h)?")
 _SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -105,42 +105,62 @@ async def _run(
     client: Client, options: argparse.Namespace, kind: JobKind, wanted: JobOptions, count: int | None
 ) -> list[Picture]:
     """Start a job, and show each picture until its end. Returns the JPEG pictures."""
-    pictures: list[Picture] = []
     wanted["settings"] = dict(setting.split("=", 1) for setting in options.settings)
     wanted["save"], wanted["port"] = not options.no_save, options.port
+    pictures: list[Picture] = []
     async with client.events("job_shot", "job_state", "reconnected") as events:
         started = await client.start_job(kind, **wanted)
-        job = started.job
-        if options.json:
-            show_json(started)
-        else:
-            for warning in started.warnings or ():
-                note(warning)
-            show(f"{started.message}. It goes on if this program ends: gphoto-ws jobs stop {job.job}")
+        _show_start(started, options)
         if options.detach:
             return pictures
+        job = started.job
         try:
             async for event in events:
-                if isinstance(event, Reconnected) and not event.recovered:
-                    note("the connection is back; some pictures of the meantime are not shown")
-                    job = (await client.get_job(job.job)).job
-                if isinstance(event, JobShot) and event.job == job.job:
-                    if (picture := picture_of(event)) is not None:
-                        pictures.append(picture)
-                    if options.json:
-                        show_json(event)
-                    else:
-                        job = (await client.get_job(job.job)).job
-                        show(f"{_shot_words(event, count)}{_next_words(job)}")
-                if isinstance(event, JobStateChanged) and event.job == job.job:
-                    job = (await client.get_job(job.job)).job
-                    if job.message and job.state not in _ENDED:
-                        note(job.message)
+                if isinstance(event, JobShot | JobStateChanged) and event.job != job.job:
+                    continue
+                if isinstance(event, JobShot) and (picture := picture_of(event)) is not None:
+                    pictures.append(picture)
+                job = await _show(client, options, event, job, count)
                 if job.state in _ENDED:
                     break
         except asyncio.CancelledError:
             note(f"job {job.job} goes on; end it with: gphoto-ws jobs stop {job.job}")
             raise
+    _show_end(job, options)
+    return pictures
+
+
+def _show_start(started: JobReply, options: argparse.Namespace) -> None:
+    if options.json:
+        show_json(started)
+        return
+    for warning in started.warnings or ():
+        note(warning)
+    show(f"{started.message}. It goes on if this program ends: gphoto-ws jobs stop {started.job.job}")
+
+
+async def _show(
+    client: Client, options: argparse.Namespace, event: Event, job: JobStatus, count: int | None
+) -> JobStatus:
+    """Show an event of a job. Returns the job after it."""
+    if isinstance(event, JobShot):
+        if options.json:
+            show_json(event)
+            return job
+        job = (await client.get_job(job.job)).job
+        show(f"{_shot_words(event, count)}{_next_words(job)}")
+    elif isinstance(event, JobStateChanged):
+        job = (await client.get_job(job.job)).job
+        if job.message and job.state not in _ENDED:
+            note(job.message)
+    elif isinstance(event, Reconnected) and not event.recovered:
+        note("the connection is back; some pictures of the meantime are not shown")
+        job = (await client.get_job(job.job)).job
+    return job
+
+
+def _show_end(job: JobStatus, options: argparse.Namespace) -> None:
+    """Show how a job has ended. Raises GphotoWsError if it has failed."""
     if options.json:
         show_json(job)
     else:
@@ -149,7 +169,6 @@ async def _run(
             show(job.message)
     if job.state == "failed":
         raise GphotoWsError(job.message or "The job failed.")
-    return pictures
 
 
 async def list_jobs(client: Client, options: argparse.Namespace) -> None:
