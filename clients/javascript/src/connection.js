@@ -2,7 +2,7 @@
 
 import { CameraError, FINAL_CLOSE_CODES, NotSent, connectionFailed } from "./errors.js";
 import { Link } from "./link.js";
-import { FIRING, KEYED, REPEATED, WITH_PORT, lastsMs, makeKey, mayHaveFired } from "./rules.js";
+import { FIRING, KEYED, REPEATED, WITHOUT_CAMERA, lastsMs, makeKey, mayHaveFired } from "./rules.js";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
@@ -23,12 +23,12 @@ const TRIES_TO_SEND = 5;
 export class Connection {
   /** @type {"connected" | "reconnecting" | "closed"} */ state = "reconnecting";
   /** @type {CameraError | null} why the connection is closed */ error = null;
-  /** @type {string | undefined} the port of the selected camera */ selected;
   reconnectForMs;
   replyTimeoutMs;
   #address;
   #owner;
   /** @type {Link | undefined} */ #link;
+  /** @type {string | undefined} the port of the selected camera */ #selected;
   #changed = new Signal();
   #pause = new Signal();
 
@@ -69,12 +69,12 @@ export class Connection {
   async call(command, given, claim) {
     const payload = { ...given };
     if (KEYED.has(command)) payload.key ??= makeKey();
-    if (WITH_PORT.has(command) && this.selected !== undefined) payload.port ??= this.selected;
     const attempts = { lost: 0, notSent: 0 };
     try {
-      const reply = await this.#repeat(command, payload, attempts, claim);
-      if (command === "select_camera") this.selected = payload.port;
-      return reply;
+      return await this.#repeat(command, payload, attempts, (link, reply) => {
+        if (command === "select_camera") this.#selected = link.selected = payload.port;
+        claim?.(link, reply);
+      });
     } catch (error) {
       if (!FIRING.has(command) || !(error instanceof CameraError) || !mayHaveFired(error, attempts.lost)) throw error;
       const message =
@@ -84,12 +84,13 @@ export class Connection {
     }
   }
 
-  /** @param {string} command @param {Json} payload @param {{ lost: number, notSent: number }} attempts @param {import("./link.js").Claim} [claim] */
+  /** @param {string} command @param {Json} payload @param {{ lost: number, notSent: number }} attempts @param {import("./link.js").Claim} claim */
   async #repeat(command, payload, attempts, claim) {
     const timeoutMs = this.replyTimeoutMs + lastsMs(command, payload);
     for (;;) {
       const link = await this.link();
       try {
+        if (!WITHOUT_CAMERA.has(command) && payload.port === undefined) await this.#select(link);
         return await link.request(command, payload, timeoutMs, claim);
       } catch (error) {
         if (!(error instanceof CameraError) || error.code !== "connection_lost") throw error;
@@ -102,6 +103,18 @@ export class Connection {
         }
       }
     }
+  }
+
+  /** Select the camera again on a new link. The server's selection stays with the camera, also on another port. @param {Link} link */
+  async #select(link) {
+    if (link.selected === this.#selected) return;
+    const port = this.#selected;
+    try {
+      await link.request("select_camera", { port }, this.replyTimeoutMs);
+    } catch (error) {
+      throw error instanceof CameraError && error.code === "connection_lost" ? new NotSent() : error;
+    }
+    link.selected = port;
   }
 
   /** The current link. If there is none now, waits for a reconnect, at most as long as for a reply. @returns {Promise<Link>} */

@@ -20,12 +20,11 @@ const SILENCE_MS = 30_000;
  * @returns {Promise<import("./index.js").DownloadedFile>}
  */
 export async function download(connection, { onProgress = () => {}, ...wanted }) {
-  const port = wanted.port ?? connection.selected;
   const pieces = [];
   let received = 0;
   /** @type {Json | undefined} */ let file;
   for (;;) {
-    const { reply, data } = await fetchPiece(connection, { ...wanted, ...file?.place, port, offset: received, length: PIECE_BYTES }, onProgress);
+    const { reply, data } = await fetchPiece(connection, { ...wanted, ...file?.place, offset: received, length: PIECE_BYTES }, onProgress);
     // The size changes if another card was inserted while the connection was lost.
     if (file && file.size !== reply.size) throw unexpectedReply(`${reply.camera_filepath} is a different file than before.`);
     file = { ...reply, place: { camera_filepath: reply.camera_filepath } };

@@ -21,12 +21,15 @@ const DROPPED = 2;
 const PING_MS = 4_000;
 const SILENCE_MS = 12_000;
 const NO_CLOSE_CODE = 1006;
+// A browser does not say why a connection failed.
+const ORIGIN_HINT = globalThis.location ? ` And is ${globalThis.location.origin} allowed in its WS_ORIGINS?` : "";
 
 export class Link {
   /** @type {Map<number, Stream>} */ streams = new Map();
   /** @type {Map<number, Transfer>} */ transfers = new Map();
   /** @type {Promise<CameraError>} completes with the reason when the connection has ended */ lost;
   /** @type {CameraError | null} */ ended = null;
+  /** @type {string | undefined} the port that was selected on this connection */ selected;
   /** @type {any} */ #socket;
   /** @type {Map<number, Waiting>} */ #waiting = new Map();
   /** @type {(event: Json) => void} */ #onEvent;
@@ -69,7 +72,7 @@ export class Link {
       };
       socket.onerror = () => {}; // `onclose` follows. Without this function, the package ws would throw the error.
       socket.onclose = (/** @type {any} */ { code, reason }) =>
-        fail(isOpen ? connectionLost(code, reason) : connectionFailed(`Cannot connect to ${url}.`));
+        fail(isOpen ? connectionLost(code, reason) : connectionFailed(`Cannot connect to ${url}. Is the server running?${ORIGIN_HINT}`));
       socket.onmessage = (/** @type {any} */ { data }) => {
         const reply = parse(data);
         if (reply?.status === "ok") {

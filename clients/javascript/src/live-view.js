@@ -30,6 +30,7 @@ export class LiveView {
   /** @type {unknown} */ #failure;
   #news = new Signal();
   #isReady = false;
+  /** @type {Promise<unknown> | undefined} */ #restart;
 
   /** @param {import("./connection.js").Connection} connection @param {Json} options */
   constructor(connection, options) {
@@ -48,7 +49,7 @@ export class LiveView {
       if (this.#frame) return { value: this.#take(this.#frame), done: /** @type {const} */ (false) };
       const failure = this.#failure ?? this.#connection.error;
       if (failure) throw failure;
-      if (this.#isReady && !this.#link) await this.#startAgain();
+      if (this.#isReady && !this.#link) await (this.#restart ??= this.#startAgain().finally(() => (this.#restart = undefined)));
       else await this.#news.wait();
     }
     return { value: undefined, done: /** @type {const} */ (true) };

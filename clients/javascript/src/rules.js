@@ -16,11 +16,10 @@ export const REPEATED = set(
     "resume_job stop_job list_shots get_shot subscribe unsubscribe create_ticket server_info list_commands ping",
 );
 
-/** Commands for the selected camera if their payload has no port. */
-export const WITH_PORT = set(
-  "capture_image download_last_image get_config set_config capture_burst stop_exposure start_movie stop_movie start_live_view " +
-    "capture_preview drive_focus autofocus half_press zoom_live_view get_camera_info restart_camera sync_clock list_files " +
-    "get_thumbnail delete_file start_job",
+/** Commands that do not use the selected camera. */
+export const WITHOUT_CAMERA = set(
+  "list_cameras select_camera fire set_job_info list_jobs get_job pause_job resume_job stop_job list_shots get_shot subscribe " +
+    "unsubscribe create_ticket server_info list_commands ping",
 );
 
 /** Commands that `call` does not send, because their results are more than a reply, and the method that sends them. */

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.client.javascript.node import Program, install, node
+from tests.client.javascript.node import Node, Program, install, node
 from tests.support.rig import Server
 
 
@@ -18,7 +18,15 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(tmp_path_factory.mktemp("javascript"))
 
 
+@pytest.fixture(scope="session")
+def nodejs(packed: Path) -> Iterator[Node]:
+    """Node.js for all programs."""
+    node = Node(packed.parent)
+    yield node
+    node.end()
+
+
 @pytest.fixture
-def program(packed: Path, server: Server, ports: list[str]) -> Callable[[str], Program]:
+def program(nodejs: Node, server: Server, ports: list[str]) -> Callable[[str], Program]:
     """A function that makes a program for the shared server. `port` is its first camera."""
-    return lambda script: Program(script, packed.parent, server, ports[0])
+    return lambda script: nodejs.program(script, server, ports[0])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import shutil
 import subprocess
-from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import pytest
 
@@ -22,24 +24,40 @@ PACKAGE = ROOT / "clients" / "javascript"
 MODULES = NPM_PROGRAMS.parent
 
 # What each program can use: `server` for `connect`; `port` is the first camera. `cut()` ends the connection like a broken
-# network, and `blocked = true` lets new connections fail. `sockets` has all sockets. `say` and `told` talk with the test.
-_PRELUDE = """
-import { createInterface } from "node:readline";
-import { CameraError, connect } from "gphoto-ws-client";
+# network, and `network.blocked = true` lets new connections fail. `sockets` has all sockets. `say` and `told` talk with the test.
+_BEGIN = """
+import { CameraError, connect as connectOnce } from "gphoto-ws-client";
 import WebSocket from "ws";
-let blocked = false;
+const network = { blocked: false };
 const sockets = [];
 const createSocket = (url) => {
-  sockets.push(new WebSocket(blocked ? "ws://127.0.0.1:1" : url));
+  sockets.push(new WebSocket(network.blocked ? "ws://127.0.0.1:1" : url));
   return sockets.at(-1);
 };
 const cut = () => sockets.at(-1).terminate();
-const { url, token, port } = JSON.parse(process.env.SERVER);
+const clients = [];
+const connect = async (options) => {
+  clients.push(await connectOnce(options));
+  return clients.at(-1);
+};
+const { url, token, port } = SERVER;
 const server = { url, token, createSocket };
-const say = (value) => console.log(JSON.stringify(value ?? null));
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const told = async () => JSON.parse((await lines.next()).value);
 const codeOf = ({ code }) => code;
+"""
+_END = "for (const client of clients) client.close();\n"
+# Runs one program after the other, each from its own file: a new Node.js for each would take most of the time of the tests.
+_MAIN = """
+import { createInterface } from "node:readline";
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+globalThis.say = (value) => console.log(JSON.stringify(value ?? null));
+globalThis.told = async () => {
+  const { value, done } = await lines.next();
+  return done ? process.exit(0) : JSON.parse(value);
+};
+for (;;) {
+  await import(await told());
+  say("ended");
+}
 """
 
 
@@ -79,45 +97,77 @@ def install(folder: Path) -> Path:
     return file
 
 
-class Program:
-    """A running program: `async with Program(script, folder, server) as program: ...`. It must end with exit code 0."""
+class Node:
+    """Node.js in a folder with node_modules. It runs one program after the other."""
 
-    def __init__(self, script: str, folder: Path, server: Server, port: str = "") -> None:
-        self._script, self._folder = script, folder
-        self._server = json.dumps({"url": server.uri, "token": server.token, "port": port})
-        self._process: Process | None = None
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "main.mjs").write_text(_MAIN)
+        self._programs = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def program(self, script: str, server: Server, port: str = "") -> Program:
+        """A program for a server. `port`: the port of its first camera."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [node(), "main.mjs"], cwd=self._folder, stdin=PIPE, stdout=PIPE, stderr=PIPE, bufsize=0
+            )
+        self._programs += 1
+        file = self._folder / f"program-{self._programs}.mjs"
+        values = json.dumps({"url": server.uri, "token": server.token, "port": port})
+        file.write_text(_BEGIN.replace("SERVER", values) + script + _END)
+        return Program(self._process, file.name, self.end)
+
+    def end(self) -> None:
+        """Kill the process, if it runs. The next program gets a new one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+class Program:
+    """A program: `async with node.program(script, server) as running: ...`. It must end without an error."""
+
+    def __init__(self, process: subprocess.Popen[bytes], file: str, kill: Callable[[], None]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._file, self._kill = file, kill
 
     async def __aenter__(self) -> Self:
-        script = f"{_PRELUDE}{self._script}\nprocess.exit(0);"
-        self._process = await asyncio.create_subprocess_exec(
-            node(), "--input-type=module", "--eval", script, cwd=self._folder, stdin=PIPE, stdout=PIPE, stderr=PIPE,
-            env=os.environ | {"SERVER": self._server},
-        )  # fmt: skip
+        self.tell(f"./{self._file}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
+        try:
+            if kind is None:
+                assert await self.says() == "ended"
+                assert not _is_ready(self._stderr, 0), os.read(self._stderr.fileno(), 2**16).decode()
+        except BaseException:
+            self._kill()
+            raise
         if kind is not None:
-            self._process.kill()
-        async with asyncio.timeout(WITHIN_S):
-            output, errors = await self._process.communicate()
-        if kind is None:
-            assert (output, errors.decode(), self._process.returncode) == (b"", "", 0)
+            self._kill()
 
     async def says(self) -> Any:
         """The next value that the program says."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        async with asyncio.timeout(WITHIN_S):
-            line = await self._process.stdout.readline()
-            assert line, (await self._process.stderr.read()).decode()
+        line = await asyncio.to_thread(self._line)
+        assert line, self._stderr.read().decode()
         return json.loads(line)
 
     def tell(self, value: object = None) -> None:
         """Tell the program a value."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(value).encode() + b"\n")
+        self._stdin.write(json.dumps(value).encode() + b"\n")
+
+    def _line(self) -> bytes:
+        if not _is_ready(self._stdout, WITHIN_S):
+            raise TimeoutError("the program says nothing")
+        return self._stdout.readline()
+
+
+def _is_ready(pipe: IO[bytes], seconds: float) -> bool:
+    return bool(select.select([pipe], [], [], seconds)[0])

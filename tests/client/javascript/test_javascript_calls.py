@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -54,8 +53,10 @@ async def test_a_failed_connect_says_why(program: Programs) -> None:
         say(await attempt({ url: "ws://127.0.0.1:1" }));
         say(await attempt({ url: `${url}/nothing` }));
         say(await attempt({ url: "not an address" }));
+        const { WebSocket: own } = globalThis;
         delete globalThis.WebSocket;
         say(await attempt({ createSocket: undefined }));
+        if (own) globalThis.WebSocket = own;
     """
     async with program(script) as running:
         assert await running.says() == ["unauthorized", False]
@@ -148,7 +149,7 @@ async def test_a_damaged_piece_of_a_download_is_fetched_again(program: Programs,
     assert (damaged, digest) == (1, on_camera["sha256"])
 
 
-async def test_the_digest_without_crypto_subtle_is_sha256(program: Programs, packed: Path) -> None:
+async def test_the_digest_without_crypto_subtle_is_sha256(program: Programs) -> None:
     script = """
         import { createHash, randomBytes } from "node:crypto";
         import { digest } from "./node_modules/gphoto-ws-client/src/sha256.js";
@@ -172,7 +173,10 @@ async def test_live_view_sends_no_more_frames_than_the_program_reads(program: Pr
         const unread = client.liveView({ port });
         say((await unread.ready).port);
         let read = 0;
-        for await (const frame of reader.liveView({ port })) if (++read === 30) break;
+        for await (const frame of reader.liveView({ port })) {
+          if (++read === 30 && frames < 3) read = 0;
+          if (read === 45) break;
+        }
         say(frames);
         const { value: newest } = await unread.next();
         say([newest.dropped, newest.stream, newest.time instanceof Date, Math.abs(Date.now() - newest.time) < 60_000]);

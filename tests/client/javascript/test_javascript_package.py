@@ -26,8 +26,8 @@ MOST_BYTES = 10_000
 def _rules(folder: Path) -> dict[str, set[str]]:
     script = """
         import * as rules from "./node_modules/gphoto-ws-client/src/rules.js";
-        const { KEYED, FIRING, REPEATED, WITH_PORT, METHODS } = rules;
-        const named = { KEYED, FIRING, REPEATED, WITH_PORT, METHODS: METHODS.keys() };
+        const { KEYED, FIRING, REPEATED, WITHOUT_CAMERA, METHODS } = rules;
+        const named = { KEYED, FIRING, REPEATED, WITHOUT_CAMERA, METHODS: METHODS.keys() };
         console.log(JSON.stringify(Object.fromEntries(Object.entries(named).map(([name, words]) => [name, [...words]]))));
     """
     done = run(node(), "--input-type=module", "--eval", script, folder=folder)
@@ -39,10 +39,9 @@ def test_the_rules_of_the_commands_are_those_of_the_server_and_of_the_python_cli
     rules = _rules(packed.parent)
     fields = {name: set(command.payload.model_fields) for name, command in COMMANDS.items()}
     assert rules["KEYED"] == {name for name, keys in fields.items() if "key" in keys}
-    # The words of set_job_info are for all cameras if no port is given, and stop_live_view ends its own stream.
-    assert rules["WITH_PORT"] == {name for name, keys in fields.items() if "port" in keys} - {
-        "select_camera", "set_job_info", "stop_live_view"
-    }  # fmt: skip
+    # The port of set_job_info is that of a label; without it, the words are for all cameras.
+    own = {"select_camera", "set_job_info"}
+    assert rules["WITHOUT_CAMERA"] == {name for name, keys in fields.items() if "port" not in keys} | own
     assert rules["FIRING"] == python_connection._FIRING
     not_repeated = {name for name in COMMANDS if "self._do(" in inspect.getsource(getattr(Client, name))}
     assert len(not_repeated) > 5
