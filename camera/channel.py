@@ -141,6 +141,13 @@ class BlockingChannel:
             self._decoder.feed(data, ancillary)
         return message
 
+    @property
+    def closed(self) -> bool:
+        """Whether the server has closed the channel, also if messages wait."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def send(self, header: dict[str, Any], data: bytes = b"", fd: int | None = None) -> None:
         """Send one message; returns when the kernel has accepted all of it. The caller must still close `fd`.
 

@@ -261,6 +261,7 @@ class Reconnect:
         options = ProcessOptions(
             port, self.driver_model, self.capture_target, self._options.preview_size,
             release_button=self._shutter_open, stop_movie=self._movie_runs, shutter_lines=self._options.shutter_lines,
+            own_layout=self._newest is not None and self._newest.crashed,
         )  # fmt: skip
         worker = self._options.spawn(options, self._lines)
         process = self._opening = self._newest = CameraProcess(options, self._emit, worker)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import time
 from collections import deque
@@ -40,7 +39,6 @@ class Holding:
         self.confirmed = False
         self._channel = channel
         self._ends: list[float] = []  # of everything that holds the process, in monotonic seconds
-        self._parent = 0
         self._last_end = math.inf  # when the process ends, because the server has ended or closes the camera
 
     def until(self, end: float) -> bool:
@@ -108,7 +106,6 @@ class Holding:
             seconds: how long the held operation takes at most. A process that hangs in the driver ends later.
         """
         if not self._ends:
-            self._parent = os.getppid()
             kernel.prctl(kernel.PDEATHSIG, 0)
         self._ends.append(time.monotonic() + seconds + _LONGEST_REST_S)
         self._set_alarm()
@@ -124,7 +121,7 @@ class Holding:
             self._set_alarm()
             return
         kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != self._parent:
+        if self._channel.closed:
             self.limit_the_rest()  # a driver that hangs while it closes the camera would keep the USB device
             raise ChannelClosed
         signal.alarm(0)

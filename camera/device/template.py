@@ -8,7 +8,6 @@ socket FD, or ends.
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import os
@@ -16,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
 from contextlib import suppress
 from typing import Any
@@ -28,7 +28,7 @@ _LONGEST_REQUEST = 2**18
 _FDS = 4
 
 
-class Template:
+class ForkServer:
     """Forks a process for each request, and reports its process id, its pidfd, and later its exit code.
 
     Args:
@@ -40,7 +40,9 @@ class Template:
         self._pid = os.getpid()
         self._waiting = selectors.DefaultSelector()
         self._waiting.register(requests, selectors.EVENT_READ)
-        self._running: dict[int, tuple[int, socket.socket]] = {}  # from each pidfd to the process id and the report
+        self._running: dict[
+            int, tuple[int, int]
+        ] = {}  # from each pidfd to the process id and the socket for the report
 
     def serve(self) -> None:
         """Serve until the server closes the socket."""
@@ -49,52 +51,66 @@ class Template:
                 if key.fileobj is not self._requests:
                     self._report_end(key.fd)
                     continue
-                request, fds, _, _ = socket.recv_fds(self._requests, _LONGEST_REQUEST, _FDS)
+                request, fds, flags, _ = socket.recv_fds(self._requests, _LONGEST_REQUEST, _FDS)
                 if not request:
                     return
-                self._start(json.loads(request), fds)
+                if fds and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                    self._start(request, *fds)
+                    fds = fds[1:]  # the report is closed at the end of the process
+                # Otherwise, descriptors or memory are short. The server learns it from the end of the report.
+                for fd in fds:
+                    os.close(fd)
 
-    def _start(self, request: dict[str, Any], fds: list[int]) -> None:
-        report, *streams = fds
-        with socket.socket(fileno=report) as reporting:
-            try:
-                pid = os.fork()
-            except OSError as error:
-                with suppress(OSError):
-                    reporting.send(b"%d" % -(error.errno or errno.EAGAIN))
-                return
-            finally:
-                if os.getpid() == self._pid:
-                    for fd in streams:
-                        os.close(fd)
+    def _start(self, request: bytes, report: int, *streams: int) -> None:
+        """Fork, and report it. If anything fails, no process remains, and the errno is reported."""
+        pid = pidfd = -1
+        try:
+            pid = os.fork()
             if pid == 0:
-                _become(request, streams, self._pid)
+                _become(json.loads(request), streams, self._pid)
             pidfd = os.pidfd_open(pid)
-            try:
-                socket.send_fds(reporting, [b"%d" % pid], [pidfd])
-            except OSError:  # nobody waits for this process any more
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            self._running[pidfd] = pid, reporting.dup()
+            _report(report, {"pid": pid}, pidfd)
             self._waiting.register(pidfd, selectors.EVENT_READ)
+            self._running[pidfd] = pid, report
+        except OSError as error:
+            if pid > 0:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            if pidfd >= 0:
+                os.close(pidfd)
+            with suppress(OSError):
+                _report(report, {"errno": error.errno})
+            os.close(report)
 
     def _report_end(self, pidfd: int) -> None:
-        pid, reporting = self._running.pop(pidfd)
-        _, status = os.waitpid(pid, 0)
-        with reporting, suppress(OSError):
-            reporting.send(b"%d" % os.waitstatus_to_exitcode(status))
+        pid, report = self._running.pop(pidfd)
         self._waiting.unregister(pidfd)
         os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        with suppress(OSError):
+            _report(report, {"code": os.waitstatus_to_exitcode(status)})
+        os.close(report)
 
 
-def _become(request: dict[str, Any], streams: list[int], parent: int) -> None:
+def _report(report: int, values: dict[str, Any], *fds: int) -> None:
+    reporting = socket.socket(fileno=report)
+    try:
+        socket.send_fds(reporting, [json.dumps(values).encode()], fds)
+    finally:
+        reporting.detach()
+
+
+def _become(request: dict[str, Any], streams: tuple[int, ...], parent: int) -> None:
     """Give this forked process the state of a newly executed one, run its program, and end."""
     code = 1
     try:
+        os.dup2(0, 2)  # stdin and stdout are /dev/null here
         for number, fd in zip(request["streams"], streams, strict=True):
             os.dup2(fd, number)
         # Among them are the requests of the server: a camera process must not be able to start others.
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.setsid()
+        time.tzset()  # somebody may have set another time zone since this server was started
         shown = [os.path.basename(sys.executable), "-m", request["module"], *request["arguments"]]
         kernel.set_command_line(shown)
         code = program.run(parent, request["module"], request["arguments"])
@@ -103,15 +119,24 @@ def _become(request: dict[str, Any], streams: list[int], parent: int) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        with suppress(OSError, ValueError):
+        try:
             sys.stdout.flush()
             sys.stderr.flush()
+        except (OSError, ValueError):
+            code = code or 120  # as Python does
         # The usual end of Python would look at all loaded objects, which costs time and copies their memory.
         os._exit(code)
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until the server closes the socket; returns the exit code."""
+    """Serve until the server closes the socket; returns the exit code.
+
+    Args:
+        arguments: the descriptor of the socket, and the process id of the server. Another one makes room for the command
+            lines of the forked processes.
+    """
+    kernel.set_command_line([os.path.basename(sys.executable), "-m", "camera.device.template"])
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the server ignores it while it starts
     requests = socket.socket(fileno=int(arguments[0]))
     requests.set_inheritable(False)
     kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
@@ -120,7 +145,7 @@ def main(arguments: list[str]) -> int:
     driver.drivers()  # the forked processes share it
     gc.collect()
     gc.freeze()  # a forked process does not look for cycles among the objects of the modules, which would copy their memory
-    Template(requests).serve()
+    ForkServer(requests).serve()
     return 0
 
 

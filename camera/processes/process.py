@@ -88,6 +88,11 @@ class CameraProcess:
         return self._worker.pid
 
     @property
+    def crashed(self) -> bool:
+        """Whether the process has ended as if its camera had attacked it."""
+        return self._worker.crashed
+
+    @property
     def closing(self) -> bool:
         """Whether the process was asked to release the camera."""
         return self._closing

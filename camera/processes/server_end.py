@@ -58,6 +58,11 @@ class AsyncChannel:
         except OSError as error:
             raise ChannelClosed from error
 
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._closed
+
     def close(self) -> None:
         """Close this end, and the received descriptors of messages that are not complete. Does not call `on_lost`."""
         if not self._closed:

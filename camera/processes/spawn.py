@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,15 +16,20 @@ from typing import Any
 from camera import channel
 from camera.channel import ChannelClosed, Message
 from camera.processes.process_log import LineBudget, ProcessLog
-from camera.processes.programs import Program, Started, start
+from camera.processes.programs import Program, RunningProgram, start
 from camera.processes.server_end import AsyncChannel
 
 _log = logging.getLogger("camera.processes.spawn")
 
 _KILL_TIMEOUT_S = 5.0
+# After the end of a process, its last messages are read within this time.
+_LAST_MESSAGES_S = 1.0
+_MOST_OUTPUT_BYTES = 2**20
+# A process that was ended by one of these signals may have been attacked by its camera.
+_CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE)
 
 
-async def end(process: Started) -> None:
+async def end(process: RunningProgram) -> None:
     """Kill a process if it still runs. Returns when the process has ended, or after 5 s if it cannot be killed."""
     if process.running:
         process.kill()
@@ -65,7 +71,10 @@ async def run_helper(module: str, *arguments: str, deadline_s: float) -> Ended:
         except TimeoutError:
             return Ended(None, b"")
         finally:
-            await end(process)
+            try:
+                await end(process)
+            finally:
+                process.close()
         return Ended(code, output.read(), errors.read().decode(errors="replace").strip().rpartition("\n")[2])
 
 
@@ -77,7 +86,8 @@ class _Output:
         stack.callback(os.close, self.fd)
 
     def read(self) -> bytes:
-        return os.pread(self.fd, os.fstat(self.fd).st_size, 0)
+        """The first MB. The program may have been taken over by a camera, and have written any amount."""
+        return os.pread(self.fd, min(os.fstat(self.fd).st_size, _MOST_OUTPUT_BYTES), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,8 @@ class ProcessOptions:
         release_button: whether an earlier process may have left the shutter open, or its button pressed.
         stop_movie: whether an earlier process may have left a movie running.
         shutter_lines: by serial number or port: the lines of a GPIO chip that release a camera (`ShutterLine`).
+        own_layout: whether the process needs addresses in memory that no other process has had, because its camera may
+            have attacked the last one.
     """
 
     port: str
@@ -101,6 +113,7 @@ class ProcessOptions:
     release_button: bool = False
     stop_movie: bool = False
     shutter_lines: Mapping[str, str] = field(default_factory=dict)
+    own_layout: bool = False
 
 
 class WorkerProcess(ABC):
@@ -111,13 +124,18 @@ class WorkerProcess(ABC):
     def pid(self) -> int | None:
         """The process id; None if the process does not run."""
 
+    @property
+    def crashed(self) -> bool:
+        """Whether the process has ended as if it was attacked: by a memory fault or an abort."""
+        return False
+
     @abstractmethod
     async def start(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
         """Start the process.
 
         Args:
             on_message: receives each message of the process.
-            on_lost: called once when the process has closed the channel.
+            on_lost: called once when the process has closed the channel, or has ended.
 
         Raises:
             OSError: out of descriptors, memory or processes. This is temporary. Nothing remains open.
@@ -152,8 +170,14 @@ class SpawnedProcess(WorkerProcess):
         self._options = options
         self._lines = lines
         self._stderr: ProcessLog | None = None
-        self._process: Started | None = None
+        self._process: RunningProgram | None = None
         self._channel: AsyncChannel | None = None
+        self._code: int | None = None
+        self._over = False
+
+    @property
+    def crashed(self) -> bool:
+        return self._code is not None and -self._code in _CRASHES
 
     @property
     def pid(self) -> int | None:
@@ -173,10 +197,24 @@ class SpawnedProcess(WorkerProcess):
             options = {**asdict(self._options), "log_level": logging.getLogger().getEffectiveLevel()}
             self._stderr = ProcessLog(self._options.port, self._lines)
             streams = {0: process_end.fileno(), 2: self._stderr.write_end}
-            self._process = await start(
-                Program("camera.device.worker", (self._options.port, json.dumps(options)), streams)
-            )
+            arguments = self._options.port, json.dumps(options)
+            process = await start(Program("camera.device.worker", arguments, streams, self._options.own_layout))
+            self._process = process
             self._stderr.started()
+        process.when_ended(lambda code: self._on_end(code, on_lost))
+        if self._over:
+            raise OSError("the camera was closed meanwhile")
+
+    def _on_end(self, code: int, on_lost: Callable[[], None]) -> None:
+        self._code = code
+
+        def lost() -> None:
+            if self._channel is not None and not self._channel.closed:
+                self._channel.close()
+                on_lost()
+
+        # Usually the end of the channel was noticed before. It is not if another process has a copy of its descriptor.
+        asyncio.get_running_loop().call_later(_LAST_MESSAGES_S, lost)
 
     async def send(self, header: dict[str, Any]) -> None:
         if self._channel is None:
@@ -192,6 +230,7 @@ class SpawnedProcess(WorkerProcess):
             await self._process.wait()
 
     async def end(self) -> None:
+        self._over = True
         if self._process is not None:
             await end(self._process)
         if self._stderr is not None:

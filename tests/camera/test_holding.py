@@ -17,6 +17,7 @@ server = os.getpid()
 if os.fork():
     select.select([held], [], [])
     os._exit(0)
+server_end.close()
 holding = Holding(BlockingChannel(process_end.detach()))
 holding.hold(600)
 os.write(holds, b"x")

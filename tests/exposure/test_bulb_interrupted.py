@@ -84,6 +84,20 @@ async def test_after_the_kill_of_a_camera_process_the_next_one_closes_the_shutte
     await until(lambda: camera.control.state()["properties"]["shutterspeed"] == speed)
 
 
+async def test_the_kill_of_the_template_process_does_not_disturb_the_exposure(
+    new_server: Callable[..., Server], camera: OneCamera
+) -> None:
+    server = new_server(NETWORK_CAMERAS=camera.port)
+    async with await Client.connect(server) as client:
+        await client.command("subscribe", events=["exposure_started"])
+        await start(client, bulb_s=1.0)
+        process = await camera_process(server.process.pid, camera.port)
+        psutil.Process(process.ppid()).kill()
+        assert (await client.reply())["camera_filepath"] == camera.control.state()["files"][-1]["path"]
+        assert process.is_running()
+        assert (await client.command("get_config", name="iso"))["status"] == "ok"
+
+
 async def test_after_the_kill_of_both_the_next_server_closes_the_shutter(
     new_server: Callable[..., Server], camera: OneCamera
 ) -> None:

@@ -13,8 +13,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
-from camera.processes import programs
-from camera.processes.spawn import SpawnedProcess
+from camera.processes import programs, spawn
 from camera.remote import RemoteCamera, verb_of
 from simulator.client import Control
 from tests.support.in_process import InProcess
@@ -204,7 +203,7 @@ async def test_without_a_usable_template_process_programs_are_executed(
         worker.kill()
         assert (await client.command("get_config", name="iso", port=ports[SPARE]))["value"] == "100"
     programs.template.stop()
-    assert caplog.text.count("The template process cannot be used") == 1
+    assert caplog.text.count("started without the template process: it has ended") == 1
 
 
 async def test_camera_processes_end_with_a_killed_server_and_a_new_server_works(
@@ -248,7 +247,50 @@ async def test_a_server_stops_within_10_s_during_a_shot_without_response(
         assert await asyncio.to_thread(server.stop, number, 10) == 0
 
 
-class SlowToEnd(SpawnedProcess):
+async def test_a_camera_process_that_ends_is_noticed_while_the_template_process_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+    in_process: Callable[..., Awaitable[InProcess]],
+    simulator: Control,
+    ports: list[str],
+) -> None:
+    monkeypatch.setattr(programs, "_FORK_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(programs, "template", programs.Template())
+    server = await in_process(ports[SPARE])
+    async with await server.connect() as client:
+        await client.command("get_config", name="iso", port=ports[SPARE])
+        first = await camera_process(os.getpid(), ports[SPARE])
+        template = psutil.Process(first.ppid())
+        with stopped(template):
+            first.kill()
+            assert (await client.command("get_config", name="iso", port=ports[SPARE]))["value"] == "100"
+            second = await camera_process(os.getpid(), ports[SPARE], other_than=first.pid)
+            assert second.ppid() == os.getpid()
+            second.kill()
+            assert (await client.command("get_config", name="iso", port=ports[SPARE]))["value"] == "100"
+        assert not template.is_running() or template.status() == psutil.STATUS_ZOMBIE
+    programs.template.stop()
+
+
+async def test_after_a_crash_the_next_process_has_other_addresses(
+    client: Client, server: Server, ports: list[str]
+) -> None:
+    crashed = await camera_process(server.process.pid, ports[0])
+    crashed.send_signal(signal.SIGSEGV)
+    await client.command("get_config", name="iso")
+    fresh = await camera_process(server.process.pid, ports[0], other_than=crashed.pid)
+    assert fresh.ppid() == server.process.pid
+    fresh.kill()
+    await client.command("get_config", name="iso")
+    assert (await camera_process(server.process.pid, ports[0], other_than=fresh.pid)).ppid() != server.process.pid
+
+
+async def test_a_helper_that_writes_without_end_needs_little_memory() -> None:
+    ended = await spawn.run_helper("tests.support.endless_output", deadline_s=WITHIN_S)
+    assert ended.code == 0
+    assert (ended.output[:5], len(ended.output)) == (b"start", 2**20)
+
+
+class SlowToEnd(spawn.SpawnedProcess):
     """A camera process that needs a moment to end after it was killed, as on a busy machine."""
 
     ending: ClassVar[asyncio.Event]

@@ -42,7 +42,7 @@ class _ForkedTemplate:
         if self.poll() is None:
             os.kill(self._pid, signal.SIGKILL)
 
-    def wait(self) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         self._wait(0)
         assert self._code is not None
         return self._code
