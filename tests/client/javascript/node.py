@@ -66,7 +66,7 @@ def node() -> str:
     program = shutil.which("node")
     if program is None or broken(program, "--version"):
         pytest.skip("node is not there: sudo apt-get install nodejs")
-    for package in ("ws", "typescript", "esbuild", "publint"):
+    for package in ("ws", "typescript", "esbuild", "publint", "react-dom"):
         if not (MODULES / package / "package.json").is_file():
             pytest.skip(f"{package} is not there: make npm")
     return program

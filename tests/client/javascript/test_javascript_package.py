@@ -64,8 +64,9 @@ def test_the_sources_and_a_program_in_typescript_have_correct_types(packed: Path
                 "compilerOptions": {
                     "allowJs": True, "checkJs": True, "skipDefaultLibCheck": True, "strict": True, "noEmit": True, "types": [], "module": "NodeNext",
                     "target": "ES2022", "lib": ["ES2022", "DOM", "DOM.AsyncIterable"],
+                    "paths": {"react": [str(MODULES / "@types" / "react" / "index.d.ts")]},
                 },
-                "files": ["types.ts", str(PACKAGE / "src" / "index.js")],
+                "files": ["types.ts", str(PACKAGE / "src" / "index.js"), str(PACKAGE / "src" / "react.js")],
             }
         )
     )  # fmt: skip
@@ -97,5 +98,7 @@ def test_the_size_is_as_the_readme_says(packed: Path) -> None:
 def test_the_package_has_no_dependencies_and_the_version_and_licence_of_the_server() -> None:
     package = json.loads((PACKAGE / "package.json").read_text())
     assert package["version"] == VERSION
-    assert not [key for key in package if "dependencies" in key.lower()]
+    # React is needed only for the entry with its hooks.
+    assert [key for key in package if key.lower().endswith("dependencies")] == ["peerDependencies"]
+    assert package["peerDependenciesMeta"] == {name: {"optional": True} for name in package["peerDependencies"]}
     assert (PACKAGE / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()

@@ -18,7 +18,7 @@ from simulator.client import Control
 from tests.client.javascript.node import MODULES, PACKAGE, node, run
 from tests.support.marks import decoded
 from tests.support.rig import Server
-from tests.support.tools import find_tool
+from tests.support.tools import NPM_PROGRAMS, find_tool
 from tests.support.waiting import WITHIN_S
 
 README = (PACKAGE / "README.md").read_text()
@@ -66,14 +66,21 @@ class _SilentHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def page(packed: Path) -> Iterator[str]:
-    """The address of the page of the README, beside the folder src of the package."""
+def pages(packed: Path) -> Iterator[str]:
+    """The address of an HTTP server for the folder of the package, with the two pages of the README."""
     folder = packed.parent / "node_modules" / "gphoto-ws-client"
     (folder / "page.html").write_text(snippet("html"))
+    (folder / "booth.jsx").write_text(snippet("jsx"))
+    bundled = run(
+        NPM_PROGRAMS / "esbuild", "booth.jsx", "--bundle", "--jsx=automatic", "--outfile=booth.js", folder=folder,
+        NODE_PATH=str(MODULES),
+    )  # fmt: skip
+    assert bundled.returncode == 0, bundled.stderr
+    (folder / "booth.html").write_text('<!doctype html><meta charset="utf-8"><body><script src="booth.js"></script>')
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_SilentHandler, directory=str(folder))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}/page.html"
+        yield f"http://127.0.0.1:{http.server_port}"
         http.shutdown()
         thread.join()
 
@@ -92,22 +99,39 @@ async def tab() -> AsyncIterator[Any]:
     assert errors == []
 
 
-async def test_the_page_shows_live_view_and_a_picture_also_after_a_restart(
-    restartable_server: Callable[..., Server], restart_control: Control, page: str, tab: Any
+async def test_the_page_and_the_hooks_show_live_view_and_pictures_also_after_a_restart(
+    restartable_server: Callable[..., Server], restart_control: Control, pages: str, tab: Any
 ) -> None:
     server = restartable_server()
-    await tab.goto(f"{page}?server={server.uri}#{server.token}")
+    await tab.goto(f"{pages}/page.html?server={server.uri}#{server.token}")
     await tab.wait_for_function("live.naturalWidth === 480")
     await tab.click("#shoot")
     await tab.wait_for_function("photo.naturalWidth === 1296 && says.value === 'IMG_0001.JPG'")
     server.kill()
     await tab.wait_for_function("says.value === 'reconnecting'")
     await tab.evaluate("window.old = live.src")
-    restartable_server()
+    again = restartable_server()
     await tab.wait_for_function("says.value === 'connected' && live.src !== window.old")
     await tab.click("#shoot")
     await tab.wait_for_function("says.value === 'IMG_0002.JPG'")
     assert restart_control.state()["shots"] == 2
+    # The hooks: the photo of the camera's own button, a camera that is off, and a server that was away.
+    await tab.goto(f"{pages}/booth.html?server={server.uri}#{server.token}")
+    live = "document.querySelector('img[alt=\"live view\"]')"
+    await tab.wait_for_function(f"{live}?.naturalWidth === 480")
+    await tab.wait_for_function("document.querySelector('p').textContent.startsWith('connected Canon EOS 550D live')")
+    await tab.click("text=Take a picture")
+    await tab.wait_for_function("document.querySelector('img[alt=\"IMG_0003.JPG\"]')?.naturalWidth > 0")
+    restart_control.shutter()
+    await tab.wait_for_function("document.querySelectorAll('img')[1].alt === 'IMG_0004.JPG'")
+    again.kill()
+    await tab.wait_for_function("document.querySelector('p').textContent.startsWith('reconnecting')")
+    await tab.evaluate(f"window.old = {live}.src")
+    restartable_server()
+    await tab.wait_for_function(f"document.querySelector('button').disabled === false && {live}.src !== window.old")
+    await tab.goto("about:blank")
+    await tab.goto(f"{pages}/booth.html?server={server.uri}#wrong")
+    await tab.wait_for_function("document.querySelector('p').textContent.startsWith('closed   Unauthorized')")
 
 
 def test_the_codes_in_the_table_exist() -> None:

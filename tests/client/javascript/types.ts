@@ -1,4 +1,12 @@
 import { CameraError, connect, type CaptureImageReply, type Client, type Frame } from "gphoto-ws-client";
+import { useCamera, useLiveView, usePhotos, type Photo } from "gphoto-ws-client/react";
+
+export function Booth(): readonly [string | undefined, boolean, Photo | undefined] {
+  const camera = useCamera({ token: "mysecrettoken", port: "usb:001,003" });
+  // @ts-expect-error a key that the command does not know
+  useLiveView(camera, { frames: 15 });
+  return [camera.info?.serial ?? camera.error?.code, useLiveView(camera, { fps: 15 }).running, usePhotos(camera)[0]];
+}
 
 export async function use(client: Client): Promise<void> {
   const shot: CaptureImageReply = await client.call("capture_image", { settings: { iso: "200" }, download: "thumbnail" });
