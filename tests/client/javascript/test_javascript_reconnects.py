@@ -141,6 +141,10 @@ async def test_missed_events_follow_a_reconnect_once(program: Programs, simulato
         say([first, second].map(({ camera_filepath }) => camera_filepath));
         const { epoch, seq } = client.place;
         say([seq === second.seq, typeof epoch]);
+        // The server repeats all events since then, also those that were received.
+        await client.events(["config_changed"], { since: { epoch, seq: first.seq } }).ready;
+        say();
+        say((await events.next()).value.camera_filepath);
         const late = (await connect(server)).events(["file_added"], { since: { epoch, seq: first.seq } });
         say((await late.next()).value);
         say(second);
@@ -157,6 +161,9 @@ async def test_missed_events_follow_a_reconnect_once(program: Programs, simulato
         assert await running.says() == {"event": "reconnected", "recovered": True}
         assert await running.says() == paths
         assert await running.says() == [True, "string"]
+        await running.says()
+        (third,) = simulator.shutter()
+        assert await running.says() == third
         assert await running.says() == await running.says()
 
 
