@@ -155,16 +155,20 @@ class Burst:
         target = self._target_in_memory()
         if target is None:
             return
-        if length.frames is not None and length.frames <= burst.in_memory:
+        # A slow camera process releases the button late, which makes one more picture.
+        most = burst.in_memory // self._shutter.files_per_picture() - 1
+        if most < 2:
+            most = 0
+        if length.frames is not None and length.frames <= most:
             return
         cards = [choice for choice in target.choices if not values.same_value(choice, "internal ram")]
-        fewer = f"Order at most {burst.in_memory} frames, or store" if burst.in_memory else "Store"
+        fewer = f"Order at most {most} frames, or store" if most else "Store"
         raise InvalidValue(
-            "The pictures of this burst would wait in the camera's memory, which may be too small for them."
+            "The pictures of this burst would wait in the camera's memory, from which the driver keeps only few."
             f" {fewer} the pictures on the card ({target.name}: {', '.join(cards)}).",
             config_name=target.name,
             choices=tuple(cards),
-            range={"min": 2, "max": burst.in_memory, "step": 1} if burst.in_memory else None,
+            range={"min": 2, "max": most, "step": 1} if most else None,
         )
 
     def _target_in_memory(self) -> ConfigItem | None:

@@ -32,7 +32,7 @@ class BurstQuirks:
         button: how the button is held; None: one release takes as many pictures as `count` says.
         count: the setting with the number of pictures of one release.
         counter: the setting that counts the releases of the shutter.
-        in_memory: how many pictures certainly fit into the memory of the camera.
+        in_memory: how many files in the memory of the camera can certainly be read.
     """
 
     drive: str
@@ -52,8 +52,8 @@ CANON_BURST = BurstQuirks(
     # With autofocus, as for a single picture. The driver's own capture also releases the two halves one after the other.
     button=Button("eosremoterelease", "Press Full AF", ("Release Full", "Release Half")),
     counter="shuttercounter",
-    # No setting has the size of the memory. An EOS 550D, which has one of the smallest, holds 3 pictures as RAW and JPEG
-    # (its manual, "Maximum burst").
+    # libgphoto2 reads a file from the memory when it is reported, and keeps the last 3 (tried with libgphoto2 2.5.34). The
+    # memory itself holds more: 3 pictures as RAW and JPEG in an EOS 550D, one of the smallest (its manual, "Maximum burst").
     in_memory=3,
 )  # fmt: skip
 # "Burst" is the fastest drive mode. For pictures in the camera's memory, the driver returns only the last one of a
