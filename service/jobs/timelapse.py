@@ -194,12 +194,16 @@ class Timelapse(Job):
         """
         request = self._request
 
-        ready_at = began
+        ready_at, needed_s = began, 0.0
+
+        def needs(seconds: float) -> None:
+            nonlocal needed_s
+            needed_s = seconds
 
         async def ready() -> Release:
             nonlocal ready_at
             ready_at = time.monotonic()
-            return Release(max(due, ready_at + max(_SOON_S, _LEAD_FACTOR * self._arming_s)), due)
+            return Release(max(due, ready_at + needed_s + max(_SOON_S, _LEAD_FACTOR * self._arming_s)), due)
 
         def armed() -> None:
             now = time.monotonic()
@@ -217,7 +221,9 @@ class Timelapse(Job):
             bulb_s=request.bulb_s,
             order=Order(key, text_of_slot(key, **marks)),
             # A bulb exposure is opened by the camera process as soon as the camera is ready.
-            moment=None if request.bulb_s is not None else Moment(due + self._late_s, False, False, ready, armed),
+            moment=None
+            if request.bulb_s is not None
+            else Moment(due + self._late_s, False, False, ready, armed, needs),
             wanted=self._is_wanted,
         )
 

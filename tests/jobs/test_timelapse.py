@@ -38,6 +38,14 @@ async def test_a_timelapse_takes_a_picture_in_each_slot(client: Client, camera: 
     assert len({path.read_bytes() for path in saved}) == len(shots)
 
 
+async def test_a_mirror_that_is_raised_first_has_the_time_that_it_needs(client: Client, camera: OneCamera) -> None:
+    nikon = "capturemode" in camera.control.state()["properties"]
+    camera.control.set(*(("capturemode", "Mirror Up") if nikon else ("mirrorlock", "1")))
+    status = await ended(client, await start(client, count=2, interval_s=6.0))
+    reasons = [event.get("message") for event in client.events if event["event"] == "job_shot"]
+    assert (status["shots"], status["skipped"], status["failed"]) == (2, 0, 0), reasons
+
+
 async def test_the_same_key_starts_no_second_job(client: Client, camera: OneCamera) -> None:
     job = await start(client, count=1, interval_s=2.0, key="roof")
     again = await client.command("start_job", kind="timelapse", interval_s=2.0, count=1, key="roof")
