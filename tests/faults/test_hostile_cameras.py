@@ -7,7 +7,6 @@ FUZZ_SEED.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import time
@@ -213,7 +212,8 @@ async def _fuzz_and_check(setup: Setup, seconds: float, seeds: Iterator[int], mu
     finally:
         print(f"seeds {setup.seeds}\nanswers {dict(setup.results)}\n{len(_files(setup.photos))} photos")
     assert _camera_process(process, setup.ports[HONEST]) == honest_process, "the honest camera's process was replaced"
-    assert len(process.children()) == HOSTILE_COUNT + 1
+    # The template process, and one process for each camera.
+    assert len(process.children(recursive=True)) == 1 + HOSTILE_COUNT + 1
     assert _files(setup.folder) - _files(setup.photos) == other_files
     assert not list(setup.photos.glob(".*")), "half-written photos"
     assert all(path.parent == setup.photos for path in _files(setup.photos))
@@ -224,7 +224,7 @@ async def _fuzz_and_check(setup: Setup, seconds: float, seeds: Iterator[int], mu
 
 
 def _camera_process(server: psutil.Process, port: str) -> psutil.Process:
-    (process,) = [child for child in server.children() if json.dumps(port) in " ".join(child.cmdline())]
+    (process,) = [child for child in server.children(recursive=True) if port in child.cmdline()]
     return process
 
 

@@ -94,7 +94,7 @@ def test_with_the_token_the_status_page_shows_the_cameras(booth: Server) -> None
 
 def test_camera_information_requires_the_token(booth: Server) -> None:
     status, headers, body = request(booth, "GET", "/camera/info")
-    assert (status, headers["www-authenticate"]) == (401, "Bearer")
+    assert (status, headers["www-authenticate"]) == (401, 'Bearer, Basic realm="gphoto-ws-server", charset="UTF-8"')
     assert b"Canon" not in body
     assert "Send the header" in json.loads(body)["details"]["reason"]
     status, _, body = request(booth, "GET", "/camera/info", {"Authorization": "Bearer wrong"})

@@ -109,7 +109,8 @@ class UsageMonitor:
 async def check_released(world: World, before: Usage) -> None:
     """Check the resources that remain in use after all clients have disconnected.
 
-    There must not be more descriptors than before the run, and only one process for each camera. The limit for threads
+    There must not be more descriptors than before the run, and only the template process and one process for each
+    camera. The limit for threads
     is the larger of two numbers: the threads before the run, and the main thread plus a full thread pool.
     """
     threads = max(before.threads, 1 + _pool())
@@ -121,7 +122,7 @@ async def check_released(world: World, before: Usage) -> None:
             for what, have, allowed in (
                 ("descriptors", now.descriptors, before.descriptors),
                 ("threads", now.threads, threads),
-                ("processes", now.processes, len(world.cameras)),
+                ("processes", now.processes, 1 + len(world.cameras)),
             )
             if have > allowed
         ]

@@ -64,8 +64,9 @@ class _ForkedTemplate:
             os.closerange(4, os.sysconf("SC_OPEN_MAX"))
             os.setsid()
             os.chdir("/")
+            environment = programs.environment() | _LIBRARIES
             os.environ.clear()
-            os.environ.update(programs.environment() | _LIBRARIES)
+            os.environ.update(environment)
             time.tzset()
             template.main(["3", str(parent)])
         except BaseException:
