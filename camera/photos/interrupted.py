@@ -239,7 +239,7 @@ class InterruptedShots:
             left = shot.settles_s
             single = shot.bulb_s is None and shot.burst is None and not shot.is_movie
             if single and shot.age_s < math.inf:
-                # Otherwise, a server that is killed again and again would wait for ever.
+                # Otherwise, a server that is killed again and again would never end the search.
                 left = min(left, max(0.0, left + _LATEST_RELEASE_S - shot.age_s))
             shot.deadline = time.monotonic() + left
         return shot.may_have_fired and time.monotonic() < shot.deadline

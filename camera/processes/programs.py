@@ -131,7 +131,7 @@ class RunningProgram(ABC):
 
     @abstractmethod
     def _close_report(self) -> None:
-        """Close what tells the exit code."""
+        """Free what `_read_code` uses."""
 
 
 class _Executed(RunningProgram):
@@ -234,13 +234,19 @@ class Template:
         return requests
 
     def stop(self) -> None:
-        """Kill the process if it runs. The kernel then kills its camera processes."""
-        if self._requests is not None:
-            self._requests.close()
-        if self._process is not None:
-            self._process.kill()
-            with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, for example on a bad SD card
-                self._process.wait(_STOP_S)
+        """Kill the process if it runs, and wait for its end. The kernel then kills its camera processes."""
+        if (killed := self._kill()) is not None:
+            _wait(killed)
+
+    def _kill(self) -> TemplateProcess | None:
+        """Kill the process if it runs; returns the process, whose end must be waited for."""
+        requests, self._requests = self._requests, None
+        killed, self._process = self._process, None
+        if requests is not None:
+            requests.close()
+        if killed is not None:
+            killed.kill()
+        return killed
 
     async def fork(self, program: Program) -> RunningProgram:
         """Start a program.
@@ -252,9 +258,10 @@ class Template:
         try:
             running = await self._ask(program)
         except TemplateLost:
-            self.stop()
             self._retry_at = time.monotonic() + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            if (killed := self._kill()) is not None:
+                await asyncio.to_thread(_wait, killed)
             raise
         self._pause_s = _FIRST_PAUSE_S
         return running
@@ -280,6 +287,11 @@ class Template:
         except BaseException:
             _abandon(report)
             raise
+
+
+def _wait(killed: TemplateProcess) -> None:
+    with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, for example on a bad SD card
+        killed.wait(_STOP_S)
 
 
 def _answer(report: socket.socket) -> RunningProgram:
